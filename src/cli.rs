@@ -142,8 +142,20 @@ mod tests {
     #[test]
     fn every_option_reaches_the_setting_it_names() {
         let config = config(&[
-            "/srv", "--listen", "[::]:80", "--listen", "unix:/run/t", "--index", "a.html,b.html",
-            "--no-listing", "--symlinks", "off", "--server-header", "off", "--limit", "fields=7",
+            "/srv",
+            "--listen",
+            "[::]:80",
+            "--listen",
+            "unix:/run/t",
+            "--index",
+            "a.html,b.html",
+            "--no-listing",
+            "--symlinks",
+            "off",
+            "--server-header",
+            "off",
+            "--limit",
+            "fields=7",
         ])
         .unwrap();
         assert_eq!(config.root, PathBuf::from("/srv"));

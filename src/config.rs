@@ -43,7 +43,7 @@ impl Default for SiteConfig {
     }
 }
 
-/// What happens at a symbolic link.
+/// What becomes of symbolic links below the root. The root's own path may always be one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Symlinks {
     /// It is followed as long as it stays inside the root.
@@ -174,7 +174,7 @@ limits! {
     /// The longest line with the size of a chunk, its extensions included.
     chunk_line_bytes: u32 = 256, 16..=65_536;
     /// The longest trailer section of a chunked body.
-    trailer_bytes: u32 = 8_192, 2..=1_048_576;
+    trailer_bytes: u32 = 8_192, 0..=1_048_576;
     /// How much a closed connection absorbs of what the peer still sends.
     linger_bytes: u64 = 1_048_576, 0..=1_073_741_824;
     /// The most ranges answered one by one; more are answered with the whole file.

@@ -307,8 +307,7 @@ impl Connection {
             Intake::Nothing => {
                 self.state = State::Idle;
                 if self.output.is_empty() && (self.peer_finished || cx.draining) {
-                    let reason =
-                        if cx.draining { Reason::Stopped } else { Reason::PeerClosed };
+                    let reason = if cx.draining { Reason::Stopped } else { Reason::PeerClosed };
                     self.close(reason, cx.pages);
                 }
                 false

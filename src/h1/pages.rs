@@ -56,7 +56,7 @@ fn new_page() -> Page {
 
 /// Bytes in the order they came: filled at the end, consumed at the start.
 #[derive(Debug, Default)]
-pub struct Buffer {
+pub(super) struct Buffer {
     page: Option<Page>,
     start: u16,
     end: u16,
@@ -66,28 +66,28 @@ const _: () = assert!(PAGE_BYTES <= u16::MAX as usize, "offsets into a page are 
 
 impl Buffer {
     /// True if there is nothing in it.
-    pub fn is_empty(&self) -> bool {
+    pub(super) fn is_empty(&self) -> bool {
         self.start == self.end
     }
 
     /// How much is in it.
-    pub fn len(&self) -> usize {
+    pub(super) fn len(&self) -> usize {
         usize::from(self.end - self.start)
     }
 
     /// True if it holds a page.
-    pub fn has_page(&self) -> bool {
+    pub(super) fn has_page(&self) -> bool {
         self.page.is_some()
     }
 
     /// What is in it.
-    pub fn bytes(&self) -> &[u8] {
+    pub(super) fn bytes(&self) -> &[u8] {
         let range = usize::from(self.start)..usize::from(self.end);
         self.page.as_deref().map_or(&[], |page| &page[range])
     }
 
     /// Overwrites one byte of what is in it.
-    pub fn patch(&mut self, at: usize, byte: u8) {
+    pub(super) fn patch(&mut self, at: usize, byte: u8) {
         let at = usize::from(self.start) + at;
         if let Some(page) = self.page.as_deref_mut() {
             page[at] = byte;
@@ -96,7 +96,7 @@ impl Buffer {
 
     /// The room behind what is in it, on a page from the pool. `None`: the pool is exhausted.
     /// What is in it moves to the front first, if it stands in the way.
-    pub fn room(&mut self, pages: &mut Pages) -> Option<&mut [u8]> {
+    pub(super) fn room(&mut self, pages: &mut Pages) -> Option<&mut [u8]> {
         if self.page.is_none() {
             self.page = Some(pages.take()?);
         }
@@ -110,18 +110,18 @@ impl Buffer {
     }
 
     /// Bytes of room behind what is in it; a whole page if it holds none.
-    pub fn room_left(&self) -> usize {
+    pub(super) fn room_left(&self) -> usize {
         PAGE_BYTES - usize::from(self.end)
     }
 
     /// Counts `count` bytes, which were written into the room, as being in it.
-    pub fn filled(&mut self, count: usize) {
+    pub(super) fn filled(&mut self, count: usize) {
         assert!(count <= self.room_left(), "more was filled than there was room");
         self.end += offset(count);
     }
 
     /// Drops `count` bytes from its start.
-    pub fn consume(&mut self, count: usize) {
+    pub(super) fn consume(&mut self, count: usize) {
         assert!(count <= self.len(), "more was consumed than there was");
         self.start += offset(count);
         if self.start == self.end {
@@ -132,7 +132,11 @@ impl Buffer {
 
     /// Appends what `write` writes, if all of it fits. `None`: it did not, or there is no page;
     /// then nothing was appended.
-    pub fn append(&mut self, pages: &mut Pages, write: impl FnOnce(&mut Writer<'_>)) -> Option<()> {
+    pub(super) fn append(
+        &mut self,
+        pages: &mut Pages,
+        write: impl FnOnce(&mut Writer<'_>),
+    ) -> Option<()> {
         let mut writer = Writer::new(self.room(pages)?);
         write(&mut writer);
         let count = writer.finish()?;
@@ -141,14 +145,14 @@ impl Buffer {
     }
 
     /// Gives the page back if nothing is in it.
-    pub fn rest(&mut self, pages: &mut Pages) {
+    pub(super) fn rest(&mut self, pages: &mut Pages) {
         if self.is_empty() {
             self.release(pages);
         }
     }
 
     /// Drops what is in it, and gives the page back.
-    pub fn release(&mut self, pages: &mut Pages) {
+    pub(super) fn release(&mut self, pages: &mut Pages) {
         if let Some(page) = self.page.take() {
             pages.give(page);
         }

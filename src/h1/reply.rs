@@ -37,10 +37,9 @@ impl Answer {
     pub(super) fn is_failure(&self) -> bool {
         match self {
             Answer::Failure(_) => true,
-            Answer::Asset(_, selection) => matches!(
-                selection,
-                Selection::PreconditionFailed | Selection::NotSatisfiable
-            ),
+            Answer::Asset(_, selection) => {
+                matches!(selection, Selection::PreconditionFailed | Selection::NotSatisfiable)
+            }
             Answer::Redirect(_) | Answer::Options => false,
         }
     }
@@ -133,11 +132,9 @@ pub(super) fn write(plan: &Plan, desk: &mut Desk<'_>) -> Result<Body, Full> {
                 writer.put(b"Content-Range: bytes */").put_number(asset.size()).put(b"\r\n");
             })
         }
-        Answer::Redirect(location) => {
-            write_page(plan, Status::MovedPermanently, desk, |writer| {
-                writer.field("Location", location);
-            })
-        }
+        Answer::Redirect(location) => write_page(plan, Status::MovedPermanently, desk, |writer| {
+            writer.field("Location", location);
+        }),
         Answer::Options => {
             let base_fields = desk.site.base_fields();
             desk.append(plan, Status::NoContent, |writer| {

@@ -36,9 +36,8 @@ pub fn evaluate(fields: &Fields<'_, '_>, validators: &Validators<'_>, now: i64) 
     if !fields.has_any(&PRECONDITIONS) {
         return Verdict::Proceed;
     }
-    let matches = |field, comparison| {
-        etag::any_matches(fields.lines(field), validators.etag, comparison)
-    };
+    let matches =
+        |field, comparison| etag::any_matches(fields.lines(field), validators.etag, comparison);
     // Steps 1 and 2: is it still what the client wants to work on?
     if fields.has(Field::IfMatch) {
         if !matches(Field::IfMatch, Comparison::Strong) {

@@ -165,28 +165,25 @@ pub fn parse<'h, 'b>(
 ) -> Result<Parsed<'h, 'b>, Refusal> {
     let mut request = httparse::Request::new(&mut []);
     let lines = &mut space[..bounds.fields.min(MAX_FIELDS)];
-    let error = match request.parse_with_uninit_headers(bytes, lines) {
-        Ok(httparse::Status::Complete(length)) => {
-            return judge(&bytes[..length], &request, bounds).map(Parsed::Complete);
-        }
-        Ok(httparse::Status::Partial) => return Ok(Parsed::Partial),
-        Err(error) => error,
-    };
+    let parsed = request.parse_with_uninit_headers(bytes, lines);
+    if let Ok(httparse::Status::Complete(length)) = parsed {
+        return judge(&bytes[..length], request, bounds).map(Parsed::Complete);
+    }
     // A verdict is final only when the head is: otherwise it would depend on how the bytes were
     // cut. What can be said of an unfinished head is said by `scan`.
     match scan(&bytes[..bytes.len().min(bounds.head_bytes)], 0) {
         Scan::Incomplete => Ok(Parsed::Partial),
         Scan::Refused(why) => Err(Refusal::bad(why)),
-        Scan::Complete(_) => match error {
-            httparse::Error::Version => refused_version(bytes),
-            httparse::Error::TooManyHeaders => Err(Refusal {
+        Scan::Complete(_) => match parsed {
+            Err(httparse::Error::Version) => refused_version(bytes),
+            Err(httparse::Error::TooManyHeaders) => Err(Refusal {
                 status: Status::RequestHeaderFieldsTooLarge,
                 why: "more fields than the limit",
             }),
-            httparse::Error::HeaderName => Err(Refusal::bad("a malformed field name")),
-            httparse::Error::HeaderValue => Err(Refusal::bad("a malformed field value")),
-            httparse::Error::NewLine => Err(Refusal::bad("a malformed line end")),
-            httparse::Error::Token | httparse::Error::Status => {
+            Err(httparse::Error::HeaderName) => Err(Refusal::bad("a malformed field name")),
+            Err(httparse::Error::HeaderValue) => Err(Refusal::bad("a malformed field value")),
+            Err(httparse::Error::NewLine) => Err(Refusal::bad("a malformed line end")),
+            Err(httparse::Error::Token | httparse::Error::Status) | Ok(_) => {
                 Err(Refusal::bad("a malformed request line"))
             }
         },
@@ -261,7 +258,7 @@ fn refused_version<'h, 'b>(bytes: &[u8]) -> Result<Parsed<'h, 'b>, Refusal> {
 /// Our own rules, stricter than a parser's. `bytes` is the whole head.
 fn judge<'h, 'b>(
     bytes: &'b [u8],
-    request: &httparse::Request<'h, 'b>,
+    request: httparse::Request<'h, 'b>,
     bounds: &Bounds,
 ) -> Result<Head<'h, 'b>, Refusal> {
     let (Some(method), Some(target), Some(minor)) = (request.method, request.path, request.version)

@@ -67,7 +67,7 @@ fn listen_unix(path: &Path, backlog: u32) -> io::Result<Listening> {
     socket.set_nonblocking(true)?;
     socket.bind(&socket2::SockAddr::unix(path)?)?;
     socket.listen(i32::try_from(backlog).unwrap_or(i32::MAX))?;
-    Ok(Listening::Unix(UnixListener::from_std(socket.into()), path.to_owned()))
+    Ok(Listening::Unix(UnixListener::from_std(OwnedFd::from(socket).into()), path.to_owned()))
 }
 
 /// Removes a socket that nobody listens on, which a server that was killed leaves behind.

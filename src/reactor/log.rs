@@ -37,8 +37,7 @@ impl Log {
     pub fn flush(&mut self) {
         while !self.pending.is_empty() && is_ready() {
             let piece = self.pending.len().min(PIECE);
-            let Ok(count @ 1..) = rustix::io::write(rustix::stdio::stderr(), &self.pending[..piece])
-            else {
+            let Ok(count @ 1..) = std::io::stderr().write(&self.pending[..piece]) else {
                 return;
             };
             self.pending.drain(..count);
@@ -56,7 +55,7 @@ impl Log {
 }
 
 fn is_ready() -> bool {
-    let stderr = rustix::stdio::stderr();
+    let stderr = std::io::stderr();
     let mut fds = [PollFd::new(&stderr, PollFlags::OUT)];
     let at_once = Timespec { tv_sec: 0, tv_nsec: 0 };
     matches!(poll(&mut fds, Some(&at_once)), Ok(1..))

@@ -61,7 +61,7 @@ impl Transport {
             Ok(count) => sent.count += count as u64, // widening
             // The lead is on its way; what the file has to say is found at the next call.
             Err(_) if !lead.is_empty() => {}
-            Err(error) => return Err(error),
+            Err(error) => return Err(error.into()),
         }
         Ok(sent)
     }

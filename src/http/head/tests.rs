@@ -125,10 +125,7 @@ fn each_bound_holds_at_its_border() {
 fn an_endless_head_is_blamed_on_the_target_only_if_that_is_too_long() {
     let endless = |bytes: &str| refuse_endless(bytes.as_bytes(), &BOUNDS).status;
     assert_eq!(endless(&format!("GET /{}", "a".repeat(600))), Status::UriTooLong);
-    assert_eq!(
-        endless(&format!("GET /{} HTTP/1.1\r\nb: c", "a".repeat(64))),
-        Status::UriTooLong
-    );
+    assert_eq!(endless(&format!("GET /{} HTTP/1.1\r\nb: c", "a".repeat(64))), Status::UriTooLong);
     let fields = format!("GET / HTTP/1.1\r\na: {}", "b".repeat(600));
     assert_eq!(endless(&fields), Status::RequestHeaderFieldsTooLarge);
 }

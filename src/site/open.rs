@@ -12,6 +12,11 @@
 //!   of the one before, links read and followed by hand (see [`walk`]). It is the way on other
 //!   systems, on old kernels, in sandboxes that refuse `openat2`, and for absolute links.
 //!
+//! Where they differ, no ordinary folder shows it: the walk gives up after a number of lookups, it
+//! takes the "magic" links below `/proc` for the text they show, and it follows links by itself,
+//! so that what forbids the kernel to follow them (`nosymfollow` mounts, `fs.protected_symlinks`)
+//! does not bind it.
+//!
 //! A symbolic link is followed as long as it stays inside: a relative one that never climbs above
 //! the root, or an absolute one that begins with the root's own path, which then means the
 //! root as it was opened. `openat2` refuses every absolute link, so what it refuses as "leads

@@ -327,7 +327,7 @@ impl Connection {
                 self.refuse(status, cx);
                 true
             }
-            Intake::Answer { plan, length } => self.respond(plan, length, cx),
+            Intake::Answer { plan, length } => self.respond(&plan, length, cx),
             Intake::Body { plan, reader, length } => {
                 self.consume_head(length);
                 let plan = Box::new(plan);
@@ -381,9 +381,8 @@ impl Connection {
 
     /// Writes the answer to the head at the start of the input, and drops that head. If there is
     /// no room, nothing happens: the head is parsed again when the output was sent.
-    fn respond(&mut self, plan: Plan, length: usize, cx: &mut Context<'_>) -> bool {
-        let written = self.write_head(&plan, cx);
-        if written.is_ok() {
+    fn respond(&mut self, plan: &Plan, length: usize, cx: &mut Context<'_>) -> bool {
+        if self.write_head(plan, cx).is_ok() {
             self.consume_head(length);
             return true;
         }

@@ -176,10 +176,9 @@ impl Desk<'_> {
 fn write_whole(plan: &Plan, asset: &Rc<Asset>, desk: &mut Desk<'_>) -> Result<Body, Full> {
     let whole = asset.whole();
     let in_memory = asset.file().is_none() && !plan.head_only;
-    if in_memory && whole.len() <= COPIED_BYTES {
-        if desk.append(plan, Status::Ok, |writer| _ = writer.put(whole)).is_ok() {
-            return Ok(Body::Empty);
-        }
+    let copied = in_memory && whole.len() <= COPIED_BYTES;
+    if copied && desk.append(plan, Status::Ok, |writer| _ = writer.put(whole)).is_ok() {
+        return Ok(Body::Empty);
     }
     if in_memory {
         desk.append(plan, Status::Ok, |_| {})?;

@@ -261,8 +261,8 @@ fn judge<'h, 'b>(
     request: httparse::Request<'h, 'b>,
     bounds: &Bounds,
 ) -> Result<Head<'h, 'b>, Refusal> {
-    let (Some(method), Some(target), Some(minor)) = (request.method, request.path, request.version)
-    else {
+    let httparse::Request { method, path, version, headers } = request;
+    let (Some(method), Some(target), Some(minor)) = (method, path, version) else {
         return Err(Refusal::bad("a malformed request line"));
     };
     // httparse takes a bare LF for a line end. See `scan` for why we do not.
@@ -280,7 +280,7 @@ fn judge<'h, 'b>(
         return Err(Refusal::bad("too many empty lines"));
     }
     let version = if minor == 0 { Version::Http10 } else { Version::Http11 };
-    let fields = Fields::collect(request.headers);
+    let fields = Fields::collect(headers);
     check_host(&fields, version)?;
     let framing = framing(&fields, version)?;
     Ok(Head {

@@ -329,10 +329,9 @@ impl Reactor {
     }
 
     fn end_drain(&mut self) {
-        if let Phase::Draining { until } = self.phase {
-            if self.peers.is_empty() || self.clock.tick >= until {
-                self.phase = Phase::Over(self.cut_off());
-            }
+        let Phase::Draining { until } = self.phase else { return };
+        if self.peers.is_empty() || self.clock.tick >= until {
+            self.phase = Phase::Over(self.cut_off());
         }
     }
 

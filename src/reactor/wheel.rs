@@ -83,19 +83,17 @@ impl Wheel {
     /// Takes a key out that is due at `now`, if there is one.
     pub fn expire(&mut self, now: Tick) -> Option<usize> {
         let target = now.0 / GRAIN_MS;
-        while self.now < target {
-            let Some(due) = self.next_due().filter(|&due| due <= target) else {
-                self.now = target;
-                break;
-            };
-            let key = index(self.heads[slot_of(due)]);
-            self.cancel(key);
-            if self.heads[slot_of(due)] == NONE {
-                self.now = due;
-            }
-            return Some(key);
+        let Some(due) = self.next_due().filter(|&due| due <= target) else {
+            self.now = self.now.max(target);
+            return None;
+        };
+        let slot = slot_of(due);
+        let key = index(self.heads[slot]);
+        self.cancel(key);
+        if self.heads[slot] == NONE {
+            self.now = due;
         }
-        None
+        Some(key)
     }
 
     /// When the next key is due; `None` if none is set.

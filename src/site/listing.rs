@@ -19,6 +19,8 @@ use std::io::{self, Write};
 use rustix::fd::OwnedFd;
 use rustix::fs::{AtFlags, Dir, FileType, statat};
 
+use crate::http::target::encode_path;
+
 use super::open::{Kind, OpenError, Opened, Root, Stamp};
 
 /// How far a [`Lister`] has come.
@@ -259,17 +261,6 @@ fn push_href(page: &mut Vec<u8>, name: &[u8]) {
             _ => page.push(byte),
         }
     }
-}
-
-/// The canonical percent-encoding of a decoded path: the same rule as `http::target::encode_path`.
-fn encode_path(decoded: &[u8]) -> impl Iterator<Item = u8> {
-    const HEX: &[u8; 16] = b"0123456789ABCDEF";
-    decoded.iter().flat_map(|&byte| {
-        let plain = byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=:@/".contains(&byte);
-        let escaped = [b'%', HEX[usize::from(byte >> 4)], HEX[usize::from(byte & 15)]];
-        let (bytes, count) = if plain { ([byte, 0, 0], 1) } else { (escaped, 3) };
-        bytes.into_iter().take(count)
-    })
 }
 
 /// Text of an element. Like bytes that are not UTF-8, control characters become U+FFFD, as HTML

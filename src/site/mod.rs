@@ -15,6 +15,8 @@ use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::rc::Rc;
 
+use rustix::io::Errno;
+
 use crate::clock::Clock;
 use crate::config::{Limits, SiteConfig};
 use crate::http::conditional::{self, Verdict};
@@ -181,8 +183,8 @@ impl Site {
             Opened::Directory(..) if !self.config.listing => Err(OpenError::Forbidden),
             Opened::Directory(directory, stamp) => {
                 let most = self.limits.listing_entries;
-                let html =
-                    listing::listing_html(directory, canonical, most).map_err(OpenError::Failed)?;
+                let html = listing::listing_html(&self.root, directory, canonical, most)
+                    .map_err(open_error)?;
                 let asset = self.listing_asset(&html, clock);
                 Ok((Entry::Asset(Rc::new(asset)), path.to_vec(), Some(stamp)))
             }
@@ -228,7 +230,7 @@ impl Site {
                 return Ok((Asset::on_disk(&ingredients, clock, file), stamp));
             }
             let read = Asset::in_memory(&ingredients, clock, |room| file.read_exact_at(room, 0));
-            let after = open::stamp_of(&file).map_err(OpenError::Failed)?;
+            let after = open::stamp_of(&file).map_err(open_error)?;
             match read {
                 // The same version before and after: the bytes are of that version.
                 Ok(asset) if after == stamp => return Ok((asset, stamp)),
@@ -237,7 +239,7 @@ impl Site {
                     return Ok((asset, stamp));
                 }
                 Err(error) if error.kind() != io::ErrorKind::UnexpectedEof => {
-                    return Err(OpenError::Failed(error));
+                    return Err(open_error(error));
                 }
                 _ if attempt >= READ_ATTEMPTS => break,
                 _ => stamp = after,
@@ -267,6 +269,14 @@ fn holds(known: &Known, root: &Root, limits: &Limits, clock: &Clock) -> bool {
                 && clock.tick.since(known.made) >= limits.listing_age_ms;
             now == *stamp && !settled && !listing_is_old
         }
+    }
+}
+
+/// Running out of descriptors stays apart from a failing disk.
+fn open_error(error: io::Error) -> OpenError {
+    match Errno::from_io_error(&error) {
+        Some(errno) => errno.into(),
+        None => OpenError::Failed(error),
     }
 }
 

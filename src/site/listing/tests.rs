@@ -8,7 +8,8 @@ use std::process::Command;
 use std::time::{Duration, UNIX_EPOCH};
 
 use super::*;
-use crate::site::open::{Door, Symlinks};
+use crate::config::Symlinks;
+use crate::site::open::Door;
 
 fn page(top: &Path, links: Symlinks, path: &str, most: usize) -> String {
     let root = Root::new(top, links, Door::best()).unwrap();

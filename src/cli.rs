@@ -19,9 +19,15 @@ pub struct Args {
     #[arg(default_value = ".")]
     root: PathBuf,
 
-    /// Where to await connections: host:port, [::]:port (IPv4 and IPv6) or unix:/path; port 0
-    /// picks a free one. May be given several times
-    #[arg(short, long, value_name = "ADDRESS", default_value = "127.0.0.1:8080")]
+    #[arg(
+        short,
+        long,
+        value_name = "ADDRESS",
+        default_value = "127.0.0.1:8080",
+        help = "\
+        Where to await connections: host:port, [::]:port (IPv4 and IPv6) or unix:/path; port 0 \
+        picks a free one. May be given several times"
+    )]
     listen: Vec<ListenAddress>,
 
     /// Files that stand for their folder, in order of preference

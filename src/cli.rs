@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Parser, ValueEnum};
 
-use crate::config::{Config, Limits, ListenAddress, SiteConfig, Symlinks};
+use crate::config::{Config, Limits, ListenAddress, SiteConfig, Symlinks, WhenFull};
 
 /// The command line.
 #[derive(Debug, Parser)]
@@ -51,6 +51,10 @@ pub struct Args {
     #[arg(long, value_name = "HOW", default_value = "on")]
     server_header: Switch,
 
+    /// What new connections get while there is no room: they wait, or get a 503 at once
+    #[arg(long, value_name = "HOW", default_value = "wait")]
+    when_full: WhenFullArg,
+
     /// Change a limit; --help lists them. May be given several times
     #[arg(long = "limit", value_name = "NAME=VALUE")]
     limits: Vec<String>,
@@ -62,6 +66,14 @@ enum SymlinksArg {
     Follow,
     /// Treat them as absent
     Off,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum WhenFullArg {
+    /// They wait until a connection ends
+    Wait,
+    /// They get a 503
+    Refuse,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -91,6 +103,10 @@ impl Args {
                     SymlinksArg::Off => Symlinks::Off,
                 },
                 server_header: self.server_header == Switch::On,
+            },
+            when_full: match self.when_full {
+                WhenFullArg::Wait => WhenFull::Wait,
+                WhenFullArg::Refuse => WhenFull::Refuse,
             },
             limits,
         })

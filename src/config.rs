@@ -15,8 +15,19 @@ pub struct Config {
     pub listen: Vec<ListenAddress>,
     /// What is served, and how it is presented.
     pub site: SiteConfig,
+    /// What new connections get when there is no room for them.
+    pub when_full: WhenFull,
     /// Every bound of the program.
     pub limits: Limits,
+}
+
+/// What new connections get while all slots are taken and none of them is idle.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WhenFull {
+    /// They wait in the kernel's backlog.
+    Wait,
+    /// They are told so at once: 503.
+    Refuse,
 }
 
 /// How the files of the root are presented.
@@ -159,6 +170,10 @@ limits! {
     keep_alive_timeout_ms: u64 = 75_000, 10..=86_400_000;
     /// How long a write may make no progress.
     write_timeout_ms: u64 = 30_000, 10..=3_600_000;
+    /// An answer that is taken slower than this is cut off (after the allowance); 0: never.
+    least_bytes_per_s: u64 = 500, 0..=1_000_000_000;
+    /// How long an answer may be slower than that, so that a slow start is no offence.
+    slow_allowance_ms: u64 = 60_000, 0..=3_600_000;
     /// How long a closed connection absorbs what the peer still sends.
     linger_timeout_ms: u64 = 5_000, 10..=600_000;
     /// How long running answers may take to finish after the first signal to stop.
@@ -181,6 +196,20 @@ limits! {
     ranges: usize = 16, 1..=64;
     /// The most connections at a time; 0: as many as the limit on open files allows.
     connections: usize = 0, 0..=10_000_000;
+    /// Connections at a time from one address (IPv6: one /64); 0: as many as there are.
+    connections_per_client: u32 = 0, 0..=10_000_000;
+    /// Requests per second from one address (IPv6: one /64), more get 429; 0: no bound.
+    requests_per_s: u32 = 0, 0..=10_000_000;
+    /// Requests that one address may make at once before requests_per_s holds.
+    requests_burst: u32 = 50, 1..=10_000_000;
+    /// Addresses that are kept in mind for these two bounds.
+    clients: usize = 65_536, 16..=10_000_000;
+    /// Bytes per second sent to one connection; 0: no bound.
+    connection_bytes_per_s: u64 = 0, 0..=1_000_000_000_000;
+    /// Bytes sent at once to one connection before connection_bytes_per_s holds.
+    connection_burst_bytes: u64 = 65_536, 1..=1_000_000_000_000;
+    /// A turn of the loop that takes longer is reported in the log.
+    stall_ms: u64 = 100, 1..=60_000;
     /// Large files kept open by the cache.
     open_files: usize = 512, 1..=1_000_000;
     /// Files and listings known to the cache.
@@ -237,6 +266,13 @@ impl Limits {
             return Err(format!(
                 "target_bytes ({}) is part of head_bytes ({}) and cannot be larger",
                 self.target_bytes, self.head_bytes
+            ));
+        }
+        let (most, least) = (self.connection_bytes_per_s, self.least_bytes_per_s);
+        if most != 0 && most < 2 * least {
+            return Err(format!(
+                "connection_bytes_per_s ({most}) must be twice least_bytes_per_s ({least}) or \
+                 more, or every long answer is cut off as too slow"
             ));
         }
         Ok(())

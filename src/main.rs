@@ -32,7 +32,7 @@ fn main() -> ExitCode {
 
 /// Sets everything up, says so in one line, and serves until a signal ends it.
 fn serve(config: Config) -> Result<End, String> {
-    let Config { root, listen, site, mut limits } = config;
+    let Config { root, listen, site, when_full, mut limits } = config;
     let warning = fit_to_descriptors(&mut limits);
     let listing = site.listing;
     // A fresh hasher is as random as the standard library makes it.
@@ -49,7 +49,7 @@ fn serve(config: Config) -> Result<End, String> {
         listeners.extend(found);
     }
     let urls: Vec<String> = listeners.iter().map(Listener::url).collect();
-    let mut reactor = Reactor::new(site, listeners, limits)
+    let mut reactor = Reactor::new(site, listeners, when_full, limits)
         .map_err(|error| format!("cannot set up the event loop: {error}"))?;
     if let Some(warning) = warning {
         reactor.note(format_args!("{warning}"));

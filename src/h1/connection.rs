@@ -20,6 +20,10 @@ pub struct Connection {
     pub(super) output: Buffer,
     /// When the wait began that [`Connection::deadline`] ends.
     since: Tick,
+    /// When the output began to be owed that is owed now, and how much of it was sent since: a
+    /// client that takes it too slowly is cut off.
+    owed_since: Tick,
+    paid: u64,
     /// Bytes of an unfinished head that were looked at.
     pub(super) scanned: u16,
     /// Empty lines skipped before the request line.
@@ -77,6 +81,8 @@ pub enum Reason {
     FileFailed,
     /// There was no page for it.
     OutOfPages,
+    /// It was idle, and its slot was needed.
+    MadeRoom,
     /// The server stops.
     Stopped,
 }
@@ -130,6 +136,8 @@ pub struct Context<'a> {
     pub limits: &'a Limits,
     /// The server stops: the answers under way are the last.
     pub draining: bool,
+    /// Requests that this client may make now; each one takes one, and without one it gets 429.
+    pub requests_left: u32,
 }
 
 impl Connection {
@@ -140,6 +148,8 @@ impl Connection {
             input: Buffer::default(),
             output: Buffer::default(),
             since: now,
+            owed_since: now,
+            paid: 0,
             scanned: 0,
             blank_lines: 0,
             peer_finished: false,
@@ -189,6 +199,7 @@ impl Connection {
         if let State::Reply { body, .. } = &mut self.state {
             body.written(count - from_output as u64); // widening
         }
+        self.paid += count;
         if count > 0 {
             self.since = cx.clock.tick;
         }
@@ -234,18 +245,49 @@ impl Connection {
     /// When [`Connection::timed_out`] is due. Computed from the state, never stored.
     pub fn deadline(&self, limits: &Limits) -> Tick {
         if !self.output.is_empty() {
-            return self.since + limits.write_timeout_ms;
+            return self.payment_due(limits);
         }
-        self.since
-            + match &self.state {
-                State::Idle if self.served => limits.keep_alive_timeout_ms,
-                State::Idle => limits.first_request_timeout_ms,
-                State::Head => limits.head_timeout_ms,
-                State::Discard { .. } => limits.body_timeout_ms,
-                State::Reply { .. } => limits.write_timeout_ms,
-                State::Linger { .. } => limits.linger_timeout_ms,
-                State::Closed(_) => 0,
+        let patience = match &self.state {
+            State::Reply { .. } => return self.payment_due(limits),
+            State::Idle if self.served => limits.keep_alive_timeout_ms,
+            State::Idle => limits.first_request_timeout_ms,
+            State::Head => limits.head_timeout_ms,
+            State::Discard { .. } => limits.body_timeout_ms,
+            State::Linger { .. } => limits.linger_timeout_ms,
+            State::Closed(_) => 0,
+        };
+        self.since + patience
+    }
+
+    /// When a client that does not take what it is owed is cut off: after a time without any
+    /// progress, or when all in all it was slower than the least rate, less an allowance. The
+    /// second ends those that take a byte whenever the first is about to end them.
+    fn payment_due(&self, limits: &Limits) -> Tick {
+        let stalled = self.since + limits.write_timeout_ms;
+        match self.paid.saturating_mul(1000).checked_div(limits.least_bytes_per_s) {
+            Some(earned_ms) => {
+                let allowed = limits.slow_allowance_ms.saturating_add(earned_ms);
+                stalled.min(self.owed_since + allowed)
             }
+            None => stalled, // no rate is asked for
+        }
+    }
+
+    /// Since when something is owed without a break, and the bytes sent since then.
+    pub fn paid(&self) -> (Tick, u64) {
+        (self.owed_since, self.paid)
+    }
+
+    /// Since when it is idle, if it is.
+    pub fn idle_since(&self) -> Option<Tick> {
+        self.is_idle().then_some(self.since)
+    }
+
+    /// Answers with a failure before anything was read, and closes in stages: there is no room
+    /// for this client.
+    pub fn turn_away(&mut self, status: Status, cx: &mut Context<'_>) {
+        self.refuse(status, cx);
+        self.advance(cx);
     }
 
     /// The name of the state.
@@ -409,7 +451,12 @@ impl Connection {
     fn write_head(&mut self, plan: &Plan, cx: &mut Context<'_>) -> Result<(), Full> {
         let mut desk =
             Desk { output: &mut self.output, pages: cx.pages, site: cx.site, clock: cx.clock };
+        let owed_nothing = desk.output.is_empty();
         let body = reply::write(plan, &mut desk)?;
+        if owed_nothing {
+            self.owed_since = cx.clock.tick;
+            self.paid = 0;
+        }
         let then = match plan.persistence {
             Persistence::Stay | Persistence::StayAsAsked => Then::Next,
             Persistence::Close => Then::Close,

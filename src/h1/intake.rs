@@ -139,6 +139,10 @@ pub(super) fn too_large(plan: &mut Plan) {
 
 /// What the request gets; the error is a status after which the connection ends.
 fn answer(head: &Head<'_, '_>, cx: &mut Context<'_>) -> Result<Answer, Status> {
+    if cx.requests_left == 0 {
+        return Ok(Answer::Failure(Status::TooManyRequests));
+    }
+    cx.requests_left -= 1;
     if head.expectation == Expectation::Other {
         return Ok(Answer::Failure(Status::ExpectationFailed));
     }

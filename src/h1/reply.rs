@@ -142,15 +142,20 @@ pub(super) fn write(plan: &Plan, desk: &mut Desk<'_>) -> Result<Body, Full> {
             })?;
             Ok(Body::Empty)
         }
-        Answer::Failure(status) => write_page(plan, *status, desk, |writer| {
-            if *status == Status::MethodNotAllowed {
-                writer.put(ALLOW);
+        Answer::Failure(status) => write_page(plan, *status, desk, |writer| match status {
+            Status::MethodNotAllowed => _ = writer.put(ALLOW),
+            Status::TooManyRequests | Status::ServiceUnavailable => {
+                writer.put(RETRY_AFTER);
             }
+            _ => {}
         }),
     }
 }
 
 const ALLOW: &[u8] = b"Allow: GET, HEAD, OPTIONS\r\n";
+
+/// RFC 9110 section 10.2.3, in seconds: what is scarce here is scarce for moments.
+const RETRY_AFTER: &[u8] = b"Retry-After: 1\r\n";
 
 impl Desk<'_> {
     /// Appends status line, Date, Connection, and what `rest` writes.

@@ -108,6 +108,8 @@ mod tests {
     const NONE: Validators<'static> =
         Validators { etag: b"", last_modified: None, date_is_strong: false };
 
+    type Lines = &'static [(&'static str, &'static str)];
+
     /// Makes the field lines `name: value` and hands them over.
     fn with<T>(lines: &[(&str, &str)], look: impl FnOnce(&Fields<'_, '_>) -> T) -> T {
         let lines: Vec<_> = lines
@@ -120,7 +122,7 @@ mod tests {
     #[test]
     fn the_preconditions_are_weighed_in_their_order() {
         use Verdict::{Failed, NotModified, Proceed};
-        let rows: &[(&[(&str, &str)], Validators<'_>, Verdict)] = &[
+        let rows: &[(Lines, Validators<'_>, Verdict)] = &[
             (&[], STRONG, Proceed),
             (&[("If-Match", "\"a\"")], STRONG, Proceed),
             (&[("If-Match", "\"b\", \"a\"")], STRONG, Proceed),
@@ -157,7 +159,7 @@ mod tests {
 
     #[test]
     fn if_range_wants_a_strong_and_exact_match() {
-        let rows: &[(&[(&str, &str)], Validators<'_>, bool)] = &[
+        let rows: &[(Lines, Validators<'_>, bool)] = &[
             (&[], STRONG, true),
             (&[("If-Range", "\"a\"")], STRONG, true),
             (&[("If-Range", "\"b\"")], STRONG, false),

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io;
-use std::net::{SocketAddr, ToSocketAddrs};
+use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::FileTypeExt;
 use std::os::unix::net::UnixStream;
@@ -83,11 +83,15 @@ fn remove_stale(path: &Path) -> io::Result<()> {
 }
 
 impl Listener {
-    /// Accepts one connection, in non-blocking mode.
-    pub(super) fn accept(&self) -> io::Result<OwnedFd> {
+    /// Accepts one connection, in non-blocking mode, and says who it is from.
+    pub(super) fn accept(&self) -> io::Result<(OwnedFd, Option<IpAddr>)> {
         match &self.socket {
-            Listening::Tcp(listener) => listener.accept().map(|(stream, _)| stream.into()),
-            Listening::Unix(listener, _) => listener.accept().map(|(stream, _)| stream.into()),
+            Listening::Tcp(listener) => {
+                listener.accept().map(|(stream, from)| (stream.into(), Some(from.ip())))
+            }
+            Listening::Unix(listener, _) => {
+                listener.accept().map(|(stream, _)| (stream.into(), None))
+            }
         }
     }
 

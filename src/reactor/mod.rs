@@ -23,22 +23,28 @@ use mio::{Events, Poll, Token};
 use slab::Slab;
 
 use crate::clock::{Clock, Tick};
-use crate::config::Limits;
-use crate::h1::{Connection, Context, Pages, Reason};
+use crate::config::{Limits, WhenFull};
+use crate::h1::{Context, Pages, Reason};
 use crate::site::Site;
 
+mod accept;
+mod clients;
 pub mod listen;
 pub mod log;
 mod peer;
 mod signals;
 pub mod transport;
+mod turns;
 pub mod wheel;
 
+pub use turns::Turns;
+
+use accept::Pause;
+use clients::Clients;
 use listen::Listener;
 use log::Log;
 use peer::{Peer, Stop};
 use signals::Signals;
-use transport::Transport;
 use wheel::Wheel;
 
 /// The loop and everything it looks after.
@@ -54,8 +60,11 @@ pub struct Reactor {
     wheel: Wheel,
     /// Connections with work left over: key and serial.
     again: Vec<(usize, u32)>,
-    /// Accepting rests until then: there was no descriptor left.
-    accept_after: Option<Tick>,
+    /// Why no new connections are taken just now.
+    pause: Pause,
+    when_full: WhenFull,
+    clients: Clients,
+    turns: Turns,
     phase: Phase,
     site: Site,
     pages: Pages,
@@ -88,7 +97,12 @@ pub enum End {
 impl Reactor {
     /// A loop that serves `site` on `listeners`. `limits.connections` must be the real bound, not
     /// 0.
-    pub fn new(site: Site, mut listeners: Vec<Listener>, limits: Limits) -> io::Result<Reactor> {
+    pub fn new(
+        site: Site,
+        mut listeners: Vec<Listener>,
+        when_full: WhenFull,
+        limits: Limits,
+    ) -> io::Result<Reactor> {
         let poll = Poll::new()?;
         for (index, listener) in listeners.iter_mut().enumerate() {
             listener.register(poll.registry(), listener_token(index))?;
@@ -106,7 +120,10 @@ impl Reactor {
             serial: 0,
             wheel: Wheel::new(clock.tick),
             again: Vec::new(),
-            accept_after: None,
+            pause: Pause::default(),
+            when_full,
+            clients: Clients::default(),
+            turns: Turns::default(),
             phase: Phase::Running,
             site,
             pages: Pages::new(limits.pages),
@@ -140,10 +157,11 @@ impl Reactor {
             Err(error) if error.kind() != io::ErrorKind::Interrupted => return Err(error),
             _ => {}
         }
-        let now = u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX);
-        self.clock.set(Tick(now), unix_time());
+        let began = self.started.elapsed();
+        self.clock.set(tick(began), unix_time());
 
         self.take_events();
+        let after_events = self.started.elapsed();
         for (key, serial) in std::mem::take(&mut self.again) {
             if let Some(peer) = self.peers.get_mut(key).filter(|peer| peer.serial == serial) {
                 peer.queued = false;
@@ -156,12 +174,31 @@ impl Reactor {
         self.accept();
         self.end_drain();
         self.log.flush();
+        self.count_turn(began, after_events);
         Ok(())
+    }
+
+    /// Keeps count of how long turns take, and reports one that kept everybody waiting.
+    fn count_turn(&mut self, began: Duration, after_events: Duration) {
+        let length = self.started.elapsed() - began;
+        self.turns.count(length);
+        if length.as_millis() < u128::from(self.limits.stall_ms) {
+            return;
+        }
+        let (lookups, last) = self.site.lookups();
+        self.log.note(format_args!(
+            "a turn took {} ms, {} of them for events; {} connections; {lookups} lookups so far, \
+             the last one of {}",
+            length.as_millis(),
+            (after_events - began).as_millis(),
+            self.peers.len(),
+            String::from_utf8_lossy(last).escape_debug(),
+        ));
     }
 
     /// How long the poll may wait.
     fn timeout(&self) -> Option<Duration> {
-        let may_accept = self.can_accept() && self.listeners.iter().any(|one| one.ready);
+        let may_accept = self.may_accept() && self.listeners.iter().any(|one| one.ready);
         if !self.again.is_empty() || may_accept {
             return Some(Duration::ZERO);
         }
@@ -170,7 +207,7 @@ impl Reactor {
             _ => None,
         };
         let log = self.log.is_waiting().then(|| self.clock.tick + LOG_RETRY_MS);
-        let due = [self.wheel.next(), self.accept_after, drained, log].into_iter().flatten().min();
+        let due = [self.wheel.next(), self.pause_until(), drained, log].into_iter().flatten().min();
         // One millisecond more: the poll rounds down, and would wake up too early.
         due.map(|due| Duration::from_millis(due.since(self.clock.tick) + 1))
     }
@@ -198,77 +235,46 @@ impl Reactor {
         self.events = events;
     }
 
-    /// Step four of the five: takes new connections, as many as a turn allows.
-    fn accept(&mut self) {
-        if self.accept_after.is_some_and(|after| self.clock.tick >= after) {
-            self.accept_after = None;
-        }
-        for index in 0..self.listeners.len() {
-            for _ in 0..self.limits.accepts_per_turn {
-                if !self.can_accept() || !self.listeners[index].ready {
-                    break;
-                }
-                match self.listeners[index].accept() {
-                    Ok(socket) => self.insert(Transport::new(socket)),
-                    Err(error) => self.accept_failed(index, &error),
-                }
-            }
-        }
-    }
-
-    fn can_accept(&self) -> bool {
-        self.phase == Phase::Running
-            && self.accept_after.is_none()
-            && self.peers.len() < self.limits.connections
-    }
-
-    /// An accept failed. Nothing that can go wrong with one connection may end the listener.
-    fn accept_failed(&mut self, index: usize, error: &io::Error) {
-        use rustix::io::Errno;
-        if error.kind() == io::ErrorKind::WouldBlock {
-            self.listeners[index].ready = false;
-            return;
-        }
-        let exhausted = [Errno::MFILE, Errno::NFILE, Errno::NOBUFS, Errno::NOMEM];
-        if Errno::from_io_error(error).is_some_and(|errno| exhausted.contains(&errno)) {
-            self.accept_after = Some(self.clock.tick + ACCEPT_PAUSE_MS);
-            self.log.note(format_args!("accepting pauses for {ACCEPT_PAUSE_MS} ms: {error}"));
-        }
-        // Anything else is about a connection that was lost before it was accepted.
-    }
-
-    fn insert(&mut self, transport: Transport) {
-        self.serial = self.serial.wrapping_add(1) & SERIAL_MASK;
-        let peer = Peer::new(transport, Connection::new(self.clock.tick), self.serial);
-        let key = self.peers.insert(peer);
-        self.drive(key);
+    /// When accepting is tried again; `None` if nothing waits for it.
+    fn pause_until(&self) -> Option<Tick> {
+        self.pause.until().filter(|_| self.listeners.iter().any(|one| one.ready))
     }
 
     /// Lets a connection do what it can.
     fn drive(&mut self, key: usize) {
-        let draining = self.phase != Phase::Running;
-        let (peer, mut cx) = self.at_work(key, draining);
+        let (peer, mut cx) = self.at_work(key);
+        let before = cx.requests_left;
         let stop = peer.drive(&mut cx);
+        let requests = before - cx.requests_left;
+        if let Some(client) = peer.client {
+            self.clients.spend(client, requests);
+        }
         self.settle(key, stop);
     }
 
     /// A timer came up: perhaps too early, because the connection was busy meanwhile.
     fn timer(&mut self, key: usize) {
-        let draining = self.phase != Phase::Running;
-        let (peer, mut cx) = self.at_work(key, draining);
-        if peer.deadline(cx.limits) > cx.clock.tick {
-            let deadline = peer.deadline(cx.limits);
+        let (peer, mut cx) = self.at_work(key);
+        let deadline = peer.deadline(cx.limits);
+        if deadline <= cx.clock.tick {
+            peer.connection.timed_out(&mut cx);
+        } else if !peer.throttled {
             self.wheel.schedule(key, deadline);
             return;
         }
-        peer.connection.timed_out(&mut cx);
         self.drive(key);
     }
 
     /// A connection, and what its work needs.
-    fn at_work(&mut self, key: usize, draining: bool) -> (&mut Peer, Context<'_>) {
-        let Reactor { peers, site, pages, clock, limits, .. } = self;
-        (&mut peers[key], Context { site, pages, clock, limits, draining })
+    fn at_work(&mut self, key: usize) -> (&mut Peer, Context<'_>) {
+        let draining = self.phase != Phase::Running;
+        let Reactor { peers, site, pages, clock, limits, clients, .. } = self;
+        let peer = &mut peers[key];
+        let requests_left = match peer.client {
+            Some(client) => clients.requests_left(client, limits, clock.tick),
+            None => u32::MAX,
+        };
+        (peer, Context { site, pages, clock, limits, draining, requests_left })
     }
 
     /// Sees to it that a connection is looked at again when it should be.
@@ -281,6 +287,10 @@ impl Reactor {
                 self.again.push((key, peer.serial));
             }
             Stop::Budget => {}
+            Stop::Throttled(until) => {
+                self.wheel.schedule(key, until);
+                return;
+            }
             Stop::Waits => {
                 let token = peer_token(key, peer.serial);
                 if let Err(error) = peer.watch(self.poll.registry(), token) {
@@ -299,11 +309,13 @@ impl Reactor {
         self.wheel.cancel(key);
         let mut peer = self.peers.remove(key);
         peer.connection.peer_lost(&mut self.pages); // gives its pages back, if it still has any
+        if let Some(client) = peer.client {
+            self.clients.leave(client, &self.limits, self.clock.tick);
+        }
         if reason == Reason::FileFailed {
             self.log.note(format_args!("an answer was cut off: its file became shorter"));
         }
-        // A descriptor is free again.
-        self.accept_after = None;
+        self.pause.end();
     }
 
     /// The first signal begins the end; the second is the end.
@@ -322,7 +334,7 @@ impl Reactor {
         self.listeners.clear();
         let keys: Vec<usize> = self.peers.iter().map(|(key, _)| key).collect();
         for key in keys {
-            let (peer, mut cx) = self.at_work(key, true);
+            let (peer, mut cx) = self.at_work(key);
             peer.connection.drain(&mut cx);
             self.drive(key);
         }
@@ -340,6 +352,10 @@ impl Reactor {
     }
 }
 
+fn tick(elapsed: Duration) -> Tick {
+    Tick(u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX))
+}
+
 fn unix_time() -> Duration {
     // A wall clock that stands before 1970 is wrong anyway.
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
@@ -347,9 +363,6 @@ fn unix_time() -> Duration {
 
 /// Events taken from the kernel at a time.
 const EVENTS: usize = 1024;
-
-/// How long accepting rests when there is no descriptor left, unless one becomes free before.
-const ACCEPT_PAUSE_MS: u64 = 1_000;
 
 /// How soon a log that could not be written is tried again.
 const LOG_RETRY_MS: u64 = 250;

@@ -9,6 +9,7 @@ use crate::clock::Tick;
 use crate::config::Limits;
 use crate::h1::{Connection, Context, Reason, Step};
 
+use super::clients::ClientId;
 use super::transport::Transport;
 
 /// A connection in the slab.
@@ -27,6 +28,10 @@ pub(super) struct Peer {
     hangup: bool,
     /// It stands in the list of those that have work left over.
     pub(super) queued: bool,
+    /// It has had more than its bandwidth, and rests until its timer comes up.
+    pub(super) throttled: bool,
+    /// Whom it counts for; see [`super::clients`].
+    pub(super) client: Option<ClientId>,
 }
 
 // Ten thousand idle connections must stay cheap: a slot with its links in the timer wheel (16
@@ -52,12 +57,19 @@ pub(super) enum Stop {
     Waits,
     /// There is more to do, but it is the turn of others.
     Budget,
+    /// It has had more than its bandwidth; until then, nothing is sent.
+    Throttled(Tick),
     /// The connection is over.
     Over(Reason),
 }
 
 impl Peer {
-    pub(super) fn new(transport: Transport, connection: Connection, serial: u32) -> Peer {
+    pub(super) fn new(
+        transport: Transport,
+        connection: Connection,
+        serial: u32,
+        client: Option<ClientId>,
+    ) -> Peer {
         Peer {
             transport,
             connection,
@@ -68,6 +80,8 @@ impl Peer {
             writable: true,
             hangup: false,
             queued: false,
+            throttled: false,
+            client,
         }
     }
 
@@ -83,6 +97,11 @@ impl Peer {
     /// share of the turn, or is over.
     pub(super) fn drive(&mut self, cx: &mut Context<'_>) -> Stop {
         let mut bytes_left = cx.limits.bytes_per_turn;
+        let bandwidth = self.bandwidth(cx);
+        if let Some(bytes) = bandwidth {
+            bytes_left = bytes_left.min(bytes);
+        }
+        self.throttled = false;
         for _ in 0..cx.limits.steps_per_turn {
             let done = match self.connection.step(cx.pages) {
                 Step::Read(_) if !self.readable => {
@@ -90,12 +109,16 @@ impl Peer {
                     return Stop::Waits;
                 }
                 Step::Write(..) | Step::SendFile { .. } if !self.writable => return Stop::Waits,
+                Step::Write(..) | Step::SendFile { .. } if bytes_left == 0 => {
+                    return self.out_of_bytes(cx);
+                }
                 Step::Read(room) => {
                     let (asked, received) = (room.len(), self.transport.receive(room));
                     self.note_received(asked, &received);
                     received.map(|count| self.connection.read_done(count, cx))
                 }
                 Step::Write(first, second) => {
+                    let (first, second) = at_most(bandwidth, first, second);
                     let sent = self.transport.send(first, second);
                     self.note_sent(&sent);
                     sent.map(|count| {
@@ -125,10 +148,28 @@ impl Peer {
                 Err(_) => self.connection.peer_lost(cx.pages),
             }
             if bytes_left == 0 {
-                return Stop::Budget;
+                return self.out_of_bytes(cx);
             }
         }
         Stop::Budget
+    }
+
+    /// How many bytes its bandwidth allows now; `None`: there is no bound.
+    fn bandwidth(&self, cx: &Context<'_>) -> Option<u64> {
+        let rate = cx.limits.connection_bytes_per_s;
+        let (since, paid) = self.connection.paid();
+        let earned = cx.clock.tick.since(since).saturating_mul(rate) / 1000;
+        let allowed = earned.saturating_add(cx.limits.connection_burst_bytes);
+        (rate != 0).then(|| allowed.saturating_sub(paid))
+    }
+
+    /// It was sent all that it may have: of this turn, or of its bandwidth.
+    fn out_of_bytes(&mut self, cx: &Context<'_>) -> Stop {
+        if self.bandwidth(cx) != Some(0) {
+            return Stop::Budget;
+        }
+        self.throttled = true;
+        Stop::Throttled(cx.clock.tick + THROTTLE_MS)
     }
 
     /// A short read has emptied the socket: the next bytes are a new event, and asking again now
@@ -173,6 +214,18 @@ impl Peer {
         self.connection.deadline(limits)
     }
 }
+
+/// As much of two slices as a bandwidth allows.
+fn at_most<'s>(bytes: Option<u64>, first: &'s [u8], second: &'s [u8]) -> (&'s [u8], &'s [u8]) {
+    let Some(bytes) = bytes else { return (first, second) };
+    let bytes = usize::try_from(bytes).unwrap_or(usize::MAX);
+    let of_first = first.len().min(bytes);
+    let of_second = second.len().min(bytes - of_first);
+    (&first[..of_first], &second[..of_second])
+}
+
+/// How long a connection rests that has had more than its bandwidth: a grain of the timer wheel.
+const THROTTLE_MS: u64 = 50;
 
 /// Errors that say "not now", not "never".
 fn is_passing(error: &io::Error) -> bool {

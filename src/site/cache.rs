@@ -123,6 +123,19 @@ impl Cache {
         }
     }
 
+    /// Forgets every open file. Returns whether there was one.
+    pub(super) fn drop_files(&mut self) -> bool {
+        let ring = &mut self.rings[Kind::File as usize];
+        let found = ring.now.entries > 0;
+        for (place, serial) in std::mem::take(&mut ring.queue) {
+            if let Some(slot) = self.slots.get(place).filter(|slot| slot.serial == serial) {
+                let key = Rc::clone(&slot.key);
+                self.remove(&key);
+            }
+        }
+        found
+    }
+
     /// Removes from one ring until it is within its bounds. Ends: every round either drops a queue
     /// position for good or clears a `used`.
     fn shrink(&mut self, kind: Kind) {

@@ -50,6 +50,8 @@ pub struct Site {
     /// Room to decode a path into, and to encode it again.
     decoded: Box<[u8]>,
     encoded: Vec<u8>,
+    /// How often a path was looked up on disk, and the last one.
+    lookups: u64,
 }
 
 impl Site {
@@ -76,6 +78,7 @@ impl Site {
             boundary: format!("tenkay-{chance:016x}").into_bytes().into(),
             decoded: vec![0; limits.target_bytes].into(),
             encoded: Vec::new(),
+            lookups: 0,
         })
     }
 
@@ -87,6 +90,18 @@ impl Site {
     /// What stands between the parts of a multipart answer (RFC 2046 section 5.1.1).
     pub fn boundary(&self) -> &[u8] {
         &self.boundary
+    }
+
+    /// How many paths were looked up on disk so far, and the last of them, for a report on a turn
+    /// that took too long.
+    pub fn lookups(&self) -> (u64, &[u8]) {
+        (self.lookups, &self.encoded)
+    }
+
+    /// Gives back the descriptors of cached files, because they are needed elsewhere. Files that
+    /// are being sent stay open until they are sent.
+    pub fn close_files(&mut self) {
+        self.cache.drop_files();
     }
 
     /// What the path of a request target leads to. The error is the reason why it is malformed.
@@ -105,7 +120,12 @@ impl Site {
         let recalled = if key == path { None } else { self.recall(&key, clock) };
         let entry = recalled.unwrap_or_else(|| {
             let canonical = self.decoded[..length].to_vec();
-            let known = self.make(&canonical, clock);
+            self.lookups += 1;
+            let mut known = self.make(&canonical, clock);
+            let exhausted = matches!(known.entry, Entry::Missing(Status::ServiceUnavailable));
+            if exhausted && self.cache.drop_files() {
+                known = self.make(&canonical, clock); // with the descriptors that were given back
+            }
             let entry = known.entry.clone();
             match &entry {
                 // Out of descriptors or a failing disk: the next request may have more luck.

@@ -51,6 +51,14 @@ pub struct Args {
     #[arg(long, value_name = "HOW", default_value = "on")]
     server_header: Switch,
 
+    /// Become this user once the sockets are bound; needs root
+    #[arg(long, value_name = "NAME")]
+    user: Option<String>,
+
+    /// Give up access to all files but those that are served (Linux with Landlock)
+    #[arg(long, value_name = "HOW", default_value = "on")]
+    sandbox: Switch,
+
     /// What new connections get while there is no room: they wait, or get a 503 at once
     #[arg(long, value_name = "HOW", default_value = "wait")]
     when_full: WhenFullArg,
@@ -104,6 +112,8 @@ impl Args {
                 },
                 server_header: self.server_header == Switch::On,
             },
+            user: self.user,
+            sandbox: self.sandbox == Switch::On,
             when_full: match self.when_full {
                 WhenFullArg::Wait => WhenFull::Wait,
                 WhenFullArg::Refuse => WhenFull::Refuse,

@@ -4,7 +4,7 @@
 //! name, its default and the range it may have in one table. Nothing here does I/O.
 
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Everything a run needs to know.
 #[derive(Clone, Debug)]
@@ -15,6 +15,10 @@ pub struct Config {
     pub listen: Vec<ListenAddress>,
     /// What is served, and how it is presented.
     pub site: SiteConfig,
+    /// Whom to become after binding, if not oneself.
+    pub user: Option<String>,
+    /// Whether the process locks itself in.
+    pub sandbox: bool,
     /// What new connections get when there is no room for them.
     pub when_full: WhenFull,
     /// Every bound of the program.
@@ -70,6 +74,16 @@ pub enum ListenAddress {
     Tcp(String),
     /// `unix:/path`.
     Unix(PathBuf),
+}
+
+impl ListenAddress {
+    /// The path of the socket, if it has one.
+    pub fn path(&self) -> Option<&Path> {
+        match self {
+            ListenAddress::Tcp(_) => None,
+            ListenAddress::Unix(path) => Some(path),
+        }
+    }
 }
 
 impl std::str::FromStr for ListenAddress {

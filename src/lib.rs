@@ -13,7 +13,8 @@
 //! | [`reactor`] | *when* does something happen? | the loop, sockets, clocks, timers, signals |
 //!
 //! Around them: [`cli`] is what was typed, [`config`] what is meant, with every bound of the
-//! program in one struct; [`clock`] is time as plain data. Imports run inward only: `http` knows
+//! program in one struct; [`clock`] is time as plain data; [`sandbox`] gives up what the process
+//! does not need. Imports run inward only: `http` knows
 //! nothing of the rest, nothing but `main` knows `reactor`. A test holds us to it.
 //!
 //! # The five steps of a TCP server
@@ -56,6 +57,8 @@
 //! | on Linux | elsewhere | behind |
 //! |---|---|---|
 //! | `openat2` with `RESOLVE_BENEATH` | a walk, component by component, with `O_NOFOLLOW` | [`site::open::Door`] |
+//! | `RESOLVE_CACHED`, `RWF_NOWAIT` | plain reads, which may wait for a disk | [`site::disk::Disk`] |
+//! | Landlock | nothing | [`sandbox`] |
 //! | `sendfile`, `MSG_MORE` | read and send | [`reactor::transport`] |
 //!
 //! Both columns are tested on Linux.
@@ -68,4 +71,5 @@ pub mod config;
 pub mod h1;
 pub mod http;
 pub mod reactor;
+pub mod sandbox;
 pub mod site;

@@ -4,15 +4,17 @@
 
 use std::hash::{BuildHasher, RandomState};
 use std::io::Write;
+use std::path::Path;
 use std::process::ExitCode;
 
 use clap::Parser;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use tenkay::cli::Args;
-use tenkay::config::{Config, Limits};
+use tenkay::config::{Config, Limits, ListenAddress};
 use tenkay::reactor::listen::{self, Listener};
 use tenkay::reactor::{End, Reactor};
+use tenkay::sandbox;
 use tenkay::site::Site;
 use tenkay::site::open::Door;
 
@@ -32,40 +34,54 @@ fn main() -> ExitCode {
 
 /// Sets everything up, says so in one line, and serves until a signal ends it.
 fn serve(config: Config) -> Result<End, String> {
-    let Config { root, listen, site, when_full, mut limits } = config;
-    let warning = fit_to_descriptors(&mut limits);
+    let Config { root, listen, site, user, sandbox, when_full, mut limits } = config;
+    let mut warnings: Vec<String> = fit_to_descriptors(&mut limits).into_iter().collect();
     let listing = site.listing;
+    let listeners = bind(&listen, limits.backlog)?;
+    match &user {
+        Some(name) => sandbox::become_user(name)?,
+        None if sandbox::is_root() => {
+            warnings.push("running as root; --user NAME gives its rights up".to_owned());
+        }
+        None => {}
+    }
     // A fresh hasher is as random as the standard library makes it.
     let chance = RandomState::new().hash_one(std::process::id());
     let site = Site::new(&root, site, &limits, Door::best(), chance).map_err(|error| {
         format!("cannot serve '{}': {error}; name a folder that can be read", root.display())
     })?;
-
-    let mut listeners: Vec<Listener> = Vec::new();
-    for address in &listen {
-        let found = listen::listen(address, limits.backlog).map_err(|error| {
-            format!("cannot listen on {address}: {error}; choose another with --listen")
-        })?;
-        listeners.extend(found);
-    }
     let urls: Vec<String> = listeners.iter().map(Listener::url).collect();
     let mut reactor = Reactor::new(site, listeners, when_full, limits)
         .map_err(|error| format!("cannot set up the event loop: {error}"))?;
-    if let Some(warning) = warning {
+    let shown = root.canonicalize().unwrap_or_else(|_| root.clone());
+    if sandbox {
+        let sockets: Vec<&Path> = listen.iter().filter_map(ListenAddress::path).collect();
+        warnings.extend(sandbox::lock_in(&root, &sockets));
+    }
+    for warning in warnings {
         reactor.note(format_args!("{warning}"));
     }
-
-    let root = root.canonicalize().unwrap_or(root);
     // Who started us may have closed standard output; that is no reason not to serve.
     _ = writeln!(
         std::io::stdout(),
         "tenkay {} serves {} at {} (listings {})",
         env!("CARGO_PKG_VERSION"),
-        root.display(),
+        shown.display(),
         urls.join(" and "),
         if listing { "on" } else { "off" },
     );
     reactor.run().map_err(|error| format!("the event loop failed: {error}"))
+}
+
+/// Binds every address, or says which one cannot be bound.
+fn bind(addresses: &[ListenAddress], backlog: u32) -> Result<Vec<Listener>, String> {
+    let mut listeners = Vec::new();
+    for address in addresses {
+        listeners.extend(listen::listen(address, backlog).map_err(|error| {
+            format!("cannot listen on {address}: {error}; choose another with --listen")
+        })?);
+    }
+    Ok(listeners)
 }
 
 /// Raises the soft limit on open files to the hard one, and makes the bounds on connections and

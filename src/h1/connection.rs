@@ -88,6 +88,8 @@ pub enum Reason {
     OutOfPages,
     /// It was idle, and its slot was needed.
     MadeRoom,
+    /// Its work panicked, which is a bug.
+    Panicked,
     /// The server stops.
     Stopped,
 }

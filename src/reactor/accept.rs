@@ -115,11 +115,12 @@ impl Reactor {
         let connection = Connection::new(self.clock.tick);
         let peer = Peer::new(transport, connection, self.serial, client);
         let key = self.peers.insert(peer);
-        if turned_away {
-            let (peer, mut cx) = self.at_work(key);
-            peer.connection.turn_away(Status::ServiceUnavailable, &mut cx);
-        }
-        self.drive(key);
+        self.work(key, |peer, cx| {
+            if turned_away {
+                peer.connection.turn_away(Status::ServiceUnavailable, cx);
+            }
+            peer.drive(cx)
+        });
     }
 
     /// An accept failed. Nothing that can go wrong with one connection may end the listener.

@@ -30,6 +30,7 @@ use crate::site::disk::RETRY_MS;
 
 mod accept;
 mod clients;
+mod guard;
 pub mod listen;
 pub mod log;
 mod peer;
@@ -42,6 +43,7 @@ pub use turns::Turns;
 
 use accept::Pause;
 use clients::Clients;
+use guard::guarded;
 use listen::Listener;
 use log::Log;
 use peer::{Peer, Stop};
@@ -107,6 +109,7 @@ impl Reactor {
         when_full: WhenFull,
         limits: Limits,
     ) -> io::Result<Reactor> {
+        guard::keep_panics();
         let poll = Poll::new()?;
         for (index, listener) in listeners.iter_mut().enumerate() {
             listener.register(poll.registry(), listener_token(index))?;
@@ -250,14 +253,25 @@ impl Reactor {
 
     /// Lets a connection do what it can.
     fn drive(&mut self, key: usize) {
+        self.work(key, Peer::drive);
+    }
+
+    /// Does some work for a connection, and sees to what follows from it.
+    fn work(&mut self, key: usize, work: impl FnOnce(&mut Peer, &mut Context<'_>) -> Stop) {
         let (peer, mut cx) = self.at_work(key);
         let before = cx.requests_left;
-        let stop = peer.drive(&mut cx);
+        let stop = guarded(|| work(peer, &mut cx));
         let requests = before - cx.requests_left;
         if let Some(client) = peer.client {
             self.clients.spend(client, requests);
         }
-        self.settle(key, stop);
+        match stop {
+            Ok(stop) => self.settle(key, stop),
+            Err(panic) => {
+                self.log.note(format_args!("a bug ended one connection; please report: {panic}"));
+                self.remove(key, Reason::Panicked);
+            }
+        }
     }
 
     /// Goes on with connections that had work left over.
@@ -265,10 +279,11 @@ impl Reactor {
         for (key, serial) in list {
             let live = self.peers.get(key).is_some_and(|peer| peer.serial == serial);
             if live {
-                let (peer, mut cx) = self.at_work(key);
-                peer.queued = false;
-                peer.connection.retry(&mut cx);
-                self.drive(key);
+                self.work(key, |peer, cx| {
+                    peer.queued = false;
+                    peer.connection.retry(cx);
+                    peer.drive(cx)
+                });
             }
         }
     }
@@ -287,15 +302,18 @@ impl Reactor {
 
     /// A timer came up: perhaps too early, because the connection was busy meanwhile.
     fn timer(&mut self, key: usize) {
-        let (peer, mut cx) = self.at_work(key);
-        let deadline = peer.deadline(cx.limits);
-        if deadline <= cx.clock.tick {
-            peer.connection.timed_out(&mut cx);
-        } else if !peer.throttled {
+        let peer = &self.peers[key];
+        let deadline = peer.deadline(&self.limits);
+        if deadline > self.clock.tick && !peer.throttled {
             self.wheel.schedule(key, deadline);
             return;
         }
-        self.drive(key);
+        self.work(key, |peer, cx| {
+            if peer.deadline(cx.limits) <= cx.clock.tick {
+                peer.connection.timed_out(cx);
+            }
+            peer.drive(cx)
+        });
     }
 
     /// A connection, and what its work needs.
@@ -370,9 +388,10 @@ impl Reactor {
         self.listeners.clear();
         let keys: Vec<usize> = self.peers.iter().map(|(key, _)| key).collect();
         for key in keys {
-            let (peer, mut cx) = self.at_work(key);
-            peer.connection.drain(&mut cx);
-            self.drive(key);
+            self.work(key, |peer, cx| {
+                peer.connection.drain(cx);
+                peer.drive(cx)
+            });
         }
     }
 

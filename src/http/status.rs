@@ -35,6 +35,8 @@ pub enum Status {
     ExpectationFailed,
     /// 421: the request is meant for another scheme or server.
     MisdirectedRequest,
+    /// 429: this client asks too often.
+    TooManyRequests,
     /// 431: the head is larger than we read, or has too many fields.
     RequestHeaderFieldsTooLarge,
     /// 500: reading the file failed.
@@ -49,7 +51,7 @@ pub enum Status {
 
 impl Status {
     /// Every status, for tables and tests.
-    pub const ALL: [Status; 21] = [
+    pub const ALL: [Status; 22] = [
         Status::Ok,
         Status::NoContent,
         Status::PartialContent,
@@ -66,6 +68,7 @@ impl Status {
         Status::RangeNotSatisfiable,
         Status::ExpectationFailed,
         Status::MisdirectedRequest,
+        Status::TooManyRequests,
         Status::RequestHeaderFieldsTooLarge,
         Status::InternalServerError,
         Status::NotImplemented,
@@ -92,6 +95,7 @@ impl Status {
             Status::RangeNotSatisfiable => "416 Range Not Satisfiable",
             Status::ExpectationFailed => "417 Expectation Failed",
             Status::MisdirectedRequest => "421 Misdirected Request",
+            Status::TooManyRequests => "429 Too Many Requests",
             Status::RequestHeaderFieldsTooLarge => "431 Request Header Fields Too Large",
             Status::InternalServerError => "500 Internal Server Error",
             Status::NotImplemented => "501 Not Implemented",

@@ -1,0 +1,111 @@
+//! Time as plain data.
+//!
+//! The reactor reads the clocks of the machine once a turn and stores what they said in a
+//! [`Clock`]; everything else is told the time by argument. So a test can hold time still, or
+//! let it jump.
+
+use std::ops::Add;
+use std::time::Duration;
+
+use crate::http::date;
+
+/// Milliseconds since the program started, by a clock that never goes back.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Tick(pub u64);
+
+impl Tick {
+    /// Milliseconds from `earlier` to `self`; 0 if `earlier` is later.
+    pub fn since(self, earlier: Tick) -> u64 {
+        self.0.saturating_sub(earlier.0)
+    }
+}
+
+impl Add<u64> for Tick {
+    type Output = Tick;
+
+    /// The tick that lies `ms` milliseconds later.
+    fn add(self, ms: u64) -> Tick {
+        Tick(self.0.saturating_add(ms))
+    }
+}
+
+/// What the clocks said at the start of this turn.
+#[derive(Clone, Debug)]
+pub struct Clock {
+    /// For timeouts.
+    pub tick: Tick,
+    /// Nanoseconds since 1970 by the wall clock; negative before. For ages of files.
+    pub unix_ns: i128,
+    /// The field line `Date: ...`, with its CRLF; made once a second.
+    date_line: [u8; DATE_LINE],
+}
+
+/// Length of `Date: Thu, 01 Jan 1970 00:00:00 GMT` with its CRLF.
+const DATE_LINE: usize = 6 + date::LENGTH + 2;
+
+impl Clock {
+    /// A clock that says `tick`, and `unix` after the start of 1970.
+    pub fn new(tick: Tick, unix: Duration) -> Clock {
+        let mut clock = Clock { tick, unix_ns: i128::MIN, date_line: [0; DATE_LINE] };
+        clock.set(tick, unix);
+        clock
+    }
+
+    /// Moves the clock. The wall clock may go back; then the date does, too.
+    pub fn set(&mut self, tick: Tick, unix: Duration) {
+        let before = self.unix_ns.div_euclid(NS);
+        self.tick = tick;
+        // A Duration holds less than 2^64 seconds, so its nanoseconds fit an i128.
+        self.unix_ns = i128::from(unix.as_secs()) * NS + i128::from(unix.subsec_nanos());
+        if self.unix_ns.div_euclid(NS) != before {
+            self.write_date();
+        }
+    }
+
+    /// Whole seconds since 1970.
+    pub fn unix_seconds(&self) -> i64 {
+        i64::try_from(self.unix_ns.div_euclid(NS)).unwrap_or(i64::MAX)
+    }
+
+    /// The field line `Date: ...`, CRLF included (RFC 9110 section 6.6.1).
+    pub fn date_line(&self) -> &[u8] {
+        &self.date_line
+    }
+
+    fn write_date(&mut self) {
+        // A machine whose clock stands after the year 9999 gets the last date that can be written.
+        let date = date::imf_fixdate(self.unix_seconds()).unwrap_or(*LAST_DATE);
+        self.date_line[..6].copy_from_slice(b"Date: ");
+        self.date_line[6..6 + date::LENGTH].copy_from_slice(&date);
+        self.date_line[6 + date::LENGTH..].copy_from_slice(b"\r\n");
+    }
+}
+
+const NS: i128 = 1_000_000_000;
+const LAST_DATE: &[u8; date::LENGTH] = b"Fri, 31 Dec 9999 23:59:59 GMT";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_date_line_follows_the_wall_clock_forward_and_back() {
+        let mut clock = Clock::new(Tick(0), Duration::from_secs(784_111_777));
+        assert_eq!(clock.date_line(), b"Date: Sun, 06 Nov 1994 08:49:37 GMT\r\n");
+        clock.set(Tick(1), Duration::from_millis(784_111_777_999));
+        assert_eq!(clock.date_line(), b"Date: Sun, 06 Nov 1994 08:49:37 GMT\r\n");
+        clock.set(Tick(2), Duration::from_secs(784_111_778));
+        assert_eq!(clock.date_line(), b"Date: Sun, 06 Nov 1994 08:49:38 GMT\r\n");
+        clock.set(Tick(3), Duration::ZERO);
+        assert_eq!(clock.date_line(), b"Date: Thu, 01 Jan 1970 00:00:00 GMT\r\n");
+        clock.set(Tick(4), Duration::from_secs(u64::MAX));
+        assert_eq!(clock.date_line(), b"Date: Fri, 31 Dec 9999 23:59:59 GMT\r\n");
+    }
+
+    #[test]
+    fn ticks_never_run_below_zero_or_over_the_end() {
+        assert_eq!(Tick(5).since(Tick(7)), 0);
+        assert_eq!(Tick(7).since(Tick(5)), 2);
+        assert_eq!(Tick(u64::MAX) + 1, Tick(u64::MAX));
+    }
+}

@@ -1,0 +1,195 @@
+//! From the bytes of the input to a plan of the answer.
+
+use crate::config::Limits;
+use crate::http::body::{BodyReader, Bounds as BodyBounds};
+use crate::http::head::{self, Bounds, Expectation, Framing, Head, Method, Parsed, Scan, Version};
+use crate::http::status::Status;
+use crate::http::target::{self, Form, Scheme};
+use crate::site::{self, Entry};
+
+use super::connection::{Connection, Context};
+use super::reply::{Answer, Persistence, Plan};
+
+/// What is at the start of the input.
+pub(super) enum Intake {
+    /// Nothing, or only empty lines.
+    Nothing,
+    /// The beginning of a head.
+    Partial,
+    /// No request, and nothing after it can be understood.
+    Refused(Status),
+    /// A request of `length` bytes that can be answered at once.
+    Answer { plan: Plan, length: usize },
+    /// A request of `length` bytes whose body must be absorbed first.
+    Body { plan: Plan, reader: BodyReader, length: usize },
+}
+
+/// How many empty lines may stand before a request line (RFC 9112 section 2.2 asks for one at
+/// least; some clients of old send one after a body).
+const BLANK_LINES: u8 = 2;
+
+/// Looks at the start of the input. Takes nothing out of it but empty lines.
+pub(super) fn take(connection: &mut Connection, cx: &mut Context<'_>) -> Intake {
+    while connection.scanned == 0 && connection.input.bytes().starts_with(b"\r\n") {
+        if connection.blank_lines == BLANK_LINES {
+            return Intake::Refused(Status::BadRequest);
+        }
+        connection.blank_lines += 1;
+        connection.input.consume(2);
+    }
+    match connection.input.bytes() {
+        [] => return Intake::Nothing,
+        [b'\r'] => return Intake::Partial,
+        _ => {}
+    }
+    let bounds = bounds(cx.limits);
+    if connection.scanned > 0 {
+        let bytes = connection.input.bytes();
+        let window = &bytes[..bytes.len().min(bounds.head_bytes)];
+        match head::scan(window, usize::from(connection.scanned)) {
+            Scan::Incomplete => return unfinished(connection, &bounds),
+            Scan::Refused(_) => return Intake::Refused(Status::BadRequest),
+            Scan::Complete(_) => {}
+        }
+    }
+    let mut later_minor = None;
+    match parse(connection.input.bytes(), &bounds, &mut later_minor, cx) {
+        None => {}
+        Some(Intake::Partial) => return unfinished(connection, &bounds),
+        Some(intake) => return intake,
+    }
+    // HTTP/1.2 to 1.9 is read as 1.1; after this, the parser does so, too.
+    if let Some(at) = later_minor {
+        connection.input.patch(at, b'1');
+    }
+    parse(connection.input.bytes(), &bounds, &mut later_minor, cx)
+        .unwrap_or(Intake::Refused(Status::BadRequest))
+}
+
+/// A head without an end: it is waited for, unless it is as long as a head may be.
+fn unfinished(connection: &mut Connection, bounds: &Bounds) -> Intake {
+    let bytes = connection.input.bytes();
+    if bytes.len() >= bounds.head_bytes {
+        let refusal = head::refuse_endless(&bytes[..bounds.head_bytes], bounds);
+        return Intake::Refused(refusal.status);
+    }
+    connection.scanned = u16::try_from(bytes.len()).expect("an input is at most a page long");
+    Intake::Partial
+}
+
+/// Parses a head and plans the answer. `None`: a later minor version stands at `later_minor`.
+fn parse(
+    bytes: &[u8],
+    bounds: &Bounds,
+    later_minor: &mut Option<usize>,
+    cx: &mut Context<'_>,
+) -> Option<Intake> {
+    let mut space = head::space();
+    Some(match head::parse(bytes, &mut space, bounds) {
+        Ok(Parsed::Partial) => Intake::Partial,
+        Ok(Parsed::LaterMinor { at }) => {
+            *later_minor = Some(at);
+            return None;
+        }
+        Ok(Parsed::Complete(head)) => plan(&head, cx),
+        Err(refusal) => Intake::Refused(refusal.status),
+    })
+}
+
+/// Decides what a request gets, and whether its body must be absorbed first.
+fn plan(head: &Head<'_, '_>, cx: &mut Context<'_>) -> Intake {
+    let answer = match answer(head, cx) {
+        Ok(answer) => answer,
+        Err(status) => return Intake::Refused(status),
+    };
+    let persistence = match (head.persistent, head.version) {
+        (false, _) => Persistence::Close,
+        (true, _) if cx.draining => Persistence::Linger,
+        (true, Version::Http10) => Persistence::StayAsAsked,
+        (true, Version::Http11) => Persistence::Stay,
+    };
+    let mut plan = Plan { answer, head_only: head.method == Method::Head, persistence };
+    let length = head.length;
+    let reader = match head.framing {
+        Framing::None => return Intake::Answer { plan, length },
+        Framing::Length(bytes) if bytes > cx.limits.body_bytes => {
+            too_large(&mut plan);
+            return Intake::Answer { plan, length };
+        }
+        Framing::Length(bytes) => BodyReader::length(bytes),
+        Framing::Chunked => BodyReader::chunked(),
+    };
+    if head.expectation != Expectation::None {
+        // The client waits for a 100 before it sends the body. The final answer tells it not to,
+        // but it may have begun: so the connection cannot be used again (RFC 9110 section 10.1.1).
+        plan.persistence = Persistence::Linger;
+        return Intake::Answer { plan, length };
+    }
+    Intake::Body { plan, reader, length }
+}
+
+/// The body is longer than what is absorbed: that is the answer, unless there is a better reason
+/// to refuse, and the connection ends, because the rest of the body is in the way.
+pub(super) fn too_large(plan: &mut Plan) {
+    if !plan.answer.is_failure() {
+        plan.answer = Answer::Failure(Status::ContentTooLarge);
+    }
+    plan.persistence = Persistence::Linger;
+}
+
+/// What the request gets; the error is a status after which the connection ends.
+fn answer(head: &Head<'_, '_>, cx: &mut Context<'_>) -> Result<Answer, Status> {
+    if cx.requests_left == 0 {
+        return Ok(Answer::Failure(Status::TooManyRequests));
+    }
+    cx.requests_left -= 1;
+    if head.expectation == Expectation::Other {
+        return Ok(Answer::Failure(Status::ExpectationFailed));
+    }
+    if head.method == Method::Connect {
+        return Ok(Answer::Failure(Status::MethodNotAllowed)); // its target is not a path
+    }
+    let form = target::split(head.target).map_err(|_| Status::BadRequest)?;
+    match head.method {
+        Method::Unknown => return Ok(Answer::Failure(Status::NotImplemented)),
+        Method::NotServed | Method::Connect => {
+            return Ok(Answer::Failure(Status::MethodNotAllowed));
+        }
+        Method::Get | Method::Head | Method::Options => {}
+    }
+    let (path, query) = match form {
+        Form::Origin { path, query } => (path, query),
+        Form::Absolute { scheme: Scheme::Http, path, query, .. } => (path, query),
+        Form::Absolute { scheme: Scheme::Https, .. } => return Err(Status::MisdirectedRequest),
+        Form::Asterisk if head.method == Method::Options => return Ok(Answer::Options),
+        Form::Asterisk => return Err(Status::BadRequest),
+    };
+    if head.method == Method::Options {
+        return Ok(Answer::Options);
+    }
+    Ok(match cx.site.find(path, cx.clock).map_err(|_| Status::BadRequest)? {
+        Entry::Asset(asset) => {
+            let (ranges, most) = (head.method == Method::Get, cx.limits.ranges);
+            let selection = site::select(&asset, &head.fields, ranges, most, cx.clock);
+            Answer::Asset(asset, selection)
+        }
+        Entry::Redirect(location) => Answer::Redirect(match query {
+            Some(query) => site::location_with_query(&location, query),
+            None => location,
+        }),
+        Entry::Missing(status) => Answer::Failure(status),
+    })
+}
+
+fn bounds(limits: &Limits) -> Bounds {
+    Bounds {
+        head_bytes: limits.head_bytes,
+        target_bytes: limits.target_bytes,
+        fields: limits.fields,
+    }
+}
+
+/// The bounds of a chunked body.
+pub(super) fn body_bounds(limits: &Limits) -> BodyBounds {
+    BodyBounds { line_bytes: limits.chunk_line_bytes, trailer_bytes: limits.trailer_bytes }
+}

@@ -1,0 +1,213 @@
+//! The memory of connections under way.
+//!
+//! A page is taken when the first byte of a request arrives and given back when nothing is left in
+//! it, so an idle connection holds none. The pool is a stack: the page given back last, which is
+//! still in the processor's cache, is the next to be taken.
+
+use crate::http::writer::Writer;
+
+/// Bytes of a page: room for the largest head, and for a run of small answers.
+pub const PAGE_BYTES: usize = 32 * 1024;
+
+/// Free pages that are kept for the next burst; more are given back to the system.
+const KEPT: usize = 256;
+
+type Page = Box<[u8; PAGE_BYTES]>;
+
+/// The pool.
+#[derive(Debug)]
+pub struct Pages {
+    free: Vec<Page>,
+    taken: usize,
+    most: usize,
+}
+
+impl Pages {
+    /// A pool that lends at most `most` pages at a time.
+    pub fn new(most: usize) -> Pages {
+        Pages { free: Vec::new(), taken: 0, most }
+    }
+
+    /// Pages that are lent at the moment.
+    pub fn taken(&self) -> usize {
+        self.taken
+    }
+
+    fn take(&mut self) -> Option<Page> {
+        if self.taken == self.most {
+            return None;
+        }
+        self.taken += 1;
+        Some(self.free.pop().unwrap_or_else(new_page))
+    }
+
+    fn give(&mut self, page: Page) {
+        self.taken -= 1;
+        if self.free.len() < KEPT {
+            self.free.push(page);
+        }
+    }
+}
+
+fn new_page() -> Page {
+    let bytes = vec![0; PAGE_BYTES].into_boxed_slice();
+    bytes.try_into().expect("a slice of PAGE_BYTES is an array of PAGE_BYTES")
+}
+
+/// Bytes in the order they came: filled at the end, consumed at the start.
+#[derive(Debug, Default)]
+pub(super) struct Buffer {
+    page: Option<Page>,
+    start: u16,
+    end: u16,
+}
+
+const _: () = assert!(PAGE_BYTES <= u16::MAX as usize, "offsets into a page are 16 bits wide");
+
+impl Buffer {
+    /// True if there is nothing in it.
+    pub(super) fn is_empty(&self) -> bool {
+        self.start == self.end
+    }
+
+    /// How much is in it.
+    pub(super) fn len(&self) -> usize {
+        usize::from(self.end - self.start)
+    }
+
+    /// True if it holds a page.
+    pub(super) fn has_page(&self) -> bool {
+        self.page.is_some()
+    }
+
+    /// What is in it.
+    pub(super) fn bytes(&self) -> &[u8] {
+        let range = usize::from(self.start)..usize::from(self.end);
+        self.page.as_deref().map_or(&[], |page| &page[range])
+    }
+
+    /// Overwrites one byte of what is in it.
+    pub(super) fn patch(&mut self, at: usize, byte: u8) {
+        let at = usize::from(self.start) + at;
+        if let Some(page) = self.page.as_deref_mut() {
+            page[at] = byte;
+        }
+    }
+
+    /// The room behind what is in it, on a page from the pool. `None`: the pool is exhausted.
+    /// What is in it moves to the front first, if it stands in the way.
+    pub(super) fn room(&mut self, pages: &mut Pages) -> Option<&mut [u8]> {
+        if self.page.is_none() {
+            self.page = Some(pages.take()?);
+        }
+        let page = self.page.as_deref_mut()?;
+        if usize::from(self.end) == PAGE_BYTES && self.start > 0 {
+            page.copy_within(usize::from(self.start).., 0);
+            self.end -= self.start;
+            self.start = 0;
+        }
+        Some(&mut page[usize::from(self.end)..])
+    }
+
+    /// Bytes of room behind what is in it; a whole page if it holds none.
+    pub(super) fn room_left(&self) -> usize {
+        PAGE_BYTES - usize::from(self.end)
+    }
+
+    /// Counts `count` bytes, which were written into the room, as being in it.
+    pub(super) fn filled(&mut self, count: usize) {
+        assert!(count <= self.room_left(), "more was filled than there was room");
+        self.end += offset(count);
+    }
+
+    /// Drops `count` bytes from its start.
+    pub(super) fn consume(&mut self, count: usize) {
+        assert!(count <= self.len(), "more was consumed than there was");
+        self.start += offset(count);
+        if self.start == self.end {
+            self.start = 0;
+            self.end = 0;
+        }
+    }
+
+    /// Appends what `write` writes, if all of it fits. `None`: it did not, or there is no page;
+    /// then nothing was appended.
+    pub(super) fn append(
+        &mut self,
+        pages: &mut Pages,
+        write: impl FnOnce(&mut Writer<'_>),
+    ) -> Option<()> {
+        let mut writer = Writer::new(self.room(pages)?);
+        write(&mut writer);
+        let count = writer.finish()?;
+        self.filled(count);
+        Some(())
+    }
+
+    /// Gives the page back if nothing is in it.
+    pub(super) fn rest(&mut self, pages: &mut Pages) {
+        if self.is_empty() {
+            self.release(pages);
+        }
+    }
+
+    /// Drops what is in it, and gives the page back.
+    pub(super) fn release(&mut self, pages: &mut Pages) {
+        if let Some(page) = self.page.take() {
+            pages.give(page);
+        }
+        self.start = 0;
+        self.end = 0;
+    }
+}
+
+fn offset(count: usize) -> u16 {
+    u16::try_from(count).expect("a count of bytes in a page is at most PAGE_BYTES")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn put(buffer: &mut Buffer, pages: &mut Pages, bytes: &[u8]) -> Option<()> {
+        buffer.append(pages, |writer| {
+            writer.put(bytes);
+        })
+    }
+
+    #[test]
+    fn a_page_is_held_only_while_there_is_something_in_it() {
+        let mut pages = Pages::new(1);
+        let mut buffer = Buffer::default();
+        put(&mut buffer, &mut pages, b"abc").unwrap();
+        buffer.consume(2);
+        buffer.rest(&mut pages);
+        assert_eq!((buffer.bytes(), pages.taken()), (&b"c"[..], 1));
+        assert_eq!(put(&mut Buffer::default(), &mut pages, b"x"), None, "the pool is exhausted");
+        buffer.consume(1);
+        buffer.rest(&mut pages);
+        assert_eq!((buffer.bytes(), pages.taken()), (&b""[..], 0));
+        assert_eq!(put(&mut Buffer::default(), &mut pages, b"x"), Some(()));
+    }
+
+    #[test]
+    fn what_does_not_fit_is_not_appended_at_all() {
+        let mut pages = Pages::new(1);
+        let mut buffer = Buffer::default();
+        put(&mut buffer, &mut pages, &[b'a'; PAGE_BYTES - 1]).unwrap();
+        assert_eq!(put(&mut buffer, &mut pages, b"bc"), None);
+        assert_eq!(buffer.len(), PAGE_BYTES - 1);
+        put(&mut buffer, &mut pages, b"b").unwrap();
+        assert_eq!(buffer.room_left(), 0);
+    }
+
+    #[test]
+    fn a_full_page_makes_room_by_moving_what_is_left_to_the_front() {
+        let mut pages = Pages::new(1);
+        let mut buffer = Buffer::default();
+        put(&mut buffer, &mut pages, &[b'a'; PAGE_BYTES]).unwrap();
+        buffer.consume(PAGE_BYTES - 2);
+        put(&mut buffer, &mut pages, b"bc").unwrap();
+        assert_eq!(buffer.bytes(), b"aabc");
+    }
+}

@@ -1,0 +1,322 @@
+//! From an answer to bytes: the head of a response, and where its body comes from.
+
+use std::rc::Rc;
+
+use crate::clock::Clock;
+use crate::http::range::{ByteRange, Ranges};
+use crate::http::status::Status;
+use crate::http::writer::{Writer, decimal_length};
+use crate::site::{Asset, Selection, Site};
+
+use super::pages::{Buffer, Pages};
+
+/// What a request gets, before a byte of it is written.
+#[derive(Debug)]
+pub(super) struct Plan {
+    pub(super) answer: Answer,
+    /// HEAD: all fields, no body.
+    pub(super) head_only: bool,
+    pub(super) persistence: Persistence,
+}
+
+/// What is sent, and of what.
+#[derive(Debug)]
+pub(super) enum Answer {
+    /// An asset, or a part of it, or what is said of it.
+    Asset(Rc<Asset>, Selection),
+    /// 301 to this location.
+    Redirect(Rc<[u8]>),
+    /// 204 with the methods that are served.
+    Options,
+    /// A small page that says what went wrong.
+    Failure(Status),
+}
+
+impl Answer {
+    /// True for 4xx and 5xx.
+    pub(super) fn is_failure(&self) -> bool {
+        match self {
+            Answer::Failure(_) => true,
+            Answer::Asset(_, selection) => {
+                matches!(selection, Selection::PreconditionFailed | Selection::NotSatisfiable)
+            }
+            Answer::Redirect(_) | Answer::Options => false,
+        }
+    }
+}
+
+/// What the answer says about the connection (RFC 9112 section 9.3).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Persistence {
+    /// It stays; HTTP/1.1 takes that for granted.
+    Stay,
+    /// It stays, which HTTP/1.0 must be told.
+    StayAsAsked,
+    /// It closes, because the client said that nothing more will come.
+    Close,
+    /// It closes although the client may still be sending.
+    Linger,
+}
+
+impl Persistence {
+    fn field(self) -> &'static [u8] {
+        match self {
+            Persistence::Stay => b"",
+            Persistence::StayAsAsked => b"Connection: keep-alive\r\n",
+            Persistence::Close | Persistence::Linger => b"Connection: close\r\n",
+        }
+    }
+}
+
+/// What is still to be sent behind the bytes in the output buffer.
+#[derive(Debug)]
+pub(super) enum Body {
+    /// Nothing.
+    Empty,
+    /// A slice of what the asset has in memory.
+    Memory { asset: Rc<Asset>, at: usize, end: usize },
+    /// A piece of the asset's file.
+    File { asset: Rc<Asset>, at: u64, end: u64 },
+    /// Several pieces, each behind a head of its own.
+    Parts(Box<Parts>),
+}
+
+/// A multipart/byteranges body under way.
+#[derive(Debug)]
+pub(super) struct Parts {
+    asset: Rc<Asset>,
+    ranges: Box<Ranges>,
+    /// Index of the part that comes next; one more than there are once the end was written.
+    next: usize,
+    /// The part under way: Memory, File, or Empty between parts.
+    pub(super) current: Body,
+}
+
+/// The answer did not fit into the output; or there is no page for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Full;
+
+/// The surroundings that an answer is written in.
+pub(super) struct Desk<'d> {
+    pub(super) output: &'d mut Buffer,
+    pub(super) pages: &'d mut Pages,
+    pub(super) site: &'d Site,
+    pub(super) clock: &'d Clock,
+}
+
+/// Writes the head of the answer into the output, and says what body is to follow. On [`Full`],
+/// nothing was written.
+pub(super) fn write(plan: &Plan, desk: &mut Desk<'_>) -> Result<Body, Full> {
+    match &plan.answer {
+        Answer::Asset(asset, Selection::Whole) => write_whole(plan, asset, desk),
+        Answer::Asset(asset, Selection::Part(range)) => {
+            desk.append(plan, Status::PartialContent, |writer| {
+                writer.put(asset.typed_fields());
+                content_range(writer, *range, asset.size());
+                writer.number_field("Content-Length", range.end - range.first).put(b"\r\n");
+            })?;
+            Ok(if plan.head_only { Body::Empty } else { piece(asset, *range) })
+        }
+        Answer::Asset(asset, Selection::Parts(ranges)) => write_parts(plan, asset, ranges, desk),
+        Answer::Asset(asset, Selection::NotModified) => {
+            desk.append(plan, Status::NotModified, |writer| {
+                writer.put(asset.common_fields()).put(b"\r\n");
+            })?;
+            Ok(Body::Empty)
+        }
+        Answer::Asset(_, Selection::PreconditionFailed) => {
+            write_page(plan, Status::PreconditionFailed, desk, |_| {})
+        }
+        Answer::Asset(asset, Selection::NotSatisfiable) => {
+            write_page(plan, Status::RangeNotSatisfiable, desk, |writer| {
+                writer.put(b"Content-Range: bytes */").put_number(asset.size()).put(b"\r\n");
+            })
+        }
+        Answer::Redirect(location) => write_page(plan, Status::MovedPermanently, desk, |writer| {
+            writer.field("Location", location);
+        }),
+        Answer::Options => {
+            let base_fields = desk.site.base_fields();
+            desk.append(plan, Status::NoContent, |writer| {
+                writer.put(base_fields).put(ALLOW).put(b"\r\n");
+            })?;
+            Ok(Body::Empty)
+        }
+        Answer::Failure(status) => write_page(plan, *status, desk, |writer| match status {
+            Status::MethodNotAllowed => _ = writer.put(ALLOW),
+            Status::TooManyRequests | Status::ServiceUnavailable => {
+                writer.put(RETRY_AFTER);
+            }
+            _ => {}
+        }),
+    }
+}
+
+const ALLOW: &[u8] = b"Allow: GET, HEAD, OPTIONS\r\n";
+
+/// RFC 9110 section 10.2.3, in seconds: what is scarce here is scarce for moments.
+const RETRY_AFTER: &[u8] = b"Retry-After: 1\r\n";
+
+impl Desk<'_> {
+    /// Appends status line, Date, Connection, and what `rest` writes.
+    #[inline]
+    fn append(
+        &mut self,
+        plan: &Plan,
+        status: Status,
+        rest: impl FnOnce(&mut Writer<'_>),
+    ) -> Result<(), Full> {
+        let clock = self.clock;
+        let write = |writer: &mut Writer<'_>| {
+            writer.put(b"HTTP/1.1 ").put(status.text().as_bytes()).put(b"\r\n");
+            writer.put(clock.date_line()).put(plan.persistence.field());
+            rest(writer);
+        };
+        self.output.append(self.pages, write).ok_or(Full)
+    }
+}
+
+/// A whole asset. A small body is copied behind its head, so that a run of answers leaves in one
+/// send; a larger one is sent from where it is, in the same call as its head.
+fn write_whole(plan: &Plan, asset: &Rc<Asset>, desk: &mut Desk<'_>) -> Result<Body, Full> {
+    let whole = asset.whole();
+    let in_memory = asset.file().is_none() && !plan.head_only;
+    let copied = in_memory && whole.len() <= COPIED_BYTES;
+    if copied && desk.append(plan, Status::Ok, |writer| _ = writer.put(whole)).is_ok() {
+        return Ok(Body::Empty);
+    }
+    if in_memory {
+        desk.append(plan, Status::Ok, |_| {})?;
+        return Ok(Body::Memory { asset: Rc::clone(asset), at: 0, end: whole.len() });
+    }
+    desk.append(plan, Status::Ok, |writer| _ = writer.put(asset.head()))?;
+    if plan.head_only || asset.size() == 0 {
+        return Ok(Body::Empty);
+    }
+    Ok(Body::File { asset: Rc::clone(asset), at: 0, end: asset.size() })
+}
+
+/// An asset with its fields of at most this length is copied into the output. Below, the copy
+/// costs less than the second entry of a gathering write; above, it only moves bytes about.
+const COPIED_BYTES: usize = 4096;
+
+fn write_parts(
+    plan: &Plan,
+    asset: &Rc<Asset>,
+    ranges: &Ranges,
+    desk: &mut Desk<'_>,
+) -> Result<Body, Full> {
+    let boundary = desk.site.boundary();
+    let length = parts_length(asset, ranges, boundary);
+    let base_fields = asset.common_fields();
+    desk.append(plan, Status::PartialContent, |writer| {
+        writer.put(base_fields);
+        writer.put(b"Content-Type: multipart/byteranges; boundary=").put(boundary).put(b"\r\n");
+        writer.number_field("Content-Length", length).put(b"\r\n");
+    })?;
+    if plan.head_only {
+        return Ok(Body::Empty);
+    }
+    Ok(Body::Parts(Box::new(Parts {
+        asset: Rc::clone(asset),
+        ranges: Box::new(*ranges),
+        next: 0,
+        current: Body::Empty,
+    })))
+}
+
+/// The length of a multipart body, before it is made.
+fn parts_length(asset: &Asset, ranges: &Ranges, boundary: &[u8]) -> u64 {
+    let delimiter = "\r\n--\r\n".len() + boundary.len();
+    let fixed = delimiter + asset.type_line().len() + "Content-Range: bytes -/\r\n\r\n".len();
+    let size_digits = decimal_length(asset.size());
+    let parts: u64 = ranges
+        .as_slice()
+        .iter()
+        .map(|range| {
+            let digits = decimal_length(range.first) + decimal_length(range.end - 1) + size_digits;
+            (fixed + digits) as u64 + (range.end - range.first) // widening
+        })
+        .sum();
+    parts + (delimiter + 2) as u64 // widening
+}
+
+impl Parts {
+    /// Goes on to the next part: writes its head, or the closing delimiter, into the output.
+    /// Returns false when nothing is left. On [`Full`], nothing was done.
+    pub(super) fn advance(&mut self, desk: &mut Desk<'_>) -> Result<bool, Full> {
+        let (boundary, asset) = (desk.site.boundary(), &self.asset);
+        let range = self.ranges.as_slice().get(self.next).copied();
+        if self.next > self.ranges.as_slice().len() {
+            return Ok(false);
+        }
+        let write = |writer: &mut Writer<'_>| {
+            // RFC 2046 section 5.1.1: the CRLF before a delimiter belongs to it, so the first has
+            // one, too; zsync and others rely on it.
+            writer.put(b"\r\n--").put(boundary);
+            let Some(range) = range else {
+                writer.put(b"--\r\n");
+                return;
+            };
+            writer.put(b"\r\n").put(asset.type_line());
+            content_range(writer, range, asset.size());
+            writer.put(b"\r\n");
+        };
+        desk.output.append(desk.pages, write).ok_or(Full)?;
+        self.next += 1;
+        self.current = range.map_or(Body::Empty, |range| piece(asset, range));
+        Ok(true)
+    }
+}
+
+/// A piece of an asset's body, wherever that is.
+fn piece(asset: &Rc<Asset>, range: ByteRange) -> Body {
+    let asset = Rc::clone(asset);
+    if asset.file().is_some() {
+        return Body::File { asset, at: range.first, end: range.end };
+    }
+    let offset = |at: u64| {
+        asset.head_end() + usize::try_from(at).expect("a body in memory is measured in usize")
+    };
+    let (at, end) = (offset(range.first), offset(range.end));
+    Body::Memory { asset, at, end }
+}
+
+/// Writes `Content-Range: bytes first-last/size` (RFC 9110 section 14.4).
+fn content_range(writer: &mut Writer<'_>, range: ByteRange, size: u64) {
+    writer.put(b"Content-Range: bytes ").put_number(range.first).put(b"-");
+    writer.put_number(range.end - 1).put(b"/").put_number(size).put(b"\r\n");
+}
+
+/// An answer that is not a file: its status as a small page, with what `fields` writes.
+fn write_page(
+    plan: &Plan,
+    status: Status,
+    desk: &mut Desk<'_>,
+    fields: impl FnOnce(&mut Writer<'_>),
+) -> Result<Body, Full> {
+    let base_fields = desk.site.base_fields();
+    let text = status.text().as_bytes();
+    let length = PAGE.iter().map(|piece| piece.len()).sum::<usize>() + 2 * text.len();
+    desk.append(plan, status, |writer| {
+        writer.put(base_fields);
+        fields(writer);
+        if status.is_server_error() {
+            writer.put(b"Cache-Control: no-store\r\n");
+        }
+        writer.put(b"Content-Type: text/html; charset=utf-8\r\n");
+        writer.number_field("Content-Length", length as u64).put(b"\r\n"); // widening
+        if !plan.head_only {
+            writer.put(PAGE[0]).put(text).put(PAGE[1]).put(text).put(PAGE[2]);
+        }
+    })?;
+    Ok(Body::Empty)
+}
+
+/// The page of an answer that is not a file; the status stands between the pieces.
+const PAGE: [&[u8]; 3] = [
+    b"<!doctype html>\n<html lang=\"en\">\n<meta charset=\"utf-8\">\n\
+      <meta name=\"color-scheme\" content=\"light dark\">\n<title>",
+    b"</title>\n<h1>",
+    b"</h1>\n",
+];

@@ -1,0 +1,115 @@
+//! Writing heads into a bounded buffer.
+//!
+//! A [`Writer`] never writes past its room. When something did not fit, it says so at the end,
+//! once: the caller then drops the whole piece, so half a head is never sent.
+
+/// Fills a slice from its start.
+#[derive(Debug)]
+pub struct Writer<'r> {
+    room: &'r mut [u8],
+    used: usize,
+    full: bool,
+}
+
+impl<'r> Writer<'r> {
+    /// A writer that fills `room` from its start.
+    pub fn new(room: &'r mut [u8]) -> Writer<'r> {
+        Writer { room, used: 0, full: false }
+    }
+
+    /// Appends bytes as they are.
+    #[inline]
+    pub fn put(&mut self, bytes: &[u8]) -> &mut Self {
+        match self.room.get_mut(self.used..self.used + bytes.len()) {
+            Some(place) => {
+                place.copy_from_slice(bytes);
+                self.used += bytes.len();
+            }
+            None => self.full = true,
+        }
+        self
+    }
+
+    /// Appends bytes one at a time, as an encoder makes them.
+    pub fn put_all(&mut self, bytes: impl Iterator<Item = u8>) -> &mut Self {
+        for byte in bytes {
+            if self.used == self.room.len() {
+                self.full = true;
+                break;
+            }
+            self.room[self.used] = byte;
+            self.used += 1;
+        }
+        self
+    }
+
+    /// Appends a number in decimal.
+    pub fn put_number(&mut self, number: u64) -> &mut Self {
+        let (digits, start) = decimal(number);
+        self.put(&digits[start..])
+    }
+
+    /// Appends a field line whose value is a number.
+    pub fn number_field(&mut self, name: &str, number: u64) -> &mut Self {
+        self.put(name.as_bytes()).put(b": ").put_number(number).put(b"\r\n")
+    }
+
+    /// Appends a field line. The value must hold no CR and no LF: every value we write is either
+    /// our own text or was encoded.
+    pub fn field(&mut self, name: &str, value: &[u8]) -> &mut Self {
+        debug_assert!(!value.iter().any(|&byte| byte == b'\r' || byte == b'\n'));
+        self.put(name.as_bytes()).put(b": ").put(value).put(b"\r\n")
+    }
+
+    /// How many bytes were written, or `None` if something did not fit.
+    pub fn finish(&self) -> Option<usize> {
+        (!self.full).then_some(self.used)
+    }
+}
+
+/// The decimal digits of `number` stand at the end of the array, from the returned index.
+fn decimal(mut number: u64) -> ([u8; DIGITS], usize) {
+    let mut digits = [b'0'; DIGITS];
+    let mut start = DIGITS;
+    loop {
+        start -= 1;
+        digits[start] = b'0' + (number % 10) as u8; // less than 10
+        number /= 10;
+        if number == 0 {
+            return (digits, start);
+        }
+    }
+}
+
+/// How many bytes `number` takes in decimal.
+pub fn decimal_length(number: u64) -> usize {
+    DIGITS - decimal(number).1
+}
+
+/// Digits of `u64::MAX`.
+const DIGITS: usize = 20;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_written_in_decimal_with_the_length_that_was_announced() {
+        for number in [0, 9, 10, 99, 100, 65_535, 1_234_567_890, u64::MAX] {
+            let mut room = [0; 32];
+            let length = Writer::new(&mut room).put_number(number).finish().unwrap();
+            assert_eq!(&room[..length], number.to_string().as_bytes());
+            assert_eq!(length, decimal_length(number));
+        }
+    }
+
+    #[test]
+    fn what_just_fits_is_written_and_one_byte_more_is_reported() {
+        let mut room = [0; 8];
+        assert_eq!(Writer::new(&mut room).field("a", b"bcd").finish(), Some(8));
+        assert_eq!(&room, b"a: bcd\r\n");
+        assert_eq!(Writer::new(&mut room).field("a", b"bcde").finish(), None);
+        assert_eq!(Writer::new(&mut room).put_all(b"12345678".iter().copied()).finish(), Some(8));
+        assert_eq!(Writer::new(&mut room).put_all(b"123456789".iter().copied()).finish(), None);
+    }
+}

@@ -1,0 +1,71 @@
+//! tenkay serves files over HTTP/1.1 from one thread: an event loop on mio, one state machine per
+//! connection in a slab, httparse for heads; no thread pool, no async runtime.
+//!
+//! This page is the map of the code. The README says what the program is for and how it is used.
+//!
+//! # Three rings
+//!
+//! | ring | question | modules |
+//! |---|---|---|
+//! | [`http`] | what do these bytes mean? | pure functions over bytes: no state, no I/O, no heap |
+//! | [`site`] | *what* is the answer? | the folder, the cache, the part of a file that is asked for |
+//! | [`h1`] | *how* does it go on the wire? | the protocol machine, without a socket |
+//! | [`reactor`] | *when* does something happen? | the loop, sockets, clocks, timers, signals |
+//!
+//! Around them: [`cli`] is what was typed, [`config`] what is meant, with every bound of the
+//! program in one struct; [`clock`] is time as plain data. Imports run inward only: `http` knows
+//! nothing of the rest, nothing but `main` knows `reactor`. A test holds us to it.
+//!
+//! # The five steps of a TCP server
+//!
+//! 1. Create a socket, 2. bind it to an address, 3. listen: [`reactor::listen::listen`].
+//! 4. Accept: [`Reactor::accept`](reactor::Reactor).
+//! 5. Send and receive: [`reactor::transport::Transport`]. Then close, in
+//!    [`Reactor::remove`](reactor::Reactor).
+//!
+//! What a textbook server does in a loop for one client, this one does for ten thousand, by never
+//! waiting in any of these steps: a call that cannot be done now is tried again when the kernel
+//! says that it can.
+//!
+//! # The life of a request
+//!
+//! 1. The kernel has bytes for a connection; the poll says so; [`reactor`] finds the
+//!    connection's slot by the number in the event's token, and compares its serial number.
+//! 2. It asks the machine what to do ([`h1::Connection::step`]). A [`h1::Step::Read`] gives room on
+//!    a page from the pool, and the bytes are received into it: system call one.
+//! 3. [`h1::Connection::read_done`] parses the head ([`http::head`]), asks the site what its path
+//!    leads to ([`site::Site::find`]: for a file in the cache, one look into a hash map), weighs
+//!    conditions and ranges ([`site::select`]), and writes the answer into a second page.
+//! 4. The next step is a [`h1::Step::Write`]: system call two. Then both pages go back to the pool,
+//!    and the connection, idle again, holds nothing but its slot.
+//!
+//! # Laws
+//!
+//! - One thread; no call that waits, on a socket, a pipe or a FIFO.
+//! - No `unsafe` in this crate.
+//! - What is owed to a client is sent before more is read from it.
+//! - An idle connection holds no buffer. A slot is 128 bytes.
+//! - A request that the cache answers allocates nothing.
+//! - All facts of an answer come from one `fstat` of one open file: an answer never mixes two
+//!   versions of it.
+//! - Nothing outside the root is ever opened ([`site::open`] is the only door).
+//! - Every limit is a field of [`config::Limits`].
+//!
+//! # What is Linux-only, and its fallback
+//!
+//! | on Linux | elsewhere | behind |
+//! |---|---|---|
+//! | `openat2` with `RESOLVE_BENEATH` | a walk, component by component, with `O_NOFOLLOW` | [`site::open::Door`] |
+//! | `sendfile`, `MSG_MORE` | read and send | [`reactor::transport`] |
+//!
+//! Both columns are tested on Linux.
+
+#![forbid(unsafe_code)]
+
+pub mod cli;
+pub mod clock;
+pub mod config;
+pub mod h1;
+pub mod http;
+pub mod reactor;
+pub mod site;

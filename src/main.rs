@@ -1,0 +1,101 @@
+//! From the command line to a running server; the only place with exit codes.
+
+#![forbid(unsafe_code)]
+
+use std::hash::{BuildHasher, RandomState};
+use std::io::Write;
+use std::process::ExitCode;
+
+use clap::Parser;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
+use tenkay::cli::Args;
+use tenkay::config::{Config, Limits};
+use tenkay::reactor::listen::{self, Listener};
+use tenkay::reactor::{End, Reactor};
+use tenkay::site::Site;
+use tenkay::site::open::Door;
+
+fn main() -> ExitCode {
+    match Args::parse().into_config().and_then(serve) {
+        Ok(End::Finished) => ExitCode::SUCCESS,
+        Ok(End::CutOff(connections)) => {
+            eprintln!("tenkay: ended with {connections} connections cut off");
+            ExitCode::FAILURE
+        }
+        Err(error) => {
+            eprintln!("tenkay: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Sets everything up, says so in one line, and serves until a signal ends it.
+fn serve(config: Config) -> Result<End, String> {
+    let Config { root, listen, site, when_full, mut limits } = config;
+    let warning = fit_to_descriptors(&mut limits);
+    let listing = site.listing;
+    // A fresh hasher is as random as the standard library makes it.
+    let chance = RandomState::new().hash_one(std::process::id());
+    let site = Site::new(&root, site, &limits, Door::best(), chance).map_err(|error| {
+        format!("cannot serve '{}': {error}; name a folder that can be read", root.display())
+    })?;
+
+    let mut listeners: Vec<Listener> = Vec::new();
+    for address in &listen {
+        let found = listen::listen(address, limits.backlog).map_err(|error| {
+            format!("cannot listen on {address}: {error}; choose another with --listen")
+        })?;
+        listeners.extend(found);
+    }
+    let urls: Vec<String> = listeners.iter().map(Listener::url).collect();
+    let mut reactor = Reactor::new(site, listeners, when_full, limits)
+        .map_err(|error| format!("cannot set up the event loop: {error}"))?;
+    if let Some(warning) = warning {
+        reactor.note(format_args!("{warning}"));
+    }
+
+    let root = root.canonicalize().unwrap_or(root);
+    // Who started us may have closed standard output; that is no reason not to serve.
+    _ = writeln!(
+        std::io::stdout(),
+        "tenkay {} serves {} at {} (listings {})",
+        env!("CARGO_PKG_VERSION"),
+        root.display(),
+        urls.join(" and "),
+        if listing { "on" } else { "off" },
+    );
+    reactor.run().map_err(|error| format!("the event loop failed: {error}"))
+}
+
+/// Raises the soft limit on open files to the hard one, and makes the bounds on connections and
+/// cached files fit into it. Returns a warning if less is possible than was asked for.
+fn fit_to_descriptors(limits: &mut Limits) -> Option<String> {
+    let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
+    if current != maximum {
+        // If it is refused, the soft limit is what there is.
+        _ = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum });
+    }
+    let descriptors = getrlimit(Resource::Nofile)
+        .current
+        .map_or(usize::MAX, |limit| usize::try_from(limit).unwrap_or(usize::MAX))
+        .min(MOST_CONNECTIONS);
+    // Files get at most a quarter, so that a small limit still leaves room for clients.
+    limits.open_files = limits.open_files.min((descriptors / 4).max(1));
+    let possible = descriptors.saturating_sub(limits.open_files + OWN_DESCRIPTORS).max(1);
+    let asked = limits.connections;
+    limits.connections = if asked == 0 { possible } else { asked.min(possible) };
+    (asked > possible).then(|| {
+        format!(
+            "{asked} connections were asked for, but the limit on open files allows {possible}; \
+             raise it (ulimit -Hn, LimitNOFILE=)"
+        )
+    })
+}
+
+/// Descriptors for the poll, the listeners, the signals, the standard streams, the root, and files
+/// that are being opened.
+const OWN_DESCRIPTORS: usize = 64;
+
+/// Where the limit on open files is infinite, this bounds the table of connections.
+const MOST_CONNECTIONS: usize = 1 << 20;

@@ -1,0 +1,159 @@
+//! Step four of the five: accept. And what happens when there is no room.
+
+use std::io;
+
+use rustix::io::Errno;
+
+use crate::clock::Tick;
+use crate::config::WhenFull;
+use crate::h1::Connection;
+use crate::http::status::Status;
+
+use super::clients::Admission;
+use super::peer::Peer;
+use super::transport::Transport;
+use super::{Phase, Reactor, SERIAL_MASK};
+
+/// What stands in the way of new connections, and until when.
+#[derive(Debug, Default)]
+pub(super) struct Pause {
+    /// There was no descriptor left.
+    exhausted: Option<Tick>,
+    /// All slots are taken, and none was idle.
+    full: Option<Tick>,
+    /// The last time that the log was told so.
+    noted: Option<Tick>,
+}
+
+impl Pause {
+    /// A connection has ended: there is a slot and a descriptor again.
+    pub(super) fn end(&mut self) {
+        self.exhausted = None;
+        self.full = None;
+    }
+
+    /// When it ends by itself.
+    pub(super) fn until(&self) -> Option<Tick> {
+        self.exhausted.max(self.full)
+    }
+
+    fn expire(&mut self, now: Tick) {
+        self.exhausted = self.exhausted.filter(|&until| until > now);
+        self.full = self.full.filter(|&until| until > now);
+    }
+}
+
+impl Reactor {
+    /// Takes new connections, as many as a turn allows.
+    pub(super) fn accept(&mut self) {
+        self.pause.expire(self.clock.tick);
+        for index in 0..self.listeners.len() {
+            for _ in 0..self.limits.accepts_per_turn {
+                if !self.listeners[index].ready || !self.may_accept() || !self.has_slot() {
+                    break;
+                }
+                match self.listeners[index].accept() {
+                    Ok((socket, from)) => {
+                        let (limits, now) = (&self.limits, self.clock.tick);
+                        let admission = self.clients.admit(from, limits, now);
+                        self.insert(Transport::new(socket), admission);
+                    }
+                    Err(error) => self.accept_failed(index, &error),
+                }
+            }
+        }
+    }
+
+    /// True if there is no reason not to try.
+    pub(super) fn may_accept(&self) -> bool {
+        self.phase == Phase::Running && self.pause.until().is_none()
+    }
+
+    /// Whether there is a slot for one more connection, if need be because those that were idle
+    /// longest were closed. Those that are told that there is none get one of a few spare slots.
+    fn has_slot(&mut self) -> bool {
+        if self.peers.len() < self.limits.connections || self.close_idle() > 0 {
+            return true;
+        }
+        let spare = match self.when_full {
+            WhenFull::Wait => 0,
+            WhenFull::Refuse => SPARE_SLOTS,
+        };
+        if self.peers.len() < self.limits.connections + spare {
+            return true;
+        }
+        self.pause.full = Some(self.clock.tick + FULL_PAUSE_MS);
+        false
+    }
+
+    /// Closes the connections that have been idle longest: a share of all slots, because finding
+    /// them means to look at every slot. Returns how many.
+    fn close_idle(&mut self) -> usize {
+        let mut idle: Vec<(Tick, usize)> = self
+            .peers
+            .iter()
+            .filter_map(|(key, peer)| Some((peer.connection.idle_since()?, key)))
+            .collect();
+        let count = (self.limits.connections / IDLE_SHARE).max(1).min(idle.len());
+        if count < idle.len() {
+            idle.select_nth_unstable(count);
+        }
+        for &(_, key) in &idle[..count] {
+            self.remove(key, crate::h1::Reason::MadeRoom);
+        }
+        count
+    }
+
+    fn insert(&mut self, transport: Transport, admission: Admission) {
+        self.serial = self.serial.wrapping_add(1) & SERIAL_MASK;
+        let turned_away =
+            self.peers.len() >= self.limits.connections || admission == Admission::TooMany;
+        let client = match admission {
+            Admission::Counted(client) => Some(client),
+            Admission::Uncounted | Admission::TooMany => None,
+        };
+        let connection = Connection::new(self.clock.tick);
+        let peer = Peer::new(transport, connection, self.serial, client);
+        let key = self.peers.insert(peer);
+        if turned_away {
+            let (peer, mut cx) = self.at_work(key);
+            peer.connection.turn_away(Status::ServiceUnavailable, &mut cx);
+        }
+        self.drive(key);
+    }
+
+    /// An accept failed. Nothing that can go wrong with one connection may end the listener.
+    fn accept_failed(&mut self, index: usize, error: &io::Error) {
+        if error.kind() == io::ErrorKind::WouldBlock {
+            self.listeners[index].ready = false;
+            return;
+        }
+        let exhausted = [Errno::MFILE, Errno::NFILE, Errno::NOBUFS, Errno::NOMEM];
+        if !Errno::from_io_error(error).is_some_and(|errno| exhausted.contains(&errno)) {
+            return; // it is about a connection that was lost before it was accepted
+        }
+        // Cached files can be opened again; a client that is not accepted can do nothing.
+        self.site.close_files();
+        let now = self.clock.tick;
+        self.pause.exhausted = Some(now + EXHAUSTED_PAUSE_MS);
+        if self.pause.noted.is_none_or(|noted| now.since(noted) >= NOTE_MS) {
+            self.pause.noted = Some(now);
+            self.log.note(format_args!("accepting pauses: {error}"));
+        }
+    }
+}
+
+/// How long accepting rests when there is no descriptor left, unless one becomes free before.
+const EXHAUSTED_PAUSE_MS: u64 = 250;
+
+/// How long it rests when all slots are taken by busy connections, unless one ends before.
+const FULL_PAUSE_MS: u64 = 100;
+
+/// How often the log is told that accepting pauses.
+const NOTE_MS: u64 = 10_000;
+
+/// One in so many slots is freed at a time.
+const IDLE_SHARE: usize = 64;
+
+/// Slots beyond the bound for those that are told that there is none.
+const SPARE_SLOTS: usize = 64;

@@ -1,0 +1,125 @@
+//! Create a socket, bind it, listen: steps one to three of the five of a TCP server. And accept.
+
+use std::fs;
+use std::io;
+use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::FileTypeExt;
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+
+use mio::event::Source;
+use mio::net::{TcpListener, UnixListener};
+use mio::{Interest, Registry, Token};
+use socket2::{Domain, Protocol, Socket, Type};
+
+use crate::config::ListenAddress;
+
+/// A socket that awaits connections.
+#[derive(Debug)]
+pub struct Listener {
+    socket: Listening,
+    /// A connection may be waiting. Edge-triggered: nobody says so twice.
+    pub(super) ready: bool,
+}
+
+#[derive(Debug)]
+enum Listening {
+    Tcp(TcpListener),
+    Unix(UnixListener, PathBuf),
+}
+
+/// Creates, binds and listens, on every address that the name stands for.
+pub fn listen(address: &ListenAddress, backlog: u32) -> io::Result<Vec<Listener>> {
+    let listening = match address {
+        ListenAddress::Unix(path) => vec![listen_unix(path, backlog)?],
+        ListenAddress::Tcp(name) => name
+            .to_socket_addrs()?
+            .map(|address| listen_tcp(address, backlog))
+            .collect::<io::Result<Vec<_>>>()?,
+    };
+    Ok(listening.into_iter().map(|socket| Listener { socket, ready: false }).collect())
+}
+
+fn listen_tcp(address: SocketAddr, backlog: u32) -> io::Result<Listening> {
+    // 1. Create.
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    socket.set_nonblocking(true)?;
+    // A restart need not wait until the last connections of its forerunner are forgotten.
+    socket.set_reuse_address(true)?;
+    if address.is_ipv6() {
+        // [::] means every address of the machine; IPv4 clients appear as ::ffff:a.b.c.d.
+        socket.set_only_v6(!address.ip().is_unspecified())?;
+    }
+    // Every answer leaves in as few sends as can be, so there is nothing to be gained by waiting
+    // for more. Accepted sockets inherit it.
+    socket.set_tcp_nodelay(true)?;
+    // 2. Bind.
+    socket.bind(&address.into())?;
+    // 3. Listen.
+    socket.listen(i32::try_from(backlog).unwrap_or(i32::MAX))?;
+    Ok(Listening::Tcp(TcpListener::from_std(socket.into())))
+}
+
+fn listen_unix(path: &Path, backlog: u32) -> io::Result<Listening> {
+    remove_stale(path)?;
+    let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
+    socket.set_nonblocking(true)?;
+    socket.bind(&socket2::SockAddr::unix(path)?)?;
+    socket.listen(i32::try_from(backlog).unwrap_or(i32::MAX))?;
+    Ok(Listening::Unix(UnixListener::from_std(OwnedFd::from(socket).into()), path.to_owned()))
+}
+
+/// Removes a socket that nobody listens on, which a server that was killed leaves behind.
+fn remove_stale(path: &Path) -> io::Result<()> {
+    match fs::symlink_metadata(path) {
+        Ok(metadata) if metadata.file_type().is_socket() => {}
+        _ => return Ok(()), // nothing there; or something that bind will complain about
+    }
+    match UnixStream::connect(path) {
+        Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => fs::remove_file(path),
+        _ => Ok(()),
+    }
+}
+
+impl Listener {
+    /// Accepts one connection, in non-blocking mode, and says who it is from.
+    pub(super) fn accept(&self) -> io::Result<(OwnedFd, Option<IpAddr>)> {
+        match &self.socket {
+            Listening::Tcp(listener) => {
+                listener.accept().map(|(stream, from)| (stream.into(), Some(from.ip())))
+            }
+            Listening::Unix(listener, _) => {
+                listener.accept().map(|(stream, _)| (stream.into(), None))
+            }
+        }
+    }
+
+    /// Asks the poll to report connections under `token`.
+    pub(super) fn register(&mut self, registry: &Registry, token: Token) -> io::Result<()> {
+        match &mut self.socket {
+            Listening::Tcp(listener) => listener.register(registry, token, Interest::READABLE),
+            Listening::Unix(listener, _) => listener.register(registry, token, Interest::READABLE),
+        }
+    }
+
+    /// Where it listens, as a person would type it; the port is the real one.
+    pub fn url(&self) -> String {
+        match &self.socket {
+            Listening::Tcp(listener) => match listener.local_addr() {
+                Ok(address) => format!("http://{address}"),
+                Err(error) => format!("http://unknown ({error})"),
+            },
+            Listening::Unix(_, path) => format!("unix:{}", path.display()),
+        }
+    }
+}
+
+impl Drop for Listener {
+    fn drop(&mut self) {
+        if let Listening::Unix(_, path) = &self.socket {
+            // If it is gone already, that is what was wanted.
+            _ = fs::remove_file(path);
+        }
+    }
+}

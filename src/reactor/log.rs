@@ -1,0 +1,62 @@
+//! What went wrong, on standard error, without ever waiting for whoever reads it.
+//!
+//! Lines are gathered and written once a turn. Standard error may be a pipe that nobody empties:
+//! so it is written to only when it can take a whole piece, and what piles up beyond a bound is
+//! counted and dropped.
+
+use std::fmt;
+use std::io::Write;
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+
+/// Bytes that may wait.
+const PENDING_BYTES: usize = 64 * 1024;
+
+/// A pipe that is ready takes this much at once (PIPE_BUF of Linux; POSIX asks for 512 at least).
+const PIECE: usize = if cfg!(target_os = "linux") { 4096 } else { 512 };
+
+/// Lines on their way to standard error.
+#[derive(Debug, Default)]
+pub struct Log {
+    pending: Vec<u8>,
+    dropped: u64,
+}
+
+impl Log {
+    /// Adds a line.
+    pub fn note(&mut self, text: fmt::Arguments<'_>) {
+        if self.pending.len() >= PENDING_BYTES {
+            self.dropped += 1;
+            return;
+        }
+        // Writing to a Vec cannot fail.
+        _ = writeln!(self.pending, "tenkay: {text}");
+    }
+
+    /// Writes what standard error takes at once.
+    pub fn flush(&mut self) {
+        while !self.pending.is_empty() && is_ready() {
+            let piece = self.pending.len().min(PIECE);
+            let Ok(count @ 1..) = std::io::stderr().write(&self.pending[..piece]) else {
+                return;
+            };
+            self.pending.drain(..count);
+            if self.pending.is_empty() && self.dropped > 0 {
+                let dropped = std::mem::take(&mut self.dropped);
+                self.note(format_args!("{dropped} lines were dropped: nobody read them"));
+            }
+        }
+    }
+
+    /// True if some lines could not be written yet.
+    pub fn is_waiting(&self) -> bool {
+        !self.pending.is_empty()
+    }
+}
+
+fn is_ready() -> bool {
+    let stderr = std::io::stderr();
+    let mut fds = [PollFd::new(&stderr, PollFlags::OUT)];
+    let at_once = Timespec { tv_sec: 0, tv_nsec: 0 };
+    matches!(poll(&mut fds, Some(&at_once)), Ok(1..))
+}

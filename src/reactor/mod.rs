@@ -1,0 +1,411 @@
+//! When something happens: the loop, and everything that touches a socket or reads a clock.
+//!
+//! # A turn
+//!
+//! 1. Poll: wait until something happens, or the next timer is due; not at all if work is left.
+//! 2. Read the clocks, once.
+//! 3. Events: each connection with one does what it can ([`peer`]).
+//! 4. Work left over by connections that had used up their share of the last turn.
+//! 5. Timers that are due ([`wheel`]).
+//! 6. Accept. After the events, so that no event of this batch is about an older tenant of a slot.
+//! 7. Write the log.
+//!
+//! # The five steps of a TCP server
+//!
+//! Create, bind, listen: [`listen::listen`]. Accept: [`Reactor::accept`]. Send and receive:
+//! [`transport::Transport`]. Close: when the protocol machine says so ([`crate::h1::Step::Close`]),
+//! in [`Reactor::remove`].
+
+use std::io;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use mio::{Events, Poll, Token};
+use slab::Slab;
+
+use crate::clock::{Clock, Tick};
+use crate::config::{Limits, WhenFull};
+use crate::h1::{Context, Pages, Reason};
+use crate::site::Site;
+
+mod accept;
+mod clients;
+pub mod listen;
+pub mod log;
+mod peer;
+mod signals;
+pub mod transport;
+mod turns;
+pub mod wheel;
+
+pub use turns::Turns;
+
+use accept::Pause;
+use clients::Clients;
+use listen::Listener;
+use log::Log;
+use peer::{Peer, Stop};
+use signals::Signals;
+use wheel::Wheel;
+
+/// The loop and everything it looks after.
+#[derive(Debug)]
+pub struct Reactor {
+    poll: Poll,
+    events: Events,
+    signals: Signals,
+    listeners: Vec<Listener>,
+    peers: Slab<Peer>,
+    /// Of the connection accepted last.
+    serial: u32,
+    wheel: Wheel,
+    /// Connections with work left over: key and serial.
+    again: Vec<(usize, u32)>,
+    /// Why no new connections are taken just now.
+    pause: Pause,
+    when_full: WhenFull,
+    clients: Clients,
+    turns: Turns,
+    phase: Phase,
+    site: Site,
+    pages: Pages,
+    limits: Limits,
+    started: Instant,
+    clock: Clock,
+    log: Log,
+}
+
+/// Whether the server runs, or how it ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    /// It serves.
+    Running,
+    /// No new connections; the answers under way may finish until then.
+    Draining { until: Tick },
+    /// It ends now.
+    Over(End),
+}
+
+/// How a run ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// Every answer under way was finished.
+    Finished,
+    /// So many connections were cut off, at the bound or by a second signal.
+    CutOff(usize),
+}
+
+impl Reactor {
+    /// A loop that serves `site` on `listeners`. `limits.connections` must be the real bound, not
+    /// 0.
+    pub fn new(
+        site: Site,
+        mut listeners: Vec<Listener>,
+        when_full: WhenFull,
+        limits: Limits,
+    ) -> io::Result<Reactor> {
+        let poll = Poll::new()?;
+        for (index, listener) in listeners.iter_mut().enumerate() {
+            listener.register(poll.registry(), listener_token(index))?;
+        }
+        let signals = Signals::new(poll.registry(), SIGNALS)?;
+        let (started, clock) = (Instant::now(), Clock::new(Tick(0), unix_time()));
+        Ok(Reactor {
+            poll,
+            events: Events::with_capacity(EVENTS),
+            signals,
+            listeners,
+            // All slots at once: memory that is never touched is never used, and a growing slab
+            // would have to copy itself while connections wait.
+            peers: Slab::with_capacity(limits.connections),
+            serial: 0,
+            wheel: Wheel::new(clock.tick),
+            again: Vec::new(),
+            pause: Pause::default(),
+            when_full,
+            clients: Clients::default(),
+            turns: Turns::default(),
+            phase: Phase::Running,
+            site,
+            pages: Pages::new(limits.pages),
+            limits,
+            started,
+            clock,
+            log: Log::default(),
+        })
+    }
+
+    /// Serves until a signal ends it.
+    pub fn run(&mut self) -> io::Result<End> {
+        loop {
+            self.turn()?;
+            if let Phase::Over(end) = self.phase {
+                self.log.flush();
+                return Ok(end);
+            }
+        }
+    }
+
+    /// Adds a line to the log.
+    pub fn note(&mut self, text: std::fmt::Arguments<'_>) {
+        self.log.note(text);
+    }
+
+    /// One turn of the loop; see the module's text.
+    fn turn(&mut self) -> io::Result<()> {
+        let timeout = self.timeout();
+        match self.poll.poll(&mut self.events, timeout) {
+            Err(error) if error.kind() != io::ErrorKind::Interrupted => return Err(error),
+            _ => {}
+        }
+        let began = self.started.elapsed();
+        self.clock.set(tick(began), unix_time());
+
+        self.take_events();
+        let after_events = self.started.elapsed();
+        for (key, serial) in std::mem::take(&mut self.again) {
+            if let Some(peer) = self.peers.get_mut(key).filter(|peer| peer.serial == serial) {
+                peer.queued = false;
+                self.drive(key);
+            }
+        }
+        while let Some(key) = self.wheel.expire(self.clock.tick) {
+            self.timer(key);
+        }
+        self.accept();
+        self.end_drain();
+        self.log.flush();
+        self.count_turn(began, after_events);
+        Ok(())
+    }
+
+    /// Keeps count of how long turns take, and reports one that kept everybody waiting.
+    fn count_turn(&mut self, began: Duration, after_events: Duration) {
+        let length = self.started.elapsed() - began;
+        self.turns.count(length);
+        if length.as_millis() < u128::from(self.limits.stall_ms) {
+            return;
+        }
+        let (lookups, last) = self.site.lookups();
+        self.log.note(format_args!(
+            "a turn took {} ms, {} of them for events; {} connections; {lookups} lookups so far, \
+             the last one of {}",
+            length.as_millis(),
+            (after_events - began).as_millis(),
+            self.peers.len(),
+            String::from_utf8_lossy(last).escape_debug(),
+        ));
+    }
+
+    /// How long the poll may wait.
+    fn timeout(&self) -> Option<Duration> {
+        let may_accept = self.may_accept() && self.listeners.iter().any(|one| one.ready);
+        if !self.again.is_empty() || may_accept {
+            return Some(Duration::ZERO);
+        }
+        let drained = match self.phase {
+            Phase::Draining { until } => Some(until),
+            _ => None,
+        };
+        let log = self.log.is_waiting().then(|| self.clock.tick + LOG_RETRY_MS);
+        let due = [self.wheel.next(), self.pause_until(), drained, log].into_iter().flatten().min();
+        // One millisecond more: the poll rounds down, and would wake up too early.
+        due.map(|due| Duration::from_millis(due.since(self.clock.tick) + 1))
+    }
+
+    /// Hands every event to what it is about.
+    fn take_events(&mut self) {
+        // Taken out for the moment, because driving a connection needs the whole reactor.
+        let events = std::mem::replace(&mut self.events, Events::with_capacity(0));
+        for event in &events {
+            let token = event.token();
+            if token == SIGNALS {
+                self.take_signals();
+            } else if let Some(index) = listener_index(token) {
+                if let Some(listener) = self.listeners.get_mut(index) {
+                    listener.ready = true;
+                }
+            } else {
+                let (key, serial) = split_token(token);
+                if let Some(peer) = self.peers.get_mut(key).filter(|peer| peer.serial == serial) {
+                    peer.note(event);
+                    self.drive(key);
+                }
+            }
+        }
+        self.events = events;
+    }
+
+    /// When accepting is tried again; `None` if nothing waits for it.
+    fn pause_until(&self) -> Option<Tick> {
+        self.pause.until().filter(|_| self.listeners.iter().any(|one| one.ready))
+    }
+
+    /// Lets a connection do what it can.
+    fn drive(&mut self, key: usize) {
+        let (peer, mut cx) = self.at_work(key);
+        let before = cx.requests_left;
+        let stop = peer.drive(&mut cx);
+        let requests = before - cx.requests_left;
+        if let Some(client) = peer.client {
+            self.clients.spend(client, requests);
+        }
+        self.settle(key, stop);
+    }
+
+    /// A timer came up: perhaps too early, because the connection was busy meanwhile.
+    fn timer(&mut self, key: usize) {
+        let (peer, mut cx) = self.at_work(key);
+        let deadline = peer.deadline(cx.limits);
+        if deadline <= cx.clock.tick {
+            peer.connection.timed_out(&mut cx);
+        } else if !peer.throttled {
+            self.wheel.schedule(key, deadline);
+            return;
+        }
+        self.drive(key);
+    }
+
+    /// A connection, and what its work needs.
+    fn at_work(&mut self, key: usize) -> (&mut Peer, Context<'_>) {
+        let draining = self.phase != Phase::Running;
+        let Reactor { peers, site, pages, clock, limits, clients, .. } = self;
+        let peer = &mut peers[key];
+        let requests_left = match peer.client {
+            Some(client) => clients.requests_left(client, limits, clock.tick),
+            None => u32::MAX,
+        };
+        (peer, Context { site, pages, clock, limits, draining, requests_left })
+    }
+
+    /// Sees to it that a connection is looked at again when it should be.
+    fn settle(&mut self, key: usize, stop: Stop) {
+        let peer = &mut self.peers[key];
+        match stop {
+            Stop::Over(reason) => return self.remove(key, reason),
+            Stop::Budget if !peer.queued => {
+                peer.queued = true;
+                self.again.push((key, peer.serial));
+            }
+            Stop::Budget => {}
+            Stop::Throttled(until) => {
+                self.wheel.schedule(key, until);
+                return;
+            }
+            Stop::Waits => {
+                let token = peer_token(key, peer.serial);
+                if let Err(error) = peer.watch(self.poll.registry(), token) {
+                    self.log.note(format_args!("a connection cannot be watched: {error}"));
+                    return self.remove(key, Reason::PeerLost);
+                }
+            }
+        }
+        let deadline = self.peers[key].deadline(&self.limits);
+        self.wheel.schedule(key, deadline);
+    }
+
+    /// The last of the five steps: closes a connection. The kernel takes the descriptor out of the
+    /// poll by itself.
+    fn remove(&mut self, key: usize, reason: Reason) {
+        self.wheel.cancel(key);
+        let mut peer = self.peers.remove(key);
+        peer.connection.peer_lost(&mut self.pages); // gives its pages back, if it still has any
+        if let Some(client) = peer.client {
+            self.clients.leave(client, &self.limits, self.clock.tick);
+        }
+        if reason == Reason::FileFailed {
+            self.log.note(format_args!("an answer was cut off: its file became shorter"));
+        }
+        self.pause.end();
+    }
+
+    /// The first signal begins the end; the second is the end.
+    fn take_signals(&mut self) {
+        for _ in 0..self.signals.take() {
+            match self.phase {
+                Phase::Running => self.begin_drain(),
+                Phase::Draining { .. } => self.phase = Phase::Over(self.cut_off()),
+                Phase::Over(_) => {}
+            }
+        }
+    }
+
+    fn begin_drain(&mut self) {
+        self.phase = Phase::Draining { until: self.clock.tick + self.limits.drain_timeout_ms };
+        self.listeners.clear();
+        let keys: Vec<usize> = self.peers.iter().map(|(key, _)| key).collect();
+        for key in keys {
+            let (peer, mut cx) = self.at_work(key);
+            peer.connection.drain(&mut cx);
+            self.drive(key);
+        }
+    }
+
+    fn end_drain(&mut self) {
+        let Phase::Draining { until } = self.phase else { return };
+        if self.peers.is_empty() || self.clock.tick >= until {
+            self.phase = Phase::Over(self.cut_off());
+        }
+    }
+
+    fn cut_off(&self) -> End {
+        if self.peers.is_empty() { End::Finished } else { End::CutOff(self.peers.len()) }
+    }
+}
+
+fn tick(elapsed: Duration) -> Tick {
+    Tick(u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX))
+}
+
+fn unix_time() -> Duration {
+    // A wall clock that stands before 1970 is wrong anyway.
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
+}
+
+/// Events taken from the kernel at a time.
+const EVENTS: usize = 1024;
+
+/// How soon a log that could not be written is tried again.
+const LOG_RETRY_MS: u64 = 250;
+
+/// Half of a token says which slot, the other half which tenant of it; the highest bit is set for
+/// what is not a connection.
+const KEY_BITS: u32 = usize::BITS / 2;
+const SERIAL_MASK: u32 = u32::MAX >> (32 - (KEY_BITS - 1));
+const NOT_A_PEER: usize = 1 << (usize::BITS - 1);
+const SIGNALS: Token = Token(NOT_A_PEER);
+
+fn peer_token(key: usize, serial: u32) -> Token {
+    Token((serial as usize) << KEY_BITS | key) // widening: Rust knows no Unix with 16 bits
+}
+
+fn split_token(token: Token) -> (usize, u32) {
+    let serial = (token.0 & !NOT_A_PEER) >> KEY_BITS;
+    (token.0 & ((1 << KEY_BITS) - 1), u32::try_from(serial).unwrap_or(u32::MAX))
+}
+
+fn listener_token(index: usize) -> Token {
+    Token(NOT_A_PEER | (index + 1))
+}
+
+fn listener_index(token: Token) -> Option<usize> {
+    (token.0 & NOT_A_PEER != 0).then(|| (token.0 & !NOT_A_PEER) - 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_token_names_one_tenant_of_one_slot_or_one_listener() {
+        for (key, serial) in [(0, 0), (1, 2), (65_535, SERIAL_MASK), (19_999, 1)] {
+            let token = peer_token(key, serial);
+            assert_eq!(split_token(token), (key, serial));
+            assert_eq!(listener_index(token), None);
+            assert_ne!(token, SIGNALS);
+        }
+        for index in [0, 1, 99] {
+            assert_eq!(listener_index(listener_token(index)), Some(index));
+            assert_ne!(listener_token(index), SIGNALS);
+        }
+    }
+}

@@ -1,0 +1,229 @@
+//! The timer wheel: when is which connection to be looked at again?
+//!
+//! A hashed wheel with one doubly linked list per slot; all operations are O(1). It is lazy: a
+//! timer is moved only to an earlier time. One that comes up too early, because its connection was
+//! busy meanwhile, is found to be so by asking the connection, and is set anew. So a keep-alive
+//! request touches no list.
+
+use crate::clock::Tick;
+
+/// Milliseconds of a slot: how late a timer may be.
+const GRAIN_MS: u64 = 64;
+
+/// Slots; a timer beyond the last one comes up there and is set anew (131 s).
+const SLOTS: usize = 2048;
+
+const WORDS: usize = SLOTS / 64;
+const NONE: u32 = u32::MAX;
+const UNSET: u64 = u64::MAX;
+
+/// The wheel. Keys are small numbers, such as those of a slab.
+#[derive(Debug)]
+pub struct Wheel {
+    heads: Box<[u32; SLOTS]>,
+    /// One bit a slot: is there anything in it?
+    occupied: [u64; WORDS],
+    links: Vec<Link>,
+    /// The slot, counted from the start of time, up to which everything was expired.
+    now: u64,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Link {
+    previous: u32,
+    next: u32,
+    /// The slot, counted from the start of time; [`UNSET`]: not in any list.
+    due: u64,
+}
+
+impl Wheel {
+    /// An empty wheel; no timer may be set before `now`.
+    pub fn new(now: Tick) -> Wheel {
+        Wheel {
+            heads: Box::new([NONE; SLOTS]),
+            occupied: [0; WORDS],
+            links: Vec::new(),
+            now: now.0 / GRAIN_MS,
+        }
+    }
+
+    /// Sees to it that `key` comes up at `deadline` or, rarely, before; at most [`GRAIN_MS`] after.
+    #[inline]
+    pub fn schedule(&mut self, key: usize, deadline: Tick) {
+        let furthest = self.now + SLOTS as u64 - 1; // widening
+        let due = (deadline.0 / GRAIN_MS + 1).clamp(self.now + 1, furthest);
+        if self.links.get(key).is_some_and(|link| link.due <= due) {
+            return; // it comes up early enough, and is looked at then
+        }
+        self.cancel(key);
+        self.link(key, due);
+    }
+
+    /// Forgets `key`.
+    pub fn cancel(&mut self, key: usize) {
+        let Some(&Link { previous, next, due }) = self.links.get(key) else { return };
+        if due == UNSET {
+            return;
+        }
+        self.links[key].due = UNSET;
+        if next != NONE {
+            self.links[index(next)].previous = previous;
+        }
+        if previous != NONE {
+            self.links[index(previous)].next = next;
+            return;
+        }
+        let slot = slot_of(due);
+        self.heads[slot] = next;
+        if next == NONE {
+            self.occupied[slot / 64] &= !(1 << (slot % 64));
+        }
+    }
+
+    /// Takes a key out that is due at `now`, if there is one.
+    pub fn expire(&mut self, now: Tick) -> Option<usize> {
+        let target = now.0 / GRAIN_MS;
+        let Some(due) = self.next_due().filter(|&due| due <= target) else {
+            self.now = self.now.max(target);
+            return None;
+        };
+        let slot = slot_of(due);
+        let key = index(self.heads[slot]);
+        self.cancel(key);
+        if self.heads[slot] == NONE {
+            self.now = due;
+        }
+        Some(key)
+    }
+
+    /// When the next key is due; `None` if none is set.
+    pub fn next(&self) -> Option<Tick> {
+        self.next_due().map(|due| Tick(due * GRAIN_MS))
+    }
+
+    /// The first occupied slot after `now`, by looking through the bits, 64 at a time.
+    fn next_due(&self) -> Option<u64> {
+        let first = self.now + 1;
+        let start = slot_of(first);
+        // One word more than there are: the first is looked at from `start` on, the last up to it.
+        for step in 0..=WORDS {
+            let word = (start / 64 + step) % WORDS;
+            let mut bits = self.occupied[word];
+            if step == 0 {
+                bits &= u64::MAX << (start % 64);
+            } else if step == WORDS {
+                bits &= !(u64::MAX << (start % 64));
+            }
+            if bits != 0 {
+                let slot = word * 64 + bits.trailing_zeros() as usize; // widening
+                let ahead = (slot + SLOTS - start) % SLOTS;
+                return Some(first + ahead as u64); // widening
+            }
+        }
+        None
+    }
+
+    fn link(&mut self, key: usize, due: u64) {
+        if key >= self.links.len() {
+            self.links.resize(key + 1, Link { previous: NONE, next: NONE, due: UNSET });
+        }
+        let small = u32::try_from(key).expect("keys are below the bound on connections");
+        let slot = slot_of(due);
+        let next = self.heads[slot];
+        self.links[key] = Link { previous: NONE, next, due };
+        if next != NONE {
+            self.links[index(next)].previous = small;
+        }
+        self.heads[slot] = small;
+        self.occupied[slot / 64] |= 1 << (slot % 64);
+    }
+}
+
+fn slot_of(due: u64) -> usize {
+    usize::try_from(due % SLOTS as u64).expect("a remainder of SLOTS is a usize")
+}
+
+fn index(key: u32) -> usize {
+    usize::try_from(key).expect("a key was made from a usize")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use std::collections::BTreeMap;
+
+    fn expire_all(wheel: &mut Wheel, now: Tick) -> Vec<usize> {
+        let mut keys: Vec<usize> = std::iter::from_fn(|| wheel.expire(now)).collect();
+        keys.sort_unstable();
+        keys
+    }
+
+    #[test]
+    fn a_timer_comes_up_at_its_deadline_or_a_grain_later_never_before() {
+        let mut wheel = Wheel::new(Tick(1000));
+        wheel.schedule(7, Tick(2000));
+        assert_eq!(wheel.expire(Tick(2000)), None);
+        let next = wheel.next().unwrap();
+        assert!(next > Tick(2000) && next <= Tick(2000 + GRAIN_MS));
+        assert_eq!(expire_all(&mut wheel, next), [7]);
+        assert_eq!(wheel.next(), None);
+    }
+
+    #[test]
+    fn a_timer_moves_to_an_earlier_time_but_not_to_a_later_one() {
+        let mut wheel = Wheel::new(Tick(0));
+        wheel.schedule(0, Tick(1000));
+        wheel.schedule(0, Tick(5000));
+        assert!(wheel.next().unwrap() <= Tick(1000 + GRAIN_MS));
+        wheel.schedule(0, Tick(500));
+        assert!(wheel.next().unwrap() <= Tick(500 + GRAIN_MS));
+        wheel.cancel(0);
+        assert_eq!(wheel.next(), None);
+    }
+
+    #[test]
+    fn a_deadline_beyond_the_horizon_comes_up_at_the_horizon() {
+        let mut wheel = Wheel::new(Tick(0));
+        wheel.schedule(0, Tick(u64::MAX / 2));
+        let horizon = (SLOTS as u64 - 1) * GRAIN_MS;
+        assert_eq!(wheel.next(), Some(Tick(horizon)));
+        assert_eq!(expire_all(&mut wheel, Tick(horizon)), [0]);
+    }
+
+    #[test]
+    fn a_jump_over_several_rounds_expires_everything_once() {
+        let mut wheel = Wheel::new(Tick(0));
+        for key in 0..100 {
+            wheel.schedule(key, Tick(key as u64 * 1000));
+        }
+        assert_eq!(expire_all(&mut wheel, Tick(10_000_000)), Vec::from_iter(0..100));
+        assert_eq!(wheel.next(), None);
+    }
+
+    proptest! {
+        /// Against a model: a sorted map of deadlines.
+        #[test]
+        fn every_timer_expires_once_and_in_time(
+            actions in prop::collection::vec((0_usize..8, 0_u64..200_000, 0_u64..5_000), 1..100)
+        ) {
+            let mut wheel = Wheel::new(Tick(0));
+            let mut model: BTreeMap<usize, u64> = BTreeMap::new();
+            let mut now = 0;
+            for (key, delay, pass) in actions {
+                wheel.schedule(key, Tick(now + delay));
+                let due = now + delay.min((SLOTS as u64 - 2) * GRAIN_MS);
+                model.entry(key).and_modify(|set| *set = due.min(*set)).or_insert(due);
+                now += pass;
+                while let Some(key) = wheel.expire(Tick(now)) {
+                    let due = model.remove(&key).expect("it was set");
+                    prop_assert!(due <= now, "{key} was due at {due}, not at {now}");
+                }
+                for (&key, &due) in &model {
+                    prop_assert!(due + 2 * GRAIN_MS > now, "{key} was due at {due}, now {now}");
+                }
+                prop_assert_eq!(wheel.next().is_some(), !model.is_empty());
+            }
+        }
+    }
+}

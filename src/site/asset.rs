@@ -1,0 +1,190 @@
+//! One file (or listing) as it will be sent.
+//!
+//! An [`Asset`] is made once and then only read. The response fields that depend on nothing but
+//! the file stand ready in one piece of memory, followed by the body if that is small:
+//!
+//! ```text
+//! | common fields | Content-Type | Content-Length | empty line | body, or nothing |
+//! 0               ^ common_end   ^ type_end                    ^ head_end
+//! ```
+//!
+//! So a 304 is a prefix, a 206 a longer one, and a whole small file one slice.
+
+use std::fs::File;
+
+use crate::clock::Clock;
+use crate::http::conditional::Validators;
+use crate::http::date;
+use crate::http::etag::ETag;
+use crate::http::writer::Writer;
+
+use super::open::Stamp;
+
+/// A representation: its fields, its validators, and where its bytes are.
+#[derive(Debug)]
+pub struct Asset {
+    bytes: Box<[u8]>,
+    common_end: usize,
+    type_end: usize,
+    head_end: usize,
+    size: u64,
+    file: Option<File>,
+    validators: Option<OwnedValidators>,
+}
+
+#[derive(Debug)]
+struct OwnedValidators {
+    etag: ETag,
+    last_modified: Option<i64>,
+}
+
+/// What an asset is made from.
+pub(super) struct Ingredients<'a> {
+    /// Field lines that every answer of this server carries.
+    pub(super) base_fields: &'a [u8],
+    /// The value of Content-Type.
+    pub(super) media_type: &'a str,
+    /// Bytes of the body.
+    pub(super) size: u64,
+    /// The version of the file, for its validators; `None` for what is made by us.
+    pub(super) stamp: Option<&'a Stamp>,
+}
+
+impl Asset {
+    /// An asset whose body stays in its file.
+    pub(super) fn on_disk(ingredients: &Ingredients<'_>, clock: &Clock, file: File) -> Asset {
+        let mut asset = Asset::with_room(ingredients, clock, 0);
+        asset.file = Some(file);
+        asset
+    }
+
+    /// An asset whose body is in memory. `fill` gets the room for it, which it must fill.
+    pub(super) fn in_memory<E>(
+        ingredients: &Ingredients<'_>,
+        clock: &Clock,
+        fill: impl FnOnce(&mut [u8]) -> Result<(), E>,
+    ) -> Result<Asset, E> {
+        let room = usize::try_from(ingredients.size).unwrap_or(usize::MAX);
+        let mut asset = Asset::with_room(ingredients, clock, room);
+        fill(&mut asset.bytes[asset.head_end..])?;
+        Ok(asset)
+    }
+
+    /// The fields, and `room` zeros after them.
+    fn with_room(ingredients: &Ingredients<'_>, clock: &Clock, room: usize) -> Asset {
+        let validators = ingredients.stamp.map(|stamp| OwnedValidators::new(stamp, clock));
+        let mut fields = [0; FIELDS_ROOM];
+        let mut writer = Writer::new(&mut fields);
+        writer.put(ingredients.base_fields);
+        if let Some(validators) = &validators {
+            writer.field("ETag", validators.etag.as_bytes());
+            if let Some(date) = validators.last_modified.and_then(date::imf_fixdate) {
+                writer.field("Last-Modified", &date);
+            }
+            writer.field("Accept-Ranges", b"bytes");
+        }
+        const FITS: &str = "the fields we make ourselves are shorter than FIELDS_ROOM";
+        let common_end = writer.finish().expect(FITS);
+        writer.field("Content-Type", ingredients.media_type.as_bytes());
+        let type_end = writer.finish().expect(FITS);
+        writer.number_field("Content-Length", ingredients.size).put(b"\r\n");
+        let head_end = writer.finish().expect(FITS);
+
+        let mut bytes = vec![0; head_end + room].into_boxed_slice();
+        bytes[..head_end].copy_from_slice(&fields[..head_end]);
+        let size = ingredients.size;
+        Asset { bytes, common_end, type_end, head_end, size, file: None, validators }
+    }
+
+    /// Bytes of the body.
+    pub fn size(&self) -> u64 {
+        self.size
+    }
+
+    /// The open file, if the body is not in memory.
+    pub fn file(&self) -> Option<&File> {
+        self.file.as_ref()
+    }
+
+    /// Fields, empty line and, if it is in memory, body.
+    pub fn whole(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// Where in [`Asset::whole`] the body begins.
+    pub fn head_end(&self) -> usize {
+        self.head_end
+    }
+
+    /// The fields that every answer about this asset has, 304 included.
+    pub fn common_fields(&self) -> &[u8] {
+        &self.bytes[..self.common_end]
+    }
+
+    /// The common fields and Content-Type.
+    pub fn typed_fields(&self) -> &[u8] {
+        &self.bytes[..self.type_end]
+    }
+
+    /// The line with Content-Type.
+    pub fn type_line(&self) -> &[u8] {
+        &self.bytes[self.common_end..self.type_end]
+    }
+
+    /// All fields and the empty line after them.
+    pub fn head(&self) -> &[u8] {
+        &self.bytes[..self.head_end]
+    }
+
+    /// What conditions are held against; a listing has nothing that can be compared.
+    pub fn validators(&self) -> Validators<'_> {
+        match &self.validators {
+            Some(own) => Validators {
+                etag: own.etag.as_bytes(),
+                last_modified: own.last_modified,
+                date_is_strong: !own.etag.is_weak(),
+            },
+            None => Validators { etag: b"", last_modified: None, date_is_strong: false },
+        }
+    }
+
+    /// Whether parts of it can be asked for; not of what is made anew each time.
+    pub fn has_ranges(&self) -> bool {
+        self.validators.is_some()
+    }
+
+    /// True if the file was so young that its validators are weak.
+    pub(super) fn is_provisional(&self) -> bool {
+        self.validators.as_ref().is_some_and(|own| own.etag.is_weak())
+    }
+
+    /// Bytes of memory that it takes, roughly.
+    pub(super) fn weight(&self) -> usize {
+        self.bytes.len()
+    }
+}
+
+impl OwnedValidators {
+    fn new(stamp: &Stamp, clock: &Clock) -> OwnedValidators {
+        let weak = is_young(stamp, clock);
+        let seconds = i64::try_from(stamp.modified_ns.div_euclid(1_000_000_000)).ok();
+        OwnedValidators {
+            etag: ETag::of_file(stamp.size, stamp.modified_ns, weak),
+            // RFC 9110 section 8.8.2.1: no date that lies in the future, seen from the answer.
+            last_modified: seconds
+                .filter(|&seconds| seconds <= clock.unix_seconds())
+                .filter(|&seconds| date::imf_fixdate(seconds).is_some()),
+        }
+    }
+}
+
+/// True while the file could still change without its time changing: the clocks of file systems
+/// tick as slowly as once in two seconds (FAT), the kernel's own every few milliseconds.
+pub(super) fn is_young(stamp: &Stamp, clock: &Clock) -> bool {
+    clock.unix_ns - stamp.modified_ns < YOUNG_NS
+}
+
+const YOUNG_NS: i128 = 2_000_000_000;
+
+/// Room for the fields of an asset; they take about 300 bytes.
+const FIELDS_ROOM: usize = 1024;

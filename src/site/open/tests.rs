@@ -1,0 +1,487 @@
+//! Every case goes through both doors; on systems without `openat2` both are the walk.
+
+use std::ffi::OsStr;
+use std::fs;
+use std::io::Read;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::{PermissionsExt, symlink};
+use std::os::unix::net::UnixListener;
+use std::process::Command;
+
+use super::*;
+
+const DOORS: [Door; 2] = [Door::Openat2, Door::Walk];
+
+/// What a path comes to, in a form that can be written in a table.
+#[derive(Debug, PartialEq)]
+enum Got {
+    /// A file with this content.
+    File(String),
+    /// A directory.
+    Dir,
+    NotFound,
+    Forbidden,
+    Else(String),
+}
+use Got::{Dir, Forbidden, NotFound};
+
+fn file(content: &str) -> Got {
+    Got::File(content.to_owned())
+}
+
+fn got(root: &Root, path: &[u8]) -> Got {
+    match root.open(path) {
+        Ok(Opened::File(mut file, stamp)) => {
+            let mut content = String::new();
+            file.read_to_string(&mut content).unwrap();
+            assert_eq!(stamp.size, content.len() as u64);
+            assert_eq!(stamp, stamp_of(&file).unwrap());
+            Got::File(content)
+        }
+        Ok(Opened::Directory(fd, stamp)) => {
+            assert_eq!(stamp.kind, Kind::Directory);
+            assert!(rustix::fs::Dir::new(fd).unwrap().next().is_some(), "not open for reading");
+            Dir
+        }
+        Err(OpenError::NotFound) => NotFound,
+        Err(OpenError::Forbidden) => Forbidden,
+        Err(error) => Got::Else(format!("{error:?}")),
+    }
+}
+
+/// `top/www` is the root, `top/out` is outside.
+fn fixture() -> tempfile::TempDir {
+    let top = tempfile::tempdir().unwrap();
+    let (www, out) = (top.path().join("www"), top.path().join("out"));
+    for dir in [&www.join("a/b/c"), &www.join("empty"), &out.join("deep")] {
+        fs::create_dir_all(dir).unwrap();
+    }
+    fs::write(www.join("plain"), "plain").unwrap();
+    fs::write(www.join("a/b/nested"), "nested").unwrap();
+    fs::write(www.join(OsStr::from_bytes(b"\xff\x80 %?#\n")), "bytes").unwrap();
+    fs::write(www.join("n".repeat(255)), "long").unwrap();
+    fs::write(out.join("secret"), "secret").unwrap();
+    top
+}
+
+fn check(root: &Root, path: &[u8], want: &Got) {
+    let path_shown = path.escape_ascii();
+    assert_eq!(got(root, path), *want, "{path_shown} by {:?}, {:?}", root.door, root.symlinks);
+    // What opens has the stamp that it was opened with.
+    if let Ok(Opened::File(_, stamp) | Opened::Directory(_, stamp)) = root.open(path) {
+        assert_eq!(root.stamp(path).unwrap(), stamp, "stamp of {path_shown}");
+    }
+}
+
+fn roots(path: &Path) -> impl Iterator<Item = Root> {
+    DOORS.into_iter().flat_map(move |door| {
+        [Symlinks::Inside, Symlinks::Off].map(|links| Root::new(path, links, door).unwrap())
+    })
+}
+
+#[test]
+fn plain_paths_open_the_same_by_both_doors() {
+    let top = fixture();
+    let long = "n".repeat(255);
+    let too_long = "n".repeat(256);
+    let too_long_path = "a/../".repeat(900) + "plain";
+    let cases: &[(&[u8], Got)] = &[
+        (b"", Dir),
+        (b".", Dir),
+        (b"./", Dir),
+        (b"plain", file("plain")),
+        (b"a/b/nested", file("nested")),
+        (b"a/../plain", file("plain")),
+        (b"a/./b//nested", file("nested")),
+        (b"a", Dir),
+        (b"a/", Dir),
+        (b"a/b/c/", Dir),
+        (b"empty", Dir),
+        (b"a/b/c/../..", Dir),
+        (b"\xff\x80 %?#\n", file("bytes")),
+        (long.as_bytes(), file("long")),
+        (too_long.as_bytes(), NotFound),
+        (too_long_path.as_bytes(), NotFound),
+        (b"missing", NotFound),
+        (b"missing/plain", NotFound),
+        (b"missing/../plain", NotFound),
+        (b"plain/", NotFound),
+        (b"plain/.", NotFound),
+        (b"plain/..", NotFound),
+        (b"plain/x", NotFound),
+        (b"a/b/nested/", NotFound),
+        (b"pla\0in", NotFound),
+        (b"plain\0", NotFound),
+        (b"/", NotFound),
+        (b"/plain", NotFound),
+        (b"/etc/passwd", NotFound),
+        (b"..", NotFound),
+        (b"../", NotFound),
+        (b"../www/plain", NotFound),
+        (b"../out/secret", NotFound),
+        (b"a/../../out/secret", NotFound),
+    ];
+    for root in roots(&top.path().join("www")) {
+        for (path, want) in cases {
+            check(&root, path, want);
+        }
+    }
+}
+
+#[test]
+fn links_are_followed_inside_the_root_and_never_out_of_it() {
+    let top = fixture();
+    let www = top.path().join("www");
+    let inside = |path: &str| www.join(path).into_os_string().into_string().unwrap();
+    let outside = |path: &str| top.path().join(path).into_os_string().into_string().unwrap();
+    // (link, target, what it opens, what `link/` opens)
+    let links = [
+        ("relative", "plain".into(), file("plain"), NotFound),
+        ("dotted", "./a/./b//nested".into(), file("nested"), NotFound),
+        ("a/up", "../plain".into(), file("plain"), NotFound),
+        ("a/b/c/up", "../../../a/b/../../plain".into(), file("plain"), NotFound),
+        ("a/b/c/to_root", "../../..".into(), Dir, Dir),
+        ("a/here", ".".into(), Dir, Dir),
+        ("to_dir", "a/b".into(), Dir, Dir),
+        ("to_dir_slash", "a/b/".into(), Dir, Dir),
+        ("to_file_slash", "plain/".into(), NotFound, NotFound),
+        ("to_file_dot", "plain/.".into(), NotFound, NotFound),
+        ("to_file_up", "plain/..".into(), NotFound, NotFound),
+        ("absolute", inside("a/b/nested"), file("nested"), NotFound),
+        ("absolute_dir", inside("a/b/"), Dir, Dir),
+        ("absolute_file_slash", inside("plain/"), NotFound, NotFound),
+        ("absolute_root", inside(""), Dir, Dir),
+        ("absolute_up", inside("a/b/../../plain"), file("plain"), NotFound),
+        ("absolute_dots", inside("./a//b/nested"), file("nested"), NotFound),
+        ("absolute_out_and_in", inside("../www/plain"), NotFound, NotFound),
+        ("absolute_out", outside("out/secret"), NotFound, NotFound),
+        ("absolute_prefix", outside("www-other/plain"), NotFound, NotFound),
+        ("out_dir", outside("out"), NotFound, NotFound),
+        ("escaping", "../out/secret".into(), NotFound, NotFound),
+        ("escaping_late", "a/../../out/secret".into(), NotFound, NotFound),
+        ("out_and_in", "../www/plain".into(), NotFound, NotFound),
+        ("broken", "nowhere".into(), NotFound, NotFound),
+        ("loop", "loop".into(), NotFound, NotFound),
+        ("ping", "pong".into(), NotFound, NotFound),
+        ("pong", "ping".into(), NotFound, NotFound),
+        ("device", "/dev/null".into(), NotFound, NotFound),
+    ];
+    // Where the name of the root is only the beginning of a longer name.
+    fs::create_dir(top.path().join("www-other")).unwrap();
+    fs::write(top.path().join("www-other/plain"), "other").unwrap();
+    for (name, target, ..) in &links {
+        symlink::<&str, _>(target, www.join(name)).unwrap();
+    }
+    for root in roots(&www) {
+        for (name, _, opens, with_slash) in &links {
+            let off = root.symlinks == Symlinks::Off;
+            check(&root, name.as_bytes(), if off { &NotFound } else { opens });
+            let name = format!("{name}/");
+            check(&root, name.as_bytes(), if off { &NotFound } else { with_slash });
+        }
+        // Links in the middle of a path.
+        for (path, want) in [
+            ("to_dir/nested", file("nested")),
+            ("to_dir_slash/nested", file("nested")),
+            ("absolute_dir/nested", file("nested")),
+            ("absolute_root/absolute_root/a/b/nested", file("nested")),
+            ("a/b/c/to_root/a/here/here/up", file("plain")),
+            ("to_dir/../b/nested", file("nested")),
+            ("relative/x", NotFound),
+            ("out_dir/secret", NotFound),
+            ("out_dir/../www/plain", NotFound),
+            ("loop/x", NotFound),
+        ] {
+            let off = root.symlinks == Symlinks::Off;
+            check(&root, path.as_bytes(), if off { &NotFound } else { &want });
+        }
+    }
+}
+
+#[test]
+fn forty_links_are_followed_and_one_more_is_not() {
+    let top = fixture();
+    let www = top.path().join("www");
+    let absolute = |name: &str| www.join(name).into_os_string();
+    for at in 1..=41 {
+        let target = if at == 1 { "plain".to_owned() } else { format!("chain{}", at - 1) };
+        symlink(&target, www.join(format!("chain{at}"))).unwrap();
+        symlink(absolute(&target), www.join(format!("absolute{at}"))).unwrap();
+    }
+    for root in roots(&www) {
+        let off = root.symlinks == Symlinks::Off;
+        for (path, want) in [
+            ("chain40", file("plain")),
+            ("chain41", NotFound),
+            // One absolute link that leads to 39 or 40 others.
+            ("absolute40", file("plain")),
+            ("absolute41", NotFound),
+        ] {
+            check(&root, path.as_bytes(), if off { &NotFound } else { &want });
+        }
+    }
+}
+
+#[test]
+fn links_that_only_waste_time_are_given_up() {
+    let top = fixture();
+    let www = top.path().join("www");
+    // Each link goes down and up 600 times and then to the next.
+    for at in 0..8 {
+        let target = "a/../".repeat(600) + &format!("waste{}", at + 1);
+        symlink(target, www.join(format!("waste{at}"))).unwrap();
+    }
+    fs::write(www.join("waste8"), "at last").unwrap();
+    let root = Root::new(&www, Symlinks::Inside, Door::Walk).unwrap();
+    check(&root, b"waste7", &file("at last"));
+    check(&root, b"waste0", &NotFound);
+}
+
+#[test]
+fn the_root_may_be_a_link_and_is_known_by_both_names() {
+    let top = fixture();
+    let www = top.path().join("www");
+    let alias = top.path().join("alias");
+    symlink("www", &alias).unwrap();
+    symlink(alias.join("a/b/nested"), www.join("by_alias")).unwrap();
+    symlink(www.join("a/b/nested"), www.join("by_name")).unwrap();
+    for door in DOORS {
+        let root = Root::new(&alias, Symlinks::Inside, door).unwrap();
+        check(&root, b"plain", &file("plain"));
+        check(&root, b"by_alias", &file("nested"));
+        check(&root, b"by_name", &file("nested"));
+        let root = Root::new(&alias, Symlinks::Off, door).unwrap();
+        check(&root, b"plain", &file("plain"));
+        check(&root, b"by_name", &NotFound);
+    }
+}
+
+#[test]
+fn the_whole_file_system_can_be_the_root() {
+    let top = fixture();
+    let www = top.path().join("www").canonicalize().unwrap();
+    symlink(www.join("plain"), www.join("absolute")).unwrap();
+    let below = |name: &str| {
+        let path = www.join(name);
+        path.strip_prefix("/").unwrap().as_os_str().as_bytes().to_owned()
+    };
+    for door in DOORS {
+        let root = Root::new(Path::new("/"), Symlinks::Inside, door).unwrap();
+        check(&root, b"", &Dir);
+        check(&root, &below("plain"), &file("plain"));
+        check(&root, &below("absolute"), &file("plain"));
+        check(&root, b"..", &NotFound);
+        // A device that is really there, and opens.
+        check(&root, b"dev/null", &NotFound);
+    }
+}
+
+#[test]
+fn only_a_readable_directory_can_be_the_root() {
+    let top = fixture();
+    for door in DOORS {
+        for path in ["www/plain", "nowhere", "www/plain/"] {
+            assert!(Root::new(&top.path().join(path), Symlinks::Inside, door).is_err(), "{path}");
+        }
+    }
+}
+
+#[test]
+fn fifos_and_sockets_are_not_found_and_nothing_waits_for_them() {
+    let top = fixture();
+    let www = top.path().join("www");
+    assert!(Command::new("mkfifo").arg(www.join("fifo")).status().unwrap().success());
+    let _listener = UnixListener::bind(www.join("socket")).unwrap();
+    symlink("fifo", www.join("to_fifo")).unwrap();
+    symlink("socket", www.join("to_socket")).unwrap();
+    for root in roots(&www) {
+        for path in ["fifo", "fifo/", "fifo/x", "socket", "socket/", "to_fifo", "to_socket"] {
+            check(&root, path.as_bytes(), &NotFound);
+        }
+    }
+}
+
+#[test]
+fn what_may_not_be_read_is_forbidden() {
+    let top = fixture();
+    let www = top.path().join("www");
+    let mode = |path: &str, mode| {
+        fs::set_permissions(www.join(path), fs::Permissions::from_mode(mode)).unwrap();
+    };
+    symlink("plain", www.join("link")).unwrap();
+    mode("plain", 0o000);
+    if File::open(www.join("plain")).is_ok() {
+        return; // This user may read everything; there is nothing to be seen.
+    }
+    for root in roots(&www) {
+        let link = if root.symlinks == Symlinks::Off { NotFound } else { Forbidden };
+        check(&root, b"plain", &Forbidden);
+        check(&root, b"plain/", &NotFound);
+        check(&root, b"link", &link);
+        // Search without read passes through on Linux, and is not listed.
+        mode("a", 0o111);
+        check(&root, b"a", &Forbidden);
+        if cfg!(target_os = "linux") {
+            check(&root, b"a/b/nested", &file("nested"));
+            check(&root, b"a/b/c/../nested", &file("nested"));
+        }
+        // Read without search shows names, and no more.
+        mode("a", 0o444);
+        check(&root, b"a", &Dir);
+        check(&root, b"a/b", &Forbidden);
+        check(&root, b"a/missing", &Forbidden);
+        mode("a", 0o755);
+    }
+}
+
+#[test]
+fn deep_paths_and_long_ways_up_open() {
+    let top = fixture();
+    let www = top.path().join("www");
+    let deep = "d/".repeat(200);
+    fs::create_dir_all(www.join(&deep)).unwrap();
+    fs::write(www.join(format!("{deep}file")), "deep").unwrap();
+    let up = "../".repeat(200);
+    symlink(format!("{up}plain"), www.join(format!("{deep}up"))).unwrap();
+    for door in DOORS {
+        let root = Root::new(&www, Symlinks::Inside, door).unwrap();
+        check(&root, &[deep.as_bytes(), b"file"].concat(), &file("deep"));
+        check(&root, &[deep.as_bytes(), b"up"].concat(), &file("plain"));
+        check(&root, &[deep.as_bytes(), up.as_bytes(), b"plain"].concat(), &file("plain"));
+        check(&root, &[deep.as_bytes(), up.as_bytes(), b"../plain"].concat(), &NotFound);
+    }
+}
+
+/// The renames of an attacker, each at the worst moment: between two steps of the walk.
+#[test]
+fn a_rename_between_two_steps_does_not_lead_out() {
+    // (path, link in it and its target, steps before the swap, the swap, what may come of it)
+    type Swap = fn(&Path);
+    let move_out: Swap = |top| fs::rename(top.join("www/a/b"), top.join("out/b")).unwrap();
+    let link_out: Swap = |top| {
+        fs::rename(top.join("www/a"), top.join("out/a")).unwrap();
+        symlink("../out", top.join("www/a")).unwrap();
+    };
+    let cases: [(&str, usize, Swap, Got); 6] = [
+        // Standing in a/b/c, which is now out/b/c: `../../..` would be the top, `../../secret` the
+        // secret. From the names, it is the root.
+        ("a/b/c/../../../secret", 3, move_out, NotFound),
+        ("a/b/c/../../secret", 3, move_out, NotFound),
+        ("a/b/c/../../../plain", 3, move_out, file("plain")),
+        ("a/b/c/../x", 3, move_out, NotFound),
+        // A name already gone through has become a link out.
+        ("a/b/../secret", 2, link_out, NotFound),
+        // The next name becomes a link out.
+        ("a/secret", 0, link_out, NotFound),
+    ];
+    for (path, steps, swap, want) in cases {
+        let top = fixture();
+        let root = Root::new(&top.path().join("www"), Symlinks::Inside, Door::Walk).unwrap();
+        let mut walk = Walk::new(&root, path.as_bytes());
+        for _ in 0..steps {
+            assert!(walk.step().unwrap().is_none());
+        }
+        swap(top.path());
+        let got = match walk.run() {
+            Ok(fd) => Got::File(io::read_to_string(File::from(fd)).unwrap()),
+            Err(OpenError::NotFound) => NotFound,
+            Err(error) => Got::Else(format!("{error:?}")),
+        };
+        assert_eq!(got, want, "{path}");
+    }
+}
+
+#[test]
+fn an_open_file_keeps_its_version_and_the_stamp_tells_the_new_one() {
+    let top = fixture();
+    let www = top.path().join("www");
+    type Change = fn(&Path);
+    let changes: [(&str, Change); 4] = [
+        ("replaced by rename", |www| {
+            fs::write(www.join("new"), "plain").unwrap();
+            fs::rename(www.join("new"), www.join("plain")).unwrap();
+        }),
+        ("another size", |www| fs::write(www.join("plain"), "longer than before").unwrap()),
+        ("another time", |www| {
+            let file = File::options().write(true).open(www.join("plain")).unwrap();
+            file.set_modified(std::time::UNIX_EPOCH).unwrap();
+        }),
+        ("a link out in its place", |www| {
+            fs::remove_file(www.join("plain")).unwrap();
+            symlink("../out/secret", www.join("plain")).unwrap();
+        }),
+    ];
+    let root = Root::new(&www, Symlinks::Inside, Door::best()).unwrap();
+    for (what, change) in changes {
+        let Ok(Opened::File(file, stamp)) = root.open(b"plain") else { panic!("{what}") };
+        assert_eq!(root.stamp(b"plain").unwrap(), stamp);
+        change(&www);
+        assert_ne!(root.stamp(b"plain").unwrap(), stamp, "{what}");
+        assert_eq!(stamp_of(&file).unwrap().inode, stamp.inode);
+    }
+    check(&root, b"plain", &NotFound);
+    fs::remove_file(www.join("plain")).unwrap();
+    assert!(matches!(root.stamp(b"plain"), Err(OpenError::NotFound)));
+}
+
+#[test]
+fn times_before_1970_are_negative_nanoseconds() {
+    let top = fixture();
+    let www = top.path().join("www");
+    let time = std::time::UNIX_EPOCH - std::time::Duration::new(1, 500_000_000);
+    let file = File::options().write(true).open(www.join("plain")).unwrap();
+    if file.set_modified(time).is_ok() {
+        assert_eq!(stamp_of(&file).unwrap().modified_ns, -1_500_000_000);
+    }
+}
+
+#[test]
+fn without_links_a_stamp_of_a_link_is_not_that_of_its_target() {
+    let top = fixture();
+    let www = top.path().join("www");
+    symlink("plain", www.join("link")).unwrap();
+    let kind = |links| Root::new(&www, links, Door::best()).unwrap().stamp(b"link").unwrap().kind;
+    assert_eq!(kind(Symlinks::Inside), Kind::File);
+    assert_eq!(kind(Symlinks::Off), Kind::Other);
+}
+
+#[test]
+fn each_error_of_the_system_has_its_kind() {
+    let kind = |errno: Errno| match OpenError::from(errno) {
+        OpenError::NotFound => "not found",
+        OpenError::Forbidden => "forbidden",
+        OpenError::Exhausted(_) => "exhausted",
+        OpenError::Failed(_) => "failed",
+    };
+    for (errno, want) in [
+        (Errno::NOENT, "not found"),
+        (Errno::NOTDIR, "not found"),
+        (Errno::LOOP, "not found"),
+        (Errno::NAMETOOLONG, "not found"),
+        (Errno::XDEV, "not found"),
+        (Errno::NXIO, "not found"),
+        (Errno::ILSEQ, "not found"),
+        (Errno::ACCESS, "forbidden"),
+        (Errno::PERM, "forbidden"),
+        (Errno::MFILE, "exhausted"),
+        (Errno::NFILE, "exhausted"),
+        (Errno::NOMEM, "exhausted"),
+        (Errno::AGAIN, "exhausted"),
+        (Errno::IO, "failed"),
+        (Errno::STALE, "failed"),
+    ] {
+        assert_eq!(kind(errno), want, "{errno}");
+    }
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn the_door_that_was_asked_for_is_the_one_in_use() {
+    // Where openat2 is missing, the other tests have tested the walk twice; here that shows.
+    let top = fixture();
+    let walk = Root::new(top.path(), Symlinks::Off, Door::Walk).unwrap();
+    assert_eq!(walk.door(), Door::Walk);
+    let best = Root::new(top.path(), Symlinks::Off, Door::best()).unwrap();
+    let works = openat2(&best.fd, b".", Symlinks::Off).is_ok();
+    assert_eq!(best.door(), if works { Door::Openat2 } else { Door::Walk });
+}

@@ -273,29 +273,6 @@ fn curl_reads_the_refusal_of_an_upload() {
 }
 
 #[test]
-fn curl_decodes_what_was_stored_compressed() {
-    if CURL.is_missing() {
-        return;
-    }
-    let root = site();
-    write(root.path(), "app.js", b"let it = 'plain';\n");
-    // One stored block: gzip without compression, so that no library is needed to make it.
-    let mut gzip = b"\x1f\x8b\x08\0\0\0\0\0\0\xff\x01\x12\0\xed\xff".to_vec();
-    gzip.extend_from_slice(b"let it = 'packed';");
-    gzip.extend_from_slice(&PACKED_CRC32.to_le_bytes());
-    gzip.extend_from_slice(&18_u32.to_le_bytes());
-    write(root.path(), "app.js.gz", &gzip);
-    let server = Server::start(root.path(), &[]);
-    let url = server.url("/app.js");
-    assert_eq!(CURL.get([&url]), b"let it = 'plain';\n");
-    let packed = CURL.get(["--header", "Accept-Encoding: gzip", "--compressed", &url]);
-    assert_eq!(text(packed), "let it = 'packed';");
-}
-
-/// The CRC-32 of `let it = 'packed';`.
-const PACKED_CRC32: u32 = 0x5bcf_8152;
-
-#[test]
 fn curl_speaks_over_a_unix_socket() {
     if CURL.is_missing() {
         return;

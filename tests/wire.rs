@@ -1,7 +1,7 @@
 //! The wire tests: what the built server answers, byte for byte, to what a client sends.
 //!
-//! The cases are data, one file per subject: `tests/wire/*.cases`. How to read and to add one stands
-//! in `tests/wire/README.md`. The modules below run them:
+//! The cases are data, one file per subject: `tests/wire/*.cases`. How to read and to add one is
+//! explained in `tests/wire/README.md`. The modules below run them:
 //!
 //! | module | task |
 //! |---|---|

@@ -57,7 +57,8 @@ impl Tree {
         for entry in &entries {
             tree.create(entry).map_err(|error| format!("{}: {error}", entry.name()))?;
         }
-        // Making a file changes the time of its directory, and a mode may shut it: inner ones first.
+        // Making a file changes the time of its directory, and a mode may shut it: so these come
+        // last, and what is inside first.
         entries.sort_by_key(|entry| entry.path.iter().filter(|&&byte| byte == b'/').count());
         for entry in entries.iter().rev() {
             tree.finish(entry).map_err(|error| format!("{}: {error}", entry.name()))?;

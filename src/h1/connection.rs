@@ -7,6 +7,7 @@ use crate::config::Limits;
 use crate::http::body::BodyReader;
 use crate::http::status::Status;
 use crate::site::Site;
+use crate::site::open::Stamp;
 
 use super::intake::{self, Intake};
 use super::pages::{Buffer, Pages};
@@ -26,6 +27,8 @@ pub struct Connection {
     paid: u64,
     /// Bytes of an unfinished head that were looked at.
     pub(super) scanned: u16,
+    /// How often the site was asked in vain for what the head in the input asks for.
+    pub(super) tries: u8,
     /// Empty lines skipped before the request line.
     pub(super) blank_lines: u8,
     /// The peer has sent all it will send.
@@ -41,6 +44,8 @@ pub(super) enum State {
     Idle,
     /// A part of a head is in the input, or a whole one that waits for room in the output.
     Head,
+    /// A whole head is in the input, and the site is getting what it asks for.
+    Await { soon: bool },
     /// The body of a request is thrown away before the planned answer is given. The reader is
     /// gone once the body ended, and the answer waits for room in the output.
     Discard { reader: Option<BodyReader>, absorbed: u64, plan: Box<Plan> },
@@ -93,6 +98,7 @@ pub enum Reason {
 pub enum StateName {
     Idle,
     Head,
+    Await,
     Discard,
     Reply,
     Linger,
@@ -112,10 +118,19 @@ pub enum Step<'c> {
         lead: &'c [u8],
         /// The file.
         file: &'c File,
+        /// The version that is being sent.
+        stamp: &'c Stamp,
         /// Offset of the first byte of the file.
         at: u64,
         /// Bytes of the file; more than 0.
         count: u64,
+    },
+    /// Nothing can be done until the site has what the request asks for: report
+    /// [`Connection::retry`], in the next turn if it is `soon`, else after
+    /// [`RETRY_MS`](crate::site::disk::RETRY_MS).
+    Wait {
+        /// In the next turn.
+        soon: bool,
     },
     /// Shut down the sending side. Needs no report.
     ShutdownWrite,
@@ -151,6 +166,7 @@ impl Connection {
             owed_since: now,
             paid: 0,
             scanned: 0,
+            tries: 0,
             blank_lines: 0,
             peer_finished: false,
             served: false,
@@ -165,13 +181,14 @@ impl Connection {
             *fin_sent = true;
             return Step::ShutdownWrite;
         }
-        if !self.owes() && !self.is_closed() && self.input.room(pages).is_none() {
+        if self.reads() && self.input.room(pages).is_none() {
             self.close(Reason::OutOfPages, pages);
         }
         match &self.state {
             State::Closed(reason) => Step::Close(*reason),
             State::Reply { body, .. } => body.step(self.output.bytes()),
             _ if !self.output.is_empty() => Step::Write(self.output.bytes(), &[]),
+            State::Await { soon } => Step::Wait { soon: *soon },
             _ => Step::Read(self.input.room(pages).expect("the page was taken above")),
         }
     }
@@ -213,11 +230,21 @@ impl Connection {
             State::Closed(_) => {}
             _ if stalled => self.close(Reason::Stalled, cx.pages),
             State::Idle => self.close(Reason::IdleTooLong, cx.pages),
+            State::Await { .. } => self.close(Reason::Stalled, cx.pages),
             State::Linger { .. } => self.close(Reason::Finished, cx.pages),
             State::Head | State::Discard { .. } | State::Reply { .. } => {
                 self.refuse(Status::RequestTimeout, cx);
                 self.advance(cx);
             }
+        }
+    }
+
+    /// After [`Step::Wait`]: tries again to answer the head that waits.
+    pub fn retry(&mut self, cx: &mut Context<'_>) {
+        if matches!(self.state, State::Await { .. }) {
+            self.state = State::Head;
+            self.tries = self.tries.saturating_add(1);
+            self.advance(cx);
         }
     }
 
@@ -252,6 +279,7 @@ impl Connection {
             State::Idle if self.served => limits.keep_alive_timeout_ms,
             State::Idle => limits.first_request_timeout_ms,
             State::Head => limits.head_timeout_ms,
+            State::Await { .. } => limits.write_timeout_ms,
             State::Discard { .. } => limits.body_timeout_ms,
             State::Linger { .. } => limits.linger_timeout_ms,
             State::Closed(_) => 0,
@@ -295,6 +323,7 @@ impl Connection {
         match &self.state {
             State::Idle => StateName::Idle,
             State::Head => StateName::Head,
+            State::Await { .. } => StateName::Await,
             State::Discard { .. } => StateName::Discard,
             State::Reply { .. } => StateName::Reply,
             State::Linger { .. } => StateName::Linger,
@@ -309,6 +338,11 @@ impl Connection {
 
     fn is_closed(&self) -> bool {
         matches!(self.state, State::Closed(_))
+    }
+
+    /// True if the next step is to read.
+    fn reads(&self) -> bool {
+        !self.owes() && !matches!(self.state, State::Closed(_) | State::Await { .. })
     }
 
     /// True while there is something to send.
@@ -326,7 +360,7 @@ impl Connection {
                 State::Discard { .. } => self.discard(cx),
                 State::Reply { .. } => self.continue_reply(cx),
                 State::Linger { .. } => self.absorb(cx),
-                State::Closed(_) => false,
+                State::Await { .. } | State::Closed(_) => false,
             };
             if !progressed {
                 break;
@@ -365,6 +399,13 @@ impl Connection {
                 }
                 false
             }
+            Intake::Wait { soon } => {
+                if self.tries == 0 {
+                    self.since = cx.clock.tick;
+                }
+                self.state = State::Await { soon };
+                false
+            }
             Intake::Refused(status) => {
                 self.refuse(status, cx);
                 true
@@ -384,6 +425,7 @@ impl Connection {
     fn consume_head(&mut self, length: usize) {
         self.input.consume(length);
         self.scanned = 0;
+        self.tries = 0;
         self.blank_lines = 0;
         self.served = true;
     }
@@ -563,7 +605,9 @@ impl Body {
             Body::Empty => Step::Write(lead, &[]),
             Body::Memory { asset, at, end } => Step::Write(lead, &asset.whole()[*at..*end]),
             Body::File { asset, at, end } => match asset.file() {
-                Some(file) => Step::SendFile { lead, file, at: *at, count: end - at },
+                Some((file, stamp)) => {
+                    Step::SendFile { lead, file, stamp, at: *at, count: end - at }
+                }
                 None => Step::Write(lead, &[]), // never: only an asset on disk is sent from a file
             },
             Body::Parts(parts) => parts.current.step(lead),

@@ -5,7 +5,7 @@ use crate::http::body::{BodyReader, Bounds as BodyBounds};
 use crate::http::head::{self, Bounds, Expectation, Framing, Head, Method, Parsed, Scan, Version};
 use crate::http::status::Status;
 use crate::http::target::{self, Form, Scheme};
-use crate::site::{self, Entry};
+use crate::site::{self, Entry, Found, Patience};
 
 use super::connection::{Connection, Context};
 use super::reply::{Answer, Persistence, Plan};
@@ -16,6 +16,8 @@ pub(super) enum Intake {
     Nothing,
     /// The beginning of a head.
     Partial,
+    /// A whole head, but what it asks for is not there yet: ask again, soon or a little later.
+    Wait { soon: bool },
     /// No request, and nothing after it can be understood.
     Refused(Status),
     /// A request of `length` bytes that can be answered at once.
@@ -53,7 +55,8 @@ pub(super) fn take(connection: &mut Connection, cx: &mut Context<'_>) -> Intake 
         }
     }
     let mut later_minor = None;
-    match parse(connection.input.bytes(), &bounds, &mut later_minor, cx) {
+    let patience = Patience::after(connection.tries);
+    match parse(connection.input.bytes(), &bounds, &mut later_minor, patience, cx) {
         None => {}
         Some(Intake::Partial) => return unfinished(connection, &bounds),
         Some(intake) => return intake,
@@ -62,7 +65,7 @@ pub(super) fn take(connection: &mut Connection, cx: &mut Context<'_>) -> Intake 
     if let Some(at) = later_minor {
         connection.input.patch(at, b'1');
     }
-    parse(connection.input.bytes(), &bounds, &mut later_minor, cx)
+    parse(connection.input.bytes(), &bounds, &mut later_minor, patience, cx)
         .unwrap_or(Intake::Refused(Status::BadRequest))
 }
 
@@ -82,6 +85,7 @@ fn parse(
     bytes: &[u8],
     bounds: &Bounds,
     later_minor: &mut Option<usize>,
+    patience: Patience,
     cx: &mut Context<'_>,
 ) -> Option<Intake> {
     let mut space = head::space();
@@ -91,16 +95,17 @@ fn parse(
             *later_minor = Some(at);
             return None;
         }
-        Ok(Parsed::Complete(head)) => plan(&head, cx),
+        Ok(Parsed::Complete(head)) => plan(&head, patience, cx),
         Err(refusal) => Intake::Refused(refusal.status),
     })
 }
 
 /// Decides what a request gets, and whether its body must be absorbed first.
-fn plan(head: &Head<'_, '_>, cx: &mut Context<'_>) -> Intake {
-    let answer = match answer(head, cx) {
+fn plan(head: &Head<'_, '_>, patience: Patience, cx: &mut Context<'_>) -> Intake {
+    let answer = match answer(head, patience, cx) {
         Ok(answer) => answer,
-        Err(status) => return Intake::Refused(status),
+        Err(Halt::Refused(status)) => return Intake::Refused(status),
+        Err(Halt::Wait { soon }) => return Intake::Wait { soon },
     };
     let persistence = match (head.persistent, head.version) {
         (false, _) => Persistence::Close,
@@ -137,8 +142,23 @@ pub(super) fn too_large(plan: &mut Plan) {
     plan.persistence = Persistence::Linger;
 }
 
-/// What the request gets; the error is a status after which the connection ends.
-fn answer(head: &Head<'_, '_>, cx: &mut Context<'_>) -> Result<Answer, Status> {
+/// Why there is no answer that leaves the connection as it is.
+enum Halt {
+    /// The connection ends after this status.
+    Refused(Status),
+    /// The site needs time.
+    Wait { soon: bool },
+}
+
+impl From<&'static str> for Halt {
+    /// The target is malformed.
+    fn from(_why: &'static str) -> Halt {
+        Halt::Refused(Status::BadRequest)
+    }
+}
+
+/// What the request gets.
+fn answer(head: &Head<'_, '_>, patience: Patience, cx: &mut Context<'_>) -> Result<Answer, Halt> {
     if cx.requests_left == 0 {
         return Ok(Answer::Failure(Status::TooManyRequests));
     }
@@ -149,7 +169,7 @@ fn answer(head: &Head<'_, '_>, cx: &mut Context<'_>) -> Result<Answer, Status> {
     if head.method == Method::Connect {
         return Ok(Answer::Failure(Status::MethodNotAllowed)); // its target is not a path
     }
-    let form = target::split(head.target).map_err(|_| Status::BadRequest)?;
+    let form = target::split(head.target)?;
     match head.method {
         Method::Unknown => return Ok(Answer::Failure(Status::NotImplemented)),
         Method::NotServed | Method::Connect => {
@@ -160,14 +180,21 @@ fn answer(head: &Head<'_, '_>, cx: &mut Context<'_>) -> Result<Answer, Status> {
     let (path, query) = match form {
         Form::Origin { path, query } => (path, query),
         Form::Absolute { scheme: Scheme::Http, path, query, .. } => (path, query),
-        Form::Absolute { scheme: Scheme::Https, .. } => return Err(Status::MisdirectedRequest),
+        Form::Absolute { scheme: Scheme::Https, .. } => {
+            return Err(Halt::Refused(Status::MisdirectedRequest));
+        }
         Form::Asterisk if head.method == Method::Options => return Ok(Answer::Options),
-        Form::Asterisk => return Err(Status::BadRequest),
+        Form::Asterisk => return Err(Halt::Refused(Status::BadRequest)),
     };
     if head.method == Method::Options {
         return Ok(Answer::Options);
     }
-    Ok(match cx.site.find(path, cx.clock).map_err(|_| Status::BadRequest)? {
+    let entry = match cx.site.find(path, patience, cx.clock)? {
+        Found::Entry(entry) => entry,
+        Found::Soon => return Err(Halt::Wait { soon: true }),
+        Found::Later => return Err(Halt::Wait { soon: false }),
+    };
+    Ok(match entry {
         Entry::Asset(asset) => {
             let (ranges, most) = (head.method == Method::Get, cx.limits.ranges);
             let selection = site::select(&asset, &head.fields, ranges, most, cx.clock);

@@ -26,6 +26,7 @@ use crate::clock::{Clock, Tick};
 use crate::config::{Limits, WhenFull};
 use crate::h1::{Context, Pages, Reason};
 use crate::site::Site;
+use crate::site::disk::RETRY_MS;
 
 mod accept;
 mod clients;
@@ -60,6 +61,9 @@ pub struct Reactor {
     wheel: Wheel,
     /// Connections with work left over: key and serial.
     again: Vec<(usize, u32)>,
+    /// Connections that wait for the site or the disk, and when they are tried again.
+    cold: Vec<(usize, u32)>,
+    cold_at: Tick,
     /// Why no new connections are taken just now.
     pause: Pause,
     when_full: WhenFull,
@@ -120,6 +124,8 @@ impl Reactor {
             serial: 0,
             wheel: Wheel::new(clock.tick),
             again: Vec::new(),
+            cold: Vec::new(),
+            cold_at: clock.tick,
             pause: Pause::default(),
             when_full,
             clients: Clients::default(),
@@ -162,17 +168,17 @@ impl Reactor {
 
         self.take_events();
         let after_events = self.started.elapsed();
-        for (key, serial) in std::mem::take(&mut self.again) {
-            if let Some(peer) = self.peers.get_mut(key).filter(|peer| peer.serial == serial) {
-                peer.queued = false;
-                self.drive(key);
-            }
-        }
+        let again = std::mem::take(&mut self.again);
+        self.resume(again);
+        self.take_cold();
         while let Some(key) = self.wheel.expire(self.clock.tick) {
             self.timer(key);
         }
         self.accept();
         self.end_drain();
+        while let Some(fault) = self.site.take_fault() {
+            self.log.note(format_args!("{fault}"));
+        }
         self.log.flush();
         self.count_turn(began, after_events);
         Ok(())
@@ -199,15 +205,17 @@ impl Reactor {
     /// How long the poll may wait.
     fn timeout(&self) -> Option<Duration> {
         let may_accept = self.may_accept() && self.listeners.iter().any(|one| one.ready);
-        if !self.again.is_empty() || may_accept {
+        if !self.again.is_empty() || may_accept || self.site.is_working() {
             return Some(Duration::ZERO);
         }
         let drained = match self.phase {
             Phase::Draining { until } => Some(until),
             _ => None,
         };
+        let cold = (!self.cold.is_empty()).then_some(self.cold_at);
         let log = self.log.is_waiting().then(|| self.clock.tick + LOG_RETRY_MS);
-        let due = [self.wheel.next(), self.pause_until(), drained, log].into_iter().flatten().min();
+        let due =
+            [self.wheel.next(), self.pause_until(), drained, log, cold].into_iter().flatten().min();
         // One millisecond more: the poll rounds down, and would wake up too early.
         due.map(|due| Duration::from_millis(due.since(self.clock.tick) + 1))
     }
@@ -252,6 +260,31 @@ impl Reactor {
         self.settle(key, stop);
     }
 
+    /// Goes on with connections that had work left over.
+    fn resume(&mut self, list: Vec<(usize, u32)>) {
+        for (key, serial) in list {
+            let live = self.peers.get(key).is_some_and(|peer| peer.serial == serial);
+            if live {
+                let (peer, mut cx) = self.at_work(key);
+                peer.queued = false;
+                peer.connection.retry(&mut cx);
+                self.drive(key);
+            }
+        }
+    }
+
+    /// Goes on with long work, and with connections that wait for it or for the disk.
+    fn take_cold(&mut self) {
+        if self.site.is_working() {
+            self.site.work(&self.clock);
+        }
+        if !self.cold.is_empty() && self.clock.tick >= self.cold_at {
+            self.cold_at = self.clock.tick + RETRY_MS;
+            let cold = std::mem::take(&mut self.cold);
+            self.resume(cold);
+        }
+    }
+
     /// A timer came up: perhaps too early, because the connection was busy meanwhile.
     fn timer(&mut self, key: usize) {
         let (peer, mut cx) = self.at_work(key);
@@ -282,11 +315,13 @@ impl Reactor {
         let peer = &mut self.peers[key];
         match stop {
             Stop::Over(reason) => return self.remove(key, reason),
-            Stop::Budget if !peer.queued => {
-                peer.queued = true;
-                self.again.push((key, peer.serial));
+            Stop::Budget | Stop::Soon | Stop::Later => {
+                if !peer.queued {
+                    peer.queued = true;
+                    let list = if stop == Stop::Later { &mut self.cold } else { &mut self.again };
+                    list.push((key, peer.serial));
+                }
             }
-            Stop::Budget => {}
             Stop::Throttled(until) => {
                 self.wheel.schedule(key, until);
                 return;
@@ -313,7 +348,8 @@ impl Reactor {
             self.clients.leave(client, &self.limits, self.clock.tick);
         }
         if reason == Reason::FileFailed {
-            self.log.note(format_args!("an answer was cut off: its file became shorter"));
+            self.log
+                .note(format_args!("an answer was cut off: its file changed while it was sent"));
         }
         self.pause.end();
     }

@@ -9,6 +9,9 @@ use crate::clock::Tick;
 use crate::config::Limits;
 use crate::h1::{Connection, Context, Reason, Step};
 
+use crate::site::Patience;
+use crate::site::open::stamp_of;
+
 use super::clients::ClientId;
 use super::transport::Transport;
 
@@ -30,6 +33,8 @@ pub(super) struct Peer {
     pub(super) queued: bool,
     /// It has had more than its bandwidth, and rests until its timer comes up.
     pub(super) throttled: bool,
+    /// How often the next piece of its file was not in memory.
+    cold: u8,
     /// Whom it counts for; see [`super::clients`].
     pub(super) client: Option<ClientId>,
 }
@@ -59,6 +64,10 @@ pub(super) enum Stop {
     Budget,
     /// It has had more than its bandwidth; until then, nothing is sent.
     Throttled(Tick),
+    /// What it needs is not in memory yet: to be tried again in the next turn.
+    Soon,
+    /// The same, and the disk is at work: to be tried again a little later.
+    Later,
     /// The connection is over.
     Over(Reason),
 }
@@ -81,6 +90,7 @@ impl Peer {
             hangup: false,
             queued: false,
             throttled: false,
+            cold: 0,
             client,
         }
     }
@@ -118,7 +128,7 @@ impl Peer {
                     received.map(|count| self.connection.read_done(count, cx))
                 }
                 Step::Write(first, second) => {
-                    let (first, second) = at_most(bandwidth, first, second);
+                    let (first, second) = at_most(bytes_left, first, second);
                     let sent = self.transport.send(first, second);
                     self.note_sent(&sent);
                     sent.map(|count| {
@@ -127,8 +137,21 @@ impl Peer {
                         self.connection.write_done(count, cx);
                     })
                 }
-                Step::SendFile { lead, file, at, count } => {
+                Step::SendFile { lead, file, stamp, at, count } => {
                     let count = count.min(cx.limits.sendfile_bytes).min(bytes_left);
+                    let patience = Patience::after(self.cold);
+                    if patience < Patience::Full && !cx.site.disk().is_ready(file, stamp, at, count)
+                    {
+                        self.cold += 1;
+                        return Stop::Later;
+                    }
+                    self.cold = 0;
+                    let unchanged =
+                        stamp_of(file).is_ok_and(|now| stamp.still_covers(at + count, &now));
+                    if !unchanged {
+                        self.connection.file_failed(cx.pages);
+                        continue;
+                    }
                     let sent = self.transport.send_file(lead, file, at, count);
                     self.note_sent(&sent);
                     sent.map(|sent| {
@@ -139,6 +162,8 @@ impl Peer {
                         }
                     })
                 }
+                Step::Wait { soon: true } => return Stop::Soon,
+                Step::Wait { soon: false } => return Stop::Later,
                 Step::ShutdownWrite => self.transport.shutdown_write(),
                 Step::Close(reason) => return Stop::Over(reason),
             };
@@ -215,9 +240,8 @@ impl Peer {
     }
 }
 
-/// As much of two slices as a bandwidth allows.
-fn at_most<'s>(bytes: Option<u64>, first: &'s [u8], second: &'s [u8]) -> (&'s [u8], &'s [u8]) {
-    let Some(bytes) = bytes else { return (first, second) };
+/// As much of two slices as may be sent.
+fn at_most<'s>(bytes: u64, first: &'s [u8], second: &'s [u8]) -> (&'s [u8], &'s [u8]) {
     let bytes = usize::try_from(bytes).unwrap_or(usize::MAX);
     let of_first = first.len().min(bytes);
     let of_second = second.len().min(bytes - of_first);

@@ -28,7 +28,7 @@ pub struct Asset {
     type_end: usize,
     head_end: usize,
     size: u64,
-    file: Option<File>,
+    file: Option<(File, Stamp)>,
     validators: Option<OwnedValidators>,
 }
 
@@ -51,10 +51,15 @@ pub(super) struct Ingredients<'a> {
 }
 
 impl Asset {
-    /// An asset whose body stays in its file.
-    pub(super) fn on_disk(ingredients: &Ingredients<'_>, clock: &Clock, file: File) -> Asset {
-        let mut asset = Asset::with_room(ingredients, clock, 0);
-        asset.file = Some(file);
+    /// An asset whose body stays in its file, of which `stamp` was taken.
+    pub(super) fn on_disk(
+        ingredients: &Ingredients<'_>,
+        clock: &Clock,
+        file: File,
+        stamp: Stamp,
+    ) -> Asset {
+        let mut asset = Asset::new(ingredients, clock, <[u8]>::to_vec);
+        asset.file = Some((file, stamp));
         asset
     }
 
@@ -64,14 +69,30 @@ impl Asset {
         clock: &Clock,
         fill: impl FnOnce(&mut [u8]) -> Result<(), E>,
     ) -> Result<Asset, E> {
-        let room = usize::try_from(ingredients.size).unwrap_or(usize::MAX);
-        let mut asset = Asset::with_room(ingredients, clock, room);
+        let size = usize::try_from(ingredients.size).unwrap_or(usize::MAX);
+        let mut asset = Asset::new(ingredients, clock, |head| {
+            let mut bytes = vec![0; head.len() + size];
+            bytes[..head.len()].copy_from_slice(head);
+            bytes
+        });
         fill(&mut asset.bytes[asset.head_end..])?;
         Ok(asset)
     }
 
-    /// The fields, and `room` zeros after them.
-    fn with_room(ingredients: &Ingredients<'_>, clock: &Clock, room: usize) -> Asset {
+    /// An asset whose body was made by us.
+    pub(super) fn made(ingredients: &Ingredients<'_>, clock: &Clock, mut body: Vec<u8>) -> Asset {
+        Asset::new(ingredients, clock, |head| {
+            body.splice(0..0, head.iter().copied());
+            body
+        })
+    }
+
+    /// Writes the fields; `with_body` gets them, with the empty line, and puts the body behind.
+    fn new(
+        ingredients: &Ingredients<'_>,
+        clock: &Clock,
+        with_body: impl FnOnce(&[u8]) -> Vec<u8>,
+    ) -> Asset {
         let validators = ingredients.stamp.map(|stamp| OwnedValidators::new(stamp, clock));
         let mut fields = [0; FIELDS_ROOM];
         let mut writer = Writer::new(&mut fields);
@@ -90,8 +111,7 @@ impl Asset {
         writer.number_field("Content-Length", ingredients.size).put(b"\r\n");
         let head_end = writer.finish().expect(FITS);
 
-        let mut bytes = vec![0; head_end + room].into_boxed_slice();
-        bytes[..head_end].copy_from_slice(&fields[..head_end]);
+        let bytes = with_body(&fields[..head_end]).into_boxed_slice();
         let size = ingredients.size;
         Asset { bytes, common_end, type_end, head_end, size, file: None, validators }
     }
@@ -101,9 +121,9 @@ impl Asset {
         self.size
     }
 
-    /// The open file, if the body is not in memory.
-    pub fn file(&self) -> Option<&File> {
-        self.file.as_ref()
+    /// The open file and the version it had, if the body is not in memory.
+    pub fn file(&self) -> Option<(&File, &Stamp)> {
+        self.file.as_ref().map(|(file, stamp)| (file, stamp))
     }
 
     /// Fields, empty line and, if it is in memory, body.

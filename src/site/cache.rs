@@ -95,13 +95,13 @@ impl Cache {
     }
 
     /// Keeps `known` under `key`, in place of what was kept there, and drops what is too much.
-    /// What could not be kept at all is not: the caller has it already.
-    pub(super) fn insert(&mut self, key: &[u8], known: Known) {
+    /// Returns false if it cannot be kept at all.
+    pub(super) fn insert(&mut self, key: &[u8], known: Known) -> bool {
         self.remove(key);
         let kind = Kind::of(&known.entry);
         let cost = cost(key, &known);
         if key.len() > LONGEST_KEY || cost > self.rings[kind as usize].most.bytes {
-            return;
+            return false;
         }
         self.serial += 1;
         let key: Rc<[u8]> = key.into();
@@ -113,6 +113,7 @@ impl Cache {
         ring.now.entries += 1;
         ring.now.bytes += cost;
         self.shrink(kind);
+        true
     }
 
     /// Forgets `key`.

@@ -14,6 +14,7 @@
 //! text shown for a name has U+FFFD where it is not UTF-8 or holds control characters.
 
 use std::cmp::Ordering;
+use std::collections::BinaryHeap;
 use std::io::{self, Write};
 
 use rustix::fd::OwnedFd;
@@ -38,7 +39,11 @@ pub struct Lister {
     /// The path of the folder below the root, as [`Root::open`] wants it: empty, or `a/b/`.
     path: Vec<u8>,
     most: usize,
-    entries: Vec<Entry>,
+    /// Entries read, the last ones not yet in order.
+    fresh: Vec<Entry>,
+    /// Entries in order, run by run.
+    runs: Vec<std::vec::IntoIter<Entry>>,
+    count: usize,
     /// There were more than `most`.
     cut: bool,
     page: Vec<u8>,
@@ -49,13 +54,37 @@ pub struct Lister {
 enum Stage {
     /// Read entries.
     Read,
-    /// Put all of them in order and begin the page.
-    Sort,
-    /// Write rows, from this entry on.
-    Render(usize),
+    /// Write rows, by merging the runs.
+    Render(BinaryHeap<Next>),
     /// Nothing: the page has been handed out.
     Done,
 }
+
+/// The next entry of one run; the greatest of a heap is the first in order.
+struct Next {
+    entry: Entry,
+    run: usize,
+}
+
+impl Ord for Next {
+    fn cmp(&self, other: &Next) -> Ordering {
+        other.entry.order(&self.entry)
+    }
+}
+
+impl PartialOrd for Next {
+    fn partial_cmp(&self, other: &Next) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl PartialEq for Next {
+    fn eq(&self, other: &Next) -> bool {
+        self.cmp(other).is_eq()
+    }
+}
+
+impl Eq for Next {}
 
 /// One row.
 struct Entry {
@@ -81,7 +110,9 @@ impl Lister {
             dir: Dir::new(dir)?,
             path: path.to_vec(),
             most,
-            entries: Vec::new(),
+            fresh: Vec::new(),
+            runs: Vec::new(),
+            count: 0,
             cut: false,
             page: Vec::new(),
             stage: Stage::Read,
@@ -89,7 +120,8 @@ impl Lister {
     }
 
     /// Goes on, with at most `entries` entries (at least one): that many looked up, or that many
-    /// rows written. Sorting is one step of its own, of at most `most` entries.
+    /// rows written. The order is made by the way, in runs that are then merged, because to sort a
+    /// large folder at once would take too long.
     ///
     /// `root` is the one that the directory was opened from; it judges the symbolic links. After
     /// the page has been handed out, another one would be empty.
@@ -99,23 +131,19 @@ impl Lister {
     /// half of it would look like the whole.
     pub fn step(&mut self, root: &Root, entries: usize) -> io::Result<Progress> {
         let entries = entries.max(1);
-        match self.stage {
+        match &mut self.stage {
             Stage::Read => self.read(root, entries)?,
-            Stage::Sort => {
-                self.entries.sort_unstable_by(Entry::order);
-                self.begin();
-                self.stage = Stage::Render(0);
-            }
-            Stage::Render(from) => {
-                let to = self.entries.len().min(from.saturating_add(entries));
-                for entry in &self.entries[from..to] {
+            Stage::Render(heads) => {
+                for _ in 0..entries {
+                    let Some(Next { entry, run }) = heads.pop() else {
+                        self.end();
+                        self.stage = Stage::Done;
+                        return Ok(Progress::Done(std::mem::take(&mut self.page)));
+                    };
                     entry.render(&mut self.page);
-                }
-                self.stage = Stage::Render(to);
-                if to == self.entries.len() {
-                    self.end();
-                    self.stage = Stage::Done;
-                    return Ok(Progress::Done(std::mem::take(&mut self.page)));
+                    if let Some(entry) = self.runs[run].next() {
+                        heads.push(Next { entry, run });
+                    }
                 }
             }
             Stage::Done => return Ok(Progress::Done(Vec::new())),
@@ -123,10 +151,27 @@ impl Lister {
         Ok(Progress::More)
     }
 
+    /// Puts the entries read last in order, as one more run.
+    fn end_run(&mut self) {
+        let mut run = std::mem::take(&mut self.fresh);
+        run.sort_unstable_by(Entry::order);
+        self.runs.push(run.into_iter());
+    }
+
+    /// All was read: the page can begin.
+    fn end_read(&mut self) {
+        self.end_run();
+        self.begin();
+        let first = |(run, entries): (usize, &mut std::vec::IntoIter<Entry>)| {
+            entries.next().map(|entry| Next { entry, run })
+        };
+        self.stage = Stage::Render(self.runs.iter_mut().enumerate().filter_map(first).collect());
+    }
+
     fn read(&mut self, root: &Root, entries: usize) -> io::Result<()> {
         for _ in 0..entries {
             let Some(found) = self.dir.read() else {
-                self.stage = Stage::Sort;
+                self.end_read();
                 return Ok(());
             };
             let found = found?;
@@ -135,17 +180,21 @@ impl Lister {
                 continue;
             }
             let Some(stamp) = self.look(root, name)? else { continue };
-            if self.entries.len() == self.most {
+            if self.count == self.most {
                 self.cut = true;
-                self.stage = Stage::Sort;
+                self.end_read();
                 return Ok(());
             }
-            self.entries.push(Entry {
+            self.count += 1;
+            self.fresh.push(Entry {
                 name: name.into(),
                 directory: stamp.kind == Kind::Directory,
                 size: stamp.size,
                 modified_ns: stamp.modified_ns,
             });
+            if self.fresh.len() == RUN {
+                self.end_run();
+            }
         }
         Ok(())
     }
@@ -176,7 +225,7 @@ impl Lister {
         let mut title = b"Index of /".to_vec();
         title.extend_from_slice(&self.path);
         let page = &mut self.page;
-        page.reserve(HEAD.len() + self.entries.len() * ROW_BYTES_USUAL);
+        page.reserve(2 * HEAD.len() + self.count * ROW_BYTES_USUAL);
         page.extend_from_slice(HEAD.as_bytes());
         page.extend_from_slice(b"<title>");
         push_text(page, &title);
@@ -193,7 +242,7 @@ impl Lister {
     fn end(&mut self) {
         self.page.extend_from_slice(b"</tbody>\n</table>\n");
         if self.cut {
-            let count = self.entries.len();
+            let count = self.count;
             push_formatted(
                 &mut self.page,
                 format_args!("<p>Only {count} entries are shown; this folder has more.</p>\n"),
@@ -202,6 +251,9 @@ impl Lister {
         self.page.extend_from_slice(b"</body>\n</html>\n");
     }
 }
+
+/// Entries that are put in order at once: a fraction of a millisecond.
+const RUN: usize = 512;
 
 /// The whole listing in one go: as [`Lister::new`] and [`Lister::step`] to the end.
 ///

@@ -9,34 +9,35 @@
 //! fstat and the reads to make the entry anew. All facts of an asset come from that one fstat of
 //! that one open file, so an answer never mixes two versions of it.
 
-use std::fs::File;
+use std::collections::VecDeque;
 use std::io;
-use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::rc::Rc;
-
-use rustix::io::Errno;
 
 use crate::clock::Clock;
 use crate::config::{Limits, SiteConfig};
 use crate::http::conditional::{self, Verdict};
 use crate::http::head::{Field, Fields, Line};
 use crate::http::range::{self, ByteRange, Ranges};
-use crate::http::status::Status;
 use crate::http::target;
 
 pub mod asset;
 mod cache;
+pub mod disk;
+mod jobs;
 pub mod listing;
+mod load;
 pub mod media;
 pub mod open;
 
 pub use asset::Asset;
 pub use cache::Entry;
 
-use asset::Ingredients;
+pub use disk::{Disk, Patience};
+
 use cache::{Cache, Known};
-use open::{Door, Kind, OpenError, Opened, Root, Stamp};
+use jobs::Jobs;
+use open::{Door, Kind, Root};
 
 /// The folder that is served, and what is known about it.
 #[derive(Debug)]
@@ -50,6 +51,9 @@ pub struct Site {
     /// Room to decode a path into, and to encode it again.
     decoded: Box<[u8]>,
     encoded: Vec<u8>,
+    disk: Disk,
+    jobs: Jobs,
+    faults: Faults,
     /// How often a path was looked up on disk, and the last one.
     lookups: u64,
 }
@@ -78,6 +82,9 @@ impl Site {
             boundary: format!("tenkay-{chance:016x}").into_bytes().into(),
             decoded: vec![0; limits.target_bytes].into(),
             encoded: Vec::new(),
+            disk: Disk::default(),
+            jobs: Jobs::default(),
+            faults: Faults::default(),
             lookups: 0,
         })
     }
@@ -98,16 +105,44 @@ impl Site {
         (self.lookups, &self.encoded)
     }
 
+    /// How files are read without waiting for a disk.
+    pub fn disk(&mut self) -> &mut Disk {
+        &mut self.disk
+    }
+
+    /// True while there is long work to go on with.
+    pub fn is_working(&self) -> bool {
+        self.jobs.is_working()
+    }
+
+    /// Goes on with long work for a moment: about a millisecond.
+    pub fn work(&mut self, clock: &Clock) {
+        if let Some(finished) = self.jobs.work(&self.root) {
+            self.finish(finished, clock);
+        }
+    }
+
+    /// What went wrong on disk since the last call, for the log.
+    pub fn take_fault(&mut self) -> Option<String> {
+        self.faults.lines.pop_front()
+    }
+
     /// Gives back the descriptors of cached files, because they are needed elsewhere. Files that
     /// are being sent stay open until they are sent.
     pub fn close_files(&mut self) {
         self.cache.drop_files();
     }
 
-    /// What the path of a request target leads to. The error is the reason why it is malformed.
-    pub fn find(&mut self, path: &[u8], clock: &Clock) -> Result<Entry, &'static str> {
+    /// What the path of a request target leads to, if that can be said with so much patience. The
+    /// error is the reason why the path is malformed.
+    pub fn find(
+        &mut self,
+        path: &[u8],
+        patience: Patience,
+        clock: &Clock,
+    ) -> Result<Found, &'static str> {
         if let Some(entry) = self.recall(path, clock) {
-            return Ok(entry);
+            return Ok(Found::Entry(entry));
         }
         let Some(room) = self.decoded.get_mut(..path.len()) else {
             return Err("the path is longer than the limit");
@@ -118,24 +153,15 @@ impl Site {
         key.clear();
         key.extend(target::encode_path(&self.decoded[..length]));
         let recalled = if key == path { None } else { self.recall(&key, clock) };
-        let entry = recalled.unwrap_or_else(|| {
-            let canonical = self.decoded[..length].to_vec();
-            self.lookups += 1;
-            let mut known = self.make(&canonical, clock);
-            let exhausted = matches!(known.entry, Entry::Missing(Status::ServiceUnavailable));
-            if exhausted && self.cache.drop_files() {
-                known = self.make(&canonical, clock); // with the descriptors that were given back
+        let found = match recalled {
+            Some(entry) => Found::Entry(entry),
+            None => {
+                let canonical = self.decoded[..length].to_vec();
+                self.look_up(&key, &canonical, patience, clock)
             }
-            let entry = known.entry.clone();
-            match &entry {
-                // Out of descriptors or a failing disk: the next request may have more luck.
-                Entry::Missing(status) if status.is_server_error() => self.cache.remove(&key),
-                _ => self.cache.insert(&key, known),
-            }
-            entry
-        });
+        };
         self.encoded = key;
-        Ok(entry)
+        Ok(found)
     }
 
     /// What the cache says, if it holds: looked at lately, or found unchanged now.
@@ -151,130 +177,7 @@ impl Site {
         known.checked = clock.tick;
         Some(known.entry.clone())
     }
-
-    /// Finds out what a canonical path leads to.
-    fn make(&self, canonical: &[u8], clock: &Clock) -> Known {
-        let path = &canonical[1..];
-        let made = if target::is_hidden(canonical) {
-            Err(OpenError::NotFound)
-        } else if canonical.ends_with(b"/") {
-            self.make_directory(canonical, clock)
-        } else {
-            self.make_file(path, canonical, clock)
-        };
-        let (entry, path, stamp) =
-            made.unwrap_or_else(|error| (Entry::Missing(status_of(&error)), path.to_vec(), None));
-        let (path, tick) = (path.into_boxed_slice(), clock.tick);
-        Known { entry, path, stamp, made: tick, checked: tick }
-    }
-
-    fn make_file(&self, path: &[u8], canonical: &[u8], clock: &Clock) -> Result<Made, OpenError> {
-        match self.root.open(path)? {
-            Opened::File(file, stamp) => {
-                let (asset, stamp) = self.asset(file, stamp, path, clock)?;
-                Ok((Entry::Asset(Rc::new(asset)), path.to_vec(), Some(stamp)))
-            }
-            Opened::Directory(_, stamp) => {
-                let location: Vec<u8> =
-                    target::encode_path(canonical).chain(std::iter::once(b'/')).collect();
-                Ok((Entry::Redirect(location.into()), path.to_vec(), Some(stamp)))
-            }
-        }
-    }
-
-    /// A path that ends with a slash: the first index file there is, or a listing.
-    fn make_directory(&self, canonical: &[u8], clock: &Clock) -> Result<Made, OpenError> {
-        let path = &canonical[1..];
-        for (rank, name) in self.config.index.iter().enumerate() {
-            let index = [path, name.as_bytes()].concat();
-            match self.root.open(&index) {
-                Ok(Opened::File(file, stamp)) => {
-                    let (asset, stamp) = self.asset(file, stamp, &index, clock)?;
-                    // One that was not the first choice is made anew each time, because the
-                    // better ones may have come into being.
-                    let stamp = (rank == 0).then_some(stamp);
-                    return Ok((Entry::Asset(Rc::new(asset)), index, stamp));
-                }
-                Ok(Opened::Directory(..)) | Err(OpenError::NotFound) => {}
-                Err(error) => return Err(error),
-            }
-        }
-        match self.root.open(path)? {
-            Opened::Directory(..) if !self.config.listing => Err(OpenError::Forbidden),
-            Opened::Directory(directory, stamp) => {
-                let most = self.limits.listing_entries;
-                let html = listing::listing_html(&self.root, directory, canonical, most)
-                    .map_err(open_error)?;
-                let asset = self.listing_asset(&html, clock);
-                Ok((Entry::Asset(Rc::new(asset)), path.to_vec(), Some(stamp)))
-            }
-            Opened::File(..) => Err(OpenError::NotFound),
-        }
-    }
-
-    fn listing_asset(&self, html: &[u8], clock: &Clock) -> Asset {
-        let ingredients = Ingredients {
-            base_fields: &self.base_fields,
-            media_type: "text/html; charset=utf-8",
-            size: html.len() as u64, // a usize fits a u64 on every platform Rust knows
-            stamp: None,
-        };
-        let fill = |room: &mut [u8]| -> Result<(), std::convert::Infallible> {
-            room.copy_from_slice(html);
-            Ok(())
-        };
-        match Asset::in_memory(&ingredients, clock, fill) {
-            Ok(asset) => asset,
-            Err(never) => match never {},
-        }
-    }
-
-    /// Makes an asset of an open file: small ones are read, large ones stay open.
-    fn asset(
-        &self,
-        file: File,
-        mut stamp: Stamp,
-        path: &[u8],
-        clock: &Clock,
-    ) -> Result<(Asset, Stamp), OpenError> {
-        let media_type = media::media_type(path);
-        let largest = self.limits.cached_body_bytes as u64; // widening
-        for attempt in 1.. {
-            let ingredients = Ingredients {
-                base_fields: &self.base_fields,
-                media_type,
-                size: stamp.size,
-                stamp: Some(&stamp),
-            };
-            if stamp.size > largest {
-                return Ok((Asset::on_disk(&ingredients, clock, file), stamp));
-            }
-            let read = Asset::in_memory(&ingredients, clock, |room| file.read_exact_at(room, 0));
-            let after = open::stamp_of(&file).map_err(open_error)?;
-            match read {
-                // The same version before and after: the bytes are of that version.
-                Ok(asset) if after == stamp => return Ok((asset, stamp)),
-                // A log that grows without pause: what was read is its beginning, whole.
-                Ok(asset) if attempt >= READ_ATTEMPTS && after.size >= stamp.size => {
-                    return Ok((asset, stamp));
-                }
-                Err(error) if error.kind() != io::ErrorKind::UnexpectedEof => {
-                    return Err(open_error(error));
-                }
-                _ if attempt >= READ_ATTEMPTS => break,
-                _ => stamp = after,
-            }
-        }
-        let why = "the file was rewritten each time it was read";
-        Err(OpenError::Failed(io::Error::other(why)))
-    }
 }
-
-/// An entry, the path it was made from, and the version, if that is enough to tell if it holds.
-type Made = (Entry, Vec<u8>, Option<Stamp>);
-
-/// How often a small file is read that changes while it is read.
-const READ_ATTEMPTS: u32 = 3;
 
 /// Whether an entry still says what is on disk, found with at most one system call.
 fn holds(known: &Known, root: &Root, limits: &Limits, clock: &Clock) -> bool {
@@ -292,21 +195,33 @@ fn holds(known: &Known, root: &Root, limits: &Limits, clock: &Clock) -> bool {
     }
 }
 
-/// Running out of descriptors stays apart from a failing disk.
-fn open_error(error: io::Error) -> OpenError {
-    match Errno::from_io_error(&error) {
-        Some(errno) => errno.into(),
-        None => OpenError::Failed(error),
+/// What went wrong on disk and was not yet told. Bounded: what is too much is dropped, because one
+/// failing disk says the same for every file.
+#[derive(Debug, Default)]
+struct Faults {
+    lines: VecDeque<String>,
+}
+
+impl Faults {
+    fn push(&mut self, path: &[u8], error: &open::OpenError) {
+        if self.lines.len() < FAULTS_MAX {
+            let path = String::from_utf8_lossy(path);
+            self.lines.push_back(format!("{}: {error}", path.escape_debug()));
+        }
     }
 }
 
-fn status_of(error: &OpenError) -> Status {
-    match error {
-        OpenError::NotFound => Status::NotFound,
-        OpenError::Forbidden => Status::Forbidden,
-        OpenError::Exhausted(_) => Status::ServiceUnavailable,
-        OpenError::Failed(_) => Status::InternalServerError,
-    }
+const FAULTS_MAX: usize = 16;
+
+/// The answer of [`Site::find`].
+#[derive(Clone, Debug)]
+pub enum Found {
+    /// This is what the path leads to.
+    Entry(Entry),
+    /// It takes longer than the caller would wait; ask again in the next turn.
+    Soon,
+    /// The same; ask again after [`disk::RETRY_MS`].
+    Later,
 }
 
 /// Which part of an asset a request gets.

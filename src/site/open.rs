@@ -37,6 +37,8 @@ use rustix::io::{Errno, retry_on_intr};
 
 use crate::config::Symlinks;
 
+use super::disk::Patience;
+
 mod walk;
 
 use walk::Walk;
@@ -91,6 +93,15 @@ pub struct Stamp {
     pub kind: Kind,
 }
 
+impl Stamp {
+    /// Whether what is being sent of this version up to `end` can still be sent, now that the same
+    /// open file has this stamp: not if it was truncated, and not if it was written to without
+    /// growing. What grows is taken for a log, whose beginning stays what it was.
+    pub fn still_covers(&self, end: u64, now: &Stamp) -> bool {
+        now.size >= end && (now.size > self.size || now.modified_ns == self.modified_ns)
+    }
+}
+
 /// What [`Root::open`] found, open for reading, with the facts of exactly this descriptor.
 #[derive(Debug)]
 pub enum Opened {
@@ -111,6 +122,8 @@ pub enum OpenError {
     /// For the moment it cannot be had: no descriptor or no memory left (`EMFILE`, `ENFILE`,
     /// `ENOMEM`), or another process holds a lease on the file (`EAGAIN`). Nothing to cache.
     Exhausted(io::Error),
+    /// Something on the way is not in the kernel's memory, and the caller would not wait for it.
+    Cold,
     /// The disk failed (`EIO`), or something happened that is not expected here.
     Failed(io::Error),
 }
@@ -141,7 +154,7 @@ impl Root {
         aliases.dedup();
         let door = match door {
             Door::Walk => Door::Walk,
-            Door::Openat2 => match openat2(&fd, b".", symlinks) {
+            Door::Openat2 => match openat2(&fd, b".", symlinks, false) {
                 Ok(_) | Err(Errno::AGAIN) => Door::Openat2,
                 Err(error @ (Errno::MFILE | Errno::NFILE | Errno::NOMEM)) => {
                     return Err(error.into());
@@ -166,8 +179,26 @@ impl Root {
     /// See [`OpenError`]. A path that is not relative, holds a NUL or is too long for the system
     /// is not found.
     pub fn open(&self, path: &[u8]) -> Result<Opened, OpenError> {
+        self.open_with(path, Patience::Full)
+    }
+
+    /// As [`Root::open`], but a caller without patience gets [`OpenError::Cold`] where a directory
+    /// on the way would have to be read from a disk (`RESOLVE_CACHED`, Linux 5.12). The walk cannot
+    /// tell, and waits.
+    ///
+    /// # Errors
+    /// As for [`Root::open`].
+    pub fn open_with(&self, path: &[u8], patience: Patience) -> Result<Opened, OpenError> {
         let path = acceptable(path)?;
+        let cached = self.door == Door::Openat2 && patience == Patience::None;
         let fd = match self.door {
+            // What is said of a path that is in memory is final, but for "it leads out" (see
+            // `open_at_once`) and for all that an older kernel may mean by it.
+            Door::Openat2 if cached => match openat2(&self.fd, path, self.symlinks, true) {
+                Err(Errno::AGAIN) => return Err(OpenError::Cold),
+                Err(Errno::XDEV | Errno::NOSYS | Errno::INVAL) => self.open_at_once(path)?,
+                found => found?,
+            },
             Door::Openat2 => self.open_at_once(path)?,
             Door::Walk => Walk::new(self, path).run()?,
         };
@@ -202,7 +233,7 @@ impl Root {
     /// By `openat2`; what only the walk can judge goes on to it.
     fn open_at_once(&self, path: &[u8]) -> Result<OwnedFd, OpenError> {
         for _ in 0..RACES_MAX {
-            match openat2(&self.fd, path, self.symlinks) {
+            match openat2(&self.fd, path, self.symlinks, false) {
                 Ok(fd) => return Ok(fd),
                 // A rename anywhere on the machine while the kernel went through a `..`.
                 Err(Errno::AGAIN) => {}
@@ -269,6 +300,7 @@ impl fmt::Display for OpenError {
         match self {
             OpenError::NotFound => f.write_str("not found"),
             OpenError::Forbidden => f.write_str("no permission"),
+            OpenError::Cold => f.write_str("not in memory yet"),
             OpenError::Exhausted(error) => write!(f, "not now: {error}"),
             OpenError::Failed(error) => write!(f, "failed: {error}"),
         }
@@ -278,7 +310,7 @@ impl fmt::Display for OpenError {
 impl std::error::Error for OpenError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
-            OpenError::NotFound | OpenError::Forbidden => None,
+            OpenError::NotFound | OpenError::Forbidden | OpenError::Cold => None,
             OpenError::Exhausted(error) | OpenError::Failed(error) => Some(error),
         }
     }
@@ -293,18 +325,21 @@ fn acceptable(path: &[u8]) -> Result<&[u8], OpenError> {
 }
 
 #[cfg(target_os = "linux")]
-fn openat2(dir: &OwnedFd, path: &[u8], symlinks: Symlinks) -> Result<OwnedFd, Errno> {
+fn openat2(dir: &OwnedFd, path: &[u8], symlinks: Symlinks, cached: bool) -> Result<OwnedFd, Errno> {
     use rustix::fs::ResolveFlags;
     let mut resolve = ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS;
     if symlinks == Symlinks::Off {
         resolve |= ResolveFlags::NO_SYMLINKS;
+    }
+    if cached {
+        resolve |= ResolveFlags::CACHED;
     }
     retry_on_intr(|| rustix::fs::openat2(dir, path, READ, Mode::empty(), resolve))
 }
 
 /// Other systems are like a Linux without the call.
 #[cfg(not(target_os = "linux"))]
-fn openat2(_dir: &OwnedFd, _path: &[u8], _symlinks: Symlinks) -> Result<OwnedFd, Errno> {
+fn openat2(_: &OwnedFd, _: &[u8], _: Symlinks, _: bool) -> Result<OwnedFd, Errno> {
     Err(Errno::NOSYS)
 }
 

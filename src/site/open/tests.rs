@@ -450,6 +450,7 @@ fn each_error_of_the_system_has_its_kind() {
     let kind = |errno: Errno| match OpenError::from(errno) {
         OpenError::NotFound => "not found",
         OpenError::Forbidden => "forbidden",
+        OpenError::Cold => "cold",
         OpenError::Exhausted(_) => "exhausted",
         OpenError::Failed(_) => "failed",
     };
@@ -482,6 +483,6 @@ fn the_door_that_was_asked_for_is_the_one_in_use() {
     let walk = Root::new(top.path(), Symlinks::Off, Door::Walk).unwrap();
     assert_eq!(walk.door(), Door::Walk);
     let best = Root::new(top.path(), Symlinks::Off, Door::best()).unwrap();
-    let works = openat2(&best.fd, b".", Symlinks::Off).is_ok();
+    let works = openat2(&best.fd, b".", Symlinks::Off, false).is_ok();
     assert_eq!(best.door(), if works { Door::Openat2 } else { Door::Walk });
 }

@@ -1,0 +1,191 @@
+//! What all end-to-end tests share: the built server as a child process.
+//!
+//! A [`Server`] listens on port 0 or on a socket in a temporary directory, so that tests run beside
+//! each other; it is killed by its own handle when it is dropped, however the test ends.
+
+#![allow(dead_code)] // each test crate that includes this file uses its own part of it
+
+use std::ffi::OsStr;
+use std::fs::File;
+use std::io::{BufRead, BufReader, Read, Seek};
+use std::net::SocketAddr;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc;
+use std::thread;
+use std::time::Duration;
+
+/// A bound on failure, never a time that a passing test waits for.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Somebody without rights, for tests of permissions that root would pass.
+const NOBODY: u32 = 65534;
+
+/// Where the server can be reached.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Endpoint {
+    Tcp(SocketAddr),
+    Unix(PathBuf),
+}
+
+/// A running server. Dropping it ends the process.
+pub(crate) struct Server {
+    child: Child,
+    endpoint: Endpoint,
+    greeting: String,
+    errors: File,
+}
+
+/// How to start a server.
+pub(crate) struct Setup {
+    command: Command,
+    listen: Option<PathBuf>,
+}
+
+impl Setup {
+    /// The built server, to serve this directory.
+    pub(crate) fn new(root: &Path) -> Setup {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_tenkay"));
+        command.arg(root).stdin(Stdio::null()).stdout(Stdio::piped());
+        Setup { command, listen: None }
+    }
+
+    /// Adds arguments.
+    pub(crate) fn args<S: AsRef<OsStr>>(mut self, args: impl IntoIterator<Item = S>) -> Setup {
+        self.command.args(args);
+        self
+    }
+
+    /// Listens on a Unix socket instead of a TCP port.
+    pub(crate) fn unix(mut self, socket: &Path) -> Setup {
+        self.listen = Some(socket.to_owned());
+        self
+    }
+
+    /// Runs without the rights of root: as it is for a user, as nobody for root.
+    pub(crate) fn unprivileged(mut self) -> Setup {
+        if rustix::process::geteuid().is_root() {
+            self.command.uid(NOBODY).gid(NOBODY);
+        }
+        self
+    }
+
+    /// Starts the server and waits until it says where it listens.
+    pub(crate) fn start(mut self) -> Result<Server, String> {
+        let listen = match &self.listen {
+            None => "127.0.0.1:0".to_owned(),
+            Some(socket) => format!("unix:{}", socket.display()),
+        };
+        self.command.args(["--listen", &listen]);
+        let errors = tempfile::tempfile().map_err(|error| error.to_string())?;
+        self.command.stderr(errors.try_clone().map_err(|error| error.to_string())?);
+        let mut child = self.command.spawn().map_err(|error| format!("cannot start: {error}"))?;
+        let lines = lines_of(&mut child);
+        let mut server = Server {
+            child,
+            endpoint: Endpoint::Unix(PathBuf::new()),
+            greeting: String::new(),
+            errors,
+        };
+        server.greeting = lines
+            .recv_timeout(PATIENCE)
+            .map_err(|_| format!("the server did not greet; it said: {}", server.log()))?;
+        server.endpoint = endpoint(&server.greeting)
+            .ok_or_else(|| format!("no address in the greeting {:?}", server.greeting))?;
+        Ok(server)
+    }
+}
+
+impl Server {
+    /// A server of this directory with these arguments.
+    pub(crate) fn start(root: &Path, args: &[&str]) -> Server {
+        Setup::new(root).args(args).start().expect("the server starts")
+    }
+
+    /// Where to connect to.
+    pub(crate) fn endpoint(&self) -> &Endpoint {
+        &self.endpoint
+    }
+
+    /// The URL of a path; the host of a Unix socket is `localhost`.
+    pub(crate) fn url(&self, path: &str) -> String {
+        match &self.endpoint {
+            Endpoint::Tcp(address) => format!("http://{address}{path}"),
+            Endpoint::Unix(_) => format!("http://localhost{path}"),
+        }
+    }
+
+    /// The line that it printed when it was ready.
+    pub(crate) fn greeting(&self) -> &str {
+        &self.greeting
+    }
+
+    /// The process number, to send signals to.
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// What it wrote to stderr so far.
+    pub(crate) fn log(&mut self) -> String {
+        let mut text = Vec::new();
+        // The position in the file is shared with the child, so it is put back to the end.
+        let read = self.errors.rewind().and_then(|()| self.errors.read_to_end(&mut text));
+        read.map_or_else(|error| error.to_string(), |_| String::from_utf8_lossy(&text).into_owned())
+    }
+
+    /// How it ended, if it did.
+    pub(crate) fn has_ended(&mut self) -> Option<String> {
+        match self.child.try_wait() {
+            Ok(None) => None,
+            Ok(Some(status)) => Some(status.to_string()),
+            Err(error) => Some(error.to_string()),
+        }
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // Both fail only if the process is gone already, which is what is wanted.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// The lines of the child's stdout, read by a thread that ends with the child.
+fn lines_of(child: &mut Child) -> mpsc::Receiver<String> {
+    let (sender, receiver) = mpsc::channel();
+    if let Some(stdout) = child.stdout.take() {
+        thread::spawn(move || {
+            // The receiver goes when the greeting has come; the pipe is emptied all the same.
+            for line in BufReader::new(stdout).lines().map_while(Result::ok) {
+                let _ = sender.send(line);
+            }
+        });
+    }
+    receiver
+}
+
+/// The first `http://ADDRESS` or `unix:/path` of the greeting.
+fn endpoint(greeting: &str) -> Option<Endpoint> {
+    greeting.split_whitespace().map(|word| word.trim_end_matches([',', '/'])).find_map(|word| {
+        match word.strip_prefix("http://") {
+            Some(address) => address.parse().ok().map(Endpoint::Tcp),
+            None => word.strip_prefix("unix:").map(|path| Endpoint::Unix(path.into())),
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_greeting_says_where_to_connect() {
+        let tcp = endpoint("tenkay 0.1.0 serves /srv at http://127.0.0.1:4123 (listings on)");
+        assert_eq!(tcp, Some(Endpoint::Tcp(([127, 0, 0, 1], 4123).into())));
+        let unix = endpoint("tenkay 0.1.0 serves /srv at unix:/tmp/s, http://[::1]:80");
+        assert_eq!(unix, Some(Endpoint::Unix("/tmp/s".into())));
+        assert_eq!(endpoint("tenkay: cannot listen"), None);
+    }
+}

@@ -1,0 +1,102 @@
+//! The wire tests: what the built server answers, byte for byte, to what a client sends.
+//!
+//! The cases are data, one file per subject: `tests/wire/*.cases`. How to read and to add one is
+//! explained in `tests/wire/README.md`. The modules below run them:
+//!
+//! | module | task |
+//! |---|---|
+//! | [`common`] | the server as a child process |
+//! | [`tree`] | the directory that is served, from tree.txt |
+//! | [`text`] | escapes, repetition and captured values in the data |
+//! | [`format`] | a file of cases into plain data |
+//! | [`answer`] | response heads, bodies and multiparts out of bytes |
+//! | [`rules`] | what must hold of every answer |
+//! | [`checks`] | what a case expects of its answer |
+//! | [`exchange`] | one connection |
+//! | [`run`] | all of a file, and the report |
+
+#[path = "wire/answer.rs"]
+mod answer;
+#[path = "wire/checks.rs"]
+mod checks;
+mod common;
+#[path = "wire/exchange.rs"]
+mod exchange;
+#[path = "wire/format.rs"]
+mod format;
+#[path = "wire/rules.rs"]
+mod rules;
+#[path = "wire/run.rs"]
+mod run;
+#[path = "wire/text.rs"]
+mod text;
+#[path = "wire/tree.rs"]
+mod tree;
+
+/// One test for each file of cases, and one that no file is forgotten.
+macro_rules! case_files {
+    ($($name:ident)*) => {
+        /// `cargo test --test wire cases_of::ranges` runs one file.
+        mod cases_of {
+            $(
+                #[test]
+                fn $name() {
+                    if let Err(report) = crate::run::case_file(stringify!($name)) {
+                        panic!("{report}");
+                    }
+                }
+            )*
+        }
+
+        const CASE_FILES: &[&str] = &[$(stringify!($name)),*];
+    };
+}
+
+case_files! {
+    chunked
+    codings
+    conditions
+    dates
+    directories
+    expect
+    framing
+    half_close
+    head_timeouts
+    heads
+    hidden
+    hosts
+    if_range
+    keep_alive_timeout
+    lengths
+    limits
+    links
+    links_off
+    methods
+    multipart
+    names
+    no_listing
+    paths
+    permissions
+    persistence
+    pipelining
+    quiet
+    ranges
+    small_limits
+    targets
+    transfer_encoding
+    types
+    unix
+    versions
+}
+
+#[test]
+fn every_file_of_cases_is_run() {
+    let directory = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/wire");
+    for entry in std::fs::read_dir(directory).unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_some_and(|extension| extension == "cases") {
+            let name = path.file_stem().unwrap().to_str().unwrap();
+            assert!(CASE_FILES.contains(&name), "{name} is not in the list of tests/wire.rs");
+        }
+    }
+}

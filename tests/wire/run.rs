@@ -1,0 +1,331 @@
+//! Runs the cases of a file against a server of their own and reports every one that fails.
+//!
+//! Cases run beside each other on several threads; each has its own connection, and none changes
+//! the files. Each is run twice: its bytes sent in as few writes as it asks for, and in many. The
+//! verdict must not depend on that.
+
+use std::collections::HashMap;
+use std::path::Path;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+use std::time::SystemTime;
+
+use crate::answer::Answer;
+use crate::checks::{Files, differences};
+use crate::common::{Endpoint, Setup};
+use crate::exchange::{End, Exchange, Next};
+use crate::format::{Act, Case, CaseFile, Expected, Then};
+use crate::rules::{Facts, complaints};
+use crate::text::{Source, Template, show};
+use crate::tree::Tree;
+
+/// More than there are processors: a case mostly waits.
+const THREADS: usize = 8;
+
+/// How many bytes of a conversation a report shows.
+const SHOWN: usize = 1200;
+
+/// A request that any server of these tests answers, to see that a connection goes on.
+const PROBE: &[u8] = b"GET /probe.txt HTTP/1.1\r\nHost: probe\r\n\r\n";
+const PROBE_BODY: &[u8] = b"still here\n";
+
+/// What the cases of one file share.
+struct World {
+    endpoint: Endpoint,
+    tree: Tree,
+    server_header: bool,
+    /// Fields captured from the server, by what was asked.
+    captured: Mutex<HashMap<String, Vec<u8>>>,
+}
+
+/// One run of one case.
+struct Run<'w> {
+    world: &'w World,
+    case: &'w Case,
+    in_pieces: bool,
+    began: SystemTime,
+    sent: Vec<u8>,
+    wrong: Vec<String>,
+}
+
+/// Runs `tests/wire/<name>.cases`; the error is the report of all that failed.
+pub(crate) fn case_file(name: &str) -> Result<(), String> {
+    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/wire");
+    let read = |name: &str| {
+        std::fs::read_to_string(directory.join(name)).map_err(|error| format!("{name}: {error}"))
+    };
+    let file_name = format!("{name}.cases");
+    let file = CaseFile::parse(&read(&file_name)?).map_err(|mistakes| {
+        let lines = mistakes.iter().map(|(line, text)| format!("{file_name}:{line}: {text}\n"));
+        lines.collect::<String>()
+    })?;
+    let tree = Tree::make(&read("tree.txt")?)?;
+    let mut setup = Setup::new(&tree.root()).args(&file.server);
+    if file.unix {
+        setup = setup.unix(&tree.base().join("listen"));
+    }
+    if file.unprivileged {
+        setup = setup.unprivileged();
+    }
+    let mut server = setup.start()?;
+    let world = World {
+        endpoint: server.endpoint().clone(),
+        tree,
+        server_header: !file.server.windows(2).any(|pair| pair == ["--server-header", "off"]),
+        captured: Mutex::default(),
+    };
+    let mut report = all_failures(&world, &file.cases, &file_name);
+    if let Some(status) = server.has_ended() {
+        report.push(format!("the server ended: {status}"));
+    }
+    if report.is_empty() {
+        return Ok(());
+    }
+    report.push(format!("the log of the server:\n{}", server.log()));
+    Err(format!("{} of {} cases failed\n{}", report.len() - 1, file.cases.len(), report.join("\n")))
+}
+
+/// Runs all cases and returns the reports of those that fail, in the order of the file.
+fn all_failures(world: &World, cases: &[Case], file_name: &str) -> Vec<String> {
+    let next = AtomicUsize::new(0);
+    let failures = Mutex::new(Vec::new());
+    thread::scope(|scope| {
+        for _ in 0..THREADS.min(cases.len()) {
+            scope.spawn(|| {
+                while let Some(case) = cases.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    // In pieces only what passes in one: one report of a failure is enough.
+                    let failure = [false, true]
+                        .into_iter()
+                        .find_map(|in_pieces| Run::new(world, case, in_pieces).failure(file_name));
+                    if let Some(failure) = failure {
+                        failures.lock().expect("no thread panics").push((case.line, failure));
+                    }
+                }
+            });
+        }
+    });
+    let mut failures = failures.into_inner().expect("no thread panics");
+    failures.sort();
+    failures.into_iter().map(|(_, text)| text).collect()
+}
+
+impl<'w> Run<'w> {
+    fn new(world: &'w World, case: &'w Case, in_pieces: bool) -> Run<'w> {
+        let began = SystemTime::now();
+        Run { world, case, in_pieces, began, sent: Vec::new(), wrong: Vec::new() }
+    }
+
+    /// The report if the case fails.
+    fn failure(mut self, file_name: &str) -> Option<String> {
+        let came = match self.converse() {
+            Ok(exchange) => exchange.came().to_vec(),
+            Err(text) => {
+                self.wrong.push(text);
+                Vec::new()
+            }
+        };
+        if self.wrong.is_empty() {
+            return None;
+        }
+        let how = if self.in_pieces { " (sent in pieces)" } else { "" };
+        Some(format!(
+            "\ntests/wire/{file_name}:{}: {}{how}\n  sent:\n{}  came:\n{}  wrong:\n{}",
+            self.case.line,
+            self.case.name,
+            indent(&show(&self.sent, SHOWN)),
+            indent(&show(&came, SHOWN)),
+            indent(&self.wrong.join("\n")),
+        ))
+    }
+
+    /// The whole conversation. An error is what makes it impossible; what is only wrong is noted.
+    fn converse(&mut self) -> Result<Exchange, String> {
+        let script = self.resolve_script()?;
+        let mut exchange = Exchange::connect(&self.world.endpoint, self.in_pieces)?;
+        let expected: Vec<&Expected> =
+            self.case.answers.iter().flat_map(|answer| vec![answer; answer.times]).collect();
+        let mut expected = expected.into_iter();
+        let mut answers = 0;
+        let mut last = None;
+        for (act, bytes) in self.case.script.iter().zip(&script) {
+            match act {
+                Act::Send(_) => {
+                    self.sent.extend_from_slice(bytes);
+                    exchange.send(bytes)?;
+                }
+                Act::Split => exchange.pause()?,
+                Act::HalfClose => exchange.half_close(),
+                Act::Await(count) => {
+                    while answers < *count {
+                        let expected = expected.next().ok_or("`await:` more than is expected")?;
+                        last = self.take_answer(&mut exchange, expected, last);
+                        answers += 1;
+                        if last.is_none() {
+                            return Ok(exchange);
+                        }
+                    }
+                }
+            }
+        }
+        for expected in expected {
+            last = self.take_answer(&mut exchange, expected, last);
+            if last.is_none() {
+                return Ok(exchange);
+            }
+        }
+        if let Some(last) = last {
+            self.what_follows(&mut exchange, &last);
+        }
+        Ok(exchange)
+    }
+
+    /// The bytes of each act of the script.
+    fn resolve_script(&self) -> Result<Vec<Vec<u8>>, String> {
+        let resolve = |fill: usize| {
+            let acts = self.case.script.iter().map(|act| match act {
+                Act::Send(template) => template.resolve(self, fill),
+                _ => Ok(Vec::new()),
+            });
+            acts.collect::<Result<Vec<_>, _>>()
+        };
+        let bytes = resolve(0)?;
+        let total = self.case.script.iter().find_map(|act| match act {
+            Act::Send(template) => Template::fill_total(template),
+            _ => None,
+        });
+        let Some(total) = total else {
+            return Ok(bytes);
+        };
+        let fixed: usize = bytes.iter().map(Vec::len).sum();
+        resolve(total.checked_sub(fixed).ok_or("{fill:...} is shorter than the rest")?)
+    }
+
+    /// Reads one answer and notes what is wrong with it. `None`: there is no use going on.
+    fn take_answer(
+        &mut self,
+        exchange: &mut Exchange,
+        expected: &Expected,
+        last: Option<Answer>,
+    ) -> Option<Answer> {
+        let answer = match exchange.next(expected.to_head) {
+            Next::Answer(answer) => answer,
+            Next::End(End::Finished) if expected.or_none => return None,
+            Next::End(end) => {
+                self.wrong.push(format!("an answer was expected, the connection ended: {end:?}"));
+                return None;
+            }
+            Next::Nonsense(text) => {
+                let rest = show(exchange.rest(), SHOWN);
+                self.wrong.push(format!("an answer was expected: {text}; not understood: {rest}"));
+                return None;
+            }
+        };
+        if last.is_some_and(|last| last.says_close()) {
+            self.wrong.push("an answer after one that said `Connection: close`".into());
+        }
+        let facts = Facts {
+            to_head: expected.to_head,
+            server_header: self.world.server_header,
+            between: (self.began, SystemTime::now()),
+        };
+        self.wrong.extend(complaints(&answer, &facts));
+        self.wrong.extend(differences(&answer, expected, self));
+        Some(answer)
+    }
+
+    /// After the last answer: the connection goes on, or it ends.
+    fn what_follows(&mut self, exchange: &mut Exchange, last: &Answer) {
+        let half_closed = self.case.script.contains(&Act::HalfClose);
+        let closing = last.says_close();
+        let goes_on = match self.case.then {
+            Then::AsSaid => !closing && !half_closed,
+            Then::Open => true,
+            Then::Closed | Then::ClosedLater => false,
+            Then::Any => return,
+        };
+        if goes_on && closing {
+            self.wrong.push("`Connection: close` where the connection should go on".into());
+        } else if self.case.then == Then::Closed && !closing && !half_closed {
+            self.wrong.push("the connection should end, and no `Connection: close` says so".into());
+        } else if self.case.then == Then::ClosedLater && closing {
+            self.wrong.push("`Connection: close` where a timeout should end the connection".into());
+        } else if goes_on {
+            self.probe(exchange);
+        } else {
+            match exchange.next(false) {
+                Next::End(End::Finished) => {}
+                next => self.wrong.push(format!("the end was expected, this came: {next:?}")),
+            }
+        }
+    }
+
+    fn probe(&mut self, exchange: &mut Exchange) {
+        let sent = exchange.send(PROBE);
+        match exchange.next(false) {
+            Next::Answer(answer) if answer.status == 200 && answer.body == PROBE_BODY => {}
+            next => {
+                self.wrong.push(format!("one more request should be answered; {sent:?}, {next:?}"));
+            }
+        }
+    }
+}
+
+impl Source for Run<'_> {
+    fn etag(&self, path: &str, coding: &str) -> Result<Vec<u8>, String> {
+        self.world.capture("ETag", path, coding)
+    }
+
+    fn last_modified(&self, path: &str) -> Result<Vec<u8>, String> {
+        self.world.capture("Last-Modified", path, "")
+    }
+
+    fn modified(&self, path: &str) -> Result<SystemTime, String> {
+        self.world.tree.modified(path)
+    }
+}
+
+impl Files for Run<'_> {
+    fn content(&self, path: &str) -> Result<Vec<u8>, String> {
+        self.world.tree.content(path)
+    }
+
+    fn same_request(&self, method: &str) -> Result<Answer, String> {
+        let method_length = self.sent.iter().position(|&byte| byte == b' ').unwrap_or(0);
+        let request = [method.as_bytes(), &self.sent[method_length..]].concat();
+        self.world.ask(&request, method == "HEAD")
+    }
+}
+
+impl World {
+    /// The field of a prior GET, which is made once.
+    fn capture(&self, field: &str, path: &str, coding: &str) -> Result<Vec<u8>, String> {
+        let key = format!("{field} {path} {coding}");
+        if let Some(value) = self.captured.lock().expect("no thread panics").get(&key) {
+            return Ok(value.clone());
+        }
+        let coding = if coding.is_empty() { "identity" } else { coding };
+        let request = format!(
+            "GET {path} HTTP/1.1\r\nHost: capture\r\nAccept-Encoding: {coding}\r\n\
+             Connection: close\r\n\r\n"
+        );
+        let answer = self.ask(request.as_bytes(), false)?;
+        let value = answer.one(field).ok_or_else(|| format!("{path} has no {field}"))?.to_vec();
+        self.captured.lock().expect("no thread panics").insert(key, value.clone());
+        Ok(value)
+    }
+
+    /// One request on a connection of its own.
+    fn ask(&self, request: &[u8], to_head: bool) -> Result<Answer, String> {
+        let mut exchange = Exchange::connect(&self.endpoint, false)?;
+        exchange.send(request)?;
+        match exchange.next(to_head) {
+            Next::Answer(answer) => Ok(answer),
+            next => Err(format!("{}: {next:?}", show(request, SHOWN))),
+        }
+    }
+}
+
+fn indent(text: &str) -> String {
+    text.lines().map(|line| format!("    {line}\n")).collect()
+}

@@ -59,15 +59,12 @@ struct Args {
     /// Replies sent for each recv: the depth of the pipeline
     #[arg(long, default_value_t = 1, value_name = "COUNT", value_parser = parse_count)]
     replies: usize,
-    /// Close the connection after one reply
-    #[arg(long)]
-    close: bool,
 }
 
 fn main() -> ExitCode {
     let args = Args::parse();
     let reply = constant(&args);
-    match listen(args.listen).and_then(|listener| Floor::new(listener, reply, args.close)?.run()) {
+    match listen(args.listen).and_then(|listener| Floor::new(listener, reply)?.run()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("floor: {}: {error}", args.listen);
@@ -82,14 +79,13 @@ struct Floor {
     listener: TcpListener,
     peers: Slab<Peer>,
     reply: Vec<u8>,
-    close: bool,
 }
 
 impl Floor {
-    fn new(mut listener: TcpListener, reply: Vec<u8>, close: bool) -> io::Result<Self> {
+    fn new(mut listener: TcpListener, reply: Vec<u8>) -> io::Result<Self> {
         let poll = Poll::new()?;
         poll.registry().register(&mut listener, LISTENER, Interest::READABLE)?;
-        Ok(Self { poll, listener, peers: Slab::with_capacity(SLOTS), reply, close })
+        Ok(Self { poll, listener, peers: Slab::with_capacity(SLOTS), reply })
     }
 
     /// Turns until polling or accepting fails. New connections come after the events of a turn, so
@@ -135,7 +131,7 @@ impl Floor {
     /// Serves one event of a connection and drops the connection if it is over.
     fn serve(&mut self, token: Token, closing: bool, buffer: &mut [u8]) {
         let Some(peer) = self.peers.get_mut(token.0) else { return };
-        let served = peer.answer(self.poll.registry(), &self.reply, buffer, closing, self.close);
+        let served = peer.answer(self.poll.registry(), &self.reply, buffer, closing);
         if !matches!(served, Ok(Served::Stays)) {
             self.peers.remove(token.0);
         }
@@ -167,19 +163,10 @@ impl Peer {
         reply: &[u8],
         buffer: &mut [u8],
         closing: bool,
-        close: bool,
     ) -> io::Result<Served> {
         let mut more = true;
         loop {
-            if self.owed > 0 {
-                if !self.send(registry, reply)? {
-                    return Ok(Served::Stays);
-                }
-                if close {
-                    return Ok(Served::Over);
-                }
-            }
-            if !more {
+            if !self.send(registry, reply)? || !more {
                 return Ok(Served::Stays);
             }
             let received = match self.stream.read(buffer) {
@@ -230,9 +217,6 @@ fn constant(args: &Args) -> Vec<u8> {
     let mut head = format!("HTTP/1.1 {} Constant\r\n", args.status);
     if args.status != 304 {
         head.push_str(&format!("Content-Length: {size}\r\n"));
-    }
-    if args.close {
-        head.push_str("Connection: close\r\n");
     }
     let shortest = head.len() + "X: \r\n\r\n".len();
     if let Some(missing) = args.head.checked_sub(shortest) {

@@ -33,8 +33,8 @@ divided by the connections, each of which has had one answer. What a server rese
 starts is not in it: see start-up. Memory of the kernel for a socket is the same for all and is
 left out.</p>
 <p><b>Won</b> and <b>lost</b> are against the best peer in that scenario, whichever it is, and
-need ranges that do not overlap and medians that are at least 2&nbsp;% apart. All else is
-<b>level</b>.</p>
+need ranges that do not overlap and medians that are at least 2&nbsp;% apart (10&nbsp;% where there
+was one round only). All else is <b>level</b>.</p>
 """
 
 

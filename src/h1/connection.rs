@@ -442,7 +442,7 @@ impl Connection {
             };
             self.input.consume(found.used);
             *absorbed += found.data;
-            if *absorbed > cx.limits.body_bytes {
+            if absorbed.saturating_add(body.announced()) > cx.limits.body_bytes {
                 intake::too_large(plan);
                 *reader = None;
             } else if found.done {

@@ -161,6 +161,15 @@ impl BodyReader {
         BodyReader::Chunked(Chunked::new())
     }
 
+    /// Bytes of data that are known to be still to come: of the whole body, or of the present
+    /// chunk.
+    pub fn announced(&self) -> u64 {
+        match self {
+            BodyReader::Length(left) => *left,
+            BodyReader::Chunked(chunked) => chunked.announced(),
+        }
+    }
+
     /// Takes as much of `bytes` as belongs to the body, and never a byte of what follows it.
     ///
     /// Each byte is looked at once, however the body is cut into calls, and data not at all.

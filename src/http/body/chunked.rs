@@ -43,6 +43,11 @@ impl Chunked {
         Ok(Absorbed { used, data, done: self.at == At::End })
     }
 
+    /// Data that is known to be still to come: the rest of the present chunk.
+    pub(super) fn announced(&self) -> u64 {
+        if self.at == At::Data { self.left } else { 0 }
+    }
+
     /// One byte of framing.
     fn step(&mut self, byte: u8, bounds: &Bounds) -> Result<(), &'static str> {
         self.at = self.at.after(byte)?;

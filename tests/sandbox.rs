@@ -33,11 +33,14 @@ fn a_process_that_is_locked_in_reads_its_folder_and_nothing_else() {
 }
 
 fn child(folder: &Path) {
-    let socket = folder.parent().unwrap().join("run").join("socket");
-    fs::create_dir(socket.parent().unwrap()).unwrap();
-    fs::write(&socket, "").unwrap();
+    let socket = folder.with_file_name("run").join("socket");
+    fs::create_dir(folder.with_file_name("run")).expect("a folder for the socket");
+    fs::write(&socket, "").expect("a file in the place of the socket");
     let problem = sandbox::lock_in(folder, &[&socket]);
-    assert_eq!(fs::read_to_string(folder.join("inside")).unwrap(), "inside");
+    assert_eq!(
+        fs::read_to_string(folder.join("inside")).expect("the folder can be read"),
+        "inside"
+    );
     if let Some(problem) = problem {
         assert!(problem.contains("sandbox"), "{problem}");
         assert!(!problem.contains('\n'), "{problem}");

@@ -436,16 +436,21 @@ impl Connection {
     fn discard(&mut self, cx: &mut Context<'_>) -> bool {
         let State::Discard { reader, absorbed, plan } = &mut self.state else { return false };
         if let Some(body) = reader {
-            let Ok(found) = body.absorb(self.input.bytes(), &intake::body_bounds(cx.limits)) else {
-                self.refuse(Status::BadRequest, cx);
-                return true;
-            };
-            self.input.consume(found.used);
-            *absorbed += found.data;
-            if absorbed.saturating_add(body.announced()) > cx.limits.body_bytes {
+            let found = body.absorb(self.input.bytes(), &intake::body_bounds(cx.limits));
+            *absorbed += found.map_or_else(|fault| fault.data, |found| found.data);
+            let too_large = absorbed.saturating_add(body.announced()) > cx.limits.body_bytes;
+            match found {
+                Ok(found) => self.input.consume(found.used),
+                Err(_) if too_large => {} // what is left is dropped with the rest of the body
+                Err(_) => {
+                    self.refuse(Status::BadRequest, cx);
+                    return true;
+                }
+            }
+            if too_large {
                 intake::too_large(plan);
                 *reader = None;
-            } else if found.done {
+            } else if found.is_ok_and(|found| found.done) {
                 *reader = None;
             } else if self.peer_finished {
                 self.refuse(Status::BadRequest, cx);

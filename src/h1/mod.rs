@@ -20,18 +20,21 @@
 //!         └── peer gone, or silent for too long ─────────┴──> Closed
 //! ```
 //!
-//! | state | bytes come | peer finished sending | output was sent | timeout | peer lost |
-//! |---|---|---|---|---|---|
-//! | Idle | Head, or straight on to Reply | Closed | Idle | Closed | Closed |
-//! | Head | Head, Discard or Reply | Reply (400) | Head or Reply | Reply (408) | Closed |
-//! | Discard | Discard or Reply | Reply (400) | Discard | Reply (408) | Closed |
-//! | Reply | (not read) | (not read) | Reply, Idle, Head, Linger or Closed | Closed | Closed |
-//! | Linger | Linger or Closed | Closed | (nothing to send) | Closed | Closed |
-//! | Closed | Closed | Closed | Closed | Closed | Closed |
+//! | state | bytes come | peer finished sending | output was sent | timeout | peer lost | file failed | drain |
+//! |---|---|---|---|---|---|---|---|
+//! | Idle | Idle, Head, Discard, Reply | Closed | Idle, Closed (draining) | Closed | Closed | Closed | Idle, Closed |
+//! | Head | Head, Idle, Discard, Reply | Reply (400) | Head, Idle, Discard, Reply | Reply (408), Closed | Closed | Closed | Head |
+//! | Discard | Discard, Idle, Head, Reply | Reply (400) | Discard, Idle, Reply | Reply (408), Closed | Closed | Closed | Discard |
+//! | Reply | - | - | Reply, Idle, Head, Discard, Linger, Closed | Closed | Closed | Closed | Reply |
+//! | Linger | Linger, Closed | Closed | - | Closed | Closed | Closed | Linger |
+//! | Closed | Closed | Closed | Closed | Closed | Closed | Closed | Closed |
 //!
-//! What is owed is written before more is read: a client that sends without reading is not read
-//! from, so it holds at most two pages. Any state but Linger may owe bytes that earlier answers
-//! left in the output; a timeout while something is owed is a stalled write, and closes.
+//! An answer that fits into the output is passed through at once: a small one leads from Idle to
+//! Idle, with something to send. What is owed is written before more is read: a client that sends
+//! without reading is not read from, so it holds at most two pages. Any state but Linger and
+//! Closed may owe bytes that earlier answers left in the output; a timeout while something is
+//! owed is a stalled write, and closes. A connection for which there is no page closes as well;
+//! if only a refusal finds none, it is left out, and the connection lingers without it.
 //!
 //! # Invariants
 //!
@@ -46,6 +49,3 @@ mod reply;
 
 pub use connection::{Connection, Context, Reason, StateName, Step};
 pub use pages::{PAGE_BYTES, Pages};
-
-#[cfg(test)]
-mod tests {}

@@ -29,6 +29,9 @@ pub struct Connection {
     pub(super) scanned: u16,
     /// How often the site was asked in vain for what the head in the input asks for.
     pub(super) tries: u8,
+    /// The head in the input was counted as a request of its client. It may be looked at several
+    /// times, but it is one request.
+    pub(super) counted: bool,
     /// Empty lines skipped before the request line.
     pub(super) blank_lines: u8,
     /// The peer has sent all it will send.
@@ -169,6 +172,7 @@ impl Connection {
             paid: 0,
             scanned: 0,
             tries: 0,
+            counted: false,
             blank_lines: 0,
             peer_finished: false,
             served: false,
@@ -381,7 +385,11 @@ impl Connection {
             }
             return false; // sending makes room, and its report comes back here
         }
-        match intake::take(self, cx) {
+        let intake = intake::take(self, cx);
+        if !matches!(intake, Intake::Nothing | Intake::Partial) {
+            self.count(cx);
+        }
+        match intake {
             Intake::Nothing => {
                 self.state = State::Idle;
                 if self.output.is_empty() && (self.peer_finished || cx.draining) {
@@ -423,11 +431,20 @@ impl Connection {
         }
     }
 
+    /// Counts the head in the input as a request of its client, once.
+    fn count(&mut self, cx: &mut Context<'_>) {
+        if !self.counted && cx.requests_left > 0 {
+            self.counted = true;
+            cx.requests_left -= 1;
+        }
+    }
+
     /// Drops a head from the input, and what was known of it.
     fn consume_head(&mut self, length: usize) {
         self.input.consume(length);
         self.scanned = 0;
         self.tries = 0;
+        self.counted = false;
         self.blank_lines = 0;
         self.served = true;
     }

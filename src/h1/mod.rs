@@ -2,13 +2,15 @@
 //!
 //! A [`Connection`] is asked what it needs next ([`Connection::step`]) and is told what happened
 //! ([`Connection::read_done`], [`Connection::write_done`], [`Connection::timed_out`],
-//! [`Connection::peer_lost`]). It does no I/O and reads no clock, so a test drives it byte by
+//! [`Connection::retry`], [`Connection::peer_lost`]). It does no I/O and reads no clock, so a test drives it byte by
 //! byte, and a fuzzer at full speed.
 //!
 //! # States
 //!
 //! ```text
-//!             first byte               head complete, body announced
+//!                         Await
+//!                           ^ the site needs time
+//!             first byte    v          head complete, body announced
 //!   ┌──> Idle ──────────> Head ───────────────────────────> Discard
 //!   │     │                │ head complete, no body            │ body absorbed
 //!   │     │                v                                   v
@@ -20,14 +22,15 @@
 //!         └── peer gone, or silent for too long ─────────┴──> Closed
 //! ```
 //!
-//! | state | bytes come | peer finished sending | output was sent | timeout | peer lost | file failed | drain |
-//! |---|---|---|---|---|---|---|---|
-//! | Idle | Idle, Head, Discard, Reply | Closed | Idle, Closed (draining) | Closed | Closed | Closed | Idle, Closed |
-//! | Head | Head, Idle, Discard, Reply | Reply (400) | Head, Idle, Discard, Reply | Reply (408), Closed | Closed | Closed | Head |
-//! | Discard | Discard, Idle, Head, Reply | Reply (400) | Discard, Idle, Reply | Reply (408), Closed | Closed | Closed | Discard |
-//! | Reply | - | - | Reply, Idle, Head, Discard, Linger, Closed | Closed | Closed | Closed | Reply |
-//! | Linger | Linger, Closed | Closed | - | Closed | Closed | Closed | Linger |
-//! | Closed | Closed | Closed | Closed | Closed | Closed | Closed | Closed |
+//! | state | bytes come | peer finished sending | output was sent | retry | timeout | peer lost | file failed | drain |
+//! |---|---|---|---|---|---|---|---|---|
+//! | Idle | Idle, Head, Await, Discard, Reply | Closed | Idle, Closed (draining) | Idle | Closed | Closed | Closed | Idle, Closed |
+//! | Head | Head, Idle, Await, Discard, Reply | Reply (400) | Head, Idle, Await, Discard, Reply | Head | Reply (408), Closed | Closed | Closed | Head |
+//! | Await | - | - | Await | Await, Idle, Head, Discard, Reply | Closed | Closed | Closed | Await |
+//! | Discard | Discard, Idle, Head, Await, Reply | Reply (400) | Discard, Idle, Head, Await, Reply | Discard | Reply (408), Closed | Closed | Closed | Discard |
+//! | Reply | - | - | Reply, Idle, Head, Await, Discard, Linger, Closed | Reply | Closed | Closed | Closed | Reply |
+//! | Linger | Linger, Closed | Closed | - | Linger | Closed | Closed | Closed | Linger |
+//! | Closed | Closed | Closed | Closed | Closed | Closed | Closed | Closed | Closed |
 //!
 //! An answer that fits into the output is passed through at once: a small one leads from Idle to
 //! Idle, with something to send. What is owed is written before more is read: a client that sends

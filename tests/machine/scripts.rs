@@ -1,5 +1,6 @@
 //! Exchanges, a row each: what the peer sends, and what it must get.
 
+use std::fs;
 use std::path::Path;
 
 use tenkay::config::SiteConfig;
@@ -14,6 +15,8 @@ pub(crate) struct Script {
     pub(crate) input: Vec<u8>,
     pub(crate) afterwards: Afterwards,
     pub(crate) draining: bool,
+    /// How many requests the client may make.
+    pub(crate) requests: u32,
     pub(crate) settings: Settings,
     /// The statuses of the answers.
     pub(crate) statuses: Vec<u16>,
@@ -31,11 +34,13 @@ pub(crate) enum Settings {
     Tight,
     /// A target may be as long as a page.
     LongTargets,
+    /// As the program starts, with a folder that is too large to be listed at once.
+    LargeFolder,
 }
 
 impl Settings {
-    pub(crate) const ALL: [Settings; 3] =
-        [Settings::Defaults, Settings::Tight, Settings::LongTargets];
+    pub(crate) const ALL: [Settings; 4] =
+        [Settings::Defaults, Settings::Tight, Settings::LongTargets, Settings::LargeFolder];
 
     pub(crate) fn bench(self) -> Bench {
         self.bench_with(&[])
@@ -44,7 +49,7 @@ impl Settings {
     /// With these further changes to the limits.
     pub(crate) fn bench_with(self, changes: &[&str]) -> Bench {
         let limits: &[&str] = match self {
-            Settings::Defaults => &[],
+            Settings::Defaults | Settings::LargeFolder => &[],
             Settings::Tight => &[
                 "target_bytes=32",
                 "head_bytes=160",
@@ -58,7 +63,15 @@ impl Settings {
         };
         let listing = self != Settings::Tight;
         let limits = [limits, changes].concat();
-        Bench::new(&limits, SiteConfig { listing, ..SiteConfig::default() }, fill)
+        Bench::new(&limits, SiteConfig { listing, ..SiteConfig::default() }, |folder| {
+            fill(folder);
+            if self == Settings::LargeFolder {
+                fs::create_dir(folder.join("large")).unwrap();
+                for number in 0..800 {
+                    fs::write(folder.join(format!("large/{number}")), b"").unwrap();
+                }
+            }
+        })
     }
 }
 
@@ -78,11 +91,6 @@ fn fill(folder: &Path) {
     put(folder, "dir/index.html", b"<p>index");
     put(folder, "list/one", b"1");
     put(folder, ".hidden", b"2");
-    // An answer with its fields is copied if it has at most 4096 bytes. The fields of these take
-    // 199 to 249: see `the_border_of_copying_lies_among_the_files` for the proof.
-    for length in 3800..3900 {
-        put(folder, &format!("border/{length}"), &content(length, 1));
-    }
 }
 
 impl Script {
@@ -92,6 +100,7 @@ impl Script {
             input: input.into(),
             afterwards: Afterwards::Waits,
             draining: false,
+            requests: u32::MAX,
             settings: Settings::Defaults,
             statuses: Vec::new(),
             heads: Vec::new(),
@@ -138,8 +147,18 @@ impl Script {
         self
     }
 
+    fn large_folder(mut self) -> Script {
+        self.settings = Settings::LargeFolder;
+        self
+    }
+
     fn draining(mut self) -> Script {
         self.draining = true;
+        self
+    }
+
+    fn requests(mut self, requests: u32) -> Script {
+        self.requests = requests;
         self
     }
 
@@ -195,6 +214,9 @@ fn plain() -> Vec<Script> {
         Script::new("absolute form", get("http://b:80/tiny?q")).stays(&[200]),
         Script::new("an index", get("/dir/")).stays(&[200]),
         Script::new("a listing", get("/list/")).stays(&[200]),
+        Script::new("a large listing", get("/large/") + &get("/tiny") + &get("/large/"))
+            .stays(&[200; 3])
+            .large_folder(),
         Script::new("no listing", get("/list/")).stays(&[403]).tight(),
         Script::new("nothing there", get("/none")).stays(&[404]),
         Script::new("hidden", get("/.hidden")).stays(&[404]),
@@ -243,6 +265,22 @@ fn pipelined() -> Vec<Script> {
             get("/copied").repeat(7) + &get(&format!("/dir?{}", "\"".repeat(2000))) + &get("/tiny"),
         )
         .stays(&[[200; 7].as_slice(), &[301, 200]].concat()),
+        Script::new("more than allowed", get("/tiny").repeat(5))
+            .requests(3)
+            .stays(&[200, 200, 200, 429, 429]),
+        Script::new(
+            "more than allowed, of many kinds",
+            get("/copied").repeat(9)
+                + &get(&format!("/dir?{}", "\"".repeat(2000)))
+                + &chunked("1\r\na\r\n0\r\n\r\n")
+                + &head("HEAD", "/large/", &[])
+                + &get("/none")
+                + &get("/tiny"),
+        )
+        .requests(13)
+        .large_folder()
+        .stays(&[[200; 9].as_slice(), &[301, 200, 200, 404, 429]].concat())
+        .heads(&[11]),
         Script::new("the second ends it", get("/tiny") + &get_with("/file", "Connection: close"))
             .ends(&[200, 200], Reason::Finished),
         Script::new("the third is incomplete", get("/tiny").repeat(2) + "GET /ti")

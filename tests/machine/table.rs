@@ -6,12 +6,17 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use tenkay::h1::{Connection, Reason, StateName, Step};
 
+use tenkay::http::status::Status;
+
 use crate::sans_io::bench::Bench;
+use crate::sans_io::responses;
 use crate::scripts::Settings;
 
-use Act::{Bytes, Drain, FileFails, Finish, Lost, Pieces, Send, SendAll, TimeOut};
+use Act::{
+    Bytes, Drain, FileFails, Finish, Lost, Pieces, Retry, Send, SendAll, TimeOut, WorkAndRetry,
+};
 use Reason::{Finished, IdleTooLong, PeerClosed, PeerLost, Stalled, Stopped};
-use StateName::{Closed, Discard, Head, Idle, Linger, Reply};
+use StateName::{Await, Closed, Discard, Head, Idle, Linger, Reply};
 
 /// What can happen to a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,6 +31,10 @@ pub(crate) enum Act {
     Send(usize),
     /// All is sent that the connection can send without reading.
     SendAll,
+    /// The site is asked again, in vain.
+    Retry,
+    /// The site is asked again, and now it has what is asked for.
+    WorkAndRetry,
     /// The deadline has passed.
     TimeOut,
     /// The peer is gone.
@@ -43,6 +52,7 @@ impl Act {
             Bytes(_) | Pieces(_) => "bytes come",
             Finish => "peer finished sending",
             Send(_) | SendAll => "output was sent",
+            Retry | WorkAndRetry => "retry",
             TimeOut => "timeout",
             Lost => "peer lost",
             FileFails => "file failed",
@@ -56,9 +66,9 @@ impl Act {
         match self {
             // A late report of what was asked before the end.
             Bytes(_) | Pieces(_) | Finish if closed => {
-                connection.read_done(0, &mut bench.context())
+                bench.report(|cx| connection.read_done(0, cx));
             }
-            Send(_) | SendAll if closed => connection.write_done(0, &mut bench.context()),
+            Send(_) | SendAll if closed => bench.report(|cx| connection.write_done(0, cx)),
             Bytes(bytes) => return bench.give(connection, bytes.as_bytes()) == bytes.len(),
             Pieces(pieces) => {
                 let bytes: String =
@@ -74,16 +84,32 @@ impl Act {
                 }
                 return any;
             }
-            TimeOut => connection.timed_out(&mut bench.context()),
+            Retry => bench.report(|cx| connection.retry(cx)),
+            WorkAndRetry => {
+                while bench.site.is_working() {
+                    bench.site.work(&bench.clock);
+                }
+                bench.report(|cx| connection.retry(cx));
+            }
+            TimeOut => bench.report(|cx| connection.timed_out(cx)),
             Lost => connection.peer_lost(&mut bench.pages),
             FileFails => connection.file_failed(&mut bench.pages),
             Drain => {
                 bench.draining = true;
-                connection.drain(&mut bench.context());
+                bench.report(|cx| connection.drain(cx));
             }
         }
         true
     }
+}
+
+/// A bench that has what the acts here ask for at hand, but for the large folder.
+pub(crate) fn warm_bench(settings: Settings, changes: &[&str]) -> Bench {
+    let mut bench = settings.bench_with(changes);
+    for path in ["/tiny", "/file", "/dir"] {
+        bench.find(path);
+    }
+    bench
 }
 
 /// A connection to which all this has happened.
@@ -120,17 +146,40 @@ const LAST_AND_MORE: Act = Bytes(get!("/tiny", "Connection: close\r\n", "G"));
 const FILE_AND_PART: Act = Bytes(get!("/file", "", "G"));
 const FILE_AND_BODY: Act = Bytes(get!("/file", "", get!("/tiny", "Content-Length: 3\r\n")));
 
+/// A folder that is too large to be listed at once.
+pub(crate) const LARGE: Act = Bytes(get!("/large/", ""));
+const HEAD_OF_LARGE: Act = Bytes("HEAD /large/ HTTP/1.1\r\nHost: a\r\n\r\n");
+const HEAD_OF_LARGE_AND_PART: Act = Bytes("HEAD /large/ HTTP/1.1\r\nHost: a\r\n\r\nGET");
+const BODY_OF_LARGE: Act = Bytes(get!("/large/", "Content-Length: 3\r\n"));
+const FILE_AND_LARGE: Act = Bytes(get!("/file", "", get!("/large/", "")));
+const SMALL_AND_LARGE: Act = Bytes(get!("/tiny", "", get!("/large/", "")));
+
 /// More small answers than the output holds; then another request.
 const MANY: Act = Pieces(&[(get!("/tiny", ""), 130)]);
 const MANY_AND_FILE: Act = Pieces(&[(get!("/tiny", ""), 130), (get!("/file", ""), 1)]);
 const MANY_AND_BODY: Act =
     Pieces(&[(get!("/tiny", ""), 130), (get!("/tiny", "Content-Length: 3\r\n"), 1)]);
+const MANY_AND_LARGE: Act = Pieces(&[(get!("/tiny", ""), 130), (get!("/large/", ""), 1)]);
+const NEARLY_FULL_AND_LARGE: Act = Pieces(&[(get!("/tiny", ""), 100), (get!("/large/", ""), 1)]);
 /// Small answers, then a body, complete, whose answer is too long to stand behind them.
 const BODY_WITHOUT_ROOM: Act = Pieces(&[
     (get!("/tiny", ""), 100),
     ("GET /dir?", 1),
     ("\"", 2600),
     (" HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nabc", 1),
+]);
+const BODY_WITHOUT_ROOM_AND_PART: Act = Pieces(&[
+    (get!("/tiny", ""), 100),
+    ("GET /dir?", 1),
+    ("\"", 2600),
+    (" HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nabcGET", 1),
+]);
+const BODY_WITHOUT_ROOM_AND_LARGE: Act = Pieces(&[
+    (get!("/tiny", ""), 100),
+    ("GET /dir?", 1),
+    ("\"", 2600),
+    (" HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nabc", 1),
+    (get!("/large/", ""), 1),
 ]);
 const LAST_BODY_WITHOUT_ROOM: Act = Pieces(&[
     (get!("/tiny", ""), 100),
@@ -167,6 +216,8 @@ const IDLE: &[Row] = &[
     (Idle, &[], LAST, to(Reply)),
     (Idle, &[], BAD, to(Reply)),
     (Idle, &[], BODY, to(Discard)),
+    (Idle, &[], LARGE, to(Await)),
+    (Idle, &[], SMALL_AND_LARGE, to(Await)),
     (Idle, &[SMALL, SendAll], SMALL, to(Idle)),
     (Idle, &[SMALL], PART, NEVER),
     (Idle, &[], Finish, over(PeerClosed)),
@@ -176,6 +227,7 @@ const IDLE: &[Row] = &[
     (Idle, &[SMALL], Send(10), to(Idle)),
     (Idle, &[SMALL], SendAll, to(Idle)),
     (Idle, &[SMALL, Drain], SendAll, over(Stopped)),
+    (Idle, &[], Retry, to(Idle)),
     (Idle, &[], TimeOut, over(IdleTooLong)),
     (Idle, &[SMALL, SendAll], TimeOut, over(IdleTooLong)),
     (Idle, &[SMALL], TimeOut, over(Stalled)),
@@ -194,7 +246,8 @@ const HEAD: &[Row] = &[
     (Head, &[PART], Bytes(" /tiny HTTP/1.1\r\nHost: a\r\n\r\nG"), to(Head)),
     (Head, &[PART], Bytes(" /file HTTP/1.1\r\nHost: a\r\n\r\n"), to(Reply)),
     (Head, &[PART], Bytes("\0"), to(Reply)),
-    (Head, &[PART], Bytes(" / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n\r\n"), to(Discard)),
+    (Head, &[PART], Bytes(" /tiny HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n\r\n"), to(Discard)),
+    (Head, &[PART], Bytes(" /large/ HTTP/1.1\r\nHost: a\r\n\r\n"), to(Await)),
     (Head, &[SMALL_AND_PART], PART, NEVER),
     (Head, &[PART], Finish, to(Reply)),
     (Head, &[SMALL_AND_PART], Finish, NEVER),
@@ -205,6 +258,8 @@ const HEAD: &[Row] = &[
     (Head, &[MANY], Send(usize::MAX), to(Idle)),
     (Head, &[MANY_AND_FILE], Send(usize::MAX), to(Reply)),
     (Head, &[MANY_AND_BODY], Send(usize::MAX), to(Discard)),
+    (Head, &[MANY_AND_LARGE], Send(usize::MAX), to(Await)),
+    (Head, &[PART], Retry, to(Head)),
     (Head, &[PART], TimeOut, to(Reply)),
     (Head, &[SMALL_AND_PART], TimeOut, over(Stalled)),
     (Head, &[MANY], TimeOut, over(Stalled)),
@@ -219,10 +274,12 @@ const DISCARD: &[Row] = &[
     (Discard, &[BODY], Bytes("abc"), to(Idle)),
     (Discard, &[BODY], Bytes("abcG"), to(Head)),
     (Discard, &[BODY_OF_FILE], Bytes("abc"), to(Reply)),
+    (Discard, &[BODY], Bytes(concat!("abc", get!("/large/", ""))), to(Await)),
     (Discard, &[CHUNKS], Bytes("1\r\na\r\n"), to(Discard)),
     (Discard, &[CHUNKS], Bytes("0\r\n\r\n"), to(Idle)),
     (Discard, &[CHUNKS], Bytes("x"), to(Reply)),
-    (Discard, &[CHUNKS, Bytes("20000\r\n")], Pieces(&[("a", 65_537)]), to(Reply)),
+    (Discard, &[CHUNKS], Bytes("10001\r\n"), to(Reply)),
+    (Discard, &[CHUNKS], Bytes("10000\r\n"), to(Discard)),
     (Discard, &[SMALL_AND_BODY], Bytes("a"), NEVER),
     (Discard, &[BODY], Finish, to(Reply)),
     (Discard, &[SMALL_AND_BODY], Finish, NEVER),
@@ -232,6 +289,9 @@ const DISCARD: &[Row] = &[
     (Discard, &[BODY_WITHOUT_ROOM], Send(10), to(Discard)),
     (Discard, &[BODY_WITHOUT_ROOM], Send(usize::MAX), to(Idle)),
     (Discard, &[LAST_BODY_WITHOUT_ROOM], Send(usize::MAX), to(Reply)),
+    (Discard, &[BODY_WITHOUT_ROOM_AND_PART], Send(usize::MAX), to(Head)),
+    (Discard, &[BODY_WITHOUT_ROOM_AND_LARGE], Send(usize::MAX), to(Await)),
+    (Discard, &[BODY], Retry, to(Discard)),
     (Discard, &[BODY], TimeOut, to(Reply)),
     (Discard, &[SMALL_AND_BODY], TimeOut, over(Stalled)),
     (Discard, &[BODY], Lost, over(PeerLost)),
@@ -252,12 +312,35 @@ const REPLY: &[Row] = &[
     (Reply, &[LAST_AND_MORE], SendAll, to(Linger)),
     (Reply, &[FILE_AND_PART], SendAll, to(Head)),
     (Reply, &[FILE_AND_BODY], SendAll, to(Discard)),
+    (Reply, &[FILE_AND_LARGE], SendAll, to(Await)),
     (Reply, &[FILE, Drain], SendAll, over(Stopped)),
+    (Reply, &[FILE], Retry, to(Reply)),
     (Reply, &[FILE], TimeOut, over(Stalled)),
     (Reply, &[BAD], TimeOut, over(Stalled)),
     (Reply, &[FILE], Lost, over(PeerLost)),
     (Reply, &[FILE], FileFails, over(Reason::FileFailed)),
     (Reply, &[FILE], Drain, to(Reply)),
+];
+
+const AWAIT: &[Row] = &[
+    (Await, &[LARGE], SMALL, NEVER),
+    (Await, &[LARGE], Finish, NEVER),
+    (Await, &[LARGE], SendAll, NEVER),
+    (Await, &[SMALL_AND_LARGE], Send(10), to(Await)),
+    (Await, &[SMALL_AND_LARGE], SendAll, to(Await)),
+    (Await, &[LARGE], Retry, to(Await)),
+    (Await, &[SMALL_AND_LARGE], Retry, to(Await)),
+    (Await, &[LARGE], WorkAndRetry, to(Reply)),
+    (Await, &[SMALL_AND_LARGE], WorkAndRetry, to(Reply)),
+    (Await, &[HEAD_OF_LARGE], WorkAndRetry, to(Idle)),
+    (Await, &[HEAD_OF_LARGE_AND_PART], WorkAndRetry, to(Head)),
+    (Await, &[BODY_OF_LARGE], WorkAndRetry, to(Discard)),
+    (Await, &[NEARLY_FULL_AND_LARGE], WorkAndRetry, to(Reply)),
+    (Await, &[LARGE], TimeOut, over(Stalled)),
+    (Await, &[SMALL_AND_LARGE], TimeOut, over(Stalled)),
+    (Await, &[LARGE], Lost, over(PeerLost)),
+    (Await, &[LARGE], FileFails, over(Reason::FileFailed)),
+    (Await, &[LARGE], Drain, to(Await)),
 ];
 
 const LINGER: &[Row] = &[
@@ -266,6 +349,7 @@ const LINGER: &[Row] = &[
     (Linger, &[BAD, SendAll, Pieces(&[("a", 1 << 20)])], Bytes("a"), over(Finished)),
     (Linger, &[BAD, SendAll], Finish, over(Finished)),
     (Linger, &[BAD, SendAll], SendAll, NEVER),
+    (Linger, &[BAD, SendAll], Retry, to(Linger)),
     (Linger, &[BAD, SendAll], TimeOut, over(Finished)),
     (Linger, &[BAD, SendAll], Lost, over(PeerLost)),
     (Linger, &[BAD, SendAll], FileFails, over(Reason::FileFailed)),
@@ -276,6 +360,7 @@ const CLOSED: &[Row] = &[
     (Closed, &[Finish], SMALL, over(PeerClosed)),
     (Closed, &[Finish], Finish, over(PeerClosed)),
     (Closed, &[LAST, SendAll], SendAll, over(Finished)),
+    (Closed, &[LARGE, TimeOut], WorkAndRetry, over(Stalled)),
     (Closed, &[FILE, TimeOut], TimeOut, over(Stalled)),
     (Closed, &[TimeOut], Lost, over(IdleTooLong)),
     (Closed, &[Lost], FileFails, over(PeerLost)),
@@ -285,11 +370,13 @@ const CLOSED: &[Row] = &[
 
 #[test]
 fn every_event_leads_from_every_state_to_where_the_table_says() {
-    let mut bench = Settings::Defaults.bench();
+    let mut bench = warm_bench(Settings::LargeFolder, &[]);
     let mut cells: BTreeMap<(StateName, &str), BTreeSet<StateName>> = BTreeMap::new();
     for (from, before, act, expected) in
-        [IDLE, HEAD, DISCARD, REPLY, LINGER, CLOSED].into_iter().flatten()
+        [IDLE, HEAD, AWAIT, DISCARD, REPLY, LINGER, CLOSED].into_iter().flatten()
     {
+        // The listing of the large folder is too old for the next row.
+        bench.wait(bench.limits.listing_age_ms);
         let mut connection = connection_after(&mut bench, before);
         assert_eq!(connection.state(), *from, "after {before:?}");
         let happened = act.happens(&mut bench, &mut connection);
@@ -328,7 +415,7 @@ fn documented_cells() -> BTreeMap<(StateName, &'static str), BTreeSet<StateName>
 }
 
 fn state_of(name: &str) -> StateName {
-    [Idle, Head, Discard, Reply, Linger, Closed]
+    [Idle, Head, Await, Discard, Reply, Linger, Closed]
         .into_iter()
         .find(|state| format!("{state:?}") == name)
         .unwrap_or_else(|| panic!("'{name}' in the table of the documentation is no state"))
@@ -336,7 +423,7 @@ fn state_of(name: &str) -> StateName {
 
 #[test]
 fn what_is_owed_is_written_before_more_is_read() {
-    let mut bench = Settings::Defaults.bench();
+    let mut bench = warm_bench(Settings::Defaults, &[]);
     for before in [SMALL, FILE, LAST, BAD, SMALL_AND_PART, SMALL_AND_BODY, MANY, BODY_WITHOUT_ROOM]
     {
         let mut connection = connection_after(&mut bench, &[before]);
@@ -367,7 +454,7 @@ fn an_exhausted_pool_closes_and_takes_nobody_elses_page() {
         (2, &[SMALL], Outcome::To(Idle)),
         (2, &[BAD], Outcome::To(Reply)),
     ] {
-        let mut bench = Settings::Defaults.bench_with(&["pages=4"]);
+        let mut bench = warm_bench(Settings::Defaults, &["pages=4"]);
         let mut others: Vec<Connection> = Vec::new();
         while bench.pages.taken() + pages < bench.limits.pages {
             others.push(connection_after(&mut bench, &[PART]));
@@ -390,4 +477,21 @@ fn an_exhausted_pool_closes_and_takes_nobody_elses_page() {
         }
         assert_eq!(bench.pages.taken(), 0);
     }
+}
+
+#[test]
+fn a_client_without_room_is_told_so_and_left_in_stages() {
+    let mut bench = warm_bench(Settings::Defaults, &[]);
+    let mut connection = connection_after(&mut bench, &[]);
+    bench.report(|cx| connection.turn_away(Status::ServiceUnavailable, cx));
+    let answer = bench.take(&mut connection, usize::MAX);
+    let parsed = responses::parse(&answer, |_| false).unwrap();
+    assert_eq!((parsed.whole.len(), parsed.cut), (1, None));
+    assert_eq!(parsed.whole[0].status, 503);
+    assert_eq!(parsed.whole[0].field("Connection"), "close");
+    assert_eq!(parsed.whole[0].field("Retry-After"), "1");
+    assert!(matches!(connection.step(&mut bench.pages), Step::ShutdownWrite));
+    assert!(SMALL.happens(&mut bench, &mut connection), "its request is absorbed");
+    assert!(Finish.happens(&mut bench, &mut connection));
+    assert!(matches!(connection.step(&mut bench.pages), Step::Close(Finished)));
 }

@@ -10,8 +10,8 @@ use tempfile::TempDir;
 use tenkay::clock::{Clock, Tick};
 use tenkay::config::{Limits, SiteConfig};
 use tenkay::h1::{Connection, Context, Pages, Reason, StateName, Step};
-use tenkay::site::Site;
 use tenkay::site::open::Door;
+use tenkay::site::{Entry, Found, Patience, Site};
 
 /// When the clock of a bench stands still: 14 November 2023.
 pub(crate) const NOW: Duration = Duration::from_secs(1_700_000_000);
@@ -27,6 +27,8 @@ pub(crate) struct Bench {
     pub(crate) clock: Clock,
     pub(crate) limits: Limits,
     pub(crate) draining: bool,
+    /// Requests that the client may still make.
+    pub(crate) requests_left: u32,
 }
 
 impl Bench {
@@ -42,18 +44,34 @@ impl Bench {
         let site = Site::new(folder.path(), config, &limits, Door::best(), 7).unwrap();
         let pages = Pages::new(limits.pages);
         let clock = Clock::new(Tick(1_000), NOW);
-        Bench { folder, site, pages, clock, limits, draining: false }
+        Bench { folder, site, pages, clock, limits, draining: false, requests_left: u32::MAX }
     }
 
-    /// What a report may use.
-    pub(crate) fn context(&mut self) -> Context<'_> {
-        Context {
+    /// Lets the machine report with what a report may use.
+    pub(crate) fn report<T>(&mut self, report: impl FnOnce(&mut Context<'_>) -> T) -> T {
+        let mut cx = Context {
             site: &mut self.site,
             pages: &mut self.pages,
             clock: &self.clock,
             limits: &self.limits,
             draining: self.draining,
+            requests_left: self.requests_left,
+        };
+        let result = report(&mut cx);
+        self.requests_left = cx.requests_left;
+        result
+    }
+
+    /// What a path leads to, however long it takes to find out.
+    pub(crate) fn find(&mut self, path: &str) -> Entry {
+        for _ in 0..1000 {
+            self.site.work(&self.clock);
+            match self.site.find(path.as_bytes(), Patience::Full, &self.clock).unwrap() {
+                Found::Entry(entry) => return entry,
+                Found::Soon | Found::Later => {}
+            }
         }
+        panic!("{path} is never found");
     }
 
     /// Lets `ms` milliseconds pass.
@@ -82,7 +100,7 @@ impl Bench {
             let Some(room) = self.room(connection) else { break };
             let count = room.len().min(bytes.len());
             room[..count].copy_from_slice(&bytes[..count]);
-            connection.read_done(count, &mut self.context());
+            self.report(|cx| connection.read_done(count, cx));
             bytes = &bytes[count..];
         }
         all - bytes.len()
@@ -92,7 +110,7 @@ impl Bench {
     pub(crate) fn finish(&mut self, connection: &mut Connection) -> bool {
         let reads = self.room(connection).is_some();
         if reads {
-            connection.read_done(0, &mut self.context());
+            self.report(|cx| connection.read_done(0, cx));
         }
         reads
     }
@@ -102,19 +120,20 @@ impl Bench {
         let mut sent = Vec::new();
         match connection.step(&mut self.pages) {
             Step::Write(first, second) => {
-                sent.extend(first.iter().chain(second).take(most));
+                sent.extend_from_slice(&first[..first.len().min(most)]);
+                sent.extend_from_slice(&second[..second.len().min(most - sent.len())]);
             }
-            Step::SendFile { lead, file, at, count } => {
-                sent.extend(lead.iter().take(most));
+            Step::SendFile { lead, file, at, count, .. } => {
+                sent.extend_from_slice(&lead[..lead.len().min(most)]);
                 let left = u64::try_from(most - sent.len()).expect("widening").min(count);
                 let read = read_file(file, at, left);
                 assert_eq!(read.len() as u64, left, "the file is as long as it was");
-                sent.extend(read);
+                sent.extend_from_slice(&read);
             }
             _ => return sent,
         }
         assert!(!sent.is_empty() || most == 0, "what is to be sent is not empty");
-        connection.write_done(sent.len() as u64, &mut self.context());
+        self.report(|cx| connection.write_done(sent.len() as u64, cx));
         sent
     }
 }
@@ -219,6 +238,7 @@ pub(crate) fn play(
     let mut connection = Connection::new(bench.clock.tick);
     let (mut given, mut afterwards) = (0, afterwards);
     let (mut output, mut shut) = (Vec::new(), false);
+    let mut waits = 0;
     let end = loop {
         match connection.step(&mut bench.pages) {
             Step::Read(room) if given < input.len() => {
@@ -226,7 +246,7 @@ pub(crate) fn play(
                 let count = reads.next(given).min(input.len() - given).min(room.len());
                 room[..count].copy_from_slice(&input[given..given + count]);
                 given += count;
-                connection.read_done(count, &mut bench.context());
+                bench.report(|cx| connection.read_done(count, cx));
             }
             Step::Read(_) => {
                 match std::mem::replace(&mut afterwards, Afterwards::Waits) {
@@ -236,13 +256,19 @@ pub(crate) fn play(
                         assert!(!(holds && connection.is_idle()), "idle, it holds no page");
                         break End::Waits(connection.state());
                     }
-                    Afterwards::Finishes => connection.read_done(0, &mut bench.context()),
-                    Afterwards::Delays => connection.timed_out(&mut bench.context()),
+                    Afterwards::Finishes => bench.report(|cx| connection.read_done(0, cx)),
+                    Afterwards::Delays => bench.report(|cx| connection.timed_out(cx)),
                 };
             }
             Step::Write(..) | Step::SendFile { .. } => {
                 let most = writes.next(output.len());
-                output.extend(bench.take(&mut connection, most));
+                output.extend_from_slice(&bench.take(&mut connection, most));
+            }
+            Step::Wait { .. } => {
+                waits += 1;
+                assert!(waits < 1000, "the site has it at last");
+                bench.site.work(&bench.clock);
+                bench.report(|cx| connection.retry(cx));
             }
             Step::ShutdownWrite => {
                 assert!(!shut, "the sending side is shut once");

@@ -317,6 +317,12 @@ impl Connection {
         self.is_idle().then_some(self.since)
     }
 
+    /// Since when it has held a page without being done with it, if it holds one.
+    pub fn holds_page_since(&self) -> Option<Tick> {
+        let since = if self.owes() { self.owed_since } else { self.since };
+        (self.input.has_page() || self.output.has_page()).then_some(since)
+    }
+
     /// Answers with a failure before anything was read, and closes in stages: there is no room
     /// for this client.
     pub fn turn_away(&mut self, status: Status, cx: &mut Context<'_>) {

@@ -34,6 +34,7 @@ mod guard;
 pub mod listen;
 pub mod log;
 mod peer;
+mod shed;
 mod signals;
 pub mod transport;
 mod turns;
@@ -177,6 +178,7 @@ impl Reactor {
         while let Some(key) = self.wheel.expire(self.clock.tick) {
             self.timer(key);
         }
+        self.spare_pages();
         self.accept();
         self.end_drain();
         while let Some(fault) = self.site.take_fault() {

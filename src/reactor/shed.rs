@@ -1,0 +1,45 @@
+//! Making room when something is scarce: who has waited longest goes first.
+//!
+//! To find them means to look at every slot, so a share of all slots is freed at a time, and the
+//! cost of looking, spread over what is gained, is a few dozen slots for each connection closed.
+
+use crate::clock::Tick;
+use crate::h1::Reason;
+
+use super::Reactor;
+use super::peer::Peer;
+
+impl Reactor {
+    /// Closes the connections that have been idle longest. Returns how many.
+    pub(super) fn close_idle(&mut self) -> usize {
+        self.shed(Reason::MadeRoom, |peer| peer.connection.idle_since())
+    }
+
+    /// When the pages become scarce, closes the connections that have held one longest. An honest
+    /// head is there in a moment; whoever has held its page longest is slow or means harm.
+    pub(super) fn spare_pages(&mut self) {
+        let (taken, most) = (self.pages.taken(), self.limits.pages);
+        if taken > most - most / PAGES_RESERVE {
+            self.shed(Reason::OutOfPages, |peer| peer.connection.holds_page_since());
+        }
+    }
+
+    fn shed(&mut self, reason: Reason, since: impl Fn(&Peer) -> Option<Tick>) -> usize {
+        let mut found: Vec<(Tick, usize)> =
+            self.peers.iter().filter_map(|(key, peer)| Some((since(peer)?, key))).collect();
+        let count = (found.len() / SHARE).max(1).min(found.len());
+        if count < found.len() {
+            found.select_nth_unstable(count);
+        }
+        for &(_, key) in &found[..count] {
+            self.remove(key, reason);
+        }
+        count
+    }
+}
+
+/// One in so many of those that are found is closed at a time.
+const SHARE: usize = 64;
+
+/// Pages are scarce when less than one in so many is free.
+const PAGES_RESERVE: usize = 8;

@@ -194,6 +194,7 @@ fn answer(head: &Head<'_, '_>, terms: Terms, cx: &mut Context<'_>) -> Result<Ans
         Form::Asterisk => return Err(Halt::Refused(Status::BadRequest)),
     };
     if head.method == Method::Options {
+        cx.site.check(path)?;
         return Ok(Answer::Options);
     }
     let entry = match cx.site.find(path, terms.patience, cx.clock)? {

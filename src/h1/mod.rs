@@ -45,6 +45,7 @@
 //! no page; what is owed means that the next step is not a read; a closed connection holds nothing
 //! and stays closed.
 
+mod advance;
 mod connection;
 mod intake;
 mod pages;

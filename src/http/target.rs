@@ -198,7 +198,7 @@ fn parent_end(directory: &[u8]) -> Result<usize, &'static str> {
 ///
 /// [`canonicalize`] gives back the same path, if it was canonical.
 pub fn encode_path(decoded: &[u8]) -> impl Iterator<Item = u8> + Clone + '_ {
-    encode(decoded, |byte| is_path_byte(byte) || byte == b'/')
+    encode(decoded, |rest| rest.first().is_some_and(|&byte| is_path_byte(byte) || byte == b'/'))
 }
 
 /// A query as it was sent, without the bytes that may not stand in one (RFC 3986 section 3.4).
@@ -206,13 +206,18 @@ pub fn encode_path(decoded: &[u8]) -> impl Iterator<Item = u8> + Clone + '_ {
 /// It is encoded already, so a percent sign stays what it is. What it means to decode is not our
 /// business, but it must not end the line or the URI that it is put into.
 pub fn encode_query(query: &[u8]) -> impl Iterator<Item = u8> + Clone + '_ {
-    encode(query, |byte| is_path_byte(byte) || matches!(byte, b'/' | b'?' | b'%'))
+    encode(query, |rest| match rest {
+        [b'%', high, low, ..] => high.is_ascii_hexdigit() && low.is_ascii_hexdigit(),
+        [byte, ..] => is_path_byte(*byte) || matches!(byte, b'/' | b'?'),
+        [] => false,
+    })
 }
 
-fn encode(bytes: &[u8], stays: fn(u8) -> bool) -> impl Iterator<Item = u8> + Clone + '_ {
+/// Encodes every byte but those that stay as they are, which is told by the bytes from there on.
+fn encode(bytes: &[u8], stays: fn(&[u8]) -> bool) -> impl Iterator<Item = u8> + Clone + '_ {
     const DIGITS: &[u8; 16] = b"0123456789ABCDEF";
-    bytes.iter().flat_map(move |&byte| {
-        let (text, length) = if stays(byte) {
+    bytes.iter().enumerate().flat_map(move |(at, &byte)| {
+        let (text, length) = if stays(&bytes[at..]) {
             ([byte, 0, 0], 1)
         } else {
             ([b'%', DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 0xf)]], 3)
@@ -500,7 +505,9 @@ mod tests {
         for (query, expected) in [
             (&b""[..], ""),
             (b"a=b&c=%20+d", "a=b&c=%20+d"),
-            (b"%", "%"),
+            (b"%", "%25"),
+            (b"%4", "%254"),
+            (b"%zz%4z%z4%aF", "%25zz%254z%25z4%aF"),
             (b"/?:@!$'()*,;~-._", "/?:@!$'()*,;~-._"),
             (b"a\"<>\\^`{|}[]#", "a%22%3C%3E%5C%5E%60%7B%7C%7D%5B%5D%23"),
             (b"a\r\nb \xff", "a%0D%0Ab%20%FF"),

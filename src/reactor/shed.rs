@@ -12,21 +12,32 @@ use super::peer::Peer;
 impl Reactor {
     /// Closes the connections that have been idle longest. Returns how many.
     pub(super) fn close_idle(&mut self) -> usize {
-        self.shed(Reason::MadeRoom, |peer| peer.connection.idle_since())
+        self.shed(Reason::MadeRoom, None, |peer| peer.connection.idle_since())
     }
 
-    /// When the pages become scarce, closes the connections that have held one longest. An honest
-    /// head is there in a moment; whoever has held its page longest is slow or means harm.
-    pub(super) fn spare_pages(&mut self) {
-        let (taken, most) = (self.pages.taken(), self.limits.pages);
-        if taken > most - most / PAGES_RESERVE {
-            self.shed(Reason::OutOfPages, |peer| peer.connection.holds_page_since());
-        }
+    /// True if there may not be enough pages for all that one connection can need.
+    pub(super) fn is_short_of_pages(&self) -> bool {
+        self.limits.pages - self.pages.taken() < PAGES_RESERVE
     }
 
-    fn shed(&mut self, reason: Reason, since: impl Fn(&Peer) -> Option<Tick>) -> usize {
-        let mut found: Vec<(Tick, usize)> =
-            self.peers.iter().filter_map(|(key, peer)| Some((since(peer)?, key))).collect();
+    /// Closes the connections that have held a page longest, but not `worker`. An honest head is
+    /// there in a moment; whoever has held its page longest is slow or means harm.
+    pub(super) fn spare_pages(&mut self, worker: usize) {
+        self.shed(Reason::OutOfPages, Some(worker), |peer| peer.connection.holds_page_since());
+    }
+
+    fn shed(
+        &mut self,
+        reason: Reason,
+        except: Option<usize>,
+        since: impl Fn(&Peer) -> Option<Tick>,
+    ) -> usize {
+        let mut found: Vec<(Tick, usize)> = self
+            .peers
+            .iter()
+            .filter(|(key, _)| Some(*key) != except)
+            .filter_map(|(key, peer)| Some((since(peer)?, key)))
+            .collect();
         let count = (found.len() / SHARE).max(1).min(found.len());
         if count < found.len() {
             found.select_nth_unstable(count);
@@ -41,5 +52,5 @@ impl Reactor {
 /// One in so many of those that are found is closed at a time.
 const SHARE: usize = 64;
 
-/// Pages are scarce when less than one in so many is free.
-const PAGES_RESERVE: usize = 8;
+/// Pages that one connection can take: for what it reads, and for what it writes.
+const PAGES_RESERVE: usize = 2;

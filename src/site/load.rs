@@ -10,7 +10,7 @@ use crate::clock::Clock;
 use crate::http::status::Status;
 use crate::http::target;
 
-use super::asset::{Asset, Ingredients};
+use super::asset::{Asset, Ingredients, Source};
 use super::cache::{Entry, Known};
 use super::disk::{Cold, Patience};
 use super::jobs::{self, Ended, Job};
@@ -196,8 +196,10 @@ impl Site {
     }
 
     fn listing_entry(&self, page: Vec<u8>, clock: &Clock) -> Entry {
+        // A listing has no validators; a cache must not make up how long it is fresh.
+        let fields = [&self.base_fields, &b"Cache-Control: no-cache\r\n"[..]].concat();
         let ingredients = Ingredients {
-            base_fields: &self.base_fields,
+            base_fields: &fields,
             media_type: "text/html; charset=utf-8",
             size: page.len() as u64, // a usize fits a u64 on every platform Rust knows
             stamp: None,
@@ -223,7 +225,8 @@ impl Site {
                 stamp: Some(&stamp),
             };
             if stamp.size > largest {
-                return Ok((Asset::on_disk(&ingredients, request.clock, file, stamp), stamp));
+                let source = Source::new(file, stamp, &mut self.disk);
+                return Ok((Asset::on_disk(&ingredients, request.clock, source), stamp));
             }
             let (disk, patience) = (&mut self.disk, request.patience);
             let read = Asset::in_memory(&ingredients, request.clock, |room| {

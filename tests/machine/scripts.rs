@@ -282,7 +282,12 @@ fn pipelined() -> Vec<Script> {
         .stays(&[[200; 9].as_slice(), &[301, 200, 200, 404, 429]].concat())
         .heads(&[11]),
         Script::new("the second ends it", get("/tiny") + &get_with("/file", "Connection: close"))
-            .ends(&[200, 200], Reason::Finished),
+            .waits(&[200, 200], StateName::Linger), // a large answer: the peer may send meanwhile
+        Script::new(
+            "the second, a small one, ends it",
+            get("/tiny") + &get_with("/tiny", "Connection: close"),
+        )
+        .ends(&[200, 200], Reason::Finished),
         Script::new("the third is incomplete", get("/tiny").repeat(2) + "GET /ti")
             .waits(&[200, 200], StateName::Head),
         Script::new(
@@ -498,9 +503,12 @@ fn files() -> Vec<Script> {
         ("a file", "/file"),
     ] {
         scripts.push(Script::new(name, get(target)).stays(&[200]));
-        scripts.push(
-            Script::new(name, get_with(target, "Connection: close")).ends(&[200], Reason::Finished),
-        );
+        let last = Script::new(name, get_with(target, "Connection: close"));
+        // The kernel may still be sending a large answer when a late byte of the peer comes.
+        scripts.push(match target {
+            "/copied" | "/memory" => last.ends(&[200], Reason::Finished),
+            _ => last.waits(&[200], StateName::Linger),
+        });
         let range = |set: &str| get_with(target, &format!("Range: bytes={set}"));
         let ranges = range("0-0") + &range("-2") + &range("1000-2999") + &range("99999999-");
         scripts.push(Script::new("single ranges", ranges).stays(&[206, 206, 206, 416]));

@@ -55,6 +55,7 @@ impl Bench {
             clock: &self.clock,
             limits: &self.limits,
             draining: self.draining,
+            unread: false,
             requests_left: self.requests_left,
         };
         let result = report(&mut cx);
@@ -123,10 +124,10 @@ impl Bench {
                 sent.extend_from_slice(&first[..first.len().min(most)]);
                 sent.extend_from_slice(&second[..second.len().min(most - sent.len())]);
             }
-            Step::SendFile { lead, file, at, count, .. } => {
+            Step::SendFile { lead, source, at, count } => {
                 sent.extend_from_slice(&lead[..lead.len().min(most)]);
                 let left = u64::try_from(most - sent.len()).expect("widening").min(count);
-                let read = read_file(file, at, left);
+                let read = read_file(source.file(), at, left);
                 assert_eq!(read.len() as u64, left, "the file is as long as it was");
                 sent.extend_from_slice(&read);
             }

@@ -4,7 +4,6 @@ use std::fs::File;
 
 use crate::clock::{Clock, Tick};
 use crate::config::Limits;
-use crate::http::body::BodyReader;
 use crate::http::status::Status;
 use crate::site::Site;
 use crate::site::open::Stamp;
@@ -12,6 +11,7 @@ use crate::site::open::Stamp;
 use super::intake::{self, Intake};
 use super::pages::{Buffer, Pages};
 use super::reply::{self, Answer, Body, Desk, Full, Persistence, Plan};
+use super::state::{Reason, State, StateName, Then};
 
 /// One client's side of the conversation.
 #[derive(Debug)]
@@ -38,76 +38,6 @@ pub struct Connection {
     peer_finished: bool,
     /// A request has come, so what we wait for is the next, not the first.
     served: bool,
-}
-
-/// Where a connection stands. Only the data of that state is there.
-#[derive(Debug)]
-pub(super) enum State {
-    /// Between requests; holds no input.
-    Idle,
-    /// A part of a head is in the input, or a whole one that waits for room in the output.
-    Head,
-    /// A whole head is in the input, and the site is getting what it asks for.
-    Await { soon: bool },
-    /// The body of a request is thrown away before the planned answer is given. The reader is
-    /// gone once the body ended, and the answer waits for room in the output.
-    Discard { reader: Option<BodyReader>, absorbed: u64, plan: Box<Plan> },
-    /// The answer is on its way: what is in the output, then the body.
-    Reply { body: Body, then: Then },
-    /// The answer was sent and the sending side is shut; what the peer still sends is absorbed,
-    /// so that it reads the answer and not a reset (RFC 9112 section 9.6).
-    Linger { absorbed: u64, fin_sent: bool },
-    /// Over.
-    Closed(Reason),
-}
-
-/// What follows a reply.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Then {
-    /// The next request.
-    Next,
-    /// Close at once: nothing more will come from the peer.
-    Close,
-    /// Close in stages, because the peer may still be sending.
-    Linger,
-}
-
-/// Why a connection is over.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Reason {
-    /// Everything that was asked was answered, and the answer said that it was the last.
-    Finished,
-    /// The peer closed between requests.
-    PeerClosed,
-    /// The peer is gone: a reset, or an error of the socket.
-    PeerLost,
-    /// No request came in time.
-    IdleTooLong,
-    /// The peer did not take the answer in time.
-    Stalled,
-    /// The file ended before its announced length, or could not be read.
-    FileFailed,
-    /// There was no page for it.
-    OutOfPages,
-    /// It was idle, and its slot was needed.
-    MadeRoom,
-    /// Its work panicked, which is a bug.
-    Panicked,
-    /// The server stops.
-    Stopped,
-}
-
-/// The name of a state, for tests and reports.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-#[allow(missing_docs, reason = "the names are those of the table in the module's text")]
-pub enum StateName {
-    Idle,
-    Head,
-    Await,
-    Discard,
-    Reply,
-    Linger,
-    Closed,
 }
 
 /// What the driver must do next.
@@ -627,47 +557,3 @@ impl Connection {
 /// Room that the output must have before a head is parsed: enough for any head but one with a long
 /// location, and for that, [`Connection::respond`] waits.
 const REPLY_ROOM: usize = 1024;
-
-impl Body {
-    /// What sends the next piece of this body, behind `lead`.
-    fn step<'c>(&'c self, lead: &'c [u8]) -> Step<'c> {
-        match self {
-            Body::Empty => Step::Write(lead, &[]),
-            Body::Memory { asset, at, end } => Step::Write(lead, &asset.whole()[*at..*end]),
-            Body::File { asset, at, end } => match asset.file() {
-                Some((file, stamp)) => {
-                    Step::SendFile { lead, file, stamp, at: *at, count: end - at }
-                }
-                None => Step::Write(lead, &[]), // never: only an asset on disk is sent from a file
-            },
-            Body::Parts(parts) => parts.current.step(lead),
-        }
-    }
-
-    /// `count` bytes of it were sent.
-    fn written(&mut self, count: u64) {
-        let finished = match self {
-            Body::Empty => {
-                debug_assert_eq!(count, 0, "no more was sent than was given");
-                false
-            }
-            Body::Memory { at, end, .. } => {
-                *at += usize::try_from(count).unwrap_or(usize::MAX);
-                debug_assert!(*at <= *end, "no more was sent than was given");
-                at == end
-            }
-            Body::File { at, end, .. } => {
-                *at += count;
-                debug_assert!(*at <= *end, "no more was sent than was given");
-                at == end
-            }
-            Body::Parts(parts) => {
-                parts.current.written(count);
-                false
-            }
-        };
-        if finished {
-            *self = Body::Empty;
-        }
-    }
-}

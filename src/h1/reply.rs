@@ -8,6 +8,7 @@ use crate::http::status::Status;
 use crate::http::writer::{Writer, decimal_length};
 use crate::site::{Asset, Selection, Site};
 
+use super::connection::Step;
 use super::pages::{Buffer, Pages};
 
 /// What a request gets, before a byte of it is written.
@@ -79,6 +80,50 @@ pub(super) enum Body {
     File { asset: Rc<Asset>, at: u64, end: u64 },
     /// Several pieces, each behind a head of its own.
     Parts(Box<Parts>),
+}
+
+impl Body {
+    /// What sends the next piece of this body, behind `lead`.
+    pub(super) fn step<'c>(&'c self, lead: &'c [u8]) -> Step<'c> {
+        match self {
+            Body::Empty => Step::Write(lead, &[]),
+            Body::Memory { asset, at, end } => Step::Write(lead, &asset.whole()[*at..*end]),
+            Body::File { asset, at, end } => match asset.file() {
+                Some((file, stamp)) => {
+                    Step::SendFile { lead, file, stamp, at: *at, count: end - at }
+                }
+                None => Step::Write(lead, &[]), // never: only an asset on disk is sent from a file
+            },
+            Body::Parts(parts) => parts.current.step(lead),
+        }
+    }
+
+    /// `count` bytes of it were sent.
+    pub(super) fn written(&mut self, count: u64) {
+        let finished = match self {
+            Body::Empty => {
+                debug_assert_eq!(count, 0, "no more was sent than was given");
+                false
+            }
+            Body::Memory { at, end, .. } => {
+                *at += usize::try_from(count).unwrap_or(usize::MAX);
+                debug_assert!(*at <= *end, "no more was sent than was given");
+                at == end
+            }
+            Body::File { at, end, .. } => {
+                *at += count;
+                debug_assert!(*at <= *end, "no more was sent than was given");
+                at == end
+            }
+            Body::Parts(parts) => {
+                parts.current.written(count);
+                false
+            }
+        };
+        if finished {
+            *self = Body::Empty;
+        }
+    }
 }
 
 /// A multipart/byteranges body under way.

@@ -2,9 +2,10 @@
 
 use crate::http::status::Status;
 
-use super::connection::{Connection, Context, Reason, State, Then};
+use super::connection::{Connection, Context};
 use super::intake::{self, Intake};
 use super::reply::{self, Answer, Body, Desk, Full, Persistence, Plan};
+use super::state::{Reason, State, Then};
 
 impl Connection {
     /// Does everything that can be done without I/O. Idempotent. Ends: every round consumes input,

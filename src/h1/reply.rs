@@ -82,6 +82,48 @@ pub(super) enum Body {
     Parts(Box<Parts>),
 }
 
+impl Body {
+    /// What sends the next piece of this body, behind `lead`.
+    pub(super) fn step<'c>(&'c self, lead: &'c [u8]) -> Step<'c> {
+        match self {
+            Body::Empty => Step::Write(lead, &[]),
+            Body::Memory { asset, at, end } => Step::Write(lead, &asset.whole()[*at..*end]),
+            Body::File { asset, at, end } => match asset.source() {
+                Some(source) => Step::SendFile { lead, source, at: *at, count: end - at },
+                None => Step::Write(lead, &[]), // never: only an asset on disk is sent from a file
+            },
+            Body::Parts(parts) => parts.current.step(lead),
+        }
+    }
+
+    /// `count` bytes of it were sent.
+    pub(super) fn written(&mut self, count: u64) {
+        let finished = match self {
+            Body::Empty => {
+                debug_assert_eq!(count, 0, "no more was sent than was given");
+                false
+            }
+            Body::Memory { at, end, .. } => {
+                *at += usize::try_from(count).unwrap_or(usize::MAX);
+                debug_assert!(*at <= *end, "no more was sent than was given");
+                at == end
+            }
+            Body::File { at, end, .. } => {
+                *at += count;
+                debug_assert!(*at <= *end, "no more was sent than was given");
+                at == end
+            }
+            Body::Parts(parts) => {
+                parts.current.written(count);
+                false
+            }
+        };
+        if finished {
+            *self = Body::Empty;
+        }
+    }
+}
+
 /// A multipart/byteranges body under way.
 #[derive(Debug)]
 pub(super) struct Parts {
@@ -321,45 +363,3 @@ const PAGE: [&[u8]; 3] = [
     b"</title>\n<h1>",
     b"</h1>\n",
 ];
-
-impl Body {
-    /// What sends the next piece of this body, behind `lead`.
-    pub(super) fn step<'c>(&'c self, lead: &'c [u8]) -> Step<'c> {
-        match self {
-            Body::Empty => Step::Write(lead, &[]),
-            Body::Memory { asset, at, end } => Step::Write(lead, &asset.whole()[*at..*end]),
-            Body::File { asset, at, end } => match asset.source() {
-                Some(source) => Step::SendFile { lead, source, at: *at, count: end - at },
-                None => Step::Write(lead, &[]), // never: only an asset on disk is sent from a file
-            },
-            Body::Parts(parts) => parts.current.step(lead),
-        }
-    }
-
-    /// `count` bytes of it were sent.
-    pub(super) fn written(&mut self, count: u64) {
-        let finished = match self {
-            Body::Empty => {
-                debug_assert_eq!(count, 0, "no more was sent than was given");
-                false
-            }
-            Body::Memory { at, end, .. } => {
-                *at += usize::try_from(count).unwrap_or(usize::MAX);
-                debug_assert!(*at <= *end, "no more was sent than was given");
-                at == end
-            }
-            Body::File { at, end, .. } => {
-                *at += count;
-                debug_assert!(*at <= *end, "no more was sent than was given");
-                at == end
-            }
-            Body::Parts(parts) => {
-                parts.current.written(count);
-                false
-            }
-        };
-        if finished {
-            *self = Body::Empty;
-        }
-    }
-}

@@ -312,4 +312,4 @@ pub fn location_with_query(location: &[u8], query: &[u8]) -> Rc<[u8]> {
 }
 
 #[cfg(test)]
-mod tests {}
+mod tests;

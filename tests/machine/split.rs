@@ -126,7 +126,8 @@ fn a_wrong_byte_has_the_same_consequences_however_it_is_cut() {
         "\r\nGET /tiny?q HTTP/1.1\r\nHost: a\r\nB: c\r\n\r\nHEAD / HTTP/1.1\r\nHost: a\r\n\r\n",
         "HEAD /dir HTTP/1.1\r\nHost: a:1\r\nContent-Length: 2\r\n\r\nabGET / HTTP/1.0\r\n\r\n",
         "GET / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n\
-         12;b=\"c\"\r\n0123456789abcdef01\r\n0\r\nD: e\r\n\r\nGET /tiny HTTP/1.1\r\nHost: a\r\n\r\n",
+         12;b=\"c\"\r\n0123456789abcdef01\r\n0\r\nD: e\r\n\r\n\
+         GET /tiny HTTP/1.1\r\nHost: a\r\n\r\n",
     ];
     for original in originals {
         for (at, byte) in (0..original.len()).flat_map(|at| BYTES.iter().map(move |b| (at, *b))) {

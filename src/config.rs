@@ -140,7 +140,10 @@ pub struct Limit {
 /// Makes the struct, its defaults, the table for the help, and the setter from one list, so that
 /// they cannot disagree.
 macro_rules! limits {
-    ($($(#[doc = $doc:literal])+ $name:ident: $type:ty = $default:literal, $least:literal..=$most:literal;)+) => {
+    ($(
+        $(#[doc = $doc:literal])+
+        $name:ident: $type:ty = $default:literal, $least:literal..=$most:literal;
+    )+) => {
         /// Every bound, timeout and size of the program. Read-only once the server runs.
         #[derive(Clone, Debug, PartialEq, Eq)]
         pub struct Limits { $($(#[doc = $doc])+ pub $name: $type,)+ }

@@ -1,17 +1,13 @@
 //! The connection: its states, the question it answers, the reports it takes.
 
-use std::fs::File;
-
 use crate::clock::{Clock, Tick};
 use crate::config::Limits;
-use crate::http::body::BodyReader;
 use crate::http::status::Status;
-use crate::site::Site;
-use crate::site::open::Stamp;
+use crate::site::{Site, Source};
 
-use super::intake::{self, Intake};
 use super::pages::{Buffer, Pages};
-use super::reply::{self, Answer, Body, Desk, Full, Persistence, Plan};
+use super::reply::Body;
+use super::state::{Leisure, Reason, State, StateName};
 
 /// One client's side of the conversation.
 #[derive(Debug)]
@@ -20,100 +16,24 @@ pub struct Connection {
     pub(super) input: Buffer,
     pub(super) output: Buffer,
     /// When the wait began that [`Connection::deadline`] ends.
-    since: Tick,
+    pub(super) since: Tick,
     /// When the output began to be owed that is owed now, and how much of it was sent since: a
     /// client that takes it too slowly is cut off, and one that takes it too fast is held back.
-    owed_since: Tick,
-    paid: u64,
+    pub(super) owed_since: Tick,
+    pub(super) paid: u64,
     /// Bytes of an unfinished head that were looked at.
     pub(super) scanned: u16,
     /// How often the site was asked in vain for what the head in the input asks for.
     pub(super) tries: u8,
+    /// The head in the input was counted as a request of its client. It may be looked at several
+    /// times, but it is one request.
+    pub(super) counted: bool,
     /// Empty lines skipped before the request line.
     pub(super) blank_lines: u8,
     /// The peer has sent all it will send.
-    peer_finished: bool,
+    pub(super) peer_finished: bool,
     /// A request has come, so what we wait for is the next, not the first.
-    served: bool,
-}
-
-/// Where a connection stands. Only the data of that state is there.
-#[derive(Debug)]
-pub(super) enum State {
-    /// Between requests; holds no input.
-    Idle,
-    /// A part of a head is in the input, or a whole one that waits for room in the output.
-    Head,
-    /// A whole head is in the input, and the site is getting what it asks for.
-    Await { soon: bool },
-    /// The body of a request is thrown away before the planned answer is given. The reader is
-    /// gone once the body ended, and the answer waits for room in the output.
-    Discard { reader: Option<BodyReader>, absorbed: u64, plan: Box<Plan> },
-    /// The answer is on its way: what is in the output, then the body.
-    Reply { body: Body, then: Then },
-    /// The answer was sent and the sending side is shut; what the peer still sends is absorbed,
-    /// so that it reads the answer and not a reset (RFC 9112 section 9.6).
-    Linger { absorbed: u64, fin_sent: bool },
-    /// Over.
-    Closed(Reason),
-}
-
-/// What follows a reply.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Then {
-    /// The next request.
-    Next,
-    /// Close at once: nothing more will come from the peer.
-    Close,
-    /// Close in stages, because the peer may still be sending.
-    Linger,
-}
-
-/// Why a connection is over.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Reason {
-    /// Everything that was asked was answered, and the answer said that it was the last.
-    Finished,
-    /// The peer closed between requests.
-    PeerClosed,
-    /// The peer is gone: a reset, or an error of the socket.
-    PeerLost,
-    /// No request came in time.
-    IdleTooLong,
-    /// The peer did not take the answer in time.
-    Stalled,
-    /// The file ended before its announced length, or could not be read.
-    FileFailed,
-    /// There was no page for it.
-    OutOfPages,
-    /// It was idle, and its slot was needed.
-    MadeRoom,
-    /// Its work panicked, which is a bug.
-    Panicked,
-    /// The server stops.
-    Stopped,
-}
-
-/// How a connection can be spared; in order, the first to go comes first.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Leisure {
-    /// It has had its last answer, and lingers since then.
-    Lingers(Tick),
-    /// It is idle since then.
-    Idle(Tick),
-}
-
-/// The name of a state, for tests and reports.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-#[allow(missing_docs, reason = "the names are those of the table in the module's text")]
-pub enum StateName {
-    Idle,
-    Head,
-    Await,
-    Discard,
-    Reply,
-    Linger,
-    Closed,
+    pub(super) served: bool,
 }
 
 /// What the driver must do next.
@@ -123,14 +43,12 @@ pub enum Step<'c> {
     Read(&'c mut [u8]),
     /// Send these two slices, one behind the other, and report [`Connection::write_done`].
     Write(&'c [u8], &'c [u8]),
-    /// Send `lead`, then `count` bytes of `file` from `at`; report [`Connection::write_done`].
+    /// Send `lead`, then `count` bytes of the file from `at`; report [`Connection::write_done`].
     SendFile {
         /// Bytes that go first; may be empty.
         lead: &'c [u8],
-        /// The file.
-        file: &'c File,
-        /// The version that is being sent.
-        stamp: &'c Stamp,
+        /// The file, and the version of it that is being sent.
+        source: &'c Source,
         /// Offset of the first byte of the file.
         at: u64,
         /// Bytes of the file; more than 0.
@@ -162,6 +80,9 @@ pub struct Context<'a> {
     pub limits: &'a Limits,
     /// The server stops: the answers under way are the last.
     pub draining: bool,
+    /// The socket may hold bytes that were not received yet: to close it now would reset it, and
+    /// the peer might lose the end of the answer.
+    pub unread: bool,
     /// Requests that this client may make now; each one takes one, and without one it gets 429.
     pub requests_left: u32,
 }
@@ -178,6 +99,7 @@ impl Connection {
             paid: 0,
             scanned: 0,
             tries: 0,
+            counted: false,
             blank_lines: 0,
             peer_finished: false,
             served: false,
@@ -325,6 +247,12 @@ impl Connection {
         }
     }
 
+    /// Since when it has held a page without being done with it, if it holds one.
+    pub fn holds_page_since(&self) -> Option<Tick> {
+        let since = if self.owes() { self.owed_since } else { self.since };
+        (self.input.has_page() || self.output.has_page()).then_some(since)
+    }
+
     /// Answers with a failure before anything was read, and closes in stages: there is no room
     /// for this client.
     pub fn turn_away(&mut self, status: Status, cx: &mut Context<'_>) {
@@ -365,240 +293,7 @@ impl Connection {
             || matches!(&self.state, State::Reply { body, .. } if !matches!(body, Body::Empty))
     }
 
-    /// Does everything that can be done without I/O. Idempotent. Ends: every round consumes input,
-    /// or goes on to a later stage of the same request.
-    fn advance(&mut self, cx: &mut Context<'_>) {
-        loop {
-            let progressed = match &mut self.state {
-                State::Idle | State::Head => self.take_request(cx),
-                State::Discard { .. } => self.discard(cx),
-                State::Reply { .. } => self.continue_reply(cx),
-                State::Linger { .. } => self.absorb(cx),
-                State::Await { .. } | State::Closed(_) => false,
-            };
-            if !progressed {
-                break;
-            }
-        }
-        self.input.rest(cx.pages);
-        self.output.rest(cx.pages);
-        self.check();
-    }
-
-    /// Idle or Head: parses what is in the input, if the output has room for an answer.
-    fn take_request(&mut self, cx: &mut Context<'_>) -> bool {
-        if self.output.room_left() < REPLY_ROOM {
-            if !self.input.is_empty() {
-                self.state = State::Head;
-            }
-            return false; // sending makes room, and its report comes back here
-        }
-        match intake::take(self, cx) {
-            Intake::Nothing => {
-                self.state = State::Idle;
-                if self.output.is_empty() && (self.peer_finished || cx.draining) {
-                    let reason = if cx.draining { Reason::Stopped } else { Reason::PeerClosed };
-                    self.close(reason, cx.pages);
-                }
-                false
-            }
-            Intake::Partial if self.peer_finished => {
-                self.refuse(Status::BadRequest, cx);
-                true
-            }
-            Intake::Partial => {
-                if matches!(self.state, State::Idle) {
-                    self.state = State::Head;
-                    self.since = cx.clock.tick; // of its first byte; later ones do not extend it
-                }
-                false
-            }
-            Intake::Wait { soon } => {
-                if self.tries == 0 {
-                    self.since = cx.clock.tick;
-                }
-                self.state = State::Await { soon };
-                false
-            }
-            Intake::Refused(status) => {
-                self.refuse(status, cx);
-                true
-            }
-            Intake::Answer { plan, length } => self.respond(&plan, length, cx),
-            Intake::Body { plan, reader, length } => {
-                self.consume_head(length);
-                let plan = Box::new(plan);
-                self.state = State::Discard { reader: Some(reader), absorbed: 0, plan };
-                self.since = cx.clock.tick;
-                true
-            }
-        }
-    }
-
-    /// Drops a head from the input, and what was known of it.
-    fn consume_head(&mut self, length: usize) {
-        self.input.consume(length);
-        self.scanned = 0;
-        self.tries = 0;
-        self.blank_lines = 0;
-        self.served = true;
-    }
-
-    /// Discard: throws the body away, then gives the planned answer.
-    fn discard(&mut self, cx: &mut Context<'_>) -> bool {
-        let State::Discard { reader, absorbed, plan } = &mut self.state else { return false };
-        if let Some(body) = reader {
-            let Ok(found) = body.absorb(self.input.bytes(), &intake::body_bounds(cx.limits)) else {
-                self.refuse(Status::BadRequest, cx);
-                return true;
-            };
-            self.input.consume(found.used);
-            *absorbed += found.data;
-            if *absorbed > cx.limits.body_bytes {
-                intake::too_large(plan);
-                *reader = None;
-            } else if found.done {
-                *reader = None;
-            } else if self.peer_finished {
-                self.refuse(Status::BadRequest, cx);
-                return true;
-            } else {
-                return false;
-            }
-        }
-        let State::Discard { plan, absorbed, .. } = std::mem::replace(&mut self.state, State::Idle)
-        else {
-            return false;
-        };
-        if self.write_head(&plan, cx).is_ok() {
-            return true;
-        }
-        self.state = State::Discard { reader: None, absorbed, plan };
-        self.no_room(cx)
-    }
-
-    /// Writes the answer to the head at the start of the input, and drops that head. If there is
-    /// no room, nothing happens: the head is parsed again when the output was sent.
-    fn respond(&mut self, plan: &Plan, length: usize, cx: &mut Context<'_>) -> bool {
-        if self.write_head(plan, cx).is_ok() {
-            self.consume_head(length);
-            return true;
-        }
-        self.state = State::Head;
-        self.no_room(cx)
-    }
-
-    /// An answer did not fit. If something else is in the output, it is tried again when that was
-    /// sent. Returns whether there is more to do now.
-    fn no_room(&mut self, cx: &mut Context<'_>) -> bool {
-        if !self.output.is_empty() {
-            return false;
-        }
-        if self.output.has_page() {
-            // Only a location can be longer than a page, and it is made from the target.
-            self.refuse(Status::UriTooLong, cx);
-            return true;
-        }
-        self.close(Reason::OutOfPages, cx.pages);
-        false
-    }
-
-    /// Writes the head of an answer and goes on to Reply.
-    fn write_head(&mut self, plan: &Plan, cx: &mut Context<'_>) -> Result<(), Full> {
-        let mut desk =
-            Desk { output: &mut self.output, pages: cx.pages, site: cx.site, clock: cx.clock };
-        let owed_nothing = desk.output.is_empty();
-        let body = reply::write(plan, &mut desk)?;
-        if owed_nothing && !self.is_ahead(cx) {
-            self.owed_since = cx.clock.tick;
-            self.paid = 0;
-        }
-        let then = match plan.persistence {
-            Persistence::Stay | Persistence::StayAsAsked => Then::Next,
-            Persistence::Close => Then::Close,
-            Persistence::Linger => Then::Linger,
-        };
-        self.state = State::Reply { body, then };
-        self.since = cx.clock.tick;
-        Ok(())
-    }
-
-    /// Whether it had more of its bandwidth than was its due: then the count goes on, or every
-    /// small request would have a burst of its own.
-    fn is_ahead(&self, cx: &Context<'_>) -> bool {
-        let rate = cx.limits.connection_bytes_per_s;
-        let due = cx.clock.tick.since(self.owed_since).saturating_mul(rate) / 1000;
-        rate != 0 && self.paid > due
-    }
-
-    /// Answers with an error that ends the connection. What is in the input is dropped: after it,
-    /// nothing can be told apart any more.
-    fn refuse(&mut self, status: Status, cx: &mut Context<'_>) {
-        let head_only = match &self.state {
-            State::Discard { plan, .. } => plan.head_only,
-            _ => self.input.bytes().starts_with(b"HEAD "),
-        };
-        let answer = Answer::Failure(status);
-        let plan = Plan { answer, head_only, persistence: Persistence::Linger };
-        self.consume_head(self.input.len());
-        if self.write_head(&plan, cx).is_err() {
-            // There is no page, or earlier answers fill it: then this one is not given.
-            self.state = State::Reply { body: Body::Empty, then: Then::Linger };
-        }
-    }
-
-    /// Reply: goes on with the next part of it, or with what follows it.
-    fn continue_reply(&mut self, cx: &mut Context<'_>) -> bool {
-        let State::Reply { body, then } = &mut self.state else { return false };
-        if let Body::Parts(parts) = body {
-            let mut desk =
-                Desk { output: &mut self.output, pages: cx.pages, site: cx.site, clock: cx.clock };
-            match parts.current {
-                Body::Empty => match parts.advance(&mut desk) {
-                    Ok(true) => return true,
-                    Ok(false) => *body = Body::Empty,
-                    Err(Full) if self.output.is_empty() => {
-                        self.close(Reason::OutOfPages, cx.pages);
-                        return false;
-                    }
-                    Err(Full) => return false,
-                },
-                _ => return false,
-            }
-        }
-        if !matches!(body, Body::Empty) {
-            return false;
-        }
-        match then {
-            Then::Next => {
-                self.state = State::Idle;
-                self.since = cx.clock.tick;
-                return true;
-            }
-            _ if !self.output.is_empty() => return false,
-            Then::Close if self.input.is_empty() => self.close(Reason::Finished, cx.pages),
-            Then::Close | Then::Linger => {
-                self.state = State::Linger { absorbed: 0, fin_sent: false };
-                self.since = cx.clock.tick;
-                return true;
-            }
-        }
-        false
-    }
-
-    /// Linger: throws away what came, until the peer has finished or has sent too much.
-    fn absorb(&mut self, cx: &mut Context<'_>) -> bool {
-        let State::Linger { absorbed, .. } = &mut self.state else { return false };
-        *absorbed += self.input.len() as u64; // widening
-        let too_much = *absorbed > cx.limits.linger_bytes;
-        self.input.consume(self.input.len());
-        if self.peer_finished || too_much {
-            self.close(Reason::Finished, cx.pages);
-        }
-        false
-    }
-
-    fn close(&mut self, reason: Reason, pages: &mut Pages) {
+    pub(super) fn close(&mut self, reason: Reason, pages: &mut Pages) {
         self.input.release(pages);
         self.output.release(pages);
         self.state = State::Closed(reason);
@@ -613,53 +308,5 @@ impl Connection {
         debug_assert!(!idle_input, "what came is looked at before the next wait");
         let linger_owes = matches!(self.state, State::Linger { .. }) && !self.output.is_empty();
         debug_assert!(!linger_owes, "a connection lingers only when all was sent");
-    }
-}
-
-/// Room that the output must have before a head is parsed: enough for any head but one with a long
-/// location, and for that, [`Connection::respond`] waits.
-const REPLY_ROOM: usize = 1024;
-
-impl Body {
-    /// What sends the next piece of this body, behind `lead`.
-    fn step<'c>(&'c self, lead: &'c [u8]) -> Step<'c> {
-        match self {
-            Body::Empty => Step::Write(lead, &[]),
-            Body::Memory { asset, at, end } => Step::Write(lead, &asset.whole()[*at..*end]),
-            Body::File { asset, at, end } => match asset.file() {
-                Some((file, stamp)) => {
-                    Step::SendFile { lead, file, stamp, at: *at, count: end - at }
-                }
-                None => Step::Write(lead, &[]), // never: only an asset on disk is sent from a file
-            },
-            Body::Parts(parts) => parts.current.step(lead),
-        }
-    }
-
-    /// `count` bytes of it were sent.
-    fn written(&mut self, count: u64) {
-        let finished = match self {
-            Body::Empty => {
-                debug_assert_eq!(count, 0, "no more was sent than was given");
-                false
-            }
-            Body::Memory { at, end, .. } => {
-                *at += usize::try_from(count).unwrap_or(usize::MAX);
-                debug_assert!(*at <= *end, "no more was sent than was given");
-                at == end
-            }
-            Body::File { at, end, .. } => {
-                *at += count;
-                debug_assert!(*at <= *end, "no more was sent than was given");
-                at == end
-            }
-            Body::Parts(parts) => {
-                parts.current.written(count);
-                false
-            }
-        };
-        if finished {
-            *self = Body::Empty;
-        }
     }
 }

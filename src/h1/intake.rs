@@ -55,8 +55,8 @@ pub(super) fn take(connection: &mut Connection, cx: &mut Context<'_>) -> Intake 
         }
     }
     let mut later_minor = None;
-    let patience = Patience::after(connection.tries);
-    match parse(connection.input.bytes(), &bounds, &mut later_minor, patience, cx) {
+    let terms = Terms { patience: Patience::after(connection.tries), counted: connection.counted };
+    match parse(connection.input.bytes(), &bounds, &mut later_minor, terms, cx) {
         None => {}
         Some(Intake::Partial) => return unfinished(connection, &bounds),
         Some(intake) => return intake,
@@ -65,7 +65,7 @@ pub(super) fn take(connection: &mut Connection, cx: &mut Context<'_>) -> Intake 
     if let Some(at) = later_minor {
         connection.input.patch(at, b'1');
     }
-    parse(connection.input.bytes(), &bounds, &mut later_minor, patience, cx)
+    parse(connection.input.bytes(), &bounds, &mut later_minor, terms, cx)
         .unwrap_or(Intake::Refused(Status::BadRequest))
 }
 
@@ -80,12 +80,20 @@ fn unfinished(connection: &mut Connection, bounds: &Bounds) -> Intake {
     Intake::Partial
 }
 
+/// What an earlier look at the same head left to say about it.
+#[derive(Clone, Copy)]
+struct Terms {
+    patience: Patience,
+    /// It was counted as a request of its client already.
+    counted: bool,
+}
+
 /// Parses a head and plans the answer. `None`: a later minor version stands at `later_minor`.
 fn parse(
     bytes: &[u8],
     bounds: &Bounds,
     later_minor: &mut Option<usize>,
-    patience: Patience,
+    terms: Terms,
     cx: &mut Context<'_>,
 ) -> Option<Intake> {
     let mut space = head::space();
@@ -95,14 +103,14 @@ fn parse(
             *later_minor = Some(at);
             return None;
         }
-        Ok(Parsed::Complete(head)) => plan(&head, patience, cx),
+        Ok(Parsed::Complete(head)) => plan(&head, terms, cx),
         Err(refusal) => Intake::Refused(refusal.status),
     })
 }
 
 /// Decides what a request gets, and whether its body must be absorbed first.
-fn plan(head: &Head<'_, '_>, patience: Patience, cx: &mut Context<'_>) -> Intake {
-    let answer = match answer(head, patience, cx) {
+fn plan(head: &Head<'_, '_>, terms: Terms, cx: &mut Context<'_>) -> Intake {
+    let answer = match answer(head, terms, cx) {
         Ok(answer) => answer,
         Err(Halt::Refused(status)) => return Intake::Refused(status),
         Err(Halt::Wait { soon }) => return Intake::Wait { soon },
@@ -158,13 +166,9 @@ impl From<&'static str> for Halt {
 }
 
 /// What the request gets.
-fn answer(head: &Head<'_, '_>, patience: Patience, cx: &mut Context<'_>) -> Result<Answer, Halt> {
-    // A request that had to wait was charged when it came.
-    if patience == Patience::None {
-        if cx.requests_left == 0 {
-            return Ok(Answer::Failure(Status::TooManyRequests));
-        }
-        cx.requests_left -= 1;
+fn answer(head: &Head<'_, '_>, terms: Terms, cx: &mut Context<'_>) -> Result<Answer, Halt> {
+    if cx.requests_left == 0 && !terms.counted {
+        return Ok(Answer::Failure(Status::TooManyRequests));
     }
     if head.expectation == Expectation::Other {
         return Ok(Answer::Failure(Status::ExpectationFailed));
@@ -190,9 +194,10 @@ fn answer(head: &Head<'_, '_>, patience: Patience, cx: &mut Context<'_>) -> Resu
         Form::Asterisk => return Err(Halt::Refused(Status::BadRequest)),
     };
     if head.method == Method::Options {
+        cx.site.check(path)?;
         return Ok(Answer::Options);
     }
-    let entry = match cx.site.find(path, patience, cx.clock)? {
+    let entry = match cx.site.find(path, terms.patience, cx.clock)? {
         Found::Entry(entry) => entry,
         Found::Soon => return Err(Halt::Wait { soon: true }),
         Found::Later => return Err(Halt::Wait { soon: false }),

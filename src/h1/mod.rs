@@ -1,14 +1,16 @@
 //! How HTTP/1.1 moves over a connection, without a socket.
 //!
 //! A [`Connection`] is asked what it needs next ([`Connection::step`]) and is told what happened
-//! ([`Connection::read_done`], [`Connection::write_done`], [`Connection::timed_out`],
-//! [`Connection::peer_lost`]). It does no I/O and reads no clock, so a test drives it byte by
-//! byte, and a fuzzer at full speed.
+//! ([`Connection::read_done`], [`Connection::write_done`], [`Connection::retry`],
+//! [`Connection::timed_out`], [`Connection::peer_lost`]). It does no I/O and reads no clock, so a
+//! test drives it byte by byte, and a fuzzer at full speed.
 //!
 //! # States
 //!
 //! ```text
-//!             first byte               head complete, body announced
+//!                         Await
+//!                           ^ the site needs time
+//!             first byte    v          head complete, body announced
 //!   ┌──> Idle ──────────> Head ───────────────────────────> Discard
 //!   │     │                │ head complete, no body            │ body absorbed
 //!   │     │                v                                   v
@@ -20,18 +22,22 @@
 //!         └── peer gone, or silent for too long ─────────┴──> Closed
 //! ```
 //!
-//! | state | bytes come | peer finished sending | output was sent | timeout | peer lost |
-//! |---|---|---|---|---|---|
-//! | Idle | Head, or straight on to Reply | Closed | Idle | Closed | Closed |
-//! | Head | Head, Discard or Reply | Reply (400) | Head or Reply | Reply (408) | Closed |
-//! | Discard | Discard or Reply | Reply (400) | Discard | Reply (408) | Closed |
-//! | Reply | (not read) | (not read) | Reply, Idle, Head, Linger or Closed | Closed | Closed |
-//! | Linger | Linger or Closed | Closed | (nothing to send) | Closed | Closed |
-//! | Closed | Closed | Closed | Closed | Closed | Closed |
+//! | state | bytes come | peer finished sending | output was sent | retry | timeout | peer lost | file failed | drain |
+//! |---|---|---|---|---|---|---|---|---|
+//! | Idle | Idle, Head, Await, Discard, Reply | Closed | Idle, Closed (draining) | Idle | Closed | Closed | Closed | Idle, Closed |
+//! | Head | Head, Idle, Await, Discard, Reply | Reply (400) | Head, Idle, Await, Discard, Reply | Head | Reply (408), Closed | Closed | Closed | Head |
+//! | Await | - | - | Await | Await, Idle, Head, Discard, Reply | Closed | Closed | Closed | Await |
+//! | Discard | Discard, Idle, Head, Await, Reply | Reply (400) | Discard, Idle, Head, Await, Reply | Discard | Reply (408), Closed | Closed | Closed | Discard |
+//! | Reply | - | - | Reply, Idle, Head, Await, Discard, Linger, Closed | Reply | Closed | Closed | Closed | Reply |
+//! | Linger | Linger, Closed | Closed | - | Linger | Closed | Closed | Closed | Linger |
+//! | Closed | Closed | Closed | Closed | Closed | Closed | Closed | Closed | Closed |
 //!
-//! What is owed is written before more is read: a client that sends without reading is not read
-//! from, so it holds at most two pages. Any state but Linger may owe bytes that earlier answers
-//! left in the output; a timeout while something is owed is a stalled write, and closes.
+//! An answer that fits into the output is passed through at once: a small one leads from Idle to
+//! Idle, with something to send. What is owed is written before more is read: a client that sends
+//! without reading is not read from, so it holds at most two pages. Any state but Linger and
+//! Closed may owe bytes that earlier answers left in the output; a timeout while something is
+//! owed is a stalled write, and closes. A connection for which there is no page closes as well;
+//! if only a refusal finds none, it is left out, and the connection lingers without it.
 //!
 //! # Invariants
 //!
@@ -39,13 +45,13 @@
 //! no page; what is owed means that the next step is not a read; a closed connection holds nothing
 //! and stays closed.
 
+mod advance;
 mod connection;
 mod intake;
 mod pages;
 mod reply;
+mod state;
 
-pub use connection::{Connection, Context, Leisure, Reason, StateName, Step};
+pub use connection::{Connection, Context, Step};
 pub use pages::{PAGE_BYTES, Pages};
-
-#[cfg(test)]
-mod tests {}
+pub use state::{Leisure, Reason, StateName};

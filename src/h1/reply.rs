@@ -8,6 +8,7 @@ use crate::http::status::Status;
 use crate::http::writer::{Writer, decimal_length};
 use crate::site::{Asset, Selection, Site};
 
+use super::connection::Step;
 use super::pages::{Buffer, Pages};
 
 /// What a request gets, before a byte of it is written.
@@ -79,6 +80,48 @@ pub(super) enum Body {
     File { asset: Rc<Asset>, at: u64, end: u64 },
     /// Several pieces, each behind a head of its own.
     Parts(Box<Parts>),
+}
+
+impl Body {
+    /// What sends the next piece of this body, behind `lead`.
+    pub(super) fn step<'c>(&'c self, lead: &'c [u8]) -> Step<'c> {
+        match self {
+            Body::Empty => Step::Write(lead, &[]),
+            Body::Memory { asset, at, end } => Step::Write(lead, &asset.whole()[*at..*end]),
+            Body::File { asset, at, end } => match asset.source() {
+                Some(source) => Step::SendFile { lead, source, at: *at, count: end - at },
+                None => Step::Write(lead, &[]), // never: only an asset on disk is sent from a file
+            },
+            Body::Parts(parts) => parts.current.step(lead),
+        }
+    }
+
+    /// `count` bytes of it were sent.
+    pub(super) fn written(&mut self, count: u64) {
+        let finished = match self {
+            Body::Empty => {
+                debug_assert_eq!(count, 0, "no more was sent than was given");
+                false
+            }
+            Body::Memory { at, end, .. } => {
+                *at += usize::try_from(count).unwrap_or(usize::MAX);
+                debug_assert!(*at <= *end, "no more was sent than was given");
+                at == end
+            }
+            Body::File { at, end, .. } => {
+                *at += count;
+                debug_assert!(*at <= *end, "no more was sent than was given");
+                at == end
+            }
+            Body::Parts(parts) => {
+                parts.current.written(count);
+                false
+            }
+        };
+        if finished {
+            *self = Body::Empty;
+        }
+    }
 }
 
 /// A multipart/byteranges body under way.
@@ -180,7 +223,7 @@ impl Desk<'_> {
 /// send; a larger one is sent from where it is, in the same call as its head.
 fn write_whole(plan: &Plan, asset: &Rc<Asset>, desk: &mut Desk<'_>) -> Result<Body, Full> {
     let whole = asset.whole();
-    let in_memory = asset.file().is_none() && !plan.head_only;
+    let in_memory = asset.source().is_none() && !plan.head_only;
     let copied = in_memory && whole.len() <= COPIED_BYTES;
     if copied && desk.append(plan, Status::Ok, |writer| _ = writer.put(whole)).is_ok() {
         return Ok(Body::Empty);
@@ -272,7 +315,7 @@ impl Parts {
 /// A piece of an asset's body, wherever that is.
 fn piece(asset: &Rc<Asset>, range: ByteRange) -> Body {
     let asset = Rc::clone(asset);
-    if asset.file().is_some() {
+    if asset.source().is_some() {
         return Body::File { asset, at: range.first, end: range.end };
     }
     let offset = |at: u64| {

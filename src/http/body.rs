@@ -139,6 +139,16 @@ pub struct Absorbed {
     pub done: bool,
 }
 
+/// Why a body is refused, and how much of it was well.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Fault {
+    /// The reason of a 400.
+    pub why: &'static str,
+    /// How many of the bytes before the fault were data; as in [`Absorbed::data`], those of this
+    /// call. A body that was too long before it was malformed is too long, however it was cut.
+    pub data: u64,
+}
+
 /// Walks over a body, in whatever pieces it comes, to its end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BodyReader {
@@ -161,6 +171,15 @@ impl BodyReader {
         BodyReader::Chunked(Chunked::new())
     }
 
+    /// Bytes of data that are known to be still to come: of the whole body, or of the present
+    /// chunk.
+    pub fn announced(&self) -> u64 {
+        match self {
+            BodyReader::Length(left) => *left,
+            BodyReader::Chunked(chunked) => chunked.announced(),
+        }
+    }
+
     /// Takes as much of `bytes` as belongs to the body, and never a byte of what follows it.
     ///
     /// Each byte is looked at once, however the body is cut into calls, and data not at all.
@@ -171,7 +190,7 @@ impl BodyReader {
     ///
     /// # Errors
     /// The reason of a 400. The reader must not be used again.
-    pub fn absorb(&mut self, bytes: &[u8], bounds: &Bounds) -> Result<Absorbed, &'static str> {
+    pub fn absorb(&mut self, bytes: &[u8], bounds: &Bounds) -> Result<Absorbed, Fault> {
         match self {
             BodyReader::Length(left) => {
                 let used = take(left, bytes.len());

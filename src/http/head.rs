@@ -166,12 +166,18 @@ pub fn parse<'h, 'b>(
     let mut request = httparse::Request::new(&mut []);
     let lines = &mut space[..bounds.fields.min(MAX_FIELDS)];
     let parsed = request.parse_with_uninit_headers(bytes, lines);
-    if let Ok(httparse::Status::Complete(length)) = parsed {
+    if let Ok(httparse::Status::Complete(length)) = parsed
+        && length <= bounds.head_bytes
+    {
         return judge(&bytes[..length], request, bounds).map(Parsed::Complete);
     }
     // A verdict is final only when the head is: otherwise it would depend on how the bytes were
-    // cut. What can be said of an unfinished head is said by `scan`.
+    // cut. What can be said of an unfinished head, or of one that ends beyond the bound, is said
+    // by `scan`.
     match scan(&bytes[..bytes.len().min(bounds.head_bytes)], 0) {
+        Scan::Incomplete if bytes.len() >= bounds.head_bytes => {
+            Err(refuse_endless(&bytes[..bounds.head_bytes], bounds))
+        }
         Scan::Incomplete => Ok(Parsed::Partial),
         Scan::Refused(why) => Err(Refusal::bad(why)),
         Scan::Complete(_) => match parsed {
@@ -271,9 +277,6 @@ fn judge<'h, 'b>(
     }
     if target.len() > bounds.target_bytes {
         return Err(Refusal::target_too_long());
-    }
-    if bytes.len() > bounds.head_bytes {
-        return Err(Refusal::too_large());
     }
     // httparse skips any number of empty lines; the caller has skipped those we allow.
     if bytes[0] == b'\r' || bytes[0] == b'\n' {

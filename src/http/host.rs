@@ -246,6 +246,10 @@ mod tests {
                 assert_eq!(is_valid(value.as_bytes()), valid, "{value:?}");
             }
         }
+    }
+
+    #[test]
+    fn without_both_brackets_there_is_no_address() {
         assert!(!is_valid(b"::1"));
         assert!(!is_valid(b"["));
         assert!(!is_valid(b"]"));

@@ -6,7 +6,7 @@ use rustix::io::Errno;
 
 use crate::clock::Tick;
 use crate::config::WhenFull;
-use crate::h1::{Connection, Leisure};
+use crate::h1::Connection;
 use crate::http::status::Status;
 
 use super::clients::Admission;
@@ -102,24 +102,6 @@ impl Reactor {
         true
     }
 
-    /// Closes connections that only linger, and those that have been idle longest: a share of all
-    /// slots, because finding them means to look at every slot. Returns how many.
-    fn close_idle(&mut self) -> usize {
-        let mut idle: Vec<(Leisure, usize)> = self
-            .peers
-            .iter()
-            .filter_map(|(key, peer)| Some((peer.connection.leisure()?, key)))
-            .collect();
-        let count = (self.limits.connections / IDLE_SHARE).max(1).min(idle.len());
-        if count < idle.len() {
-            idle.select_nth_unstable(count);
-        }
-        for &(_, key) in &idle[..count] {
-            self.remove(key, crate::h1::Reason::MadeRoom);
-        }
-        count
-    }
-
     fn insert(&mut self, transport: Transport, admission: Admission) {
         self.serial = self.serial.wrapping_add(1) & SERIAL_MASK;
         let turned_away =
@@ -177,9 +159,6 @@ const FULL_PAUSE_MS: u64 = 100;
 
 /// How often the log is told that accepting pauses.
 const NOTE_MS: u64 = 10_000;
-
-/// One in so many slots is freed at a time.
-const IDLE_SHARE: usize = 64;
 
 /// Slots beyond the bound for those that are told that there is none.
 const SPARE_SLOTS: usize = 64;

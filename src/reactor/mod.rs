@@ -34,6 +34,7 @@ mod guard;
 pub mod listen;
 pub mod log;
 mod peer;
+mod shed;
 mod signals;
 pub mod transport;
 mod turns;
@@ -258,6 +259,9 @@ impl Reactor {
 
     /// Does some work for a connection, and sees to what follows from it.
     fn work(&mut self, key: usize, work: impl FnOnce(&mut Peer, &mut Context<'_>) -> Stop) {
+        if self.is_short_of_pages() {
+            self.spare_pages(key);
+        }
         let (peer, mut cx) = self.at_work(key);
         let before = cx.requests_left;
         let stop = guarded(|| work(peer, &mut cx));
@@ -325,7 +329,7 @@ impl Reactor {
             Some(client) => clients.requests_left(client, limits, clock.tick),
             None => u32::MAX,
         };
-        (peer, Context { site, pages, clock, limits, draining, requests_left })
+        (peer, Context { site, pages, clock, limits, draining, unread: false, requests_left })
     }
 
     /// Sees to it that a connection is looked at again when it should be.
@@ -391,6 +395,9 @@ impl Reactor {
         self.listeners.clear();
         let keys: Vec<usize> = self.peers.iter().map(|(key, _)| key).collect();
         for key in keys {
+            if !self.peers.contains(key) {
+                continue; // it made room for another one
+            }
             self.work(key, |peer, cx| {
                 peer.connection.drain(cx);
                 peer.drive(cx)

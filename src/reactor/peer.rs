@@ -10,7 +10,6 @@ use crate::config::Limits;
 use crate::h1::{Connection, Context, Reason, Step};
 
 use crate::site::Patience;
-use crate::site::open::stamp_of;
 
 use super::clients::ClientId;
 use super::transport::Transport;
@@ -113,6 +112,7 @@ impl Peer {
         }
         self.throttled = false;
         for _ in 0..cx.limits.steps_per_turn {
+            cx.unread = self.readable;
             let done = match self.connection.step(cx.pages) {
                 Step::Read(_) if !self.readable => {
                     self.connection.pause(cx.pages);
@@ -137,22 +137,19 @@ impl Peer {
                         self.connection.write_done(count, cx);
                     })
                 }
-                Step::SendFile { lead, file, stamp, at, count } => {
+                Step::SendFile { lead, source, at, count } => {
                     let count = count.min(cx.limits.sendfile_bytes).min(bytes_left);
                     let patience = Patience::after(self.cold);
-                    if patience < Patience::Full && !cx.site.disk().is_ready(file, stamp, at, count)
-                    {
+                    if patience < Patience::Full && !cx.site.disk().is_ready(source, at, count) {
                         self.cold += 1;
                         return Stop::Later;
                     }
                     self.cold = 0;
-                    let unchanged =
-                        stamp_of(file).is_ok_and(|now| stamp.still_covers(at + count, &now));
-                    if !unchanged {
+                    if !source.still_covers(at + count) {
                         self.connection.file_failed(cx.pages);
                         continue;
                     }
-                    let sent = self.transport.send_file(lead, file, at, count);
+                    let sent = self.transport.send_file(lead, source.file(), at, count);
                     self.note_sent(&sent);
                     sent.map(|sent| {
                         bytes_left = bytes_left.saturating_sub(sent.count);

@@ -11,6 +11,7 @@
 //! So a 304 is a prefix, a 206 a longer one, and a whole small file one slice.
 
 use std::fs::File;
+use std::os::unix::fs::FileExt;
 
 use crate::clock::Clock;
 use crate::http::conditional::Validators;
@@ -18,7 +19,8 @@ use crate::http::date;
 use crate::http::etag::ETag;
 use crate::http::writer::Writer;
 
-use super::open::Stamp;
+use super::disk::Disk;
+use super::open::{Stamp, stamp_of};
 
 /// A representation: its fields, its validators, and where its bytes are.
 #[derive(Debug)]
@@ -28,7 +30,7 @@ pub struct Asset {
     type_end: usize,
     head_end: usize,
     size: u64,
-    file: Option<(File, Stamp)>,
+    source: Option<Source>,
     validators: Option<OwnedValidators>,
 }
 
@@ -51,15 +53,10 @@ pub(super) struct Ingredients<'a> {
 }
 
 impl Asset {
-    /// An asset whose body stays in its file, of which `stamp` was taken.
-    pub(super) fn on_disk(
-        ingredients: &Ingredients<'_>,
-        clock: &Clock,
-        file: File,
-        stamp: Stamp,
-    ) -> Asset {
+    /// An asset whose body stays in its file.
+    pub(super) fn on_disk(ingredients: &Ingredients<'_>, clock: &Clock, source: Source) -> Asset {
         let mut asset = Asset::new(ingredients, clock, <[u8]>::to_vec);
-        asset.file = Some((file, stamp));
+        asset.source = Some(source);
         asset
     }
 
@@ -113,7 +110,7 @@ impl Asset {
 
         let bytes = with_body(&fields[..head_end]).into_boxed_slice();
         let size = ingredients.size;
-        Asset { bytes, common_end, type_end, head_end, size, file: None, validators }
+        Asset { bytes, common_end, type_end, head_end, size, source: None, validators }
     }
 
     /// Bytes of the body.
@@ -121,9 +118,14 @@ impl Asset {
         self.size
     }
 
-    /// The open file and the version it had, if the body is not in memory.
-    pub fn file(&self) -> Option<(&File, &Stamp)> {
-        self.file.as_ref().map(|(file, stamp)| (file, stamp))
+    /// The open file, if the body is not in memory.
+    pub fn source(&self) -> Option<&Source> {
+        self.source.as_ref()
+    }
+
+    /// True if its file, as far as it is open, is still what it was when the asset was made.
+    pub(super) fn is_current(&self) -> bool {
+        self.source.as_ref().is_none_or(Source::is_current)
     }
 
     /// Fields, empty line and, if it is in memory, body.
@@ -183,6 +185,61 @@ impl Asset {
         self.bytes.len()
     }
 }
+
+/// An open file, and what it was when it was opened.
+#[derive(Debug)]
+pub struct Source {
+    file: File,
+    stamp: Stamp,
+    /// Its last bytes, if they could be had without waiting.
+    tail: Option<[u8; TAIL]>,
+}
+
+impl Source {
+    /// An open file of the version `stamp`.
+    pub(super) fn new(file: File, stamp: Stamp, disk: &mut Disk) -> Source {
+        let mut tail = [0; TAIL];
+        let at = stamp.size.saturating_sub(TAIL as u64); // widening
+        let read = disk.read_now(&file, &stamp, &mut tail, at);
+        Source { file, stamp, tail: read.then_some(tail) }
+    }
+
+    /// The file.
+    pub fn file(&self) -> &File {
+        &self.file
+    }
+
+    /// The version that was opened.
+    pub fn stamp(&self) -> &Stamp {
+        &self.stamp
+    }
+
+    /// True if nothing of the file has changed since it was opened.
+    fn is_current(&self) -> bool {
+        stamp_of(&self.file).is_ok_and(|now| now == self.stamp)
+    }
+
+    /// Whether an answer that has begun can go on up to `end`, with one fstat. Not if the file was
+    /// truncated or rewritten; but a log that grows stays what it was up to the length that was
+    /// announced. It counts as one if it has grown, and what was its end still stands there.
+    pub fn still_covers(&self, end: u64) -> bool {
+        let Ok(now) = stamp_of(&self.file) else { return false };
+        if now.size == self.stamp.size {
+            return now.modified_ns == self.stamp.modified_ns;
+        }
+        now.size > self.stamp.size && end <= self.stamp.size && self.has_old_tail()
+    }
+
+    fn has_old_tail(&self) -> bool {
+        let (mut now, at) = ([0; TAIL], self.stamp.size.saturating_sub(TAIL as u64)); // widening
+        // It was just written, so it is in memory.
+        self.tail.is_some_and(|tail| self.file.read_exact_at(&mut now, at).is_ok() && now == tail)
+    }
+}
+
+/// Bytes at the end of a file that are compared to tell a log that grows from a file that is
+/// rewritten.
+const TAIL: usize = 64;
 
 impl OwnedValidators {
     fn new(stamp: &Stamp, clock: &Clock) -> OwnedValidators {

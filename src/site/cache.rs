@@ -187,7 +187,7 @@ impl Kind {
 
     fn of(entry: &Entry) -> Kind {
         match entry {
-            Entry::Asset(asset) if asset.file().is_some() => Kind::File,
+            Entry::Asset(asset) if asset.source().is_some() => Kind::File,
             Entry::Asset(_) => Kind::Memory,
             Entry::Redirect(_) | Entry::Missing(_) => Kind::Failure,
         }

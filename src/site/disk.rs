@@ -11,6 +11,7 @@ use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
 
+use super::asset::Source;
 use super::open::Stamp;
 
 /// How long the caller is willing to wait.
@@ -86,9 +87,18 @@ impl Disk {
         Ok(Ok(()))
     }
 
+    /// Fills `room` from `at` if that can be done without waiting, or if it cannot be told.
+    pub fn read_now(&mut self, file: &File, stamp: &Stamp, room: &mut [u8], at: u64) -> bool {
+        if self.is_blind(stamp) {
+            return file.read_exact_at(room, at).is_ok();
+        }
+        self.read_cached(file, stamp, room, at) == Some(room.len())
+    }
+
     /// Whether `count` bytes from `at` can probably be sent without waiting, judged by the first
     /// and the last of them: the kernel reads ahead in one piece. If not, they are asked for.
-    pub fn is_ready(&mut self, file: &File, stamp: &Stamp, at: u64, count: u64) -> bool {
+    pub fn is_ready(&mut self, source: &Source, at: u64, count: u64) -> bool {
+        let (file, stamp) = (source.file(), source.stamp());
         if self.is_blind(stamp) || count == 0 {
             return true;
         }
@@ -179,7 +189,8 @@ mod tests {
             let mut room = [0; 10];
             assert_eq!(disk.read(&file, &stamp, &mut room, patience).unwrap(), Ok(()));
             assert_eq!(&room, b"0123456789");
-            assert!(disk.is_ready(&file, &stamp, 0, 10));
+            let source = Source::new(file.try_clone().unwrap(), stamp, disk);
+            assert!(disk.is_ready(&source, 0, 10));
             let error = disk.read(&file, &stamp, &mut [0; 11], patience).unwrap_err();
             assert_eq!(error.kind(), io::ErrorKind::UnexpectedEof);
         }

@@ -10,7 +10,7 @@ use crate::clock::Clock;
 use crate::http::status::Status;
 use crate::http::target;
 
-use super::asset::{Asset, Ingredients};
+use super::asset::{Asset, Ingredients, Source, is_young};
 use super::cache::{Entry, Known};
 use super::disk::{Cold, Patience};
 use super::jobs::{self, Ended, Job};
@@ -169,7 +169,7 @@ impl Site {
         for _ in 0..SMALL_LISTING_STEPS {
             if let Progress::Done(page) = lister.step(&self.root, jobs::SLICE)? {
                 let entry = self.listing_entry(page, request.clock);
-                return Ok((entry, path.to_vec(), Some(stamp)));
+                return Ok((entry, path.to_vec(), rested(stamp, request.clock)));
             }
         }
         self.jobs.begin(Job { key: request.key.into(), path: path.into(), stamp, lister });
@@ -188,7 +188,7 @@ impl Site {
             }
         };
         let tick = clock.tick;
-        let stamp = Some(stamp);
+        let stamp = rested(stamp, clock);
         let known = Known { entry: entry.clone(), path, stamp, made: tick, checked: tick };
         if matches!(entry, Entry::Missing(_)) || !self.cache.insert(&key, known) {
             self.jobs.keep(&key, entry, tick);
@@ -196,8 +196,10 @@ impl Site {
     }
 
     fn listing_entry(&self, page: Vec<u8>, clock: &Clock) -> Entry {
+        // A listing has no validators; a cache must not make up how long it is fresh.
+        let fields = [&self.base_fields, &b"Cache-Control: no-cache\r\n"[..]].concat();
         let ingredients = Ingredients {
-            base_fields: &self.base_fields,
+            base_fields: &fields,
             media_type: "text/html; charset=utf-8",
             size: page.len() as u64, // a usize fits a u64 on every platform Rust knows
             stamp: None,
@@ -223,7 +225,8 @@ impl Site {
                 stamp: Some(&stamp),
             };
             if stamp.size > largest {
-                return Ok((Asset::on_disk(&ingredients, request.clock, file, stamp), stamp));
+                let source = Source::new(file, stamp, &mut self.disk);
+                return Ok((Asset::on_disk(&ingredients, request.clock, source), stamp));
             }
             let (disk, patience) = (&mut self.disk, request.patience);
             let read = Asset::in_memory(&ingredients, request.clock, |room| {
@@ -251,6 +254,12 @@ impl Site {
         }
         Err(io::Error::other("the file was rewritten each time it was read").into())
     }
+}
+
+/// The version of a folder, if it tells whether the listing still holds. While the folder is young,
+/// it can change without its time changing, and the listing is made anew each time.
+fn rested(stamp: Stamp, clock: &Clock) -> Option<Stamp> {
+    (!is_young(&stamp, clock)).then_some(stamp)
 }
 
 /// How often a small file is read that changes while it is read.

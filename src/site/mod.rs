@@ -30,14 +30,14 @@ mod load;
 pub mod media;
 pub mod open;
 
-pub use asset::Asset;
+pub use asset::{Asset, Source};
 pub use cache::Entry;
 
 pub use disk::{Disk, Patience};
 
 use cache::{Cache, Known};
 use jobs::Jobs;
-use open::{Door, Kind, Root};
+use open::{Door, Kind, Root, Stamp};
 
 /// The folder that is served, and what is known about it.
 #[derive(Debug)]
@@ -144,10 +144,7 @@ impl Site {
         if let Some(entry) = self.recall(path, clock) {
             return Ok(Found::Entry(entry));
         }
-        let Some(room) = self.decoded.get_mut(..path.len()) else {
-            return Err("the path is longer than the limit");
-        };
-        let length = target::canonicalize(path, room)?;
+        let length = self.decode(path)?;
         // Taken out for the moment, because making an entry needs the rest of the site.
         let mut key = std::mem::take(&mut self.encoded);
         key.clear();
@@ -164,12 +161,31 @@ impl Site {
         Ok(found)
     }
 
+    /// Whether a path is well-formed; the error is the reason why it is not.
+    pub fn check(&mut self, path: &[u8]) -> Result<(), &'static str> {
+        self.decode(path).map(drop)
+    }
+
+    /// Decodes a path into `self.decoded`, and returns its length there.
+    fn decode(&mut self, path: &[u8]) -> Result<usize, &'static str> {
+        match self.decoded.get_mut(..path.len()) {
+            Some(room) => target::canonicalize(path, room),
+            None => Err("the path is longer than the limit"),
+        }
+    }
+
     /// What the cache says, if it holds: looked at lately, or found unchanged now.
     fn recall(&mut self, key: &[u8], clock: &Clock) -> Option<Entry> {
         let place = self.cache.find(key)?;
         let known = self.cache.known(place);
         if clock.tick.since(known.checked) < self.limits.revalidate_ms {
-            return Some(known.entry.clone());
+            // What is in memory stays what it was; an open file may have been written to, and
+            // then its validators are not those of what would be sent.
+            let current = match &known.entry {
+                Entry::Asset(asset) => asset.is_current(),
+                Entry::Redirect(_) | Entry::Missing(_) => true,
+            };
+            return current.then(|| known.entry.clone());
         }
         if !holds(known, &self.root, &self.limits, clock) {
             return None;
@@ -185,12 +201,18 @@ fn holds(known: &Known, root: &Root, limits: &Limits, clock: &Clock) -> bool {
     let Ok(now) = root.stamp(&known.path) else { return false };
     match &known.entry {
         Entry::Missing(_) => false,
-        Entry::Redirect(_) => now.kind == Kind::Directory,
+        // It must be the same directory: what a link leads to now may lie outside.
+        Entry::Redirect(_) => {
+            let place = |stamp: &Stamp| (stamp.kind, stamp.device, stamp.inode);
+            place(&now) == place(stamp)
+        }
         Entry::Asset(asset) => {
             let settled = asset.is_provisional() && !asset::is_young(stamp, clock);
             let listing_is_old = stamp.kind == Kind::Directory
                 && clock.tick.since(known.made) >= limits.listing_age_ms;
-            now == *stamp && !settled && !listing_is_old
+            // After the wall clock was set back, the date may lie in the future.
+            let dated = asset.validators().last_modified <= Some(clock.unix_seconds());
+            now == *stamp && !settled && !listing_is_old && dated
         }
     }
 }
@@ -290,4 +312,4 @@ pub fn location_with_query(location: &[u8], query: &[u8]) -> Rc<[u8]> {
 }
 
 #[cfg(test)]
-mod tests {}
+mod tests;

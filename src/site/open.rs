@@ -93,15 +93,6 @@ pub struct Stamp {
     pub kind: Kind,
 }
 
-impl Stamp {
-    /// Whether what is being sent of this version up to `end` can still be sent, now that the same
-    /// open file has this stamp: not if it was truncated, and not if it was written to without
-    /// growing. What grows is taken for a log, whose beginning stays what it was.
-    pub fn still_covers(&self, end: u64, now: &Stamp) -> bool {
-        now.size >= end && (now.size > self.size || now.modified_ns == self.modified_ns)
-    }
-}
-
 /// What [`Root::open`] found, open for reading, with the facts of exactly this descriptor.
 #[derive(Debug)]
 pub enum Opened {

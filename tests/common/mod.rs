@@ -24,6 +24,9 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
 /// Somebody without rights, for tests of permissions that root would pass.
 const NOBODY: u32 = 65534;
 
+/// How the error begins if the user of [`Setup::unprivileged`] cannot get at the program.
+pub(crate) const MAY_NOT_START: &str = "cannot start: Permission denied";
+
 /// Where the server can be reached.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Endpoint {

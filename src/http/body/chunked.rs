@@ -3,7 +3,7 @@
 //! Owns the grammar and the place in it: three numbers, whatever arrived so far. What was read is
 //! never kept, so a body may be cut anywhere, and no byte is looked at twice.
 
-use super::{Absorbed, Bounds, is_field_byte, is_token_byte, take};
+use super::{Absorbed, Bounds, Fault, is_field_byte, is_token_byte, take};
 
 /// The place in a chunked body. Made by [`BodyReader::chunked`](super::BodyReader::chunked).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,11 +20,7 @@ impl Chunked {
         Chunked { at: At::SizeStart, spent: 0, left: 0 }
     }
 
-    pub(super) fn absorb(
-        &mut self,
-        bytes: &[u8],
-        bounds: &Bounds,
-    ) -> Result<Absorbed, &'static str> {
+    pub(super) fn absorb(&mut self, bytes: &[u8], bounds: &Bounds) -> Result<Absorbed, Fault> {
         let mut used = 0;
         let mut data = 0;
         while used < bytes.len() && self.at != At::End {
@@ -36,11 +32,16 @@ impl Chunked {
                     self.at = At::DataCr;
                 }
             } else {
-                self.step(bytes[used], bounds)?;
+                self.step(bytes[used], bounds).map_err(|why| Fault { why, data })?;
                 used += 1;
             }
         }
         Ok(Absorbed { used, data, done: self.at == At::End })
+    }
+
+    /// Data that is known to be still to come: the rest of the present chunk.
+    pub(super) fn announced(&self) -> u64 {
+        if self.at == At::Data { self.left } else { 0 }
     }
 
     /// One byte of framing.

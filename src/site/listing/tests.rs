@@ -1,3 +1,5 @@
+//! What a listing shows, in which order, and how it is written down.
+
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::fs::{self, File};

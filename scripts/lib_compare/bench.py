@@ -1,0 +1,316 @@
+"""The rounds: starts the servers of a scenario, checks them, and times them in turn.
+
+Rounds are interleaved, A B C A B C, so that a slow minute of the machine touches all servers
+alike. The result is plain data, ready for JSON: samples by server, or the reason why there are
+none.
+"""
+
+import gc
+import subprocess
+import time
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+from lib_compare import checks, folder, http1, procfs, wrk
+from lib_compare.checks import CheckError
+from lib_compare.clients import ClientError, Herd, OpenLoop
+from lib_compare.servers import Running, ServerError
+
+# Connections opened and closed before the memory of idle ones is measured, so that what the
+# first request ever costs is not charged to them.
+FIRST_CONNECTIONS = 16
+
+# Time for a server to settle before its memory is read.
+SETTLE_SECONDS = 0.3
+
+# After a load a server has settled once it uses less than this share of its core; waiting has
+# a limit.
+SETTLE_QUIET = 0.02
+SETTLE_STEP_SECONDS = 0.03
+SETTLE_LIMIT_SECONDS = 3.0
+
+# A run of wrk that lasts this much longer than asked for is ended.
+GRACE_SECONDS = 30
+
+# Fewer new connections than this share of the requests: the load did not do what it should.
+NEW_CONNECTIONS = 0.95
+
+
+class LoadError(Exception):
+    """The load was not what it should have been; the text says why."""
+
+
+# What takes a server out of a scenario, but does not end the comparison.
+FAILURES = (CheckError, ClientError, LoadError, ServerError, OSError)
+
+
+@dataclass
+class Plan:
+    """How to measure: how often, how long, on which cores, in which folders."""
+
+    rounds: int
+    seconds: int
+    warm: bool
+    cores: object
+    root: Path
+    home: Path
+    report: object  # called with one line of progress
+
+
+class Contender:
+    """One server within one scenario: running, checked, and its samples so far."""
+
+    def __init__(self, running, headers):
+        self.running = running
+        self.headers = headers
+        self.samples = []
+        self.absent = None
+
+
+def run(scenario, recipes, plan):
+    """Measures one scenario; server name -> {"samples": [...], "absent": text or None}."""
+    if scenario.kind == "start":
+        return _each_alone(scenario, recipes, plan, _start_sample)
+    if scenario.kind == "idle":
+        return _each_alone(scenario, recipes, plan, _idle_sample)
+    return _side_by_side(scenario, recipes, plan)
+
+
+def _side_by_side(scenario, recipes, plan):
+    results = {}
+    with ExitStack() as stack:
+        contenders = {}
+        for recipe, outcome in _line_up(scenario, recipes, plan, stack):
+            if isinstance(outcome, Contender):
+                contenders[recipe.name] = outcome
+            else:
+                results[recipe.name] = {"samples": [], "absent": outcome}
+        if scenario.kind == "load" and (plan.warm or scenario.many):
+            for contender in contenders.values():
+                _attempt(_wrk, scenario, contender, plan, 1)
+        timed = _load_sample if scenario.kind == "load" else _tail_sample
+        for number in range(plan.rounds):
+            for name, contender in contenders.items():
+                if contender.absent is None:
+                    plan.report(f"{scenario.name}: round {number + 1}, {name}")
+                    sample = _attempt(timed, scenario, contender, plan)
+                    if sample is not None:
+                        contender.samples.append(sample)
+    for name, contender in contenders.items():
+        results[name] = {"samples": contender.samples, "absent": contender.absent}
+    return results
+
+
+def _attempt(action, scenario, contender, plan, *more):
+    """What the action returns; a failure is noted and takes the contender out."""
+    try:
+        contender.running.require_alive()
+        result = action(scenario, contender, plan, *more)
+        _settle(contender.running)
+        return result
+    except FAILURES as error:
+        contender.absent = str(error)
+        return None
+
+
+def _settle(running):
+    """Waits until the server has closed its connections: it shares its core with the next one."""
+    if not procfs.available():
+        time.sleep(SETTLE_SECONDS)
+        return
+    end = time.monotonic() + SETTLE_LIMIT_SECONDS
+    used = procfs.cpu(running.pids()).ran
+    while time.monotonic() < end:
+        time.sleep(SETTLE_STEP_SECONDS)
+        before, used = used, procfs.cpu(running.pids()).ran
+        if used - before < SETTLE_QUIET * SETTLE_STEP_SECONDS * 1e9:
+            return
+
+
+def _line_up(scenario, recipes, plan, stack):
+    """Starts and checks every server; (recipe, a Contender or the reason why there is none).
+
+    The floor comes last: its constant is as long as the reply of the first server, tenkay.
+    """
+    head_length = 0
+    for recipe in sorted(recipes, key=lambda recipe: recipe.kind == "floor"):
+        is_floor = recipe.kind == "floor"
+        refusal = _refusal(scenario, recipe)
+        if refusal is not None:
+            yield recipe, refusal
+            continue
+        plan.report(f"{scenario.name}: starting {recipe.name}")
+        extra = _constant(scenario, head_length) if is_floor else ()
+        try:
+            home = plan.home / f"{scenario.name}-{recipe.name}"
+            running = Running(recipe, plan.root, home, plan.cores.server, extra)
+            stack.enter_context(running)
+            root = None if is_floor else plan.root
+            headers, head = checks.check(running.address, scenario, root)
+        except FAILURES as error:
+            yield recipe, str(error)
+            continue
+        head_length = head_length or head.length
+        yield recipe, Contender(running, headers)
+
+
+def _refusal(scenario, recipe):
+    """Why a server does not take part in a scenario, or None."""
+    if recipe.kind == "floor" and not scenario.floor:
+        return "not measured: it is no lower bound here"
+    if recipe.most_connections is not None and scenario.connections > recipe.most_connections:
+        return f"takes no more than {recipe.most_connections:,} connections as it is set up"
+    return None
+
+
+def _constant(scenario, head_length):
+    """The floor's arguments for a reply as long as the real one."""
+    arguments = ["--status", str(scenario.status), "--size", str(scenario.size)]
+    arguments += ["--head", str(head_length), "--replies", str(scenario.pipeline)]
+    return arguments
+
+
+def _load_sample(scenario, contender, plan):
+    """One run of wrk."""
+    running = contender.running
+    pids = running.pids() if procfs.available() else []
+    accepted = procfs.accepted() if pids else 0
+    before = procfs.cpu(pids)
+    result = _wrk(scenario, contender, plan, plan.seconds * scenario.longer)
+    after = procfs.cpu(pids)
+    sample = {
+        "requests": result.requests,
+        "seconds": result.seconds,
+        "bytes": result.bytes,
+        "rate": result.rate,
+        "wall_us": 1e6 / result.rate,
+    }
+    if pids:
+        if scenario.close:
+            _require_new_connections(procfs.accepted() - accepted, result.requests)
+        sample.update(_cpu(before, after, result.requests))
+        sample["resident"] = procfs.memory(pids).resident
+    return sample
+
+
+def _cpu(before, after, requests):
+    ran, waited = after.ran - before.ran, after.waited - before.waited
+    return {"cpu_us": ran / requests / 1000, "waited": waited / max(ran + waited, 1)}
+
+
+def _require_new_connections(accepted, requests):
+    if accepted < NEW_CONNECTIONS * requests:
+        raise LoadError(f"{requests:,} requests on only {accepted:,} new connections")
+
+
+def _wrk(scenario, contender, plan, seconds):
+    """Runs wrk against a contender. LoadError if it saw a single error."""
+    script = plan.home / f"{scenario.name}.lua"
+    pattern = folder.MANY_PATTERN if scenario.many else None
+    script.write_text(wrk.script(scenario.pipeline, pattern, folder.MANY))
+    url = "http://%s:%d%s" % (*contender.running.address, scenario.path)
+    command = wrk.command(url, script, scenario.connections, seconds, contender.headers)
+    try:
+        # This process is pinned to the core of the load, and wrk inherits that.
+        done = subprocess.run(
+            command,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=seconds + GRACE_SECONDS,
+            check=False,
+        )
+        result = wrk.parse(done.stdout)
+    except subprocess.TimeoutExpired as error:
+        raise LoadError("wrk did not end in time") from error
+    except ValueError as error:
+        raise LoadError(str(error)) from error
+    if result.errors:
+        raise LoadError(f"wrk saw errors: {result.errors}")
+    if result.requests == 0:
+        raise LoadError("wrk completed no request")
+    return result
+
+
+def _tail_sample(scenario, contender, plan):
+    """One run of the open loop. The garbage collector sleeps: it would be in the tail."""
+    running = contender.running
+    request = http1.request(scenario.path, "127.0.0.1", contender.headers)
+    pids = running.pids() if procfs.available() else []
+    gc.collect()
+    gc.disable()
+    try:
+        with OpenLoop(running.address, request, scenario.connections) as loop:
+            before = procfs.cpu(pids)
+            paced = loop.run(scenario.rate, plan.seconds)
+            after = procfs.cpu(pids)
+    finally:
+        gc.enable()
+    if paced.unanswered:
+        raise LoadError(f"{paced.unanswered:,} requests without a reply")
+    sample = {
+        "requests": paced.due,
+        "p50_us": paced.at(50),
+        "p99_us": paced.at(99),
+        "p999_us": paced.at(99.9),
+        "max_us": paced.at(100),
+    }
+    if pids:
+        sample.update(_cpu(before, after, paced.due))
+    return sample
+
+
+def _each_alone(scenario, recipes, plan, timed):
+    """Rounds in which each server is started anew and has the machine for itself."""
+    results = {recipe.name: {"samples": [], "absent": None} for recipe in recipes}
+    for number in range(plan.rounds):
+        for recipe in recipes:
+            result = results[recipe.name]
+            result["absent"] = result["absent"] or _refusal(scenario, recipe)
+            if result["absent"] is not None:
+                continue
+            plan.report(f"{scenario.name}: round {number + 1}, {recipe.name}")
+            home = plan.home / f"{scenario.name}-{recipe.name}-{number}"
+            try:
+                with Running(recipe, plan.root, home, plan.cores.server) as running:
+                    result["samples"].append(timed(scenario, running, plan))
+            except FAILURES as error:
+                result["absent"] = str(error)
+    return results
+
+
+def _start_sample(scenario, running, plan):
+    """The time until it listens, and the memory once it has settled."""
+    sample = {"listen_ms": running.listen_seconds * 1000}
+    if procfs.available():
+        time.sleep(SETTLE_SECONDS)
+        running.require_alive()
+        sample.update(procfs.memory(running.pids())._asdict())
+    return sample
+
+
+def _idle_sample(scenario, running, plan):
+    """The user memory of many connections that have each had one answer and are silent now."""
+    if not procfs.available():
+        raise LoadError("needs Linux: memory comes from /proc")
+    checks.check(running.address, scenario, plan.root)
+    request = http1.request(scenario.path, "127.0.0.1")
+    with Herd(running.address, request) as first:
+        first.open(FIRST_CONNECTIONS)
+    time.sleep(SETTLE_SECONDS)
+    before = procfs.memory(running.pids())
+    with Herd(running.address, request) as herd:
+        herd.open(scenario.connections)
+        time.sleep(SETTLE_SECONDS)
+        after = procfs.memory(running.pids())
+        answered = herd.ask()
+    if answered < scenario.connections:
+        missing = scenario.connections - answered
+        raise LoadError(f"{missing:,} idle connections did not answer a second request")
+    grown = after.proportional - before.proportional
+    return {
+        "idle_bytes": grown / scenario.connections,
+        "proportional": after.proportional,
+        "resident": after.resident,
+    }

@@ -1,0 +1,56 @@
+"""The quantities that are measured, and how each is written. Of all that are ranked, smaller is
+better."""
+
+from typing import Callable, NamedTuple
+
+
+class Metric(NamedTuple):
+    """A quantity: its key in a sample, its name, its head in a narrow column, its unit, and how
+    its number is written."""
+
+    key: str
+    label: str
+    head: str
+    unit: str
+    write: Callable[[float], str]
+
+    def text(self, value):
+        """The number with its unit."""
+        return f"{self.write(value)} {self.unit}".strip()
+
+
+def plain(value):
+    """Three significant digits or all before the point, thousands separated: 0.85, 9.46, 28.9,
+    2,091."""
+    size = abs(value)
+    digits = 2 if size < 10 else 1 if size < 100 else 0
+    return f"{value:,.{digits}f}"
+
+
+def whole(value):
+    """No digits after the point."""
+    return f"{value:,.0f}"
+
+
+def percent(value):
+    """A share as percents."""
+    return f"{value * 100:.1f}"
+
+
+def mebibytes(value):
+    """Bytes as MiB."""
+    return f"{value / 2**20:,.1f}"
+
+
+CPU = Metric("cpu_us", "server CPU per request", "CPU µs/req", "µs", plain)
+WALL = Metric("wall_us", "time per request", "µs/req", "µs", plain)
+RATE = Metric("rate", "requests per second", "req/s", "/s", whole)
+P50 = Metric("p50_us", "median latency", "p50 µs", "µs", whole)
+P99 = Metric("p99_us", "latency that 99 % do not exceed", "p99 µs", "µs", whole)
+P999 = Metric("p999_us", "latency that 99.9 % do not exceed", "p99.9 µs", "µs", whole)
+MAX = Metric("max_us", "longest latency", "max µs", "µs", whole)
+WAITED = Metric("waited", "time waited for its core", "waited %", "%", percent)
+RESIDENT = Metric("resident", "resident memory", "RSS MiB", "MiB", mebibytes)
+PROPORTIONAL = Metric("proportional", "proportional memory", "PSS MiB", "MiB", mebibytes)
+IDLE = Metric("idle_bytes", "user memory per idle connection", "B/connection", "B", whole)
+LISTENS = Metric("listen_ms", "time until it listens", "listens ms", "ms", plain)

@@ -1,0 +1,198 @@
+"""The peers: servers of other people, each with the best settings known for it.
+
+The settings are part of the report, so that a reader can judge and repeat them.
+"""
+
+import grp
+import os
+import pwd
+import sys
+
+from lib_compare import machine
+from lib_compare.servers import Recipe
+
+# Connections a peer is set up for, and files it may keep open.
+CONNECTIONS = 16_384
+OPEN_FILES = 12_000
+
+
+def peers():
+    """The recipes of the installed peers, and the names of the programs that are missing."""
+    makers = {"nginx": nginx, "lighttpd": lighttpd, "h2o": h2o, "caddy": caddy}
+    recipes, missing = [], []
+    for name, make in makers.items():
+        program = machine.find(name)
+        if program is None:
+            missing.append(name)
+        else:
+            recipes += make(program)
+    return recipes, missing
+
+
+def nginx(program):
+    """nginx three times: best with sendfile, best with copies, and the file that it ships."""
+    version = machine.first_line([program, "-v"]).replace("nginx version: ", "")
+
+    def command(place):
+        return [program, "-p", place.home, "-e", f"{place.home}/error.log", "-c",
+                f"{place.home}/nginx.conf"]
+
+    def recipe(name, title, template, **more):
+        def files(place):
+            text = template.replace("ROOT", place.root).replace("PORT", place.port)
+            return {"nginx.conf": text.replace("LIMIT", place.open_files)}
+
+        return Recipe(name, title, "peer", version, command, files, **more)
+
+    best = NGINX_BEST.replace("USER", user_line())
+    sendfile, copy = (best.replace("SENDING", text) for text in (NGINX_SENDFILE, NGINX_COPY))
+    return [
+        recipe("nginx", "nginx, sendfile on", sendfile),
+        recipe("nginx-copy", "nginx, sendfile off", copy),
+        recipe(
+            "nginx-default",
+            "nginx, as shipped",
+            NGINX_DEFAULT.replace("USER", user_line()),
+            most_connections=1000,
+        ),
+    ]
+
+
+def user_line():
+    """nginx as root gives up its rights to a user who may not read the folder: name our own."""
+    if os.geteuid() != 0:
+        return ""
+    return f"user {pwd.getpwuid(0).pw_name} {grp.getgrgid(0).gr_name};"
+
+
+NGINX_TEMP = """
+    client_body_temp_path body_temp; proxy_temp_path proxy_temp; fastcgi_temp_path fastcgi_temp;
+    uwsgi_temp_path uwsgi_temp; scgi_temp_path scgi_temp;
+    types { text/html html; application/octet-stream bin; }
+"""
+
+# tcp_nopush stays off: it helps below 10 KiB, where sendfile off is better still, and costs half
+# as much again from 100 KiB on.
+NGINX_SENDFILE = "sendfile on;"
+NGINX_COPY = "sendfile off; output_buffers 2 256k;"
+
+# `deferred` spares a third of a connection that brings one request. Linux only.
+DEFERRED = "deferred" if sys.platform == "linux" else ""
+
+NGINX_BEST = f"""
+USER
+daemon off;
+pid nginx.pid;
+error_log error.log;
+worker_processes 1;
+worker_rlimit_nofile LIMIT;
+events {{ worker_connections {CONNECTIONS}; multi_accept on; }}
+http {{{NGINX_TEMP}
+    access_log off;
+    SENDING
+    tcp_nodelay on;
+    keepalive_timeout 3600s;
+    keepalive_requests 1000000000;
+    open_file_cache max={OPEN_FILES} inactive=3600s;
+    open_file_cache_valid 60s;
+    server {{ listen 127.0.0.1:PORT backlog=4096 {DEFERRED}; root ROOT; }}
+}}
+"""
+
+# The nginx.conf of the distributed package, but for the paths and the port.
+NGINX_DEFAULT = f"""
+USER
+daemon off;
+pid nginx.pid;
+worker_processes 1;
+events {{ worker_connections 1024; }}
+http {{{NGINX_TEMP}
+    access_log access.log;
+    sendfile on;
+    keepalive_timeout 65;
+    server {{ listen 127.0.0.1:PORT; root ROOT; }}
+}}
+"""
+
+
+def lighttpd(program):
+    """lighttpd with its limits raised."""
+    def command(place):
+        return [program, "-D", "-f", f"{place.home}/lighttpd.conf"]
+
+    def files(place):
+        return {
+            "lighttpd.conf": f"""
+server.document-root = "{place.root}"
+server.bind = "127.0.0.1"
+server.port = {place.port}
+server.errorlog = "{place.home}/error.log"
+server.network-backend = "sendfile"
+server.stat-cache-engine = "simple"
+server.listen-backlog = 4096
+server.defer-accept = 1
+server.max-fds = {place.open_files}
+server.max-connections = {CONNECTIONS}
+server.max-keep-alive-requests = 65535
+server.max-keep-alive-idle = 3600
+server.max-read-idle = 3600
+mimetype.assign = ( ".html" => "text/html", ".bin" => "application/octet-stream" )
+"""
+        }
+
+    version = machine.first_line([program, "-v"]).split(" - ")[0]
+    return [Recipe("lighttpd", "lighttpd", "peer", version, command, files)]
+
+
+def h2o(program):
+    """H2O with one thread and its limits raised."""
+    def command(place):
+        return [program, "-c", f"{place.home}/h2o.conf"]
+
+    def files(place):
+        user = f"user: {pwd.getpwuid(0).pw_name}\n" if os.geteuid() == 0 else ""
+        return {
+            "h2o.conf": f"""
+{user}num-threads: 1
+max-connections: {CONNECTIONS}
+http1-request-timeout: 3600
+error-log: {place.home}/error.log
+listen:
+  host: 127.0.0.1
+  port: {place.port}
+hosts:
+  default:
+    paths:
+      "/":
+        file.dir: "{place.root}"
+"""
+        }
+
+    version = machine.first_line([program, "-v"])
+    return [Recipe("h2o", "H2O", "peer", version, command, files)]
+
+
+def caddy(program):
+    """Caddy with one thread of Go code, as the others have one."""
+    def command(place):
+        return [program, "run", "--adapter", "caddyfile", "--config", f"{place.home}/Caddyfile"]
+
+    def files(place):
+        return {
+            "Caddyfile": f"""
+{{
+    admin off
+    auto_https off
+}}
+http://:{place.port} {{
+    bind 127.0.0.1
+    root * {place.root}
+    file_server
+}}
+"""
+        }
+
+    version = "Caddy " + machine.first_line([program, "version"])
+    return [
+        Recipe("caddy", "Caddy", "peer", version, command, files, {"GOMAXPROCS": "1"}),
+    ]

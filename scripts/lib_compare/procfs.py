@@ -1,0 +1,103 @@
+"""CPU time, memory and threads of a process and all its children, from Linux's /proc.
+
+A server is one process or several (nginx: a master and a worker), so each figure is a sum over
+the tree below the process that was started. Elsewhere than on Linux `available()` is false.
+"""
+
+import os
+from pathlib import Path
+from typing import NamedTuple
+
+PROC = Path("/proc")
+
+
+class Cpu(NamedTuple):
+    """Nanoseconds on a core, and nanoseconds ready to run while something else had the core."""
+
+    ran: int
+    waited: int
+
+
+class Memory(NamedTuple):
+    """User memory in bytes: `resident` counts shared pages fully, `proportional` their share."""
+
+    resident: int
+    proportional: int
+
+
+def available():
+    """Whether this system keeps the figures this module reads."""
+    return (PROC / "self" / "schedstat").exists()
+
+
+def tree(root):
+    """The process ids of `root` and everything below it."""
+    children = {}
+    for entry in PROC.iterdir():
+        if entry.name.isdigit():
+            try:
+                stat = (entry / "stat").read_text()
+            except OSError:
+                continue
+            parent = parse_parent(stat)
+            children.setdefault(parent, []).append(int(entry.name))
+    found, todo = [], [root]
+    while todo:
+        pid = todo.pop()
+        found.append(pid)
+        todo += children.get(pid, [])
+    return found
+
+
+def parse_parent(stat):
+    """The parent's id in the text of /proc/PID/stat; the name in it may hold blanks and ')'."""
+    return int(stat[stat.rindex(")") + 2 :].split()[1])
+
+
+def cpu(pids):
+    """The Cpu time of all threads of these processes, up to now."""
+    ran = waited = 0
+    for pid in pids:
+        for task in (PROC / str(pid) / "task").iterdir():
+            try:
+                fields = (task / "schedstat").read_text().split()
+            except OSError:
+                continue
+            ran += int(fields[0])
+            waited += int(fields[1])
+    return Cpu(ran, waited)
+
+
+def memory(pids):
+    """The Memory of these processes now."""
+    resident = proportional = 0
+    for pid in pids:
+        fields = parse_rollup((PROC / str(pid) / "smaps_rollup").read_text())
+        resident += fields["Rss"]
+        proportional += fields["Pss"]
+    return Memory(resident, proportional)
+
+
+def parse_rollup(text):
+    """The fields of /proc/PID/smaps_rollup in bytes."""
+    fields = {}
+    for line in text.splitlines()[1:]:
+        name, value, *_ = line.split()
+        fields[name.rstrip(":")] = int(value) * 1024
+    return fields
+
+
+def threads(pids):
+    """How many threads these processes have."""
+    return sum(len(os.listdir(PROC / str(pid) / "task")) for pid in pids)
+
+
+def accepted():
+    """Connections accepted on this machine so far (PassiveOpens of /proc/net/snmp)."""
+    return parse_snmp((PROC / "net" / "snmp").read_text())["PassiveOpens"]
+
+
+def parse_snmp(text):
+    """The Tcp fields of /proc/net/snmp by name."""
+    names, values = (line.split()[1:] for line in text.splitlines() if line.startswith("Tcp:"))
+    return dict(zip(names, map(int, values)))

@@ -1,0 +1,140 @@
+"""What is measured: the table of loads. Pure data.
+
+Four kinds. `load`: as fast as wrk can ask, and the figure is the server's CPU time per request.
+`tail`: an open loop at a fixed rate, and the figure is a percentile of the latency. `idle`: many
+connections that do nothing, and the figure is their memory. `start`: until it listens.
+"""
+
+from dataclasses import dataclass, field
+from typing import Optional
+
+from lib_compare import folder, metrics
+
+BROWSER = {
+    "User-Agent": "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) "
+    "Chrome/131.0.0.0 Safari/537.36",
+    "Accept": "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,"
+    "image/apng,*/*;q=0.8,application/signed-exchange;v=b3;q=0.7",
+    "Accept-Language": "en-GB,en-US;q=0.9,en;q=0.8",
+    "Accept-Encoding": "gzip, deflate, br, zstd",
+    "Connection": "keep-alive",
+    "Cache-Control": "max-age=0",
+    "Upgrade-Insecure-Requests": "1",
+    "sec-ch-ua": '"Chromium";v="131", "Not_A Brand";v="24"',
+    "sec-ch-ua-mobile": "?0",
+    "sec-ch-ua-platform": '"Linux"',
+    "Sec-Fetch-Dest": "document",
+    "Sec-Fetch-Mode": "navigate",
+    "Sec-Fetch-Site": "none",
+    "Sec-Fetch-User": "?1",
+}
+
+
+@dataclass(frozen=True)
+class Goal:
+    """What tenkay set out to reach: at most `limit` times the floor or the best peer, or at most
+    `limit` in the unit of the metric."""
+
+    against: str  # "floor", "peer" or "value"
+    limit: float
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """One row of the comparison."""
+
+    name: str
+    title: str
+    kind: str
+    path: str = "/1k.html"
+    size: int = 1024
+    connections: int = 64
+    headers: dict = field(default_factory=dict)
+    status: int = 200
+    pipeline: int = 1
+    many: bool = False
+    close: bool = False
+    rate: int = 0
+    # A run is this many times as long as the others: opening the connections costs as well.
+    longer: int = 1
+    # False where a real server may undercut the floor: it copies (sendfile need not), and it
+    # accepts a connection before its request has arrived (TCP_DEFER_ACCEPT does not).
+    floor: bool = True
+    # Whether a quick run has it: not where another scenario shows much the same.
+    quick: bool = True
+    goal: Optional[Goal] = None
+
+    @property
+    def metrics(self):
+        """The metrics of a sample; the first is the one that is ranked."""
+        if self.kind == "load":
+            return (metrics.CPU, metrics.RATE, metrics.RESIDENT, metrics.WAITED)
+        if self.kind == "tail":
+            return (metrics.P99, metrics.P50, metrics.P999, metrics.MAX, metrics.CPU)
+        if self.kind == "idle":
+            return (metrics.IDLE, metrics.PROPORTIONAL, metrics.RESIDENT)
+        return (metrics.LISTENS, metrics.RESIDENT, metrics.PROPORTIONAL)
+
+
+def scenarios(crowd):
+    """All scenarios in order; `crowd` is how many connections the crowded ones have."""
+    return [*_small(crowd), *_large(), *_latency(), *_weight(crowd)]
+
+
+def _small(crowd):
+    """Loads whose cost is the work per request. Opening a crowd costs as well: it runs longer."""
+    ten = {"path": "/10k.html", "size": 10 << 10}
+    many = {"many": True, "size": sum(folder.many_sizes()) // folder.MANY}
+    close = {"close": True, "headers": {"Connection": "close"}, "floor": False}
+    busy = {"connections": crowd, "longer": 1 + crowd // 5000}
+    return [
+        _load("1k", "1 KiB file, keep-alive", Goal("floor", 1.05)),
+        _load("browser", "1 KiB file, a browser's header fields", Goal("floor", 1.07),
+              headers=BROWSER, quick=False),
+        _load("10k", "10 KiB file", Goal("floor", 1.06), **ten),
+        _load("many", f"{folder.MANY:,} files of 1 to 5 KiB at random", Goal("floor", 1.08),
+              **many),
+        _load("304", "304 Not Modified", Goal("floor", 1.05), status=304),
+        _load("pipeline", "1 KiB file, 16 requests pipelined", Goal("value", 0.85), pipeline=16),
+        _load("close", "1 KiB file, one request a connection", Goal("peer", 0.95), **close),
+        _load("busy", f"1 KiB file, {crowd:,} busy connections", Goal("floor", 1.1), **busy),
+    ]
+
+
+def _large():
+    """Loads whose cost is the bytes."""
+    return [
+        _load("100k", "100 KiB file", Goal("peer", 0.95), **HUNDRED),
+        _load("1m", "1 MiB file", Goal("peer", 1.0), **MEGA, connections=16),
+        _load("10m", "10 MiB file", Goal("peer", 1.0), path="/10m.bin", size=10 << 20,
+              floor=False, connections=8, quick=False),
+    ]
+
+
+def _latency():
+    """Open loops, far below what any server can bear."""
+    return [
+        Scenario("tail-1k", "Latency, 1 KiB file at 5,000 requests a second", "tail",
+                 rate=5000, connections=256),
+        Scenario("tail-100k", "Latency, 100 KiB file at 1,000 requests a second", "tail",
+                 rate=1000, quick=False, **HUNDRED),
+        Scenario("tail-1m", "Latency, 1 MiB file at 200 requests a second", "tail",
+                 rate=200, quick=False, **MEGA),
+    ]
+
+
+def _weight(crowd):
+    """What a server weighs, with many connections and with none."""
+    return [
+        Scenario("idle", f"{crowd:,} idle keep-alive connections", "idle", connections=crowd,
+                 floor=False, goal=Goal("value", 160)),
+        Scenario("start", "Start-up", "start", connections=1, floor=False),
+    ]
+
+
+def _load(name, title, goal, **more):
+    return Scenario(name, title, "load", goal=goal, **more)
+
+
+HUNDRED = {"path": "/100k.bin", "size": 100 << 10, "floor": False}
+MEGA = {"path": "/1m.bin", "size": 1 << 20, "floor": False}

@@ -1,0 +1,175 @@
+"""A server from its start to its end.
+
+A Recipe says how one server is started; Running is a server that runs. The recipes of tenkay and
+of the floor are here, those of the peers in `peers`.
+"""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Callable, Optional
+
+from lib_compare import machine, procfs
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+
+# A server that does not listen by then is broken.
+START_SECONDS = 15.0
+STOP_SECONDS = 5.0
+
+
+class ServerError(Exception):
+    """A server could not be built or started; the text says why."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a server runs: the folder it serves, its own folder, its port, its open files."""
+
+    root: str
+    home: str
+    port: str
+    open_files: str
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How one server is started. `files` are its settings: name in its own folder -> text."""
+
+    name: str
+    title: str
+    kind: str  # "ours", "floor" or "peer"
+    version: str
+    command: Callable[[Place], list]
+    files: Callable[[Place], dict] = lambda place: {}
+    environment: dict = field(default_factory=dict)
+    most_connections: Optional[int] = None
+
+    def settings(self):
+        """The settings as they stand in the report, with words instead of paths."""
+        place = Place("ROOT", "HOME", "PORT", "LIMIT")
+        variables = [f"{name}={value}" for name, value in self.environment.items()]
+        program, *arguments = self.command(place)
+        parts = ["$ " + " ".join([*variables, Path(program).name, *arguments])]
+        parts += [f"# {name}\n{text}" for name, text in self.files(place).items()]
+        return "\n\n".join(part.strip() for part in parts)
+
+
+class Running:
+    """A server from its start to its end. Use it in a `with`: leaving ends the server."""
+
+    def __init__(self, recipe, root, home, core, extra=()):
+        self.recipe = recipe
+        self.address = ("127.0.0.1", free_port())
+        open_files = machine.open_files()
+        place = Place(str(root), str(home), str(self.address[1]), str(open_files))
+        home.mkdir(mode=0o755)
+        for name, text in recipe.files(place).items():
+            (home / name).write_text(text)
+        self.log = home / "output.log"
+        self.listen_seconds = 0.0
+        started = time.perf_counter()
+        with self.log.open("wb") as log:
+            # A session of its own: Ctrl-C reaches this program only, which then ends the server.
+            self.process = subprocess.Popen(
+                recipe.command(place) + list(extra),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                cwd=home,
+                env={**os.environ, **recipe.environment},
+                start_new_session=True,
+                preexec_fn=lambda: machine.pin(core),
+            )
+        try:
+            self._wait_until_it_listens()
+        except BaseException:
+            self.stop()
+            raise
+        self.listen_seconds = time.perf_counter() - started
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.stop()
+
+    def _wait_until_it_listens(self):
+        end = time.monotonic() + START_SECONDS
+        while time.monotonic() < end:
+            if self.process.poll() is not None:
+                raise ServerError(f"{self.recipe.name} ended at once: {self.last_words()}")
+            with socket.socket() as probe:
+                if probe.connect_ex(self.address) == 0:
+                    return
+            time.sleep(0.0002)
+        raise ServerError(f"{self.recipe.name} does not listen: {self.last_words()}")
+
+    def last_words(self):
+        """The end of what the server printed."""
+        return self.log.read_text(errors="replace").strip()[-400:] or "it printed nothing"
+
+    def require_alive(self):
+        """ServerError if the server has ended."""
+        if self.process.poll() is not None:
+            raise ServerError(f"{self.recipe.name} ended: {self.last_words()}")
+
+    def pids(self):
+        """The process and all below it."""
+        return procfs.tree(self.process.pid)
+
+    def stop(self):
+        """Asks the server to end; after a while ends it and its group, which holds only it."""
+        if self.process.poll() is not None:
+            return
+        self.process.terminate()
+        try:
+            self.process.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            os.killpg(self.process.pid, signal.SIGKILL)
+            self.process.wait()
+
+
+def free_port():
+    """A port of the loopback that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def cargo_build(*target):
+    """Builds a target of this package with the release profile; the path of the program."""
+    cargo = machine.find("cargo")
+    if cargo is None:
+        raise ServerError(f"cargo is not installed ({machine.hint('cargo')})")
+    command = [cargo, "build", "--release", *target, "--message-format=json-render-diagnostics"]
+    done = subprocess.run(command, cwd=REPOSITORY, stdout=subprocess.PIPE, text=True, check=False)
+    if done.returncode != 0:
+        raise ServerError(f"cargo build --release {' '.join(target)} failed")
+    for line in reversed(done.stdout.splitlines()):
+        program = json.loads(line).get("executable")
+        if program:
+            return program
+    raise ServerError(f"cargo build --release {' '.join(target)} made no program")
+
+
+def tenkay(program, arguments):
+    """This server, with `arguments` after the usual ones."""
+    def command(place):
+        return [program, place.root, "--listen", f"127.0.0.1:{place.port}", *arguments]
+
+    version = machine.first_line([program, "--version"])
+    return Recipe("tenkay", "tenkay", "ours", version, command)
+
+
+def floor(program):
+    """The floor; what its constant looks like comes as further arguments at the start."""
+    def command(place):
+        return [program, "--listen", f"127.0.0.1:{place.port}"]
+
+    return Recipe("floor", "floor: parses nothing", "floor", "", command)

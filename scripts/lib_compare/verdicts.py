@@ -1,0 +1,166 @@
+"""A scenario's figures turned into spreads, ratios and marks. Pure functions over samples."""
+
+from typing import NamedTuple, Optional
+
+from lib_compare import metrics
+from lib_compare.stats import Spread, judge, spread
+
+# Servers that waited longer than this share of their time for their core were disturbed.
+QUIET = 0.05
+
+
+class Row(NamedTuple):
+    """One server: the Spread of each metric by key, its ratios, or why it was not measured."""
+
+    name: str
+    kind: str
+    spreads: dict
+    to_floor: Optional[float]
+    to_peer: Optional[float]
+    absent: Optional[str]
+
+
+class Summary(NamedTuple):
+    """One scenario: its rows, the best first, and what they say of tenkay.
+
+    `mark` is 'won', 'lost', 'level' against the best peer, or None if either is missing;
+    `rate_mark` is the same for requests per second, of loads only.
+    """
+
+    scenario: object
+    metrics: list
+    rows: list
+    best_peer: Optional[Row]
+    mark: Optional[str]
+    rate_mark: Optional[str]
+    goal: Optional[str]
+    goal_met: Optional[bool]
+    disturbed: bool
+
+    @property
+    def ranked(self):
+        """The metric that is ranked."""
+        return self.metrics[0]
+
+    def find(self, kind):
+        """The measured row of tenkay ('ours') or of the floor, or None."""
+        for row in self.rows:
+            if row.kind == kind and row.spreads:
+                return row
+        return None
+
+
+def summarise(scenario, kinds, results):
+    """The Summary of one scenario; `kinds` says of each server's name what it is."""
+    shown = _present(scenario, results)
+    key = shown[0].key
+    spreads = {name: _spreads(result["samples"]) for name, result in results.items()}
+    floor = _best(spreads, kinds, "floor", key)
+    best = _best(spreads, kinds, "peer", key)
+    rows = []
+    for name, result in results.items():
+        mine = spreads[name]
+        rows.append(
+            Row(
+                name,
+                kinds[name],
+                mine,
+                _ratio(mine, spreads.get(floor), key),
+                _ratio(mine, spreads.get(best), key),
+                result["absent"],
+            )
+        )
+    rows.sort(key=lambda row: (not row.spreads, row.spreads[key].median if row.spreads else 0))
+    ours = next((row for row in rows if row.kind == "ours" and row.spreads), None)
+    peer = next((row for row in rows if row.name == best), None)
+    goal, goal_met = _goal(scenario, ours, shown[0])
+    return Summary(
+        scenario,
+        shown,
+        rows,
+        peer,
+        judge(ours.spreads[key], peer.spreads[key]) if ours and peer else None,
+        _rate_mark(ours, rows),
+        goal,
+        goal_met,
+        _disturbed(rows),
+    )
+
+
+def _present(scenario, results):
+    """The scenario's metrics that were measured: without /proc there is no CPU time."""
+    measured = {key for result in results.values() for s in result["samples"] for key in s}
+    shown = [metric for metric in scenario.metrics if metric.key in measured]
+    if scenario.kind == "load" and metrics.CPU not in shown and measured:
+        shown.insert(0, metrics.WALL)
+    return shown or list(scenario.metrics)
+
+
+def _spreads(samples):
+    if not samples:
+        return {}
+    return {key: spread([sample[key] for sample in samples]) for key in samples[0]}
+
+
+def _best(spreads, kinds, kind, key):
+    """The name of the measured server of this kind with the lowest median, or None."""
+    names = [name for name, mine in spreads.items() if mine and kinds[name] == kind]
+    return min(names, key=lambda name: spreads[name][key].median, default=None)
+
+
+def _ratio(mine, other, key):
+    if not mine or not other or other[key].median <= 0:
+        return None
+    return mine[key].median / other[key].median
+
+
+def _goal(scenario, ours, ranked):
+    """The goal in words, and whether it is met (None: it cannot be said)."""
+    goal = scenario.goal
+    if goal is None:
+        return None, None
+    if goal.against == "value":
+        text = f"≤ {ranked.text(goal.limit)}"
+        value = ours.spreads[ranked.key].median if ours else None
+    elif goal.against == "floor":
+        text = f"≤ {goal.limit:.2f} × floor"
+        value = ours.to_floor if ours else None
+    else:
+        text = f"≤ {goal.limit:.2f} × best peer"
+        value = ours.to_peer if ours else None
+    return text, None if value is None else value <= goal.limit
+
+
+def _rate_mark(ours, rows):
+    """How tenkay's requests per second compare with the highest of a peer."""
+    key = metrics.WALL.key
+    peers = [row for row in rows if row.kind == "peer" and key in row.spreads]
+    if ours is None or key not in ours.spreads or not peers:
+        return None
+    fastest = min(peers, key=lambda row: row.spreads[key].median)
+    return judge(ours.spreads[key], fastest.spreads[key])
+
+
+def _disturbed(rows):
+    """Whether most of the servers had to wait for their core: something else was running.
+
+    Only most: a server with several threads on its one core waits for itself.
+    """
+    key = metrics.WAITED.key
+    waited = [row.spreads[key].median for row in rows if key in row.spreads]
+    middle = spread(waited)
+    return middle is not None and middle.median > QUIET
+
+
+def tally(summaries):
+    """How many scenarios were won, level and lost, by mark."""
+    marks = [summary.mark for summary in summaries]
+    return {mark: marks.count(mark) for mark in ("won", "level", "lost")}
+
+
+def range_text(metric, value):
+    """The range of a Spread as text, or nothing for a single sample."""
+    assert isinstance(value, Spread)
+    if value.low == value.high:
+        return ""
+    return f"{metric.write(value.low)} – {metric.write(value.high)}"

@@ -1,0 +1,161 @@
+"""Statistics, the parsers, and the verdicts."""
+
+import unittest
+
+from lib_compare import http1, machine, metrics, procfs, scenarios, stats, text, verdicts, wrk
+from lib_compare.stats import Spread
+
+
+class Statistics(unittest.TestCase):
+    def test_a_spread_is_the_median_between_the_extremes(self):
+        self.assertEqual(stats.spread([3, 1, 2]), Spread(2, 1, 3))
+        self.assertEqual(stats.spread([1, 4]), Spread(2.5, 1, 4))
+        self.assertIsNone(stats.spread([]))
+
+    def test_percentiles_are_values_that_occurred(self):
+        hundred = list(range(1, 101))
+        for percent, expected in ((0, 1), (50, 50), (99, 99), (99.9, 100), (100, 100)):
+            self.assertEqual(stats.percentile(hundred, percent), expected, percent)
+        self.assertEqual(stats.percentile([7], 99.9), 7)
+        with self.assertRaises(ValueError):
+            stats.percentile([], 50)
+
+    def test_only_ranges_that_do_not_overlap_decide(self):
+        rows = [
+            (Spread(10, 9, 11), Spread(20, 19, 21), "won"),
+            (Spread(20, 19, 21), Spread(10, 9, 11), "lost"),
+            (Spread(10, 9, 12), Spread(13, 11, 14), "level"),
+            (Spread(10, 9.99, 10.01), Spread(10.1, 10.09, 10.11), "level"),
+            (Spread(10, 10, 10), Spread(10.5, 10.5, 10.5), "level"),
+            (Spread(10, 10, 10), Spread(11.5, 11.5, 11.5), "won"),
+        ]
+        for ours, theirs, expected in rows:
+            self.assertEqual(stats.judge(ours, theirs), expected, (ours, theirs))
+
+
+class Wrk(unittest.TestCase):
+    OUTPUT = (
+        "Running 2s test @ http://127.0.0.1:8080/\n  1 threads and 64 connections\n"
+        "  1000 requests in 2.00s, 1.21MB read\nTransfer/sec: 619.23KB\n\n"
+        'wrk-result {"requests":1000,"microseconds":2000000,"bytes":1270000,"connect":0,'
+        '"read":0,"write":0,"status":%d,"timeout":0}\n'
+    )
+
+    def test_the_result_is_read_from_the_marked_line(self):
+        result = wrk.parse(self.OUTPUT % 0)
+        self.assertEqual((result.requests, result.seconds, result.rate), (1000, 2.0, 500.0))
+        self.assertEqual(result.errors, {})
+
+    def test_errors_are_kept_by_name(self):
+        self.assertEqual(wrk.parse(self.OUTPUT % 3).errors, {"status": 3})
+
+    def test_output_without_a_result_is_an_error(self):
+        with self.assertRaisesRegex(ValueError, "unable to connect"):
+            wrk.parse("unable to connect to 127.0.0.1:8080 Connection refused\n")
+
+    def test_a_plain_load_has_no_hook_that_runs_for_each_request(self):
+        self.assertNotIn("request()", wrk.script())
+        self.assertIn("string.rep(wrk.format(), 16)", wrk.script(pipeline=16))
+        self.assertIn('"/many/%05d.html"', wrk.script(pattern="/many/%05d.html", count=10))
+
+    def test_each_field_becomes_an_option(self):
+        command = wrk.command("http://h/", "s.lua", 64, 2, {"A": "b c"})
+        self.assertIn("A: b c", command)
+        self.assertEqual(command[-3:], ["-s", "s.lua", "http://h/"])
+
+
+class Http(unittest.TestCase):
+    def test_a_request_ends_with_an_empty_line(self):
+        expected = b"GET /a HTTP/1.1\r\nHost: h\r\nX: y\r\n\r\n"
+        self.assertEqual(http1.request("/a", "h", {"X": "y"}), expected)
+
+    def test_a_head_is_parsed_once_it_is_complete(self):
+        data = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello"
+        for cut in range(data.index(b"hello")):
+            self.assertIsNone(http1.parse_head(data[:cut]), cut)
+        head = http1.parse_head(data)
+        self.assertEqual((head.status, head.length, head.body_length), (200, 38, 5))
+
+    def test_a_304_has_no_body_whatever_it_says(self):
+        head = http1.parse_head(b"HTTP/1.1 304 Not Modified\r\nContent-Length: 5\r\n\r\n")
+        self.assertEqual(head.body_length, 0)
+
+    def test_something_else_is_refused(self):
+        with self.assertRaises(ValueError):
+            http1.parse_head(b"SSH-2.0\r\n\r\n")
+
+
+class Proc(unittest.TestCase):
+    def test_the_parent_is_found_behind_a_name_with_blanks_and_brackets(self):
+        self.assertEqual(procfs.parse_parent("42 (a b) c) S 7 42 42 0"), 7)
+
+    def test_a_rollup_is_in_bytes(self):
+        rollup = "00400000-7fff [rollup]\nRss:   4 kB\nPss:   3 kB\n"
+        self.assertEqual(procfs.parse_rollup(rollup), {"Rss": 4096, "Pss": 3072})
+
+    def test_the_counters_of_tcp_are_found_by_name(self):
+        snmp = "Ip: A\nIp: 1\nTcp: ActiveOpens PassiveOpens\nTcp: 5 9\nUdp: A\nUdp: 1\n"
+        self.assertEqual(procfs.parse_snmp(snmp), {"ActiveOpens": 5, "PassiveOpens": 9})
+
+    def test_core_lists_hold_ranges(self):
+        self.assertEqual(machine.parse_core_list("0-2,8\n"), {0, 1, 2, 8})
+
+
+class Verdicts(unittest.TestCase):
+    KINDS = {"tenkay": "ours", "floor": "floor", "a": "peer", "b": "peer"}
+
+    @staticmethod
+    def result(*figures):
+        samples = [{"cpu_us": f, "rate": 1e6 / f, "wall_us": f, "waited": 0.0} for f in figures]
+        return {"samples": samples, "absent": None}
+
+    def summary(self, tenkay):
+        results = {
+            "tenkay": tenkay,
+            "floor": self.result(5.0, 5.0),
+            "a": self.result(9, 9.5),
+            "b": {"samples": [], "absent": "wrong answer"},
+        }
+        return verdicts.summarise(scenarios.scenarios(100)[0], self.KINDS, results)
+
+    def test_ratios_are_of_medians_to_the_floor_and_to_the_best_peer(self):
+        summary = self.summary(self.result(5.1, 5.3))
+        row = summary.find("ours")
+        self.assertAlmostEqual(row.to_floor, 5.2 / 5.0)
+        self.assertAlmostEqual(row.to_peer, 5.2 / 9.25)
+        self.assertEqual((summary.mark, summary.goal_met), ("won", True))
+        self.assertEqual([row.name for row in summary.rows], ["floor", "tenkay", "a", "b"])
+
+    def test_what_is_lost_is_said(self):
+        summary = self.summary(self.result(12, 13))
+        self.assertEqual((summary.mark, summary.goal_met), ("lost", False))
+        self.assertIn("MISSED", text.scenario(summary))
+        self.assertIn("lost", text.overview([summary]))
+
+    def test_without_tenkay_there_is_no_mark(self):
+        summary = self.summary({"samples": [], "absent": "it ended"})
+        self.assertEqual((summary.mark, summary.goal_met), (None, None))
+        self.assertIn("tenkay: it ended", text.scenario(summary))
+
+    def test_without_cpu_time_wall_time_is_ranked(self):
+        samples = [{"rate": 1e5, "wall_us": 10.0}]
+        results = {"a": {"samples": samples, "absent": None}}
+        summary = verdicts.summarise(scenarios.scenarios(100)[0], self.KINDS, results)
+        self.assertEqual(summary.ranked, metrics.WALL)
+
+    def test_servers_that_waited_for_their_core_were_disturbed(self):
+        result = self.result(9)
+        result["samples"][0]["waited"] = 0.2
+        summary = verdicts.summarise(scenarios.scenarios(100)[0], self.KINDS, {"a": result})
+        self.assertTrue(summary.disturbed)
+
+
+class Numbers(unittest.TestCase):
+    def test_figures_have_about_three_digits(self):
+        rows = [(0.847, "0.85"), (9.456, "9.46"), (28.91, "28.9"), (2091.4, "2,091")]
+        for value, expected in rows:
+            self.assertEqual(metrics.plain(value), expected)
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,564 @@
+//! What paths lead to, and for how long that is believed. Every case goes through both doors; the
+//! clock stands still unless a case moves it.
+
+use std::ffi::OsStr;
+use std::fs::{self, File};
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::{FileExt, PermissionsExt};
+use std::path::PathBuf;
+use std::time::{Duration, SystemTime};
+
+use tempfile::TempDir;
+
+use crate::clock::Tick;
+use crate::http::status::Status;
+
+use super::*;
+
+const DOORS: [Door; 2] = [Door::Openat2, Door::Walk];
+
+/// When the clock stands still, and when the files were modified.
+const NOW: Duration = Duration::from_secs(1_700_000_000);
+const MODIFIED: Duration = Duration::from_secs(1_600_000_000);
+
+/// What a path leads to, in a form that can be written in a table.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Got {
+    /// A file or a listing with this content.
+    Content(String),
+    /// A redirect to this location.
+    To(String),
+    /// A failure with this status.
+    Failure(Status),
+    /// A path that is no path.
+    Malformed,
+}
+
+use Got::{Content, Failure, Malformed, To};
+
+fn content(text: &str) -> Got {
+    Content(text.to_owned())
+}
+
+fn to(location: &str) -> Got {
+    To(location.to_owned())
+}
+
+const NOT_FOUND: Got = Failure(Status::NotFound);
+const FORBIDDEN: Got = Failure(Status::Forbidden);
+
+/// A site over a folder, and the time.
+struct Bench {
+    folder: TempDir,
+    site: Site,
+    limits: Limits,
+    clock: Clock,
+}
+
+impl Bench {
+    fn new(door: Door) -> Bench {
+        Bench::with(door, &[], SiteConfig::default())
+    }
+
+    fn with(door: Door, changes: &[&str], config: SiteConfig) -> Bench {
+        let mut limits = Limits::default();
+        for change in changes {
+            limits.set(change).unwrap();
+        }
+        let folder = tempfile::tempdir().unwrap();
+        let site = Site::new(folder.path(), config, &limits, door, 1).unwrap();
+        Bench { folder, site, limits, clock: Clock::new(Tick(1_000), NOW) }
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// Writes a file as it was long ago.
+    fn put(&self, name: &str, text: &str) {
+        let path = self.path(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(&path, text).unwrap();
+        self.touch(name, SystemTime::UNIX_EPOCH + MODIFIED);
+    }
+
+    fn touch(&self, name: &str, time: SystemTime) {
+        File::open(self.path(name)).unwrap().set_modified(time).unwrap();
+    }
+
+    fn wait(&mut self, ms: u64) {
+        let passed = self.clock.tick.0 - 1_000 + ms;
+        self.clock.set(self.clock.tick + ms, NOW + Duration::from_millis(passed));
+    }
+
+    /// Waits until every entry is looked at again.
+    fn wait_for_revalidation(&mut self) {
+        self.wait(self.limits.revalidate_ms);
+    }
+
+    fn entry(&mut self, path: &[u8]) -> Result<Entry, &'static str> {
+        loop {
+            match self.site.find(path, Patience::Full, &self.clock)? {
+                Found::Entry(entry) => return Ok(entry),
+                Found::Soon | Found::Later => self.site.work(&self.clock),
+            }
+        }
+    }
+
+    fn asset(&mut self, path: &str) -> Rc<Asset> {
+        match self.entry(path.as_bytes()) {
+            Ok(Entry::Asset(asset)) => asset,
+            other => panic!("{path}: {other:?}"),
+        }
+    }
+
+    fn got(&mut self, path: &str) -> Got {
+        match self.entry(path.as_bytes()) {
+            Ok(Entry::Asset(asset)) => Content(body(&asset)),
+            Ok(Entry::Redirect(location)) => To(String::from_utf8(location.to_vec()).unwrap()),
+            Ok(Entry::Missing(status)) => Failure(status),
+            Err(_) => Malformed,
+        }
+    }
+
+    fn etag(&mut self, path: &str) -> String {
+        let asset = self.asset(path);
+        String::from_utf8(asset.validators().etag.to_vec()).unwrap()
+    }
+}
+
+/// The body of an asset, wherever it is.
+fn body(asset: &Asset) -> String {
+    let bytes = match asset.source() {
+        None => asset.whole()[asset.head_end()..].to_vec(),
+        Some(source) => {
+            let mut bytes = vec![0; usize::try_from(asset.size()).unwrap()];
+            source.file().read_exact_at(&mut bytes, 0).unwrap();
+            bytes
+        }
+    };
+    assert_eq!(bytes.len() as u64, asset.size());
+    String::from_utf8(bytes).unwrap()
+}
+
+#[test]
+fn a_path_leads_to_a_file_a_folder_or_nothing() {
+    for door in DOORS {
+        let mut bench = Bench::new(door);
+        for (name, text) in [
+            ("plain", "1"),
+            ("a b?#%", "2"),
+            ("empty", ""),
+            ("dir/index.html", "3"),
+            ("dir/other", "4"),
+            (".hidden", "5"),
+            ("dir/.hidden", "6"),
+            (".well-known/x", "7"),
+            (".well-known/.x", "8"),
+            ("\u{e9}", "9"),
+        ] {
+            bench.put(name, text);
+        }
+        for (path, expected) in [
+            ("/plain", content("1")),
+            ("/pl%61in", content("1")),
+            ("//plain", content("1")),
+            ("/./plain", content("1")),
+            ("/none/../plain", content("1")),
+            ("/a%20b%3F%23%25", content("2")),
+            ("/empty", content("")),
+            ("/dir/", content("3")),
+            ("/dir/.", content("3")),
+            ("/dir/index.html", content("3")),
+            ("/dir/other", content("4")),
+            ("/%C3%A9", content("9")),
+            ("/.well-known/x", content("7")),
+            ("/dir", to("/dir/")),
+            ("/%64ir", to("/dir/")),
+            ("/.well-known", to("/.well-known/")),
+            ("/none", NOT_FOUND),
+            ("/none/", NOT_FOUND),
+            ("/dir/none", NOT_FOUND),
+            ("/plain/", NOT_FOUND),
+            ("/plain/x", NOT_FOUND),
+            ("/Plain", NOT_FOUND),
+            ("/.hidden", NOT_FOUND),
+            ("/dir/.hidden", NOT_FOUND),
+            ("/.well-known/.x", NOT_FOUND),
+            ("/%2Ehidden", NOT_FOUND),
+            ("/..", Malformed),
+            ("/../plain", Malformed),
+            ("/dir/../../plain", Malformed),
+            ("/%2e%2e/plain", Malformed),
+            ("/dir%2Fother", Malformed),
+            ("/plain%00", Malformed),
+            ("/plain%", Malformed),
+            ("plain", Malformed),
+        ] {
+            assert_eq!(bench.got(path), expected, "{path} by {door:?}");
+            assert_eq!(bench.got(path), expected, "{path} by {door:?}, once more");
+        }
+        assert_eq!(bench.site.take_fault(), None);
+    }
+}
+
+#[test]
+fn a_path_longer_than_the_limit_is_malformed() {
+    let mut bench = Bench::with(DOORS[0], &["target_bytes=16"], SiteConfig::default());
+    assert_eq!(bench.got("/0123456789abcde"), NOT_FOUND);
+    assert_eq!(bench.got("/0123456789abcdef"), Malformed);
+}
+
+/// A location that begins with two slashes would lead to another host.
+#[test]
+fn a_redirect_stays_on_this_host_and_on_its_line() {
+    for door in DOORS {
+        let mut bench = Bench::new(door);
+        for name in [&b"evil.example"[..], b"\\evil", b"a\r\nSet-Cookie: b", b"\xff", b"a?b#c:d@e"]
+        {
+            fs::create_dir(bench.folder.path().join(OsStr::from_bytes(name))).unwrap();
+        }
+        for (path, location) in [
+            ("//evil.example", "/evil.example/"),
+            ("///evil.example", "/evil.example/"),
+            ("/.//evil.example", "/evil.example/"),
+            ("/x/..//evil.example", "/evil.example/"),
+            ("/%2e/evil.example", "/evil.example/"),
+            ("/\\evil", "/%5Cevil/"),
+            ("/%5cevil", "/%5Cevil/"),
+            ("/a%0d%0aSet-Cookie:%20b", "/a%0D%0ASet-Cookie:%20b/"),
+            ("/%ff", "/%FF/"),
+            ("/a%3fb%23c:d@e", "/a%3Fb%23c:d@e/"),
+        ] {
+            assert_eq!(bench.got(path), to(location), "{path} by {door:?}");
+            assert!(matches!(bench.got(location), Content(_)), "{location} is a listing");
+        }
+    }
+    let located = location_with_query(b"/a/", b"b=c&d=\"\r\n%0D#");
+    assert_eq!(located[..], *b"/a/?b=c&d=%22%0D%0A%0D%23");
+}
+
+/// Changes something on disk.
+type Step = fn(&Bench);
+
+#[test]
+fn the_first_index_file_there_is_stands_for_its_folder() {
+    for door in DOORS {
+        let index = vec!["first".to_owned(), "second".to_owned()];
+        let mut bench = Bench::with(door, &[], SiteConfig { index, ..SiteConfig::default() });
+        bench.put("dir/x", "x");
+        let steps: [(&str, Step, Got); 7] = [
+            ("second appears", |bench| bench.put("dir/second", "2"), content("2")),
+            ("first appears", |bench| bench.put("dir/first", "1"), content("1")),
+            ("first changes", |bench| bench.put("dir/first", "one"), content("one")),
+            ("first disappears", |bench| remove(bench, "dir/first"), content("2")),
+            ("second changes", |bench| bench.put("dir/second", "two"), content("two")),
+            (
+                "a folder is no index",
+                |bench| fs::create_dir(bench.path("dir/first")).unwrap(),
+                content("two"),
+            ),
+            ("the folder goes", |bench| fs::remove_dir_all(bench.path("dir")).unwrap(), NOT_FOUND),
+        ];
+        assert!(matches!(bench.got("/dir/"), Content(page) if page.contains("href=\"x\"")));
+        for (step, change, expected) in steps {
+            change(&bench);
+            bench.wait_for_revalidation();
+            assert_eq!(bench.got("/dir/"), expected, "{step}, by {door:?}");
+        }
+    }
+}
+
+fn remove(bench: &Bench, name: &str) {
+    fs::remove_file(bench.path(name)).unwrap();
+}
+
+#[test]
+fn what_may_not_be_read_is_forbidden() {
+    for door in DOORS {
+        let config = SiteConfig { listing: false, ..SiteConfig::default() };
+        let mut bench = Bench::with(door, &[], config);
+        bench.put("dir/x", "x");
+        assert_eq!(bench.got("/dir/"), FORBIDDEN, "there are no listings");
+        assert_eq!(bench.got("/"), FORBIDDEN);
+        assert_eq!(bench.got("/dir"), to("/dir/"), "as if there were one");
+        bench.put("closed", "x");
+        fs::set_permissions(bench.path("closed"), fs::Permissions::from_mode(0o0)).unwrap();
+        if File::open(bench.path("closed")).is_err() {
+            assert_eq!(bench.got("/closed"), FORBIDDEN); // root may read it all the same
+        }
+    }
+}
+
+/// Within the interval an entry is used without a look at the disk: even if the file is gone.
+#[test]
+fn a_hit_asks_nobody() {
+    for door in DOORS {
+        let mut bench = Bench::new(door);
+        bench.put("plain", "1");
+        bench.put("dir/index.html", "2");
+        bench.put("list/x", "3");
+        let paths = ["/plain", "/dir/", "/dir", "/list/", "/none"];
+        let before = paths.map(|path| bench.got(path));
+        let lookups = bench.site.lookups().0;
+        for name in ["plain", "dir/index.html", "list/x"] {
+            remove(&bench, name);
+        }
+        fs::remove_dir(bench.path("dir")).unwrap();
+        fs::remove_dir(bench.path("list")).unwrap();
+        bench.put("none", "4");
+
+        bench.wait(bench.limits.revalidate_ms - 1);
+        assert_eq!(paths.map(|path| bench.got(path)), before, "by {door:?}");
+        assert_eq!(bench.site.lookups().0, lookups);
+        // The same entry by another spelling.
+        assert_eq!(bench.got("/%70lain"), before[0]);
+        assert_eq!(bench.site.lookups().0, lookups);
+
+        bench.wait(1);
+        let after = paths.map(|path| bench.got(path));
+        let gone = NOT_FOUND;
+        let expected = [gone.clone(), gone.clone(), gone.clone(), gone, content("4")];
+        assert_eq!(after, expected, "by {door:?}");
+    }
+}
+
+#[test]
+fn an_unchanged_file_is_looked_at_and_not_read_again() {
+    for (name, size) in [("small", 10), ("large", 100_000)] {
+        let mut bench = Bench::new(DOORS[0]);
+        bench.put(name, &"a".repeat(size));
+        let path = format!("/{name}");
+        let first = bench.asset(&path);
+        let lookups = bench.site.lookups().0;
+        for _ in 0..5 {
+            bench.wait_for_revalidation();
+            assert!(Rc::ptr_eq(&first, &bench.asset(&path)), "{name}");
+        }
+        assert_eq!(bench.site.lookups().0, lookups);
+    }
+}
+
+/// Changes `file` on disk, to something made from this text.
+type Change = fn(&Bench, &str);
+
+/// Every way in which a file can come to hold something else is noticed after the interval, and
+/// whoever still sends the old version has all of it, unless it was written over in place.
+#[test]
+fn a_changed_file_is_served_anew() {
+    let changes: [(&str, Change); 6] = [
+        ("replaced", |bench, text| {
+            bench.put("new", text);
+            fs::rename(bench.path("new"), bench.path("file")).unwrap();
+        }),
+        ("removed and made anew", |bench, text| {
+            remove(bench, "file");
+            bench.put("file", text);
+        }),
+        ("rewritten", |bench, text| bench.put("file", text)),
+        ("grown", |bench, text| bench.put("file", &(text.to_owned() + text))),
+        ("truncated", |bench, text| bench.put("file", &text[..text.len() / 2])),
+        ("emptied", |bench, _| bench.put("file", "")),
+    ];
+    for door in DOORS {
+        for size in [100, 100_000] {
+            for (what, change) in changes {
+                let mut bench = Bench::new(door);
+                let (old, new) = ("a".repeat(size), "b".repeat(size + 1));
+                bench.put("file", &old);
+                let (before, etag) = (bench.asset("/file"), bench.etag("/file"));
+                change(&bench, &new);
+                // What is in memory is used for a while; of an open file it shows at once.
+                let kept = Rc::ptr_eq(&before, &bench.asset("/file"));
+                assert_eq!(kept, before.source().is_none(), "{what}, {size}");
+                bench.wait_for_revalidation();
+                let expected = fs::read_to_string(bench.path("file")).unwrap();
+                assert_eq!(bench.got("/file"), Content(expected), "{what}, {size}, {door:?}");
+                assert_ne!(bench.etag("/file"), etag, "{what}, {size}, {door:?}");
+                if before.source().is_none() || what.starts_with("re") && what != "rewritten" {
+                    assert_eq!(body(&before), old, "{what}, {size}: the old version is whole");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn a_touched_file_has_other_validators() {
+    let mut bench = Bench::new(DOORS[0]);
+    bench.put("file", "same");
+    let before = bench.asset("/file");
+    bench.touch("file", SystemTime::UNIX_EPOCH + MODIFIED + Duration::from_nanos(1));
+    bench.wait_for_revalidation();
+    let after = bench.asset("/file");
+    assert_eq!(body(&before), body(&after));
+    assert_ne!(before.validators().etag, after.validators().etag);
+    assert_eq!(before.validators().last_modified, after.validators().last_modified);
+}
+
+/// While a file could change without its time changing, its tag promises nothing byte for byte.
+#[test]
+fn a_tag_becomes_strong_when_the_file_has_rested() {
+    for door in DOORS {
+        for size in [10, 100_000] {
+            let mut bench = Bench::new(door);
+            bench.put("file", &"a".repeat(size));
+            bench.touch("file", SystemTime::UNIX_EPOCH + NOW);
+            let weak = bench.asset("/file");
+            assert!(weak.validators().etag.starts_with(b"W/\""), "{size}");
+            assert!(!weak.validators().date_is_strong);
+            bench.wait(1_999);
+            assert!(Rc::ptr_eq(&weak, &bench.asset("/file")), "{size}: 1 ms too young");
+            bench.wait_for_revalidation();
+            let strong = bench.asset("/file");
+            assert_eq!(weak.validators().etag[2..], *strong.validators().etag, "{size}");
+            assert!(strong.validators().date_is_strong);
+            bench.wait_for_revalidation();
+            assert!(Rc::ptr_eq(&strong, &bench.asset("/file")), "{size}: made anew once");
+        }
+    }
+}
+
+#[test]
+fn a_listing_follows_its_folder() {
+    for door in DOORS {
+        let mut bench = Bench::new(door);
+        let mut times = (0..).map(|n| SystemTime::UNIX_EPOCH + MODIFIED + Duration::from_secs(n));
+        let mut rest = |bench: &Bench| bench.touch("dir", times.next().unwrap());
+        bench.put("dir/one", "1");
+        rest(&bench);
+        let lists = |bench: &mut Bench, name: &str| match bench.got("/dir/") {
+            Content(page) => page.contains(&format!("href=\"{name}\"")),
+            other => panic!("{other:?}"),
+        };
+        assert!(lists(&mut bench, "one"));
+        bench.put("dir/two", "2");
+        rest(&bench);
+        assert!(!lists(&mut bench, "two"), "not yet, by {door:?}");
+        bench.wait_for_revalidation();
+        assert!(lists(&mut bench, "two"), "by {door:?}");
+        remove(&bench, "dir/one");
+        rest(&bench);
+        bench.wait_for_revalidation();
+        assert!(!lists(&mut bench, "one"), "by {door:?}");
+
+        // What changes in a file does not show on its folder: a listing has an age as well.
+        let before = bench.got("/dir/");
+        bench.put("dir/two", &"2".repeat(2_000_000));
+        bench.wait_for_revalidation();
+        assert_eq!(bench.got("/dir/"), before, "by {door:?}");
+        bench.wait(bench.limits.listing_age_ms);
+        assert_ne!(bench.got("/dir/"), before, "by {door:?}");
+    }
+}
+
+/// The time of a folder does not show that it changed twice within a tick of its clock.
+#[test]
+fn the_listing_of_a_folder_that_just_changed_is_made_anew() {
+    let mut bench = Bench::new(DOORS[0]);
+    let same_time = SystemTime::UNIX_EPOCH + NOW - Duration::from_secs(1);
+    let mut names = Vec::new();
+    for name in ["one", "two", "six"] {
+        bench.put(&format!("dir/{name}"), "");
+        bench.touch("dir", same_time);
+        names.push(name);
+        let Content(page) = bench.got("/dir/") else { panic!("a listing") };
+        assert!(names.iter().all(|name| page.contains(&format!("href=\"{name}\""))), "{page}");
+        let lookups = bench.site.lookups().0;
+        bench.got("/dir/");
+        assert_eq!(bench.site.lookups().0, lookups, "within the interval it is used");
+        bench.wait_for_revalidation();
+    }
+    bench.wait(1_000);
+    bench.got("/dir/");
+    let lookups = bench.site.lookups().0;
+    bench.wait_for_revalidation();
+    bench.got("/dir/");
+    assert_eq!(bench.site.lookups().0, lookups, "it has rested, and is only looked at");
+}
+
+#[test]
+fn a_large_listing_is_made_while_its_clients_wait() {
+    // In the second case the page is too large for the cache; who waits for it gets it even so.
+    for changes in [&[][..], &["cache_bytes=1000"]] {
+        let mut bench = Bench::with(DOORS[0], changes, SiteConfig::default());
+        fs::create_dir(bench.path("dir")).unwrap();
+        for number in 0..800 {
+            fs::write(bench.path(&format!("dir/{number}")), "").unwrap();
+        }
+        let mut find = |path: &[u8]| bench.site.find(path, Patience::Full, &bench.clock);
+        assert!(matches!(find(b"/dir/"), Ok(Found::Later)));
+        assert!(matches!(find(b"/%64ir/"), Ok(Found::Later)), "the same listing, not another");
+        let mut turns = 0;
+        while bench.site.is_working() {
+            assert!(matches!(
+                bench.site.find(b"/dir/", Patience::Full, &bench.clock),
+                Ok(Found::Later)
+            ));
+            bench.site.work(&bench.clock);
+            turns += 1;
+        }
+        assert!((1..20).contains(&turns), "{turns}");
+        for path in ["/dir/", "/%64ir/", "/dir/"] {
+            let found = bench.site.find(path.as_bytes(), Patience::None, &bench.clock);
+            let Ok(Found::Entry(Entry::Asset(asset))) = found else { panic!("{path}: {found:?}") };
+            assert!(body(&asset).contains("href=\"799\""));
+        }
+        assert!(!bench.site.is_working());
+    }
+}
+
+/// Times that no clock of ours can show are no reason to fail.
+#[test]
+fn odd_times_of_files_are_borne() {
+    let day = Duration::from_secs(86_400);
+    let at = SystemTime::UNIX_EPOCH;
+    for (time, last_modified) in [
+        (at, Some(0)),
+        (at - day, Some(-86_400)),
+        (at - Duration::from_nanos(1), Some(-1)),
+        (at - 365 * 60 * day, Some(-365 * 60 * 86_400)),
+        (at + NOW, Some(1_700_000_000)),
+        (at + NOW + Duration::from_nanos(1), Some(1_700_000_000)),
+        // In the future there is no date (RFC 9110 section 8.8.2.1).
+        (at + NOW + Duration::from_secs(1), None),
+        (at + NOW + 365 * 100 * day, None),
+    ] {
+        for size in [10, 100_000] {
+            let mut bench = Bench::new(DOORS[0]);
+            bench.put("file", &"a".repeat(size));
+            bench.touch("file", time);
+            let stored = fs::metadata(bench.path("file")).unwrap().modified().unwrap();
+            if stored != time {
+                continue; // this file system cannot hold it
+            }
+            let asset = bench.asset("/file");
+            assert_eq!(asset.validators().last_modified, last_modified, "{time:?}");
+            let head = String::from_utf8(asset.head().to_vec()).unwrap();
+            assert_eq!(head.contains("Last-Modified: "), last_modified.is_some(), "{head}");
+            assert!(head.contains("ETag: "), "{head}");
+            // A wall clock that was set back makes none of it wrong.
+            bench.clock.set(bench.clock.tick + 60_000, Duration::from_secs(1));
+            assert_eq!(body(&bench.asset("/file")).len(), size);
+        }
+    }
+}
+
+#[test]
+fn descriptors_of_cached_files_can_be_had_back() {
+    let mut bench = Bench::with(DOORS[0], &["open_files=2"], SiteConfig::default());
+    for name in ["a", "b", "c"] {
+        bench.put(name, &name.repeat(100_000));
+    }
+    let first = bench.asset("/a");
+    assert_eq!(Rc::strong_count(&first), 2, "here and in the cache");
+    for path in ["/b", "/c"] {
+        bench.asset(path);
+    }
+    assert_eq!(Rc::strong_count(&first), 1, "the cache keeps two");
+    let last = bench.asset("/c");
+    bench.site.close_files();
+    assert_eq!(Rc::strong_count(&last), 1, "the cache keeps none");
+    assert_eq!(body(&last), "c".repeat(100_000), "who sends it, can");
+    assert_eq!(body(&bench.asset("/c")), body(&last));
+}

@@ -1,0 +1,180 @@
+//! One test for each mended bug. The name says what must be so; the text says what was wrong.
+
+mod common;
+
+use std::fs;
+use std::io::{Read, Write};
+use std::net::{Shutdown, TcpStream};
+use std::os::unix::fs::symlink;
+use std::path::Path;
+use std::time::{Duration, SystemTime};
+
+use common::{Endpoint, PATIENCE, Server};
+
+/// A connection to the server.
+fn connect(server: &Server) -> TcpStream {
+    let stream = match server.endpoint() {
+        Endpoint::Tcp(address) => TcpStream::connect(address).expect("the server accepts"),
+        Endpoint::Unix(_) => unreachable!("these servers listen on TCP"),
+    };
+    stream.set_read_timeout(Some(PATIENCE)).expect("a timeout can be set");
+    stream
+}
+
+/// What comes of these bytes on a connection of their own, whose sending side is then shut.
+fn ask(server: &Server, request: &str) -> String {
+    let mut stream = connect(server);
+    stream.write_all(request.as_bytes()).expect("the server reads");
+    stream.shutdown(Shutdown::Write).expect("a side can be shut");
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).expect("the server answers");
+    String::from_utf8_lossy(&answer).into_owned()
+}
+
+fn field<'a>(answer: &'a str, name: &str) -> &'a str {
+    let start = format!("\r\n{name}: ");
+    let at = answer.find(&start).expect("the field is there");
+    answer[at + start.len()..].split("\r\n").next().unwrap_or_default()
+}
+
+/// A file larger than what is kept in memory, old enough for a strong entity-tag.
+fn write_old(path: &Path, byte: u8, size: usize) {
+    fs::write(path, vec![byte; size]).expect("a file can be written");
+    let old = SystemTime::now() - Duration::from_secs(3600);
+    let file = fs::File::options().write(true).open(path).expect("it is there");
+    file.set_modified(old).expect("its time can be set");
+}
+
+const LARGE: usize = 8_000_000;
+
+/// A cached large file that was written to in place, and had grown, was sent under its old strong
+/// entity-tag for up to a second: a download resumed in that second was spliced of two versions.
+#[test]
+fn a_file_that_was_rewritten_is_never_sent_under_its_old_tag() {
+    let root = tempfile::tempdir().unwrap();
+    let path = root.path().join("big");
+    write_old(&path, b'a', LARGE);
+    let server = Server::start(root.path(), &["--limit", "revalidate_ms=3600000"]);
+    let first = ask(&server, "GET /big HTTP/1.1\r\nHost: a\r\nRange: bytes=0-3\r\n\r\n");
+    let tag = field(&first, "ETag").to_owned();
+    fs::write(&path, vec![b'B'; LARGE + 1]).unwrap();
+    let resume = format!(
+        "GET /big HTTP/1.1\r\nHost: a\r\nRange: bytes=4-7\r\nIf-Range: {tag}\r\n\
+         Connection: close\r\n\r\n"
+    );
+    let second = ask(&server, &resume);
+    assert!(second.starts_with("HTTP/1.1 200 "), "{second:.300}");
+    assert_ne!(field(&second, "ETag"), tag);
+    assert!(second.ends_with("BBBBBBBB"));
+}
+
+/// After a cached large file was touched, a request for it got no answer, and took the answers
+/// before it along.
+#[test]
+fn a_file_that_was_touched_is_answered_and_so_is_what_came_before() {
+    let root = tempfile::tempdir().unwrap();
+    let path = root.path().join("big");
+    write_old(&path, b'a', LARGE);
+    fs::write(root.path().join("small"), "small").unwrap();
+    let server = Server::start(root.path(), &["--limit", "revalidate_ms=3600000"]);
+    let part = "GET /big HTTP/1.1\r\nHost: a\r\nRange: bytes=0-3\r\n\r\n";
+    ask(&server, part);
+    fs::write(&path, vec![b'b'; LARGE - 1]).unwrap();
+    let answers = ask(&server, &format!("GET /small HTTP/1.1\r\nHost: a\r\n\r\n{part}"));
+    assert!(answers.starts_with("HTTP/1.1 200 "), "{answers:.300}");
+    assert!(answers.contains("HTTP/1.1 206 ") && answers.ends_with("bbbb"), "{answers:.600}");
+}
+
+/// A file rewritten in place with a longer one, while it was sent, was taken for a log that
+/// grows: the answer was spliced of both.
+#[test]
+fn a_file_rewritten_while_it_is_sent_ends_the_answer_and_a_log_does_not() {
+    for (grown_by_appending, complete) in [(false, false), (true, true)] {
+        let root = tempfile::tempdir().unwrap();
+        let path = root.path().join("big");
+        write_old(&path, b'a', LARGE);
+        let server = Server::start(root.path(), &[]);
+        let mut stream = connect(&server);
+        stream.write_all(b"GET /big HTTP/1.0\r\n\r\n").unwrap();
+        stream.read_exact(&mut [0; 1000]).unwrap(); // it has begun, and cannot go on by itself
+        if grown_by_appending {
+            let mut file = fs::File::options().append(true).open(&path).unwrap();
+            file.write_all(b"one more line").unwrap();
+        } else {
+            fs::write(&path, vec![b'B'; LARGE + 1]).unwrap();
+        }
+        let mut rest = Vec::new();
+        // It may end in a reset, where the end is not what was announced.
+        let ended = stream.read_to_end(&mut rest);
+        let whole = ended.is_ok() && rest.ends_with(b"aaaa") && rest.len() > LARGE - 1000;
+        assert_eq!(whole, complete, "appended: {grown_by_appending}, {} bytes", rest.len());
+        assert!(complete || rest.len() < LARGE - 1000, "the length shows that it was cut off");
+    }
+}
+
+/// A connection that was to be closed after its answer was closed while the kernel still held most
+/// of a large one: a byte of the client that came then made it a reset, and the end was lost.
+#[test]
+fn a_late_byte_of_the_client_does_not_cost_it_the_end_of_the_answer() {
+    let root = tempfile::tempdir().unwrap();
+    write_old(&root.path().join("big"), b'a', LARGE);
+    let server = Server::start(root.path(), &[]);
+    for request in
+        ["GET /big HTTP/1.0\r\n\r\n", "GET /big HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"]
+    {
+        let mut stream = connect(&server);
+        stream.write_all(request.as_bytes()).unwrap();
+        let mut answer = vec![0; 4096];
+        stream.read_exact(&mut answer).unwrap();
+        stream.write_all(b"\r\n").unwrap();
+        stream.read_to_end(&mut answer).unwrap();
+        assert!(answer.len() > LARGE, "{request:?}: {} bytes", answer.len());
+    }
+}
+
+/// A redirect was kept as long as its path led to some directory, even one outside.
+#[test]
+fn a_redirect_does_not_outlive_the_link_that_it_was_made_for() {
+    let root = tempfile::tempdir().unwrap();
+    let outside = tempfile::tempdir().unwrap();
+    fs::create_dir(root.path().join("folder")).unwrap();
+    symlink("folder", root.path().join("link")).unwrap();
+    let server = Server::start(root.path(), &["--limit", "revalidate_ms=0"]);
+    let request = "GET /link HTTP/1.1\r\nHost: a\r\n\r\n";
+    assert!(ask(&server, request).starts_with("HTTP/1.1 301 "));
+    fs::remove_file(root.path().join("link")).unwrap();
+    symlink(outside.path(), root.path().join("link")).unwrap();
+    assert!(ask(&server, request).starts_with("HTTP/1.1 404 "));
+}
+
+/// As many connections as there are pages, each with one byte of a head, took all pages, and
+/// everybody else was closed without an answer.
+#[test]
+fn those_who_hold_all_pages_make_room_for_others() {
+    let root = tempfile::tempdir().unwrap();
+    fs::write(root.path().join("small"), "small").unwrap();
+    let server = Server::start(root.path(), &["--limit", "pages=16"]);
+    let mut holders = Vec::new();
+    for _ in 0..40 {
+        let mut stream = connect(&server);
+        stream.write_all(b"G").unwrap();
+        holders.push(stream);
+    }
+    let answer = ask(&server, "GET /small HTTP/1.1\r\nHost: a\r\n\r\n");
+    assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+}
+
+/// One request for a large folder was charged as several, because it is looked at several times.
+#[test]
+fn a_request_that_takes_time_counts_once() {
+    let root = tempfile::tempdir().unwrap();
+    let folder = root.path().join("folder");
+    fs::create_dir(&folder).unwrap();
+    for number in 0..3000 {
+        fs::write(folder.join(number.to_string()), "").unwrap();
+    }
+    let limits = ["--limit", "requests_per_s=1", "--limit", "requests_burst=2"];
+    let server = Server::start(root.path(), &limits);
+    let answer = ask(&server, "GET /folder/ HTTP/1.1\r\nHost: a\r\n\r\n");
+    assert!(answer.starts_with("HTTP/1.1 200 "), "{answer:.300}");
+}

@@ -1,0 +1,284 @@
+//! A bench for the machine: a folder with files, a site over it, a pool of pages and a clock that
+//! stands still; and a driver that plays the part of reactor, socket and peer for one connection.
+
+use std::fs::{self, File};
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+use std::time::{Duration, SystemTime};
+
+use tempfile::TempDir;
+use tenkay::clock::{Clock, Tick};
+use tenkay::config::{Limits, SiteConfig};
+use tenkay::h1::{Connection, Context, Pages, Reason, StateName, Step};
+use tenkay::site::open::Door;
+use tenkay::site::{Entry, Found, Patience, Site};
+
+/// When the clock of a bench stands still: 14 November 2023.
+pub(crate) const NOW: Duration = Duration::from_secs(1_700_000_000);
+/// When the files of a bench were modified: 13 September 2020.
+pub(crate) const MODIFIED: Duration = Duration::from_secs(1_600_000_000);
+
+/// Everything that a connection needs around it.
+#[derive(Debug)]
+pub(crate) struct Bench {
+    pub(crate) folder: TempDir,
+    pub(crate) site: Site,
+    pub(crate) pages: Pages,
+    pub(crate) clock: Clock,
+    pub(crate) limits: Limits,
+    pub(crate) draining: bool,
+    /// Requests that the client may still make.
+    pub(crate) requests_left: u32,
+}
+
+impl Bench {
+    /// A bench over a folder that `fill` fills, with these changes (`NAME=VALUE`) to the limits.
+    pub(crate) fn new(changes: &[&str], config: SiteConfig, fill: impl FnOnce(&Path)) -> Bench {
+        let mut limits = Limits::default();
+        for change in changes {
+            limits.set(change).unwrap();
+        }
+        limits.check().unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        fill(folder.path());
+        let site = Site::new(folder.path(), config, &limits, Door::best(), 7).unwrap();
+        let pages = Pages::new(limits.pages);
+        let clock = Clock::new(Tick(1_000), NOW);
+        Bench { folder, site, pages, clock, limits, draining: false, requests_left: u32::MAX }
+    }
+
+    /// Lets the machine report with what a report may use.
+    pub(crate) fn report<T>(&mut self, report: impl FnOnce(&mut Context<'_>) -> T) -> T {
+        let mut cx = Context {
+            site: &mut self.site,
+            pages: &mut self.pages,
+            clock: &self.clock,
+            limits: &self.limits,
+            draining: self.draining,
+            unread: false,
+            requests_left: self.requests_left,
+        };
+        let result = report(&mut cx);
+        self.requests_left = cx.requests_left;
+        result
+    }
+
+    /// What a path leads to, however long it takes to find out.
+    pub(crate) fn find(&mut self, path: &str) -> Entry {
+        for _ in 0..1000 {
+            self.site.work(&self.clock);
+            match self.site.find(path.as_bytes(), Patience::Full, &self.clock).unwrap() {
+                Found::Entry(entry) => return entry,
+                Found::Soon | Found::Later => {}
+            }
+        }
+        panic!("{path} is never found");
+    }
+
+    /// Lets `ms` milliseconds pass.
+    pub(crate) fn wait(&mut self, ms: u64) {
+        let unix = u64::try_from(self.clock.unix_ns / 1_000_000).expect("after 1970");
+        self.clock.set(self.clock.tick + ms, Duration::from_millis(unix + ms));
+    }
+
+    /// The room that the connection reads into, if it reads; shuts down first if it is told to.
+    fn room<'c>(&mut self, connection: &'c mut Connection) -> Option<&'c mut [u8]> {
+        if connection.state() == StateName::Linger
+            && matches!(connection.step(&mut self.pages), Step::Read(_))
+        {
+            connection.pause(&mut self.pages);
+        }
+        match connection.step(&mut self.pages) {
+            Step::Read(room) => Some(room),
+            _ => None,
+        }
+    }
+
+    /// Gives the connection these bytes, as far as it reads. Returns how many it took.
+    pub(crate) fn give(&mut self, connection: &mut Connection, mut bytes: &[u8]) -> usize {
+        let all = bytes.len();
+        while !bytes.is_empty() {
+            let Some(room) = self.room(connection) else { break };
+            let count = room.len().min(bytes.len());
+            room[..count].copy_from_slice(&bytes[..count]);
+            self.report(|cx| connection.read_done(count, cx));
+            bytes = &bytes[count..];
+        }
+        all - bytes.len()
+    }
+
+    /// Tells the connection that the peer has finished sending. False if it does not read.
+    pub(crate) fn finish(&mut self, connection: &mut Connection) -> bool {
+        let reads = self.room(connection).is_some();
+        if reads {
+            self.report(|cx| connection.read_done(0, cx));
+        }
+        reads
+    }
+
+    /// Takes at most `most` bytes, in one step, of what the connection has to send.
+    pub(crate) fn take(&mut self, connection: &mut Connection, most: usize) -> Vec<u8> {
+        let mut sent = Vec::new();
+        match connection.step(&mut self.pages) {
+            Step::Write(first, second) => {
+                sent.extend_from_slice(&first[..first.len().min(most)]);
+                sent.extend_from_slice(&second[..second.len().min(most - sent.len())]);
+            }
+            Step::SendFile { lead, source, at, count } => {
+                sent.extend_from_slice(&lead[..lead.len().min(most)]);
+                let left = u64::try_from(most - sent.len()).expect("widening").min(count);
+                let read = read_file(source.file(), at, left);
+                assert_eq!(read.len() as u64, left, "the file is as long as it was");
+                sent.extend_from_slice(&read);
+            }
+            _ => return sent,
+        }
+        assert!(!sent.is_empty() || most == 0, "what is to be sent is not empty");
+        self.report(|cx| connection.write_done(sent.len() as u64, cx));
+        sent
+    }
+}
+
+/// Bytes of a file, as many as there are but not more than `count`.
+pub(crate) fn read_file(file: &File, at: u64, count: u64) -> Vec<u8> {
+    let mut bytes = vec![0; usize::try_from(count).expect("a small file")];
+    let mut done = 0;
+    while done < bytes.len() {
+        match file.read_at(&mut bytes[done..], at + done as u64).unwrap() {
+            0 => break,
+            count => done += count,
+        }
+    }
+    bytes.truncate(done);
+    bytes
+}
+
+/// Writes a file whose modification lies well back.
+pub(crate) fn put(folder: &Path, name: &str, bytes: &[u8]) {
+    let path = folder.join(name);
+    fs::create_dir_all(path.parent().unwrap()).unwrap();
+    fs::write(&path, bytes).unwrap();
+    set_modified(&path, SystemTime::UNIX_EPOCH + MODIFIED);
+}
+
+/// Sets the time of the last modification of a file or folder.
+pub(crate) fn set_modified(path: &Path, time: SystemTime) {
+    File::open(path).unwrap().set_modified(time).unwrap();
+}
+
+/// So many bytes, in which no piece of some length comes twice; each `version` is different.
+pub(crate) fn content(length: usize, version: u64) -> Vec<u8> {
+    let mut random = super::random::Random::new(version);
+    let mut bytes = Vec::with_capacity(length + 8);
+    while bytes.len() < length {
+        bytes.extend(random.next().to_le_bytes());
+    }
+    bytes.truncate(length);
+    bytes
+}
+
+/// Where bytes are cut into pieces.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Cuts {
+    /// Nowhere that the machine does not ask for.
+    Nowhere,
+    /// After so many bytes, once.
+    At(usize),
+    /// Into pieces of this length.
+    Each(usize),
+}
+
+impl Cuts {
+    /// How long the piece after `done` bytes is at most.
+    fn next(self, done: usize) -> usize {
+        match self {
+            Cuts::At(at) if done < at => at - done,
+            Cuts::Nowhere | Cuts::At(_) => usize::MAX,
+            Cuts::Each(length) => length,
+        }
+    }
+}
+
+/// What the peer does after its last byte.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Afterwards {
+    /// It waits.
+    Waits,
+    /// It finishes sending, and still reads.
+    Finishes,
+    /// It waits until the deadline has passed.
+    Delays,
+}
+
+/// Where an exchange ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum End {
+    /// The connection waits for the peer.
+    Waits(StateName),
+    /// It is over.
+    Over(Reason),
+}
+
+/// What came of an exchange.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Outcome {
+    pub(crate) output: Vec<u8>,
+    /// The sending side was shut before the connection was closed.
+    pub(crate) shut: bool,
+    pub(crate) end: End,
+}
+
+/// Plays a whole exchange: gives `input` and takes what comes, cut as told, until nothing moves.
+pub(crate) fn play(
+    bench: &mut Bench,
+    input: &[u8],
+    afterwards: Afterwards,
+    reads: Cuts,
+    writes: Cuts,
+) -> Outcome {
+    let mut connection = Connection::new(bench.clock.tick);
+    let (mut given, mut afterwards) = (0, afterwards);
+    let (mut output, mut shut) = (Vec::new(), false);
+    let mut waits = 0;
+    let end = loop {
+        match connection.step(&mut bench.pages) {
+            Step::Read(room) if given < input.len() => {
+                assert!(!room.is_empty(), "a read into no room would look like the end");
+                let count = reads.next(given).min(input.len() - given).min(room.len());
+                room[..count].copy_from_slice(&input[given..given + count]);
+                given += count;
+                bench.report(|cx| connection.read_done(count, cx));
+            }
+            Step::Read(_) => {
+                match std::mem::replace(&mut afterwards, Afterwards::Waits) {
+                    Afterwards::Waits => {
+                        connection.pause(&mut bench.pages);
+                        let holds = bench.pages.taken() > 0;
+                        assert!(!(holds && connection.is_idle()), "idle, it holds no page");
+                        break End::Waits(connection.state());
+                    }
+                    Afterwards::Finishes => bench.report(|cx| connection.read_done(0, cx)),
+                    Afterwards::Delays => bench.report(|cx| connection.timed_out(cx)),
+                };
+            }
+            Step::Write(..) | Step::SendFile { .. } => {
+                let most = writes.next(output.len());
+                output.extend_from_slice(&bench.take(&mut connection, most));
+            }
+            Step::Wait { .. } => {
+                waits += 1;
+                assert!(waits < 1000, "the site has it at last");
+                bench.site.work(&bench.clock);
+                bench.report(|cx| connection.retry(cx));
+            }
+            Step::ShutdownWrite => {
+                assert!(!shut, "the sending side is shut once");
+                shut = true;
+            }
+            Step::Close(reason) => break End::Over(reason),
+        }
+    };
+    connection.peer_lost(&mut bench.pages);
+    assert_eq!(bench.pages.taken(), 0, "a closed connection holds no page");
+    Outcome { output, shut, end }
+}

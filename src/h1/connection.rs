@@ -94,6 +94,15 @@ pub enum Reason {
     Stopped,
 }
 
+/// How a connection can be spared; in order, the first to go comes first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Leisure {
+    /// It has had its last answer, and lingers since then.
+    Lingers(Tick),
+    /// It is idle since then.
+    Idle(Tick),
+}
+
 /// The name of a state, for tests and reports.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[allow(missing_docs, reason = "the names are those of the table in the module's text")]
@@ -308,9 +317,12 @@ impl Connection {
         (self.owed_since, self.paid)
     }
 
-    /// Since when it is idle, if it is.
-    pub fn idle_since(&self) -> Option<Tick> {
-        self.is_idle().then_some(self.since)
+    /// Whether it can be closed for the sake of another, at no cost but a new connection.
+    pub fn leisure(&self) -> Option<Leisure> {
+        match self.state {
+            State::Linger { .. } => Some(Leisure::Lingers(self.since)),
+            _ => self.is_idle().then_some(Leisure::Idle(self.since)),
+        }
     }
 
     /// Answers with a failure before anything was read, and closes in stages: there is no room

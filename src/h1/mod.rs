@@ -44,7 +44,7 @@ mod intake;
 mod pages;
 mod reply;
 
-pub use connection::{Connection, Context, Reason, StateName, Step};
+pub use connection::{Connection, Context, Leisure, Reason, StateName, Step};
 pub use pages::{PAGE_BYTES, Pages};
 
 #[cfg(test)]

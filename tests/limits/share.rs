@@ -34,6 +34,25 @@ fn one_client_has_so_many_connections_and_the_next_gets_503() {
 }
 
 #[test]
+fn who_has_too_many_connections_takes_no_slot_from_anybody_else() {
+    let site = Site::new();
+    let server = site.serve(&["connections=3", "connections_per_client=2"]);
+    // Any address of 127.0.0.0/8 will do for another client.
+    let mut other = Client::connect_from(Ipv4Addr::new(127, 0, 0, 2), &server);
+    assert_eq!(other.get("/a.txt").status, 200);
+    let mut clients = [Client::connect(&server), Client::connect(&server)];
+    for client in &mut clients {
+        assert_eq!(client.get("/a.txt").status, 200);
+    }
+    for _ in 0..3 {
+        Client::connect(&server).end();
+    }
+    for client in clients.iter_mut().chain([&mut other]) {
+        assert_eq!(client.get("/a.txt").status, 200, "those who are in stay");
+    }
+}
+
+#[test]
 fn requests_beyond_the_rate_get_429_and_the_connection_stays() {
     let site = Site::new();
     let server = site.serve(&["requests_per_s=4", "requests_burst=3"]);

@@ -159,10 +159,13 @@ impl From<&'static str> for Halt {
 
 /// What the request gets.
 fn answer(head: &Head<'_, '_>, patience: Patience, cx: &mut Context<'_>) -> Result<Answer, Halt> {
-    if cx.requests_left == 0 {
-        return Ok(Answer::Failure(Status::TooManyRequests));
+    // A request that had to wait was charged when it came.
+    if patience == Patience::None {
+        if cx.requests_left == 0 {
+            return Ok(Answer::Failure(Status::TooManyRequests));
+        }
+        cx.requests_left -= 1;
     }
-    cx.requests_left -= 1;
     if head.expectation == Expectation::Other {
         return Ok(Answer::Failure(Status::ExpectationFailed));
     }

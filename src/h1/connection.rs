@@ -22,7 +22,7 @@ pub struct Connection {
     /// When the wait began that [`Connection::deadline`] ends.
     since: Tick,
     /// When the output began to be owed that is owed now, and how much of it was sent since: a
-    /// client that takes it too slowly is cut off.
+    /// client that takes it too slowly is cut off, and one that takes it too fast is held back.
     owed_since: Tick,
     paid: u64,
     /// Bytes of an unfinished head that were looked at.
@@ -312,7 +312,7 @@ impl Connection {
         }
     }
 
-    /// Since when something is owed without a break, and the bytes sent since then.
+    /// Since when the bytes of its answers are counted, and how many were sent since then.
     pub fn paid(&self) -> (Tick, u64) {
         (self.owed_since, self.paid)
     }
@@ -509,7 +509,7 @@ impl Connection {
             Desk { output: &mut self.output, pages: cx.pages, site: cx.site, clock: cx.clock };
         let owed_nothing = desk.output.is_empty();
         let body = reply::write(plan, &mut desk)?;
-        if owed_nothing {
+        if owed_nothing && !self.is_ahead(cx) {
             self.owed_since = cx.clock.tick;
             self.paid = 0;
         }
@@ -521,6 +521,14 @@ impl Connection {
         self.state = State::Reply { body, then };
         self.since = cx.clock.tick;
         Ok(())
+    }
+
+    /// Whether it had more of its bandwidth than was its due: then the count goes on, or every
+    /// small request would have a burst of its own.
+    fn is_ahead(&self, cx: &Context<'_>) -> bool {
+        let rate = cx.limits.connection_bytes_per_s;
+        let due = cx.clock.tick.since(self.owed_since).saturating_mul(rate) / 1000;
+        rate != 0 && self.paid > due
     }
 
     /// Answers with an error that ends the connection. What is in the input is dropped: after it,

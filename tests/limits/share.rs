@@ -111,6 +111,20 @@ fn a_download_takes_the_time_that_its_bandwidth_gives_it() {
 }
 
 #[test]
+fn the_bandwidth_of_a_connection_is_the_same_in_many_small_requests() {
+    let site = Site::new();
+    fs::write(site.path().join("file"), text('f', 50_000)).unwrap();
+    let mut server = site.serve(&RATE);
+    let mut client = Client::connect(&server);
+    let began = Instant::now();
+    for _ in 0..14 {
+        assert_eq!(client.get("/file").body.len(), 50_000);
+    }
+    assert!(began.elapsed() >= due(700_000), "it took only {:?}", began.elapsed());
+    assert_lives(&mut server);
+}
+
+#[test]
 fn one_connection_at_its_bandwidth_does_not_slow_down_another() {
     let site = Site::new();
     let limits = ["connection_bytes_per_s=1000", "connection_burst_bytes=1000"];

@@ -145,6 +145,21 @@ fn who_takes_nothing_of_its_answer_is_cut_off() {
     assert_lives(&mut server);
 }
 
+#[test]
+fn who_is_cut_off_leaves_nothing_for_the_kernel_to_keep() {
+    let site = Site::new();
+    let mut server = site.serve(&["write_timeout_ms=300"]);
+    let before = sockets(&server);
+    let (mut client, download) = begin(&server);
+    // A FIN would stand in line behind megabytes that nobody takes, and the kernel would keep them
+    // for minutes.
+    let download = client.finish(download, |_| {
+        eventually("the server closes", || sockets(&server) == before);
+    });
+    assert_eq!(download.cut_off, Some(End::Reset));
+    assert_lives(&mut server);
+}
+
 /// Reads the large file on a Unix socket at so many bytes per second, as long as the server serves.
 fn read_at_rate(server: &Server, bytes_per_s: usize) -> (Download, Duration) {
     let before = sockets(server);

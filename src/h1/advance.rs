@@ -170,7 +170,7 @@ impl Connection {
             Desk { output: &mut self.output, pages: cx.pages, site: cx.site, clock: cx.clock };
         let owed_nothing = desk.output.is_empty();
         let body = reply::write(plan, &mut desk)?;
-        if owed_nothing {
+        if owed_nothing && !self.is_ahead(cx) {
             self.owed_since = cx.clock.tick;
             self.paid = 0;
         }
@@ -182,6 +182,14 @@ impl Connection {
         self.state = State::Reply { body, then };
         self.since = cx.clock.tick;
         Ok(())
+    }
+
+    /// Whether it had more of its bandwidth than was its due: then the count goes on, or every
+    /// small request would have a burst of its own.
+    fn is_ahead(&self, cx: &Context<'_>) -> bool {
+        let rate = cx.limits.connection_bytes_per_s;
+        let due = cx.clock.tick.since(self.owed_since).saturating_mul(rate) / 1000;
+        rate != 0 && self.paid > due
     }
 
     /// Answers with an error that ends the connection. What is in the input is dropped: after it,

@@ -7,7 +7,7 @@ use crate::site::{Site, Source};
 
 use super::pages::{Buffer, Pages};
 use super::reply::Body;
-use super::state::{Reason, State, StateName};
+use super::state::{Leisure, Reason, State, StateName};
 
 /// One client's side of the conversation.
 #[derive(Debug)]
@@ -18,7 +18,7 @@ pub struct Connection {
     /// When the wait began that [`Connection::deadline`] ends.
     pub(super) since: Tick,
     /// When the output began to be owed that is owed now, and how much of it was sent since: a
-    /// client that takes it too slowly is cut off.
+    /// client that takes it too slowly is cut off, and one that takes it too fast is held back.
     pub(super) owed_since: Tick,
     pub(super) paid: u64,
     /// Bytes of an unfinished head that were looked at.
@@ -234,14 +234,17 @@ impl Connection {
         }
     }
 
-    /// Since when something is owed without a break, and the bytes sent since then.
+    /// Since when the bytes of its answers are counted, and how many were sent since then.
     pub fn paid(&self) -> (Tick, u64) {
         (self.owed_since, self.paid)
     }
 
-    /// Since when it is idle, if it is.
-    pub fn idle_since(&self) -> Option<Tick> {
-        self.is_idle().then_some(self.since)
+    /// Whether it can be closed for the sake of another, at no cost but a new connection.
+    pub fn leisure(&self) -> Option<Leisure> {
+        match self.state {
+            State::Linger { .. } => Some(Leisure::Lingers(self.since)),
+            _ => self.is_idle().then_some(Leisure::Idle(self.since)),
+        }
     }
 
     /// Since when it has held a page without being done with it, if it holds one.

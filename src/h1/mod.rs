@@ -54,4 +54,4 @@ mod state;
 
 pub use connection::{Connection, Context, Step};
 pub use pages::{PAGE_BYTES, Pages};
-pub use state::{Reason, StateName};
+pub use state::{Leisure, Reason, StateName};

@@ -1,6 +1,7 @@
 //! Where a connection stands, what follows, and why it ends. No logic: what leads from one state
 //! to the next is in [`super::connection`] and [`super::advance`].
 
+use crate::clock::Tick;
 use crate::http::body::BodyReader;
 
 use super::reply::{Body, Plan};
@@ -60,6 +61,15 @@ pub enum Reason {
     Panicked,
     /// The server stops.
     Stopped,
+}
+
+/// How a connection can be spared; in order, the first to go comes first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Leisure {
+    /// It has had its last answer, and lingers since then.
+    Lingers(Tick),
+    /// It is idle since then.
+    Idle(Tick),
 }
 
 /// The name of a state, for tests and reports.

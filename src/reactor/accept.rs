@@ -56,7 +56,9 @@ impl Reactor {
                     Ok((socket, from)) => {
                         let (limits, now) = (&self.limits, self.clock.tick);
                         let admission = self.clients.admit(from, limits, now);
-                        self.insert(Transport::new(socket), admission);
+                        if self.make_room(admission) {
+                            self.insert(Transport::new(socket), admission);
+                        }
                     }
                     Err(error) => self.accept_failed(index, &error),
                 }
@@ -69,10 +71,11 @@ impl Reactor {
         self.phase == Phase::Running && self.pause.until().is_none()
     }
 
-    /// Whether there is a slot for one more connection, if need be because those that were idle
-    /// longest were closed. Those that are told that there is none get one of a few spare slots.
+    /// Whether there is a slot for one more connection, if need be that of an idle one. Those that
+    /// are told that there is none get one of a few spare slots.
     fn has_slot(&mut self) -> bool {
-        if self.peers.len() < self.limits.connections || self.close_idle() > 0 {
+        let is_spare = |(_, peer): (usize, &Peer)| peer.connection.leisure().is_some();
+        if self.peers.len() < self.limits.connections || self.peers.iter().any(is_spare) {
             return true;
         }
         let spare = match self.when_full {
@@ -84,6 +87,19 @@ impl Reactor {
         }
         self.pause.full = Some(self.clock.tick + FULL_PAUSE_MS);
         false
+    }
+
+    /// A connection has come: only now is it known that somebody needs a slot. Returns false if
+    /// this one is not worth the slot of another.
+    fn make_room(&mut self, admission: Admission) -> bool {
+        if self.peers.len() < self.limits.connections {
+            return true;
+        }
+        if admission == Admission::TooMany {
+            return false;
+        }
+        self.close_idle();
+        true
     }
 
     fn insert(&mut self, transport: Transport, admission: Admission) {
@@ -115,8 +131,17 @@ impl Reactor {
         if !Errno::from_io_error(error).is_some_and(|errno| exhausted.contains(&errno)) {
             return; // it is about a connection that was lost before it was accepted
         }
-        // Cached files can be opened again; a client that is not accepted can do nothing.
+        // The kernel looks for a descriptor before it looks for a connection.
+        if !self.listeners[index].somebody_waits() {
+            self.listeners[index].ready = false;
+            return;
+        }
+        // Cached files can be opened again, and who is idle can come again; a client that is not
+        // accepted can do nothing.
         self.site.close_files();
+        if Errno::from_io_error(error) == Some(Errno::MFILE) && self.close_idle() > 0 {
+            return;
+        }
         let now = self.clock.tick;
         self.pause.exhausted = Some(now + EXHAUSTED_PAUSE_MS);
         if self.pause.noted.is_none_or(|noted| now.since(noted) >= NOTE_MS) {

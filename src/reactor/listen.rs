@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use mio::event::Source;
 use mio::net::{TcpListener, UnixListener};
 use mio::{Interest, Registry, Token};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use socket2::{Domain, Protocol, Socket, Type};
 
 use crate::config::ListenAddress;
@@ -93,6 +94,16 @@ impl Listener {
                 listener.accept().map(|(stream, _)| (stream.into(), None))
             }
         }
+    }
+
+    /// Whether there is a connection to be accepted, asked without accepting it.
+    pub(super) fn somebody_waits(&self) -> bool {
+        let mut fds = [match &self.socket {
+            Listening::Tcp(listener) => PollFd::new(listener, PollFlags::IN),
+            Listening::Unix(listener, _) => PollFd::new(listener, PollFlags::IN),
+        }];
+        let at_once = Timespec { tv_sec: 0, tv_nsec: 0 };
+        !matches!(poll(&mut fds, Some(&at_once)), Ok(0))
     }
 
     /// Asks the poll to report connections under `token`.

@@ -369,6 +369,9 @@ impl Reactor {
         if let Some(client) = peer.client {
             self.clients.leave(client, &self.limits, self.clock.tick);
         }
+        if matches!(reason, Reason::Stalled | Reason::FileFailed) {
+            peer.transport.abandon();
+        }
         if reason == Reason::FileFailed {
             self.log
                 .note(format_args!("an answer was cut off: its file changed while it was sent"));

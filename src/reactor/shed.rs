@@ -3,16 +3,16 @@
 //! To find them means to look at every slot, so a share of all slots is freed at a time, and the
 //! cost of looking, spread over what is gained, is a few dozen slots for each connection closed.
 
-use crate::clock::Tick;
 use crate::h1::Reason;
 
 use super::Reactor;
 use super::peer::Peer;
 
 impl Reactor {
-    /// Closes the connections that have been idle longest. Returns how many.
+    /// Closes connections that only linger, then those that have been idle longest. Returns how
+    /// many.
     pub(super) fn close_idle(&mut self) -> usize {
-        self.shed(Reason::MadeRoom, None, |peer| peer.connection.idle_since())
+        self.shed(Reason::MadeRoom, None, |peer| peer.connection.leisure())
     }
 
     /// True if there may not be enough pages for all that one connection can need.
@@ -26,23 +26,24 @@ impl Reactor {
         self.shed(Reason::OutOfPages, Some(worker), |peer| peer.connection.holds_page_since());
     }
 
-    fn shed(
+    /// Closes a share of the connections that have a rank; the lowest go first.
+    fn shed<R: Ord>(
         &mut self,
         reason: Reason,
         except: Option<usize>,
-        since: impl Fn(&Peer) -> Option<Tick>,
+        rank: impl Fn(&Peer) -> Option<R>,
     ) -> usize {
-        let mut found: Vec<(Tick, usize)> = self
+        let mut found: Vec<(R, usize)> = self
             .peers
             .iter()
             .filter(|(key, _)| Some(*key) != except)
-            .filter_map(|(key, peer)| Some((since(peer)?, key)))
+            .filter_map(|(key, peer)| Some((rank(peer)?, key)))
             .collect();
         let count = (found.len() / SHARE).max(1).min(found.len());
         if count < found.len() {
             found.select_nth_unstable(count);
         }
-        for &(_, key) in &found[..count] {
+        for (_, key) in found.drain(..count) {
             self.remove(key, reason);
         }
         count

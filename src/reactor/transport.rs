@@ -6,6 +6,7 @@
 use std::fs::File;
 use std::io::{self, IoSlice};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
+use std::time::Duration;
 
 use rustix::net::{RecvFlags, SendFlags, Shutdown};
 
@@ -69,6 +70,14 @@ impl Transport {
     /// Says that nothing more will be sent (FIN); what the peer sends can still be received.
     pub fn shutdown_write(&self) -> io::Result<()> {
         Ok(rustix::net::shutdown(&self.socket, Shutdown::Write)?)
+    }
+
+    /// Has the kernel forget what it still holds to be sent, when the socket is closed. The peer
+    /// learns by a reset that this was not all. Otherwise the kernel would keep megabytes for
+    /// minutes, for a peer that takes nothing.
+    pub fn abandon(&self) {
+        // If it cannot be set, the connection is gone already.
+        _ = rustix::net::sockopt::set_socket_linger(&self.socket, Some(Duration::ZERO));
     }
 }
 

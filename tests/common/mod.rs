@@ -3,18 +3,20 @@
 //! A [`Server`] listens on port 0 or on a socket in a temporary directory, so that tests run beside
 //! each other; it is killed by its own handle when it is dropped, however the test ends.
 
+#![allow(clippy::panic)] // in a test, that is the assertion
 #![allow(dead_code)] // each test crate that includes this file uses its own part of it
 
 use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Seek};
 use std::net::SocketAddr;
+use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// A bound on failure, never a time that a passing test waits for.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
@@ -43,7 +45,7 @@ pub(crate) struct Server {
 /// How to start a server.
 pub(crate) struct Setup {
     command: Command,
-    listen: Option<PathBuf>,
+    listen: Vec<String>,
 }
 
 impl Setup {
@@ -51,7 +53,21 @@ impl Setup {
     pub(crate) fn new(root: &Path) -> Setup {
         let mut command = Command::new(env!("CARGO_BIN_EXE_tenkay"));
         command.arg(root).stdin(Stdio::null()).stdout(Stdio::piped());
-        Setup { command, listen: None }
+        Setup { command, listen: vec!["127.0.0.1:0".to_owned()] }
+    }
+
+    /// The built server, with so many descriptors at most.
+    pub(crate) fn with_descriptors(root: &Path, most: u32) -> Setup {
+        Setup::in_shell(root, &format!("ulimit -n {most} && exec \"$@\""))
+    }
+
+    /// The built server, started by a shell that prepares something: its script ends in
+    /// `exec "$@"`.
+    pub(crate) fn in_shell(root: &Path, script: &str) -> Setup {
+        let mut command = Command::new("sh");
+        command.args(["-c", script, "sh", env!("CARGO_BIN_EXE_tenkay")]);
+        command.arg(root).stdin(Stdio::null()).stdout(Stdio::piped());
+        Setup { command, listen: vec!["127.0.0.1:0".to_owned()] }
     }
 
     /// Adds arguments.
@@ -61,8 +77,16 @@ impl Setup {
     }
 
     /// Listens on a Unix socket instead of a TCP port.
-    pub(crate) fn unix(mut self, socket: &Path) -> Setup {
-        self.listen = Some(socket.to_owned());
+    pub(crate) fn unix(self, socket: &Path) -> Setup {
+        self.listen([format!("unix:{}", socket.display())])
+    }
+
+    /// Listens on these addresses and no others.
+    pub(crate) fn listen<S: Into<String>>(
+        mut self,
+        addresses: impl IntoIterator<Item = S>,
+    ) -> Setup {
+        self.listen = addresses.into_iter().map(Into::into).collect();
         self
     }
 
@@ -76,11 +100,7 @@ impl Setup {
 
     /// Starts the server and waits until it says where it listens.
     pub(crate) fn start(mut self) -> Result<Server, String> {
-        let listen = match &self.listen {
-            None => "127.0.0.1:0".to_owned(),
-            Some(socket) => format!("unix:{}", socket.display()),
-        };
-        self.command.args(["--listen", &listen]);
+        self.add_addresses();
         let errors = tempfile::tempfile().map_err(|error| error.to_string())?;
         self.command.stderr(errors.try_clone().map_err(|error| error.to_string())?);
         let mut child = self.command.spawn().map_err(|error| format!("cannot start: {error}"))?;
@@ -94,9 +114,36 @@ impl Setup {
         server.greeting = lines
             .recv_timeout(PATIENCE)
             .map_err(|_| format!("the server did not greet; it said: {}", server.log()))?;
-        server.endpoint = endpoint(&server.greeting)
+        server.endpoint = endpoints(&server.greeting)
+            .next()
             .ok_or_else(|| format!("no address in the greeting {:?}", server.greeting))?;
         Ok(server)
+    }
+
+    /// Starts a server that cannot greet, and waits until it can be reached on this socket.
+    pub(crate) fn start_silently(mut self, socket: &Path) -> Result<Server, String> {
+        self.add_addresses();
+        let errors = tempfile::tempfile().map_err(|error| error.to_string())?;
+        let child = self.command.spawn().map_err(|error| format!("cannot start: {error}"))?;
+        let endpoint = Endpoint::Unix(socket.to_owned());
+        let mut server = Server { child, endpoint, greeting: String::new(), errors };
+        let until = Instant::now() + PATIENCE;
+        while UnixStream::connect(socket).is_err() {
+            if let Some(end) = server.has_ended() {
+                return Err(format!("it ended: {end}"));
+            }
+            if Instant::now() > until {
+                return Err("it does not listen".to_owned());
+            }
+            thread::sleep(Duration::from_millis(2));
+        }
+        Ok(server)
+    }
+
+    fn add_addresses(&mut self) {
+        for address in &self.listen {
+            self.command.args(["--listen", address]);
+        }
     }
 }
 
@@ -109,6 +156,11 @@ impl Server {
     /// Where to connect to.
     pub(crate) fn endpoint(&self) -> &Endpoint {
         &self.endpoint
+    }
+
+    /// All places to connect to, in the order of the greeting.
+    pub(crate) fn endpoints(&self) -> Vec<Endpoint> {
+        endpoints(&self.greeting).collect()
     }
 
     /// The URL of a path; the host of a Unix socket is `localhost`.
@@ -137,6 +189,11 @@ impl Server {
         read.map_or_else(|error| error.to_string(), |_| String::from_utf8_lossy(&text).into_owned())
     }
 
+    /// Waits until it has ended.
+    pub(crate) fn wait_for_end(&mut self) -> ExitStatus {
+        wait(&mut self.child).unwrap_or_else(|| panic!("it goes on; it said: {}", self.log()))
+    }
+
     /// How it ended, if it did.
     pub(crate) fn has_ended(&mut self) -> Option<String> {
         match self.child.try_wait() {
@@ -155,6 +212,33 @@ impl Drop for Server {
     }
 }
 
+/// Runs a server that is expected to end by itself: its status, and what it said.
+pub(crate) fn run_to_end(mut setup: Setup) -> (ExitStatus, String, String) {
+    setup.add_addresses();
+    let mut child =
+        setup.command.stderr(Stdio::piped()).spawn().expect("the server can be started");
+    let status = wait(&mut child);
+    // Nothing to be done if it is gone already, which is what is wanted.
+    let _ = child.kill();
+    let output = child.wait_with_output().expect("its output");
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    let (out, errors) = (text(&output.stdout), text(&output.stderr));
+    let status = status.unwrap_or_else(|| panic!("it does not end: {out}{errors}"));
+    (status, out, errors)
+}
+
+/// Waits until a child has ended; `None`: it does not.
+fn wait(child: &mut Child) -> Option<ExitStatus> {
+    let until = Instant::now() + PATIENCE;
+    loop {
+        match child.try_wait() {
+            Ok(None) if Instant::now() < until => thread::sleep(Duration::from_millis(2)),
+            Ok(status) => return status,
+            Err(error) => panic!("cannot wait for the server: {error}"),
+        }
+    }
+}
+
 /// The lines of the child's stdout, read by a thread that ends with the child.
 fn lines_of(child: &mut Child) -> mpsc::Receiver<String> {
     let (sender, receiver) = mpsc::channel();
@@ -169,9 +253,9 @@ fn lines_of(child: &mut Child) -> mpsc::Receiver<String> {
     receiver
 }
 
-/// The first `http://ADDRESS` or `unix:/path` of the greeting.
-fn endpoint(greeting: &str) -> Option<Endpoint> {
-    greeting.split_whitespace().map(|word| word.trim_end_matches([',', '/'])).find_map(|word| {
+/// Every `http://ADDRESS` and `unix:/path` of the greeting.
+fn endpoints(greeting: &str) -> impl Iterator<Item = Endpoint> {
+    greeting.split_whitespace().map(|word| word.trim_end_matches([',', '/'])).filter_map(|word| {
         match word.strip_prefix("http://") {
             Some(address) => address.parse().ok().map(Endpoint::Tcp),
             None => word.strip_prefix("unix:").map(|path| Endpoint::Unix(path.into())),
@@ -185,10 +269,14 @@ mod tests {
 
     #[test]
     fn the_greeting_says_where_to_connect() {
-        let tcp = endpoint("tenkay 0.1.0 serves /srv at http://127.0.0.1:4123 (listings on)");
-        assert_eq!(tcp, Some(Endpoint::Tcp(([127, 0, 0, 1], 4123).into())));
-        let unix = endpoint("tenkay 0.1.0 serves /srv at unix:/tmp/s, http://[::1]:80");
-        assert_eq!(unix, Some(Endpoint::Unix("/tmp/s".into())));
-        assert_eq!(endpoint("tenkay: cannot listen"), None);
+        let of = |greeting| endpoints(greeting).collect::<Vec<_>>();
+        let tcp = of("tenkay 0.1.0 serves /srv at http://127.0.0.1:4123 (listings on)");
+        assert_eq!(tcp, [Endpoint::Tcp(([127, 0, 0, 1], 4123).into())]);
+        let both = of("tenkay 0.1.0 serves /srv at unix:/tmp/s and http://127.0.0.1:80 (");
+        assert_eq!(
+            both,
+            [Endpoint::Unix("/tmp/s".into()), Endpoint::Tcp(([127, 0, 0, 1], 80).into())]
+        );
+        assert_eq!(of("tenkay: cannot listen"), []);
     }
 }

@@ -1,0 +1,73 @@
+//! What the kernel says about a process, and waiting for it to say something else.
+
+use std::fs;
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process};
+
+use crate::common::{PATIENCE, Server};
+
+/// Sends a signal to the server.
+pub(crate) fn signal(server: &Server, signal: Signal) {
+    let pid = i32::try_from(server.pid()).ok().and_then(Pid::from_raw).expect("a process number");
+    kill_process(pid, signal).expect("the server runs");
+}
+
+/// Threads of the server.
+pub(crate) fn threads(server: &Server) -> usize {
+    entries(server, "task").len()
+}
+
+/// Numbers of the descriptors that the server has open.
+pub(crate) fn descriptors(server: &Server) -> Vec<u64> {
+    entries(server, "fd").iter().filter_map(|name| name.parse().ok()).collect()
+}
+
+/// Sockets that the server has open: its connections and listeners, and the pair that its signals
+/// go through.
+pub(crate) fn sockets(server: &Server) -> usize {
+    let links = entries(server, "fd")
+        .into_iter()
+        .filter_map(|name| fs::read_link(format!("/proc/{}/fd/{name}", server.pid())).ok());
+    links.filter(|link| link.to_string_lossy().starts_with("socket:")).count()
+}
+
+/// User and system time that the server has used. The kernel counts it in hundredths.
+pub(crate) fn cpu_time(server: &Server) -> Duration {
+    let stat = read(server, "stat");
+    // The name of the program stands in parentheses, and may hold anything; then the state, and
+    // utime and stime as fields 14 and 15 of proc(5).
+    let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or("").split_whitespace().collect();
+    let ticks = |field: usize| fields[field - 3].parse::<u64>().expect("a number of ticks");
+    Duration::from_millis((ticks(14) + ticks(15)) * 10)
+}
+
+/// Bytes of memory that belong to the server alone.
+pub(crate) fn private_bytes(server: &Server) -> u64 {
+    let rollup = read(server, "smaps_rollup");
+    let of = |name: &str| {
+        let line = rollup.lines().find_map(|line| line.strip_prefix(name)).expect("a known field");
+        line.trim().trim_end_matches(" kB").parse::<u64>().expect("a number") * 1024
+    };
+    of("Private_Dirty:") + of("Private_Clean:")
+}
+
+/// Waits until something that no event tells has come about.
+pub(crate) fn eventually(what: &str, mut is_so: impl FnMut() -> bool) {
+    let until = Instant::now() + PATIENCE;
+    while !is_so() {
+        assert!(Instant::now() < until, "it never came about that {what}");
+        std::thread::sleep(Duration::from_millis(2));
+    }
+}
+
+fn entries(server: &Server, folder: &str) -> Vec<String> {
+    let path = format!("/proc/{}/{folder}", server.pid());
+    let entries = fs::read_dir(path).expect("the server runs");
+    // One that ends while the folder is read is none.
+    entries.flatten().map(|entry| entry.file_name().to_string_lossy().into_owned()).collect()
+}
+
+fn read(server: &Server, file: &str) -> String {
+    fs::read_to_string(format!("/proc/{}/{file}", server.pid())).expect("the server runs")
+}

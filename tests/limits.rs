@@ -1,0 +1,93 @@
+//! Hostile clients, full tables and broken files: what the bounds of the program are for.
+//!
+//! | module | question |
+//! |---|---|
+//! | [`time`] | how long may a client take? |
+//! | [`room`] | what happens when slots or descriptors run out? |
+//! | [`share`] | how much may one client have? |
+//! | [`files`] | what if a file changes while it is sent, or is none? |
+//! | [`ends`] | what if a client leaves, at any point? |
+//!
+//! Times are bounds for failure only: a test asserts that something took at least as long as it
+//! must, and at most as long as nobody would wait for.
+
+#![allow(clippy::panic, clippy::unwrap_used)] // in a test, that is the assertion
+
+#[path = "wire/answer.rs"]
+#[allow(dead_code)] // this crate looks at less of an answer than the wire tests do
+mod answer;
+#[path = "common/client.rs"]
+#[allow(dead_code)]
+mod client;
+mod common;
+#[path = "limits/ends.rs"]
+mod ends;
+#[path = "limits/files.rs"]
+mod files;
+#[path = "common/process.rs"]
+#[allow(dead_code)]
+mod process;
+#[path = "limits/room.rs"]
+mod room;
+#[path = "limits/share.rs"]
+mod share;
+#[path = "limits/time.rs"]
+mod time;
+
+use std::fs;
+use std::path::Path;
+
+use tempfile::TempDir;
+
+use client::Client;
+use common::{Server, Setup};
+
+/// A folder with a small file and one that no socket's buffers can hold.
+struct Site {
+    root: TempDir,
+    /// For a Unix socket, which takes a known number of bytes and no more.
+    place: TempDir,
+}
+
+impl Site {
+    fn new() -> Site {
+        let (root, place) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        fs::write(root.path().join("a.txt"), "alpha").unwrap();
+        fs::write(root.path().join("large"), text('a', LARGE)).unwrap();
+        Site { root, place }
+    }
+
+    fn path(&self) -> &Path {
+        self.root.path()
+    }
+
+    /// A server with these limits on TCP.
+    fn serve(&self, limits: &[&str]) -> Server {
+        self.setup(limits).start().unwrap()
+    }
+
+    /// A server with these limits on a Unix socket: its buffers do not grow, so that the server
+    /// learns at once that nobody reads.
+    fn serve_unix(&self, limits: &[&str]) -> Server {
+        self.setup(limits).unix(&self.place.path().join("s")).start().unwrap()
+    }
+
+    fn setup(&self, limits: &[&str]) -> Setup {
+        Setup::new(self.path()).args(limits.iter().flat_map(|limit| ["--limit", limit]))
+    }
+}
+
+const LARGE: usize = 4 << 20;
+
+/// So many bytes in which each says where it is: no two pieces look alike, none like zeros.
+fn text(first: char, length: usize) -> Vec<u8> {
+    let lines = (0_usize..).flat_map(|line| format!("{first}{line:014}\n").into_bytes());
+    lines.take(length).collect()
+}
+
+/// The server still answers a newcomer, and met no bug on the way.
+fn assert_lives(server: &mut Server) {
+    assert_eq!(Client::connect(server).get("/a.txt").body, b"alpha");
+    let log = server.log();
+    assert!(!log.contains("bug"), "{log}");
+}

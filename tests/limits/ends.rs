@@ -1,0 +1,91 @@
+//! Clients that leave: in order together with their request, or rudely at any point.
+
+use std::io;
+
+use crate::client::{Client, End, request};
+use crate::process::{eventually, sockets};
+use crate::{LARGE, Site, assert_lives};
+
+#[test]
+fn a_fin_that_comes_with_the_request_does_not_cost_the_answer() {
+    let site = Site::new();
+    let mut server = site.serve(&[]);
+    for (path, length) in [("/a.txt", 5), ("/large", LARGE)] {
+        for requests in 1..4 {
+            let mut client = Client::connect(&server);
+            client.send(request(path).repeat(requests));
+            client.half_close();
+            for _ in 0..requests {
+                assert_eq!(client.answer().body.len(), length);
+            }
+            assert_eq!(client.end(), End::Finished);
+        }
+    }
+    assert_lives(&mut server);
+}
+
+#[test]
+fn a_fin_alone_ends_the_connection_in_silence() {
+    let site = Site::new();
+    let mut server = site.serve(&[]);
+    let mut client = Client::connect(&server);
+    client.half_close();
+    assert_eq!(client.end(), End::Finished);
+    let mut client = Client::connect(&server);
+    client.get("/a.txt");
+    client.half_close();
+    assert_eq!(client.end(), End::Finished);
+    assert_lives(&mut server);
+}
+
+/// Requests with every kind of answer under way.
+const SCRIPTS: &[&str] = &[
+    "GET /a.txt HTTP/1.1\r\nHost: test\r\n\r\nGET /large HTTP/1.1\r\nHost: test\r\n\r\n",
+    "GET /large HTTP/1.1\r\nHost: test\r\nRange: bytes=5-6,9-2000000\r\n\r\n",
+    "GET / HTTP/1.1\r\nHost: test\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n",
+    "POST /a.txt HTTP/1.1\r\nHost: test\r\nContent-Length: 9\r\n\r\nsome text",
+    "nonsense\r\n\r\nand more of it",
+];
+
+#[test]
+fn a_reset_at_any_byte_of_a_request_harms_nobody_else() -> io::Result<()> {
+    let site = Site::new();
+    let mut server = site.serve(&[]);
+    let before = sockets(&server);
+    let mut other = Client::connect(&server);
+    for script in SCRIPTS {
+        for length in 0..=script.len() {
+            let mut client = Client::connect(&server);
+            client.try_send(&script.as_bytes()[..length])?;
+            client.reset();
+        }
+        assert_eq!(other.get("/a.txt").body, b"alpha");
+    }
+    eventually("all those connections are closed", || sockets(&server) == before + 1);
+    assert_lives(&mut server);
+    Ok(())
+}
+
+#[test]
+fn a_reset_at_many_points_of_an_answer_harms_nobody_else() {
+    let site = Site::new();
+    let mut server = site.serve(&[]);
+    let before = sockets(&server);
+    let mut other = Client::connect(&server);
+    for script in &SCRIPTS[..2] {
+        for point in [0, 1, 1 << 10, 1 << 16, 1 << 18, 1 << 20] {
+            let mut client = Client::connect(&server);
+            client.send(script);
+            if script.contains("/a.txt") {
+                assert_eq!(client.answer().body, b"alpha");
+            }
+            let download = client.head();
+            let download = client.read_until(download, point, |_| {});
+            assert_eq!(download.cut_off, None);
+            client.reset();
+            assert_eq!(other.get("/a.txt").body, b"alpha");
+        }
+    }
+    eventually("all those connections are closed", || sockets(&server) == before + 1);
+    assert_lives(&mut server);
+}

@@ -1,0 +1,240 @@
+//! Files that change while they are sent, and things in a folder that are no files.
+//!
+//! The sockets here are Unix sockets: they hold some 200 KB, so most of a large file is still to be
+//! sent when a client has read its head.
+
+use std::ffi::OsStr;
+use std::fs::{self, File, Permissions};
+use std::io::Write;
+use std::os::unix::fs::{PermissionsExt, symlink};
+use std::os::unix::net::UnixListener;
+use std::path::Path;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use crate::client::{Client, request};
+use crate::process::{eventually, sockets};
+use crate::{LARGE, Site, assert_lives, text};
+
+/// What is done to the large file while it is sent, and what a client may make of that.
+struct Change {
+    what: &'static str,
+    apply: fn(&Path),
+    sent: Sent,
+    /// The status of a request that comes after the change.
+    then: u16,
+}
+
+/// What becomes of an answer whose file changed.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Sent {
+    /// The old version, whole.
+    Whole,
+    /// The beginning of the old version, and then nothing.
+    CutOff,
+}
+
+const CHANGES: &[Change] = &[
+    Change { what: "replaced", apply: replace, sent: Sent::Whole, then: 200 },
+    Change {
+        what: "deleted",
+        apply: |path| fs::remove_file(path).unwrap(),
+        sent: Sent::Whole,
+        then: 404,
+    },
+    Change { what: "closed", apply: close, sent: Sent::Whole, then: 403 },
+    Change { what: "made a directory", apply: make_directory, sent: Sent::Whole, then: 301 },
+    Change { what: "emptied", apply: |path| set_size(path, 0), sent: Sent::CutOff, then: 200 },
+    Change {
+        what: "halved",
+        apply: |path| set_size(path, LARGE / 2),
+        sent: Sent::CutOff,
+        then: 200,
+    },
+    Change { what: "rewritten", apply: rewrite, sent: Sent::CutOff, then: 200 },
+];
+
+fn replace(path: &Path) {
+    let beside = path.with_extension("new");
+    fs::write(&beside, text('b', LARGE + 1)).unwrap();
+    fs::rename(&beside, path).unwrap();
+}
+
+fn close(path: &Path) {
+    fs::set_permissions(path, Permissions::from_mode(0o0)).unwrap();
+}
+
+fn make_directory(path: &Path) {
+    fs::remove_file(path).unwrap();
+    fs::create_dir(path).unwrap();
+}
+
+fn set_size(path: &Path, size: usize) {
+    File::options().write(true).open(path).unwrap().set_len(size as u64).unwrap();
+}
+
+fn rewrite(path: &Path) {
+    fs::write(path, text('b', LARGE)).unwrap();
+}
+
+#[test]
+fn a_file_that_changes_while_it_is_sent_is_sent_whole_or_cut_off_but_never_mixed() {
+    let old = text('a', LARGE);
+    for change in CHANGES {
+        let site = Site::new();
+        // What nobody may read shows only to a server that is nobody.
+        for folder in [site.path(), site.place.path()] {
+            fs::set_permissions(folder, Permissions::from_mode(0o777)).unwrap();
+        }
+        let setup = site.setup(&["revalidate_ms=0"]).unprivileged();
+        let mut server = setup.unix(&site.place.path().join("s")).start().unwrap();
+        let mut client = Client::connect(&server);
+        client.send(request("/large"));
+        let download = client.head();
+
+        (change.apply)(&site.path().join("large"));
+        let download = client.finish(download, |_| {});
+        let what = change.what;
+        assert!(old.starts_with(&download.body), "{what}: what came is not of the old version");
+        match change.sent {
+            Sent::Whole => assert_eq!((download.cut_off, download.body.len()), (None, LARGE)),
+            Sent::CutOff => assert!(download.cut_off.is_some(), "{what}: it went on"),
+        }
+        let answer = Client::connect(&server).get("/large");
+        assert_eq!(answer.status, change.then, "{what}");
+        assert_lives(&mut server);
+    }
+}
+
+#[test]
+fn a_log_that_grows_is_sent_up_to_where_it_ended_when_it_was_asked_for() {
+    let site = Site::new();
+    let path = site.path().join("log");
+    for start in [0, 100, LARGE] {
+        let whole = text('l', start + 200_000);
+        fs::write(&path, &whole[..start]).unwrap();
+        let mut server = site.serve_unix(&["revalidate_ms=0"]);
+        let mut log = File::options().append(true).open(&path).unwrap();
+        for round in 0..20 {
+            let mut client = Client::connect(&server);
+            client.send(request("/log"));
+            let download = client.head();
+            log.write_all(&whole[start + round * 10_000..][..10_000]).unwrap();
+            let download = client.finish(download, |_| {});
+            assert_eq!(download.cut_off, None);
+            assert_eq!(download.body, &whole[..start + round * 10_000]);
+        }
+        assert_lives(&mut server);
+    }
+}
+
+#[test]
+fn a_small_file_that_is_replaced_all_the_time_is_never_mixed() {
+    let site = Site::new();
+    let path = site.path().join("small");
+    let mut server = site.serve(&["revalidate_ms=0"]);
+    let mut client = Client::connect(&server);
+    for round in 0..200 {
+        let letter = char::from(b'a' + round % 26);
+        let new = text(letter, 100 + 13 * usize::from(round));
+        let beside = path.with_extension("new");
+        fs::write(&beside, &new).unwrap();
+        fs::rename(&beside, &path).unwrap();
+        assert!(client.get("/small").body == new, "round {round}");
+    }
+    assert_lives(&mut server);
+}
+
+#[test]
+fn a_file_larger_than_any_memory_has_a_head_and_an_end() {
+    const SIZE: u64 = 5 << 30;
+    let site = Site::new();
+    let path = site.path().join("huge");
+    let mut file = File::create(&path).unwrap();
+    file.set_len(SIZE - 3).unwrap();
+    // Appending writes at the end, and leaves the rest a hole.
+    file = File::options().append(true).open(&path).unwrap();
+    file.write_all(b"end").unwrap();
+    let mut server = site.serve(&[]);
+    let before = sockets(&server);
+    let mut client = Client::connect(&server);
+    client.send("HEAD /huge HTTP/1.1\r\nHost: test\r\n\r\n");
+    let answer = client.next(true).unwrap();
+    assert_eq!((answer.status, answer.content_length()), (200, Ok(Some(SIZE))));
+    for range in ["-5".to_owned(), format!("{}-", SIZE - 5)] {
+        let range = format!("Range: bytes={range}");
+        client.send(format!("GET /huge HTTP/1.1\r\nHost: test\r\n{range}\r\n\r\n"));
+        let answer = client.answer();
+        assert_eq!((answer.status, &answer.body[..]), (206, &b"\0\0end"[..]));
+        assert_eq!(answer.content_range(), Ok(Some((SIZE - 5, SIZE - 1, SIZE))));
+    }
+    // Who asks for all of it and leaves costs nothing more.
+    client.send(request("/huge"));
+    client.head();
+    drop(client);
+    eventually("its connection is closed", || sockets(&server) == before);
+    assert_lives(&mut server);
+}
+
+#[test]
+fn an_empty_file_is_an_answer_without_a_body() {
+    let site = Site::new();
+    fs::write(site.path().join("empty"), "").unwrap();
+    let mut server = site.serve(&[]);
+    let answer = Client::connect(&server).get("/empty");
+    assert_eq!((answer.status, answer.content_length()), (200, Ok(Some(0))));
+    assert_lives(&mut server);
+}
+
+#[test]
+fn what_is_no_file_is_not_found_and_nobody_waits_for_it() {
+    let site = Site::new();
+    let at = |name: &str| site.path().join(name);
+    let fifo = Command::new("mkfifo").arg(at("fifo")).status();
+    assert!(fifo.unwrap().success());
+    let _socket = UnixListener::bind(at("socket")).unwrap();
+    for (name, target) in
+        [("zero", "/dev/zero"), ("self", "self"), ("one", "two"), ("two", "one"), ("out", "/etc")]
+    {
+        symlink(OsStr::new(target), at(name)).unwrap();
+    }
+    let mut server = site.serve(&[]);
+    for name in ["fifo", "socket", "zero", "self", "one", "out", "out/passwd", "a.txt/x"] {
+        let answer = Client::connect(&server).get(&format!("/{name}"));
+        assert_eq!(answer.status, 404, "{name}");
+    }
+    assert_lives(&mut server);
+}
+
+#[test]
+fn a_folder_of_100_000_entries_is_listed_while_others_are_answered() {
+    let site = Site::new();
+    let folder = site.path().join("folder");
+    fs::create_dir(&folder).unwrap();
+    // Links are made faster than files; but no file may have so many.
+    let sources: Vec<_> = (0..4).map(|number| site.path().join(number.to_string())).collect();
+    for source in &sources {
+        fs::write(source, "").unwrap();
+    }
+    for number in 0..ENTRIES {
+        fs::hard_link(&sources[number % 4], folder.join(format!("{number:06}"))).unwrap();
+    }
+    let mut server = site.serve(&[]);
+    let mut lister = Client::connect(&server);
+    lister.send(request("/folder/"));
+    let mut other = Client::connect(&server);
+    let mut longest = Duration::ZERO;
+    while !lister.stirs_within(Duration::ZERO) {
+        let began = Instant::now();
+        assert_eq!(other.get("/a.txt").status, 200);
+        longest = longest.max(began.elapsed());
+    }
+    eprintln!("others waited {longest:?} at most");
+    assert!(longest < Duration::from_secs(1), "others waited {longest:?}");
+    let page = lister.answer();
+    let page = String::from_utf8(page.body).unwrap();
+    assert_eq!(page.matches("href=\"0").count(), ENTRIES);
+    assert_lives(&mut server);
+}
+
+const ENTRIES: usize = 100_000;

@@ -1,0 +1,139 @@
+//! How much one client may have: connections, requests, bytes.
+
+use std::fs;
+use std::net::Ipv4Addr;
+use std::time::{Duration, Instant};
+
+use crate::client::{Client, End, request};
+use crate::process::eventually;
+use crate::{LARGE, Site, assert_lives, text};
+
+#[test]
+fn one_client_has_so_many_connections_and_the_next_gets_503() {
+    let site = Site::new();
+    let mut server = site.serve(&["connections_per_client=2"]);
+    let mut clients = [Client::connect(&server), Client::connect(&server)];
+    for client in &mut clients {
+        assert_eq!(client.get("/a.txt").status, 200);
+    }
+    let mut third = Client::connect(&server);
+    let answer = third.answer();
+    assert_eq!((answer.status, answer.says_close()), (503, true));
+    assert_eq!(answer.one("Retry-After"), Some(&b"1"[..]));
+    assert_eq!(third.end(), End::Finished);
+    for client in &mut clients {
+        assert_eq!(client.get("/a.txt").status, 200, "those who are in stay");
+    }
+    drop((clients, third));
+    eventually("there is room again", || {
+        let mut client = Client::connect(&server);
+        client.send(request("/a.txt"));
+        client.answer().status == 200
+    });
+    assert_lives(&mut server);
+}
+
+#[test]
+fn who_has_too_many_connections_takes_no_slot_from_anybody_else() {
+    let site = Site::new();
+    let server = site.serve(&["connections=3", "connections_per_client=2"]);
+    // Any address of 127.0.0.0/8 will do for another client.
+    let mut other = Client::connect_from(Ipv4Addr::new(127, 0, 0, 2), &server);
+    assert_eq!(other.get("/a.txt").status, 200);
+    let mut clients = [Client::connect(&server), Client::connect(&server)];
+    for client in &mut clients {
+        assert_eq!(client.get("/a.txt").status, 200);
+    }
+    for _ in 0..3 {
+        Client::connect(&server).end();
+    }
+    for client in clients.iter_mut().chain([&mut other]) {
+        assert_eq!(client.get("/a.txt").status, 200, "those who are in stay");
+    }
+}
+
+#[test]
+fn requests_beyond_the_rate_get_429_and_the_connection_stays() {
+    let site = Site::new();
+    let server = site.serve(&["requests_per_s=4", "requests_burst=3"]);
+    let mut client = Client::connect(&server);
+    let began = Instant::now();
+    client.send(request("/a.txt").repeat(4));
+    for expected in [200, 200, 200, 429] {
+        assert_eq!(client.answer().status, expected);
+    }
+    let answer = client.get("/a.txt");
+    if began.elapsed() < Duration::from_millis(250) {
+        assert_eq!(answer.status, 429);
+        assert_eq!(answer.one("Retry-After"), Some(&b"1"[..]));
+        assert!(!answer.says_close());
+        // Another connection of the same client does not help.
+        let other = Client::connect(&server).get("/a.txt");
+        assert!(other.status == 429 || began.elapsed() >= Duration::from_millis(250));
+    }
+    eventually("a request is regained", || client.get("/a.txt").status == 200);
+    assert!(began.elapsed() >= Duration::from_millis(245), "at four per second");
+}
+
+#[test]
+fn a_request_that_has_to_wait_is_charged_once() {
+    let site = Site::new();
+    let folder = site.path().join("folder");
+    fs::create_dir(&folder).unwrap();
+    for number in 0..2000 {
+        fs::write(folder.join(number.to_string()), "").unwrap();
+    }
+    let server = site.serve(&["requests_per_s=1", "requests_burst=1"]);
+    let answer = Client::connect(&server).get("/folder/");
+    assert_eq!(answer.status, 200, "its listing takes several turns, but is one request");
+}
+
+/// What the tests of bandwidth allow: a burst, then so much per second.
+const RATE: [&str; 2] = ["connection_bytes_per_s=1000000", "connection_burst_bytes=100000"];
+const BURST: usize = 100_000;
+
+/// The least time that so many bytes take, but for what rounding gives away.
+fn due(bytes: usize) -> Duration {
+    Duration::from_secs_f64((bytes - BURST) as f64 / 1_000_000.0 * 0.97)
+}
+
+#[test]
+fn a_download_takes_the_time_that_its_bandwidth_gives_it() {
+    let site = Site::new();
+    fs::write(site.path().join("file"), text('f', 700_000)).unwrap();
+    let mut server = site.serve(&RATE);
+    let mut client = Client::connect(&server);
+    let began = Instant::now();
+    let answer = client.get("/file");
+    assert_eq!(answer.body, text('f', 700_000));
+    assert!(began.elapsed() >= due(700_000), "it took only {:?}", began.elapsed());
+    assert_lives(&mut server);
+}
+
+#[test]
+fn the_bandwidth_of_a_connection_is_the_same_in_many_small_requests() {
+    let site = Site::new();
+    fs::write(site.path().join("file"), text('f', 50_000)).unwrap();
+    let mut server = site.serve(&RATE);
+    let mut client = Client::connect(&server);
+    let began = Instant::now();
+    for _ in 0..14 {
+        assert_eq!(client.get("/file").body.len(), 50_000);
+    }
+    assert!(began.elapsed() >= due(700_000), "it took only {:?}", began.elapsed());
+    assert_lives(&mut server);
+}
+
+#[test]
+fn one_connection_at_its_bandwidth_does_not_slow_down_another() {
+    let site = Site::new();
+    let limits = ["connection_bytes_per_s=1000", "connection_burst_bytes=1000"];
+    let mut server = site.serve(&limits);
+    let mut slow = Client::connect(&server);
+    slow.send(request("/large"));
+    let download = slow.head();
+    for _ in 0..20 {
+        assert_lives(&mut server);
+    }
+    assert!(download.body.len() < LARGE);
+}

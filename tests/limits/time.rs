@@ -1,0 +1,193 @@
+//! How long a client may take: each wait ends, whatever it does meanwhile.
+
+use std::time::{Duration, Instant};
+
+use crate::client::{Client, Download, End, request};
+use crate::common::{PATIENCE, Server};
+use crate::process::{eventually, sockets};
+use crate::{LARGE, Site, assert_lives};
+
+/// The time that most tests here set, and what may be missing of it: the server counts from when
+/// it saw the first byte, a client from when it sent it; both read their clocks in milliseconds.
+const LIMIT: Duration = Duration::from_millis(300);
+const ROUNDING: Duration = Duration::from_millis(5);
+
+/// How often a drip comes.
+const DRIP: Duration = Duration::from_millis(20);
+
+/// Sends a byte now and then until the server says something; when that was.
+fn drip(client: &mut Client, bytes: &[u8]) -> Duration {
+    let began = Instant::now();
+    for byte in bytes.iter().cycle() {
+        client.send([*byte]);
+        if client.stirs_within(DRIP) {
+            return began.elapsed();
+        }
+        assert!(began.elapsed() < PATIENCE, "it listens for ever");
+    }
+    unreachable!("a cycle does not end")
+}
+
+fn assert_in_time(taken: Duration) {
+    assert!(taken >= LIMIT - ROUNDING, "it gave up after {taken:?}");
+}
+
+#[test]
+fn a_head_that_drips_gets_408_when_its_time_is_over() {
+    let site = Site::new();
+    let mut server = site.serve(&["head_timeout_ms=300"]);
+    let mut client = Client::connect(&server);
+    client.send("GET / HTTP/1.1\r\nHost: test\r\nX: ");
+    assert_in_time(drip(&mut client, b"x"));
+    let answer = client.answer();
+    assert_eq!(answer.status, 408);
+    assert!(answer.says_close());
+    assert_eq!(client.end(), End::Finished);
+    assert_lives(&mut server);
+}
+
+#[test]
+fn a_second_head_that_drips_gets_408_like_a_first_one() {
+    let site = Site::new();
+    let mut server = site.serve(&["head_timeout_ms=300"]);
+    let mut client = Client::connect(&server);
+    client.send([request("/a.txt").as_bytes(), b"G"].concat());
+    assert_eq!(client.answer().status, 200);
+    assert_in_time(drip(&mut client, b"x"));
+    assert_eq!(client.answer().status, 408);
+    assert_lives(&mut server);
+}
+
+#[test]
+fn a_body_that_drips_gets_408_when_its_time_is_over() {
+    for (framing, drips) in [
+        ("Content-Length: 60000\r\n\r\n", &b"x"[..]),
+        ("Transfer-Encoding: chunked\r\n\r\n", b"1\r\nx\r\n"),
+        ("Transfer-Encoding: chunked\r\n\r\n1;", b"x"),
+    ] {
+        let site = Site::new();
+        let mut server = site.serve(&["body_timeout_ms=300"]);
+        let mut client = Client::connect(&server);
+        client.send(format!("GET /a.txt HTTP/1.1\r\nHost: test\r\n{framing}"));
+        assert_in_time(drip(&mut client, drips));
+        assert_eq!(client.answer().status, 408, "{framing}");
+        assert_eq!(client.end(), End::Finished);
+        assert_lives(&mut server);
+    }
+}
+
+#[test]
+fn who_never_asks_is_left_without_a_word() {
+    let site = Site::new();
+    let mut server = site.serve(&["first_request_timeout_ms=300"]);
+    let began = Instant::now();
+    assert_eq!(Client::connect(&server).end(), End::Finished);
+    assert_in_time(began.elapsed());
+    // Empty lines are no request, and give no time.
+    let mut client = Client::connect(&server);
+    client.send("\r\n");
+    assert_eq!(client.end(), End::Finished);
+    assert_lives(&mut server);
+}
+
+#[test]
+fn who_asks_no_more_is_left_after_the_keep_alive_time() {
+    let site = Site::new();
+    let mut server = site.serve(&["keep_alive_timeout_ms=300", "first_request_timeout_ms=10"]);
+    let mut client = Client::connect(&server);
+    for _ in 0..3 {
+        client.get("/a.txt");
+        // Each answer begins the time anew.
+        assert!(!client.stirs_within(LIMIT / 2));
+    }
+    client.get("/a.txt");
+    let began = Instant::now();
+    assert_eq!(client.end(), End::Finished);
+    assert_in_time(began.elapsed());
+    assert_lives(&mut server);
+}
+
+#[test]
+fn who_lingers_after_a_last_answer_is_left_however_much_it_sends() {
+    let site = Site::new();
+    let mut server = site.serve(&["linger_timeout_ms=300"]);
+    let mut client = Client::connect(&server);
+    client.send("nonsense\r\n\r\n");
+    assert_eq!(client.answer().status, 400);
+    assert_eq!(client.end(), End::Finished);
+    let began = Instant::now();
+    while client.try_send(b"x").is_ok() {
+        assert!(began.elapsed() < PATIENCE, "it is absorbed for ever");
+        std::thread::sleep(DRIP);
+    }
+    assert_lives(&mut server);
+}
+
+/// Asks for the large file, and reads only the head of the answer.
+fn begin(server: &Server) -> (Client, Download) {
+    let mut client = Client::connect_with_small_buffer(server);
+    client.send(request("/large"));
+    let download = client.head();
+    (client, download)
+}
+
+#[test]
+fn who_takes_nothing_of_its_answer_is_cut_off() {
+    let site = Site::new();
+    let mut server = site.serve_unix(&["write_timeout_ms=300"]);
+    let before = sockets(&server);
+    let began = Instant::now();
+    let (mut client, download) = begin(&server);
+    eventually("the server closes", || sockets(&server) == before);
+    assert_in_time(began.elapsed());
+    let download = client.finish(download, |_| {});
+    assert!(download.cut_off.is_some() && download.body.len() < LARGE);
+    assert_lives(&mut server);
+}
+
+#[test]
+fn who_is_cut_off_leaves_nothing_for_the_kernel_to_keep() {
+    let site = Site::new();
+    let mut server = site.serve(&["write_timeout_ms=300"]);
+    let before = sockets(&server);
+    let (mut client, download) = begin(&server);
+    // A FIN would stand in line behind megabytes that nobody takes, and the kernel would keep them
+    // for minutes.
+    let download = client.finish(download, |_| {
+        eventually("the server closes", || sockets(&server) == before);
+    });
+    assert_eq!(download.cut_off, Some(End::Reset));
+    assert_lives(&mut server);
+}
+
+/// Reads the large file on a Unix socket at so many bytes per second, as long as the server serves.
+fn read_at_rate(server: &Server, bytes_per_s: usize) -> (Download, Duration) {
+    let before = sockets(server);
+    let (mut client, download) = begin(server);
+    let began = Instant::now();
+    let download = client.finish(download, |so_far| {
+        let due = Duration::from_secs_f64(so_far as f64 / bytes_per_s as f64);
+        while began.elapsed() < due && sockets(server) > before {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    });
+    (download, began.elapsed())
+}
+
+#[test]
+fn who_trickles_is_cut_off_and_who_is_only_slow_is_not() {
+    let site = Site::new();
+    // Whatever is taken within 8 s is progress; so only the least rate can end this.
+    let limits = ["write_timeout_ms=8000", "least_bytes_per_s=1000000", "slow_allowance_ms=300"];
+    let mut server = site.serve_unix(&limits);
+    // A tenth of what is asked for: what the socket holds is credit for 0.2 s, then it ends.
+    let (download, taken) = read_at_rate(&server, 100_000);
+    assert!(download.cut_off.is_some(), "a trickle took all of {} bytes", download.body.len());
+    assert!(download.body.len() < LARGE / 4, "{} bytes", download.body.len());
+    assert!(taken >= Duration::from_millis(300), "it has an allowance");
+    // Six times what is asked for.
+    let (download, taken) = read_at_rate(&server, 6_000_000);
+    assert_eq!((download.cut_off, download.body.len()), (None, LARGE));
+    assert!(taken > Duration::from_millis(600), "it was slower than the allowance");
+    assert_lives(&mut server);
+}

@@ -1,0 +1,326 @@
+//! The life of the process: how it starts, what it says when it cannot, and how it ends.
+//!
+//! `serve/crowd.rs` holds ten thousand connections to it.
+
+#![allow(clippy::panic, clippy::unwrap_used)] // in a test, that is the assertion
+
+#[path = "wire/answer.rs"]
+#[allow(dead_code)] // this crate looks at less of an answer than the wire tests do
+mod answer;
+#[path = "common/client.rs"]
+#[allow(dead_code)]
+mod client;
+mod common;
+#[path = "serve/crowd.rs"]
+mod crowd;
+#[path = "common/process.rs"]
+#[allow(dead_code)]
+mod process;
+
+use std::fs;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
+use std::os::unix::fs::{FileTypeExt, PermissionsExt};
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use rustix::process::Signal;
+use tempfile::TempDir;
+
+use client::{Client, End, request};
+use common::{Endpoint, Server, Setup, run_to_end};
+use process::{eventually, signal, threads};
+
+/// A folder with one small file.
+fn small_root() -> TempDir {
+    let root = tempfile::tempdir().unwrap();
+    fs::write(root.path().join("a.txt"), "alpha").unwrap();
+    root
+}
+
+/// A folder with a file that no socket's buffers can hold.
+fn large_root() -> TempDir {
+    let root = small_root();
+    fs::write(root.path().join("large"), vec![b'x'; LARGE]).unwrap();
+    root
+}
+
+const LARGE: usize = 32 << 20;
+
+fn assert_serves(mut client: Client) {
+    assert_eq!(client.get("/a.txt").body, b"alpha");
+}
+
+#[test]
+fn the_greeting_says_in_one_line_what_is_served_where() {
+    let root = small_root();
+    let server = Server::start(root.path(), &["--no-listing"]);
+    let Endpoint::Tcp(address) = server.endpoint() else { panic!("it listens on TCP") };
+    let expected = format!(
+        "tenkay {} serves {} at http://{address} (listings off)",
+        env!("CARGO_PKG_VERSION"),
+        root.path().canonicalize().unwrap().display(),
+    );
+    assert_eq!(server.greeting(), expected);
+    assert_ne!(address.port(), 0, "the port is the real one");
+    assert_serves(Client::connect(&server));
+}
+
+#[test]
+fn several_addresses_are_all_named_and_all_served() {
+    let (root, place) = (small_root(), tempfile::tempdir().unwrap());
+    let socket = place.path().join("s");
+    let addresses = ["127.0.0.1:0".to_owned(), format!("unix:{}", socket.display())];
+    let server = Setup::new(root.path()).listen(addresses).start().unwrap();
+    let endpoints = server.endpoints();
+    assert!(matches!(endpoints[..], [Endpoint::Tcp(_), Endpoint::Unix(_)]), "{endpoints:?}");
+    for endpoint in &endpoints {
+        assert_serves(Client::try_connect(endpoint).unwrap());
+    }
+}
+
+#[test]
+fn the_unspecified_ipv6_address_serves_ipv4_as_well() {
+    if TcpListener::bind((Ipv6Addr::LOCALHOST, 0)).is_err() {
+        eprintln!("skipped: this machine has no IPv6");
+        return;
+    }
+    let root = small_root();
+    let server = Setup::new(root.path()).listen(["[::]:0"]).start().unwrap();
+    let [Endpoint::Tcp(address)] = server.endpoints()[..] else { panic!("one address") };
+    for local in [SocketAddr::from((Ipv6Addr::LOCALHOST, 0)), (Ipv4Addr::LOCALHOST, 0).into()] {
+        let address = SocketAddr::new(local.ip(), address.port());
+        assert_serves(Client::try_connect_to(address).unwrap());
+    }
+}
+
+#[test]
+fn a_socket_file_is_replaced_if_stale_left_alone_if_live_and_removed_at_the_end() {
+    let (root, place) = (small_root(), tempfile::tempdir().unwrap());
+    let path = place.path().join("s");
+    // Dropping a server kills it, so it cannot tidy up.
+    drop(Setup::new(root.path()).unix(&path).start().unwrap());
+    assert!(fs::symlink_metadata(&path).unwrap().file_type().is_socket());
+
+    let mut server = Setup::new(root.path()).unix(&path).start().unwrap();
+    assert_serves(Client::connect(&server));
+    let (status, _, errors) = run_to_end(Setup::new(root.path()).unix(&path));
+    assert_eq!(status.code(), Some(1), "{errors}");
+    assert_serves(Client::connect(&server));
+
+    signal(&server, Signal::TERM);
+    assert!(server.wait_for_end().success(), "{}", server.log());
+    assert!(!path.exists(), "the socket is left behind");
+}
+
+#[test]
+fn a_file_that_is_no_socket_is_never_replaced() {
+    let (root, place) = (small_root(), tempfile::tempdir().unwrap());
+    let path = place.path().join("s");
+    fs::write(&path, "precious").unwrap();
+    let (status, _, errors) = run_to_end(Setup::new(root.path()).unix(&path));
+    assert_eq!(status.code(), Some(1), "{errors}");
+    assert_eq!(fs::read(&path).unwrap(), b"precious");
+}
+
+/// Standard error has exactly one line, which names the program and the trouble.
+fn assert_one_line(setup: Setup, trouble: &[&str]) {
+    let (status, out, errors) = run_to_end(setup);
+    assert_eq!(status.code(), Some(1), "{errors}");
+    assert_eq!(out, "", "nothing is announced");
+    let [line] = errors.lines().collect::<Vec<_>>()[..] else { panic!("not one line: {errors}") };
+    assert!(line.starts_with("tenkay: "), "{line}");
+    for word in trouble {
+        assert!(line.contains(word), "'{word}' is not in: {line}");
+    }
+}
+
+#[test]
+fn a_root_that_cannot_be_served_is_told_in_one_line() {
+    let root = small_root();
+    let missing = root.path().join("missing");
+    assert_one_line(Setup::new(&missing), &["cannot serve", "missing", "No such file"]);
+    let file = root.path().join("a.txt");
+    assert_one_line(Setup::new(&file), &["cannot serve", "a.txt", "Not a directory"]);
+    let closed = root.path().join("closed");
+    fs::create_dir(&closed).unwrap();
+    fs::set_permissions(root.path(), fs::Permissions::from_mode(0o755)).unwrap();
+    fs::set_permissions(&closed, fs::Permissions::from_mode(0o0)).unwrap();
+    let setup = Setup::new(&closed).unprivileged();
+    assert_one_line(setup, &["cannot serve", "closed", "Permission denied"]);
+}
+
+#[test]
+fn an_address_that_cannot_be_had_is_told_in_one_line() {
+    let root = small_root();
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let setup = Setup::new(root.path()).listen([&address]);
+    assert_one_line(setup, &["cannot listen on", &address, "in use", "--listen"]);
+    // An address for documentation, which no machine has (RFC 5737).
+    let setup = Setup::new(root.path()).listen(["192.0.2.1:0"]);
+    assert_one_line(setup, &["cannot listen on 192.0.2.1:0", "--listen"]);
+    let setup = Setup::new(root.path()).unix(&root.path().join("missing/s"));
+    assert_one_line(setup, &["cannot listen on unix:", "missing/s", "No such file"]);
+    let setup = Setup::new(root.path()).unix(Path::new(&format!("/{}", "x".repeat(200))));
+    assert_one_line(setup, &["cannot listen on unix:"]);
+}
+
+#[test]
+fn a_limit_that_cannot_be_is_told_in_one_line() {
+    let root = small_root();
+    for (limit, trouble) in [
+        ("nonsense=1", "there is no limit 'nonsense'"),
+        ("fields=0", "from 1 to 256"),
+        ("fields=x", "not a number"),
+        ("fields", "NAME=VALUE"),
+    ] {
+        assert_one_line(Setup::new(root.path()).args(["--limit", limit]), &["--limit", trouble]);
+    }
+}
+
+#[test]
+fn what_is_typed_wrongly_is_explained_with_status_2() {
+    for (wrong, trouble) in [
+        (&["--nonsense"][..], "--nonsense"),
+        (&["second-root"], "second-root"),
+        (&["--symlinks", "maybe"], "maybe"),
+        (&["--listen", "127.0.0.1:99999"], "99999"),
+        (&["--listen", "8080"], "the port is missing"),
+        (&["--listen", "::1:80"], "brackets"),
+        (&["--index", "a/b"], "without a slash"),
+    ] {
+        let (status, out, errors) = run_to_end(Setup::new(Path::new(".")).args(wrong));
+        assert_eq!((status.code(), &out[..]), (Some(2), ""), "{wrong:?}: {errors}");
+        assert!(errors.contains(trouble), "{wrong:?}: {errors}");
+        assert!(errors.contains("--help"), "{errors}");
+    }
+}
+
+#[test]
+fn version_and_help_are_printed_and_nothing_is_served() {
+    for flag in ["--version", "-V"] {
+        let (status, out, _) = run_to_end(Setup::new(Path::new("missing")).args([flag]));
+        assert!(status.success());
+        assert_eq!(out, format!("tenkay {}\n", env!("CARGO_PKG_VERSION")));
+    }
+    let (status, short, _) = run_to_end(Setup::new(Path::new("missing")).args(["-h"]));
+    assert!(status.success() && short.contains("--listen"));
+    let (status, long, _) = run_to_end(Setup::new(Path::new("missing")).args(["--help"]));
+    assert!(status.success() && long.len() > short.len());
+    for row in tenkay::config::Limits::TABLE {
+        let limit = format!("{}={} ({} to {})", row.name, row.default, row.least, row.most);
+        assert!(long.contains(&limit), "{limit} is not in the help");
+    }
+}
+
+#[test]
+fn a_signal_lets_running_answers_finish_and_closes_what_is_idle() {
+    for stop in [Signal::TERM, Signal::INT] {
+        let root = large_root();
+        let mut server = Server::start(root.path(), &[]);
+        let mut idle = Client::connect(&server);
+        idle.get("/a.txt");
+        let mut fresh = Client::connect(&server);
+        let mut slow = Client::connect(&server);
+        slow.send(request("/large"));
+        let download = slow.head();
+
+        signal(&server, stop);
+        assert_eq!(idle.end(), End::Finished, "an idle connection is closed at once");
+        assert_eq!(fresh.end(), End::Finished, "and so is one that never asked for anything");
+        eventually("new connections are refused", || {
+            Client::try_connect(server.endpoint()).is_err()
+        });
+        assert_eq!(server.has_ended(), None, "the download is still under way");
+        let download = slow.finish(download, |_| {});
+        assert_eq!((download.body.len(), download.cut_off), (LARGE, None));
+        assert_eq!(slow.end(), End::Finished);
+        assert!(server.wait_for_end().success(), "{}", server.log());
+    }
+}
+
+#[test]
+fn a_request_under_way_at_a_signal_is_answered_as_the_last_one() {
+    let root = small_root();
+    let mut server = Server::start(root.path(), &[]);
+    let mut client = Client::connect(&server);
+    client.get("/a.txt");
+    let (first, rest) = ("GET /a.txt HTTP/1.1\r\nHo", "st: test\r\n\r\n");
+    client.send(first);
+    // What was sent on this connection before anything on a later one is seen no later.
+    assert_serves(Client::connect(&server));
+    signal(&server, Signal::TERM);
+    eventually("new connections are refused", || Client::try_connect(server.endpoint()).is_err());
+    client.send(rest);
+    let answer = client.answer();
+    assert_eq!(answer.body, b"alpha");
+    assert!(answer.says_close());
+    assert_eq!(client.end(), End::Finished);
+    drop(client);
+    assert!(server.wait_for_end().success(), "{}", server.log());
+}
+
+#[test]
+fn what_does_not_finish_in_time_is_cut_off_and_the_status_says_so() {
+    let root = large_root();
+    let mut server = Server::start(root.path(), &["--limit", "drain_timeout_ms=200"]);
+    let mut slow = Client::connect(&server);
+    slow.send(request("/large"));
+    let download = slow.head();
+    let began = Instant::now();
+    signal(&server, Signal::TERM);
+    assert_eq!(server.wait_for_end().code(), Some(1));
+    assert!(began.elapsed() >= Duration::from_millis(200), "it waited until the bound");
+    assert!(server.log().contains("1 connections cut off"), "{}", server.log());
+    let download = slow.finish(download, |_| {});
+    assert!(download.cut_off.is_some() && download.body.len() < LARGE);
+}
+
+#[test]
+fn a_second_signal_ends_it_at_once() {
+    for second in [Signal::TERM, Signal::INT] {
+        let root = large_root();
+        let mut server = Server::start(root.path(), &[]);
+        let mut slow = Client::connect(&server);
+        slow.send(request("/large"));
+        slow.head();
+        let mut idle = Client::connect(&server);
+        idle.get("/a.txt");
+        signal(&server, Signal::INT);
+        assert_eq!(idle.end(), End::Finished, "the first signal has arrived");
+        signal(&server, second);
+        // Without it, this would take the 30 s of the drain, which is longer than the patience.
+        assert_eq!(server.wait_for_end().code(), Some(1));
+    }
+}
+
+#[test]
+fn standard_output_and_error_may_be_closed() {
+    let (root, place) = (small_root(), tempfile::tempdir().unwrap());
+    let socket = place.path().join("s");
+    let setup = Setup::in_shell(root.path(), "exec \"$@\" >&- 2>&-").unix(&socket);
+    let mut server = setup.start_silently(&socket).unwrap();
+    assert_serves(Client::connect(&server));
+    signal(&server, Signal::TERM);
+    assert!(server.wait_for_end().success());
+}
+
+#[test]
+fn one_thread_does_everything_whatever_the_load() {
+    let root = large_root();
+    let server = Server::start(root.path(), &[]);
+    let mut clients: Vec<Client> = (0..50).map(|_| Client::connect(&server)).collect();
+    for client in &mut clients[..10] {
+        client.send(request("/large"));
+    }
+    for client in &mut clients[10..] {
+        client.send(request("/a.txt"));
+        client.send(request("/"));
+        assert_eq!(threads(&server), 1);
+    }
+    for client in &mut clients[10..] {
+        assert_eq!(client.answer().status, 200);
+        assert_eq!(client.answer().status, 200);
+    }
+    assert_eq!(threads(&server), 1);
+}

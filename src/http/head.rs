@@ -266,7 +266,7 @@ fn judge<'h, 'b>(
         return Err(Refusal::bad("a malformed request line"));
     };
     // httparse takes a bare LF for a line end. See `scan` for why we do not.
-    if memchr::memchr_iter(b'\n', bytes).any(|at| at == 0 || bytes[at - 1] != b'\r') {
+    if !every_line_ends_with_crlf(bytes, headers) {
         return Err(Refusal::bad("a bare LF"));
     }
     if target.len() > bounds.target_bytes {
@@ -293,6 +293,16 @@ fn judge<'h, 'b>(
         fields,
         length: bytes.len(),
     })
+}
+
+/// A line ends where the next begins, so there is no need to look for the ends: `lines` are pieces
+/// of the head `bytes`, and the bytes before each name are the end of the line before it.
+fn every_line_ends_with_crlf(bytes: &[u8], lines: &[httparse::Header<'_>]) -> bool {
+    let starts_after_crlf = |line: &httparse::Header<'_>| {
+        let start = line.name.as_ptr().addr() - bytes.as_ptr().addr();
+        bytes[..start].ends_with(b"\r\n")
+    };
+    bytes.ends_with(b"\r\n\r\n") && lines.iter().all(starts_after_crlf)
 }
 
 /// RFC 9112 section 3.2: exactly one valid Host in HTTP/1.1. In HTTP/1.0 it may be absent, but a
@@ -340,20 +350,24 @@ fn framing(fields: &Fields<'_, '_>, version: Version) -> Result<Framing, Refusal
 
 /// RFC 9112 section 9.3. The options are compared whole and without case.
 fn is_persistent(fields: &Fields<'_, '_>, version: Version) -> bool {
-    let mut keep_alive = false;
+    let mut keep_alive = version == Version::Http11;
+    if !fields.has(Field::Connection) {
+        return keep_alive;
+    }
     for option in fields.items(Field::Connection) {
         if option.eq_ignore_ascii_case(b"close") {
             return false;
         }
         keep_alive |= option.eq_ignore_ascii_case(b"keep-alive");
     }
-    keep_alive || version == Version::Http11
+    keep_alive
 }
 
 fn expectation(fields: &Fields<'_, '_>, version: Version) -> Expectation {
     let mut found = Expectation::None;
-    if version == Version::Http10 {
-        return found; // RFC 9110 section 10.1.1: a server must ignore it in HTTP/1.0
+    // RFC 9110 section 10.1.1: a server must ignore it in HTTP/1.0.
+    if version == Version::Http10 || !fields.has(Field::Expect) {
+        return found;
     }
     for item in fields.items(Field::Expect) {
         if !item.eq_ignore_ascii_case(b"100-continue") {

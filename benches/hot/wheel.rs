@@ -2,6 +2,8 @@
 //!
 //! Unit: one operation on a wheel that holds the timers of 10,000 connections. Purpose: `busy` is
 //! what every request pays, a timer that is set to a later time: it must be next to nothing.
+//! `nothing_due` is what every turn of the loop pays: to look for timers that are due, and for the
+//! next one, which is a minute away.
 //! `set_and_cancel` is a connection of one request. `expire` is an idle connection that times out:
 //! 10,000 at once, `thrpt` counts timers. To run and to read it: see `main.rs`.
 
@@ -23,6 +25,10 @@ pub(crate) fn bench(criterion: &mut Criterion) {
             now = now + 1;
             wheel.schedule(black_box(TIMERS / 2), black_box(now + 2 * PATIENCE_MS));
         });
+    });
+    let mut wheel = full();
+    group.bench_function("nothing_due", |bencher| {
+        bencher.iter(|| (wheel.expire(black_box(Tick(10_000))), wheel.next_due()));
     });
     let mut wheel = full();
     group.bench_function("set_and_cancel", |bencher| {

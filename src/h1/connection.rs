@@ -376,23 +376,15 @@ impl Connection {
 
     /// Idle or Head: parses what is in the input, if the output has room for an answer.
     fn take_request(&mut self, cx: &mut Context<'_>) -> bool {
+        if self.input.is_empty() {
+            return self.idle(cx);
+        }
         if self.output.room_left() < REPLY_ROOM {
-            if !self.input.is_empty() {
-                self.state = State::Head;
-            }
+            self.state = State::Head;
             return false; // sending makes room, and its report comes back here
         }
         match intake::take(self, cx) {
-            Intake::Nothing => {
-                if matches!(self.state, State::Head) {
-                    self.state = State::Idle; // there were only empty lines
-                }
-                if self.output.is_empty() && (self.peer_finished || cx.draining) {
-                    let reason = if cx.draining { Reason::Stopped } else { Reason::PeerClosed };
-                    self.close(reason, cx.pages);
-                }
-                false
-            }
+            Intake::Nothing => self.idle(cx), // there were only empty lines
             Intake::Partial if self.peer_finished => {
                 self.refuse(Status::BadRequest, cx);
                 true
@@ -424,6 +416,18 @@ impl Connection {
                 true
             }
         }
+    }
+
+    /// There is nothing in the input: the next request is waited for, if it may come.
+    fn idle(&mut self, cx: &mut Context<'_>) -> bool {
+        if !matches!(self.state, State::Idle) {
+            self.state = State::Idle;
+        }
+        if self.output.is_empty() && (self.peer_finished || cx.draining) {
+            let reason = if cx.draining { Reason::Stopped } else { Reason::PeerClosed };
+            self.close(reason, cx.pages);
+        }
+        false
     }
 
     /// Drops a head from the input, and what was known of it.

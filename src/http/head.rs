@@ -15,6 +15,8 @@ use super::status::Status;
 /// The most fields that any configuration allows.
 pub const MAX_FIELDS: usize = 256;
 
+const _: () = assert!(MAX_FIELDS <= u8::MAX as usize + 1, "an index of a field is one byte");
+
 /// Room for the parsed lines of one head; on the stack of the caller, never cleared.
 pub type Space<'b> = [MaybeUninit<httparse::Header<'b>>; MAX_FIELDS];
 
@@ -351,8 +353,11 @@ fn framing(fields: &Fields<'_, '_>, version: Version) -> Result<Framing, Refusal
 /// RFC 9112 section 9.3. The options are compared whole and without case.
 fn is_persistent(fields: &Fields<'_, '_>, version: Version) -> bool {
     let mut keep_alive = version == Version::Http11;
-    if !fields.has(Field::Connection) {
-        return keep_alive;
+    match fields.only(Field::Connection) {
+        Line::Absent => return keep_alive,
+        // What browsers send; the rest of this function would come to the same.
+        Line::One(value) if value.eq_ignore_ascii_case(b"keep-alive") => return true,
+        Line::One(_) | Line::Repeated => {}
     }
     for option in fields.items(Field::Connection) {
         if option.eq_ignore_ascii_case(b"close") {
@@ -454,12 +459,13 @@ impl<'h, 'b> Fields<'h, 'b> {
     pub fn collect(lines: &'h [httparse::Header<'b>]) -> Fields<'h, 'b> {
         let lines = &lines[..lines.len().min(MAX_FIELDS)];
         let mut fields = Fields { lines, first: [0; Field::COUNT], present: 0, repeated: 0 };
-        for (index, line) in (0..=u8::MAX).zip(lines) {
+        for (index, line) in lines.iter().enumerate() {
             let Some(field) = Field::parse(line.name.as_bytes()) else { continue };
             if fields.has(field) {
                 fields.repeated |= 1 << field as u8;
             } else {
                 fields.present |= 1 << field as u8;
+                let index = u8::try_from(index).expect("an index below MAX_FIELDS is one byte");
                 fields.first[field as usize] = index;
             }
         }

@@ -106,18 +106,19 @@ impl Connection {
         }
     }
 
-    /// What must the driver do next? To be asked only when it can be done: when a read would
-    /// block, [`Connection::pause`] gives back what the question took.
+    /// What must the driver do next? When it is a read that would block,
+    /// [`Connection::pause`] gives back what the question took; a driver that knows it beforehand
+    /// asks [`Connection::reads`] and does not take it.
     #[inline]
     pub fn step(&mut self, pages: &mut Pages) -> Step<'_> {
-        if let State::Linger { fin_sent: fin_sent @ false, .. } = &mut self.state {
-            *fin_sent = true;
-            return Step::ShutdownWrite;
-        }
         if self.reads() && self.input.room(pages).is_none() {
             self.close(Reason::OutOfPages, pages);
         }
-        match &self.state {
+        match &mut self.state {
+            State::Linger { fin_sent: fin_sent @ false, .. } => {
+                *fin_sent = true;
+                Step::ShutdownWrite
+            }
             State::Closed(reason) => Step::Close(*reason),
             State::Reply { body, .. } => body.step(self.output.bytes()),
             _ if !self.output.is_empty() => Step::Write(self.output.bytes(), &[]),
@@ -283,8 +284,14 @@ impl Connection {
     }
 
     /// True if the next step is to read.
-    fn reads(&self) -> bool {
-        !self.owes() && !matches!(self.state, State::Closed(_) | State::Await { .. })
+    #[inline]
+    pub fn reads(&self) -> bool {
+        let may_read = match &self.state {
+            State::Idle | State::Head | State::Discard { .. } => true,
+            State::Linger { fin_sent, .. } => *fin_sent,
+            State::Await { .. } | State::Reply { .. } | State::Closed(_) => false,
+        };
+        may_read && self.output.is_empty()
     }
 
     /// True while there is something to send.

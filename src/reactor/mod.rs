@@ -207,7 +207,7 @@ impl Reactor {
     }
 
     /// How long the poll may wait.
-    fn timeout(&self) -> Option<Duration> {
+    fn timeout(&mut self) -> Option<Duration> {
         let may_accept = self.may_accept() && self.listeners.iter().any(|one| one.ready);
         if !self.again.is_empty() || may_accept || self.site.is_working() {
             return Some(Duration::ZERO);
@@ -218,8 +218,10 @@ impl Reactor {
         };
         let cold = (!self.cold.is_empty()).then_some(self.cold_at);
         let log = self.log.is_waiting().then(|| self.clock.tick + LOG_RETRY_MS);
-        let due =
-            [self.wheel.next(), self.pause_until(), drained, log, cold].into_iter().flatten().min();
+        let due = [self.wheel.next_due(), self.pause_until(), drained, log, cold]
+            .into_iter()
+            .flatten()
+            .min();
         // One millisecond more: the poll rounds down, and would wake up too early.
         due.map(|due| Duration::from_millis(due.since(self.clock.tick) + 1))
     }

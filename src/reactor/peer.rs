@@ -112,12 +112,12 @@ impl Peer {
         }
         self.throttled = false;
         for _ in 0..cx.limits.steps_per_turn {
+            if !self.readable && self.connection.reads() {
+                self.connection.pause(cx.pages);
+                return Stop::Waits;
+            }
             cx.unread = self.readable;
             let done = match self.connection.step(cx.pages) {
-                Step::Read(_) if !self.readable => {
-                    self.connection.pause(cx.pages);
-                    return Stop::Waits;
-                }
                 Step::Write(..) | Step::SendFile { .. } if !self.writable => return Stop::Waits,
                 Step::Write(..) | Step::SendFile { .. } if bytes_left == 0 => {
                     return self.out_of_bytes(cx);

@@ -54,11 +54,12 @@ impl Connection {
                 }
                 false
             }
-            Intake::Wait { soon } => {
-                if self.tries == 0 {
+            Intake::Wait(on) => {
+                if !self.awaited {
+                    self.awaited = true;
                     self.since = cx.clock.tick;
                 }
-                self.state = State::Await { soon };
+                self.state = State::Await { on };
                 false
             }
             Intake::Refused(status) => {
@@ -101,6 +102,7 @@ impl Connection {
         self.input.consume(length);
         self.scanned = 0;
         self.tries = 0;
+        self.awaited = false;
         self.counted = false;
         self.blank_lines = 0;
         self.served = true;

@@ -3,7 +3,7 @@
 use crate::clock::{Clock, Tick};
 use crate::config::Limits;
 use crate::http::status::Status;
-use crate::site::{Site, Source};
+use crate::site::{Site, Source, Wait};
 
 use super::pages::{Buffer, Pages};
 use super::reply::Body;
@@ -28,6 +28,8 @@ pub struct Connection {
     /// The head in the input was counted as a request of its client. It may be looked at several
     /// times, but it is one request.
     pub(super) counted: bool,
+    /// The head in the input has had to wait for the site.
+    pub(super) awaited: bool,
     /// Empty lines skipped before the request line.
     pub(super) blank_lines: u8,
     /// The peer has sent all it will send.
@@ -55,12 +57,8 @@ pub enum Step<'c> {
         count: u64,
     },
     /// Nothing can be done until the site has what the request asks for: report
-    /// [`Connection::retry`], in the next turn if it is `soon`, else after
-    /// [`RETRY_MS`](crate::site::disk::RETRY_MS).
-    Wait {
-        /// In the next turn.
-        soon: bool,
-    },
+    /// [`Connection::retry`] then.
+    Wait(Wait),
     /// Shut down the sending side. Needs no report.
     ShutdownWrite,
     /// Close the socket and forget the connection.
@@ -99,6 +97,7 @@ impl Connection {
             paid: 0,
             scanned: 0,
             tries: 0,
+            awaited: false,
             counted: false,
             blank_lines: 0,
             peer_finished: false,
@@ -122,7 +121,7 @@ impl Connection {
             State::Closed(reason) => Step::Close(*reason),
             State::Reply { body, .. } => body.step(self.output.bytes()),
             _ if !self.output.is_empty() => Step::Write(self.output.bytes(), &[]),
-            State::Await { soon } => Step::Wait { soon: *soon },
+            State::Await { on } => Step::Wait(*on),
             _ => Step::Read(self.input.room(pages).expect("the page was taken above")),
         }
     }
@@ -164,7 +163,10 @@ impl Connection {
             State::Closed(_) => {}
             _ if stalled => self.close(Reason::Stalled, cx.pages),
             State::Idle => self.close(Reason::IdleTooLong, cx.pages),
-            State::Await { .. } => self.close(Reason::Stalled, cx.pages),
+            State::Await { .. } => {
+                self.refuse(Status::ServiceUnavailable, cx);
+                self.advance(cx);
+            }
             State::Linger { .. } => self.close(Reason::Finished, cx.pages),
             State::Head | State::Discard { .. } | State::Reply { .. } => {
                 self.refuse(Status::RequestTimeout, cx);
@@ -175,9 +177,12 @@ impl Connection {
 
     /// After [`Step::Wait`]: tries again to answer the head that waits.
     pub fn retry(&mut self, cx: &mut Context<'_>) {
-        if matches!(self.state, State::Await { .. }) {
+        if let State::Await { on } = self.state {
             self.state = State::Head;
-            self.tries = self.tries.saturating_add(1);
+            // Only what is waited for longer and longer is at last waited for at all costs.
+            if matches!(on, Wait::Path | Wait::Disk) {
+                self.tries = self.tries.saturating_add(1);
+            }
             self.advance(cx);
         }
     }
@@ -241,10 +246,17 @@ impl Connection {
     }
 
     /// Whether it can be closed for the sake of another, at no cost but a new connection.
-    pub fn leisure(&self) -> Option<Leisure> {
+    /// A client that has just come is given a second to say what it wants, and one that has begun
+    /// to say it a second to finish.
+    pub fn leisure(&self, now: Tick) -> Option<Leisure> {
+        let long = now.since(self.since) >= LONG_MS;
         match self.state {
             State::Linger { .. } => Some(Leisure::Lingers(self.since)),
-            _ => self.is_idle().then_some(Leisure::Idle(self.since)),
+            State::Head if long && self.output.is_empty() => Some(Leisure::Incomplete(self.since)),
+            State::Idle if self.output.is_empty() && (self.served || long) => {
+                Some(Leisure::Idle(self.since))
+            }
+            _ => None,
         }
     }
 
@@ -317,3 +329,6 @@ impl Connection {
         debug_assert!(!linger_owes, "a connection lingers only when all was sent");
     }
 }
+
+/// When a client is slow enough to make room for others, in milliseconds.
+const LONG_MS: u64 = 1_000;

@@ -12,7 +12,8 @@ impl Reactor {
     /// Closes connections that only linger, then those that have been idle longest. Returns how
     /// many.
     pub(super) fn close_idle(&mut self) -> usize {
-        self.shed(Reason::MadeRoom, None, |peer| peer.connection.leisure())
+        let now = self.clock.tick;
+        self.shed(Reason::MadeRoom, None, |peer| peer.connection.leisure(now))
     }
 
     /// True if there may not be enough pages for all that one connection can need.

@@ -87,7 +87,7 @@ impl Act {
             Retry => bench.report(|cx| connection.retry(cx)),
             WorkAndRetry => {
                 while bench.site.is_working() {
-                    bench.site.work(&bench.clock);
+                    bench.site.work(&bench.clock, &mut || true);
                 }
                 bench.report(|cx| connection.retry(cx));
             }

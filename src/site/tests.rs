@@ -501,7 +501,7 @@ fn a_large_listing_is_made_while_its_clients_wait() {
             bench.site.work(&bench.clock, &mut || true);
             turns += 1;
         }
-        assert!((1..20).contains(&turns), "{turns}");
+        assert!((2..1600).contains(&turns), "in slices, and at an end: {turns}");
         for path in ["/dir/", "/%64ir/", "/dir/"] {
             let found = bench.site.find(path.as_bytes(), Patience::None, &bench.clock);
             let Ok(Found::Entry(Entry::Asset(asset))) = found else { panic!("{path}: {found:?}") };

@@ -34,8 +34,10 @@ impl Add<u64> for Tick {
 pub struct Clock {
     /// For timeouts.
     pub tick: Tick,
-    /// Nanoseconds since 1970 by the wall clock; negative before. For ages of files.
+    /// Nanoseconds since 1970 by the wall clock. For ages of files.
     pub unix_ns: i128,
+    /// The same in whole seconds, to which the date belongs.
+    unix_seconds: u64,
     /// The field line `Date: ...`, with its CRLF; made once a second.
     date_line: [u8; DATE_LINE],
 }
@@ -46,25 +48,27 @@ const DATE_LINE: usize = 6 + date::LENGTH + 2;
 impl Clock {
     /// A clock that says `tick`, and `unix` after the start of 1970.
     pub fn new(tick: Tick, unix: Duration) -> Clock {
-        let mut clock = Clock { tick, unix_ns: i128::MIN, date_line: [0; DATE_LINE] };
+        let (unix_seconds, date_line) = (unix.as_secs(), [0; DATE_LINE]);
+        let mut clock = Clock { tick, unix_ns: 0, unix_seconds, date_line };
+        clock.write_date();
         clock.set(tick, unix);
         clock
     }
 
     /// Moves the clock. The wall clock may go back; then the date does, too.
     pub fn set(&mut self, tick: Tick, unix: Duration) {
-        let before = self.unix_ns.div_euclid(NS);
         self.tick = tick;
         // A Duration holds less than 2^64 seconds, so its nanoseconds fit an i128.
         self.unix_ns = i128::from(unix.as_secs()) * NS + i128::from(unix.subsec_nanos());
-        if self.unix_ns.div_euclid(NS) != before {
+        if self.unix_seconds != unix.as_secs() {
+            self.unix_seconds = unix.as_secs();
             self.write_date();
         }
     }
 
     /// Whole seconds since 1970.
     pub fn unix_seconds(&self) -> i64 {
-        i64::try_from(self.unix_ns.div_euclid(NS)).unwrap_or(i64::MAX)
+        i64::try_from(self.unix_seconds).unwrap_or(i64::MAX)
     }
 
     /// The field line `Date: ...`, CRLF included (RFC 9110 section 6.6.1).

@@ -249,12 +249,18 @@ limits! {
     backlog: u32 = 4_096, 1..=65_535;
     /// Connections accepted in one turn of the loop.
     accepts_per_turn: usize = 256, 1..=65_536;
+    /// Paths looked up on disk for one connection in one turn of the loop.
+    lookups_per_turn: u32 = 16, 1..=65_536;
+    /// How long each stage of a turn may take before the rest waits for the next turn.
+    slice_ms: u64 = 4, 1..=10_000;
+    /// Bytes that the kernel holds for one connection beyond what is on its way; 0: as it likes.
+    unsent_bytes: u32 = 262_144, 0..=1_073_741_824;
     /// System calls made for one connection in one turn of the loop.
-    steps_per_turn: usize = 32, 1..=65_536;
+    steps_per_turn: usize = 16, 1..=65_536;
     /// Bytes sent to one connection in one turn of the loop.
-    bytes_per_turn: u64 = 1_048_576, 4_096..=1_073_741_824;
+    bytes_per_turn: u64 = 262_144, 4_096..=1_073_741_824;
     /// Bytes asked of one sendfile call.
-    sendfile_bytes: u64 = 524_288, 4_096..=1_073_741_824;
+    sendfile_bytes: u64 = 262_144, 4_096..=1_073_741_824;
 }
 
 impl Limits {

@@ -37,7 +37,7 @@ fn serve(config: Config) -> Result<End, String> {
     let Config { root, listen, site, user, sandbox, when_full, mut limits } = config;
     let mut warnings: Vec<String> = fit_to_descriptors(&mut limits).into_iter().collect();
     let listing = site.listing;
-    let listeners = bind(&listen, limits.backlog)?;
+    let listeners = bind(&listen, &limits)?;
     match &user {
         Some(name) => sandbox::become_user(name)?,
         None if sandbox::is_root() => {
@@ -74,10 +74,10 @@ fn serve(config: Config) -> Result<End, String> {
 }
 
 /// Binds every address, or says which one cannot be bound.
-fn bind(addresses: &[ListenAddress], backlog: u32) -> Result<Vec<Listener>, String> {
+fn bind(addresses: &[ListenAddress], limits: &Limits) -> Result<Vec<Listener>, String> {
     let mut listeners = Vec::new();
     for address in addresses {
-        listeners.extend(listen::listen(address, backlog).map_err(|error| {
+        listeners.extend(listen::listen(address, limits).map_err(|error| {
             format!("cannot listen on {address}: {error}; choose another with --listen")
         })?);
     }

@@ -57,7 +57,7 @@ fn exchange(bench: &mut Bench, connection: &mut Connection, mut input: &[u8]) ->
                 bench.report(|cx| connection.write_done(count, cx));
             }
             Step::Wait { .. } => {
-                bench.site.work(&bench.clock);
+                bench.site.work(&bench.clock, &mut || true);
                 bench.report(|cx| connection.retry(cx));
             }
             Step::ShutdownWrite => {}

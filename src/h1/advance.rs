@@ -30,10 +30,11 @@ impl Connection {
 
     /// Idle or Head: parses what is in the input, if the output has room for an answer.
     fn take_request(&mut self, cx: &mut Context<'_>) -> bool {
+        if self.input.is_empty() {
+            return self.idle(cx);
+        }
         if self.output.room_left() < REPLY_ROOM {
-            if !self.input.is_empty() {
-                self.state = State::Head;
-            }
+            self.state = State::Head;
             return false; // sending makes room, and its report comes back here
         }
         let intake = intake::take(self, cx);
@@ -41,14 +42,7 @@ impl Connection {
             self.count(cx);
         }
         match intake {
-            Intake::Nothing => {
-                self.state = State::Idle;
-                if self.output.is_empty() && (self.peer_finished || cx.draining) {
-                    let reason = if cx.draining { Reason::Stopped } else { Reason::PeerClosed };
-                    self.close(reason, cx.pages);
-                }
-                false
-            }
+            Intake::Nothing => self.idle(cx), // there were only empty lines
             Intake::Partial if self.peer_finished => {
                 self.refuse(Status::BadRequest, cx);
                 true
@@ -60,11 +54,12 @@ impl Connection {
                 }
                 false
             }
-            Intake::Wait { soon } => {
-                if self.tries == 0 {
+            Intake::Wait(on) => {
+                if !self.awaited {
+                    self.awaited = true;
                     self.since = cx.clock.tick;
                 }
-                self.state = State::Await { soon };
+                self.state = State::Await { on };
                 false
             }
             Intake::Refused(status) => {
@@ -82,6 +77,18 @@ impl Connection {
         }
     }
 
+    /// There is nothing in the input: the next request is waited for, if it may come.
+    fn idle(&mut self, cx: &mut Context<'_>) -> bool {
+        if !matches!(self.state, State::Idle) {
+            self.state = State::Idle;
+        }
+        if self.output.is_empty() && (self.peer_finished || cx.draining) {
+            let reason = if cx.draining { Reason::Stopped } else { Reason::PeerClosed };
+            self.close(reason, cx.pages);
+        }
+        false
+    }
+
     /// Counts the head in the input as a request of its client, once.
     fn count(&mut self, cx: &mut Context<'_>) {
         if !self.counted && cx.requests_left > 0 {
@@ -95,6 +102,7 @@ impl Connection {
         self.input.consume(length);
         self.scanned = 0;
         self.tries = 0;
+        self.awaited = false;
         self.counted = false;
         self.blank_lines = 0;
         self.served = true;
@@ -179,7 +187,11 @@ impl Connection {
             Persistence::Close => Then::Close,
             Persistence::Linger => Then::Linger,
         };
-        self.state = State::Reply { body, then };
+        // An answer that is all in the output needs no state of its own: the next may follow it.
+        self.state = match (&body, then) {
+            (Body::Empty, Then::Next) => State::Idle,
+            _ => State::Reply { body, then },
+        };
         self.since = cx.clock.tick;
         Ok(())
     }

@@ -3,7 +3,7 @@
 use crate::clock::{Clock, Tick};
 use crate::config::Limits;
 use crate::http::status::Status;
-use crate::site::{Site, Source};
+use crate::site::{Site, Source, Wait};
 
 use super::pages::{Buffer, Pages};
 use super::reply::Body;
@@ -28,6 +28,8 @@ pub struct Connection {
     /// The head in the input was counted as a request of its client. It may be looked at several
     /// times, but it is one request.
     pub(super) counted: bool,
+    /// The head in the input has had to wait for the site.
+    pub(super) awaited: bool,
     /// Empty lines skipped before the request line.
     pub(super) blank_lines: u8,
     /// The peer has sent all it will send.
@@ -55,12 +57,8 @@ pub enum Step<'c> {
         count: u64,
     },
     /// Nothing can be done until the site has what the request asks for: report
-    /// [`Connection::retry`], in the next turn if it is `soon`, else after
-    /// [`RETRY_MS`](crate::site::disk::RETRY_MS).
-    Wait {
-        /// In the next turn.
-        soon: bool,
-    },
+    /// [`Connection::retry`] then.
+    Wait(Wait),
     /// Shut down the sending side. Needs no report.
     ShutdownWrite,
     /// Close the socket and forget the connection.
@@ -99,6 +97,7 @@ impl Connection {
             paid: 0,
             scanned: 0,
             tries: 0,
+            awaited: false,
             counted: false,
             blank_lines: 0,
             peer_finished: false,
@@ -106,22 +105,23 @@ impl Connection {
         }
     }
 
-    /// What must the driver do next? To be asked only when it can be done: when a read would
-    /// block, [`Connection::pause`] gives back what the question took.
+    /// What must the driver do next? When it is a read that would block,
+    /// [`Connection::pause`] gives back what the question took; a driver that knows it beforehand
+    /// asks [`Connection::reads`] and does not take it.
     #[inline]
     pub fn step(&mut self, pages: &mut Pages) -> Step<'_> {
-        if let State::Linger { fin_sent: fin_sent @ false, .. } = &mut self.state {
-            *fin_sent = true;
-            return Step::ShutdownWrite;
-        }
         if self.reads() && self.input.room(pages).is_none() {
             self.close(Reason::OutOfPages, pages);
         }
-        match &self.state {
+        match &mut self.state {
+            State::Linger { fin_sent: fin_sent @ false, .. } => {
+                *fin_sent = true;
+                Step::ShutdownWrite
+            }
             State::Closed(reason) => Step::Close(*reason),
             State::Reply { body, .. } => body.step(self.output.bytes()),
             _ if !self.output.is_empty() => Step::Write(self.output.bytes(), &[]),
-            State::Await { soon } => Step::Wait { soon: *soon },
+            State::Await { on } => Step::Wait(*on),
             _ => Step::Read(self.input.room(pages).expect("the page was taken above")),
         }
     }
@@ -163,7 +163,10 @@ impl Connection {
             State::Closed(_) => {}
             _ if stalled => self.close(Reason::Stalled, cx.pages),
             State::Idle => self.close(Reason::IdleTooLong, cx.pages),
-            State::Await { .. } => self.close(Reason::Stalled, cx.pages),
+            State::Await { .. } => {
+                self.refuse(Status::ServiceUnavailable, cx);
+                self.advance(cx);
+            }
             State::Linger { .. } => self.close(Reason::Finished, cx.pages),
             State::Head | State::Discard { .. } | State::Reply { .. } => {
                 self.refuse(Status::RequestTimeout, cx);
@@ -174,9 +177,12 @@ impl Connection {
 
     /// After [`Step::Wait`]: tries again to answer the head that waits.
     pub fn retry(&mut self, cx: &mut Context<'_>) {
-        if matches!(self.state, State::Await { .. }) {
+        if let State::Await { on } = self.state {
             self.state = State::Head;
-            self.tries = self.tries.saturating_add(1);
+            // Only what is waited for longer and longer is at last waited for at all costs.
+            if matches!(on, Wait::Path | Wait::Disk) {
+                self.tries = self.tries.saturating_add(1);
+            }
             self.advance(cx);
         }
     }
@@ -240,10 +246,17 @@ impl Connection {
     }
 
     /// Whether it can be closed for the sake of another, at no cost but a new connection.
-    pub fn leisure(&self) -> Option<Leisure> {
+    /// A client that has just come is given a second to say what it wants, and one that has begun
+    /// to say it a second to finish.
+    pub fn leisure(&self, now: Tick) -> Option<Leisure> {
+        let long = now.since(self.since) >= LONG_MS;
         match self.state {
             State::Linger { .. } => Some(Leisure::Lingers(self.since)),
-            _ => self.is_idle().then_some(Leisure::Idle(self.since)),
+            State::Head if long && self.output.is_empty() => Some(Leisure::Incomplete(self.since)),
+            State::Idle if self.output.is_empty() && (self.served || long) => {
+                Some(Leisure::Idle(self.since))
+            }
+            _ => None,
         }
     }
 
@@ -283,8 +296,14 @@ impl Connection {
     }
 
     /// True if the next step is to read.
-    fn reads(&self) -> bool {
-        !self.owes() && !matches!(self.state, State::Closed(_) | State::Await { .. })
+    #[inline]
+    pub fn reads(&self) -> bool {
+        let may_read = match &self.state {
+            State::Idle | State::Head | State::Discard { .. } => true,
+            State::Linger { fin_sent, .. } => *fin_sent,
+            State::Await { .. } | State::Reply { .. } | State::Closed(_) => false,
+        };
+        may_read && self.output.is_empty()
     }
 
     /// True while there is something to send.
@@ -310,3 +329,6 @@ impl Connection {
         debug_assert!(!linger_owes, "a connection lingers only when all was sent");
     }
 }
+
+/// When a client is slow enough to make room for others, in milliseconds.
+const LONG_MS: u64 = 1_000;

@@ -5,7 +5,7 @@ use crate::http::body::{BodyReader, Bounds as BodyBounds};
 use crate::http::head::{self, Bounds, Expectation, Framing, Head, Method, Parsed, Scan, Version};
 use crate::http::status::Status;
 use crate::http::target::{self, Form, Scheme};
-use crate::site::{self, Entry, Found, Patience};
+use crate::site::{self, Entry, Found, Patience, Wait};
 
 use super::connection::{Connection, Context};
 use super::reply::{Answer, Persistence, Plan};
@@ -16,8 +16,8 @@ pub(super) enum Intake {
     Nothing,
     /// The beginning of a head.
     Partial,
-    /// A whole head, but what it asks for is not there yet: ask again, soon or a little later.
-    Wait { soon: bool },
+    /// A whole head, but what it asks for is not there yet.
+    Wait(Wait),
     /// No request, and nothing after it can be understood.
     Refused(Status),
     /// A request of `length` bytes that can be answered at once.
@@ -113,7 +113,7 @@ fn plan(head: &Head<'_, '_>, terms: Terms, cx: &mut Context<'_>) -> Intake {
     let answer = match answer(head, terms, cx) {
         Ok(answer) => answer,
         Err(Halt::Refused(status)) => return Intake::Refused(status),
-        Err(Halt::Wait { soon }) => return Intake::Wait { soon },
+        Err(Halt::Wait(wait)) => return Intake::Wait(wait),
     };
     let persistence = match (head.persistent, head.version) {
         (false, _) => Persistence::Close,
@@ -155,7 +155,7 @@ enum Halt {
     /// The connection ends after this status.
     Refused(Status),
     /// The site needs time.
-    Wait { soon: bool },
+    Wait(Wait),
 }
 
 impl From<&'static str> for Halt {
@@ -199,8 +199,7 @@ fn answer(head: &Head<'_, '_>, terms: Terms, cx: &mut Context<'_>) -> Result<Ans
     }
     let entry = match cx.site.find(path, terms.patience, cx.clock)? {
         Found::Entry(entry) => entry,
-        Found::Soon => return Err(Halt::Wait { soon: true }),
-        Found::Later => return Err(Halt::Wait { soon: false }),
+        Found::Wait(wait) => return Err(Halt::Wait(wait)),
     };
     Ok(match entry {
         Entry::Asset(asset) => {

@@ -96,11 +96,12 @@ impl Buffer {
 
     /// The room behind what is in it, on a page from the pool. `None`: the pool is exhausted.
     /// What is in it moves to the front first, if it stands in the way.
+    #[inline]
     pub(super) fn room(&mut self, pages: &mut Pages) -> Option<&mut [u8]> {
-        if self.page.is_none() {
-            self.page = Some(pages.take()?);
-        }
-        let page = self.page.as_deref_mut()?;
+        let page = match &mut self.page {
+            Some(page) => page,
+            none => none.insert(pages.take()?),
+        };
         if usize::from(self.end) == PAGE_BYTES && self.start > 0 {
             page.copy_within(usize::from(self.start).., 0);
             self.end -= self.start;

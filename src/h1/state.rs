@@ -3,6 +3,7 @@
 
 use crate::clock::Tick;
 use crate::http::body::BodyReader;
+use crate::site::Wait;
 
 use super::reply::{Body, Plan};
 
@@ -14,7 +15,7 @@ pub(super) enum State {
     /// A part of a head is in the input, or a whole one that waits for room in the output.
     Head,
     /// A whole head is in the input, and the site is getting what it asks for.
-    Await { soon: bool },
+    Await { on: Wait },
     /// The body of a request is thrown away before the planned answer is given. The reader is
     /// gone once the body ended, and the answer waits for room in the output.
     Discard { reader: Option<BodyReader>, absorbed: u64, plan: Box<Plan> },
@@ -70,6 +71,8 @@ pub enum Leisure {
     Lingers(Tick),
     /// It is idle since then.
     Idle(Tick),
+    /// It has not finished its first head, or another one, since then, which is long ago.
+    Incomplete(Tick),
 }
 
 /// The name of a state, for tests and reports.

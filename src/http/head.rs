@@ -15,6 +15,8 @@ use super::status::Status;
 /// The most fields that any configuration allows.
 pub const MAX_FIELDS: usize = 256;
 
+const _: () = assert!(MAX_FIELDS <= u8::MAX as usize + 1, "an index of a field is one byte");
+
 /// Room for the parsed lines of one head; on the stack of the caller, never cleared.
 pub type Space<'b> = [MaybeUninit<httparse::Header<'b>>; MAX_FIELDS];
 
@@ -272,7 +274,7 @@ fn judge<'h, 'b>(
         return Err(Refusal::bad("a malformed request line"));
     };
     // httparse takes a bare LF for a line end. See `scan` for why we do not.
-    if memchr::memchr_iter(b'\n', bytes).any(|at| at == 0 || bytes[at - 1] != b'\r') {
+    if !every_line_ends_with_crlf(bytes, headers) {
         return Err(Refusal::bad("a bare LF"));
     }
     if target.len() > bounds.target_bytes {
@@ -296,6 +298,16 @@ fn judge<'h, 'b>(
         fields,
         length: bytes.len(),
     })
+}
+
+/// A line ends where the next begins, so there is no need to look for the ends: `lines` are pieces
+/// of the head `bytes`, and the bytes before each name are the end of the line before it.
+fn every_line_ends_with_crlf(bytes: &[u8], lines: &[httparse::Header<'_>]) -> bool {
+    let starts_after_crlf = |line: &httparse::Header<'_>| {
+        let start = line.name.as_ptr().addr() - bytes.as_ptr().addr();
+        bytes[..start].ends_with(b"\r\n")
+    };
+    bytes.ends_with(b"\r\n\r\n") && lines.iter().all(starts_after_crlf)
 }
 
 /// RFC 9112 section 3.2: exactly one valid Host in HTTP/1.1. In HTTP/1.0 it may be absent, but a
@@ -343,20 +355,27 @@ fn framing(fields: &Fields<'_, '_>, version: Version) -> Result<Framing, Refusal
 
 /// RFC 9112 section 9.3. The options are compared whole and without case.
 fn is_persistent(fields: &Fields<'_, '_>, version: Version) -> bool {
-    let mut keep_alive = false;
+    let mut keep_alive = version == Version::Http11;
+    match fields.only(Field::Connection) {
+        Line::Absent => return keep_alive,
+        // What browsers send; the rest of this function would come to the same.
+        Line::One(value) if value.eq_ignore_ascii_case(b"keep-alive") => return true,
+        Line::One(_) | Line::Repeated => {}
+    }
     for option in fields.items(Field::Connection) {
         if option.eq_ignore_ascii_case(b"close") {
             return false;
         }
         keep_alive |= option.eq_ignore_ascii_case(b"keep-alive");
     }
-    keep_alive || version == Version::Http11
+    keep_alive
 }
 
 fn expectation(fields: &Fields<'_, '_>, version: Version) -> Expectation {
     let mut found = Expectation::None;
-    if version == Version::Http10 {
-        return found; // RFC 9110 section 10.1.1: a server must ignore it in HTTP/1.0
+    // RFC 9110 section 10.1.1: a server must ignore it in HTTP/1.0.
+    if version == Version::Http10 || !fields.has(Field::Expect) {
+        return found;
     }
     for item in fields.items(Field::Expect) {
         if !item.eq_ignore_ascii_case(b"100-continue") {
@@ -443,12 +462,13 @@ impl<'h, 'b> Fields<'h, 'b> {
     pub fn collect(lines: &'h [httparse::Header<'b>]) -> Fields<'h, 'b> {
         let lines = &lines[..lines.len().min(MAX_FIELDS)];
         let mut fields = Fields { lines, first: [0; Field::COUNT], present: 0, repeated: 0 };
-        for (index, line) in (0..=u8::MAX).zip(lines) {
+        for (index, line) in lines.iter().enumerate() {
             let Some(field) = Field::parse(line.name.as_bytes()) else { continue };
             if fields.has(field) {
                 fields.repeated |= 1 << field as u8;
             } else {
                 fields.present |= 1 << field as u8;
+                let index = u8::try_from(index).expect("an index below MAX_FIELDS is one byte");
                 fields.first[field as usize] = index;
             }
         }

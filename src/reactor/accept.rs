@@ -21,6 +21,8 @@ pub(super) struct Pause {
     exhausted: Option<Tick>,
     /// All slots are taken, and none was idle.
     full: Option<Tick>,
+    /// The last time that nobody was found who could be spared.
+    in_vain: Option<Tick>,
     /// The last time that the log was told so.
     noted: Option<Tick>,
 }
@@ -74,10 +76,16 @@ impl Reactor {
     /// Whether there is a slot for one more connection, if need be that of an idle one. Those that
     /// are told that there is none get one of a few spare slots.
     fn has_slot(&mut self) -> bool {
-        let is_spare = |(_, peer): (usize, &Peer)| peer.connection.leisure().is_some();
-        if self.peers.len() < self.limits.connections || self.peers.iter().any(is_spare) {
+        if self.peers.len() < self.limits.connections {
             return true;
         }
+        // To find that nobody can be spared means to look at every slot: once a tick is enough.
+        let now = self.clock.tick;
+        let is_spare = |(_, peer): (usize, &Peer)| peer.connection.leisure(now).is_some();
+        if self.pause.in_vain != Some(now) && self.peers.iter().any(is_spare) {
+            return true;
+        }
+        self.pause.in_vain = Some(now);
         let spare = match self.when_full {
             WhenFull::Wait => 0,
             WhenFull::Refuse => SPARE_SLOTS,
@@ -102,16 +110,26 @@ impl Reactor {
         true
     }
 
+    /// Whether one more can be told that there is no room for it; else it is just closed.
+    fn may_turn_away(&self) -> bool {
+        self.turned_away < SPARE_SLOTS
+    }
+
     fn insert(&mut self, transport: Transport, admission: Admission) {
         self.serial = self.serial.wrapping_add(1) & SERIAL_MASK;
         let turned_away =
             self.peers.len() >= self.limits.connections || admission == Admission::TooMany;
+        if turned_away && !self.may_turn_away() {
+            return;
+        }
+        self.turned_away += usize::from(turned_away);
         let client = match admission {
             Admission::Counted(client) => Some(client),
             Admission::Uncounted | Admission::TooMany => None,
         };
         let connection = Connection::new(self.clock.tick);
-        let peer = Peer::new(transport, connection, self.serial, client);
+        let mut peer = Peer::new(transport, connection, self.serial, client);
+        peer.turned_away = turned_away;
         let key = self.peers.insert(peer);
         self.work(key, |peer, cx| {
             if turned_away {
@@ -127,9 +145,9 @@ impl Reactor {
             self.listeners[index].ready = false;
             return;
         }
-        let exhausted = [Errno::MFILE, Errno::NFILE, Errno::NOBUFS, Errno::NOMEM];
-        if !Errno::from_io_error(error).is_some_and(|errno| exhausted.contains(&errno)) {
-            return; // it is about a connection that was lost before it was accepted
+        let errno = Errno::from_io_error(error);
+        if errno.is_some_and(|errno| LOST_BEFORE.contains(&errno)) {
+            return;
         }
         // The kernel looks for a descriptor before it looks for a connection.
         if !self.listeners[index].somebody_waits() {
@@ -139,7 +157,7 @@ impl Reactor {
         // Cached files can be opened again, and who is idle can come again; a client that is not
         // accepted can do nothing.
         self.site.close_files();
-        if Errno::from_io_error(error) == Some(Errno::MFILE) && self.close_idle() > 0 {
+        if errno == Some(Errno::MFILE) && self.close_idle() > 0 {
             return;
         }
         let now = self.clock.tick;
@@ -150,6 +168,24 @@ impl Reactor {
         }
     }
 }
+
+/// Errors of accept that are about the connection, which was lost before it was accepted (accept(2)
+/// of Linux lists them). Any other is about us, and is not mended by trying again at once.
+const LOST_BEFORE: [Errno; 13] = [
+    Errno::CONNABORTED,
+    Errno::CONNRESET,
+    Errno::INTR,
+    Errno::PROTO,
+    Errno::PERM,
+    Errno::NETDOWN,
+    Errno::NETUNREACH,
+    Errno::NOPROTOOPT,
+    Errno::HOSTDOWN,
+    Errno::HOSTUNREACH,
+    Errno::OPNOTSUPP,
+    Errno::TIMEDOUT,
+    Errno::AGAIN,
+];
 
 /// How long accepting rests when there is no descriptor left, unless one becomes free before.
 const EXHAUSTED_PAUSE_MS: u64 = 250;

@@ -14,7 +14,7 @@ use mio::{Interest, Registry, Token};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use socket2::{Domain, Protocol, Socket, Type};
 
-use crate::config::ListenAddress;
+use crate::config::{Limits, ListenAddress};
 
 /// A socket that awaits connections.
 #[derive(Debug)]
@@ -31,18 +31,18 @@ enum Listening {
 }
 
 /// Creates, binds and listens, on every address that the name stands for.
-pub fn listen(address: &ListenAddress, backlog: u32) -> io::Result<Vec<Listener>> {
+pub fn listen(address: &ListenAddress, limits: &Limits) -> io::Result<Vec<Listener>> {
     let listening = match address {
-        ListenAddress::Unix(path) => vec![listen_unix(path, backlog)?],
+        ListenAddress::Unix(path) => vec![listen_unix(path, limits.backlog)?],
         ListenAddress::Tcp(name) => name
             .to_socket_addrs()?
-            .map(|address| listen_tcp(address, backlog))
+            .map(|address| listen_tcp(address, limits))
             .collect::<io::Result<Vec<_>>>()?,
     };
     Ok(listening.into_iter().map(|socket| Listener { socket, ready: false }).collect())
 }
 
-fn listen_tcp(address: SocketAddr, backlog: u32) -> io::Result<Listening> {
+fn listen_tcp(address: SocketAddr, limits: &Limits) -> io::Result<Listening> {
     // 1. Create.
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
     socket.set_nonblocking(true)?;
@@ -55,11 +55,25 @@ fn listen_tcp(address: SocketAddr, backlog: u32) -> io::Result<Listening> {
     // Every answer leaves in as few sends as can be, so there is nothing to be gained by waiting
     // for more. Accepted sockets inherit it.
     socket.set_tcp_nodelay(true)?;
+    bound_unsent(&socket, limits.unsent_bytes)?;
     // 2. Bind.
     socket.bind(&address.into())?;
     // 3. Listen.
-    socket.listen(i32::try_from(backlog).unwrap_or(i32::MAX))?;
+    socket.listen(i32::try_from(limits.backlog).unwrap_or(i32::MAX))?;
     Ok(Listening::Tcp(TcpListener::from_std(socket.into())))
+}
+
+/// Bounds what the kernel takes from us before it can send it. That saves megabytes for each client
+/// that is slow, and a slow client's progress shows: room for more comes after 128 KiB, not after
+/// a third of megabytes. Accepted sockets inherit it.
+#[cfg(target_os = "linux")]
+fn bound_unsent(socket: &Socket, bytes: u32) -> io::Result<()> {
+    if bytes == 0 { Ok(()) } else { socket.set_tcp_notsent_lowat(bytes) }
+}
+
+#[cfg(not(target_os = "linux"))]
+fn bound_unsent(_: &Socket, _: u32) -> io::Result<()> {
+    Ok(())
 }
 
 fn listen_unix(path: &Path, backlog: u32) -> io::Result<Listening> {

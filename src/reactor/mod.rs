@@ -25,12 +25,12 @@ use slab::Slab;
 use crate::clock::{Clock, Tick};
 use crate::config::{Limits, WhenFull};
 use crate::h1::{Context, Pages, Reason};
-use crate::site::Site;
-use crate::site::disk::RETRY_MS;
+use crate::site::{Site, Wait};
 
 mod accept;
 mod clients;
 mod guard;
+mod leftover;
 pub mod listen;
 pub mod log;
 mod peer;
@@ -45,6 +45,7 @@ pub use turns::Turns;
 use accept::Pause;
 use clients::Clients;
 use guard::guarded;
+use leftover::{Leftover, Slice};
 use listen::Listener;
 use log::Log;
 use peer::{Peer, Stop};
@@ -62,15 +63,13 @@ pub struct Reactor {
     /// Of the connection accepted last.
     serial: u32,
     wheel: Wheel,
-    /// Connections with work left over: key and serial.
-    again: Vec<(usize, u32)>,
-    /// Connections that wait for the site or the disk, and when they are tried again.
-    cold: Vec<(usize, u32)>,
-    cold_at: Tick,
+    leftover: Leftover,
     /// Why no new connections are taken just now.
     pause: Pause,
     when_full: WhenFull,
     clients: Clients,
+    /// Connections that are told that there is no room for them.
+    turned_away: usize,
     turns: Turns,
     phase: Phase,
     site: Site,
@@ -127,12 +126,11 @@ impl Reactor {
             peers: Slab::with_capacity(limits.connections),
             serial: 0,
             wheel: Wheel::new(clock.tick),
-            again: Vec::new(),
-            cold: Vec::new(),
-            cold_at: clock.tick,
+            leftover: Leftover::default(),
             pause: Pause::default(),
             when_full,
             clients: Clients::default(),
+            turned_away: 0,
             turns: Turns::default(),
             phase: Phase::Running,
             site,
@@ -172,12 +170,8 @@ impl Reactor {
 
         self.take_events();
         let after_events = self.started.elapsed();
-        let again = std::mem::take(&mut self.again);
-        self.resume(again);
-        self.take_cold();
-        while let Some(key) = self.wheel.expire(self.clock.tick) {
-            self.timer(key);
-        }
+        self.take_leftover();
+        self.take_timers();
         self.accept();
         self.end_drain();
         while let Some(fault) = self.site.take_fault() {
@@ -207,27 +201,34 @@ impl Reactor {
     }
 
     /// How long the poll may wait.
-    fn timeout(&self) -> Option<Duration> {
+    fn timeout(&mut self) -> Option<Duration> {
         let may_accept = self.may_accept() && self.listeners.iter().any(|one| one.ready);
-        if !self.again.is_empty() || may_accept || self.site.is_working() {
+        if may_accept || self.site.is_working() {
             return Some(Duration::ZERO);
         }
         let drained = match self.phase {
             Phase::Draining { until } => Some(until),
             _ => None,
         };
-        let cold = (!self.cold.is_empty()).then_some(self.cold_at);
+        let leftover = self.leftover.due();
         let log = self.log.is_waiting().then(|| self.clock.tick + LOG_RETRY_MS);
-        let due =
-            [self.wheel.next(), self.pause_until(), drained, log, cold].into_iter().flatten().min();
+        let due = [self.wheel.next_due(), self.pause_until(), drained, log, leftover]
+            .into_iter()
+            .flatten()
+            .min();
         // One millisecond more: the poll rounds down, and would wake up too early.
-        due.map(|due| Duration::from_millis(due.since(self.clock.tick) + 1))
+        due.map(|due| match due.since(self.clock.tick) {
+            0 => Duration::ZERO,
+            ms => Duration::from_millis(ms + 1),
+        })
     }
 
     /// Hands every event to what it is about.
     fn take_events(&mut self) {
         // Taken out for the moment, because driving a connection needs the whole reactor.
         let events = std::mem::replace(&mut self.events, Events::with_capacity(0));
+        let mut slice = Slice::begin(self);
+        let mut over = false;
         for event in &events {
             let token = event.token();
             if token == SIGNALS {
@@ -240,7 +241,13 @@ impl Reactor {
                 let (key, serial) = split_token(token);
                 if let Some(peer) = self.peers.get_mut(key).filter(|peer| peer.serial == serial) {
                     peer.note(event);
-                    self.drive(key);
+                    if !over {
+                        self.drive(key);
+                        over = slice.is_over(self);
+                    } else if !peer.queued {
+                        peer.queued = true;
+                        self.leftover.push_again((key, serial));
+                    }
                 }
             }
         }
@@ -262,6 +269,7 @@ impl Reactor {
         if self.is_short_of_pages() {
             self.spare_pages(key);
         }
+        self.site.allow_lookups(self.limits.lookups_per_turn);
         let (peer, mut cx) = self.at_work(key);
         let before = cx.requests_left;
         let stop = guarded(|| work(peer, &mut cx));
@@ -278,29 +286,14 @@ impl Reactor {
         }
     }
 
-    /// Goes on with connections that had work left over.
-    fn resume(&mut self, list: Vec<(usize, u32)>) {
-        for (key, serial) in list {
-            let live = self.peers.get(key).is_some_and(|peer| peer.serial == serial);
-            if live {
-                self.work(key, |peer, cx| {
-                    peer.queued = false;
-                    peer.connection.retry(cx);
-                    peer.drive(cx)
-                });
-            }
-        }
-    }
-
-    /// Goes on with long work, and with connections that wait for it or for the disk.
-    fn take_cold(&mut self) {
-        if self.site.is_working() {
-            self.site.work(&self.clock);
-        }
-        if !self.cold.is_empty() && self.clock.tick >= self.cold_at {
-            self.cold_at = self.clock.tick + RETRY_MS;
-            let cold = std::mem::take(&mut self.cold);
-            self.resume(cold);
+    /// Looks at the connections whose timers are due, as far as the time allows.
+    fn take_timers(&mut self) {
+        let Some(first) = self.wheel.expire(self.clock.tick) else { return };
+        let mut slice = Slice::begin(self);
+        self.timer(first);
+        while !slice.is_over(self) {
+            let Some(key) = self.wheel.expire(self.clock.tick) else { return };
+            self.timer(key);
         }
     }
 
@@ -337,11 +330,11 @@ impl Reactor {
         let peer = &mut self.peers[key];
         match stop {
             Stop::Over(reason) => return self.remove(key, reason),
-            Stop::Budget | Stop::Soon | Stop::Later => {
+            Stop::Budget | Stop::Needs(_) => {
                 if !peer.queued {
                     peer.queued = true;
-                    let list = if stop == Stop::Later { &mut self.cold } else { &mut self.again };
-                    list.push((key, peer.serial));
+                    let wait = if let Stop::Needs(wait) = stop { wait } else { Wait::Turn };
+                    self.leftover.push((key, peer.serial), wait, self.clock.tick);
                 }
             }
             Stop::Throttled(until) => {
@@ -366,6 +359,7 @@ impl Reactor {
         self.wheel.cancel(key);
         let mut peer = self.peers.remove(key);
         peer.connection.peer_lost(&mut self.pages); // gives its pages back, if it still has any
+        self.turned_away -= usize::from(peer.turned_away);
         if let Some(client) = peer.client {
             self.clients.leave(client, &self.limits, self.clock.tick);
         }

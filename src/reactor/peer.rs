@@ -9,7 +9,7 @@ use crate::clock::Tick;
 use crate::config::Limits;
 use crate::h1::{Connection, Context, Reason, Step};
 
-use crate::site::Patience;
+use crate::site::{Patience, Wait};
 
 use super::clients::ClientId;
 use super::transport::Transport;
@@ -34,6 +34,8 @@ pub(super) struct Peer {
     pub(super) throttled: bool,
     /// How often the next piece of its file was not in memory.
     cold: u8,
+    /// It was told that there is no room for it.
+    pub(super) turned_away: bool,
     /// Whom it counts for; see [`super::clients`].
     pub(super) client: Option<ClientId>,
 }
@@ -63,10 +65,8 @@ pub(super) enum Stop {
     Budget,
     /// It has had more than its bandwidth; until then, nothing is sent.
     Throttled(Tick),
-    /// What it needs is not in memory yet: to be tried again in the next turn.
-    Soon,
-    /// The same, and the disk is at work: to be tried again a little later.
-    Later,
+    /// What it needs is not in memory yet.
+    Needs(Wait),
     /// The connection is over.
     Over(Reason),
 }
@@ -90,6 +90,7 @@ impl Peer {
             queued: false,
             throttled: false,
             cold: 0,
+            turned_away: false,
             client,
         }
     }
@@ -112,12 +113,12 @@ impl Peer {
         }
         self.throttled = false;
         for _ in 0..cx.limits.steps_per_turn {
+            if !self.readable && self.connection.reads() {
+                self.connection.pause(cx.pages);
+                return Stop::Waits;
+            }
             cx.unread = self.readable;
             let done = match self.connection.step(cx.pages) {
-                Step::Read(_) if !self.readable => {
-                    self.connection.pause(cx.pages);
-                    return Stop::Waits;
-                }
                 Step::Write(..) | Step::SendFile { .. } if !self.writable => return Stop::Waits,
                 Step::Write(..) | Step::SendFile { .. } if bytes_left == 0 => {
                     return self.out_of_bytes(cx);
@@ -142,7 +143,7 @@ impl Peer {
                     let patience = Patience::after(self.cold);
                     if patience < Patience::Full && !cx.site.disk().is_ready(source, at, count) {
                         self.cold += 1;
-                        return Stop::Later;
+                        return Stop::Needs(Wait::Disk);
                     }
                     self.cold = 0;
                     if !source.still_covers(at + count) {
@@ -159,8 +160,7 @@ impl Peer {
                         }
                     })
                 }
-                Step::Wait { soon: true } => return Stop::Soon,
-                Step::Wait { soon: false } => return Stop::Later,
+                Step::Wait(wait) => return Stop::Needs(wait),
                 Step::ShutdownWrite => self.transport.shutdown_write(),
                 Step::Close(reason) => return Stop::Over(reason),
             };

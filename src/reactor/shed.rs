@@ -9,10 +9,11 @@ use super::Reactor;
 use super::peer::Peer;
 
 impl Reactor {
-    /// Closes connections that only linger, and those that have been idle longest. Returns how
+    /// Closes connections that only linger, then those that have been idle longest. Returns how
     /// many.
     pub(super) fn close_idle(&mut self) -> usize {
-        self.shed(Reason::MadeRoom, None, |peer| peer.connection.leisure())
+        let now = self.clock.tick;
+        self.shed(Reason::MadeRoom, None, |peer| peer.connection.leisure(now))
     }
 
     /// True if there may not be enough pages for all that one connection can need.
@@ -26,13 +27,14 @@ impl Reactor {
         self.shed(Reason::OutOfPages, Some(worker), |peer| peer.connection.holds_page_since());
     }
 
-    fn shed<Rank: Ord>(
+    /// Closes a share of the connections that have a rank; the lowest go first.
+    fn shed<R: Ord>(
         &mut self,
         reason: Reason,
         except: Option<usize>,
-        rank: impl Fn(&Peer) -> Option<Rank>,
+        rank: impl Fn(&Peer) -> Option<R>,
     ) -> usize {
-        let mut found: Vec<(Rank, usize)> = self
+        let mut found: Vec<(R, usize)> = self
             .peers
             .iter()
             .filter(|(key, _)| Some(*key) != except)
@@ -42,7 +44,7 @@ impl Reactor {
         if count < found.len() {
             found.select_nth_unstable(count);
         }
-        for &(_, key) in &found[..count] {
+        for (_, key) in found.drain(..count) {
             self.remove(key, reason);
         }
         count

@@ -26,6 +26,8 @@ pub struct Wheel {
     links: Vec<Link>,
     /// The slot, counted from the start of time, up to which everything was expired.
     now: u64,
+    /// No key is due before this slot.
+    earliest: u64,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -44,6 +46,7 @@ impl Wheel {
             occupied: [0; WORDS],
             links: Vec::new(),
             now: now.0 / GRAIN_MS,
+            earliest: 0,
         }
     }
 
@@ -83,7 +86,7 @@ impl Wheel {
     /// Takes a key out that is due at `now`, if there is one.
     pub fn expire(&mut self, now: Tick) -> Option<usize> {
         let target = now.0 / GRAIN_MS;
-        let Some(due) = self.next_due().filter(|&due| due <= target) else {
+        let Some(due) = self.next_slot().filter(|&due| due <= target) else {
             self.now = self.now.max(target);
             return None;
         };
@@ -97,30 +100,25 @@ impl Wheel {
     }
 
     /// When the next key is due; `None` if none is set.
-    pub fn next(&self) -> Option<Tick> {
-        self.next_due().map(|due| Tick(due * GRAIN_MS))
+    pub fn next_due(&mut self) -> Option<Tick> {
+        self.next_slot().map(|due| Tick(due * GRAIN_MS))
     }
 
-    /// The first occupied slot after `now`, by looking through the bits, 64 at a time.
-    fn next_due(&self) -> Option<u64> {
-        let first = self.now + 1;
-        let start = slot_of(first);
-        // One word more than there are: the first is looked at from `start` on, the last up to it.
-        for step in 0..=WORDS {
-            let word = (start / 64 + step) % WORDS;
-            let mut bits = self.occupied[word];
-            if step == 0 {
-                bits &= u64::MAX << (start % 64);
-            } else if step == WORDS {
-                bits &= !(u64::MAX << (start % 64));
-            }
+    /// The first occupied slot, by looking through the bits, up to 64 at a time. What was found
+    /// empty is not looked at again, so that a turn in which nothing is due costs next to nothing.
+    fn next_slot(&mut self) -> Option<u64> {
+        let end = self.now + SLOTS as u64; // widening; every key is due after `now` and before this
+        let mut due = self.earliest.max(self.now + 1);
+        while due < end {
+            let bits = self.occupied[slot_of(due) / 64] >> (due % 64);
             if bits != 0 {
-                let slot = word * 64 + bits.trailing_zeros() as usize; // widening
-                let ahead = (slot + SLOTS - start) % SLOTS;
-                return Some(first + ahead as u64); // widening
+                due += u64::from(bits.trailing_zeros());
+                break;
             }
+            due = (due | 63) + 1;
         }
-        None
+        self.earliest = due.min(end);
+        (due < end).then_some(due)
     }
 
     fn link(&mut self, key: usize, due: u64) {
@@ -128,6 +126,7 @@ impl Wheel {
             self.links.resize(key + 1, Link { previous: NONE, next: NONE, due: UNSET });
         }
         let small = u32::try_from(key).expect("keys are below the bound on connections");
+        self.earliest = self.earliest.min(due);
         let slot = slot_of(due);
         let next = self.heads[slot];
         self.links[key] = Link { previous: NONE, next, due };
@@ -164,10 +163,10 @@ mod tests {
         let mut wheel = Wheel::new(Tick(1000));
         wheel.schedule(7, Tick(2000));
         assert_eq!(wheel.expire(Tick(2000)), None);
-        let next = wheel.next().unwrap();
+        let next = wheel.next_due().unwrap();
         assert!(next > Tick(2000) && next <= Tick(2000 + GRAIN_MS));
         assert_eq!(expire_all(&mut wheel, next), [7]);
-        assert_eq!(wheel.next(), None);
+        assert_eq!(wheel.next_due(), None);
     }
 
     #[test]
@@ -175,11 +174,11 @@ mod tests {
         let mut wheel = Wheel::new(Tick(0));
         wheel.schedule(0, Tick(1000));
         wheel.schedule(0, Tick(5000));
-        assert!(wheel.next().unwrap() <= Tick(1000 + GRAIN_MS));
+        assert!(wheel.next_due().unwrap() <= Tick(1000 + GRAIN_MS));
         wheel.schedule(0, Tick(500));
-        assert!(wheel.next().unwrap() <= Tick(500 + GRAIN_MS));
+        assert!(wheel.next_due().unwrap() <= Tick(500 + GRAIN_MS));
         wheel.cancel(0);
-        assert_eq!(wheel.next(), None);
+        assert_eq!(wheel.next_due(), None);
     }
 
     #[test]
@@ -187,7 +186,7 @@ mod tests {
         let mut wheel = Wheel::new(Tick(0));
         wheel.schedule(0, Tick(u64::MAX / 2));
         let horizon = (SLOTS as u64 - 1) * GRAIN_MS;
-        assert_eq!(wheel.next(), Some(Tick(horizon)));
+        assert_eq!(wheel.next_due(), Some(Tick(horizon)));
         assert_eq!(expire_all(&mut wheel, Tick(horizon)), [0]);
     }
 
@@ -198,7 +197,7 @@ mod tests {
             wheel.schedule(key, Tick(key as u64 * 1000));
         }
         assert_eq!(expire_all(&mut wheel, Tick(10_000_000)), Vec::from_iter(0..100));
-        assert_eq!(wheel.next(), None);
+        assert_eq!(wheel.next_due(), None);
     }
 
     proptest! {
@@ -222,7 +221,8 @@ mod tests {
                 for (&key, &due) in &model {
                     prop_assert!(due + 2 * GRAIN_MS > now, "{key} was due at {due}, now {now}");
                 }
-                prop_assert_eq!(wheel.next().is_some(), !model.is_empty());
+                let soonest = model.values().min().map(|due| due / GRAIN_MS + 1);
+                prop_assert_eq!(wheel.next_due(), soonest.map(|slot| Tick(slot * GRAIN_MS)));
             }
         }
     }

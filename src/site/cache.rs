@@ -9,6 +9,7 @@
 //! (the CLOCK algorithm). Every operation is O(1), amortised.
 
 use std::collections::{HashMap, VecDeque};
+use std::hash::{BuildHasher, DefaultHasher, Hasher, RandomState};
 use std::rc::Rc;
 
 use slab::Slab;
@@ -61,7 +62,7 @@ struct Slot {
 /// The cache. See the module's text.
 #[derive(Debug)]
 pub(super) struct Cache {
-    places: HashMap<Rc<[u8]>, Place>,
+    places: HashMap<Rc<[u8]>, Place, PathHashing>,
     slots: Slab<Slot>,
     rings: [Ring; Kind::COUNT],
     serial: u64,
@@ -71,7 +72,7 @@ impl Cache {
     pub(super) fn new(limits: &Limits) -> Cache {
         let ring = |entries, bytes| Ring { most: Use { entries, bytes }, ..Ring::default() };
         Cache {
-            places: HashMap::new(),
+            places: HashMap::default(),
             slots: Slab::new(),
             rings: [
                 ring(limits.cache_entries, limits.cache_bytes),
@@ -205,6 +206,40 @@ struct Ring {
     queue: VecDeque<(Place, u64)>,
     now: Use,
     most: Use,
+}
+
+/// How keys are hashed. Clients choose them, so they must not be able to choose the hashes: the
+/// hasher is SipHash with secret keys, as that of the standard library. But a key is one slice of
+/// bytes and nothing follows it, so its length need not be hashed in front of it.
+#[derive(Debug, Default)]
+struct PathHashing(RandomState);
+
+impl BuildHasher for PathHashing {
+    type Hasher = PathHasher;
+
+    #[inline]
+    fn build_hasher(&self) -> PathHasher {
+        PathHasher(self.0.build_hasher())
+    }
+}
+
+/// See [`PathHashing`].
+struct PathHasher(DefaultHasher);
+
+impl Hasher for PathHasher {
+    #[inline]
+    fn write(&mut self, bytes: &[u8]) {
+        self.0.write(bytes);
+    }
+
+    /// The length of the slice, which SipHash takes in by itself at the end.
+    #[inline]
+    fn write_usize(&mut self, _length: usize) {}
+
+    #[inline]
+    fn finish(&self) -> u64 {
+        self.0.finish()
+    }
 }
 
 /// Bytes that an entry takes, the key and the bookkeeping included.

@@ -13,15 +13,19 @@ use super::cache::Entry;
 use super::listing::{Lister, Progress};
 use super::open::{Root, Stamp};
 
-/// The listings under way, and those that were finished but are too large for the cache.
+/// The listings under way, and those that have just ended.
 #[derive(Debug, Default)]
 pub(super) struct Jobs {
     running: VecDeque<Job>,
     finished: VecDeque<(Box<[u8]>, Entry, Tick)>,
+    /// Of the job begun last.
+    last_id: u64,
 }
 
 /// One listing under way.
 pub(super) struct Job {
+    /// Its number, for those who wait for it.
+    pub(super) id: u64,
     /// The key of its entry in the cache.
     pub(super) key: Box<[u8]>,
     /// The folder below the root.
@@ -48,32 +52,41 @@ impl Jobs {
         !self.running.is_empty()
     }
 
-    /// True if this entry is being made.
-    pub(super) fn is_running(&self, key: &[u8]) -> bool {
-        self.running.iter().any(|job| *job.key == *key)
+    /// The job that makes this entry, if there is one.
+    pub(super) fn running(&self, key: &[u8]) -> Option<u64> {
+        self.running.iter().find(|job| *job.key == *key).map(|job| job.id)
     }
 
-    /// Takes on a job, if there is room for one more; if not, whoever wants it asks again.
-    pub(super) fn begin(&mut self, job: Job) {
-        if self.running.len() < RUNNING_MAX {
-            self.running.push_back(job);
-        }
+    /// True if there is no room for one more.
+    pub(super) fn is_full(&self) -> bool {
+        self.running.len() >= RUNNING_MAX
     }
 
-    /// Goes on with the job whose turn it is.
-    pub(super) fn work(&mut self, root: &Root) -> Option<Ended> {
+    /// Takes on a job, and gives it a number.
+    pub(super) fn begin(&mut self, mut job: Job) -> u64 {
+        self.last_id += 1;
+        job.id = self.last_id;
+        self.running.push_back(job);
+        self.last_id
+    }
+
+    /// Goes on with the job whose turn it is, until it ends or it is `enough` for now.
+    pub(super) fn work(&mut self, root: &Root, enough: &mut dyn FnMut() -> bool) -> Option<Ended> {
         let mut job = self.running.pop_front()?;
-        match job.lister.step(root, SLICE) {
-            Ok(Progress::More) => {
-                self.running.push_back(job);
-                None
+        loop {
+            match job.lister.step(root, STEP) {
+                Ok(Progress::More) if enough() => {
+                    self.running.push_back(job);
+                    return None;
+                }
+                Ok(Progress::More) => {}
+                Ok(Progress::Done(page)) => return Some(Ended { job, page: Ok(page) }),
+                Err(error) => return Some(Ended { job, page: Err(error) }),
             }
-            Ok(Progress::Done(page)) => Some(Ended { job, page: Ok(page) }),
-            Err(error) => Some(Ended { job, page: Err(error) }),
         }
     }
 
-    /// Keeps what the cache would not, for those who wait for it.
+    /// Keeps what has just been made, for those who wait for it.
     pub(super) fn keep(&mut self, key: &[u8], entry: Entry, now: Tick) {
         self.finished.retain(|(other, ..)| **other != *key);
         self.finished.truncate(FINISHED_MAX - 1);
@@ -90,11 +103,12 @@ impl Jobs {
 /// Listings that are made at the same time.
 const RUNNING_MAX: usize = 16;
 
-/// Entries of a folder that are handled in one slice: at about 3 us each, less than a millisecond.
-pub(super) const SLICE: usize = 256;
+/// Entries of a folder between two looks at the clock: at about 3 us each, if its disk need not be
+/// read.
+pub(super) const STEP: usize = 16;
 
-/// Finished listings that the cache would not take.
-const FINISHED_MAX: usize = 4;
+/// Listings that have just ended and are kept for those who waited for them.
+const FINISHED_MAX: usize = 16;
 
 /// How long they are kept.
 const KEPT_MS: u64 = 2_000;

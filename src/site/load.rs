@@ -16,17 +16,15 @@ use super::disk::{Cold, Patience};
 use super::jobs::{self, Ended, Job};
 use super::listing::{Lister, Progress};
 use super::open::{self, OpenError, Opened, Stamp};
-use super::{Found, Site, media};
+use super::{Found, Site, Wait, media};
 
 /// An entry, the path it was made from, and the version, if that is enough to tell if it holds.
 type Made = (Entry, Vec<u8>, Option<Stamp>);
 
 /// Why there is no entry yet, or none but a failure.
 enum Hindrance {
-    /// Ask again in the next turn.
-    Soon,
-    /// Ask again a little later.
-    Later,
+    /// It takes longer than the caller would wait.
+    Wait(Wait),
     /// It cannot be opened.
     Open(OpenError),
 }
@@ -34,7 +32,7 @@ enum Hindrance {
 impl From<OpenError> for Hindrance {
     fn from(error: OpenError) -> Hindrance {
         match error {
-            OpenError::Cold => Hindrance::Soon,
+            OpenError::Cold => Hindrance::Wait(Wait::Path),
             error => Hindrance::Open(error),
         }
     }
@@ -70,12 +68,16 @@ impl Site {
         patience: Patience,
         clock: &Clock,
     ) -> Found {
-        if self.jobs.is_running(key) {
-            return Found::Later;
+        if let Some(job) = self.jobs.running(key) {
+            return Found::Wait(Wait::Job(job));
         }
         if let Some(entry) = self.jobs.kept(key, clock.tick) {
             return Found::Entry(entry);
         }
+        if self.lookups_left == 0 {
+            return Found::Wait(Wait::Turn);
+        }
+        self.lookups_left -= 1;
         self.lookups += 1;
         let request = Request { key, canonical, patience, clock };
         let mut made = self.make(request);
@@ -85,13 +87,12 @@ impl Site {
         }
         let (entry, path, stamp) = match made {
             Ok(made) => made,
-            Err(Hindrance::Soon) => return Found::Soon,
-            Err(Hindrance::Later) => return Found::Later,
+            Err(Hindrance::Wait(wait)) => return Found::Wait(wait),
             Err(Hindrance::Open(error)) => {
                 let status = status_of(&error);
                 if status.is_server_error() {
                     // The next request may have more luck.
-                    self.faults.push(canonical, &error);
+                    self.faults.push(canonical, &error, clock.tick);
                     self.cache.remove(key);
                     return Found::Entry(Entry::Missing(status));
                 }
@@ -147,6 +148,9 @@ impl Site {
                 Err(error) => return Err(error.into()),
             }
         }
+        if self.config.listing && self.jobs.is_full() {
+            return Err(Hindrance::Wait(Wait::Disk));
+        }
         match self.root.open_with(path, request.patience)? {
             Opened::Directory(..) if !self.config.listing => Err(OpenError::Forbidden.into()),
             Opened::Directory(directory, stamp) => {
@@ -166,14 +170,16 @@ impl Site {
         request: Request<'_>,
     ) -> Result<Made, Hindrance> {
         let path = &request.canonical[1..];
+        self.lookups_left = self.lookups_left.saturating_sub(LISTING_LOOKUPS);
         for _ in 0..SMALL_LISTING_STEPS {
-            if let Progress::Done(page) = lister.step(&self.root, jobs::SLICE)? {
+            if let Progress::Done(page) = lister.step(&self.root, jobs::STEP)? {
                 let entry = self.listing_entry(page, request.clock);
                 return Ok((entry, path.to_vec(), rested(stamp, request.clock)));
             }
         }
-        self.jobs.begin(Job { key: request.key.into(), path: path.into(), stamp, lister });
-        Err(Hindrance::Later)
+        let (key, path) = (request.key.into(), path.into());
+        let job = self.jobs.begin(Job { id: 0, key, path, stamp, lister });
+        Err(Hindrance::Wait(Wait::Job(job)))
     }
 
     /// A job has ended: those who wait find its entry from now on.
@@ -183,16 +189,18 @@ impl Site {
             Ok(page) => self.listing_entry(page, clock),
             Err(error) => {
                 let Hindrance::Open(error) = error.into() else { return };
-                self.faults.push(&key, &error);
+                self.faults.push(&key, &error, clock.tick);
                 Entry::Missing(status_of(&error))
             }
         };
         let tick = clock.tick;
         let stamp = rested(stamp, clock);
         let known = Known { entry: entry.clone(), path, stamp, made: tick, checked: tick };
-        if matches!(entry, Entry::Missing(_)) || !self.cache.insert(&key, known) {
-            self.jobs.keep(&key, entry, tick);
+        if !matches!(entry, Entry::Missing(_)) {
+            self.cache.insert(&key, known);
         }
+        // Those who wait for it must find it, even if the cache would not, or no longer, keep it.
+        self.jobs.keep(&key, entry, tick);
     }
 
     fn listing_entry(&self, page: Vec<u8>, clock: &Clock) -> Entry {
@@ -238,11 +246,11 @@ impl Site {
             });
             let after = open::stamp_of(&file)?;
             match read {
-                Err(None) => return Err(Hindrance::Later),
+                Err(None) => return Err(Hindrance::Wait(Wait::Disk)),
                 // The same version before and after: the bytes are of that version.
                 Ok(asset) if after == stamp => return Ok((asset, stamp)),
                 // A log that grows without pause: what was read is its beginning, whole.
-                Ok(asset) if attempt >= READ_ATTEMPTS && after.size >= stamp.size => {
+                Ok(asset) if attempt >= READ_ATTEMPTS && after.size > stamp.size => {
                     return Ok((asset, stamp));
                 }
                 Err(Some(error)) if error.kind() != io::ErrorKind::UnexpectedEof => {
@@ -265,8 +273,11 @@ fn rested(stamp: Stamp, clock: &Clock) -> Option<Stamp> {
 /// How often a small file is read that changes while it is read.
 const READ_ATTEMPTS: u32 = 3;
 
-/// Slices that a folder may take to be listed at once: one to read, one to write, one to end.
-const SMALL_LISTING_STEPS: u32 = 3;
+/// Steps that a folder may take to be listed at once; a larger one becomes a job.
+const SMALL_LISTING_STEPS: u32 = 8;
+
+/// What a listing counts for among the look-ups of a turn, besides its own.
+const LISTING_LOOKUPS: u32 = 7;
 
 fn status_of(error: &OpenError) -> Status {
     match error {

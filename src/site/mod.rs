@@ -14,7 +14,7 @@ use std::io;
 use std::path::Path;
 use std::rc::Rc;
 
-use crate::clock::Clock;
+use crate::clock::{Clock, Tick};
 use crate::config::{Limits, SiteConfig};
 use crate::http::conditional::{self, Verdict};
 use crate::http::head::{Field, Fields, Line};
@@ -56,6 +56,7 @@ pub struct Site {
     faults: Faults,
     /// How often a path was looked up on disk, and the last one.
     lookups: u64,
+    lookups_left: u32,
 }
 
 impl Site {
@@ -86,6 +87,7 @@ impl Site {
             jobs: Jobs::default(),
             faults: Faults::default(),
             lookups: 0,
+            lookups_left: u32::MAX,
         })
     }
 
@@ -115,11 +117,18 @@ impl Site {
         self.jobs.is_working()
     }
 
-    /// Goes on with long work for a moment: about a millisecond.
-    pub fn work(&mut self, clock: &Clock) {
-        if let Some(finished) = self.jobs.work(&self.root) {
-            self.finish(finished, clock);
-        }
+    /// Goes on with long work until it is `enough`, which is asked every few entries of a folder.
+    /// Returns the number of a job that ended.
+    pub fn work(&mut self, clock: &Clock, enough: &mut dyn FnMut() -> bool) -> Option<u64> {
+        let ended = self.jobs.work(&self.root, enough)?;
+        let id = ended.job.id;
+        self.finish(ended, clock);
+        Some(id)
+    }
+
+    /// Looks up at most so many paths on disk until the next call; what is too much waits.
+    pub fn allow_lookups(&mut self, most: u32) {
+        self.lookups_left = most;
     }
 
     /// What went wrong on disk since the last call, for the log.
@@ -217,33 +226,60 @@ fn holds(known: &Known, root: &Root, limits: &Limits, clock: &Clock) -> bool {
     }
 }
 
-/// What went wrong on disk and was not yet told. Bounded: what is too much is dropped, because one
-/// failing disk says the same for every file.
+/// What went wrong on disk and was not yet told. A failing disk says the same for every request: so
+/// only so much is told in a while, and the rest is counted.
 #[derive(Debug, Default)]
 struct Faults {
     lines: VecDeque<String>,
+    /// Since when faults are counted.
+    since: Tick,
+    count: u64,
 }
 
 impl Faults {
-    fn push(&mut self, path: &[u8], error: &open::OpenError) {
-        if self.lines.len() < FAULTS_MAX {
+    fn push(&mut self, path: &[u8], error: &open::OpenError, now: Tick) {
+        if now.since(self.since) >= FAULTS_MS {
+            if self.count > FAULTS_TOLD {
+                let more = self.count - FAULTS_TOLD;
+                self.lines.push_back(format!("{more} more failures of this kind were not told"));
+            }
+            self.since = now;
+            self.count = 0;
+        }
+        self.count += 1;
+        if self.count <= FAULTS_TOLD {
             let path = String::from_utf8_lossy(path);
             self.lines.push_back(format!("{}: {error}", path.escape_debug()));
         }
     }
 }
 
-const FAULTS_MAX: usize = 16;
+/// Failures that are told in [`FAULTS_MS`].
+const FAULTS_TOLD: u64 = 8;
+
+/// Milliseconds.
+const FAULTS_MS: u64 = 10_000;
 
 /// The answer of [`Site::find`].
 #[derive(Clone, Debug)]
 pub enum Found {
     /// This is what the path leads to.
     Entry(Entry),
-    /// It takes longer than the caller would wait; ask again in the next turn.
-    Soon,
-    /// The same; ask again after [`disk::RETRY_MS`].
-    Later,
+    /// It takes longer than the caller would wait.
+    Wait(Wait),
+}
+
+/// When to ask again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wait {
+    /// In the next turn: this one has looked up enough.
+    Turn,
+    /// In the next turn, with more patience: a part of the path must be read from the disk.
+    Path,
+    /// After [`disk::RETRY_MS`]: the disk is at work.
+    Disk,
+    /// When [`Site::work`] says that this job has ended.
+    Job(u64),
 }
 
 /// Which part of an asset a request gets.

@@ -158,11 +158,11 @@ fn an_answer_is_taken_at_the_least_rate_or_not_at_all() {
 fn the_least_rate_is_judged_anew_when_something_is_owed_anew() {
     let mut bench = warm_bench(Settings::Defaults, LIMITS);
     let mut connection = connection_after(&mut bench, &[FILE, SendAll]);
-    assert_eq!(connection.leisure(), Some(Leisure::Idle(bench.clock.tick)));
+    assert_eq!(connection.leisure(bench.clock.tick), Some(Leisure::Idle(bench.clock.tick)));
     bench.wait(1_000_000);
     SMALL.happens(&mut bench, &mut connection);
     assert_eq!(connection.paid(), (bench.clock.tick, 0));
-    assert_eq!(connection.leisure(), None);
+    assert_eq!(connection.leisure(bench.clock.tick), None);
     bench.wait(10);
     Send(7).happens(&mut bench, &mut connection);
     assert_eq!(connection.paid().1, 7);

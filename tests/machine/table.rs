@@ -87,7 +87,7 @@ impl Act {
             Retry => bench.report(|cx| connection.retry(cx)),
             WorkAndRetry => {
                 while bench.site.is_working() {
-                    bench.site.work(&bench.clock);
+                    bench.site.work(&bench.clock, &mut || true);
                 }
                 bench.report(|cx| connection.retry(cx));
             }
@@ -494,4 +494,18 @@ fn a_client_without_room_is_told_so_and_left_in_stages() {
     assert!(SMALL.happens(&mut bench, &mut connection), "its request is absorbed");
     assert!(Finish.happens(&mut bench, &mut connection));
     assert!(matches!(connection.step(&mut bench.pages), Step::Close(Finished)));
+}
+
+#[test]
+fn what_is_owed_is_sent_even_if_the_pool_is_exhausted() {
+    let mut bench = warm_bench(Settings::Defaults, &["pages=2"]);
+    let mut connection = connection_after(&mut bench, &[SMALL]);
+    let mut other = connection_after(&mut bench, &[PART]);
+    assert_eq!(bench.pages.taken(), bench.limits.pages);
+    while !bench.take(&mut connection, 50).is_empty() {}
+    assert_eq!(connection.state(), Idle);
+    assert_eq!(bench.pages.taken(), 2, "it reads again, into the page that it sent from");
+    connection.pause(&mut bench.pages);
+    assert_eq!(bench.pages.taken(), 1);
+    other.peer_lost(&mut bench.pages);
 }

@@ -66,10 +66,10 @@ impl Bench {
     /// What a path leads to, however long it takes to find out.
     pub(crate) fn find(&mut self, path: &str) -> Entry {
         for _ in 0..1000 {
-            self.site.work(&self.clock);
+            self.site.work(&self.clock, &mut || true);
             match self.site.find(path.as_bytes(), Patience::Full, &self.clock).unwrap() {
                 Found::Entry(entry) => return entry,
-                Found::Soon | Found::Later => {}
+                Found::Wait(_) => {}
             }
         }
         panic!("{path} is never found");
@@ -268,7 +268,7 @@ pub(crate) fn play(
             Step::Wait { .. } => {
                 waits += 1;
                 assert!(waits < 1000, "the site has it at last");
-                bench.site.work(&bench.clock);
+                bench.site.work(&bench.clock, &mut || true);
                 bench.report(|cx| connection.retry(cx));
             }
             Step::ShutdownWrite => {

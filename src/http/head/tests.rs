@@ -251,3 +251,14 @@ fn lines_of_one_name_are_found_in_order_and_only_they() {
         assert_eq!(fields.only(Field::IfRange), Line::Absent);
     });
 }
+
+#[test]
+fn a_bare_lf_is_refused_wherever_a_line_can_end() {
+    let pieces = ["GET / HTTP/1.1", "Host: a", "b: c ", "d:", ""];
+    for mask in 0..1 << pieces.len() {
+        let end = |index: usize| if mask >> index & 1 == 0 { "\r\n" } else { "\n" };
+        let head: String =
+            pieces.iter().enumerate().flat_map(|(index, piece)| [*piece, end(index)]).collect();
+        assert_eq!(outcome(head.as_bytes()).is_ok(), mask == 0, "{head:?}");
+    }
+}

@@ -1,0 +1,64 @@
+//! What does a look into the cache cost, and does it grow with what is in it?
+//!
+//! Unit: one [`Site::find`] that the cache answers. The paths are asked for in a scattered order,
+//! so that among many of them the processor's own caches help no more than they would a server.
+//! Purpose: the look must stay cheap however many entries there are; what it grows by is memory
+//! latency. `failures_*` are paths of which is known that nothing is there; `files_*` are files of
+//! 1 KiB, loaded. To run and to read it: see `main.rs`.
+
+use std::hint::black_box;
+
+use criterion::Criterion;
+use tenkay::clock::Clock;
+use tenkay::site::{Entry, Found, Patience, Site};
+
+use super::common::{clock, folder, put_file, site};
+
+pub(crate) fn bench(criterion: &mut Criterion) {
+    let (root, clock) = (folder(), clock());
+    let mut group = criterion.benchmark_group("cache");
+    for count in [10, 100_000] {
+        let paths = paths("/absent", count);
+        let mut site = filled(&paths, site(root.path()), &clock);
+        let mut next = paths.iter().cycle();
+        group.bench_function(format!("failures_{count}"), |bencher| {
+            bencher.iter(|| find(&mut site, next.next().expect("it is endless"), &clock));
+        });
+    }
+    for count in [10, 10_000] {
+        let paths = paths("/file", count);
+        for path in &paths {
+            put_file(root.path(), &path[1..], 1024);
+        }
+        let mut site = filled(&paths, site(root.path()), &clock);
+        let mut next = paths.iter().cycle();
+        group.bench_function(format!("files_{count}"), |bencher| {
+            bencher.iter(|| find(&mut site, next.next().expect("it is endless"), &clock));
+        });
+        assert_eq!(site.lookups().0, count as u64, "every look was answered by the cache");
+    }
+    group.finish();
+}
+
+/// So many paths, scattered: neighbours in the list are far apart in the order of insertion.
+fn paths(prefix: &str, count: usize) -> Vec<String> {
+    const STRIDE: usize = 7_919; // a prime, so that every path comes once
+    (0..count).map(|index| format!("{prefix}-{:06}", index * STRIDE % count)).collect()
+}
+
+/// The site, with every path in its cache.
+fn filled(paths: &[String], mut site: Site, clock: &Clock) -> Site {
+    let mut in_order: Vec<&String> = paths.iter().collect();
+    in_order.sort_unstable();
+    for path in in_order {
+        find(&mut site, path, clock);
+    }
+    site
+}
+
+fn find(site: &mut Site, path: &str, clock: &Clock) -> Entry {
+    match site.find(black_box(path.as_bytes()), Patience::Full, clock) {
+        Ok(Found::Entry(entry)) => entry,
+        other => unreachable!("the paths of the benches are valid: {other:?}"),
+    }
+}

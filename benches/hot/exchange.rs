@@ -1,0 +1,116 @@
+//! What does a request cost, from the bytes that came to the bytes that go?
+//!
+//! Unit: one request on a connection that stays open, through the protocol machine and the site;
+//! what a request costs in user space but for the loop around it. Purpose: to see what a change of
+//! the hot path gains or loses, and which kind of request costs more than the plain one.
+//! `pipelined_16` answers 16 requests of one read; its `thrpt` counts requests.
+//! To run and to read it: see `main.rs`.
+
+use std::hint::black_box;
+
+use criterion::{Criterion, Throughput};
+use tenkay::clock::{Clock, Tick};
+use tenkay::config::Limits;
+use tenkay::h1::{Connection, Context, Pages, Step};
+use tenkay::site::Site;
+
+use super::common::{BROWSER, WRK, clock, folder, limits, put_file, site, with_fields};
+
+pub(crate) fn bench(criterion: &mut Criterion) {
+    let root = folder();
+    put_file(root.path(), "file", 1024);
+    let mut client = Client::new(site(root.path()));
+    let etag = client.etag(WRK);
+    let cases = [
+        ("small", WRK.to_owned(), "200"),
+        ("browser", BROWSER.to_owned(), "200"),
+        ("head", WRK.replacen("GET", "HEAD", 1), "200"),
+        ("not_modified", with_fields(WRK, &format!("If-None-Match: {etag}\r\n")), "304"),
+        ("one_range", with_fields(WRK, "Range: bytes=100-199\r\n"), "206"),
+        ("missing", WRK.replacen("file", "absent", 1), "404"),
+    ];
+    let mut group = criterion.benchmark_group("exchange");
+    for (name, request, status) in &cases {
+        let answer = client.answer(request.as_bytes());
+        assert!(answer.starts_with(format!("HTTP/1.1 {status}").as_bytes()), "{name}");
+        group.bench_function(*name, |bencher| {
+            bencher.iter(|| client.exchange(black_box(request.as_bytes()), see));
+        });
+    }
+    let pipelined = WRK.repeat(16);
+    group.throughput(Throughput::Elements(16));
+    group.bench_function("pipelined_16", |bencher| {
+        bencher.iter(|| client.exchange(black_box(pipelined.as_bytes()), see));
+    });
+    group.finish();
+}
+
+/// Makes sure that the bytes are really made.
+fn see(bytes: &[u8]) {
+    black_box(bytes);
+}
+
+/// One connection, and what is around it.
+struct Client {
+    connection: Connection,
+    site: Site,
+    pages: Pages,
+    clock: Clock,
+    limits: Limits,
+}
+
+impl Client {
+    fn new(site: Site) -> Client {
+        let limits = limits();
+        let pages = Pages::new(limits.pages);
+        Client { connection: Connection::new(Tick(0)), site, pages, clock: clock(), limits }
+    }
+
+    /// Does what the loop does for one event, but for the system calls. `sent` gets every slice
+    /// that would be sent.
+    fn exchange(&mut self, request: &[u8], mut sent: impl FnMut(&[u8])) {
+        let Client { connection, site, pages, clock, limits } = self;
+        let mut cx = Context {
+            site,
+            pages,
+            clock,
+            limits,
+            draining: false,
+            unread: false,
+            requests_left: u32::MAX,
+        };
+        let mut unread = Some(request);
+        loop {
+            match connection.step(cx.pages) {
+                Step::Read(room) => {
+                    let Some(bytes) = unread.take() else { break };
+                    room[..bytes.len()].copy_from_slice(bytes);
+                    connection.read_done(bytes.len(), &mut cx);
+                }
+                Step::Write(first, second) => {
+                    sent(first);
+                    sent(second);
+                    let count = first.len() + second.len();
+                    connection.write_done(count as u64, &mut cx); // widening
+                }
+                Step::Wait { .. } => connection.retry(&mut cx), // only while nothing is cached
+                step => unreachable!("a small file asks for nothing else: {step:?}"),
+            }
+        }
+        connection.pause(&mut self.pages);
+    }
+
+    /// The bytes of the answer.
+    fn answer(&mut self, request: &[u8]) -> Vec<u8> {
+        let mut answer = Vec::new();
+        self.exchange(request, |bytes| answer.extend_from_slice(bytes));
+        answer
+    }
+
+    /// The entity-tag of what a request asks for.
+    fn etag(&mut self, request: &str) -> String {
+        let answer = String::from_utf8_lossy(&self.answer(request.as_bytes())).into_owned();
+        let field = answer.lines().find_map(|line| line.strip_prefix("ETag: "));
+        field.expect("a file is sent with an entity-tag").to_owned()
+    }
+}

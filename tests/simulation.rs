@@ -1,0 +1,288 @@
+//! A day in the life of the machine, at random.
+//!
+//! **Purpose**: find what no case foresaw: orders of events on many connections that share one
+//! site, one bounded pool of pages, one clock and files that change under them.
+//!
+//! **Clock**: simulated. It moves only by an action of its own; the wall clock may go back.
+//!
+//! **Actions**, each on a connection drawn by lot: open; send whole, wrong, changed or partial
+//! requests; deliver some bytes of them; take some bytes of the answers; refuse to read or to
+//! write for now; half-close; reset; turn away. And on all: let time pass, and report the
+//! deadlines that have passed; begin to stop; replace, rewrite, truncate, append to or delete a
+//! file; go on with the site's long work.
+//!
+//! **Invariants**, after every action:
+//! 1. The pool has lent as many pages as the connections hold: at most two each, none if idle or
+//!    closed; none at all when all are closed.
+//! 2. What is closed stays closed, for the same reason, whatever is reported late.
+//! 3. A connection that is in the midst of an answer does not read.
+//! 4. What it sends is a sequence of well-formed answers, read by a parser of our own: in order, of
+//!    a status that fits the request, not more of them than requests were begun, and none after
+//!    one that said it was the last.
+//! 5. The body of each is one version of the file that was there, or the part of it asked for.
+//! 6. A deadline that has passed leads to the end after at most two reports, if nothing else
+//!    happens.
+//!
+//! **Replay**: a failure prints its seed and the command. What a run does depends on the seed
+//! alone, but for what the kernel has in memory when a file is read.
+//!
+//! ```text
+//! TENKAY_SIM_SEED=1 TENKAY_SIM_STEPS=1000000 cargo test --release --test simulation
+//! ```
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "in a test they are the assertion")]
+
+#[path = "simulation/client.rs"]
+mod client;
+#[path = "simulation/files.rs"]
+mod files;
+#[path = "simulation/requests.rs"]
+mod requests;
+#[path = "sans_io/mod.rs"]
+mod sans_io;
+
+use std::env;
+use std::time::Duration;
+
+use tenkay::clock::{Clock, Tick};
+use tenkay::config::{Limits, SiteConfig};
+use tenkay::h1::{Connection, Context, Pages};
+use tenkay::http::status::Status;
+use tenkay::site::Site;
+use tenkay::site::open::Door;
+
+use client::Client;
+use files::Files;
+use sans_io::bench::NOW;
+use sans_io::random::Random;
+
+/// Steps when nothing is said: about two seconds in a debug build.
+const STEPS: u64 = 40_000;
+
+/// After so many steps, site, pool and limits are made anew.
+const EPISODE: u64 = 4_000;
+
+/// Connections at a time.
+const CLIENTS: usize = 24;
+
+/// What is shared by the connections.
+struct World {
+    site: Site,
+    pages: Pages,
+    clock: Clock,
+    /// The wall clock, in milliseconds after 1970.
+    unix_ms: u64,
+    limits: Limits,
+    draining: bool,
+    /// What the next report is told of bytes that were not received yet.
+    unread: bool,
+    /// Requests that each client may make before the next refill.
+    requests_left: u32,
+}
+
+impl World {
+    fn new(files: &Files, random: &mut Random) -> World {
+        let mut limits = Limits::default();
+        let pages = 3 + random.below(60);
+        let revalidate_ms = random.pick(&[0, 100, 1_000]);
+        for change in [
+            format!("pages={pages}"),
+            format!("revalidate_ms={revalidate_ms}"),
+            "cached_body_bytes=8192".to_owned(),
+            "body_bytes=2000".to_owned(),
+            "linger_bytes=5000".to_owned(),
+            format!("open_files={}", 1 + random.below(3)),
+            format!("cache_entries={}", 1 + random.below(6)),
+        ] {
+            limits.set(&change).unwrap();
+        }
+        // By the walk, because what `openat2` says of a path depends on the kernel's memory.
+        let site =
+            Site::new(files.folder(), SiteConfig::default(), &limits, Door::Walk, 7).unwrap();
+        World {
+            site,
+            pages: Pages::new(pages),
+            clock: Clock::new(Tick(0), NOW),
+            unix_ms: u64::try_from(NOW.as_millis()).unwrap(),
+            limits,
+            draining: false,
+            unread: false,
+            requests_left: u32::MAX,
+        }
+    }
+
+    /// Lets the machine report with what a report may use.
+    fn report<T>(&mut self, report: impl FnOnce(&mut Context<'_>) -> T) -> T {
+        let mut cx = Context {
+            site: &mut self.site,
+            pages: &mut self.pages,
+            clock: &self.clock,
+            limits: &self.limits,
+            draining: self.draining,
+            unread: self.unread,
+            requests_left: self.requests_left,
+        };
+        let result = report(&mut cx);
+        self.requests_left = cx.requests_left;
+        result
+    }
+
+    /// Time passes: mostly a little, at times a lot. The wall clock can be set back.
+    fn pass(&mut self, random: &mut Random) {
+        let ms = match random.below(20) {
+            0 => random.below(100_000),
+            1..5 => random.below(2_000),
+            _ => random.below(20),
+        };
+        let ms = u64::try_from(ms).unwrap();
+        self.unix_ms += ms;
+        if random.once_in(100) {
+            self.unix_ms -= u64::try_from(random.below(3_600_000)).unwrap();
+        }
+        self.clock.set(self.clock.tick + ms, Duration::from_millis(self.unix_ms));
+    }
+}
+
+/// What happened so far, for the curious and for the test that enough did.
+#[derive(Debug, Default)]
+struct Tally {
+    opened: u64,
+    answers: u64,
+    bytes: u64,
+    statuses: std::collections::BTreeMap<u16, u64>,
+    ends: std::collections::BTreeMap<String, u64>,
+    file_changes: u64,
+}
+
+/// Says how to repeat a run that failed.
+struct Replay {
+    seed: u64,
+    steps: u64,
+    at: u64,
+}
+
+impl Drop for Replay {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            let (seed, steps) = (self.seed, self.steps);
+            eprintln!("\nstep {} failed; to repeat it:", self.at);
+            eprintln!(
+                "TENKAY_SIM_SEED={seed} TENKAY_SIM_STEPS={steps} cargo test --test simulation\n"
+            );
+        }
+    }
+}
+
+#[test]
+fn chance_breaks_no_invariant() {
+    let number = |name: &str, otherwise: u64| match env::var(name) {
+        Ok(text) => text.parse().unwrap_or_else(|_| panic!("{name} is a number, not {text:?}")),
+        Err(_) => otherwise,
+    };
+    let (seed, steps) = (number("TENKAY_SIM_SEED", 1), number("TENKAY_SIM_STEPS", STEPS));
+    let mut replay = Replay { seed, steps, at: 0 };
+    let mut random = Random::new(seed);
+    let mut files = Files::new(&mut random);
+    let mut tally = Tally::default();
+    while replay.at < steps {
+        let end = steps.min(replay.at + EPISODE);
+        episode(&mut files, &mut random, &mut tally, &mut replay, end);
+    }
+    eprintln!("{tally:#?}");
+    if steps >= STEPS {
+        // A simulation in which nothing happens finds nothing.
+        for status in [200, 204, 206, 301, 304, 400, 404, 405, 408, 412, 413, 416, 429, 501, 503] {
+            assert!(tally.statuses.contains_key(&status), "no answer was {status}");
+        }
+        for end in ["Finished", "PeerClosed", "PeerLost", "IdleTooLong", "Stalled", "FileFailed"] {
+            assert!(tally.ends.contains_key(end), "no connection ended as {end}");
+        }
+    }
+}
+
+/// One site and one pool, from their first connection to the end of their last.
+fn episode(
+    files: &mut Files,
+    random: &mut Random,
+    tally: &mut Tally,
+    replay: &mut Replay,
+    end: u64,
+) {
+    let mut world = World::new(files, random);
+    let mut clients: Vec<Client> = Vec::new();
+    files.begin_episode();
+    while replay.at < end {
+        replay.at += 1;
+        act(&mut world, &mut clients, files, random, tally);
+        check(&world, &mut clients, files, tally);
+    }
+    for client in &mut clients {
+        client.leave(&mut world);
+    }
+    check(&world, &mut clients, files, tally);
+    assert!(clients.is_empty());
+    assert_eq!(world.pages.taken(), 0, "all are closed");
+}
+
+/// Does one thing.
+fn act(
+    world: &mut World,
+    clients: &mut Vec<Client>,
+    files: &mut Files,
+    random: &mut Random,
+    tally: &mut Tally,
+) {
+    if clients.is_empty() {
+        world.draining = false; // the stop is over: the next server begins with the same cache
+    }
+    let room = clients.len() < CLIENTS && !world.draining;
+    if clients.is_empty() || (room && random.once_in(12)) {
+        let mut client = Client::new(Connection::new(world.clock.tick));
+        tally.opened += 1;
+        if random.once_in(40) {
+            client.turn_away(world, Status::ServiceUnavailable);
+        }
+        clients.push(client);
+        return;
+    }
+    let index = random.below(clients.len());
+    let client = &mut clients[index];
+    match random.below(200) {
+        0..30 => client.send(random),
+        30..35 => client.half_close(),
+        35 => client.leave(world),
+        36..44 => {
+            world.pass(random);
+            for client in clients {
+                client.look_at_clock(world);
+            }
+        }
+        44..48 => {
+            files.change(random, world.unix_ms);
+            tally.file_changes += 1;
+        }
+        48 => world.requests_left = u32::try_from(random.below(20)).unwrap(),
+        49..51 => world.requests_left = u32::MAX,
+        51 => world.unread = random.once_in(2),
+        52 if random.once_in(20) => {
+            world.draining = true;
+            for client in clients {
+                client.drain(world);
+            }
+        }
+        52..56 => _ = world.site.work(&world.clock, &mut || true),
+        56 => world.site.close_files(),
+        _ => client.drive(world, random),
+    }
+}
+
+/// The invariants of the text above; those of a single answer are checked where it is read.
+fn check(world: &World, clients: &mut Vec<Client>, files: &Files, tally: &mut Tally) {
+    let held: usize = clients.iter().map(Client::held).sum();
+    assert_eq!(held, world.pages.taken(), "the pool has lent what the connections hold");
+    assert!(held <= world.limits.pages, "no more than there are");
+    for client in clients.iter_mut() {
+        client.check(files, tally);
+    }
+    clients.retain(|client| !client.is_over());
+}

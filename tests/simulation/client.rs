@@ -1,0 +1,327 @@
+//! One client of the simulation, with the connection that serves it and the part of reactor and
+//! socket between them.
+
+use tenkay::h1::{Connection, Reason, StateName, Step};
+use tenkay::http::status::Status;
+
+use crate::files::Files;
+use crate::requests::Request;
+use crate::sans_io::bench::read_file;
+use crate::sans_io::random::Random;
+use crate::sans_io::responses;
+use crate::{Tally, World};
+
+/// See the text of the module.
+pub(crate) struct Client {
+    connection: Connection,
+    /// Pages that its connection holds.
+    held: usize,
+    /// What it asked so far; the second is where each begins in the stream.
+    asked: Vec<(Request, usize)>,
+    /// The stream of requests, and how much of it was delivered.
+    stream: Vec<u8>,
+    delivered: usize,
+    /// It will send no more; and the connection knows.
+    is_done: bool,
+    is_told: bool,
+    /// What came and was not read yet, and how many answers were read.
+    unread: Vec<u8>,
+    answers: usize,
+    /// An answer said that it was the last.
+    was_last: bool,
+    /// It was turned away: one answer comes that nobody asked for.
+    unasked: usize,
+    shut: bool,
+    end: Option<Reason>,
+    /// The last step asked it to read: then nothing is owed.
+    reads: bool,
+    /// Deadlines that passed since anything else happened.
+    deadlines: u32,
+}
+
+/// Steps of one turn.
+const STEPS_PER_TURN: usize = 6;
+
+impl Client {
+    pub(crate) fn new(connection: Connection) -> Client {
+        Client {
+            connection,
+            held: 0,
+            asked: Vec::new(),
+            stream: Vec::new(),
+            delivered: 0,
+            is_done: false,
+            is_told: false,
+            unread: Vec::new(),
+            answers: 0,
+            was_last: false,
+            unasked: 0,
+            shut: false,
+            end: None,
+            reads: false,
+            deadlines: 0,
+        }
+    }
+
+    pub(crate) fn held(&self) -> usize {
+        self.held
+    }
+
+    pub(crate) fn is_over(&self) -> bool {
+        self.end.is_some()
+    }
+
+    /// Writes a few more requests into its stream.
+    pub(crate) fn send(&mut self, random: &mut Random) {
+        if self.is_done || self.stream.len() - self.delivered > 20_000 {
+            return;
+        }
+        let count = if random.once_in(10) { 1 + random.below(40) } else { 1 };
+        for _ in 0..count {
+            // After something unclear, an answer without a body could not be told from one with.
+            let only_get = self.asked.iter().any(|(request, _)| !request.is_clear());
+            let request = Request::any(random, only_get);
+            let start = self.stream.len();
+            self.stream.extend_from_slice(&request.bytes);
+            self.asked.push((request, start));
+        }
+    }
+
+    /// It will send no more; perhaps in the middle of a request.
+    pub(crate) fn half_close(&mut self) {
+        self.is_done = true;
+    }
+
+    /// It is gone.
+    pub(crate) fn leave(&mut self, world: &mut World) {
+        self.touch(world, |connection, world| connection.peer_lost(&mut world.pages));
+        self.close(world);
+    }
+
+    pub(crate) fn turn_away(&mut self, world: &mut World, status: Status) {
+        self.unasked = 1;
+        self.touch(world, |connection, world| {
+            world.report(|cx| connection.turn_away(status, cx));
+        });
+    }
+
+    pub(crate) fn drain(&mut self, world: &mut World) {
+        self.touch(world, |connection, world| world.report(|cx| connection.drain(cx)));
+        self.close(world);
+    }
+
+    /// Reports a deadline that has passed.
+    pub(crate) fn look_at_clock(&mut self, world: &mut World) {
+        if self.connection.deadline(&world.limits) > world.clock.tick {
+            return;
+        }
+        self.deadlines += 1;
+        assert!(self.deadlines <= 2, "deadlines pass, and nothing comes of it: {self:?}");
+        self.touch(world, |connection, world| world.report(|cx| connection.timed_out(cx)));
+        self.close(world);
+    }
+
+    /// Does what the connection asks for, as the reactor would, for one turn.
+    pub(crate) fn drive(&mut self, world: &mut World, random: &mut Random) {
+        for _ in 0..STEPS_PER_TURN {
+            let goes_on = self.step(world, random);
+            self.close(world);
+            if !goes_on || self.is_over() {
+                return;
+            }
+        }
+        // The turn is over; what is lent to read into is given back.
+        self.touch(world, |connection, world| {
+            if matches!(connection.step(&mut world.pages), Step::Read(_)) {
+                connection.pause(&mut world.pages);
+            }
+        });
+        self.close(world);
+    }
+
+    /// One step. False if it has to wait.
+    fn step(&mut self, world: &mut World, random: &mut Random) -> bool {
+        let taken = world.pages.taken();
+        let goes_on = self.step_uncounted(world, random);
+        self.held = self.held + world.pages.taken() - taken;
+        goes_on
+    }
+
+    fn step_uncounted(&mut self, world: &mut World, random: &mut Random) -> bool {
+        self.reads = false;
+        let connection = &mut self.connection;
+        match connection.step(&mut world.pages) {
+            Step::Read(room) => {
+                assert!(!room.is_empty(), "a read into no room would look like the end");
+                self.reads = true;
+                let left = &self.stream[self.delivered..];
+                let nothing_to_read = left.is_empty() && (!self.is_done || self.is_told);
+                if nothing_to_read || random.once_in(8) {
+                    connection.pause(&mut world.pages);
+                    return false;
+                }
+                self.is_told |= left.is_empty();
+                let count = whole_method(&self.asked, self.delivered, some_of(left.len(), random));
+                let count = count.min(room.len());
+                room[..count].copy_from_slice(&left[..count]);
+                self.delivered += count;
+                self.deadlines = 0;
+                world.report(|cx| connection.read_done(count, cx));
+            }
+            Step::Write(..) | Step::SendFile { .. } if random.once_in(4) => return false,
+            Step::Write(first, second) => {
+                assert!(!first.is_empty() || !second.is_empty(), "there is something to send");
+                let count = some_of(first.len() + second.len(), random);
+                let of_first = count.min(first.len());
+                self.unread.extend_from_slice(&first[..of_first]);
+                self.unread.extend_from_slice(&second[..count - of_first]);
+                self.deadlines = 0;
+                world.report(|cx| connection.write_done(count as u64, cx));
+            }
+            Step::SendFile { lead, source, at, count } => {
+                assert!(count > 0);
+                let count = count.min(1 + random.next() % 30_000);
+                if !source.still_covers(at + count) {
+                    connection.file_failed(&mut world.pages);
+                    return true;
+                }
+                let sent = [lead, &read_file(source.file(), at, count)].concat();
+                assert_eq!(sent.len() as u64, lead.len() as u64 + count, "no shorter than it says");
+                let count = some_of(sent.len(), random);
+                self.unread.extend_from_slice(&sent[..count]);
+                self.deadlines = 0;
+                world.report(|cx| connection.write_done(count as u64, cx));
+            }
+            Step::Wait { .. } => {
+                world.report(|cx| connection.retry(cx));
+                return false;
+            }
+            Step::ShutdownWrite => {
+                assert!(!self.shut, "the sending side is shut once");
+                self.shut = true;
+            }
+            Step::Close(_) => return false,
+        }
+        true
+    }
+
+    /// Lets something happen to the connection, and counts the pages that it takes or gives.
+    fn touch(&mut self, world: &mut World, happen: impl FnOnce(&mut Connection, &mut World)) {
+        let taken = world.pages.taken();
+        happen(&mut self.connection, world);
+        self.held = self.held + world.pages.taken() - taken;
+        self.reads = false;
+    }
+
+    /// If it is closed: it stays so, whatever is reported late.
+    fn close(&mut self, world: &mut World) {
+        if self.connection.state() != StateName::Closed {
+            return;
+        }
+        let reason = |connection: &mut Connection, world: &mut World| match connection
+            .step(&mut world.pages)
+        {
+            Step::Close(reason) => reason,
+            other => panic!("a closed connection asks for {other:?}"),
+        };
+        let first = reason(&mut self.connection, world);
+        self.touch(world, |connection, world| {
+            world.report(|cx| connection.timed_out(cx));
+            world.report(|cx| connection.retry(cx));
+            world.report(|cx| connection.read_done(0, cx));
+            world.report(|cx| connection.write_done(0, cx));
+            connection.file_failed(&mut world.pages);
+            connection.peer_lost(&mut world.pages);
+        });
+        assert_eq!(reason(&mut self.connection, world), first, "what is closed stays closed");
+        self.end = Some(first);
+    }
+
+    /// The invariants of one connection.
+    pub(crate) fn check(&mut self, files: &Files, tally: &mut Tally) {
+        let state = self.connection.state();
+        assert!(self.held <= 2, "{} pages: {self:?}", self.held);
+        assert_eq!(self.connection.holds_page_since().is_some(), self.held > 0, "{self:?}");
+        if state == StateName::Closed || self.connection.is_idle() {
+            assert_eq!(self.held, 0, "{self:?}");
+        }
+        if self.reads || self.is_over() {
+            self.read(files, tally);
+        }
+        if let Some(reason) = self.end {
+            *tally.ends.entry(format!("{reason:?}")).or_default() += 1;
+        }
+    }
+
+    /// Reads the answers that came.
+    fn read(&mut self, files: &Files, tally: &mut Tally) {
+        let (answers, asked, unasked) = (self.answers, &self.asked, self.unasked);
+        let is_head = |index: usize| match (answers + index).checked_sub(unasked) {
+            Some(index) => asked.get(index).is_some_and(|(request, _)| request.is_head),
+            None => false,
+        };
+        let parsed = responses::parse(&self.unread, is_head)
+            .unwrap_or_else(|error| panic!("{error}: {self:?}"));
+        let cut = parsed.cut.as_ref().map_or(0, |cut| cut.bytes);
+        assert!(self.is_over() || cut == 0, "it reads in the midst of an answer: {self:?}");
+        tally.bytes += (self.unread.len() - cut) as u64;
+        self.unread.clear();
+        for response in &parsed.whole {
+            assert!(!self.was_last, "{} after the last answer: {self:?}", response.status);
+            *tally.statuses.entry(response.status).or_default() += 1;
+            tally.answers += 1;
+            self.was_last = response.field("Connection") == "close";
+            if self.answers < self.unasked {
+                assert_eq!(response.status, 503);
+            } else {
+                self.check_answer(response, files);
+            }
+            self.answers += 1;
+        }
+    }
+
+    fn check_answer(&self, response: &responses::Response, files: &Files) {
+        let index = self.answers - self.unasked;
+        let unclear = self.asked.iter().position(|(request, _)| !request.is_clear());
+        if unclear.is_some_and(|unclear| unclear <= index) {
+            // It may have swallowed what follows, but it does not make two of one.
+            assert!(index < self.asked.len(), "more answers than requests: {self:?}");
+            return;
+        }
+        let Some((request, start)) = self.asked.get(index) else {
+            panic!("more answers than requests: {self:?}");
+        };
+        assert!(*start < self.delivered, "an answer before its request: {self:?}");
+        request.check(response, files);
+    }
+}
+
+/// How much is delivered, if not the method HEAD were cut: of half of it, nobody knows that the
+/// answer has no body.
+fn whole_method(asked: &[(Request, usize)], delivered: usize, count: usize) -> usize {
+    const METHOD: usize = "HEAD ".len();
+    let cut = delivered + count;
+    let heads = asked.iter().filter(|(request, _)| request.is_head);
+    let place =
+        heads.map(|(_, start)| *start).find(|start| (start + 1..start + METHOD).contains(&cut));
+    place.map_or(count, |start| start + METHOD - delivered)
+}
+
+/// Some of so many; often all.
+fn some_of(count: usize, random: &mut Random) -> usize {
+    if count == 0 || random.once_in(2) { count } else { 1 + random.below(count) }
+}
+
+impl std::fmt::Debug for Client {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let from = self.delivered.saturating_sub(500);
+        f.debug_struct("Client")
+            .field("state", &self.connection.state())
+            .field("end", &self.end)
+            .field("held", &self.held)
+            .field("answers", &self.answers)
+            .field("asked", &self.asked.len())
+            .field("last delivered", &String::from_utf8_lossy(&self.stream[from..self.delivered]))
+            .finish_non_exhaustive()
+    }
+}

@@ -26,7 +26,7 @@
 //! |---|---|---|---|---|---|---|---|---|
 //! | Idle | Idle, Head, Await, Discard, Reply | Closed | Idle, Closed (draining) | Idle | Closed | Closed | Closed | Idle, Closed |
 //! | Head | Head, Idle, Await, Discard, Reply | Reply (400) | Head, Idle, Await, Discard, Reply | Head | Reply (408), Closed | Closed | Closed | Head |
-//! | Await | - | - | Await | Await, Idle, Head, Discard, Reply | Closed | Closed | Closed | Await |
+//! | Await | - | - | Await | Await, Idle, Head, Discard, Reply | Reply (503), Closed | Closed | Closed | Await |
 //! | Discard | Discard, Idle, Head, Await, Reply | Reply (400) | Discard, Idle, Head, Await, Reply | Discard | Reply (408), Closed | Closed | Closed | Discard |
 //! | Reply | - | - | Reply, Idle, Head, Await, Discard, Linger, Closed | Reply | Closed | Closed | Closed | Reply |
 //! | Linger | Linger, Closed | Closed | - | Linger | Closed | Closed | Closed | Linger |

@@ -254,8 +254,9 @@ impl<'p> Play<'p> {
                     [&first[..of_first], &second[..count - of_first]].concat()
                 })
             }
-            Step::SendFile { lead, file, stamp, at, count } => {
-                assert!(!self.shut && count > 0 && at + count <= stamp.size);
+            Step::SendFile { lead, source, at, count } => {
+                assert!(!self.shut && count > 0 && at + count <= source.stamp().size);
+                assert!(source.still_covers(at + count), "nobody writes to it");
                 let operation = self.operation();
                 if matches!(operation, Operation::FileFails) {
                     self.cut();
@@ -266,7 +267,8 @@ impl<'p> Play<'p> {
                     let of_lead = count.min(lead.len());
                     let mut bytes = lead[..of_lead].to_vec();
                     bytes.resize(count, 0);
-                    file.read_exact_at(&mut bytes[of_lead..], at).expect("it is all there");
+                    let read = source.file().read_exact_at(&mut bytes[of_lead..], at);
+                    read.expect("it is all there");
                     bytes
                 })
             }
@@ -372,6 +374,7 @@ impl<'p> Play<'p> {
             pages: &mut self.pages,
             clock: &self.clock,
             limits: &self.setting.limits,
+            unread: self.ended.delivered < self.sent.len(),
             draining: self.draining,
             requests_left: self.quota,
         };

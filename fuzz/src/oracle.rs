@@ -236,10 +236,10 @@ fn plan(setting: &Setting, request: &Request) -> Result<(Vec<u16>, What), u16> {
         paths::Form::Asterisk if method == "OPTIONS" => return page(204),
         paths::Form::Asterisk => return Err(400),
     };
+    let canonical = paths::canonical(&path).ok_or(400_u16)?;
     if method == "OPTIONS" {
         return page(204);
     }
-    let canonical = paths::canonical(&path).ok_or(400_u16)?;
     let what = match entry(setting, tree(), &canonical) {
         Ok(what) => what,
         Err(status) => return page(status),
@@ -283,12 +283,19 @@ fn entry(setting: &Setting, tree: &Tree, canonical: &[u8]) -> Result<What, u16> 
     file(path).ok_or(404)
 }
 
-fn encoded_query(query: &[u8]) -> Vec<u8> {
-    let encoded = |&byte: &u8| match byte {
-        b'?' | b'%' => vec![byte],
-        _ => paths::encoded(&[byte]),
-    };
-    query.iter().flat_map(encoded).collect()
+/// What was encoded well stays, and so does what may stand in a query.
+pub(crate) fn encoded_query(query: &[u8]) -> Vec<u8> {
+    let mut encoded = Vec::new();
+    for (at, &byte) in query.iter().enumerate() {
+        let digits = query.get(at + 1..at + 3).unwrap_or_default();
+        let is_encoded = digits.len() == 2 && digits.iter().all(u8::is_ascii_hexdigit);
+        match byte {
+            b'%' if is_encoded => encoded.push(byte),
+            b'?' => encoded.push(byte),
+            _ => encoded.extend(paths::encoded(&[byte])),
+        }
+    }
+    encoded
 }
 
 fn is_conditional(request: &Request) -> bool {
@@ -338,7 +345,12 @@ fn check_response(setting: &Setting, due: &Due, response: &Response, seen: Seen)
     assert_eq!(has("allow").is_some(), matches!(status, 204 | 405));
     assert_eq!(has("location").is_some(), status == 301);
     assert_eq!(has("retry-after").is_some(), matches!(status, 429 | 503));
-    assert_eq!(has("cache-control"), (status >= 500).then_some("no-store"));
+    let caching = match (status, &due.what) {
+        (500.., _) => Some("no-store"),
+        (200 | 304, What::Listing) => Some("no-cache"),
+        _ => None,
+    };
+    assert_eq!(has("cache-control"), caching);
     assert_eq!(has("content-type").is_none(), matches!(status, 204 | 304));
     match (status, &due.what) {
         (200 | 206 | 304 | 416, What::File(file, range)) => {

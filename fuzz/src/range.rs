@@ -57,7 +57,7 @@ fn chosen(selection: &Selection) -> Chosen {
 fn asked(value: &[u8], size: u64, most: usize) -> Option<Vec<Option<(u64, u64)>>> {
     let text: String = value.iter().map(|&byte| char::from(byte)).collect();
     let (unit, list) = text.split_once('=')?;
-    if unit.to_ascii_lowercase() != "bytes" {
+    if !unit.eq_ignore_ascii_case("bytes") {
         return None;
     }
     let blank = |c: char| c == ' ' || c == '\t';

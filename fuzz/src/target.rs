@@ -11,6 +11,7 @@ use tenkay::http::target::{Form, Scheme, canonicalize, encode_path, encode_query
 use tenkay::http::target::{is_hidden, split};
 use tenkay::site::open::{Door, Kind, OpenError, Opened, Root};
 
+use crate::oracle::encoded_query;
 use crate::paths;
 use crate::tree::{Place, Tree, tree};
 
@@ -46,10 +47,11 @@ fn check_split(target: &[u8]) {
     assert_eq!(found, paths::split(target));
 }
 
-/// A query may be put behind a Location whatever it is, and is then left as it is.
+/// A query may be put behind a Location whatever it is, and what was encoded stays as it is.
 fn check_query(query: &[u8]) {
     let once: Vec<u8> = encode_query(query).collect();
     assert!(once.iter().all(|&byte| byte.is_ascii_graphic() && byte != b'#'));
+    assert_eq!(once, encoded_query(query));
     assert_eq!(encode_query(&once).collect::<Vec<u8>>(), once);
 }
 

@@ -258,7 +258,7 @@ fn judge_lines(file: &Source) -> Vec<Complaint> {
 }
 
 /// Where there is Rust.
-const ALL: &[&str] = &["src", "tests", "benches", "examples", "fuzz/fuzz_targets"];
+const ALL: &[&str] = &["src", "tests", "benches", "examples", "fuzz/fuzz_targets", "fuzz/src"];
 
 /// One file.
 struct Source {

@@ -163,7 +163,7 @@ enum Report {
     Lost,
     TimedOut,
     FileFailed,
-    Retry { soon: bool },
+    Retry,
     Stop,
     Nothing,
     Over(Reason),
@@ -272,7 +272,7 @@ impl<'p> Play<'p> {
                     bytes
                 })
             }
-            Step::Wait { soon } => Report::Retry { soon },
+            Step::Wait(_) => Report::Retry,
             Step::ShutdownWrite => {
                 assert!(!self.shut, "the sending side is shut once");
                 self.shut = true;
@@ -359,10 +359,10 @@ impl<'p> Play<'p> {
         if let Report::TimedOut = report {
             self.clock.tick = self.clock.tick.max(connection.deadline(&self.setting.limits));
         }
-        if let Report::Retry { soon } = report {
-            self.clock.tick = self.clock.tick + if *soon { 0 } else { RETRY_MS };
+        if let Report::Retry = report {
+            self.clock.tick = self.clock.tick + RETRY_MS;
             if self.site.is_working() {
-                self.site.work(&self.clock);
+                self.site.work(&self.clock, &mut || true);
             }
         }
         if let Report::Stop = report {
@@ -385,7 +385,7 @@ impl<'p> Play<'p> {
             Report::Lost => connection.peer_lost(cx.pages),
             Report::TimedOut => connection.timed_out(&mut cx),
             Report::FileFailed => connection.file_failed(cx.pages),
-            Report::Retry { .. } => connection.retry(&mut cx),
+            Report::Retry => connection.retry(&mut cx),
             Report::Stop => connection.drain(&mut cx),
             Report::Nothing => connection.pause(cx.pages),
             Report::Over(_) => {}

@@ -42,16 +42,13 @@ pub(crate) fn cpu_time(server: &Server) -> Duration {
     Duration::from_millis((ticks(14) + ticks(15)) * 10)
 }
 
-/// Bytes of memory that belong to the server alone.
-pub(crate) fn private_bytes(server: &Server) -> u64 {
+/// Bytes of memory that the server has written to. Not those of its program file: they count as
+/// its own or as shared depending on who else runs the same program.
+pub(crate) fn memory(server: &Server) -> u64 {
     let rollup = read(server, "smaps_rollup");
-    let of = |name: &str| {
-        let line = rollup.lines().find_map(|line| line.strip_prefix(name)).expect("a known field");
-        line.trim().trim_end_matches(" kB").parse::<u64>().expect("a number") * 1024
-    };
-    // Not Private_Clean: the pages of the program itself are private or shared depending on whether
-    // another test runs it at the moment.
-    of("Private_Dirty:")
+    let line = rollup.lines().find_map(|line| line.strip_prefix("Anonymous:"));
+    let size = line.expect("a field of proc(5)").trim().trim_end_matches(" kB");
+    size.parse::<u64>().expect("a number") * 1024
 }
 
 /// Waits until something that no event tells has come about.

@@ -10,7 +10,7 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::client::Client;
 use crate::common::Server;
-use crate::process::private_bytes;
+use crate::process::memory;
 
 /// What the program is named after.
 const TEN_THOUSAND: usize = 10_000;
@@ -74,7 +74,7 @@ fn an_idle_connection_costs_no_more_memory_than_its_slot() {
             ask(&mut client);
             clients.push(client);
         }
-        private_bytes(&server)
+        memory(&server)
     };
     let (before, after) = (grow_to(few), grow_to(size));
     let each = after.saturating_sub(before) as f64 / (size - few) as f64;

@@ -1,0 +1,262 @@
+"""What clients do: one function for each kind of conversation, and how often each is held."""
+
+import socket
+
+from lib_soak import content
+from lib_soak.answers import Reader
+from lib_soak.client import reset
+from lib_soak.judge import Violation, group
+
+
+def small_files(client):
+    """Several requests on one connection."""
+    with client.connect() as sock:
+        answers = Reader(sock)
+        for _ in range(client.chance.randint(1, 12)):
+            client.ask(sock, answers, client.pick(client.small))
+
+
+def large_file(client):
+    """A download as fast as it goes."""
+    with client.connect() as sock:
+        client.ask(sock, Reader(sock), client.pick(client.large))
+
+
+def single_range(client):
+    """One range: inside, to the end, from the end, or beyond it."""
+    name = client.pick()
+    least, most = content.LARGE if content.is_large(name) else content.SMALL
+    first = client.chance.randrange(most)
+    text = client.chance.choice([f"{first}-{first + least}", f"{first}-", f"-{first + 1}", "0-0"])
+    with client.connect() as sock:
+        client.ask(sock, Reader(sock), name, (206, 416), Range=f"bytes={text}")
+
+
+def several_ranges(client):
+    """A multipart answer."""
+    name = client.pick()
+    step = content.size(name, 0) // 8
+    starts = sorted(client.chance.sample(range(8), client.chance.randint(2, 5)))
+    ranges = ",".join(f"{start * step}-{start * step + step // 2}" for start in starts)
+    with client.connect() as sock:
+        client.ask(sock, Reader(sock), name, (200, 206, 416), Range=f"bytes={ranges}")
+
+
+def conditional(client):
+    """Asks, then asks again under the condition that the file is or is not what it was."""
+    name = client.pick()
+    with client.connect() as sock:
+        answers = Reader(sock)
+        answer = client.ask(sock, answers, name)
+        tag = answer and answer.fields.get(b"etag", b"")
+        if not answer or answer.status != 200:
+            return
+        if not tag:
+            raise Violation(f"{name}: no entity-tag")
+        again = client.ask(sock, answers, name, (200, 304), If_None_Match=tag.decode())
+        if again and again.status == 304 and opaque(again.fields.get(b"etag", b"")) != opaque(tag):
+            raise Violation(f"{name}: 304 with another tag")
+        client.ask(sock, answers, name, (200, 412), If_Match=tag.decode())
+        fields = {"If_Range": tag.decode(), "Range": "bytes=64-191"}
+        again = client.ask(sock, answers, name, (200, 206), **fields)
+        if again and again.status == 206 and tag.startswith(b"W/"):
+            raise Violation(f"{name}: a range by a weak tag")
+        if again and again.status == 206 and group(name) != "written":
+            if answer.body[64:192] != again.body:
+                raise Violation(f"{name}: If-Range held, but for another version")
+
+
+def opaque(tag):
+    """What a weak comparison compares: a tag is weak while its file is young, then strong."""
+    return tag.removeprefix(b"W/")
+
+
+def heads(client):
+    """HEAD has the length of the body and nothing of it, and GET may follow."""
+    name = client.pick()
+    with client.connect() as sock:
+        answers = Reader(sock)
+        sock.sendall(client.request(name, "HEAD"))
+        usual = {200, 403, 404, 500, 503}
+        client.other(answers, usual, to_head=True)
+        client.ask(sock, answers, client.pick())
+
+
+def pipelined(client):
+    """Many requests at once; each is answered, in order."""
+    names = [client.pick() for _ in range(client.chance.randint(2, 16))]
+    oldest = [client.place.versions.oldest(name) for name in names]
+    with client.connect() as sock:
+        answers = Reader(sock)
+        sock.sendall(b"".join(client.request(name) for name in names))
+        for name, first in zip(names, oldest):
+            if client.take(answers, name, first) is None:
+                return
+
+
+def one_shot(client):
+    """One request, and the server closes."""
+    with client.connect() as sock:
+        answers = Reader(sock)
+        answer = client.ask(sock, answers, client.pick(), Connection="close")
+        if answer:
+            if not answer.closes:
+                raise Violation("it does not say that it closes")
+            answers.expect_end()
+
+
+def half_closed(client):
+    """The end of the requests comes with them; all are answered."""
+    names = [client.pick() for _ in range(client.chance.randint(1, 4))]
+    oldest = [client.place.versions.oldest(name) for name in names]
+    with client.connect() as sock:
+        answers = Reader(sock)
+        sock.sendall(b"".join(client.request(name) for name in names))
+        sock.shutdown(socket.SHUT_WR)
+        for name, first in zip(names, oldest):
+            if client.take(answers, name, first) is None:
+                return
+        answers.expect_end()
+
+
+def chunked_body(client):
+    """A body that nobody asked for is absorbed."""
+    name = client.pick(client.small)
+    oldest = client.place.versions.oldest(name)
+    head = client.request(name, Transfer_Encoding="chunked")
+    pieces = [client.chance.randbytes(client.chance.randint(1, 4000)) for _ in range(8)]
+    body = b"".join(b"%x\r\n%s\r\n" % (len(piece), piece) for piece in pieces) + b"0\r\n\r\n"
+    with client.connect() as sock:
+        answers = Reader(sock)
+        sock.sendall(head + body)
+        client.take(answers, name, oldest)
+        client.ask(sock, answers, client.pick(client.small))
+
+
+def too_much_body(client):
+    """A body that is larger than what is absorbed."""
+    with client.connect() as sock:
+        sock.sendall(client.request(client.pick(), Content_Length=100_000_000))
+        client.other(Reader(sock), {413, 403, 404, 500, 503})
+
+
+def slow_reader(client):
+    """Takes its time with a large file, but not so much that it is cut off."""
+    name = client.pick(client.large)
+    oldest = client.place.versions.oldest(name)
+    with client.connect(receive_buffer=16_384) as sock:
+        sock.sendall(client.request(name))
+        answers = Reader(sock, lambda: client.wait(0.0, 0.02))
+        client.take(answers, name, oldest)
+
+
+def stalled_reader(client):
+    """Takes nothing for longer than is allowed."""
+    name = client.pick(client.large)
+    oldest = client.place.versions.oldest(name)
+    with client.connect(receive_buffer=4_096) as sock:
+        sock.sendall(client.request(name))
+        client.wait(2.5, 3.5)
+        client.take(Reader(sock), name, oldest, may_end=True)
+
+
+def slow_writer(client):
+    """A head that comes in pieces, in time."""
+    name = client.pick(client.small)
+    oldest = client.place.versions.oldest(name)
+    head = client.request(name, X_Padding="x" * client.chance.randint(0, 2000))
+    with client.connect() as sock:
+        while head:
+            length = client.chance.randint(1, 400)
+            sock.sendall(head[:length])
+            head = head[length:]
+            client.wait(0.0, 0.02)
+        client.take(Reader(sock), name, oldest)
+
+
+def endless_writer(client):
+    """A head that never ends."""
+    with client.connect() as sock:
+        sock.sendall(client.request(client.pick())[:-4])
+        client.other(Reader(sock), {408})
+
+
+def vanishing(client):
+    """Requests, a part of the answers, and a reset."""
+    requests = b"".join(client.request(client.pick()) for _ in range(client.chance.randint(1, 4)))
+    with client.connect(receive_buffer=client.chance.choice([None, 4_096])) as sock:
+        sock.sendall(requests[: client.chance.randint(0, len(requests))])
+        sock.settimeout(0.05)
+        try:
+            for _ in range(client.chance.choice([0, 1, 5, 40])):
+                sock.recv(client.chance.randint(1, 10_000))
+        except (TimeoutError, ConnectionError):
+            pass  # that is all that came
+        reset(sock)
+
+
+def garbage(client):
+    """Bytes that are no request: whatever is answered is an error, and the end."""
+    noise = client.chance.randbytes(client.chance.randint(1, 3000))
+    first = client.chance.choice([b"", b"GET ", b"GET / HTTP/1.1\r\n", b"\r\n\r\n"])
+    with client.connect() as sock:
+        sock.sendall(first + noise + b"\r\n\r\n")
+        answers = Reader(sock)
+        answer = client.other(answers, {400, 408, 414, 431, 501, 505})
+        if not answer.closes:
+            raise Violation(f"{answer.status} to garbage, and the connection stays")
+
+
+def oversized_head(client):
+    """A target, a field or a number of fields beyond the limits."""
+    choice = client.chance.randrange(3)
+    with client.connect() as sock:
+        if choice == 0:
+            sock.sendall(client.request("x" * 9_000))
+            client.other(Reader(sock), {414})
+        elif choice == 1:
+            sock.sendall(client.request("x", X_Long="x" * 17_000))
+            client.other(Reader(sock), {431})
+        else:
+            sock.sendall(client.request("x", **{f"X_{number}": "x" for number in range(101)}))
+            client.other(Reader(sock), {431})
+
+
+def no_files(client):
+    """What is no file: folders, listings, what is missing, hidden or not allowed."""
+    rows = [
+        ("folder", "GET", {301}), ("folder/", "GET", {200}), ("", "GET", {200}),
+        ("missing", "GET", {404}), ("folder/missing/", "GET", {404}),
+        (".moved-small-0.new", "GET", {404}), ("..%2f..%2fetc/passwd", "GET", {400, 404}),
+        ("../../etc/passwd", "GET", {400}), ("still-small-0/", "GET", {404}),
+        ("still-small-0", "POST", {405}), ("still-small-0", "OPTIONS", {204}),
+        ("still-small-0", "NONSENSE", {501}),
+    ]
+    with client.connect() as sock:
+        answers = Reader(sock)
+        for _ in range(4):
+            path, method, usual = client.chance.choice(rows)
+            sock.sendall(client.request(path, method))
+            scarce = {503} if client.place.scarce else set()
+            if client.other(answers, usual | scarce).closes:
+                return
+
+
+def idle(client):
+    """Asks once and stays a while; the server may close meanwhile, and says nothing."""
+    with client.connect() as sock:
+        answers = Reader(sock)
+        client.ask(sock, answers, client.pick(client.small))
+        sock.settimeout(client.chance.uniform(0.2, 4.0))
+        try:
+            answers.expect_end()
+        except TimeoutError:
+            pass
+
+
+WEIGHTS = {
+    small_files: 12, large_file: 6, single_range: 6, several_ranges: 6, conditional: 8, heads: 4,
+    pipelined: 8, one_shot: 8, half_closed: 4, chunked_body: 3, too_much_body: 1, slow_reader: 3,
+    stalled_reader: 1, slow_writer: 2, endless_writer: 1, vanishing: 10, garbage: 4,
+    oversized_head: 3, no_files: 6, idle: 3,
+}

@@ -1,0 +1,175 @@
+"""The soak test's own eyes: what it must see, and what it must not take for a fault."""
+
+import socket
+import time
+import unittest
+from unittest import mock
+
+from lib_soak import answers, content, judge, kinds, tree
+from lib_soak.answers import Answer, Ended, Malformed, Reader
+from lib_soak.judge import Violation
+
+FIELDS = b"Date: now\r\nX-Content-Type-Options: nosniff\r\n"
+SMALL = "moved-small-1"
+LARGE = "moved-large-1"
+
+
+def answer(body, status=200, length=None, **fields):
+    """An answer with this body, announced with `length`."""
+    named = {name.replace("_", "-").encode(): value for name, value in fields.items()}
+    named[b"content-length"] = str(len(body) if length is None else length).encode()
+    return Answer(status, named, body)
+
+
+def head(status, *lines):
+    """A head as bytes."""
+    return b"\r\n".join([b"HTTP/1.1 " + status, FIELDS[:-2], *lines]) + b"\r\n\r\n"
+
+
+class Content(unittest.TestCase):
+    def test_a_version_is_lines_that_name_it(self):
+        for name in tree.names():
+            data = content.content(name, 7)
+            self.assertEqual(len(data), content.size(name, 7))
+            self.assertEqual(content.version_of(data[1:]), 7, name)
+            first = data[: content.LINE]
+            self.assertTrue(len(first) == content.LINE and first.endswith(b"\n"), first)
+            self.assertEqual(content.is_large(name), len(data) > 65_536)
+
+    def test_bytes_of_a_version_have_no_fault_wherever_they_stand(self):
+        data = content.content(LARGE, 3)
+        for at, end in ((0, len(data)), (0, 0), (1, 700), (64, 128), (100, 101), (5_000, 9_000)):
+            self.assertIsNone(content.fault(LARGE, data[at:end], at, range(1, 4)), (at, end))
+
+    def test_what_is_mixed_shifted_padded_or_out_of_date_is_found(self):
+        old, new = content.content(LARGE, 3), content.content(LARGE, 4)
+        both = range(3, 5)
+        for wrong, what in (
+            (old[:6_400] + new[6_400:9_600], "mixed with [4]"),
+            (old[:6_400] + b"\0" * 64, "mixed with something else"),
+            (old[64:6_400], "mixed"),
+            (b"\0" * 6_400, "not a line"),
+            (b"\0" * 10, "of no version"),
+        ):
+            self.assertIn(what, content.fault(LARGE, wrong, 0, both) or "no fault")
+        self.assertIn("not among 4 to 4", content.fault(LARGE, old, 0, range(4, 5)))
+        other = content.content("moved-large-2", 3)
+        self.assertIn("mixed", content.fault(LARGE, other[:6_400], 0, both))
+
+
+class Judge(unittest.TestCase):
+    def judge(self, name, *args, usual=(200, 206), scarce=False, versions=range(3)):
+        """Whether this is a violation."""
+        try:
+            judge.judge(name, answer(*args[:2], **(args[2] if len(args) > 2 else {})), versions,
+                        set(usual), scarce)
+        except Violation:
+            return True
+        return False
+
+    def test_whole_versions_pass_and_others_do_not(self):
+        data = content.content(SMALL, 2)
+        self.assertFalse(self.judge(SMALL, data, 200))
+        self.assertTrue(self.judge(SMALL, data, 200, {}, versions=range(2)))
+        self.assertTrue(self.judge(SMALL, data[:128], 200), "a whole line, but not all of them")
+        self.assertTrue(self.judge(SMALL, b"", 200), "an empty file")
+
+    def test_a_file_rewritten_in_place_may_be_seen_from_its_beginning(self):
+        name = "written-small-1"
+        self.assertFalse(self.judge(name, b"", 200))
+        self.assertFalse(self.judge(name, content.content(name, 1)[:64], 200))
+        self.assertTrue(self.judge(name, content.content(name, 1) + b"\0", 200))
+
+    def test_each_class_has_the_failures_that_it_can_cause(self):
+        for name, status in (("coming-small-1", 404), ("closed-small-1", 403)):
+            self.assertFalse(self.judge(name, b"", status))
+            self.assertTrue(self.judge(SMALL, b"", status))
+        self.assertTrue(self.judge(SMALL, b"", 503))
+        self.assertFalse(self.judge(SMALL, b"", 503, {}, scarce=True))
+
+    def test_a_range_is_held_against_its_place_and_the_whole_length(self):
+        data = content.content(LARGE, 1)
+        field = f"bytes 100-999/{len(data)}".encode()
+        self.assertFalse(self.judge(LARGE, data[100:1000], 206, {"content_range": field}))
+        self.assertTrue(self.judge(LARGE, data[101:1001], 206, {"content_range": field}))
+        wrong = f"bytes 100-999/{len(data) + 1}".encode()
+        self.assertTrue(self.judge(LARGE, data[100:1000], 206, {"content_range": wrong}))
+
+
+class Answers(unittest.TestCase):
+    def feed(self, data):
+        """A Reader of these bytes and then the end."""
+        ours, theirs = socket.socketpair()
+        self.addCleanup(ours.close)
+        with theirs:
+            theirs.sendall(data)
+        return Reader(ours)
+
+    def test_answers_come_one_after_the_other(self):
+        reader = self.feed(head(b"200 OK", b"Content-Length: 2") + b"ab" + head(b"304 x"))
+        self.assertEqual(reader.answer().body, b"ab")
+        self.assertEqual(reader.answer().status, 304)
+        reader.expect_end()
+
+    def test_an_answer_to_head_has_no_body(self):
+        reader = self.feed(head(b"200 OK", b"Content-Length: 2"))
+        self.assertEqual(reader.answer(to_head=True).length, 2)
+        reader.expect_end()
+
+    def test_what_was_cut_off_is_kept(self):
+        reader = self.feed(head(b"200 OK", b"Content-Length: 5") + b"ab")
+        with self.assertRaises(Ended) as caught:
+            reader.answer()
+        self.assertEqual(caught.exception.answer.body, b"ab")
+
+    def test_what_no_server_may_send_is_malformed(self):
+        for wrong in (
+            b"HTTP/1.0 200 OK\r\n\r\n",
+            b"HTTP/1.1 200 OK\r\nDate: x\r\nX-Content-Type-Options : nosniff\r\n\r\n",
+            head(b"200 OK"),
+            head(b"200 OK", b"Content-Length: +1"),
+            head(b"200 OK", b"Content-Length: 0", b"Content-Length: 0"),
+            head(b"200 OK", b"Transfer-Encoding: chunked", b"Content-Length: 0"),
+            head(b"304 Not Modified", b"Content-Length: 0"),
+            head(b"200 OK", b"a: b\rc", b"Content-Length: 0"),
+            b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n",
+        ):
+            with self.assertRaises(Malformed, msg=wrong):
+                self.feed(wrong).answer()
+
+    def test_a_multipart_is_taken_apart(self):
+        part = b"\r\n--xy\r\nContent-Type: a/b\r\nContent-Range: bytes %s/9\r\n\r\n%s"
+        whole = part % (b"0-1", b"ab") + part % (b"4-5", b"\r\n") + b"\r\n--xy--\r\n"
+        media_type = b"multipart/byteranges; boundary=xy"
+        found = answers.parts(answer(whole, 206, content_type=media_type))
+        self.assertEqual(found, [(0, 1, 9, b"ab"), (4, 5, 9, b"\r\n")])
+        for wrong in (whole[2:], whole[:-2], part % (b"0-1", b"abc") + b"\r\n--xy--\r\n"):
+            with self.assertRaises(Malformed, msg=wrong):
+                answers.parts(answer(wrong, 206, content_type=media_type))
+
+
+class Kinds(unittest.TestCase):
+    def test_every_kind_of_conversation_is_held(self):
+        public = {
+            value for name, value in vars(kinds).items()
+            if callable(value) and getattr(value, "__module__", "") == kinds.__name__
+        }
+        self.assertEqual(public - {kinds.opaque}, set(kinds.WEIGHTS))
+
+
+class Versions(unittest.TestCase):
+    def test_only_what_is_settled_must_be_seen(self):
+        versions = tree.Versions()
+        self.assertEqual((versions.oldest(SMALL), versions.newest(SMALL)), (0, 0))
+        self.assertEqual(versions.begin(SMALL), 1)
+        self.assertEqual((versions.oldest(SMALL), versions.newest(SMALL)), (0, 1))
+        versions.end(SMALL)
+        self.assertEqual(versions.oldest(SMALL), 0, "it may not have been looked at yet")
+        with mock.patch.object(tree.time, "monotonic", lambda: time.time() + 1e9):
+            self.assertEqual(versions.oldest(SMALL), 1, "it must have been looked at by now")
+            versions.begin(SMALL)
+        self.assertEqual(versions.oldest(SMALL), 1, "what was gone for long may not come again")
+
+
+if __name__ == "__main__":
+    unittest.main()

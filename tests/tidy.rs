@@ -44,11 +44,7 @@ const FORBIDDEN: &[(&str, &str)] = &[
 ];
 
 /// File, the rule it may break, and why.
-const EXCEPTIONS: &[(&str, &str, &str)] = &[(
-    "src/reactor/peer.rs",
-    "function length",
-    "`drive` is one match with an arm for each step, read beside the steps of the machine",
-)];
+const EXCEPTIONS: &[(&str, &str, &str)] = &[];
 
 #[test]
 fn imports_run_inward_only() {

@@ -246,8 +246,8 @@ pub fn refuse_endless(bytes: &[u8], bounds: &Bounds) -> Refusal {
 fn refused_version<'h, 'b>(bytes: &[u8]) -> Result<Parsed<'h, 'b>, Refusal> {
     let end = memchr::memchr(b'\r', bytes).unwrap_or(bytes.len());
     let line = &bytes[..end];
-    let start = line.iter().rposition(|&byte| byte == b' ').map_or(0, |space| space + 1);
-    match &line[start..] {
+    // All that follows the target, which is more than one word where the line is malformed.
+    match line.splitn(3, |&byte| byte == b' ').nth(2).unwrap_or_default() {
         [b'H', b'T', b'T', b'P', b'/', b'1', b'.', b'2'..=b'9'] => {
             Ok(Parsed::LaterMinor { at: end - 1 })
         }

@@ -179,10 +179,13 @@ impl Peer {
     /// How many bytes its bandwidth allows now; `None`: there is no bound.
     fn bandwidth(&self, cx: &Context<'_>) -> Option<u64> {
         let rate = cx.limits.connection_bytes_per_s;
+        if rate == 0 {
+            return None;
+        }
         let (since, paid) = self.connection.paid();
         let earned = cx.clock.tick.since(since).saturating_mul(rate) / 1000;
         let allowed = earned.saturating_add(cx.limits.connection_burst_bytes);
-        (rate != 0).then(|| allowed.saturating_sub(paid))
+        Some(allowed.saturating_sub(paid))
     }
 
     /// It was sent all that it may have: of this turn, or of its bandwidth.

@@ -565,3 +565,23 @@ fn descriptors_of_cached_files_can_be_had_back() {
     assert_eq!(body(&last), "c".repeat(100_000), "who sends it, can");
     assert_eq!(body(&bench.asset("/c")), body(&last));
 }
+
+/// One turn must not be as long as a client likes: what it asks for beyond its share waits.
+#[test]
+fn so_many_paths_are_looked_up_and_the_rest_waits() {
+    let mut bench = Bench::new(DOORS[0]);
+    for name in ["a", "b", "c"] {
+        bench.put(name, name);
+    }
+    let mut find = |path: &str, allowed: Option<u32>| {
+        if let Some(most) = allowed {
+            bench.site.allow_lookups(most);
+        }
+        bench.site.find(path.as_bytes(), Patience::Full, &bench.clock).unwrap()
+    };
+    assert!(matches!(find("/a", Some(2)), Found::Entry(_)));
+    assert!(matches!(find("/b", None), Found::Entry(_)));
+    assert!(matches!(find("/c", None), Found::Wait(Wait::Turn)));
+    assert!(matches!(find("/a", None), Found::Entry(_)), "what is known costs nothing");
+    assert!(matches!(find("/c", Some(1)), Found::Entry(_)));
+}

@@ -103,6 +103,8 @@ fn versions_are_told_apart() {
         assert_eq!(found, expected, "{version}");
     }
     assert_eq!(outcome(b"PRI * HTTP/2.0\r\n\r\n"), Err(Status::HttpVersionNotSupported));
+    // Found by fuzzing: a word too many is no matter of versions, whatever stands last.
+    assert_eq!(outcome(b"GET /a HTTP/x HTTP/2.0\r\nHost: a\r\n\r\n"), Err(Status::BadRequest));
 }
 
 #[test]

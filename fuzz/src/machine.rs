@@ -1,0 +1,396 @@
+//! Target `machine`: what a client sends, through connection and site, to what it is answered.
+//!
+//! Input: `SETTING ENDING OPERATIONS...` without blanks, LF, the bytes that the client sends.
+//!
+//! - SETTING: a letter; see [`setting`].
+//! - ENDING: `e` the client closes its side when it has sent all, `t` it falls silent, `l` it is
+//!   gone.
+//! - OPERATIONS: one for each read or write, over and over; none means as much as there is.
+//!   `0` to `9`: 1 to 10 bytes. `a` to `z`: more. `W`: not now. `Z`: a write of nothing. `T`, `F`,
+//!   `L`: timeout, end, loss. `G`: the file fails. `D`: the server is told to stop. Anything else:
+//!   as much as there is.
+//!
+//! A conversation is held twice: as the operations have it, and in one piece. The answers must be
+//! the same, and those that the [`oracle`](crate::oracle) finds due.
+
+use std::os::unix::fs::FileExt;
+use std::time::Duration;
+
+use tenkay::clock::{Clock, Tick};
+use tenkay::config::{Limits, SiteConfig, Symlinks};
+use tenkay::h1::{Connection, Context, Pages, Reason, StateName, Step};
+use tenkay::site::Site;
+use tenkay::site::disk::{COLD_TRIES, RETRY_MS};
+use tenkay::site::open::Door;
+
+use crate::oracle::{self, Ending, Seen, Setting};
+use crate::tree::tree;
+
+/// Runs one input.
+pub fn run(data: &[u8]) {
+    let (line, sent) = crate::settings(data);
+    let mut setting = setting(line.first().copied().unwrap_or_default());
+    setting.ending = match line.get(1) {
+        Some(b't') => Ending::Silence,
+        Some(b'l') => Ending::Lost,
+        _ => Ending::Eof,
+    };
+    let cut = Play::new(&setting, sent, line.get(2..).unwrap_or_default()).run();
+    setting.ending = cut.ending;
+    let sent = &sent[..cut.delivered];
+    if cut.seen == Seen::Stopped {
+        return oracle::check(&setting, sent, &cut.output, Seen::Stopped);
+    }
+    let whole = Play::new(&setting, sent, b"").run();
+    if cut.seen == Seen::Whole && whole.seen == Seen::Whole {
+        let (in_pieces, at_once) = (cut.output.escape_ascii(), whole.output.escape_ascii());
+        assert!(cut.output == whole.output, "in pieces: {in_pieces}\nat once: {at_once}");
+        assert_eq!(cut.reason, whole.reason);
+    } else {
+        let both = cut.output.len().min(whole.output.len());
+        assert!(cut.output[..both] == whole.output[..both], "one is the beginning of the other");
+        assert!(cut.output.len() == both || whole.seen == Seen::Cut);
+    }
+    assert!(whole.output.is_empty() || setting.pages > 1, "without a page there is no answer");
+    let seen = if setting.pages > 1 { whole.seen } else { Seen::Cut };
+    oracle::check(&setting, sent, &whole.output, seen);
+}
+
+/// What the letter stands for: `s` small limits, `f` all from files and next to no cache, `q` a
+/// quota of two requests, `o` options off, `p` too few pages; anything else: the defaults.
+fn setting(letter: u8) -> Setting {
+    let mut limits = Limits::default();
+    let mut site = SiteConfig::default();
+    let (mut quota, mut pages) = (u32::MAX, 8);
+    let changes: &[&str] = match letter {
+        b's' => SMALL,
+        b'f' => FILES,
+        _ => &[],
+    };
+    for change in changes {
+        limits.set(change).expect("it is in range");
+    }
+    match letter {
+        b'q' => quota = 2,
+        b'o' => {
+            site.listing = false;
+            site.symlinks = Symlinks::Off;
+            site.server_header = false;
+        }
+        b'p' => pages = 1,
+        _ => {}
+    }
+    Setting { limits, site, quota, pages, ending: Ending::Eof }
+}
+
+const SMALL: &[&str] = &[
+    "target_bytes=48",
+    "head_bytes=128",
+    "fields=3",
+    "body_bytes=16",
+    "chunk_line_bytes=16",
+    "trailer_bytes=16",
+    "ranges=2",
+    "linger_bytes=64",
+    "cached_body_bytes=10",
+    "cache_entries=2",
+    "cache_failures=2",
+    "open_files=2",
+];
+
+const FILES: &[&str] = &[
+    "cached_body_bytes=0",
+    "cache_entries=1",
+    "cache_failures=1",
+    "open_files=1",
+    "revalidate_ms=0",
+    "listing_age_ms=0",
+];
+
+/// Where a conversation ends that would never end by itself: more is not looked at.
+const OUTPUT_MAX: usize = 1 << 18;
+
+/// After so many steps, the operations are no longer followed, so that small pieces of large files
+/// do not take for ever.
+const STEPS_IN_PIECES: u32 = 20_000;
+
+/// Steps without progress: some tries in vain for each file, and the slices of a listing.
+const IDLE_STEPS_MAX: u32 = 64 + COLD_TRIES as u32;
+
+/// One conversation.
+struct Play<'p> {
+    setting: &'p Setting,
+    sent: &'p [u8],
+    operations: std::iter::Cycle<std::slice::Iter<'p, u8>>,
+    site: Site,
+    pages: Pages,
+    clock: Clock,
+    quota: u32,
+    draining: bool,
+    steps: u32,
+    idle_steps: u32,
+    /// The client's side has ended, in the way of `ended.ending`.
+    over: bool,
+    shut: bool,
+    ended: Ended,
+}
+
+/// How a conversation went.
+struct Ended {
+    output: Vec<u8>,
+    /// Bytes that were received.
+    delivered: usize,
+    ending: Ending,
+    seen: Seen,
+    reason: Option<Reason>,
+}
+
+/// What the next operation is.
+enum Operation {
+    Move(usize),
+    NotNow,
+    Nothing,
+    End(Ending),
+    FileFails,
+    Stop,
+}
+
+/// What the driver does after it has looked at a step; the step borrows the connection.
+enum Report {
+    Read(usize),
+    Wrote(u64),
+    End,
+    Lost,
+    TimedOut,
+    FileFailed,
+    Retry,
+    Stop,
+    Nothing,
+    Over(Reason),
+}
+
+impl<'p> Play<'p> {
+    fn new(setting: &'p Setting, sent: &'p [u8], operations: &'p [u8]) -> Play<'p> {
+        let (site, limits) = (setting.site.clone(), &setting.limits);
+        let site = Site::new(&tree().root, site, limits, Door::best(), 0x5eed);
+        Play {
+            setting,
+            sent,
+            operations: operations.iter().cycle(),
+            site: site.expect("the folder is there"),
+            pages: Pages::new(setting.pages),
+            clock: Clock::new(Tick(1_000), Duration::from_secs(1_704_067_200)),
+            quota: setting.quota,
+            draining: false,
+            steps: 0,
+            idle_steps: 0,
+            over: false,
+            shut: false,
+            ended: Ended {
+                output: Vec::new(),
+                delivered: 0,
+                ending: setting.ending,
+                seen: Seen::Whole,
+                reason: None,
+            },
+        }
+    }
+
+    /// To the end. Ends because every step moves a byte, or counts as idle.
+    fn run(mut self) -> Ended {
+        let mut connection = Connection::new(self.clock.tick);
+        loop {
+            self.steps += 1;
+            self.idle_steps += 1;
+            assert!(self.idle_steps <= IDLE_STEPS_MAX, "no progress in {:?}", connection.state());
+            let mut pages = std::mem::replace(&mut self.pages, Pages::new(0));
+            let report = self.look(connection.step(&mut pages));
+            self.pages = pages;
+            if let Report::Over(reason) = report {
+                self.ended.reason = Some(reason);
+                break;
+            }
+            self.tell(&mut connection, &report);
+            if connection.state() == StateName::Idle && connection.is_idle() {
+                assert_eq!(self.pages.taken(), 0, "an idle connection holds no page");
+            }
+        }
+        assert_eq!(self.pages.taken(), 0, "a closed connection holds no page");
+        let again = connection.step(&mut self.pages);
+        assert!(matches!(again, Step::Close(reason) if Some(reason) == self.ended.reason));
+        self.ended
+    }
+
+    fn operation(&mut self) -> Operation {
+        if self.steps > STEPS_IN_PIECES {
+            return Operation::Move(usize::MAX);
+        }
+        match self.operations.next().copied().unwrap_or_default() {
+            digit @ b'0'..=b'9' => Operation::Move(usize::from(digit - b'0') + 1),
+            letter @ b'a'..=b'z' => Operation::Move(11 + 40 * usize::from(letter - b'a')),
+            b'W' if self.idle_steps < 8 => Operation::NotNow,
+            b'Z' if self.idle_steps < 8 => Operation::Nothing,
+            b'T' => Operation::End(Ending::Silence),
+            b'F' => Operation::End(Ending::Eof),
+            b'L' => Operation::End(Ending::Lost),
+            b'G' => Operation::FileFails,
+            b'D' if !self.draining => Operation::Stop,
+            _ => Operation::Move(usize::MAX),
+        }
+    }
+
+    /// Does what the step says.
+    fn look(&mut self, step: Step<'_>) -> Report {
+        match step {
+            Step::Read(room) => {
+                assert!(!room.is_empty(), "no room means that there is nothing to read");
+                self.receive(room)
+            }
+            Step::Write(first, second) => {
+                assert!(!self.shut && first.len() + second.len() > 0);
+                let operation = self.operation();
+                self.send(&operation, first.len() + second.len(), |count| {
+                    let of_first = count.min(first.len());
+                    [&first[..of_first], &second[..count - of_first]].concat()
+                })
+            }
+            Step::SendFile { lead, source, at, count } => {
+                assert!(!self.shut && count > 0 && at + count <= source.stamp().size);
+                assert!(source.still_covers(at + count), "nobody writes to it");
+                let operation = self.operation();
+                if matches!(operation, Operation::FileFails) {
+                    self.cut();
+                    return Report::FileFailed;
+                }
+                let all = lead.len() + usize::try_from(count).expect("the files are small");
+                self.send(&operation, all, |count| {
+                    let of_lead = count.min(lead.len());
+                    let mut bytes = lead[..of_lead].to_vec();
+                    bytes.resize(count, 0);
+                    let read = source.file().read_exact_at(&mut bytes[of_lead..], at);
+                    read.expect("it is all there");
+                    bytes
+                })
+            }
+            Step::Wait(_) => Report::Retry,
+            Step::ShutdownWrite => {
+                assert!(!self.shut, "the sending side is shut once");
+                self.shut = true;
+                Report::Nothing
+            }
+            Step::Close(reason) => Report::Over(reason),
+        }
+    }
+
+    fn receive(&mut self, room: &mut [u8]) -> Report {
+        let rest = &self.sent[self.ended.delivered..];
+        let operation =
+            if self.over { Operation::End(self.ended.ending) } else { self.operation() };
+        match operation {
+            Operation::NotNow => Report::Nothing,
+            Operation::Stop => Report::Stop,
+            Operation::Move(count) if !rest.is_empty() => {
+                let count = count.min(room.len()).min(rest.len());
+                room[..count].copy_from_slice(&rest[..count]);
+                self.ended.delivered += count;
+                self.idle_steps = 0;
+                Report::Read(count)
+            }
+            Operation::Nothing if !rest.is_empty() => Report::Nothing,
+            Operation::End(ending) => self.end(ending),
+            _ => self.end(self.setting.ending),
+        }
+    }
+
+    /// The client's side ends, now and whenever it is read from again.
+    fn end(&mut self, ending: Ending) -> Report {
+        self.over = true;
+        self.ended.ending = ending;
+        match ending {
+            Ending::Eof => Report::End,
+            Ending::Silence => Report::TimedOut,
+            Ending::Lost => Report::Lost,
+        }
+    }
+
+    fn send(
+        &mut self,
+        operation: &Operation,
+        most: usize,
+        bytes: impl FnOnce(usize) -> Vec<u8>,
+    ) -> Report {
+        let count = match operation {
+            Operation::Move(count) => (*count).min(most),
+            Operation::FileFails => most,
+            Operation::NotNow => return Report::Nothing,
+            Operation::Nothing => 0,
+            Operation::Stop => return Report::Stop,
+            // It reads no more, but what it sent was received: an end is nothing to a writer.
+            Operation::End(Ending::Eof) => most,
+            Operation::End(Ending::Silence) => {
+                self.cut();
+                return Report::TimedOut;
+            }
+            Operation::End(Ending::Lost) => {
+                self.cut();
+                return Report::Lost;
+            }
+        };
+        if self.ended.output.len() > OUTPUT_MAX {
+            self.cut();
+            return Report::Lost;
+        }
+        if count > 0 {
+            self.idle_steps = 0;
+        }
+        self.ended.output.extend(bytes(count));
+        Report::Wrote(count as u64)
+    }
+
+    /// From here on, answers may be missing.
+    fn cut(&mut self) {
+        if self.ended.seen == Seen::Whole {
+            self.ended.seen = Seen::Cut;
+        }
+    }
+
+    /// Reports to the connection what was done.
+    fn tell(&mut self, connection: &mut Connection, report: &Report) {
+        if let Report::TimedOut = report {
+            self.clock.tick = self.clock.tick.max(connection.deadline(&self.setting.limits));
+        }
+        if let Report::Retry = report {
+            self.clock.tick = self.clock.tick + RETRY_MS;
+            if self.site.is_working() {
+                self.site.work(&self.clock, &mut || true);
+            }
+        }
+        if let Report::Stop = report {
+            self.draining = true;
+            self.ended.seen = Seen::Stopped;
+        }
+        let mut cx = Context {
+            site: &mut self.site,
+            pages: &mut self.pages,
+            clock: &self.clock,
+            limits: &self.setting.limits,
+            unread: self.ended.delivered < self.sent.len(),
+            draining: self.draining,
+            requests_left: self.quota,
+        };
+        match *report {
+            Report::Read(count) => connection.read_done(count, &mut cx),
+            Report::Wrote(count) => connection.write_done(count, &mut cx),
+            Report::End => connection.read_done(0, &mut cx),
+            Report::Lost => connection.peer_lost(cx.pages),
+            Report::TimedOut => connection.timed_out(&mut cx),
+            Report::FileFailed => connection.file_failed(cx.pages),
+            Report::Retry => connection.retry(&mut cx),
+            Report::Stop => connection.drain(&mut cx),
+            Report::Nothing => connection.pause(cx.pages),
+            Report::Over(_) => {}
+        }
+        self.quota = cx.requests_left;
+        assert!(self.site.take_fault().is_none(), "nothing is wrong with the folder");
+    }
+}

@@ -1,0 +1,170 @@
+//! Target `range`: the selection of ranges against two models.
+//!
+//! Input: `SIZE MOST`, LF, the value of a Range field.
+//!
+//! Numbers are kept as text until they are compared. What exceeds 64 bits is one number beyond
+//! every file: that is what the documentation of `select` says, and so do we.
+
+use tenkay::http::range::{MAX_RANGES, Selection, select};
+
+/// Runs one input.
+pub fn run(data: &[u8]) {
+    let (line, value) = crate::settings(data);
+    let mut numbers = crate::numbers(line);
+    let size = numbers.next().unwrap_or(10);
+    let most = usize::try_from(numbers.next().unwrap_or(16)).unwrap_or(usize::MAX);
+
+    let found = chosen(&select(value, size, most));
+    assert_eq!(found, by_intervals(value, size, most));
+    if size <= BITMAP_MAX {
+        assert_eq!(found, by_bitmap(value, size, most));
+    }
+    if let Chosen::Ranges(ranges) = &found {
+        let bytes: u128 = ranges.iter().map(|(first, last)| u128::from(last - first) + 1).sum();
+        assert!(bytes <= u128::from(size), "never more than the file");
+        assert!(ranges.len() <= most.min(MAX_RANGES));
+    }
+}
+
+/// Files up to this size are modelled byte by byte.
+const BITMAP_MAX: u64 = 512;
+
+/// What is to be sent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Chosen {
+    /// All of it.
+    Whole,
+    /// These ranges, in this order, each with its last byte included.
+    Ranges(Vec<(u64, u64)>),
+    /// Nothing.
+    Unsatisfiable,
+}
+
+fn chosen(selection: &Selection) -> Chosen {
+    match selection {
+        Selection::Whole => Chosen::Whole,
+        Selection::Unsatisfiable => Chosen::Unsatisfiable,
+        Selection::One(range) => Chosen::Ranges(vec![(range.first, range.end - 1)]),
+        Selection::Many(ranges) => {
+            assert!(ranges.as_slice().len() > 1);
+            Chosen::Ranges(ranges.as_slice().iter().map(|it| (it.first, it.end - 1)).collect())
+        }
+    }
+}
+
+/// The first and last byte of each range asked for, cut at the end of the file; `None` where the
+/// file has none of it. Nothing at all if the field does not count.
+fn asked(value: &[u8], size: u64, most: usize) -> Option<Vec<Option<(u64, u64)>>> {
+    let text: String = value.iter().map(|&byte| char::from(byte)).collect();
+    let (unit, list) = text.split_once('=')?;
+    if !unit.eq_ignore_ascii_case("bytes") {
+        return None;
+    }
+    let blank = |c: char| c == ' ' || c == '\t';
+    let elements: Vec<&str> = list.split(',').collect();
+    // The list follows the equals sign at once; blanks belong to a comma.
+    if elements[0].starts_with(blank) && !elements[0].trim_matches(blank).is_empty() {
+        return None;
+    }
+    let elements: Vec<&str> =
+        elements.iter().map(|it| it.trim_matches(blank)).filter(|it| !it.is_empty()).collect();
+    if elements.is_empty() || elements.len() > most || elements.len() > MAX_RANGES {
+        return None;
+    }
+    elements.into_iter().map(|element| one(element, size)).collect()
+}
+
+/// One range; the outer `None` says that it is malformed.
+fn one(element: &str, size: u64) -> Option<Option<(u64, u64)>> {
+    let (first, last) = element.split_once('-')?;
+    let plain = |text: &str| text.chars().all(|c| c.is_ascii_digit());
+    if !plain(first) || !plain(last) || (first.is_empty() && last.is_empty()) {
+        return None;
+    }
+    let size = i128::from(size);
+    let (first, last) = match (number(first), number(last)) {
+        (Some(first), Some(last)) if first > last => return None,
+        (Some(first), Some(last)) => (first, last.min(size - 1)),
+        (Some(first), None) => (first, size - 1),
+        (None, last) => ((size - last.unwrap_or(0)).max(0), size - 1),
+    };
+    if first > last {
+        return Some(None);
+    }
+    Some(Some((u64::try_from(first).unwrap(), u64::try_from(last).unwrap())))
+}
+
+/// The value of digits, if there are any.
+fn number(digits: &str) -> Option<i128> {
+    if digits.is_empty() {
+        return None;
+    }
+    let digits = digits.trim_start_matches('0');
+    let beyond = i128::from(u64::MAX);
+    if digits.len() > 20 {
+        return Some(beyond);
+    }
+    Some(if digits.is_empty() { 0 } else { digits.parse::<i128>().unwrap().min(beyond) })
+}
+
+/// With the intervals sorted and merged, as in a textbook.
+pub fn by_intervals(value: &[u8], size: u64, most: usize) -> Chosen {
+    let Some(asked) = asked(value, size, most) else { return Chosen::Whole };
+    let mut wanted: Vec<(u64, u64, usize)> = asked
+        .into_iter()
+        .enumerate()
+        .filter_map(|(rank, range)| range.map(|(first, last)| (first, last, rank)))
+        .collect();
+    if wanted.is_empty() {
+        return Chosen::Unsatisfiable;
+    }
+    let bytes: u128 = wanted.iter().map(|(first, last, _)| u128::from(last - first) + 1).sum();
+    if bytes > u128::from(size) {
+        return Chosen::Whole;
+    }
+    wanted.sort_unstable();
+    let mut merged: Vec<(u64, u64, usize)> = Vec::new();
+    for (first, last, rank) in wanted {
+        match merged.last_mut() {
+            Some(end) if u128::from(first) <= u128::from(end.1) + 1 => {
+                end.1 = end.1.max(last);
+                end.2 = end.2.min(rank);
+            }
+            _ => merged.push((first, last, rank)),
+        }
+    }
+    merged.sort_unstable_by_key(|(.., rank)| *rank);
+    Chosen::Ranges(merged.into_iter().map(|(first, last, _)| (first, last)).collect())
+}
+
+/// With one mark for each byte of the file: who asked for it first.
+fn by_bitmap(value: &[u8], size: u64, most: usize) -> Chosen {
+    let Some(asked) = asked(value, size, most) else { return Chosen::Whole };
+    let mut first_asker = vec![None; usize::try_from(size).unwrap()];
+    let mut bytes = 0;
+    for (rank, (first, last)) in
+        asked.iter().enumerate().filter_map(|(rank, it)| it.map(|it| (rank, it)))
+    {
+        for byte in first..=last {
+            first_asker[usize::try_from(byte).unwrap()].get_or_insert(rank);
+            bytes += 1;
+        }
+    }
+    if bytes == 0 {
+        return Chosen::Unsatisfiable;
+    }
+    if bytes > size {
+        return Chosen::Whole;
+    }
+    let mut runs = Vec::new();
+    let mut at = 0;
+    while at < first_asker.len() {
+        let run = first_asker[at..].iter().take_while(|asker| asker.is_some()).count();
+        if let Some(rank) = first_asker[at..at + run].iter().flatten().min() {
+            runs.push((rank, at as u64, (at + run - 1) as u64));
+        }
+        at += run.max(1);
+    }
+    runs.sort_unstable();
+    Chosen::Ranges(runs.into_iter().map(|(_, first, last)| (first, last)).collect())
+}

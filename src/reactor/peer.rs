@@ -9,10 +9,10 @@ use crate::clock::Tick;
 use crate::config::Limits;
 use crate::h1::{Connection, Context, Reason, Step};
 
-use crate::site::{Patience, Wait};
+use crate::site::{Patience, Source, Wait};
 
 use super::clients::ClientId;
-use super::transport::Transport;
+use super::transport::{Sent, Transport};
 
 /// A connection in the slab.
 #[derive(Debug)]
@@ -146,11 +146,7 @@ impl Peer {
                         return Stop::Needs(Wait::Disk);
                     }
                     self.cold = 0;
-                    if !source.still_covers(at + count) {
-                        self.connection.file_failed(cx.pages);
-                        continue;
-                    }
-                    let sent = self.transport.send_file(lead, source.file(), at, count);
+                    let sent = send_piece(&self.transport, lead, source, at, count);
                     self.note_sent(&sent);
                     sent.map(|sent| {
                         bytes_left = bytes_left.saturating_sub(sent.count);
@@ -238,6 +234,25 @@ impl Peer {
     pub(super) fn deadline(&self, limits: &Limits) -> Tick {
         self.connection.deadline(limits)
     }
+}
+
+/// Sends `lead`, then `count` bytes of a file from `at`, if they are still what they were. If not,
+/// the file ends here; but `lead`, which may hold other answers, is sent before that is told.
+fn send_piece(
+    transport: &Transport,
+    lead: &[u8],
+    source: &Source,
+    at: u64,
+    count: u64,
+) -> io::Result<Sent> {
+    if source.still_covers(at + count) {
+        return transport.send_file(lead, source.file(), at, count);
+    }
+    if lead.is_empty() {
+        return Ok(Sent { count: 0, file_ended: true });
+    }
+    let count = transport.send(lead, &[])? as u64; // widening
+    Ok(Sent { count, file_ended: false })
 }
 
 /// As much of two slices as may be sent.

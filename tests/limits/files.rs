@@ -129,6 +129,26 @@ fn what_was_answered_before_a_file_failed_still_arrives() {
 }
 
 #[test]
+fn what_was_answered_with_the_head_of_a_file_that_failed_still_arrives() {
+    let site = Site::new();
+    let path = site.path().join("other");
+    fs::copy(site.path().join("large"), &path).unwrap();
+    let mut server = site.serve(&["connection_bytes_per_s=1000", "connection_burst_bytes=1"]);
+    let mut client = Client::connect(&server);
+    // This head alone is more than its bandwidth, so that what follows has to rest.
+    client.send("GET /large HTTP/1.1\r\nHost: test\r\nRange: bytes=0-0\r\n\r\n");
+    assert_eq!(client.answer().status, 206);
+    client.send(["/a.txt", "/other"].map(request).concat());
+    eventually("the second answer is begun", || has_open(&server, &path));
+    set_size(&path, 0);
+    assert_eq!(client.answer().body, b"alpha");
+    let download = client.head();
+    let download = client.finish(download, |_| {});
+    assert_eq!((download.body.len(), download.cut_off), (0, Some(End::Finished)));
+    assert_lives(&mut server);
+}
+
+#[test]
 fn a_log_that_grows_is_sent_up_to_where_it_ended_when_it_was_asked_for() {
     let site = Site::new();
     let path = site.path().join("log");

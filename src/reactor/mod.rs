@@ -363,7 +363,7 @@ impl Reactor {
         if let Some(client) = peer.client {
             self.clients.leave(client, &self.limits, self.clock.tick);
         }
-        if matches!(reason, Reason::Stalled | Reason::FileFailed) {
+        if reason == Reason::Stalled {
             peer.transport.abandon();
         }
         if reason == Reason::FileFailed {

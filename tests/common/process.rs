@@ -1,6 +1,7 @@
 //! What the kernel says about a process, and waiting for it to say something else.
 
 use std::fs;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
@@ -30,6 +31,14 @@ pub(crate) fn sockets(server: &Server) -> usize {
         .into_iter()
         .filter_map(|name| fs::read_link(format!("/proc/{}/fd/{name}", server.pid())).ok());
     links.filter(|link| link.to_string_lossy().starts_with("socket:")).count()
+}
+
+/// True if the server has this file open.
+pub(crate) fn has_open(server: &Server, path: &Path) -> bool {
+    entries(server, "fd").into_iter().any(|name| {
+        let link = fs::read_link(format!("/proc/{}/fd/{name}", server.pid()));
+        link.is_ok_and(|link| link == path)
+    })
 }
 
 /// User and system time that the server has used. The kernel counts it in hundredths.

@@ -12,8 +12,8 @@ use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use crate::client::{Client, request};
-use crate::process::{eventually, sockets};
+use crate::client::{Client, End, request};
+use crate::process::{eventually, has_open, sockets};
 use crate::{LARGE, Site, assert_lives, text};
 
 /// What is done to the large file while it is sent, and what a client may make of that.
@@ -104,6 +104,28 @@ fn a_file_that_changes_while_it_is_sent_is_sent_whole_or_cut_off_but_never_mixed
         assert_eq!(answer.status, change.then, "{what}");
         assert_lives(&mut server);
     }
+}
+
+#[test]
+fn what_was_answered_before_a_file_failed_still_arrives() {
+    const MIDDLE: usize = 200_000;
+    let site = Site::new();
+    let path = site.path().join("large");
+    fs::write(site.path().join("middle"), text('m', MIDDLE)).unwrap();
+    // Enough at once for all of the first answer and a little of the second, which then rests.
+    let mut server =
+        site.serve(&["connection_bytes_per_s=1000000", "connection_burst_bytes=250000"]);
+    let before = sockets(&server);
+    let mut client = Client::connect_with_small_buffer(&server);
+    client.send(["/middle", "/large"].map(request).concat());
+    eventually("the second answer is begun", || has_open(&server, &path));
+    set_size(&path, 0);
+    eventually("it is given up", || sockets(&server) == before);
+    assert!(client.answer().body == text('m', MIDDLE), "the first answer did not arrive");
+    let download = client.head();
+    let download = client.finish(download, |_| {});
+    assert_eq!(download.cut_off, Some(End::Finished));
+    assert_lives(&mut server);
 }
 
 #[test]

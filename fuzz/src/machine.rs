@@ -19,9 +19,9 @@ use std::time::Duration;
 use tenkay::clock::{Clock, Tick};
 use tenkay::config::{Limits, SiteConfig, Symlinks};
 use tenkay::h1::{Connection, Context, Pages, Reason, StateName, Step};
-use tenkay::site::Site;
 use tenkay::site::disk::{COLD_TRIES, RETRY_MS};
 use tenkay::site::open::Door;
+use tenkay::site::{Site, Wait};
 
 use crate::oracle::{self, Ending, Seen, Setting};
 use crate::tree::tree;
@@ -105,6 +105,7 @@ const FILES: &[&str] = &[
     "open_files=1",
     "revalidate_ms=0",
     "listing_age_ms=0",
+    "lookups_per_turn=1",
 ];
 
 /// Where a conversation ends that would never end by itself: more is not looked at.
@@ -114,8 +115,8 @@ const OUTPUT_MAX: usize = 1 << 18;
 /// do not take for ever.
 const STEPS_IN_PIECES: u32 = 20_000;
 
-/// Steps without progress: some tries in vain for each file, and the slices of a listing.
-const IDLE_STEPS_MAX: u32 = 64 + COLD_TRIES as u32;
+/// Steps without progress: some tries in vain for each file, and the steps of a listing.
+const IDLE_STEPS_MAX: u32 = 256 + COLD_TRIES as u32;
 
 /// One conversation.
 struct Play<'p> {
@@ -163,7 +164,7 @@ enum Report {
     Lost,
     TimedOut,
     FileFailed,
-    Retry,
+    Retry(Wait),
     Stop,
     Nothing,
     Over(Reason),
@@ -173,11 +174,13 @@ impl<'p> Play<'p> {
     fn new(setting: &'p Setting, sent: &'p [u8], operations: &'p [u8]) -> Play<'p> {
         let (site, limits) = (setting.site.clone(), &setting.limits);
         let site = Site::new(&tree().root, site, limits, Door::best(), 0x5eed);
+        let mut site = site.expect("the folder is there");
+        site.allow_lookups(limits.lookups_per_turn);
         Play {
             setting,
             sent,
             operations: operations.iter().cycle(),
-            site: site.expect("the folder is there"),
+            site,
             pages: Pages::new(setting.pages),
             clock: Clock::new(Tick(1_000), Duration::from_secs(1_704_067_200)),
             quota: setting.quota,
@@ -272,13 +275,35 @@ impl<'p> Play<'p> {
                     bytes
                 })
             }
-            Step::Wait(_) => Report::Retry,
+            Step::Wait(wait) => self.wait(wait),
             Step::ShutdownWrite => {
                 assert!(!self.shut, "the sending side is shut once");
                 self.shut = true;
                 Report::Nothing
             }
             Step::Close(reason) => Report::Over(reason),
+        }
+    }
+
+    /// The site needs time. Operations are followed only where this does not depend on what the
+    /// kernel has in memory.
+    fn wait(&mut self, wait: Wait) -> Report {
+        if matches!(wait, Wait::Job(_))
+            && matches!(self.operation(), Operation::End(Ending::Silence))
+        {
+            self.ended.seen = Seen::Stopped; // what it gives up waiting for, is 503
+            return Report::TimedOut;
+        }
+        Report::Retry(wait)
+    }
+
+    /// What the loop does before it asks again.
+    fn begin_turn(&mut self, wait: Wait) {
+        self.site.allow_lookups(self.setting.limits.lookups_per_turn);
+        match wait {
+            Wait::Disk => self.clock.tick = self.clock.tick + RETRY_MS,
+            Wait::Job(_) => _ = self.site.work(&self.clock, &mut || true),
+            Wait::Turn | Wait::Path => {}
         }
     }
 
@@ -359,11 +384,8 @@ impl<'p> Play<'p> {
         if let Report::TimedOut = report {
             self.clock.tick = self.clock.tick.max(connection.deadline(&self.setting.limits));
         }
-        if let Report::Retry = report {
-            self.clock.tick = self.clock.tick + RETRY_MS;
-            if self.site.is_working() {
-                self.site.work(&self.clock, &mut || true);
-            }
+        if let Report::Retry(wait) = report {
+            self.begin_turn(*wait);
         }
         if let Report::Stop = report {
             self.draining = true;
@@ -385,7 +407,7 @@ impl<'p> Play<'p> {
             Report::Lost => connection.peer_lost(cx.pages),
             Report::TimedOut => connection.timed_out(&mut cx),
             Report::FileFailed => connection.file_failed(cx.pages),
-            Report::Retry => connection.retry(&mut cx),
+            Report::Retry(_) => connection.retry(&mut cx),
             Report::Stop => connection.drain(&mut cx),
             Report::Nothing => connection.pause(cx.pages),
             Report::Over(_) => {}

@@ -94,9 +94,9 @@ impl Request {
     pub(crate) fn check(&self, response: &Response, files: &Files) {
         let status = response.status;
         let text = String::from_utf8_lossy(&self.bytes);
-        // Too many requests; cut off, or too late.
-        if status == 429 || (matches!(status, 400 | 408) && response.field("Connection") == "close")
-        {
+        // Too many requests; cut off, too late, or waited for in vain.
+        let last = response.field("Connection") == "close";
+        if status == 429 || (matches!(status, 400 | 408 | 503) && last) {
             return;
         }
         let name = match self.fits {

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from lib_soak import tree
 from lib_soak.answers import Ended, Malformed, Reader
-from lib_soak.judge import Violation, group, judge, judge_cut_off
+from lib_soak.judge import CUT_OFF, Violation, group, judge, judge_cut_off
 
 # Nothing may take longer than that, whatever the load.
 PATIENCE_SECONDS = 30.0
@@ -45,7 +45,7 @@ class Client:
             self.blame(kind, f"{fault}")
         except Ended as end:
             # For lack of slots or pages, the server may close whenever it likes.
-            self.counts["ends", f"early, by {end}"] += 1
+            self.counts["ends", f"early, by {str(end).partition(',')[0]}"] += 1
             if not self.place.scarce:
                 self.blame(kind, f"the connection ended early, by {end}")
         except TimeoutError:
@@ -94,8 +94,9 @@ class Client:
             versions = range(oldest, self.place.versions.newest(name) + 1)
             if end.answer:
                 judge_cut_off(name, end.answer, versions)
-            if not (may_end or end.answer and group(name) == "written"):
-                raise
+            if not (may_end or end.answer and group(name) in CUT_OFF):
+                came = "within the body" if end.answer else "before the head"
+                raise Ended(f"{end} {came}, of {name}") from None
             self.counts["ends", "cut off, as may be"] += 1
             return None
         self.counts["statuses", answer.status] += 1

@@ -17,6 +17,9 @@ OTHER_STATUSES = {
     "closed": {403},
 }
 
+# Classes whose files are not what they were, judged by size and time, while they are sent.
+CUT_OFF = {"written", "closed"}
+
 
 def group(name):
     """The class of a file."""

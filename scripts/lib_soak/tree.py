@@ -6,7 +6,7 @@ A file's name says its class, and so what may be seen of it:
     moved      replaced by renaming: every answer is one whole version
     written    truncated and rewritten in place: answers may be cut off, or of a beginning of it
     coming     deleted and made again: may be missing
-    closed     touched, and with or without permissions: may be forbidden
+    closed     touched, and with or without permissions: may be forbidden, or cut off when touched
 
 `Versions` is shared by all processes: which version each file has had, and since when.
 """

@@ -82,7 +82,8 @@ struct World {
 
 impl World {
     fn new(files: &Files, random: &mut Random) -> World {
-        let mut limits = Limits::default();
+        // So files that are sent from disk need not be large.
+        let mut limits = Limits { cached_body_bytes: 65_536, ..Limits::default() };
         let pages = 3 + random.below(60);
         let revalidate_ms = random.pick(&[0, 100, 1_000]);
         for change in [

@@ -61,7 +61,8 @@ impl Bench {
     }
 
     fn with(door: Door, changes: &[&str], config: SiteConfig) -> Bench {
-        let mut limits = Limits::default();
+        // So files that are sent from disk need not be large.
+        let mut limits = Limits { cached_body_bytes: 65_536, ..Limits::default() };
         for change in changes {
             limits.set(change).unwrap();
         }

@@ -34,7 +34,8 @@ pub(crate) struct Bench {
 impl Bench {
     /// A bench over a folder that `fill` fills, with these changes (`NAME=VALUE`) to the limits.
     pub(crate) fn new(changes: &[&str], config: SiteConfig, fill: impl FnOnce(&Path)) -> Bench {
-        let mut limits = Limits::default();
+        // So files that are sent from disk need not be large.
+        let mut limits = Limits { cached_body_bytes: 65_536, ..Limits::default() };
         for change in changes {
             limits.set(change).unwrap();
         }

@@ -10,6 +10,9 @@
 //! 6. Accept. After the events, so that no event of this batch is about an older tenant of a slot.
 //! 7. Write the log.
 //!
+//! Each stage has a slice of time, and each connection a share of it; what does not fit waits for
+//! the next turn ([`leftover`]). So a turn is short, whatever clients do.
+//!
 //! # The five steps of a TCP server
 //!
 //! Create, bind, listen: [`listen::listen`]. Accept: [`Reactor::accept`]. Send and receive:

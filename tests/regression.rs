@@ -178,3 +178,25 @@ fn a_request_that_takes_time_counts_once() {
     let answer = ask(&server, "GET /folder/ HTTP/1.1\r\nHost: a\r\n\r\n");
     assert!(answer.starts_with("HTTP/1.1 200 "), "{answer:.300}");
 }
+
+/// Whether a large answer was still on its way was judged by the last answer alone: a small one
+/// behind it, with `Connection: close`, closed the socket, and a late request of the client made
+/// that a reset which cost it the end of the large one.
+#[test]
+fn a_small_last_answer_does_not_cut_off_a_large_one_before_it() {
+    let root = tempfile::tempdir().unwrap();
+    write_old(&root.path().join("big"), b'a', 1_000_000);
+    fs::write(root.path().join("small"), "small").unwrap();
+    let server = Server::start(root.path(), &[]);
+    for _ in 0..20 {
+        let mut stream = connect(&server);
+        stream.write_all(b"GET /big HTTP/1.1\r\nHost: a\r\n\r\n").unwrap();
+        stream.write_all(b"GET /small HTTP/1.0\r\n\r\n").unwrap();
+        let mut answers = vec![0; 1000];
+        stream.read_exact(&mut answers).unwrap();
+        // If the server has closed already, this is answered by a reset.
+        _ = stream.write_all(b"GET /late HTTP/1.1\r\nHost: a\r\n\r\n");
+        stream.read_to_end(&mut answers).unwrap();
+        assert!(answers.ends_with(b"small"), "{} bytes", answers.len());
+    }
+}

@@ -29,7 +29,7 @@ impl Connection {
     }
 
     /// Idle or Head: parses what is in the input, if the output has room for an answer.
-    fn take_request(&mut self, cx: &mut Context<'_>) -> bool {
+    pub(super) fn take_request(&mut self, cx: &mut Context<'_>) -> bool {
         if self.input.is_empty() {
             return self.idle(cx);
         }
@@ -55,8 +55,8 @@ impl Connection {
                 false
             }
             Intake::Wait(on) => {
-                if !self.awaited {
-                    self.awaited = true;
+                // From the first wait on; asking again does not extend it.
+                if !matches!(self.state, State::Await { .. }) {
                     self.since = cx.clock.tick;
                 }
                 self.state = State::Await { on };
@@ -102,10 +102,8 @@ impl Connection {
         self.input.consume(length);
         self.scanned = 0;
         self.tries = 0;
-        self.awaited = false;
         self.counted = false;
         self.blank_lines = 0;
-        self.served = true;
     }
 
     /// Discard: throws the body away, then gives the planned answer.
@@ -261,9 +259,10 @@ impl Connection {
     }
 
     /// Whether the socket can be closed at once, because nothing of the peer is unread and nothing
-    /// can come while the kernel still sends the answer.
+    /// can come while the kernel still sends: what is less than 64 KiB in all is with the peer, or as
+    /// good as; a socket of a peer that reads has room for it.
     fn is_surely_done(&self, cx: &Context<'_>) -> bool {
-        self.input.is_empty() && !cx.unread && self.paid <= SENT_AT_ONCE
+        self.input.is_empty() && !cx.unread && self.sent < u16::MAX
     }
 
     /// Linger: throws away what came, until the peer has finished or has sent too much.
@@ -278,10 +277,6 @@ impl Connection {
         false
     }
 }
-
-/// An answer of at most this length is with the peer at once, or as good as: a socket of a peer
-/// that reads has room for it.
-const SENT_AT_ONCE: u64 = 64 * 1024;
 
 /// Room that the output must have before a head is parsed: enough for any head but one with a long
 /// location, and for that, [`Connection::respond`] waits.

@@ -3,11 +3,12 @@
 use crate::clock::{Clock, Tick};
 use crate::config::Limits;
 use crate::http::status::Status;
-use crate::site::{Site, Source, Wait};
+use crate::site::{Site, Wait};
 
 use super::pages::{Buffer, Pages};
 use super::reply::Body;
 use super::state::{Leisure, Reason, State, StateName};
+use super::step::Step;
 
 /// One client's side of the conversation.
 #[derive(Debug)]
@@ -28,41 +29,12 @@ pub struct Connection {
     /// The head in the input was counted as a request of its client. It may be looked at several
     /// times, but it is one request.
     pub(super) counted: bool,
-    /// The head in the input has had to wait for the site.
-    pub(super) awaited: bool,
+    /// Bytes sent on this connection, as far as 16 bits can count.
+    pub(super) sent: u16,
     /// Empty lines skipped before the request line.
     pub(super) blank_lines: u8,
     /// The peer has sent all it will send.
     pub(super) peer_finished: bool,
-    /// A request has come, so what we wait for is the next, not the first.
-    pub(super) served: bool,
-}
-
-/// What the driver must do next.
-#[derive(Debug)]
-pub enum Step<'c> {
-    /// Receive into this room, and report [`Connection::read_done`].
-    Read(&'c mut [u8]),
-    /// Send these two slices, one behind the other, and report [`Connection::write_done`].
-    Write(&'c [u8], &'c [u8]),
-    /// Send `lead`, then `count` bytes of the file from `at`; report [`Connection::write_done`].
-    SendFile {
-        /// Bytes that go first; may be empty.
-        lead: &'c [u8],
-        /// The file, and the version of it that is being sent.
-        source: &'c Source,
-        /// Offset of the first byte of the file.
-        at: u64,
-        /// Bytes of the file; more than 0.
-        count: u64,
-    },
-    /// Nothing can be done until the site has what the request asks for: report
-    /// [`Connection::retry`] then.
-    Wait(Wait),
-    /// Shut down the sending side. Needs no report.
-    ShutdownWrite,
-    /// Close the socket and forget the connection.
-    Close(Reason),
 }
 
 /// What a report may use.
@@ -95,13 +67,12 @@ impl Connection {
             since: now,
             owed_since: now,
             paid: 0,
+            sent: 0,
             scanned: 0,
             tries: 0,
-            awaited: false,
             counted: false,
             blank_lines: 0,
             peer_finished: false,
-            served: false,
         }
     }
 
@@ -150,6 +121,7 @@ impl Connection {
             body.written(count - from_output as u64); // widening
         }
         self.paid += count;
+        self.sent = self.sent.saturating_add(u16::try_from(count).unwrap_or(u16::MAX));
         if count > 0 {
             self.since = cx.clock.tick;
         }
@@ -178,11 +150,11 @@ impl Connection {
     /// After [`Step::Wait`]: tries again to answer the head that waits.
     pub fn retry(&mut self, cx: &mut Context<'_>) {
         if let State::Await { on } = self.state {
-            self.state = State::Head;
             // Only what is waited for longer and longer is at last waited for at all costs.
             if matches!(on, Wait::Path | Wait::Disk) {
                 self.tries = self.tries.saturating_add(1);
             }
+            self.take_request(cx);
             self.advance(cx);
         }
     }
@@ -215,7 +187,7 @@ impl Connection {
         }
         let patience = match &self.state {
             State::Reply { .. } => return self.payment_due(limits),
-            State::Idle if self.served => limits.keep_alive_timeout_ms,
+            State::Idle if self.has_answered() => limits.keep_alive_timeout_ms,
             State::Idle => limits.first_request_timeout_ms,
             State::Head => limits.head_timeout_ms,
             State::Await { .. } => limits.write_timeout_ms,
@@ -253,7 +225,7 @@ impl Connection {
         match self.state {
             State::Linger { .. } => Some(Leisure::Lingers(self.since)),
             State::Head if long && self.output.is_empty() => Some(Leisure::Incomplete(self.since)),
-            State::Idle if self.output.is_empty() && (self.served || long) => {
+            State::Idle if self.output.is_empty() && (self.has_answered() || long) => {
                 Some(Leisure::Idle(self.since))
             }
             _ => None,
@@ -304,6 +276,11 @@ impl Connection {
             State::Await { .. } | State::Reply { .. } | State::Closed(_) => false,
         };
         may_read && self.output.is_empty()
+    }
+
+    /// True if it has been of use, so that what we wait for is the next request, not the first.
+    fn has_answered(&self) -> bool {
+        self.sent > 0
     }
 
     /// True while there is something to send.

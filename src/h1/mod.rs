@@ -51,7 +51,9 @@ mod intake;
 mod pages;
 mod reply;
 mod state;
+mod step;
 
-pub use connection::{Connection, Context, Step};
+pub use connection::{Connection, Context};
 pub use pages::{PAGE_BYTES, Pages};
 pub use state::{Leisure, Reason, StateName};
+pub use step::Step;

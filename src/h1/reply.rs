@@ -8,8 +8,8 @@ use crate::http::status::Status;
 use crate::http::writer::{Writer, decimal_length};
 use crate::site::{Asset, Selection, Site};
 
-use super::connection::Step;
 use super::pages::{Buffer, Pages};
+use super::step::Step;
 
 /// What a request gets, before a byte of it is written.
 #[derive(Debug)]

@@ -259,8 +259,8 @@ impl Connection {
     }
 
     /// Whether the socket can be closed at once, because nothing of the peer is unread and nothing
-    /// can come while the kernel still sends: what is less than 64 KiB in all is with the peer, or as
-    /// good as; a socket of a peer that reads has room for it.
+    /// can come while the kernel still sends. What is less than 64 KiB in all is with the peer, or
+    /// as good as: a socket of a peer that reads has room for it.
     fn is_surely_done(&self, cx: &Context<'_>) -> bool {
         self.input.is_empty() && !cx.unread && self.sent < u16::MAX
     }

@@ -119,14 +119,17 @@ impl Reactor {
         self.serial = self.serial.wrapping_add(1) & SERIAL_MASK;
         let turned_away =
             self.peers.len() >= self.limits.connections || admission == Admission::TooMany;
-        if turned_away && !self.may_turn_away() {
-            return;
-        }
-        self.turned_away += usize::from(turned_away);
         let client = match admission {
             Admission::Counted(client) => Some(client),
             Admission::Uncounted | Admission::TooMany => None,
         };
+        if turned_away && !self.may_turn_away() {
+            if let Some(client) = client {
+                self.clients.leave(client, &self.limits, self.clock.tick);
+            }
+            return;
+        }
+        self.turned_away += usize::from(turned_away);
         let connection = Connection::new(self.clock.tick);
         let mut peer = Peer::new(transport, connection, self.serial, client);
         peer.turned_away = turned_away;
@@ -198,3 +201,32 @@ const NOTE_MS: u64 = 10_000;
 
 /// Slots beyond the bound for those that are told that there is none.
 const SPARE_SLOTS: usize = 64;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{Limits, SiteConfig};
+    use crate::site::Site;
+    use crate::site::open::Door;
+    use std::net::{IpAddr, Ipv4Addr};
+    use std::os::unix::net::UnixStream;
+
+    #[test]
+    fn who_is_closed_without_a_word_is_not_counted_for_its_client_any_more() {
+        let root = tempfile::tempdir().unwrap();
+        let limits = Limits { connections: 0, connections_per_client: 1, ..Limits::default() };
+        let site =
+            Site::new(root.path(), SiteConfig::default(), &limits, Door::best(), 0).unwrap();
+        let mut reactor = Reactor::new(site, Vec::new(), WhenFull::Refuse, limits).unwrap();
+        // All slots are taken, and so are the spare ones.
+        reactor.turned_away = SPARE_SLOTS;
+        let from = Some(IpAddr::V4(Ipv4Addr::LOCALHOST));
+        for _ in 0..2 {
+            let admission = reactor.clients.admit(from, &reactor.limits, reactor.clock.tick);
+            assert!(matches!(admission, Admission::Counted(_)));
+            let (ours, _theirs) = UnixStream::pair().unwrap();
+            reactor.insert(Transport::new(ours.into()), admission);
+            assert!(reactor.peers.is_empty());
+        }
+    }
+}

@@ -247,6 +247,8 @@ limits! {
     pages: usize = 8_192, 2..=10_000_000;
     /// Connections the kernel may hold before they are accepted; the kernel has its own bound.
     backlog: u32 = 4_096, 1..=65_535;
+    /// How long the kernel keeps a new connection that has not asked yet (Linux); 0: not at all.
+    defer_accept_s: u32 = 1, 0..=60;
     /// Connections accepted in one turn of the loop.
     accepts_per_turn: usize = 256, 1..=65_536;
     /// Paths looked up on disk for one connection in one turn of the loop.

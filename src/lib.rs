@@ -59,6 +59,7 @@
 //! | `openat2` with `RESOLVE_BENEATH` | a walk, component by component, with `O_NOFOLLOW` | [`site::open::Door`] |
 //! | `RESOLVE_CACHED`, `RWF_NOWAIT` | plain reads, which may wait for a disk | [`site::disk::Disk`] |
 //! | Landlock | nothing | [`sandbox`] |
+//! | `TCP_DEFER_ACCEPT`, `TCP_NOTSENT_LOWAT` | nothing | [`reactor::listen`] |
 //! | `sendfile`, `MSG_MORE` | read and send | [`reactor::transport`] |
 //!
 //! Both columns are tested on Linux.

@@ -215,8 +215,7 @@ mod tests {
     fn who_is_closed_without_a_word_is_not_counted_for_its_client_any_more() {
         let root = tempfile::tempdir().unwrap();
         let limits = Limits { connections: 0, connections_per_client: 1, ..Limits::default() };
-        let site =
-            Site::new(root.path(), SiteConfig::default(), &limits, Door::best(), 0).unwrap();
+        let site = Site::new(root.path(), SiteConfig::default(), &limits, Door::best(), 0).unwrap();
         let mut reactor = Reactor::new(site, Vec::new(), WhenFull::Refuse, limits).unwrap();
         // All slots are taken, and so are the spare ones.
         reactor.turned_away = SPARE_SLOTS;

@@ -56,6 +56,7 @@ fn listen_tcp(address: SocketAddr, limits: &Limits) -> io::Result<Listening> {
     // for more. Accepted sockets inherit it.
     socket.set_tcp_nodelay(true)?;
     bound_unsent(&socket, limits.unsent_bytes)?;
+    await_request(&socket, limits.defer_accept_s);
     // 2. Bind.
     socket.bind(&address.into())?;
     // 3. Listen.
@@ -74,6 +75,36 @@ fn bound_unsent(socket: &Socket, bytes: u32) -> io::Result<()> {
 #[cfg(not(target_os = "linux"))]
 fn bound_unsent(_: &Socket, _: u32) -> io::Result<()> {
     Ok(())
+}
+
+/// Has the kernel keep a new connection to itself until its first request is there, for so long at
+/// most. Then a connection that brings one request costs four system calls: accept, receive, send,
+/// close. Otherwise it is accepted too early, so that it is received from in vain, registered with
+/// the poll, and waited for; and one that is opened on suspicion, as browsers do, takes a slot.
+#[cfg(target_os = "linux")]
+fn await_request(socket: &Socket, seconds: u32) {
+    if seconds > 0 {
+        // Without it, connections are accepted as soon as they are there.
+        _ = nix::sys::socket::setsockopt(socket, linux::DeferAccept, &seconds);
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+fn await_request(_: &Socket, _: u32) {}
+
+/// A socket option that the crates we have do not name.
+#[cfg(target_os = "linux")]
+mod linux {
+    use nix::{libc, setsockopt_impl, sockopt_impl};
+
+    sockopt_impl!(
+        /// How many seconds the kernel waits for data before it hands a connection over (tcp(7)).
+        DeferAccept,
+        SetOnly,
+        libc::IPPROTO_TCP,
+        libc::TCP_DEFER_ACCEPT,
+        u32
+    );
 }
 
 fn listen_unix(path: &Path, backlog: u32) -> io::Result<Listening> {

@@ -113,6 +113,20 @@ fn when_nobody_is_idle_newcomers_are_refused_if_that_is_wanted() {
     assert_lives(&mut server);
 }
 
+#[test]
+#[cfg(target_os = "linux")]
+fn who_has_not_asked_yet_takes_no_slot() {
+    let site = Site::new();
+    let limits = ["connections=1", "defer_accept_s=60"];
+    let mut server = site.setup(&limits).args(["--when-full", "refuse"]).start().unwrap();
+    let mut silent = Client::connect(&server);
+    let mut other = Client::connect(&server);
+    assert_eq!(other.get("/a.txt").status, 200, "the only slot is free");
+    assert_eq!(silent.get("/a.txt").status, 200, "and it is not too late to ask");
+    drop((silent, other));
+    assert_lives(&mut server);
+}
+
 /// Lets the server have so many descriptors more than it has now, and no more.
 fn leave_descriptors(server: &Server, more: usize) {
     let taken = descriptors(server);

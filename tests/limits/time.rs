@@ -79,7 +79,7 @@ fn a_body_that_drips_gets_408_when_its_time_is_over() {
 #[test]
 fn who_never_asks_is_left_without_a_word() {
     let site = Site::new();
-    let mut server = site.serve(&["first_request_timeout_ms=300"]);
+    let mut server = site.serve(&["first_request_timeout_ms=300", "defer_accept_s=0"]);
     let began = Instant::now();
     assert_eq!(Client::connect(&server).end(), End::Finished);
     assert_in_time(began.elapsed());

@@ -34,6 +34,8 @@ impl Add<u64> for Tick {
 pub struct Clock {
     /// For timeouts.
     pub tick: Tick,
+    /// How often the clock was set: the number of this turn of the loop.
+    pub turn: u64,
     /// Nanoseconds since 1970 by the wall clock. For ages of files.
     pub unix_ns: i128,
     /// The same in whole seconds, to which the date belongs.
@@ -49,7 +51,7 @@ impl Clock {
     /// A clock that says `tick`, and `unix` after the start of 1970.
     pub fn new(tick: Tick, unix: Duration) -> Clock {
         let (unix_seconds, date_line) = (unix.as_secs(), [0; DATE_LINE]);
-        let mut clock = Clock { tick, unix_ns: 0, unix_seconds, date_line };
+        let mut clock = Clock { tick, turn: 0, unix_ns: 0, unix_seconds, date_line };
         clock.write_date();
         clock.set(tick, unix);
         clock
@@ -58,6 +60,7 @@ impl Clock {
     /// Moves the clock. The wall clock may go back; then the date does, too.
     pub fn set(&mut self, tick: Tick, unix: Duration) {
         self.tick = tick;
+        self.turn += 1;
         // A Duration holds less than 2^64 seconds, so its nanoseconds fit an i128.
         self.unix_ns = i128::from(unix.as_secs()) * NS + i128::from(unix.subsec_nanos());
         if self.unix_seconds != unix.as_secs() {

@@ -140,7 +140,13 @@ impl World {
         if random.once_in(100) {
             self.unix_ms -= u64::try_from(random.below(3_600_000)).unwrap();
         }
-        self.clock.set(self.clock.tick + ms, Duration::from_millis(self.unix_ms));
+        self.clock.tick = self.clock.tick + ms;
+        self.next_turn();
+    }
+
+    /// A turn of the loop begins.
+    fn next_turn(&mut self) {
+        self.clock.set(self.clock.tick, Duration::from_millis(self.unix_ms));
     }
 }
 
@@ -260,6 +266,7 @@ fn act(
         }
         44..48 => {
             files.change(random, world.unix_ms);
+            world.next_turn(); // what was seen of a file before is not relied upon
             tally.file_changes += 1;
         }
         48 => world.requests_left = u32::try_from(random.below(20)).unwrap(),

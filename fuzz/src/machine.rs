@@ -260,7 +260,7 @@ impl<'p> Play<'p> {
             }
             Step::SendFile { lead, source, at, count } => {
                 assert!(!self.shut && count > 0 && at + count <= source.stamp().size);
-                assert!(source.still_covers(at + count), "nobody writes to it");
+                assert!(source.still_covers(at + count, &self.clock), "nobody writes to it");
                 let operation = self.operation();
                 if matches!(operation, Operation::FileFails) {
                     self.cut();

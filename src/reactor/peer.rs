@@ -5,7 +5,7 @@ use std::io;
 use mio::unix::SourceFd;
 use mio::{Interest, Registry, Token};
 
-use crate::clock::Tick;
+use crate::clock::{Clock, Tick};
 use crate::config::Limits;
 use crate::h1::{Connection, Context, Reason, Step};
 
@@ -141,12 +141,13 @@ impl Peer {
                 Step::SendFile { lead, source, at, count } => {
                     let count = count.min(cx.limits.sendfile_bytes).min(bytes_left);
                     let patience = Patience::after(self.cold);
-                    if patience < Patience::Full && !cx.site.disk().is_ready(source, at, count) {
+                    let (disk, now) = (cx.site.disk(), cx.clock.tick);
+                    if patience < Patience::Full && !disk.is_ready(source, at, count, now) {
                         self.cold += 1;
                         return Stop::Needs(Wait::Disk);
                     }
                     self.cold = 0;
-                    let sent = send_piece(&self.transport, lead, source, at, count);
+                    let sent = send_piece(&self.transport, lead, source, at, count, cx.clock);
                     self.note_sent(&sent);
                     sent.map(|sent| {
                         bytes_left = bytes_left.saturating_sub(sent.count);
@@ -244,8 +245,9 @@ fn send_piece(
     source: &Source,
     at: u64,
     count: u64,
+    clock: &Clock,
 ) -> io::Result<Sent> {
-    if source.still_covers(at + count) {
+    if source.still_covers(at + count, clock) {
         return transport.send_file(lead, source.file(), at, count);
     }
     if lead.is_empty() {

@@ -10,10 +10,11 @@
 //!
 //! So a 304 is a prefix, a 206 a longer one, and a whole small file one slice.
 
+use std::cell::Cell;
 use std::fs::File;
 use std::os::unix::fs::FileExt;
 
-use crate::clock::Clock;
+use crate::clock::{Clock, Tick};
 use crate::http::conditional::Validators;
 use crate::http::date;
 use crate::http::etag::ETag;
@@ -124,8 +125,8 @@ impl Asset {
     }
 
     /// True if its file, as far as it is open, is still what it was when the asset was made.
-    pub(super) fn is_current(&self) -> bool {
-        self.source.as_ref().is_none_or(Source::is_current)
+    pub(super) fn is_current(&self, clock: &Clock) -> bool {
+        self.source.as_ref().is_none_or(|source| source.is_current(clock))
     }
 
     /// Fields, empty line and, if it is in memory, body.
@@ -193,6 +194,18 @@ pub struct Source {
     stamp: Stamp,
     /// Its last bytes, if they could be had without waiting.
     tail: Option<[u8; TAIL]>,
+    /// The turn in which it was found unchanged, until one piece was sent because of that.
+    vouched: Cell<u64>,
+    /// What was found in memory last.
+    warm: Cell<Warm>,
+}
+
+/// Bytes of a file that were found in memory, and when.
+#[derive(Clone, Copy, Debug, Default)]
+struct Warm {
+    first: u64,
+    end: u64,
+    since: Tick,
 }
 
 impl Source {
@@ -201,7 +214,8 @@ impl Source {
         let mut tail = [0; TAIL];
         let at = stamp.size.saturating_sub(TAIL as u64); // widening
         let read = disk.read_now(&file, &stamp, &mut tail, at);
-        Source { file, stamp, tail: read.then_some(tail) }
+        let tail = read.then_some(tail);
+        Source { file, stamp, tail, vouched: Cell::default(), warm: Cell::default() }
     }
 
     /// The file.
@@ -215,19 +229,38 @@ impl Source {
     }
 
     /// True if nothing of the file has changed since it was opened.
-    fn is_current(&self) -> bool {
-        stamp_of(&self.file).is_ok_and(|now| now == self.stamp)
+    fn is_current(&self, clock: &Clock) -> bool {
+        let current = stamp_of(&self.file).is_ok_and(|now| now == self.stamp);
+        self.vouched.set(if current { clock.turn } else { NO_TURN });
+        current
     }
 
     /// Whether an answer that has begun can go on up to `end`, with one fstat. Not if the file was
     /// truncated or rewritten; but a log that grows stays what it was up to the length that was
     /// announced. It counts as one if it has grown, and what was its end still stands there.
-    pub fn still_covers(&self, end: u64) -> bool {
+    ///
+    /// The request that was answered a moment ago had the file looked at: so the first piece of its
+    /// answer, if it is sent in the same turn, costs no second look.
+    pub fn still_covers(&self, end: u64, clock: &Clock) -> bool {
+        if self.vouched.replace(NO_TURN) == clock.turn {
+            return end <= self.stamp.size;
+        }
         let Ok(now) = stamp_of(&self.file) else { return false };
         if now.size == self.stamp.size {
             return now.modified_ns == self.stamp.modified_ns;
         }
         now.size > self.stamp.size && end <= self.stamp.size && self.has_old_tail()
+    }
+
+    /// Whether `count` bytes from `at` were found in memory so lately that they still are.
+    pub(super) fn is_warm(&self, at: u64, count: u64, now: Tick) -> bool {
+        let warm = self.warm.get();
+        warm.first <= at && at + count <= warm.end && now.since(warm.since) < WARM_MS
+    }
+
+    /// `count` bytes from `at` were found in memory.
+    pub(super) fn found_warm(&self, at: u64, count: u64, now: Tick) {
+        self.warm.set(Warm { first: at, end: at + count, since: now });
     }
 
     fn has_old_tail(&self) -> bool {
@@ -236,6 +269,13 @@ impl Source {
         self.tail.is_some_and(|tail| self.file.read_exact_at(&mut now, at).is_ok() && now == tail)
     }
 }
+
+/// No clock says so: the first turn is the one in which it is set for the first time.
+const NO_TURN: u64 = 0;
+
+/// How long what was in memory is taken to be there still, in milliseconds: what was just used is
+/// the last that the kernel gives up.
+const WARM_MS: u64 = 100;
 
 /// Bytes at the end of a file that are compared to tell a log that grows from a file that is
 /// rewritten.

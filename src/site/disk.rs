@@ -11,6 +11,8 @@ use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
 
+use crate::clock::Tick;
+
 use super::asset::Source;
 use super::open::Stamp;
 
@@ -97,9 +99,9 @@ impl Disk {
 
     /// Whether `count` bytes from `at` can probably be sent without waiting, judged by the first
     /// and the last of them: the kernel reads ahead in one piece. If not, they are asked for.
-    pub fn is_ready(&mut self, source: &Source, at: u64, count: u64) -> bool {
+    pub fn is_ready(&mut self, source: &Source, at: u64, count: u64, now: Tick) -> bool {
         let (file, stamp) = (source.file(), source.stamp());
-        if self.is_blind(stamp) || count == 0 {
+        if count == 0 || source.is_warm(at, count, now) || self.is_blind(stamp) {
             return true;
         }
         for place in [at, at + count - 1] {
@@ -110,6 +112,7 @@ impl Disk {
                 return false;
             }
         }
+        source.found_warm(at, count, now);
         true
     }
 
@@ -190,7 +193,7 @@ mod tests {
             assert_eq!(disk.read(&file, &stamp, &mut room, patience).unwrap(), Ok(()));
             assert_eq!(&room, b"0123456789");
             let source = Source::new(file.try_clone().unwrap(), stamp, disk);
-            assert!(disk.is_ready(&source, 0, 10));
+            assert!(disk.is_ready(&source, 0, 10, Tick(0)));
             let error = disk.read(&file, &stamp, &mut [0; 11], patience).unwrap_err();
             assert_eq!(error.kind(), io::ErrorKind::UnexpectedEof);
         }

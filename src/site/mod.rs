@@ -191,7 +191,7 @@ impl Site {
             // What is in memory stays what it was; an open file may have been written to, and
             // then its validators are not those of what would be sent.
             let current = match &known.entry {
-                Entry::Asset(asset) => asset.is_current(),
+                Entry::Asset(asset) => asset.is_current(clock),
                 Entry::Redirect(_) | Entry::Missing(_) => true,
             };
             return current.then(|| known.entry.clone());

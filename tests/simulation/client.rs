@@ -181,7 +181,7 @@ impl Client {
             Step::SendFile { lead, source, at, count } => {
                 assert!(count > 0);
                 let count = count.min(1 + random.next() % 30_000);
-                if !source.still_covers(at + count) {
+                if !source.still_covers(at + count, &world.clock) {
                     connection.file_failed(&mut world.pages);
                     return true;
                 }

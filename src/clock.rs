@@ -45,7 +45,7 @@ pub struct Clock {
 }
 
 /// Length of `Date: Thu, 01 Jan 1970 00:00:00 GMT` with its CRLF.
-const DATE_LINE: usize = 6 + date::LENGTH + 2;
+pub const DATE_LINE: usize = 6 + date::LENGTH + 2;
 
 impl Clock {
     /// A clock that says `tick`, and `unix` after the start of 1970.

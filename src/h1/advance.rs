@@ -4,6 +4,7 @@ use crate::http::status::Status;
 
 use super::connection::{Connection, Context};
 use super::intake::{self, Intake};
+use super::pages::Buffer;
 use super::reply::{self, Answer, Body, Desk, Full, Persistence, Plan};
 use super::state::{Reason, State, Then};
 
@@ -137,7 +138,7 @@ impl Connection {
         else {
             return false;
         };
-        if self.write_head(&plan, cx).is_ok() {
+        if self.write_head(&plan, 0, cx).is_ok() {
             return true;
         }
         self.state = State::Discard { reader: None, absorbed, plan };
@@ -147,7 +148,7 @@ impl Connection {
     /// Writes the answer to the head at the start of the input, and drops that head. If there is
     /// no room, nothing happens: the head is parsed again when the output was sent.
     fn respond(&mut self, plan: &Plan, length: usize, cx: &mut Context<'_>) -> bool {
-        if self.write_head(plan, cx).is_ok() {
+        if self.write_head(plan, length, cx).is_ok() {
             self.consume_head(length);
             return true;
         }
@@ -170,10 +171,11 @@ impl Connection {
         false
     }
 
-    /// Writes the head of an answer and goes on to Reply.
-    fn write_head(&mut self, plan: &Plan, cx: &mut Context<'_>) -> Result<(), Full> {
-        let mut desk =
-            Desk { output: &mut self.output, pages: cx.pages, site: cx.site, clock: cx.clock };
+    /// Writes the head of an answer and goes on to Reply. The head of the request still takes
+    /// `length` bytes of the input.
+    fn write_head(&mut self, plan: &Plan, length: usize, cx: &mut Context<'_>) -> Result<(), Full> {
+        let last = self.input.len() == length;
+        let mut desk = desk(&mut self.output, last, cx);
         let owed_nothing = desk.output.is_empty();
         let body = reply::write(plan, &mut desk)?;
         if owed_nothing && !self.is_ahead(cx) {
@@ -212,7 +214,7 @@ impl Connection {
         let answer = Answer::Failure(status);
         let plan = Plan { answer, head_only, persistence: Persistence::Linger };
         self.consume_head(self.input.len());
-        if self.write_head(&plan, cx).is_err() {
+        if self.write_head(&plan, 0, cx).is_err() {
             // There is no page, or earlier answers fill it: then this one is not given.
             self.state = State::Reply { body: Body::Empty, then: Then::Linger };
         }
@@ -223,8 +225,7 @@ impl Connection {
         let is_surely_done = self.is_surely_done(cx);
         let State::Reply { body, then } = &mut self.state else { return false };
         if let Body::Parts(parts) = body {
-            let mut desk =
-                Desk { output: &mut self.output, pages: cx.pages, site: cx.site, clock: cx.clock };
+            let mut desk = desk(&mut self.output, false, cx);
             match parts.current {
                 Body::Empty => match parts.advance(&mut desk) {
                     Ok(true) => return true,
@@ -276,6 +277,10 @@ impl Connection {
         }
         false
     }
+}
+
+fn desk<'d>(output: &'d mut Buffer, last: bool, cx: &'d mut Context<'_>) -> Desk<'d> {
+    Desk { output, pages: cx.pages, site: cx.site, clock: cx.clock, last }
 }
 
 /// Room that the output must have before a head is parsed: enough for any head but one with a long

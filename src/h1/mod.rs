@@ -32,8 +32,9 @@
 //! | Linger | Linger, Closed | Closed | - | Linger | Closed | Closed | Closed | Linger |
 //! | Closed | Closed | Closed | Closed | Closed | Closed | Closed | Closed | Closed |
 //!
-//! An answer that fits into the output is passed through at once: a small one leads from Idle to
-//! Idle, with something to send. What is owed is written before more is read: a client that sends
+//! An answer that is written into the output leads from Idle to Idle at once, with something to
+//! send, and the next may follow it. One that is sent from where it stands, in memory or in a file,
+//! is a Reply until it was sent. What is owed is written before more is read: a client that sends
 //! without reading is not read from, so it holds at most two pages. Any state but Linger and
 //! Closed may owe bytes that earlier answers left in the output; a timeout while something is
 //! owed is a stalled write, and closes. A connection for which there is no page closes as well;

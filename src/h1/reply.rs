@@ -6,7 +6,7 @@ use crate::clock::Clock;
 use crate::http::range::{ByteRange, Ranges};
 use crate::http::status::Status;
 use crate::http::writer::{Writer, decimal_length};
-use crate::site::{Asset, Selection, Site};
+use crate::site::{Asset, LEAD, Selection, Site};
 
 use super::pages::{Buffer, Pages};
 use super::step::Step;
@@ -87,7 +87,7 @@ impl Body {
     pub(super) fn step<'c>(&'c self, lead: &'c [u8]) -> Step<'c> {
         match self {
             Body::Empty => Step::Write(lead, &[]),
-            Body::Memory { asset, at, end } => Step::Write(lead, &asset.whole()[*at..*end]),
+            Body::Memory { asset, at, end } => Step::Write(lead, &asset.bytes()[*at..*end]),
             Body::File { asset, at, end } => match asset.source() {
                 Some(source) => Step::SendFile { lead, source, at: *at, count: end - at },
                 None => Step::Write(lead, &[]), // never: only an asset on disk is sent from a file
@@ -145,6 +145,8 @@ pub(super) struct Desk<'d> {
     pub(super) pages: &'d mut Pages,
     pub(super) site: &'d Site,
     pub(super) clock: &'d Clock,
+    /// The client has sent nothing more: no other answer will follow this one at once.
+    pub(super) last: bool,
 }
 
 /// Writes the head of the answer into the output, and says what body is to follow. On [`Full`],
@@ -211,26 +213,30 @@ impl Desk<'_> {
     ) -> Result<(), Full> {
         let clock = self.clock;
         let write = |writer: &mut Writer<'_>| {
-            writer.put(b"HTTP/1.1 ").put(status.text().as_bytes()).put(b"\r\n");
-            writer.put(clock.date_line()).put(plan.persistence.field());
+            writer.lead(status, clock.date_line()).put(plan.persistence.field());
             rest(writer);
         };
         self.output.append(self.pages, write).ok_or(Full)
     }
 }
 
-/// A whole asset. A small body is copied behind its head, so that a run of answers leaves in one
-/// send; a larger one is sent from where it is, in the same call as its head.
+/// A whole asset. One that is in memory with its head is sent from where it stands, if no other
+/// answer goes with it. In a run of answers, small ones are copied into the output, so that the run
+/// leaves in one send; a larger one is sent in the same call as what is in the output.
 fn write_whole(plan: &Plan, asset: &Rc<Asset>, desk: &mut Desk<'_>) -> Result<Body, Full> {
-    let whole = asset.whole();
-    let in_memory = asset.source().is_none() && !plan.head_only;
-    let copied = in_memory && whole.len() <= COPIED_BYTES;
-    if copied && desk.append(plan, Status::Ok, |writer| _ = writer.put(whole)).is_ok() {
-        return Ok(Body::Empty);
-    }
-    if in_memory {
+    if asset.source().is_none() && !plan.head_only {
+        let (whole, undated) = (asset.bytes(), asset.undated());
+        let alone = desk.last && desk.output.is_empty();
+        let ready = plan.persistence == Persistence::Stay && asset.is_dated(desk.clock);
+        if alone && ready {
+            return Ok(Body::Memory { asset: Rc::clone(asset), at: 0, end: whole.len() });
+        }
+        let small = undated.len() <= COPIED_BYTES;
+        if small && desk.append(plan, Status::Ok, |writer| _ = writer.put(undated)).is_ok() {
+            return Ok(Body::Empty);
+        }
         desk.append(plan, Status::Ok, |_| {})?;
-        return Ok(Body::Memory { asset: Rc::clone(asset), at: 0, end: whole.len() });
+        return Ok(Body::Memory { asset: Rc::clone(asset), at: LEAD, end: whole.len() });
     }
     desk.append(plan, Status::Ok, |writer| _ = writer.put(asset.head()))?;
     if plan.head_only || asset.size() == 0 {

@@ -3,6 +3,8 @@
 //! A [`Writer`] never writes past its room. When something did not fit, it says so at the end,
 //! once: the caller then drops the whole piece, so half a head is never sent.
 
+use super::status::Status;
+
 /// Fills a slice from its start.
 #[derive(Debug)]
 pub struct Writer<'r> {
@@ -28,6 +30,13 @@ impl<'r> Writer<'r> {
             None => self.full = true,
         }
         self
+    }
+
+    /// Appends what every answer begins with: the status line (RFC 9112 section 4) and the field
+    /// line of its date.
+    #[inline]
+    pub fn lead(&mut self, status: Status, date_line: &[u8]) -> &mut Self {
+        self.put(b"HTTP/1.1 ").put(status.text().as_bytes()).put(b"\r\n").put(date_line)
     }
 
     /// Appends bytes one at a time, as an encoder makes them.

@@ -4,20 +4,23 @@
 //! the file stand ready in one piece of memory, followed by the body if that is small:
 //!
 //! ```text
-//! | common fields | Content-Type | Content-Length | empty line | body, or nothing |
-//! 0               ^ common_end   ^ type_end                    ^ head_end
+//! | status line, Date | common fields | Content-Type | Content-Length | empty line | body or none |
+//! 0                   ^ LEAD          ^ common_end   ^ type_end                    ^ head_end
 //! ```
 //!
-//! So a 304 is a prefix, a 206 a longer one, and a whole small file one slice.
+//! So the fields of a 304 are one slice, those of a 206 a longer one, and the whole answer with a
+//! small file is one slice as well, which is sent from where it stands. Only its date changes: it
+//! is [dated anew](Asset::date_anew) once a second at most, while nobody is sending it.
 
 use std::cell::Cell;
 use std::fs::File;
 use std::os::unix::fs::FileExt;
 
-use crate::clock::{Clock, Tick};
+use crate::clock::{Clock, DATE_LINE, Tick};
 use crate::http::conditional::Validators;
 use crate::http::date;
 use crate::http::etag::ETag;
+use crate::http::status::Status;
 use crate::http::writer::Writer;
 
 use super::disk::Disk;
@@ -27,6 +30,8 @@ use super::open::{Stamp, stamp_of};
 #[derive(Debug)]
 pub struct Asset {
     bytes: Box<[u8]>,
+    /// The second whose date stands in the lead.
+    dated: i64,
     common_end: usize,
     type_end: usize,
     head_end: usize,
@@ -94,6 +99,8 @@ impl Asset {
         let validators = ingredients.stamp.map(|stamp| OwnedValidators::new(stamp, clock));
         let mut fields = [0; FIELDS_ROOM];
         let mut writer = Writer::new(&mut fields);
+        writer.lead(Status::Ok, clock.date_line());
+        debug_assert_eq!(writer.finish(), Some(LEAD));
         writer.put(ingredients.base_fields);
         if let Some(validators) = &validators {
             writer.field("ETag", validators.etag.as_bytes());
@@ -110,8 +117,21 @@ impl Asset {
         let head_end = writer.finish().expect(FITS);
 
         let bytes = with_body(&fields[..head_end]).into_boxed_slice();
-        let size = ingredients.size;
-        Asset { bytes, common_end, type_end, head_end, size, source: None, validators }
+        let (size, dated) = (ingredients.size, clock.unix_seconds());
+        Asset { bytes, dated, common_end, type_end, head_end, size, source: None, validators }
+    }
+
+    /// Sees to it that the date is that of this second.
+    pub(super) fn date_anew(&mut self, clock: &Clock) {
+        if !self.is_dated(clock) {
+            Writer::new(&mut self.bytes[..LEAD]).lead(Status::Ok, clock.date_line());
+            self.dated = clock.unix_seconds();
+        }
+    }
+
+    /// Whether the date is that of this second.
+    pub fn is_dated(&self, clock: &Clock) -> bool {
+        self.dated == clock.unix_seconds()
     }
 
     /// Bytes of the body.
@@ -129,24 +149,30 @@ impl Asset {
         self.source.as_ref().is_none_or(|source| source.is_current(clock))
     }
 
-    /// Fields, empty line and, if it is in memory, body.
-    pub fn whole(&self) -> &[u8] {
+    /// A whole answer: status line, Date, fields, empty line and, if it is in memory, the body.
+    /// Its date is right only if it [is dated](Asset::is_dated).
+    pub fn bytes(&self) -> &[u8] {
         &self.bytes
     }
 
-    /// Where in [`Asset::whole`] the body begins.
+    /// The same without status line and Date: what follows [`LEAD`].
+    pub fn undated(&self) -> &[u8] {
+        &self.bytes[LEAD..]
+    }
+
+    /// Where in [`Asset::bytes`] the body begins.
     pub fn head_end(&self) -> usize {
         self.head_end
     }
 
     /// The fields that every answer about this asset has, 304 included.
     pub fn common_fields(&self) -> &[u8] {
-        &self.bytes[..self.common_end]
+        &self.bytes[LEAD..self.common_end]
     }
 
     /// The common fields and Content-Type.
     pub fn typed_fields(&self) -> &[u8] {
-        &self.bytes[..self.type_end]
+        &self.bytes[LEAD..self.type_end]
     }
 
     /// The line with Content-Type.
@@ -154,9 +180,9 @@ impl Asset {
         &self.bytes[self.common_end..self.type_end]
     }
 
-    /// All fields and the empty line after them.
+    /// All fields but the date, and the empty line after them.
     pub fn head(&self) -> &[u8] {
-        &self.bytes[..self.head_end]
+        &self.bytes[LEAD..self.head_end]
     }
 
     /// What conditions are held against; a listing has nothing that can be compared.
@@ -303,5 +329,8 @@ pub(super) fn is_young(stamp: &Stamp, clock: &Clock) -> bool {
 
 const YOUNG_NS: i128 = 2_000_000_000;
 
-/// Room for the fields of an asset; they take about 300 bytes.
+/// Bytes of the status line and the Date field, with which an answer begins.
+pub const LEAD: usize = "HTTP/1.1 200 OK\r\n".len() + DATE_LINE;
+
+/// Room for the head of an asset; it takes about 400 bytes.
 const FIELDS_ROOM: usize = 1024;

@@ -14,7 +14,7 @@ use std::rc::Rc;
 
 use slab::Slab;
 
-use crate::clock::Tick;
+use crate::clock::{Clock, Tick};
 use crate::config::Limits;
 use crate::http::status::Status;
 
@@ -30,6 +30,20 @@ pub enum Entry {
     Redirect(Rc<[u8]>),
     /// Nothing that is served, and the status that says so.
     Missing(Status),
+}
+
+impl Entry {
+    /// The entry for an answer of this second. Its asset is dated anew unless somebody still sends
+    /// it; then, that is left to whoever writes the answer.
+    pub(super) fn dated(&mut self, clock: &Clock) -> Entry {
+        if let Entry::Asset(shared) = self
+            && !shared.is_dated(clock)
+            && let Some(asset) = Rc::get_mut(shared)
+        {
+            asset.date_anew(clock);
+        }
+        self.clone()
+    }
 }
 
 /// An entry and what is needed to tell whether it still holds.

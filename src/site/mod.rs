@@ -30,7 +30,7 @@ mod load;
 pub mod media;
 pub mod open;
 
-pub use asset::{Asset, Source};
+pub use asset::{Asset, LEAD, Source};
 pub use cache::Entry;
 
 pub use disk::{Disk, Patience};
@@ -194,13 +194,13 @@ impl Site {
                 Entry::Asset(asset) => asset.is_current(clock),
                 Entry::Redirect(_) | Entry::Missing(_) => true,
             };
-            return current.then(|| known.entry.clone());
+            return current.then(|| known.entry.dated(clock));
         }
         if !holds(known, &self.root, &self.limits, clock) {
             return None;
         }
         known.checked = clock.tick;
-        Some(known.entry.clone())
+        Some(known.entry.dated(clock))
     }
 }
 

@@ -131,7 +131,7 @@ impl Bench {
 /// The body of an asset, wherever it is.
 fn body(asset: &Asset) -> String {
     let bytes = match asset.source() {
-        None => asset.whole()[asset.head_end()..].to_vec(),
+        None => asset.bytes()[asset.head_end()..].to_vec(),
         Some(source) => {
             let mut bytes = vec![0; usize::try_from(asset.size()).unwrap()];
             source.file().read_exact_at(&mut bytes, 0).unwrap();

@@ -170,7 +170,7 @@ fn the_border_of_copying_lies_among_the_files() {
     let mut whole = |length: usize| {
         put(bench.folder.path(), &format!("border/{length}"), &content(length, 1));
         match bench.find(&format!("/border/{length}")) {
-            Entry::Asset(asset) => asset.whole().len(),
+            Entry::Asset(asset) => asset.bytes().len(),
             other => panic!("{length}: {other:?}"),
         }
     };

@@ -106,7 +106,7 @@ impl Act {
 /// A bench that has what the acts here ask for at hand, but for the large folder.
 pub(crate) fn warm_bench(settings: Settings, changes: &[&str]) -> Bench {
     let mut bench = settings.bench_with(changes);
-    for path in ["/tiny", "/file", "/dir"] {
+    for path in ["/tiny", "/file", "/dir", "/no-such"] {
         bench.find(path);
     }
     bench
@@ -129,10 +129,13 @@ macro_rules! get {
     };
 }
 
-pub(crate) const SMALL: Act = Bytes(get!("/tiny", ""));
+/// A small answer that is sent from where it stands, because nothing goes with it.
+const ALONE: Act = Bytes(get!("/tiny", ""));
+/// A small answer that is written into the output.
+pub(crate) const SMALL: Act = Bytes("HEAD /tiny HTTP/1.1\r\nHost: a\r\n\r\n");
 pub(crate) const FILE: Act = Bytes(get!("/file", ""));
 pub(crate) const LAST: Act = Bytes(get!("/tiny", "Connection: close\r\n"));
-pub(crate) const BODY: Act = Bytes(get!("/tiny", "Content-Length: 3\r\n"));
+pub(crate) const BODY: Act = Bytes("HEAD /tiny HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\n");
 pub(crate) const PART: Act = Bytes("GET");
 pub(crate) const BAD: Act = Bytes("G\0");
 /// A small answer, and the beginning of a head.
@@ -141,7 +144,8 @@ pub(crate) const SMALL_AND_PART: Act = Bytes(get!("/tiny", "", "GET"));
 pub(crate) const SMALL_AND_BODY: Act =
     Bytes(get!("/tiny", "", get!("/tiny", "Content-Length: 3\r\n")));
 const BODY_OF_FILE: Act = Bytes(get!("/file", "Content-Length: 3\r\n"));
-const CHUNKS: Act = Bytes(get!("/tiny", "Transfer-Encoding: chunked\r\n"));
+const BODY_OF_ALONE: Act = Bytes(get!("/tiny", "Content-Length: 3\r\n"));
+const CHUNKS: Act = Bytes("HEAD /tiny HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n");
 const LAST_AND_MORE: Act = Bytes(get!("/tiny", "Connection: close\r\n", "G"));
 const FILE_AND_PART: Act = Bytes(get!("/file", "", "G"));
 const FILE_AND_BODY: Act = Bytes(get!("/file", "", get!("/tiny", "Content-Length: 3\r\n")));
@@ -211,6 +215,7 @@ const IDLE: &[Row] = &[
     (Idle, &[], Bytes("\r\n"), to(Idle)),
     (Idle, &[], PART, to(Head)),
     (Idle, &[], SMALL, to(Idle)),
+    (Idle, &[], ALONE, to(Reply)),
     (Idle, &[], MANY, to(Head)),
     (Idle, &[], FILE, to(Reply)),
     (Idle, &[], LAST, to(Reply)),
@@ -242,7 +247,8 @@ const IDLE: &[Row] = &[
 const HEAD: &[Row] = &[
     (Head, &[PART], Bytes(" /tiny HTTP/1.1\r\nHost: a\r\n"), to(Head)),
     (Head, &[Bytes("\r")], Bytes("\n"), to(Idle)),
-    (Head, &[PART], Bytes(" /tiny HTTP/1.1\r\nHost: a\r\n\r\n"), to(Idle)),
+    (Head, &[PART], Bytes(" /tiny HTTP/1.1\r\nHost: a\r\n\r\n"), to(Reply)),
+    (Head, &[PART], Bytes(" /no-such HTTP/1.1\r\nHost: a\r\n\r\n"), to(Idle)),
     (Head, &[PART], Bytes(" /tiny HTTP/1.1\r\nHost: a\r\n\r\nG"), to(Head)),
     (Head, &[PART], Bytes(" /file HTTP/1.1\r\nHost: a\r\n\r\n"), to(Reply)),
     (Head, &[PART], Bytes("\0"), to(Reply)),
@@ -274,6 +280,8 @@ const DISCARD: &[Row] = &[
     (Discard, &[BODY], Bytes("abc"), to(Idle)),
     (Discard, &[BODY], Bytes("abcG"), to(Head)),
     (Discard, &[BODY_OF_FILE], Bytes("abc"), to(Reply)),
+    (Discard, &[BODY_OF_ALONE], Bytes("abc"), to(Reply)),
+    (Discard, &[BODY_OF_ALONE], Bytes("abcG"), to(Head)),
     (Discard, &[BODY], Bytes(concat!("abc", get!("/large/", ""))), to(Await)),
     (Discard, &[CHUNKS], Bytes("1\r\na\r\n"), to(Discard)),
     (Discard, &[CHUNKS], Bytes("0\r\n\r\n"), to(Idle)),
@@ -305,6 +313,11 @@ const REPLY: &[Row] = &[
     (Reply, &[FILE], Send(10), to(Reply)),
     (Reply, &[FILE], Send(1000), to(Reply)),
     (Reply, &[FILE], SendAll, to(Idle)),
+    (Reply, &[ALONE], SMALL, NEVER),
+    (Reply, &[ALONE], Send(10), to(Reply)),
+    (Reply, &[ALONE], SendAll, to(Idle)),
+    (Reply, &[ALONE], TimeOut, over(Stalled)),
+    (Reply, &[ALONE, Drain], SendAll, over(Stopped)),
     (Reply, &[LAST], Send(10), to(Reply)),
     (Reply, &[LAST], SendAll, over(Finished)),
     (Reply, &[BAD], SendAll, to(Linger)),
@@ -447,6 +460,8 @@ fn an_exhausted_pool_closes_and_takes_nobody_elses_page() {
         (1, &[SMALL], Outcome::Over(exhausted)),
         (1, &[FILE], Outcome::Over(exhausted)),
         (1, &[BODY, Bytes("abc")], Outcome::Over(exhausted)),
+        // What is sent from where it stands needs no page but the one to read into.
+        (1, &[ALONE], Outcome::To(Reply)),
         // A refusal is dropped: what it says is seen by the end as well.
         (1, &[BAD], Outcome::To(Linger)),
         (1, &[PART, TimeOut], Outcome::To(Linger)),

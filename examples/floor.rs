@@ -59,12 +59,15 @@ struct Args {
     /// Replies sent for each recv: the depth of the pipeline
     #[arg(long, default_value_t = 1, value_name = "COUNT", value_parser = parse_count)]
     replies: usize,
+    /// Copies of the reply, of which one is sent at random: memory as that of so many files
+    #[arg(long, default_value_t = 1, value_name = "COUNT", value_parser = parse_count)]
+    copies: usize,
 }
 
 fn main() -> ExitCode {
     let args = Args::parse();
-    let reply = constant(&args);
-    match listen(args.listen).and_then(|listener| Floor::new(listener, reply)?.run()) {
+    let replies = Replies::new(&constant(&args), args.copies);
+    match listen(args.listen).and_then(|listener| Floor::new(listener, replies)?.run()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("floor: {}: {error}", args.listen);
@@ -78,14 +81,14 @@ struct Floor {
     poll: Poll,
     listener: TcpListener,
     peers: Slab<Peer>,
-    reply: Vec<u8>,
+    replies: Replies,
 }
 
 impl Floor {
-    fn new(mut listener: TcpListener, reply: Vec<u8>) -> io::Result<Self> {
+    fn new(mut listener: TcpListener, replies: Replies) -> io::Result<Self> {
         let poll = Poll::new()?;
         poll.registry().register(&mut listener, LISTENER, Interest::READABLE)?;
-        Ok(Self { poll, listener, peers: Slab::with_capacity(SLOTS), reply })
+        Ok(Self { poll, listener, peers: Slab::with_capacity(SLOTS), replies })
     }
 
     /// Turns until polling or accepting fails. New connections come after the events of a turn, so
@@ -122,7 +125,8 @@ impl Floor {
                 Err(error) => return Err(error),
             };
             let slot = self.peers.vacant_entry();
-            let mut peer = Peer { stream, token: Token(slot.key()), owed: 0, wants_write: false };
+            let mut peer =
+                Peer { stream, token: Token(slot.key()), at: 0, owed: 0, wants_write: false };
             self.poll.registry().register(&mut peer.stream, peer.token, Interest::READABLE)?;
             slot.insert(peer);
         }
@@ -131,10 +135,38 @@ impl Floor {
     /// Serves one event of a connection and drops the connection if it is over.
     fn serve(&mut self, token: Token, closing: bool, buffer: &mut [u8]) {
         let Some(peer) = self.peers.get_mut(token.0) else { return };
-        let served = peer.answer(self.poll.registry(), &self.reply, buffer, closing);
+        let served = peer.answer(self.poll.registry(), &mut self.replies, buffer, closing);
         if !matches!(served, Ok(Served::Stays)) {
             self.peers.remove(token.0);
         }
+    }
+}
+
+/// What is sent: copies of the constant, one behind the other. With one, it is always in the
+/// processor's cache; with as many as there are files, it must come from memory as they must.
+struct Replies {
+    bytes: Vec<u8>,
+    length: usize,
+    copies: usize,
+    /// State of the generator that picks one (xorshift); never 0.
+    chance: u64,
+}
+
+impl Replies {
+    fn new(reply: &[u8], copies: usize) -> Self {
+        Self { bytes: reply.repeat(copies), length: reply.len(), copies, chance: 1 }
+    }
+
+    /// Where the next reply begins.
+    fn pick(&mut self) -> usize {
+        if self.copies == 1 {
+            return 0;
+        }
+        self.chance ^= self.chance << 13;
+        self.chance ^= self.chance >> 7;
+        self.chance ^= self.chance << 17;
+        let copies = self.copies as u64; // widening
+        usize::try_from(self.chance % copies).expect("it is below `copies`") * self.length
     }
 }
 
@@ -142,7 +174,9 @@ impl Floor {
 struct Peer {
     stream: TcpStream,
     token: Token,
-    /// Bytes at the end of the constant that are still to be sent.
+    /// Where in the replies the next byte to be sent stands.
+    at: usize,
+    /// Bytes that are still to be sent.
     owed: usize,
     /// Whether WRITABLE is registered: from the first refused send on.
     wants_write: bool,
@@ -160,13 +194,13 @@ impl Peer {
     fn answer(
         &mut self,
         registry: &Registry,
-        reply: &[u8],
+        replies: &mut Replies,
         buffer: &mut [u8],
         closing: bool,
     ) -> io::Result<Served> {
         let mut more = true;
         loop {
-            if !self.send(registry, reply)? || !more {
+            if !self.send(registry, replies)? || !more {
                 return Ok(Served::Stays);
             }
             let received = match self.stream.read(buffer) {
@@ -175,16 +209,20 @@ impl Peer {
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(Served::Stays),
                 Err(error) => return Err(error),
             };
-            self.owed = reply.len();
+            self.at = replies.pick();
+            self.owed = replies.length;
             more = closing || received == buffer.len();
         }
     }
 
     /// Sends what is owed. False: refused, and the next edge will say when it may go on.
-    fn send(&mut self, registry: &Registry, reply: &[u8]) -> io::Result<bool> {
+    fn send(&mut self, registry: &Registry, replies: &Replies) -> io::Result<bool> {
         while self.owed > 0 {
-            match self.stream.write(&reply[reply.len() - self.owed..]) {
-                Ok(count) => self.owed -= count,
+            match self.stream.write(&replies.bytes[self.at..self.at + self.owed]) {
+                Ok(count) => {
+                    self.at += count;
+                    self.owed -= count;
+                }
                 Err(error) if error.kind() == ErrorKind::WouldBlock => {
                     if !self.wants_write {
                         let both = Interest::READABLE | Interest::WRITABLE;

@@ -112,8 +112,14 @@ pub fn any_matches<'v>(
         return false;
     };
     let second = lines.next();
-    if second.is_none() && trim_blanks(first) == b"*" {
-        return true;
+    if second.is_none() {
+        // What most clients send: the one tag that they were given, byte for byte.
+        if first == current && !current.is_empty() {
+            return comparison.holds(first, current);
+        }
+        if trim_blanks(first) == b"*" {
+            return true;
+        }
     }
     [Some(first), second]
         .into_iter()

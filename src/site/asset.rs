@@ -36,7 +36,8 @@ pub struct Asset {
     type_end: usize,
     head_end: usize,
     size: u64,
-    source: Option<Source>,
+    /// Apart, because it is larger than all the rest, which one in memory needs on every request.
+    source: Option<Box<Source>>,
     validators: Option<OwnedValidators>,
 }
 
@@ -62,7 +63,7 @@ impl Asset {
     /// An asset whose body stays in its file.
     pub(super) fn on_disk(ingredients: &Ingredients<'_>, clock: &Clock, source: Source) -> Asset {
         let mut asset = Asset::new(ingredients, clock, <[u8]>::to_vec);
-        asset.source = Some(source);
+        asset.source = Some(Box::new(source));
         asset
     }
 
@@ -141,12 +142,12 @@ impl Asset {
 
     /// The open file, if the body is not in memory.
     pub fn source(&self) -> Option<&Source> {
-        self.source.as_ref()
+        self.source.as_deref()
     }
 
     /// True if its file, as far as it is open, is still what it was when the asset was made.
     pub(super) fn is_current(&self, clock: &Clock) -> bool {
-        self.source.as_ref().is_none_or(|source| source.is_current(clock))
+        self.source.as_deref().is_none_or(|source| source.is_current(clock))
     }
 
     /// A whole answer: status line, Date, fields, empty line and, if it is in memory, the body.

@@ -34,7 +34,7 @@ impl Add<u64> for Tick {
 pub struct Clock {
     /// For timeouts.
     pub tick: Tick,
-    /// How often the clock was set: the number of this turn of the loop.
+    /// The number of this turn of the loop.
     pub turn: u64,
     /// Nanoseconds since 1970 by the wall clock. For ages of files.
     pub unix_ns: i128,
@@ -57,10 +57,15 @@ impl Clock {
         clock
     }
 
-    /// Moves the clock. The wall clock may go back; then the date does, too.
+    /// A turn begins in which the clock says what it said in the last one.
+    pub fn next_turn(&mut self) {
+        self.turn += 1;
+    }
+
+    /// A turn begins, and the clock moves. The wall clock may go back; then the date does, too.
     pub fn set(&mut self, tick: Tick, unix: Duration) {
         self.tick = tick;
-        self.turn += 1;
+        self.next_turn();
         // A Duration holds less than 2^64 seconds, so its nanoseconds fit an i128.
         self.unix_ns = i128::from(unix.as_secs()) * NS + i128::from(unix.subsec_nanos());
         if self.unix_seconds != unix.as_secs() {

@@ -8,6 +8,7 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use crate::clock::Tick;
+use crate::config::Limits;
 use crate::site::Wait;
 use crate::site::disk::RETRY_MS;
 
@@ -81,8 +82,12 @@ pub(super) struct Slice {
 impl Slice {
     /// One that begins now.
     pub(super) fn begin(reactor: &Reactor) -> Slice {
-        let length = Duration::from_millis(reactor.limits.slice_ms);
-        Slice { ends: reactor.started.elapsed() + length, skip: LOOKS_SKIPPED }
+        Slice::begin_at(reactor.started.elapsed(), &reactor.limits)
+    }
+
+    /// One that begins at a time that is known.
+    pub(super) fn begin_at(now: Duration, limits: &Limits) -> Slice {
+        Slice { ends: now + Duration::from_millis(limits.slice_ms), skip: LOOKS_SKIPPED }
     }
 
     /// Whether it is used up, looked at after each connection.

@@ -130,17 +130,17 @@ impl Connection {
 
     /// The [`Connection::deadline`] has passed.
     pub fn timed_out(&mut self, cx: &mut Context<'_>) {
-        let stalled = !self.output.is_empty() || matches!(self.state, State::Reply { .. });
         match &self.state {
             State::Closed(_) => {}
-            _ if stalled => self.close(Reason::Stalled, cx.pages),
+            State::Reply { .. } => self.close(Reason::Stalled, cx.pages),
+            _ if !self.output.is_empty() => self.close(Reason::Stalled, cx.pages),
             State::Idle => self.close(Reason::IdleTooLong, cx.pages),
             State::Await { .. } => {
                 self.refuse(Status::ServiceUnavailable, cx);
                 self.advance(cx);
             }
             State::Linger { .. } => self.close(Reason::Finished, cx.pages),
-            State::Head | State::Discard { .. } | State::Reply { .. } => {
+            State::Head | State::Discard { .. } => {
                 self.refuse(Status::RequestTimeout, cx);
                 self.advance(cx);
             }

@@ -310,13 +310,13 @@ impl Reactor {
     /// A timer came up: perhaps too early, because the connection was busy meanwhile.
     fn timer(&mut self, key: usize) {
         let peer = &self.peers[key];
-        let deadline = peer.deadline(&self.limits);
+        let deadline = peer.connection.deadline(&self.limits);
         if deadline > self.clock.tick && !peer.throttled {
             self.wheel.schedule(key, deadline);
             return;
         }
         self.work(key, |peer, cx| {
-            if peer.deadline(cx.limits) <= cx.clock.tick {
+            if peer.connection.deadline(cx.limits) <= cx.clock.tick {
                 peer.connection.timed_out(cx);
             }
             peer.drive(cx)
@@ -359,7 +359,7 @@ impl Reactor {
                 }
             }
         }
-        let deadline = self.peers[key].deadline(&self.limits);
+        let deadline = self.peers[key].connection.deadline(&self.limits);
         self.wheel.schedule(key, deadline);
     }
 

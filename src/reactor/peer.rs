@@ -6,7 +6,6 @@ use mio::unix::SourceFd;
 use mio::{Interest, Registry, Token};
 
 use crate::clock::{Clock, Tick};
-use crate::config::Limits;
 use crate::h1::{Connection, Context, Reason, Step};
 
 use crate::site::{Patience, Source, Wait};
@@ -229,11 +228,6 @@ impl Peer {
         }
         self.watched = wanted;
         Ok(())
-    }
-
-    /// When it must be looked at again if nothing happens.
-    pub(super) fn deadline(&self, limits: &Limits) -> Tick {
-        self.connection.deadline(limits)
     }
 }
 

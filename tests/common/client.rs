@@ -50,21 +50,27 @@ impl Client {
     pub(crate) fn connect_with_small_buffer(server: &Server) -> Client {
         let (socket, address) = Client::socket(server.endpoint()).expect("a socket");
         socket.set_recv_buffer_size(1).expect("a smaller buffer");
-        socket.connect(&address).expect("the server takes the connection");
-        Client { socket, came: Vec::new() }
+        Client::open(socket, &address).expect("the server takes the connection")
     }
 
     /// Connects as another client would, from this address of this machine.
     pub(crate) fn connect_from(address: Ipv4Addr, server: &Server) -> Client {
         let (socket, to) = Client::socket(server.endpoint()).expect("a socket");
         socket.bind(&SocketAddr::from((address, 0)).into()).expect("an address of this machine");
-        socket.connect(&to).expect("the server takes the connection");
-        Client { socket, came: Vec::new() }
+        Client::open(socket, &to).expect("the server takes the connection")
     }
 
     pub(crate) fn try_connect(endpoint: &Endpoint) -> std::io::Result<Client> {
         let (socket, address) = Client::socket(endpoint)?;
-        socket.connect(&address)?;
+        Client::open(socket, &address)
+    }
+
+    /// Connects, and only then bounds how long is waited: with a bound, Linux gives up a connect
+    /// with EINTR where it would otherwise take it up again.
+    fn open(socket: Socket, address: &SockAddr) -> std::io::Result<Client> {
+        socket.connect(address)?;
+        socket.set_read_timeout(Some(PATIENCE))?;
+        socket.set_write_timeout(Some(PATIENCE))?;
         Ok(Client { socket, came: Vec::new() })
     }
 
@@ -78,8 +84,6 @@ impl Client {
             Endpoint::Unix(path) => (Domain::UNIX, SockAddr::unix(path)?),
         };
         let socket = Socket::new(domain, Type::STREAM, None)?;
-        socket.set_read_timeout(Some(PATIENCE))?;
-        socket.set_write_timeout(Some(PATIENCE))?;
         if domain != Domain::UNIX {
             socket.set_tcp_nodelay(true)?;
         }

@@ -256,13 +256,13 @@ limits! {
     /// How long each stage of a turn may take before the rest waits for the next turn.
     slice_ms: u64 = 4, 1..=10_000;
     /// Bytes that the kernel holds for one connection beyond what is on its way; 0: as it likes.
-    unsent_bytes: u32 = 1_048_576, 0..=1_073_741_824;
+    unsent_bytes: u32 = 262_144, 0..=1_073_741_824;
     /// System calls made for one connection in one turn of the loop.
     steps_per_turn: usize = 16, 1..=65_536;
     /// Bytes sent to one connection in one turn of the loop.
-    bytes_per_turn: u64 = 1_048_576, 4_096..=1_073_741_824;
+    bytes_per_turn: u64 = 524_288, 4_096..=1_073_741_824;
     /// Bytes asked of one sendfile call.
-    sendfile_bytes: u64 = 1_048_576, 4_096..=1_073_741_824;
+    sendfile_bytes: u64 = 524_288, 4_096..=1_073_741_824;
 }
 
 impl Limits {

@@ -66,9 +66,9 @@ fn listen_tcp(address: SocketAddr, limits: &Limits) -> io::Result<Listening> {
 
 /// Bounds what the kernel takes from us before it can send it. That saves megabytes for each client
 /// that is slow, and a slow client's progress shows: there is room again after half of it, not
-/// after a third of several megabytes. And the kernel widens the window of a receiver that is served
-/// steadily, not of one that gets a megabyte at a time and then waits for its turn. Accepted sockets
-/// inherit it.
+/// after a third of several megabytes. And the kernel widens the window of a receiver that is
+/// served steadily, not of one that gets a megabyte at a time and then waits for its turn.
+/// Accepted sockets inherit it.
 #[cfg(target_os = "linux")]
 fn bound_unsent(socket: &Socket, bytes: u32) -> io::Result<()> {
     if bytes == 0 { Ok(()) } else { socket.set_tcp_notsent_lowat(bytes) }

@@ -36,8 +36,8 @@
 //!    a page from the pool, and the bytes are received into it: system call one.
 //! 3. [`h1::Connection::read_done`] parses the head ([`http::head`]), asks the site what its path
 //!    leads to ([`site::Site::find`]: for a file in the cache, one look into a hash map), and
-//!    weighs conditions and ranges ([`site::select`]). The answer with a small file stands ready in the
-//!    cache, date and all; any other is written into a second page.
+//!    weighs conditions and ranges ([`site::select`]). The answer with a small file stands ready
+//!    in the cache, date and all; any other is written into a second page.
 //! 4. The next step is a [`h1::Step::Write`]: system call two. Then the pages go back to the pool,
 //!    and the connection, idle again, holds nothing but its slot.
 //!

@@ -4,8 +4,8 @@
 //! the file stand ready in one piece of memory, followed by the body if that is small:
 //!
 //! ```text
-//! | status line, Date | common fields | Content-Type | Content-Length | empty line | body or none |
-//! 0                   ^ LEAD          ^ common_end   ^ type_end                    ^ head_end
+//! | status, Date | common fields | Content-Type | Content-Length | empty line | body, or nothing |
+//! 0              ^ LEAD          ^ common_end   ^ type_end                    ^ head_end
 //! ```
 //!
 //! So the fields of a 304 are one slice, those of a 206 a longer one, and the whole answer with a

@@ -6,13 +6,14 @@ none.
 """
 
 import gc
+import resource
 import subprocess
 import time
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
-from lib_compare import checks, folder, http1, procfs, wrk
+from lib_compare import checks, fair, folder, http1, procfs, wrk
 from lib_compare.checks import CheckError
 from lib_compare.clients import ClientError, Herd, OpenLoop
 from lib_compare.servers import Running, ServerError
@@ -61,9 +62,10 @@ class Plan:
 class Contender:
     """One server within one scenario: running, checked, and its samples so far."""
 
-    def __init__(self, running, headers):
+    def __init__(self, running, headers, reply_bytes):
         self.running = running
         self.headers = headers
+        self.reply_bytes = reply_bytes
         self.samples = []
         self.absent = None
 
@@ -89,7 +91,7 @@ def _side_by_side(scenario, recipes, plan):
         if scenario.kind == "load" and (plan.warm or scenario.many):
             for contender in contenders.values():
                 _attempt(_wrk, scenario, contender, plan, 1)
-        timed = _load_sample if scenario.kind == "load" else _tail_sample
+        timed = TIMED[scenario.kind]
         for number in range(plan.rounds):
             for name, contender in contenders.items():
                 if contender.absent is None:
@@ -152,7 +154,7 @@ def _line_up(scenario, recipes, plan, stack):
             yield recipe, str(error)
             continue
         head_length = head_length or head.length
-        yield recipe, Contender(running, headers)
+        yield recipe, Contender(running, headers, head.length + head.body_length)
 
 
 def _refusal(scenario, recipe):
@@ -168,7 +170,8 @@ def _constant(scenario, head_length):
     """The floor's arguments for a reply as long as the real one."""
     arguments = ["--status", str(scenario.status), "--size", str(scenario.size)]
     arguments += ["--head", str(head_length), "--replies", str(scenario.pipeline)]
-    return arguments
+    # As much memory to read as the many files are: a constant would stay in the processor's cache.
+    return arguments + ["--copies", str(folder.MANY if scenario.many else 1)]
 
 
 def _load_sample(scenario, contender, plan):
@@ -176,22 +179,30 @@ def _load_sample(scenario, contender, plan):
     running = contender.running
     pids = running.pids() if procfs.available() else []
     accepted = procfs.accepted() if pids else 0
-    before = procfs.cpu(pids)
+    before, load_before = procfs.cpu(pids), _children_us()
     result = _wrk(scenario, contender, plan, plan.seconds * scenario.longer)
-    after = procfs.cpu(pids)
+    after, load_us = procfs.cpu(pids), _children_us() - load_before
+    requests = result.bytes / contender.reply_bytes if scenario.by_bytes else result.requests
     sample = {
-        "requests": result.requests,
+        "requests": requests,
         "seconds": result.seconds,
         "bytes": result.bytes,
-        "rate": result.rate,
-        "wall_us": 1e6 / result.rate,
+        "rate": requests / result.seconds,
+        "wall_us": 1e6 * result.seconds / requests,
     }
     if pids:
         if scenario.close:
             _require_new_connections(procfs.accepted() - accepted, result.requests)
-        sample.update(_cpu(before, after, result.requests))
+        sample.update(_cpu(before, after, requests))
+        sample["both_us"] = sample["cpu_us"] + load_us / requests
         sample["resident"] = procfs.memory(pids).resident
     return sample
+
+
+def _children_us():
+    """CPU time of all children that have ended, in microseconds: each run of wrk is one."""
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return (usage.ru_utime + usage.ru_stime) * 1e6
 
 
 def _cpu(before, after, requests):
@@ -228,7 +239,7 @@ def _wrk(scenario, contender, plan, seconds):
         raise LoadError(str(error)) from error
     if result.errors:
         raise LoadError(f"wrk saw errors: {result.errors}")
-    if result.requests == 0:
+    if result.requests == 0 and not scenario.by_bytes:
         raise LoadError("wrk completed no request")
     return result
 
@@ -259,6 +270,15 @@ def _tail_sample(scenario, contender, plan):
     if pids:
         sample.update(_cpu(before, after, paced.due))
     return sample
+
+
+def _fair_sample(scenario, contender, plan):
+    """The latency without and with a greedy client, on the server as it is."""
+    return fair.sample(contender.running.address, scenario, plan.seconds)
+
+
+# How a server is timed while the others run, by kind of scenario.
+TIMED = {"load": _load_sample, "tail": _tail_sample, "fair": _fair_sample}
 
 
 def _each_alone(scenario, recipes, plan, timed):

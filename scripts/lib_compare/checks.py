@@ -4,6 +4,7 @@ The requests are those of the load: same target, same fields, same pipelining. A
 answers wrongly is not timed, for a fast wrong answer is worth nothing.
 """
 
+import os
 import random
 import socket
 
@@ -39,14 +40,26 @@ class Wire:
 
     def reply(self):
         """The head and the body of the next reply."""
+        head = self.head()
+        return head, b"".join(self.body(head))
+
+    def head(self):
+        """The head of the next reply; its body must be read next."""
         while (head := http1.parse_head(self.data)) is None:
             self._fill()
-        end = head.length + head.body_length
-        while len(self.data) < end:
-            self._fill()
-        body = bytes(self.data[head.length : end])
-        del self.data[:end]
-        return head, body
+        del self.data[: head.length]
+        return head
+
+    def body(self, head):
+        """The body behind this head, in pieces as they come."""
+        left = head.body_length
+        while left > 0:
+            if not self.data:
+                self._fill()
+            piece = bytes(self.data[:left])
+            del self.data[:left]
+            left -= len(piece)
+            yield piece
 
     def at_end(self):
         """Whether the server has closed the connection with nothing more to read."""
@@ -90,8 +103,8 @@ def _check(address, scenario, headers, root):
         for path in _paths(scenario):
             wire.send(path, headers, scenario.pipeline)
             for _ in range(scenario.pipeline):
-                head, body = wire.reply()
-                _compare(path, scenario, head, body, root)
+                head = wire.head()
+                _compare(path, scenario, head, wire.body(head), root)
         if scenario.close and not wire.at_end():
             raise CheckError("the connection stayed open after Connection: close")
     return head
@@ -102,19 +115,20 @@ def _paths(scenario):
     if scenario.many:
         chosen = random.Random(7).sample(range(folder.MANY), SAMPLES)
         return [folder.MANY_PATTERN % index for index in chosen]
-    return [scenario.path] if scenario.close else [scenario.path] * 2
+    once = scenario.close or scenario.by_bytes
+    return [scenario.path] if once else [scenario.path] * 2
 
 
-def _compare(path, scenario, head, body, root):
+def _compare(path, scenario, head, pieces, root):
     if head.status != scenario.status:
         raise CheckError(f"{path}: status {head.status} instead of {scenario.status}")
     if scenario.status == 304:
         return
-    if root is None:
-        expected = scenario.size
-    else:
-        expected = (root / path.lstrip("/")).stat().st_size
-    if len(body) != expected:
-        raise CheckError(f"{path}: {len(body)} bytes of body instead of {expected}")
-    if root is not None and body != (root / path.lstrip("/")).read_bytes():
-        raise CheckError(f"{path}: the body differs from the file")
+    file = None if root is None else root / path.lstrip("/")
+    expected = scenario.size if file is None else file.stat().st_size
+    if head.body_length != expected:
+        raise CheckError(f"{path}: {head.body_length} bytes of body instead of {expected}")
+    with open(file or os.devnull, "rb") as content:
+        for piece in pieces:
+            if file is not None and piece != content.read(len(piece)):
+                raise CheckError(f"{path}: the body differs from the file")

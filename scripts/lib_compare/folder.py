@@ -2,6 +2,7 @@
 
 import os
 import random
+import shutil
 import time
 
 # Files of one size: name -> bytes.
@@ -12,6 +13,10 @@ FILES = {
     "1m.bin": 1 << 20,
     "10m.bin": 10 << 20,
 }
+
+# A file that no socket's buffers can hold; made only where it is asked for.
+HUGE_PATH = "/1g.bin"
+HUGE_BYTES = 1 << 30
 
 # Many small files, 1 to 5 KiB each.
 MANY = 10_000
@@ -35,6 +40,18 @@ def make(root):
         write(root / (MANY_PATTERN % index).lstrip("/"), block[start : start + size])
 
 
+def make_huge(root):
+    """Writes the huge file below `root`. OSError: there is no room for it, and some more."""
+    if shutil.disk_usage(root).free < 2 * HUGE_BYTES:
+        raise OSError(f"no room for a file of {HUGE_BYTES >> 20:,} MiB in {root}")
+    block = random.Random(3).randbytes(1 << 20)
+    path = root / HUGE_PATH.lstrip("/")
+    with path.open("wb") as file:
+        for _ in range(HUGE_BYTES // len(block)):
+            file.write(block)
+    settle(path)
+
+
 def many_sizes():
     """The sizes of the many small files, in order."""
     chance = random.Random(1)
@@ -44,6 +61,11 @@ def many_sizes():
 def write(path, data):
     """Writes one file of the folder: readable for all, and not fresh."""
     path.write_bytes(data)
+    settle(path)
+
+
+def settle(path):
+    """Readable for all, and not fresh."""
     path.chmod(0o644)
     then = time.time() - AGE_SECONDS
     os.utime(path, (then, then))

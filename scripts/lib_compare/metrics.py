@@ -43,6 +43,7 @@ def mebibytes(value):
 
 
 CPU = Metric("cpu_us", "server CPU per request", "CPU µs/req", "µs", plain)
+BOTH = Metric("both_us", "CPU of server and load per request", "both µs/req", "µs", plain)
 WALL = Metric("wall_us", "time per request", "µs/req", "µs", plain)
 RATE = Metric("rate", "requests per second", "req/s", "/s", whole)
 P50 = Metric("p50_us", "median latency", "p50 µs", "µs", whole)
@@ -53,4 +54,9 @@ WAITED = Metric("waited", "time waited for its core", "waited %", "%", percent)
 RESIDENT = Metric("resident", "resident memory", "RSS MiB", "MiB", mebibytes)
 PROPORTIONAL = Metric("proportional", "proportional memory", "PSS MiB", "MiB", mebibytes)
 IDLE = Metric("idle_bytes", "user memory per idle connection", "B/connection", "B", whole)
+SHARE = Metric("worst", "p99.9 beside a greedy client, times that without", "× quiet", "", plain)
+QUIET = Metric("quiet_us", "p99.9 without a greedy client", "quiet µs", "µs", whole)
+DOWNLOAD = Metric("download_us", "p99.9 beside a download", "download µs", "µs", whole)
+PIPELINE = Metric("pipeline_us", "p99.9 beside endless pipelining", "pipelining µs", "µs", whole)
+MOVED = Metric("moved", "bytes a second of the download", "download MiB/s", "MiB/s", mebibytes)
 LISTENS = Metric("listen_ms", "time until it listens", "listens ms", "ms", plain)

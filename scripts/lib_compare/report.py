@@ -20,13 +20,20 @@ does not count.</p>
 <p><b>Server CPU per request</b> is the time that all threads of a server's processes spent on
 their core, kernel included (<code>/proc/PID/task/*/schedstat</code>), divided by the requests. It
 is ranked, and not requests per second, because the load generator is the slower side of a fast
-server. What the kernel does in interrupts is charged to whoever was interrupted, so with large
-files look at the requests per second as well: a server may leave work to the receiver.</p>
+server.</p>
+<p><b>CPU of both ends</b> adds that of the load generator. With large files on loopback the one
+figure misleads without the other: TCP sends what is queued when an acknowledgement arrives, and
+here that runs on the receiver's core and is charged to it. A server whose clients keep a small
+receive window (nginx sends its head in a segment of its own, which has that effect) is charged
+little, while the whole costs more and moves fewer bytes. Over a network, acknowledgements arrive at
+the server.</p>
 <p>The <b>floor</b> parses nothing: an event loop that answers each receive with one constant of
 the same length by one send. It is what the kernel alone costs. It is left out where it bounds
 nothing: it copies large files, which sendfile need not, and it does not defer accepting.</p>
 <p><b>Latency</b> comes from an open loop: requests are due at a fixed rate, and each counts from
-the moment it was due, so that a stall is seen by all it delays. The client is a Python program on
+the moment it was due, so that a stall is seen by all it delays. <b>Beside a greedy client</b> one
+more connection downloads a large file over and over, or pipelines small requests without end, on
+whatever time the load leaves of its core (SCHED_IDLE). The client is a Python program on
 its own core, and its own jitter is part of every figure: compare with the floor's.</p>
 <p><b>User memory</b> is the growth of the proportional set size (PSS) of the server's processes,
 divided by the connections, each of which has had one answer. What a server reserves when it
@@ -102,7 +109,7 @@ def _tally(summaries):
 
 def _overview(summaries):
     names = ["scenario", "tenkay", "floor", "× floor", "best peer", "× best peer"]
-    names += ["mark", "requests/s", "goal"]
+    names += ["mark", "both ends", "requests/s", "goal"]
     head = "".join(f"<th>{name}</th>" for name in names)
     rows = []
     for summary in summaries:
@@ -116,6 +123,7 @@ def _overview(summaries):
             f"{_value(summary, peer)} <small>{escape(peer.name)}</small>" if peer else "–",
             _ratio(ours.to_peer if ours else None),
             _mark(summary.mark),
+            _mark(summary.both_mark),
             _mark(summary.rate_mark),
             _goal(summary),
         ]
@@ -162,6 +170,8 @@ def _said(summary):
     parts = []
     if summary.mark:
         parts.append(f"{_mark(summary.mark)} against {escape(summary.best_peer.name)}")
+    if summary.both_mark:
+        parts.append(f"CPU of both ends {_mark(summary.both_mark)}")
     if summary.rate_mark:
         parts.append(f"requests per second {_mark(summary.rate_mark)}")
     if summary.goal:

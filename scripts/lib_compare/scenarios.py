@@ -1,8 +1,9 @@
 """What is measured: the table of loads. Pure data.
 
-Four kinds. `load`: as fast as wrk can ask, and the figure is the server's CPU time per request.
+Five kinds. `load`: as fast as wrk can ask, and the figure is the server's CPU time per request.
 `tail`: an open loop at a fixed rate, and the figure is a percentile of the latency. `idle`: many
-connections that do nothing, and the figure is their memory. `start`: until it listens.
+connections that do nothing, and the figure is their memory. `start`: until it listens. `fair`:
+the latency beside a greedy client, as a multiple of that without one.
 """
 
 from dataclasses import dataclass, field
@@ -55,6 +56,8 @@ class Scenario:
     many: bool = False
     close: bool = False
     rate: int = 0
+    # So large that a run ends in the middle of answers: they are counted by their bytes.
+    by_bytes: bool = False
     # A run is this many times as long as the others: opening the connections costs as well.
     longer: int = 1
     # False where a real server may undercut the floor: it copies (sendfile need not), and it
@@ -68,9 +71,11 @@ class Scenario:
     def metrics(self):
         """The metrics of a sample; the first is the one that is ranked."""
         if self.kind == "load":
-            return (metrics.CPU, metrics.RATE, metrics.RESIDENT, metrics.WAITED)
+            return (metrics.CPU, metrics.BOTH, metrics.RATE, metrics.RESIDENT, metrics.WAITED)
         if self.kind == "tail":
             return (metrics.P99, metrics.P50, metrics.P999, metrics.MAX, metrics.CPU)
+        if self.kind == "fair":
+            return (metrics.SHARE, metrics.QUIET, metrics.DOWNLOAD, metrics.PIPELINE, metrics.MOVED)
         if self.kind == "idle":
             return (metrics.IDLE, metrics.PROPORTIONAL, metrics.RESIDENT)
         return (metrics.LISTENS, metrics.RESIDENT, metrics.PROPORTIONAL)
@@ -107,7 +112,9 @@ def _large():
         _load("100k", "100 KiB file", Goal("peer", 0.95), **HUNDRED),
         _load("1m", "1 MiB file", Goal("peer", 1.0), **MEGA, connections=16),
         _load("10m", "10 MiB file", Goal("peer", 1.0), path="/10m.bin", size=10 << 20,
-              floor=False, connections=8, quick=False),
+              floor=False, connections=8, quick=False, by_bytes=True),
+        _load("1g", "1 GiB file", Goal("peer", 1.0), path=folder.HUGE_PATH,
+              size=folder.HUGE_BYTES, floor=False, connections=4, quick=False, by_bytes=True),
     ]
 
 
@@ -120,6 +127,8 @@ def _latency():
                  rate=1000, quick=False, **HUNDRED),
         Scenario("tail-1m", "Latency, 1 MiB file at 200 requests a second", "tail",
                  rate=200, quick=False, **MEGA),
+        Scenario("fair", "Latency, 1 KiB file, beside one greedy client", "fair", rate=2000,
+                 quick=False, floor=False, goal=Goal("value", 2.0)),
     ]
 
 

@@ -20,7 +20,7 @@ def scenario(summary):
 
 def overview(summaries):
     """All scenarios in one table, for tenkay."""
-    lines = [["scenario", "tenkay", "× floor", "best peer", "× best peer", "mark", "rate", "goal"]]
+    lines = [["scenario", "tenkay", "× floor", "best peer", "× best peer", "mark", "both", "rate", "goal"]]
     for summary in summaries:
         ours, peer = summary.find("ours"), summary.best_peer
         key, ranked = summary.ranked.key, summary.ranked
@@ -32,6 +32,7 @@ def overview(summaries):
                 f"{peer.name} {ranked.text(peer.spreads[key].median)}" if peer else "-",
                 _ratio(ours.to_peer) if ours else "-",
                 summary.mark or "-",
+                summary.both_mark or "-",
                 summary.rate_mark or "-",
                 _goal(summary),
             ]

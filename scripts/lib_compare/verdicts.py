@@ -24,7 +24,8 @@ class Summary(NamedTuple):
     """One scenario: its rows, the best first, and what they say of tenkay.
 
     `mark` is 'won', 'lost', 'level' against the best peer, or None if either is missing;
-    `rate_mark` is the same for requests per second, of loads only.
+    `rate_mark` is the same for requests per second, `both_mark` for the CPU time of server and load
+    together, of loads only; each against the peer that is best in that.
     """
 
     scenario: object
@@ -33,6 +34,7 @@ class Summary(NamedTuple):
     best_peer: Optional[Row]
     mark: Optional[str]
     rate_mark: Optional[str]
+    both_mark: Optional[str]
     goal: Optional[str]
     goal_met: Optional[bool]
     disturbed: bool
@@ -80,7 +82,8 @@ def summarise(scenario, kinds, results):
         rows,
         peer,
         judge(ours.spreads[key], peer.spreads[key]) if ours and peer else None,
-        _rate_mark(ours, rows),
+        _mark_by(metrics.WALL, ours, rows),
+        _mark_by(metrics.BOTH, ours, rows),
         goal,
         goal_met,
         _disturbed(rows),
@@ -131,14 +134,14 @@ def _goal(scenario, ours, ranked):
     return text, None if value is None else value <= goal.limit
 
 
-def _rate_mark(ours, rows):
-    """How tenkay's requests per second compare with the highest of a peer."""
-    key = metrics.WALL.key
+def _mark_by(metric, ours, rows):
+    """How tenkay compares with the best peer by this metric."""
+    key = metric.key
     peers = [row for row in rows if row.kind == "peer" and key in row.spreads]
     if ours is None or key not in ours.spreads or not peers:
         return None
-    fastest = min(peers, key=lambda row: row.spreads[key].median)
-    return judge(ours.spreads[key], fastest.spreads[key])
+    best = min(peers, key=lambda row: row.spreads[key].median)
+    return judge(ours.spreads[key], best.spreads[key])
 
 
 def _disturbed(rows):

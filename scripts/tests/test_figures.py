@@ -132,6 +132,25 @@ class Verdicts(unittest.TestCase):
         self.assertIn("MISSED", text.scenario(summary))
         self.assertIn("lost", text.overview([summary]))
 
+    def test_each_mark_is_against_the_peer_that_is_best_in_that(self):
+        def result(cpu, both, wall):
+            sample = {"cpu_us": cpu, "both_us": both, "rate": 1e6 / wall, "wall_us": wall}
+            return {"samples": [sample, sample], "absent": None}
+
+        kinds = {"tenkay": "ours", "a": "peer", "b": "peer"}
+        results = {"tenkay": result(10, 20, 10), "a": result(8, 50, 40), "b": result(13, 30, 9)}
+        summary = verdicts.summarise(scenarios.scenarios(100)[0], kinds, results)
+        self.assertEqual(summary.best_peer.name, "a")
+        self.assertEqual((summary.mark, summary.both_mark, summary.rate_mark),
+                         ("lost", "won", "lost"))
+        for row in [summary.scenario.name, "won", "lost"]:
+            self.assertIn(row, text.overview([summary]))
+
+    def test_figures_from_before_there_was_one_for_both_ends_are_still_shown(self):
+        summary = self.summary(self.result(5.1))
+        self.assertIsNone(summary.both_mark)
+        self.assertNotIn(metrics.BOTH, summary.metrics)
+
     def test_without_tenkay_there_is_no_mark(self):
         summary = self.summary({"samples": [], "absent": "it ended"})
         self.assertEqual((summary.mark, summary.goal_met), (None, None))

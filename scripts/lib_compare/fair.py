@@ -1,0 +1,140 @@
+"""Fairness: the latency of small requests while one greedy client takes all it can get.
+
+The greedy client is a process of its own. Where the machine has no core to spare it shares that of
+the paced load; it must then not be in the load's way, or its own appetite would be measured. So it
+runs on the time that the load leaves over (SCHED_IDLE, else the lowest priority), and the load
+sleeps while nothing is due, also in the quiet run that it is compared with.
+"""
+
+import gc
+import os
+import select
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from lib_compare import http1
+from lib_compare.clients import ClientError, OpenLoop
+
+# The load wakes up so long before a request is due, and spins from then on.
+SPIN_NS = 150_000
+
+# Small requests that the pipelining client has under way at a time.
+DEPTH = 64
+
+DOWNLOAD_PATH = "/10m.bin"
+
+# The greedy client runs so much longer than the load, which begins once it is under way.
+MARGIN_SECONDS = 1.0
+END_SECONDS = 10.0
+
+
+class Sleeper(OpenLoop):
+    """An open loop that leaves its core to others while nothing is due or expected."""
+
+    def rest(self, due_ns, expected):
+        if expected == 0:
+            left = due_ns - SPIN_NS - time.perf_counter_ns()
+            if left > 0:
+                time.sleep(left / 1e9)
+
+
+def sample(address, scenario, seconds):
+    """One round: quiet, beside a download, beside endless pipelining."""
+    quiet = _paced(address, scenario, seconds)
+    download, moved = _beside(address, scenario, seconds, DOWNLOAD_PATH, 1)
+    pipeline, _ = _beside(address, scenario, seconds, scenario.path, DEPTH)
+    return figures(quiet, download, pipeline, moved)
+
+
+def figures(quiet, download, pipeline, moved):
+    """The sample from the latencies in microseconds and the bytes a second of the download."""
+    return {
+        "worst": max(download, pipeline) / quiet,
+        "quiet_us": quiet,
+        "download_us": download,
+        "pipeline_us": pipeline,
+        "moved": moved,
+    }
+
+
+def _paced(address, scenario, seconds):
+    """p99.9 in microseconds. The garbage collector sleeps: it would be in the tail."""
+    request = http1.request(scenario.path, "127.0.0.1")
+    gc.collect()
+    gc.disable()
+    try:
+        with Sleeper(address, request, scenario.connections) as loop:
+            paced = loop.run(scenario.rate, seconds)
+    finally:
+        gc.enable()
+    if paced.unanswered:
+        raise ClientError(f"{paced.unanswered:,} requests without a reply")
+    return paced.at(99.9)
+
+
+def _beside(address, scenario, seconds, path, depth):
+    """p99.9 beside a greedy client, and how many bytes a second that received."""
+    host, port = address
+    command = [sys.executable, "-m", "lib_compare.fair", host, str(port), path, str(depth),
+               str(seconds + MARGIN_SECONDS)]
+    home = Path(__file__).resolve().parents[1]
+    with subprocess.Popen(command, cwd=home, stdout=subprocess.PIPE, text=True) as greedy:
+        try:
+            greedy.stdout.readline()  # it says when its first bytes have come
+            latency = _paced(address, scenario, seconds)
+            said, _ = greedy.communicate(timeout=END_SECONDS)
+        finally:
+            greedy.kill()  # after its end this does nothing
+    moved = float(said or 0)
+    if moved <= 0:
+        raise ClientError("the greedy client received nothing: there was nothing to measure")
+    return latency, moved
+
+
+def greedy(address, request, depth, seconds):
+    """Keeps `depth` requests under way and reads all it can, for so long; bytes a second."""
+    with socket.create_connection(address) as sock:
+        sock.setblocking(False)
+        buffer, unsent = bytearray(1 << 20), request * depth
+        received, reply_bytes, answered = 0, None, 0
+        start = time.monotonic()
+        while (now := time.monotonic()) - start < seconds:
+            poll = ([sock], [sock] if unsent else [], [], start + seconds - now)
+            readable, writable, _ = select.select(*poll)
+            if writable:
+                unsent = unsent[sock.send(unsent) :]
+            if not readable:
+                continue
+            count = sock.recv_into(buffer)
+            if count == 0:
+                raise ClientError("the server closed the connection of the greedy client")
+            if reply_bytes is None:
+                head = http1.parse_head(buffer[:count])
+                reply_bytes = head.length + head.body_length
+                print("under way", flush=True)
+            received += count
+            # For each answer that has come, one more request.
+            unsent += request * (received // reply_bytes - answered)
+            answered = received // reply_bytes
+        return received / (time.monotonic() - start)
+
+
+def step_back():
+    """Runs on the time that others leave over."""
+    if hasattr(os, "SCHED_IDLE"):
+        try:
+            os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
+            return
+        except PermissionError:
+            pass
+    os.nice(19)
+
+
+if __name__ == "__main__":
+    step_back()
+    HOST, PORT, PATH, PIPELINED, SECONDS = sys.argv[1:]
+    REQUEST = http1.request(PATH, HOST)
+    print(greedy((HOST, int(PORT)), REQUEST, int(PIPELINED), float(SECONDS)))

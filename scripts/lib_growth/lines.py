@@ -15,8 +15,9 @@ LEFT, RIGHT, TOP, BOTTOM = 48, 16, 28, 44
 # The classes of the lines, in order.
 KINDS = ("ours", "floor")
 
-# Room that a figure takes below the axis, by its letters.
+# Room that a text takes, by its letters.
 LETTER = 7.2
+BOLD_LETTER = 8.6
 
 
 class Line(NamedTuple):
@@ -133,5 +134,5 @@ def _legend(lines):
             f'<text class="label {kind}" x="{x:.1f}" y="{HEIGHT - 6}">'
             f"● {escape(line.label)}</text>"
         )
-        x += (len(line.label) + 4) * LETTER
+        x += (len(line.label) + 4) * BOLD_LETTER
     return parts

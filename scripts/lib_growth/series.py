@@ -138,7 +138,7 @@ def _bytes():
             "size", "Size of a file: from memory, and by sendfile",
             "One file on 16 connections. The client is wrk, its user and system time together; on "
             "loopback the kernel charges a part of TCP's work to whoever receives",
-            "size", "none: where do the two cross?", "crossing",
+            "size", "none, but where do the two cross?", "crossing",
             (CPU, BOTH), CPU, sizes, lines=("memory", "sendfile"), steep=True, drawn=2, write=size,
         ),
     ]

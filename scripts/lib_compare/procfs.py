@@ -1,4 +1,4 @@
-"""CPU time, memory and threads of a process and all its children, from Linux's /proc.
+"""CPU time, memory, threads and sleeps of a process and all its children, from Linux's /proc.
 
 A server is one process or several (nginx: a master and a worker), so each figure is a sum over
 the tree below the process that was started. Elsewhere than on Linux `available()` is false.
@@ -90,6 +90,33 @@ def parse_rollup(text):
 def threads(pids):
     """How many threads these processes have."""
     return sum(len(os.listdir(PROC / str(pid) / "task")) for pid in pids)
+
+
+def voluntary_switches(pids):
+    """How often the threads of these processes have gone to sleep, from which each was woken."""
+    total = 0
+    for pid in pids:
+        for task in (PROC / str(pid) / "task").iterdir():
+            total += parse_voluntary((task / "status").read_text())
+    return total
+
+
+def parse_voluntary(status):
+    """The voluntary context switches in the text of /proc/PID/status."""
+    for line in status.splitlines():
+        if line.startswith("voluntary_ctxt_switches:"):
+            return int(line.partition(":")[2])
+    raise ValueError("no voluntary context switches")
+
+
+def state(pid):
+    """What the main thread of a process does: 'R' it runs, 'S' it sleeps, or a rarer letter."""
+    return parse_state((PROC / str(pid) / "stat").read_text())
+
+
+def parse_state(stat):
+    """The state in the text of /proc/PID/stat."""
+    return stat[stat.rindex(")") + 2]
 
 
 def accepted():

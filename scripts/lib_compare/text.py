@@ -12,7 +12,7 @@ def scenario(summary):
     for row in summary.rows:
         if row.spreads:
             lines.append(_cells(row, ranked, others))
-    table = _align(lines)
+    table = align(lines)
     absent = [f"  {row.name}: {row.absent}" for row in summary.rows if row.absent]
     title = f"{summary.scenario.name}: {summary.scenario.title}"
     return "\n".join([title, "-" * len(title), table, *absent, _closing(summary)]).rstrip() + "\n"
@@ -38,7 +38,7 @@ def overview(summaries):
             ]
         )
     counts = ", ".join(f"{count} {mark}" for mark, count in tally(summaries).items())
-    return f"{_align(lines)}\n\nagainst the best peer: {counts}\n"
+    return f"{align(lines)}\n\nagainst the best peer: {counts}\n"
 
 
 def _cells(row, ranked, others):
@@ -72,7 +72,7 @@ def _ratio(value):
     return "-" if value is None else f"{value:.2f}"
 
 
-def _align(lines):
+def align(lines):
     """Columns as wide as their widest cell; the first to the left, the others to the right."""
     widths = [max(len(line[i]) for line in lines) for i in range(len(lines[0]))]
     texts = []

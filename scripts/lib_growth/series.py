@@ -92,7 +92,7 @@ def _crowds():
             "64 connections asked at a fixed rate of 1,000 requests a second; and 1,000 "
             "connections that are silent. A wake is a voluntary context switch of the server",
             "", f"at most {WAKES_PER_REQUEST} per request, none at rest", "wakes",
-            (WAKES,), WAKES, (PACED, AT_REST), scale="names", most_rounds=3,
+            (WAKES,), WAKES, (PACED, AT_REST), scale="names", most_rounds=2,
             lines=("switches", "epoll_wait"),
         ),
     ]

@@ -39,9 +39,11 @@ its own core, and its own jitter is part of every figure: compare with the floor
 divided by the connections, each of which has had one answer. What a server reserves when it
 starts is not in it: see start-up. Memory of the kernel for a socket is the same for all and is
 left out.</p>
-<p><b>Won</b> and <b>lost</b> are against the best peer in that scenario, whichever it is, and
-need ranges that do not overlap and medians that are at least 2&nbsp;% apart (10&nbsp;% where there
-was one round only). All else is <b>level</b>.</p>
+<p><b>Ratios</b> are taken round by round, and the median of them is given: a machine that is
+slow for a while is so for all servers of a round. <b>Won</b> and <b>lost</b> are against the best
+peer in that scenario, whichever it is; they need a median ratio at least 2&nbsp;% from one
+(10&nbsp;% where there was one round only), and three quarters of the rounds on that side. All else
+is <b>level</b>.</p>
 """
 
 

@@ -13,10 +13,13 @@ class Spread(NamedTuple):
     high: float
 
 
-# Two medians closer than this are level, even if no sample of one reaches the other. Where there
-# is one sample each, nothing is known of the noise, and the margin is wider.
+# Figures closer than this are level. Where there is one round only, nothing is known of the noise,
+# and the margin is wider.
 LEVEL = 0.02
 LEVEL_SINGLE = 0.10
+
+# So many of the rounds must agree: the rest may be noise.
+AGREE = 0.75
 
 
 def spread(samples):
@@ -34,18 +37,20 @@ def percentile(ordered, percent):
     return ordered[min(max(rank, 1), len(ordered)) - 1]
 
 
-def judge(ours, theirs):
-    """'won', 'lost' or 'level' for two Spreads of which the smaller is the better.
+def ratios(ours, theirs):
+    """Round by round, ours over theirs: a machine that is slow for a while is so for both."""
+    return [mine / other for mine, other in zip(ours, theirs) if other > 0]
 
-    Won and lost need ranges that do not overlap and medians some margin apart: a difference
-    within the noise is no difference.
+
+def judge(found):
+    """'won', 'lost' or 'level' for the ratios of the rounds, of which the smaller is the better.
+
+    Won and lost need a median some margin from 1, and most of the rounds on that side of it.
     """
-    single = ours.low == ours.high and theirs.low == theirs.high
-    margin = LEVEL_SINGLE if single else LEVEL
-    if abs(ours.median - theirs.median) < margin * theirs.median:
-        return "level"
-    if ours.high < theirs.low:
-        return "won"
-    if ours.low > theirs.high:
-        return "lost"
+    margin = LEVEL_SINGLE if len(found) == 1 else LEVEL
+    middle = statistics.median(found)
+    for word, sign in (("won", -1), ("lost", 1)):
+        agreeing = sum(1 for ratio in found if sign * (ratio - 1) > 0)
+        if sign * (middle - 1) >= margin and agreeing >= AGREE * len(found):
+            return word
     return "level"

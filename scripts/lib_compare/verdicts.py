@@ -1,9 +1,10 @@
 """A scenario's figures turned into spreads, ratios and marks. Pure functions over samples."""
 
+import statistics
 from typing import NamedTuple, Optional
 
 from lib_compare import metrics
-from lib_compare.stats import Spread, judge, spread
+from lib_compare.stats import Spread, judge, ratios, spread
 
 # Servers that waited longer than this share of their time for their core were disturbed.
 QUIET = 0.05
@@ -67,8 +68,8 @@ def summarise(scenario, kinds, results):
                 name,
                 kinds[name],
                 mine,
-                _ratio(mine, spreads.get(floor), key),
-                _ratio(mine, spreads.get(best), key),
+                _ratio(results, name, floor, key),
+                _ratio(results, name, best, key),
                 result["absent"],
             )
         )
@@ -81,9 +82,9 @@ def summarise(scenario, kinds, results):
         shown,
         rows,
         peer,
-        judge(ours.spreads[key], peer.spreads[key]) if ours and peer else None,
-        _mark_by(metrics.WALL, ours, rows),
-        _mark_by(metrics.BOTH, ours, rows),
+        _mark(results, ours, peer, key),
+        _mark_by(metrics.WALL, results, ours, rows),
+        _mark_by(metrics.BOTH, results, ours, rows),
         goal,
         goal_met,
         _disturbed(rows),
@@ -111,10 +112,21 @@ def _best(spreads, kinds, kind, key):
     return min(names, key=lambda name: spreads[name][key].median, default=None)
 
 
-def _ratio(mine, other, key):
-    if not mine or not other or other[key].median <= 0:
-        return None
-    return mine[key].median / other[key].median
+def _pairs(results, mine, other, key):
+    """The ratios of two servers, round by round."""
+    ours, theirs = ([s[key] for s in results[name]["samples"]] for name in (mine, other))
+    return ratios(ours, theirs)
+
+
+def _ratio(results, mine, other, key):
+    """The median of the ratios; None where there are none."""
+    found = _pairs(results, mine, other, key) if other is not None else []
+    return statistics.median(found) if found else None
+
+
+def _mark(results, ours, peer, key):
+    found = _pairs(results, ours.name, peer.name, key) if ours and peer else []
+    return judge(found) if found else None
 
 
 def _goal(scenario, ours, ranked):
@@ -134,14 +146,14 @@ def _goal(scenario, ours, ranked):
     return text, None if value is None else value <= goal.limit
 
 
-def _mark_by(metric, ours, rows):
+def _mark_by(metric, results, ours, rows):
     """How tenkay compares with the best peer by this metric."""
     key = metric.key
     peers = [row for row in rows if row.kind == "peer" and key in row.spreads]
     if ours is None or key not in ours.spreads or not peers:
         return None
     best = min(peers, key=lambda row: row.spreads[key].median)
-    return judge(ours.spreads[key], best.spreads[key])
+    return _mark(results, ours, best, key)
 
 
 def _disturbed(rows):

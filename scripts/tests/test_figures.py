@@ -20,17 +20,25 @@ class Statistics(unittest.TestCase):
         with self.assertRaises(ValueError):
             stats.percentile([], 50)
 
-    def test_only_ranges_that_do_not_overlap_decide(self):
+    def test_most_rounds_and_the_margin_decide(self):
         rows = [
-            (Spread(10, 9, 11), Spread(20, 19, 21), "won"),
-            (Spread(20, 19, 21), Spread(10, 9, 11), "lost"),
-            (Spread(10, 9, 12), Spread(13, 11, 14), "level"),
-            (Spread(10, 9.99, 10.01), Spread(10.1, 10.09, 10.11), "level"),
-            (Spread(10, 10, 10), Spread(10.5, 10.5, 10.5), "level"),
-            (Spread(10, 10, 10), Spread(11.5, 11.5, 11.5), "won"),
+            ([0.5, 0.6, 0.7], "won"),
+            ([1.5, 1.6, 1.7], "lost"),
+            ([0.8, 0.9, 1.1], "level"),
+            ([0.8, 0.8, 0.9, 1.1], "won"),
+            ([0.985, 0.99, 0.99], "level"),
+            ([0.95], "level"),
+            ([0.85], "won"),
+            ([1.15], "lost"),
         ]
-        for ours, theirs, expected in rows:
-            self.assertEqual(stats.judge(ours, theirs), expected, (ours, theirs))
+        for ratios, expected in rows:
+            self.assertEqual(stats.judge(ratios), expected, ratios)
+
+    def test_ratios_are_taken_round_by_round(self):
+        # The second round was slow for both.
+        self.assertEqual(stats.ratios([1, 4], [2, 8]), [0.5, 0.5])
+        self.assertEqual(stats.ratios([1, 4], [2]), [0.5])
+        self.assertEqual(stats.ratios([1], [0]), [])
 
 
 class Wrk(unittest.TestCase):
@@ -121,8 +129,8 @@ class Verdicts(unittest.TestCase):
     def test_ratios_are_of_medians_to_the_floor_and_to_the_best_peer(self):
         summary = self.summary(self.result(5.1, 5.3))
         row = summary.find("ours")
-        self.assertAlmostEqual(row.to_floor, 5.2 / 5.0)
-        self.assertAlmostEqual(row.to_peer, 5.2 / 9.25)
+        self.assertAlmostEqual(row.to_floor, (5.1 / 5.0 + 5.3 / 5.0) / 2)
+        self.assertAlmostEqual(row.to_peer, (5.1 / 9 + 5.3 / 9.5) / 2)
         self.assertEqual((summary.mark, summary.goal_met), ("won", True))
         self.assertEqual([row.name for row in summary.rows], ["floor", "tenkay", "a", "b"])
 

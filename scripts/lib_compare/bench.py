@@ -6,7 +6,6 @@ none.
 """
 
 import gc
-import resource
 import subprocess
 import time
 from contextlib import ExitStack
@@ -17,6 +16,7 @@ from lib_compare import checks, fair, folder, http1, procfs, wrk
 from lib_compare.checks import CheckError
 from lib_compare.clients import ClientError, Herd, OpenLoop
 from lib_compare.servers import Running, ServerError
+from lib_compare.wrk import LoadError
 
 # Connections opened and closed before the memory of idle ones is measured, so that what the
 # first request ever costs is not charged to them.
@@ -36,10 +36,6 @@ GRACE_SECONDS = 30
 
 # Fewer new connections than this share of the requests: the load did not do what it should.
 NEW_CONNECTIONS = 0.95
-
-
-class LoadError(Exception):
-    """The load was not what it should have been; the text says why."""
 
 
 # What takes a server out of a scenario, but does not end the comparison.
@@ -179,9 +175,9 @@ def _load_sample(scenario, contender, plan):
     running = contender.running
     pids = running.pids() if procfs.available() else []
     accepted = procfs.accepted() if pids else 0
-    before, load_before = procfs.cpu(pids), _children_us()
+    before, load_before = procfs.cpu(pids), procfs.children_us()
     result = _wrk(scenario, contender, plan, plan.seconds * scenario.longer)
-    after, load_us = procfs.cpu(pids), _children_us() - load_before
+    after, load_us = procfs.cpu(pids), procfs.children_us() - load_before
     requests = result.bytes / contender.reply_bytes if scenario.by_bytes else result.requests
     sample = {
         "requests": requests,
@@ -193,21 +189,10 @@ def _load_sample(scenario, contender, plan):
     if pids:
         if scenario.close:
             _require_new_connections(procfs.accepted() - accepted, result.requests)
-        sample.update(_cpu(before, after, requests))
+        sample.update(procfs.spent(before, after, requests))
         sample["both_us"] = sample["cpu_us"] + load_us / requests
         sample["resident"] = procfs.memory(pids).resident
     return sample
-
-
-def _children_us():
-    """CPU time of all children that have ended, in microseconds: each run of wrk is one."""
-    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return (usage.ru_utime + usage.ru_stime) * 1e6
-
-
-def _cpu(before, after, requests):
-    ran, waited = after.ran - before.ran, after.waited - before.waited
-    return {"cpu_us": ran / requests / 1000, "waited": waited / max(ran + waited, 1)}
 
 
 def _require_new_connections(accepted, requests):
@@ -232,16 +217,9 @@ def _wrk(scenario, contender, plan, seconds):
             timeout=seconds + GRACE_SECONDS,
             check=False,
         )
-        result = wrk.parse(done.stdout)
     except subprocess.TimeoutExpired as error:
         raise LoadError("wrk did not end in time") from error
-    except ValueError as error:
-        raise LoadError(str(error)) from error
-    if result.errors:
-        raise LoadError(f"wrk saw errors: {result.errors}")
-    if result.requests == 0 and not scenario.by_bytes:
-        raise LoadError("wrk completed no request")
-    return result
+    return wrk.checked(done.stdout, scenario.by_bytes)
 
 
 def _tail_sample(scenario, contender, plan):
@@ -268,7 +246,7 @@ def _tail_sample(scenario, contender, plan):
         "max_us": paced.at(100),
     }
     if pids:
-        sample.update(_cpu(before, after, paced.due))
+        sample.update(procfs.spent(before, after, paced.due))
     return sample
 
 

@@ -132,6 +132,8 @@ def _session(address, request, depth, seconds, first):
                 continue
             if received == 0:
                 head = http1.parse_head(buffer[:count])
+                if head is None:
+                    raise ClientError("the first bytes of the reply are no whole head")
                 reply_bytes = head.length + head.body_length
                 if first:
                     print("under way", flush=True)

@@ -43,7 +43,7 @@ def mebibytes(value):
 
 
 CPU = Metric("cpu_us", "server CPU per request", "CPU µs/req", "µs", plain)
-BOTH = Metric("both_us", "CPU of server and load per request", "both µs/req", "µs", plain)
+BOTH = Metric("both_us", "CPU of both ends per request", "both µs/req", "µs", plain)
 WALL = Metric("wall_us", "time per request", "µs/req", "µs", plain)
 RATE = Metric("rate", "requests per second", "req/s", "/s", whole)
 P50 = Metric("p50_us", "median latency", "p50 µs", "µs", whole)

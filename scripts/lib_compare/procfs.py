@@ -5,6 +5,7 @@ the tree below the process that was started. Elsewhere than on Linux `available(
 """
 
 import os
+import resource
 from pathlib import Path
 from typing import NamedTuple
 
@@ -66,6 +67,19 @@ def cpu(pids):
             ran += int(fields[0])
             waited += int(fields[1])
     return Cpu(ran, waited)
+
+
+def children_us():
+    """CPU time of this process's children that have ended, in microseconds: each run of wrk is
+    one."""
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return (usage.ru_utime + usage.ru_stime) * 1e6
+
+
+def spent(before, after, requests):
+    """What a server used between two readings of `cpu`, for each of some requests."""
+    ran, waited = after.ran - before.ran, after.waited - before.waited
+    return {"cpu_us": ran / requests / 1000, "waited": waited / max(ran + waited, 1)}
 
 
 def memory(pids):

@@ -70,7 +70,7 @@ def page(meta, summaries, servers):
         "<h2>How it was measured</h2>",
         METHOD,
         "<h2>Where it was measured</h2>",
-        _facts(meta),
+        facts(meta),
         "<h2>Servers and their settings</h2>",
         *[_server(server) for server in servers],
         "</body></html>",
@@ -206,10 +206,11 @@ def _absent(summary):
     return "".join(f'<p class="soft">{escape(text)}</p>' for text in texts)
 
 
-def _facts(meta):
-    facts = {**meta["machine"], **meta["tools"], "command": meta["command"], **meta["plan"]}
+def facts(meta):
+    """Where and how it was measured, as a list of names and texts."""
+    known = {**meta["machine"], **meta["tools"], "command": meta["command"], **meta["plan"]}
     cells = "".join(
-        f"<dt>{escape(name)}</dt><dd>{escape(text)}</dd>" for name, text in facts.items()
+        f"<dt>{escape(name)}</dt><dd>{escape(text)}</dd>" for name, text in known.items()
     )
     return f"<dl>{cells}</dl>"
 

@@ -20,7 +20,8 @@ def scenario(summary):
 
 def overview(summaries):
     """All scenarios in one table, for tenkay."""
-    lines = [["scenario", "tenkay", "× floor", "best peer", "× best peer", "mark", "both", "rate", "goal"]]
+    head = ["scenario", "tenkay", "× floor", "best peer", "× best peer"]
+    lines = [[*head, "mark", "both", "rate", "goal"]]
     for summary in summaries:
         ours, peer = summary.find("ours"), summary.best_peer
         key, ranked = summary.ranked.key, summary.ranked

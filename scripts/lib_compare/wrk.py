@@ -46,6 +46,10 @@ end
 """
 
 
+class LoadError(Exception):
+    """The load was not what it should have been; the text says why."""
+
+
 class Result(NamedTuple):
     """What one run of wrk did. Its latencies are left out: a closed loop hides stalls."""
 
@@ -90,3 +94,17 @@ def parse(output):
                 errors={name: raw[name] for name in names if raw[name]},
             )
     raise ValueError(f"wrk printed no result: {output.strip()[-300:]!r}")
+
+
+def checked(output, partly=False):
+    """The Result in what wrk printed. LoadError: it printed none, saw a single error, or completed
+    no request, unless a part of an answer counts as well."""
+    try:
+        result = parse(output)
+    except ValueError as error:
+        raise LoadError(str(error)) from error
+    if result.errors:
+        raise LoadError(f"wrk saw errors: {result.errors}")
+    if result.requests == 0 and not (partly and result.bytes > 0):
+        raise LoadError("wrk completed no request")
+    return result

@@ -68,12 +68,6 @@ def rest(running):
         time.sleep(REST_STEP_SECONDS)
 
 
-def spent(before, after, requests):
-    """What the server used between two moments, for each of some requests."""
-    ran, waited = after.ran - before.ran, after.waited - before.waited
-    return {"cpu_us": ran / requests / 1000, "waited": waited / max(ran + waited, 1)}
-
-
 def check(address, path, body, headers=None, times=1):
     """CheckError unless `path` is answered with 200 and this body, so many times in one write."""
     with Wire(address) as wire:

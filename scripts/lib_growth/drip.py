@@ -10,7 +10,7 @@ import time
 from lib_compare import folder, http1, procfs
 from lib_compare.clients import PATIENCE_SECONDS, ClientError, Herd
 from lib_growth import trace
-from lib_growth.bench import Plan, Probe, rest, spent
+from lib_growth.bench import Plan, Probe, rest
 from lib_growth.probes import SMALL, SMALL_BODY
 
 CONNECTIONS = 32
@@ -54,7 +54,7 @@ def _sample(running, head):
         before = procfs.cpu(pids)
         send(herd, running.process.pid, head, heads // CONNECTIONS)
         after = procfs.cpu(pids)
-    figures = spent(before, after, heads)
+    figures = procfs.spent(before, after, heads)
     figures["head_us"] = figures.pop("cpu_us")
     figures["byte_ns"] = figures["head_us"] * 1000 / len(head)
     return {**figures, "heads": heads}

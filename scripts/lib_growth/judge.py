@@ -8,16 +8,13 @@ the median of the rounds exceeds it and most rounds agree; else the difference i
 import statistics
 from typing import NamedTuple
 
-from lib_compare.stats import LEVEL, spread
+from lib_compare.stats import AGREE, LEVEL, spread
 from lib_compare.verdicts import QUIET
 from lib_growth import fit, series as table
 from lib_growth.series import AT_REST, LINEAR, PACED
 
 OK, NOISE, EXCEEDED = "ok", "within noise", "EXCEEDED"
 NO_BOUND, UNKNOWN = "no bound", "not measured"
-
-# So large a share of the rounds must exceed a bound for it to be exceeded.
-AGREE = 0.75
 
 # The worst comes last.
 ORDER = (NO_BOUND, OK, NOISE, UNKNOWN, EXCEEDED)

@@ -4,7 +4,7 @@ import os
 
 from lib_compare import procfs
 from lib_compare.checks import CheckError, Wire
-from lib_growth.bench import Plan, Probe, rest, spent
+from lib_growth.bench import Plan, Probe, rest
 
 # Folders of one size that are listed for one sample: many small ones, so that a sample is long
 # enough to be precise.
@@ -50,7 +50,7 @@ def _sample(bench, root, count):
         for path in folders:
             _list(wire, path, count)
         after = procfs.cpu(pids)
-    figures = spent(before, after, len(folders))
+    figures = procfs.spent(before, after, len(folders))
     figures["listing_us"] = figures.pop("cpu_us")
     figures["entry_us"] = figures["listing_us"] / count
     return figures

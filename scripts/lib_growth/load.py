@@ -4,14 +4,14 @@ wrk counts its duration in whole seconds; here it is ended earlier, by the signa
 that many short runs can be interleaved. Its own figures are right all the same.
 """
 
-import resource
 import signal
 import subprocess
 import time
 from dataclasses import dataclass, field
 
 from lib_compare import procfs, wrk
-from lib_growth.bench import rest, spent
+from lib_compare.wrk import LoadError
+from lib_growth.bench import rest
 
 # A run that has not begun, or not ended, by then is broken.
 PATIENCE_SECONDS = 20.0
@@ -19,10 +19,6 @@ PATIENCE_SECONDS = 20.0
 # The load has begun once the server has worked for so long.
 BEGUN_NS = 2_000_000
 STEP_SECONDS = 0.002
-
-
-class LoadError(Exception):
-    """The load was not what it should have been; the text says why."""
 
 
 @dataclass(frozen=True)
@@ -40,18 +36,12 @@ def sample(bench, running, load):
     rest(running)
     running.require_alive()
     pids = running.pids()
-    before, client = procfs.cpu(pids), _children_seconds()
+    before, client_us = procfs.cpu(pids), procfs.children_us()
     result = _run(bench, running, load, pids)
-    after, client = procfs.cpu(pids), _children_seconds() - client
-    figures = spent(before, after, result.requests)
-    figures["both_us"] = figures["cpu_us"] + client / result.requests * 1e6
+    after, client_us = procfs.cpu(pids), procfs.children_us() - client_us
+    figures = procfs.spent(before, after, result.requests)
+    figures["both_us"] = figures["cpu_us"] + client_us / result.requests
     return {**figures, "requests": result.requests, "rate": result.rate}
-
-
-def _children_seconds():
-    """CPU time of the children that have ended; between two calls only wrk does."""
-    used = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return used.ru_utime + used.ru_stime
 
 
 def _run(bench, running, load, pids):
@@ -76,7 +66,7 @@ def _run(bench, running, load, pids):
         if process.poll() is None:
             process.kill()
             process.wait()
-    return _result(output)
+    return wrk.checked(output)
 
 
 def _await_load(process, pids, idle):
@@ -88,15 +78,3 @@ def _await_load(process, pids, idle):
         if time.monotonic() > end:
             raise LoadError("wrk did not begin")
         time.sleep(STEP_SECONDS)
-
-
-def _result(output):
-    try:
-        result = wrk.parse(output)
-    except ValueError as error:
-        raise LoadError(str(error)) from error
-    if result.errors:
-        raise LoadError(f"wrk saw errors: {result.errors}")
-    if result.requests == 0:
-        raise LoadError("wrk completed no request")
-    return result

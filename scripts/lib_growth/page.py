@@ -4,7 +4,7 @@ from html import escape
 from pathlib import Path
 
 from lib_compare import svg
-from lib_compare.report import STYLE
+from lib_compare.report import STYLE, facts
 from lib_growth import judge, lines, table
 
 MORE_STYLE = Path(__file__).with_name("growth.css")
@@ -56,7 +56,7 @@ def page(meta, measured):
         "<h2>How it was measured</h2>",
         METHOD,
         "<h2>Where it was measured</h2>",
-        _facts(meta),
+        facts(meta),
         "</body></html>",
     ]
     return "\n".join(parts) + "\n"
@@ -126,14 +126,6 @@ def _table(one, data):
         texts = [f"<td>{escape(value)}<small>{escape(more)}</small></td>" for value, more in cells]
         rows.append(f"<tr><td>{escape(name)}</td>{''.join(texts)}</tr>")
     return f"<table><thead><tr>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table>"
-
-
-def _facts(meta):
-    facts = {**meta["machine"], **meta["tools"], "command": meta["command"], **meta["plan"]}
-    cells = "".join(
-        f"<dt>{escape(name)}</dt><dd>{escape(text)}</dd>" for name, text in facts.items()
-    )
-    return f"<dl>{cells}</dl>"
 
 
 def _mark(mark):

@@ -7,9 +7,9 @@ from contextlib import ExitStack
 from lib_compare.checks import CheckError
 from lib_compare.clients import ClientError
 from lib_compare.servers import ServerError
+from lib_compare.wrk import LoadError
 from lib_compare.verdicts import QUIET
 from lib_growth import drip, listing, probes, wakeups
-from lib_growth.load import LoadError
 from lib_growth.trace import TraceError
 
 # What takes a point out of a series, but does not end the run.

@@ -8,9 +8,8 @@ from dataclasses import dataclass
 from typing import Callable
 
 from lib_compare import metrics
-from lib_compare.metrics import CPU, Metric
+from lib_compare.metrics import BOTH, CPU, Metric
 
-BOTH = Metric("both_us", "CPU of both ends per request", "both µs/req", "µs", metrics.plain)
 BYTE = Metric("byte_ns", "server CPU per byte of the head", "CPU ns/byte", "ns", metrics.whole)
 HEAD = Metric("head_us", "server CPU per head", "CPU µs/head", "µs", metrics.whole)
 ENTRY = Metric("entry_us", "server CPU per entry", "CPU µs/entry", "µs", metrics.plain)

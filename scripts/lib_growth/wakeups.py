@@ -9,9 +9,9 @@ import time
 
 from lib_compare import folder, http1, procfs
 from lib_compare.clients import Herd, OpenLoop
+from lib_compare.wrk import LoadError
 from lib_growth import trace
 from lib_growth.bench import Plan, Probe, check, rest
-from lib_growth.load import LoadError
 from lib_growth.probes import SMALL, SMALL_BODY
 from lib_growth.series import AT_REST, PACED
 

@@ -61,6 +61,14 @@ class Wrk(unittest.TestCase):
         with self.assertRaisesRegex(ValueError, "unable to connect"):
             wrk.parse("unable to connect to 127.0.0.1:8080 Connection refused\n")
 
+    def test_a_load_with_errors_does_not_count(self):
+        self.assertEqual(wrk.checked(self.OUTPUT % 0).requests, 1000)
+        nothing = (self.OUTPUT % 0).replace('"requests":1000', '"requests":0')
+        for wrong in (self.OUTPUT % 3, nothing, "nothing"):
+            with self.assertRaises(wrk.LoadError):
+                wrk.checked(wrong)
+        self.assertEqual(wrk.checked(nothing, partly=True).bytes, 1270000)
+
     def test_a_plain_load_has_no_hook_that_runs_for_each_request(self):
         self.assertNotIn("request()", wrk.script())
         self.assertIn("string.rep(wrk.format(), 16)", wrk.script(pipeline=16))

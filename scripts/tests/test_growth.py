@@ -6,7 +6,7 @@ from xml.etree import ElementTree
 
 from lib_compare import http1, procfs
 from lib_compare.stats import Spread
-from lib_growth import drip, fit, judge, lines, load, page, probes, rounds, series, table, trace
+from lib_growth import drip, fit, judge, lines, page, probes, rounds, series, table, trace
 from lib_growth.series import AT_REST, PACED
 from tests.test_report import SVG, Balance
 
@@ -252,14 +252,6 @@ class Parsers(unittest.TestCase):
         self.assertIn(b"Range: bytes=0-0\r\n", http1.request("/", "h", {
             "Range": probes.range_field(1)
         }))
-
-    def test_a_load_with_errors_does_not_count(self):
-        line = ('wrk-result {"requests":%d,"microseconds":9,"bytes":9,"connect":0,"read":%d,'
-                '"write":0,"status":0,"timeout":0}')
-        self.assertEqual(load._result(line % (5, 0)).requests, 5)
-        for wrong in (line % (5, 1), line % (0, 0), "nothing"):
-            with self.assertRaises(load.LoadError):
-                load._result(wrong)
 
 
 if __name__ == "__main__":

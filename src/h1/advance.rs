@@ -279,6 +279,7 @@ impl Connection {
     }
 }
 
+/// The surroundings of an answer. `last`: nothing more has come from the client.
 fn desk<'d>(output: &'d mut Buffer, last: bool, cx: &'d mut Context<'_>) -> Desk<'d> {
     Desk { output, pages: cx.pages, site: cx.site, clock: cx.clock, last }
 }

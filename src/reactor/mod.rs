@@ -184,8 +184,8 @@ impl Reactor {
         Ok(())
     }
 
-    /// Turns can be shorter than a microsecond, and to read a clock costs a part of that: so the
-    /// wall clock is read once a millisecond.
+    /// A turn may serve no more than two or three requests, and then what it costs to read a clock
+    /// shows in each of them: so the wall clock is read once a millisecond.
     fn set_clock(&mut self, now: Tick) {
         if now == self.clock.tick {
             self.clock.next_turn();

@@ -262,7 +262,7 @@ impl Source {
         current
     }
 
-    /// Whether an answer that has begun can go on up to `end`, with one fstat. Not if the file was
+    /// Whether an answer that has begun can go on up to `end`, with one fstat at most. Not if the file was
     /// truncated or rewritten; but a log that grows stays what it was up to the length that was
     /// announced. It counts as one if it has grown, and what was its end still stands there.
     ///
@@ -335,3 +335,56 @@ pub const LEAD: usize = "HTTP/1.1 200 OK\r\n".len() + DATE_LINE;
 
 /// Room for the head of an asset; it takes about 400 bytes.
 const FIELDS_ROOM: usize = 1024;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Write;
+    use std::time::Duration;
+
+    /// A source of 100 bytes, and the clock.
+    fn source() -> (Source, Clock) {
+        let mut file = tempfile::tempfile().unwrap();
+        file.write_all(&[b'a'; 100]).unwrap();
+        let stamp = stamp_of(&file).unwrap();
+        let clock = Clock::new(Tick(1_000), Duration::from_secs(1_700_000_000));
+        (Source::new(file, stamp, &mut Disk::default()), clock)
+    }
+
+    #[test]
+    fn a_look_serves_one_piece_of_the_same_turn() {
+        let (source, clock) = source();
+        assert!(source.is_current(&clock));
+        source.file().set_len(50).unwrap();
+        assert!(source.still_covers(100, &clock), "it was looked at a moment ago");
+        assert!(!source.still_covers(100, &clock), "the second piece is looked at for itself");
+        assert!(!source.is_current(&clock));
+        assert!(!source.still_covers(100, &clock), "what was found changed serves nothing");
+    }
+
+    #[test]
+    fn a_look_serves_nothing_in_the_next_turn() {
+        let (source, mut clock) = source();
+        assert!(source.is_current(&clock));
+        source.file().set_len(50).unwrap();
+        clock.next_turn();
+        assert!(!source.still_covers(100, &clock));
+    }
+
+    #[test]
+    fn what_was_found_in_memory_is_known_for_a_while_and_for_no_other_bytes() {
+        let (source, Clock { tick: now, .. }) = source();
+        assert!(!source.is_warm(10, 20, now), "nothing was looked for yet");
+        source.found_warm(10, 20, now);
+        for (at, count, later_ms, warm) in [
+            (10, 20, 0, true),
+            (15, 5, 0, true),
+            (9, 20, 0, false),
+            (10, 21, 0, false),
+            (10, 20, WARM_MS - 1, true),
+            (10, 20, WARM_MS, false),
+        ] {
+            assert_eq!(source.is_warm(at, count, now + later_ms), warm, "{at} {count} {later_ms}");
+        }
+    }
+}

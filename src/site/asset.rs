@@ -262,9 +262,10 @@ impl Source {
         current
     }
 
-    /// Whether an answer that has begun can go on up to `end`, with one fstat at most. Not if the file was
-    /// truncated or rewritten; but a log that grows stays what it was up to the length that was
-    /// announced. It counts as one if it has grown, and what was its end still stands there.
+    /// Whether an answer that has begun can go on up to `end`, with one fstat at most. Not if the
+    /// file was truncated or rewritten; but a log that grows stays what it was up to the length
+    /// that was announced. It counts as one if it has grown, and what was its end still stands
+    /// there.
     ///
     /// The request that was answered a moment ago had the file looked at: so the first piece of its
     /// answer, if it is sent in the same turn, costs no second look.

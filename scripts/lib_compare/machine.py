@@ -8,6 +8,8 @@ import subprocess
 from pathlib import Path
 from typing import NamedTuple, Optional
 
+from lib_compare import network
+
 # How to get what may be missing: command -> (Debian or Ubuntu, macOS).
 PACKAGES = {
     "wrk": ("apt install wrk", "brew install wrk"),
@@ -106,7 +108,7 @@ def describe(cores):
         "system": f"{platform.system()} {platform.release()} {platform.machine()}",
         "open files": f"{open_files():,}",
         "load at the start": ", ".join(f"{value:.2f}" for value in load),
-        "network": "loopback, TCP",
+        "network": network.describe(),
     }
 
 

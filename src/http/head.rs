@@ -417,9 +417,12 @@ pub enum Field {
 impl Field {
     const COUNT: usize = Field::Range as usize + 1;
 
-    /// Names are compared without case; the length rules most of them out.
+    /// Names are compared without case; length and first letter rule most of them out.
     fn parse(name: &[u8]) -> Option<Field> {
-        let is = |text: &[u8], field| name.eq_ignore_ascii_case(text).then_some(field);
+        let is = |text: &[u8], field| {
+            let may_be = name[0].to_ascii_lowercase() == text[0];
+            (may_be && name.eq_ignore_ascii_case(text)).then_some(field)
+        };
         match name.len() {
             4 => is(b"host", Field::Host),
             5 => is(b"range", Field::Range),

@@ -54,9 +54,9 @@ pub enum Scheme {
 /// host.
 pub fn split(target: &[u8]) -> Result<Form<'_>, &'static str> {
     // No early exit, so that the compiler can compare many bytes at a time.
-    let clean = target
-        .iter()
-        .fold(true, |clean, byte| clean & matches!(byte, 0x21..=0x7e) & (*byte != b'#'));
+    let (clean, marked) = target.iter().fold((true, false), |(clean, marked), byte| {
+        (clean & matches!(byte, 0x21..=0x7e) & (*byte != b'#'), marked | (*byte == b'?'))
+    });
     if !clean {
         return Err(if target.iter().all(u8::is_ascii_graphic) {
             "the request target has a fragment"
@@ -65,6 +65,7 @@ pub fn split(target: &[u8]) -> Result<Form<'_>, &'static str> {
         });
     }
     match target {
+        [b'/', ..] if !marked => Ok(Form::Origin { path: target, query: None }),
         [b'/', ..] => {
             let (path, query) = split_query(target);
             Ok(Form::Origin { path, query })

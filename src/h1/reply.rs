@@ -291,7 +291,8 @@ fn parts_length(asset: &Asset, ranges: &Ranges, boundary: &[u8]) -> u64 {
 }
 
 impl Parts {
-    /// Goes on to the next part: writes its head, or the closing delimiter, into the output.
+    /// Goes on to the next part: writes its head, or the closing delimiter, into the output. A small
+    /// part that is in memory is written there, too, so that many of them leave in one send.
     /// Returns false when nothing is left. On [`Full`], nothing was done.
     pub(super) fn advance(&mut self, desk: &mut Desk<'_>) -> Result<bool, Full> {
         let (boundary, asset) = (desk.site.boundary(), &self.asset);
@@ -299,6 +300,13 @@ impl Parts {
         if self.next > self.ranges.as_slice().len() {
             return Ok(false);
         }
+        let mut body = range.map_or(Body::Empty, |range| piece(asset, range));
+        let copied = match &body {
+            Body::Memory { asset, at, end } if end - at <= COPIED_BYTES => {
+                &asset.bytes()[*at..*end]
+            }
+            _ => &[],
+        };
         let write = |writer: &mut Writer<'_>| {
             // RFC 2046 section 5.1.1: the CRLF before a delimiter belongs to it, so the first has
             // one, too; zsync and others rely on it.
@@ -309,11 +317,14 @@ impl Parts {
             };
             writer.put(b"\r\n").put(asset.type_line());
             content_range(writer, range, asset.size());
-            writer.put(b"\r\n");
+            writer.put(b"\r\n").put(copied);
         };
         desk.output.append(desk.pages, write).ok_or(Full)?;
+        if !copied.is_empty() {
+            body = Body::Empty;
+        }
         self.next += 1;
-        self.current = range.map_or(Body::Empty, |range| piece(asset, range));
+        self.current = body;
         Ok(true)
     }
 }

@@ -1,0 +1,39 @@
+//! How many sends an answer takes: each is a system call, and a segment or more on the wire.
+
+use tenkay::h1::Connection;
+
+use crate::scripts::Settings;
+use crate::table::warm_bench;
+
+/// A GET of `path` with this Range, if it is not empty.
+fn request(path: &str, range: &str) -> String {
+    let line = if range.is_empty() { String::new() } else { format!("Range: bytes={range}\r\n") };
+    format!("GET {path} HTTP/1.1\r\nHost: a\r\n{line}\r\n")
+}
+
+#[test]
+fn what_is_small_and_in_memory_leaves_in_one_send() {
+    let small: Vec<String> = (0..60).map(|at| format!("{}-{}", 10 * at, 10 * at + 4)).collect();
+    for (what, requests, sends) in [
+        ("a small file", request("/tiny", ""), 1),
+        ("16 small files", request("/tiny", "").repeat(16), 1),
+        ("a file that is not copied", request("/memory", ""), 1),
+        ("one range", request("/memory", "0-9"), 1),
+        ("60 small ranges", request("/copied", &small.join(",")), 1),
+        ("60 small ranges twice", request("/memory", &small.join(",")).repeat(2), 1),
+        // Each with its head, and the end.
+        ("two large ranges", request("/memory", "0-4999,6000-10999"), 3),
+    ] {
+        let mut bench = warm_bench(Settings::Defaults, &["ranges=64"]);
+        for path in ["/memory", "/copied"] {
+            bench.find(path);
+        }
+        let mut connection = Connection::new(bench.clock.tick);
+        assert_eq!(bench.give(&mut connection, requests.as_bytes()), requests.len());
+        for _ in 0..sends {
+            assert!(!connection.is_idle(), "{what}: fewer are enough");
+            assert!(!bench.take(&mut connection, usize::MAX).is_empty(), "{what}");
+        }
+        assert!(connection.is_idle(), "{what}: there is more to send");
+    }
+}

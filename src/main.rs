@@ -38,6 +38,7 @@ fn serve(config: Config) -> Result<End, String> {
     let mut warnings: Vec<String> = fit_to_descriptors(&mut limits).into_iter().collect();
     let listing = site.listing;
     let listeners = bind(&listen, &limits)?;
+    warnings.extend(listeners.iter().filter_map(Listener::warning));
     match &user {
         Some(name) => sandbox::become_user(name)?,
         None if sandbox::is_root() => {

@@ -22,6 +22,8 @@ pub struct Listener {
     socket: Listening,
     /// A connection may be waiting. Edge-triggered: nobody says so twice.
     pub(super) ready: bool,
+    /// Why the kernel will not keep connections back until they ask, if it was asked to.
+    undeferred: Option<io::Error>,
 }
 
 #[derive(Debug)]
@@ -32,17 +34,15 @@ enum Listening {
 
 /// Creates, binds and listens, on every address that the name stands for.
 pub fn listen(address: &ListenAddress, limits: &Limits) -> io::Result<Vec<Listener>> {
-    let listening = match address {
-        ListenAddress::Unix(path) => vec![listen_unix(path, limits.backlog)?],
-        ListenAddress::Tcp(name) => name
-            .to_socket_addrs()?
-            .map(|address| listen_tcp(address, limits))
-            .collect::<io::Result<Vec<_>>>()?,
-    };
-    Ok(listening.into_iter().map(|socket| Listener { socket, ready: false }).collect())
+    match address {
+        ListenAddress::Unix(path) => Ok(vec![listen_unix(path, limits.backlog)?]),
+        ListenAddress::Tcp(name) => {
+            name.to_socket_addrs()?.map(|address| listen_tcp(address, limits)).collect()
+        }
+    }
 }
 
-fn listen_tcp(address: SocketAddr, limits: &Limits) -> io::Result<Listening> {
+fn listen_tcp(address: SocketAddr, limits: &Limits) -> io::Result<Listener> {
     // 1. Create.
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
     socket.set_nonblocking(true)?;
@@ -56,12 +56,13 @@ fn listen_tcp(address: SocketAddr, limits: &Limits) -> io::Result<Listening> {
     // for more. Accepted sockets inherit it.
     socket.set_tcp_nodelay(true)?;
     bound_unsent(&socket, limits.unsent_bytes)?;
-    await_request(&socket, limits.defer_accept_s);
+    let undeferred = await_request(&socket, limits.defer_accept_s).err();
     // 2. Bind.
     socket.bind(&address.into())?;
     // 3. Listen.
     socket.listen(i32::try_from(limits.backlog).unwrap_or(i32::MAX))?;
-    Ok(Listening::Tcp(TcpListener::from_std(socket.into())))
+    let socket = Listening::Tcp(TcpListener::from_std(socket.into()));
+    Ok(Listener { socket, ready: false, undeferred })
 }
 
 /// Bounds what the kernel takes from us before it can send it. That saves megabytes for each client
@@ -84,15 +85,17 @@ fn bound_unsent(_: &Socket, _: u32) -> io::Result<()> {
 /// close. Otherwise it is accepted too early, so that it is received from in vain, registered with
 /// the poll, and waited for; and one that is opened on suspicion, as browsers do, takes a slot.
 #[cfg(target_os = "linux")]
-fn await_request(socket: &Socket, seconds: u32) {
+fn await_request(socket: &Socket, seconds: u32) -> io::Result<()> {
     if seconds > 0 {
-        // Without it, connections are accepted as soon as they are there.
-        _ = nix::sys::socket::setsockopt(socket, linux::DeferAccept, &seconds);
+        nix::sys::socket::setsockopt(socket, linux::DeferAccept, &seconds)?;
     }
+    Ok(())
 }
 
 #[cfg(not(target_os = "linux"))]
-fn await_request(_: &Socket, _: u32) {}
+fn await_request(_: &Socket, _: u32) -> io::Result<()> {
+    Ok(())
+}
 
 /// A socket option that the crates we have do not name.
 #[cfg(target_os = "linux")]
@@ -109,13 +112,15 @@ mod linux {
     );
 }
 
-fn listen_unix(path: &Path, backlog: u32) -> io::Result<Listening> {
+fn listen_unix(path: &Path, backlog: u32) -> io::Result<Listener> {
     remove_stale(path)?;
     let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
     socket.set_nonblocking(true)?;
     socket.bind(&socket2::SockAddr::unix(path)?)?;
     socket.listen(i32::try_from(backlog).unwrap_or(i32::MAX))?;
-    Ok(Listening::Unix(UnixListener::from_std(OwnedFd::from(socket).into()), path.to_owned()))
+    let socket = UnixListener::from_std(OwnedFd::from(socket).into());
+    let socket = Listening::Unix(socket, path.to_owned());
+    Ok(Listener { socket, ready: false, undeferred: None })
 }
 
 /// Removes a socket that nobody listens on, which a server that was killed leaves behind.
@@ -161,6 +166,16 @@ impl Listener {
         }
     }
 
+    /// What was asked for and cannot be had, though the server can do without it; for the log.
+    pub fn warning(&self) -> Option<String> {
+        let error = self.undeferred.as_ref()?;
+        Some(format!(
+            "{}: connections are accepted before they ask, because TCP_DEFER_ACCEPT cannot be set \
+             here ({error}); --limit defer_accept_s=0 does not ask for it",
+            self.url(),
+        ))
+    }
+
     /// Where it listens, as a person would type it; the port is the real one.
     pub fn url(&self) -> String {
         match &self.socket {
@@ -179,5 +194,21 @@ impl Drop for Listener {
             // If it is gone already, that is what was wanted.
             _ = fs::remove_file(path);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_kernel_that_will_not_defer_is_reported_and_used_all_the_same() {
+        let address = ListenAddress::Tcp("127.0.0.1:0".to_owned());
+        let mut listener = listen(&address, &Limits::default()).unwrap().remove(0);
+        assert_eq!(listener.warning(), None);
+        listener.undeferred = Some(io::ErrorKind::Unsupported.into());
+        let warning = listener.warning().unwrap();
+        assert!(warning.starts_with("http://127.0.0.1:"), "{warning}");
+        assert!(warning.ends_with("--limit defer_accept_s=0 does not ask for it"), "{warning}");
     }
 }

@@ -96,6 +96,16 @@ impl Body {
         }
     }
 
+    /// What is in memory and so short that it is better copied into the output.
+    fn small(&self) -> Option<&[u8]> {
+        match self {
+            Body::Memory { asset, at, end } if end - at <= COPIED_BYTES => {
+                Some(&asset.bytes()[*at..*end])
+            }
+            _ => None,
+        }
+    }
+
     /// `count` bytes of it were sent.
     pub(super) fn written(&mut self, count: u64) {
         let finished = match self {
@@ -154,14 +164,7 @@ pub(super) struct Desk<'d> {
 pub(super) fn write(plan: &Plan, desk: &mut Desk<'_>) -> Result<Body, Full> {
     match &plan.answer {
         Answer::Asset(asset, Selection::Whole) => write_whole(plan, asset, desk),
-        Answer::Asset(asset, Selection::Part(range)) => {
-            desk.append(plan, Status::PartialContent, |writer| {
-                writer.put(asset.typed_fields());
-                content_range(writer, *range, asset.size());
-                writer.number_field("Content-Length", range.end - range.first).put(b"\r\n");
-            })?;
-            Ok(if plan.head_only { Body::Empty } else { piece(asset, *range) })
-        }
+        Answer::Asset(asset, Selection::Part(range)) => write_part(plan, asset, *range, desk),
         Answer::Asset(asset, Selection::Parts(ranges)) => write_parts(plan, asset, ranges, desk),
         Answer::Asset(asset, Selection::NotModified) => {
             desk.append(plan, Status::NotModified, |writer| {
@@ -249,6 +252,32 @@ fn write_whole(plan: &Plan, asset: &Rc<Asset>, desk: &mut Desk<'_>) -> Result<Bo
 /// costs less than the second entry of a gathering write; above, it only moves bytes about.
 const COPIED_BYTES: usize = 4096;
 
+/// One range. A small one is copied, as a small asset is.
+fn write_part(
+    plan: &Plan,
+    asset: &Rc<Asset>,
+    range: ByteRange,
+    desk: &mut Desk<'_>,
+) -> Result<Body, Full> {
+    let fields = |writer: &mut Writer<'_>| {
+        writer.put(asset.typed_fields());
+        content_range(writer, range, asset.size());
+        writer.number_field("Content-Length", range.end - range.first).put(b"\r\n");
+    };
+    let body = if plan.head_only { Body::Empty } else { piece(asset, range) };
+    if let Some(bytes) = body.small() {
+        let write = |writer: &mut Writer<'_>| {
+            fields(writer);
+            writer.put(bytes);
+        };
+        if desk.append(plan, Status::PartialContent, write).is_ok() {
+            return Ok(Body::Empty);
+        }
+    }
+    desk.append(plan, Status::PartialContent, fields)?;
+    Ok(body)
+}
+
 fn write_parts(
     plan: &Plan,
     asset: &Rc<Asset>,
@@ -291,8 +320,8 @@ fn parts_length(asset: &Asset, ranges: &Ranges, boundary: &[u8]) -> u64 {
 }
 
 impl Parts {
-    /// Goes on to the next part: writes its head, or the closing delimiter, into the output. A small
-    /// part that is in memory is written there, too, so that many of them leave in one send.
+    /// Goes on to the next part: writes its head, or the closing delimiter, into the output. A part
+    /// that is small and in memory is written there, too, so that many of them leave in one send.
     /// Returns false when nothing is left. On [`Full`], nothing was done.
     pub(super) fn advance(&mut self, desk: &mut Desk<'_>) -> Result<bool, Full> {
         let (boundary, asset) = (desk.site.boundary(), &self.asset);
@@ -301,12 +330,7 @@ impl Parts {
             return Ok(false);
         }
         let mut body = range.map_or(Body::Empty, |range| piece(asset, range));
-        let copied = match &body {
-            Body::Memory { asset, at, end } if end - at <= COPIED_BYTES => {
-                &asset.bytes()[*at..*end]
-            }
-            _ => &[],
-        };
+        let copied = body.small().unwrap_or_default();
         let write = |writer: &mut Writer<'_>| {
             // RFC 2046 section 5.1.1: the CRLF before a delimiter belongs to it, so the first has
             // one, too; zsync and others rely on it.

@@ -19,6 +19,7 @@ fn what_is_small_and_in_memory_leaves_in_one_send() {
         ("16 small files", request("/tiny", "").repeat(16), 1),
         ("a file that is not copied", request("/memory", ""), 1),
         ("one range", request("/memory", "0-9"), 1),
+        ("16 small ranges, each asked for alone", request("/memory", "0-9").repeat(16), 1),
         ("60 small ranges", request("/copied", &small.join(",")), 1),
         ("60 small ranges twice", request("/memory", &small.join(",")).repeat(2), 1),
         // Each with its head, and the end.

@@ -22,7 +22,8 @@ fn main() -> ExitCode {
     match Args::parse().into_config().and_then(serve) {
         Ok(End::Finished) => ExitCode::SUCCESS,
         Ok(End::CutOff(connections)) => {
-            eprintln!("tenkay: ended with {connections} connections cut off");
+            let noun = if connections == 1 { "connection" } else { "connections" };
+            eprintln!("tenkay: ended with {connections} {noun} cut off");
             ExitCode::FAILURE
         }
         Err(error) => {

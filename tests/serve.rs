@@ -240,6 +240,50 @@ fn a_signal_lets_running_answers_finish_and_closes_what_is_idle() {
     }
 }
 
+/// They are closed a slice at a time, and all of them.
+#[test]
+fn a_crowd_of_idle_connections_is_closed_at_a_signal() {
+    let root = small_root();
+    let mut server = Server::start(root.path(), &[]);
+    let mut crowd: Vec<Client> = (0..300).map(|_| Client::connect(&server)).collect();
+    for client in &mut crowd {
+        client.get("/a.txt");
+    }
+    signal(&server, Signal::TERM);
+    for client in &mut crowd {
+        assert_eq!(client.end(), End::Finished);
+    }
+    assert!(server.wait_for_end().success(), "{}", server.log());
+    assert!(!server.log().contains("stopping"), "nothing was under way: {}", server.log());
+}
+
+#[test]
+fn a_refusal_says_why() {
+    let root = small_root();
+    let server = Server::start(root.path(), &[]);
+    for (request, reason) in [
+        ("GET / HTTP/1.1\r\n\r\n", "no Host"),
+        ("GET /../a.txt HTTP/1.1\r\nHost: a\r\n\r\n", "the path climbs above its root"),
+        ("BREW / HTTP/1.1\r\nHost: a\r\n\r\n", "an unknown method"),
+        ("GET / HTTP/1.1\nHost: a\n\n", "a bare LF"),
+    ] {
+        let mut client = Client::connect(&server);
+        client.send(request);
+        let page = String::from_utf8(client.answer().body).unwrap();
+        assert!(page.contains(&format!("<p>Reason: {reason}</p>")), "{request:?}: {page}");
+    }
+}
+
+#[test]
+fn anybody_who_may_enter_the_folder_of_a_unix_socket_may_connect() {
+    let (root, place) = (small_root(), tempfile::tempdir().unwrap());
+    let socket = place.path().join("s");
+    let server = Setup::new(root.path()).unix(&socket).start().unwrap();
+    let mode = fs::metadata(&socket).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o666);
+    drop(server);
+}
+
 #[test]
 fn a_request_under_way_at_a_signal_is_answered_as_the_last_one() {
     let root = small_root();
@@ -272,7 +316,9 @@ fn what_does_not_finish_in_time_is_cut_off_and_the_status_says_so() {
     signal(&server, Signal::TERM);
     assert_eq!(server.wait_for_end().code(), Some(1));
     assert!(began.elapsed() >= Duration::from_millis(200), "it waited until the bound");
-    assert!(server.log().contains("1 connections cut off"), "{}", server.log());
+    let log = server.log();
+    assert!(log.contains("stopping: 1 exchange under way may finish within 1 s"), "{log}");
+    assert!(log.contains("ended with 1 connection cut off"), "{log}");
     let download = slow.finish(download, |_| {});
     assert!(download.cut_off.is_some() && download.body.len() < LARGE);
 }

@@ -47,7 +47,6 @@ use std::time::Duration;
 use tenkay::clock::{Clock, Tick};
 use tenkay::config::{Limits, SiteConfig};
 use tenkay::h1::{Connection, Context, Pages};
-use tenkay::http::status::Status;
 use tenkay::site::Site;
 use tenkay::site::open::Door;
 
@@ -247,7 +246,7 @@ fn act(
         let mut client = Client::new(Connection::new(world.clock.tick));
         tally.opened += 1;
         if random.once_in(40) {
-            client.turn_away(world, Status::ServiceUnavailable);
+            client.turn_away(world);
         }
         clients.push(client);
         return;

@@ -1,6 +1,6 @@
 //! What a connection does between two reports: everything that needs no I/O.
 
-use crate::http::status::Status;
+use crate::http::head::Refusal;
 
 use super::connection::{Connection, Context};
 use super::intake::{self, Intake};
@@ -45,7 +45,7 @@ impl Connection {
         match intake {
             Intake::Nothing => self.idle(cx), // there were only empty lines
             Intake::Partial if self.peer_finished => {
-                self.refuse(Status::BadRequest, cx);
+                self.refuse(Refusal::bad("the head has no end"), cx);
                 true
             }
             Intake::Partial => {
@@ -63,8 +63,8 @@ impl Connection {
                 self.state = State::Await { on };
                 false
             }
-            Intake::Refused(status) => {
-                self.refuse(status, cx);
+            Intake::Refused(refusal) => {
+                self.refuse(refusal, cx);
                 true
             }
             Intake::Answer { plan, length } => self.respond(&plan, length, cx),
@@ -117,8 +117,8 @@ impl Connection {
             match found {
                 Ok(found) => self.input.consume(found.used),
                 Err(_) if too_large => {} // what is left is dropped with the rest of the body
-                Err(_) => {
-                    self.refuse(Status::BadRequest, cx);
+                Err(fault) => {
+                    self.refuse(Refusal::bad(fault.why), cx);
                     return true;
                 }
             }
@@ -128,7 +128,7 @@ impl Connection {
             } else if found.is_ok_and(|found| found.done) {
                 *reader = None;
             } else if self.peer_finished {
-                self.refuse(Status::BadRequest, cx);
+                self.refuse(Refusal::bad("the body has no end"), cx);
                 return true;
             } else {
                 return false;
@@ -164,7 +164,7 @@ impl Connection {
         }
         if self.output.has_page() {
             // Only a location can be longer than a page, and it is made from the target.
-            self.refuse(Status::UriTooLong, cx);
+            self.refuse(Refusal::target_too_long(), cx);
             return true;
         }
         self.close(Reason::OutOfPages, cx.pages);
@@ -206,12 +206,12 @@ impl Connection {
 
     /// Answers with an error that ends the connection. What is in the input is dropped: after it,
     /// nothing can be told apart any more.
-    pub(super) fn refuse(&mut self, status: Status, cx: &mut Context<'_>) {
+    pub(super) fn refuse(&mut self, refusal: Refusal, cx: &mut Context<'_>) {
         let head_only = match &self.state {
             State::Discard { plan, .. } => plan.head_only,
             _ => self.input.bytes().starts_with(b"HEAD "),
         };
-        let answer = Answer::Failure(status);
+        let answer = Answer::Failure(refusal.status, refusal.why);
         let plan = Plan { answer, head_only, persistence: Persistence::Linger };
         self.consume_head(self.input.len());
         if self.write_head(&plan, 0, cx).is_err() {

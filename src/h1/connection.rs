@@ -2,6 +2,7 @@
 
 use crate::clock::{Clock, Tick};
 use crate::config::Limits;
+use crate::http::head::Refusal;
 use crate::http::status::Status;
 use crate::site::{Site, Wait};
 
@@ -136,12 +137,14 @@ impl Connection {
             _ if !self.output.is_empty() => self.close(Reason::Stalled, cx.pages),
             State::Idle => self.close(Reason::IdleTooLong, cx.pages),
             State::Await { .. } => {
-                self.refuse(Status::ServiceUnavailable, cx);
+                let status = Status::ServiceUnavailable;
+                self.refuse(Refusal { status, why: "the disk does not answer in time" }, cx);
                 self.advance(cx);
             }
             State::Linger { .. } => self.close(Reason::Finished, cx.pages),
             State::Head | State::Discard { .. } => {
-                self.refuse(Status::RequestTimeout, cx);
+                let status = Status::RequestTimeout;
+                self.refuse(Refusal { status, why: "the request did not come in time" }, cx);
                 self.advance(cx);
             }
         }
@@ -240,8 +243,10 @@ impl Connection {
 
     /// Answers with a failure before anything was read, and closes in stages: there is no room
     /// for this client.
-    pub fn turn_away(&mut self, status: Status, cx: &mut Context<'_>) {
-        self.refuse(status, cx);
+    pub fn turn_away(&mut self, cx: &mut Context<'_>) {
+        let (status, why) =
+            (Status::ServiceUnavailable, "there is no room for one more connection");
+        self.refuse(Refusal { status, why }, cx);
         self.advance(cx);
     }
 

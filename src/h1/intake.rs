@@ -2,7 +2,9 @@
 
 use crate::config::Limits;
 use crate::http::body::{BodyReader, Bounds as BodyBounds};
-use crate::http::head::{self, Bounds, Expectation, Framing, Head, Method, Parsed, Scan, Version};
+use crate::http::head::{
+    self, Bounds, Expectation, Framing, Head, Method, Parsed, Refusal, Scan, Version,
+};
 use crate::http::status::Status;
 use crate::http::target::{self, Form, Scheme};
 use crate::site::{self, Entry, Found, Patience, Wait};
@@ -19,7 +21,7 @@ pub(super) enum Intake {
     /// A whole head, but what it asks for is not there yet.
     Wait(Wait),
     /// No request, and nothing after it can be understood.
-    Refused(Status),
+    Refused(Refusal),
     /// A request of `length` bytes that can be answered at once.
     Answer { plan: Plan, length: usize },
     /// A request of `length` bytes whose body must be absorbed first.
@@ -34,7 +36,7 @@ const BLANK_LINES: u8 = 2;
 pub(super) fn take(connection: &mut Connection, cx: &mut Context<'_>) -> Intake {
     while connection.scanned == 0 && connection.input.bytes().starts_with(b"\r\n") {
         if connection.blank_lines == BLANK_LINES {
-            return Intake::Refused(Status::BadRequest);
+            return Intake::Refused(Refusal::bad("too many empty lines"));
         }
         connection.blank_lines += 1;
         connection.input.consume(2);
@@ -50,7 +52,7 @@ pub(super) fn take(connection: &mut Connection, cx: &mut Context<'_>) -> Intake 
         let window = &bytes[..bytes.len().min(bounds.head_bytes)];
         match head::scan(window, usize::from(connection.scanned)) {
             Scan::Incomplete => return unfinished(connection, &bounds),
-            Scan::Refused(_) => return Intake::Refused(Status::BadRequest),
+            Scan::Refused(why) => return Intake::Refused(Refusal::bad(why)),
             Scan::Complete(_) => {}
         }
     }
@@ -66,7 +68,7 @@ pub(super) fn take(connection: &mut Connection, cx: &mut Context<'_>) -> Intake 
         connection.input.patch(at, b'1');
     }
     parse(connection.input.bytes(), &bounds, &mut later_minor, terms, cx)
-        .unwrap_or(Intake::Refused(Status::BadRequest))
+        .unwrap_or(Intake::Refused(Refusal::bad("a malformed version")))
 }
 
 /// A head without an end: it is waited for, unless it is as long as a head may be.
@@ -74,7 +76,7 @@ fn unfinished(connection: &mut Connection, bounds: &Bounds) -> Intake {
     let bytes = connection.input.bytes();
     if bytes.len() >= bounds.head_bytes {
         let refusal = head::refuse_endless(&bytes[..bounds.head_bytes], bounds);
-        return Intake::Refused(refusal.status);
+        return Intake::Refused(refusal);
     }
     connection.scanned = u16::try_from(bytes.len()).expect("an input is at most a page long");
     Intake::Partial
@@ -104,7 +106,7 @@ fn parse(
             return None;
         }
         Ok(Parsed::Complete(head)) => plan(&head, terms, cx),
-        Err(refusal) => Intake::Refused(refusal.status),
+        Err(refusal) => Intake::Refused(refusal),
     })
 }
 
@@ -112,7 +114,7 @@ fn parse(
 fn plan(head: &Head<'_, '_>, terms: Terms, cx: &mut Context<'_>) -> Intake {
     let answer = match answer(head, terms, cx) {
         Ok(answer) => answer,
-        Err(Halt::Refused(status)) => return Intake::Refused(status),
+        Err(Halt::Refused(refusal)) => return Intake::Refused(refusal),
         Err(Halt::Wait(wait)) => return Intake::Wait(wait),
     };
     let persistence = match (head.persistent, head.version) {
@@ -145,53 +147,55 @@ fn plan(head: &Head<'_, '_>, terms: Terms, cx: &mut Context<'_>) -> Intake {
 /// to refuse, and the connection ends, because the rest of the body is in the way.
 pub(super) fn too_large(plan: &mut Plan) {
     if !plan.answer.is_failure() {
-        plan.answer = Answer::Failure(Status::ContentTooLarge);
+        plan.answer = Answer::Failure(Status::ContentTooLarge, "the body is longer than the limit");
     }
     plan.persistence = Persistence::Linger;
 }
 
 /// Why there is no answer that leaves the connection as it is.
 enum Halt {
-    /// The connection ends after this status.
-    Refused(Status),
+    /// The connection ends after this.
+    Refused(Refusal),
     /// The site needs time.
     Wait(Wait),
 }
 
 impl From<&'static str> for Halt {
     /// The target is malformed.
-    fn from(_why: &'static str) -> Halt {
-        Halt::Refused(Status::BadRequest)
+    fn from(why: &'static str) -> Halt {
+        Halt::Refused(Refusal::bad(why))
     }
 }
 
 /// What the request gets.
 fn answer(head: &Head<'_, '_>, terms: Terms, cx: &mut Context<'_>) -> Result<Answer, Halt> {
+    let failure = |status, why| Ok(Answer::Failure(status, why));
     if cx.requests_left == 0 && !terms.counted {
-        return Ok(Answer::Failure(Status::TooManyRequests));
+        return failure(Status::TooManyRequests, "this address asks more often than it may");
     }
     if head.expectation == Expectation::Other {
-        return Ok(Answer::Failure(Status::ExpectationFailed));
+        return failure(Status::ExpectationFailed, "100-continue is all that can be expected");
     }
     if head.method == Method::Connect {
-        return Ok(Answer::Failure(Status::MethodNotAllowed)); // its target is not a path
+        return failure(Status::MethodNotAllowed, NOT_ALLOWED); // its target is not a path
     }
     let form = target::split(head.target)?;
     match head.method {
-        Method::Unknown => return Ok(Answer::Failure(Status::NotImplemented)),
-        Method::NotServed | Method::Connect => {
-            return Ok(Answer::Failure(Status::MethodNotAllowed));
-        }
-        Method::Get | Method::Head | Method::Options => {}
+        Method::Unknown => return failure(Status::NotImplemented, "an unknown method"),
+        Method::NotServed => return failure(Status::MethodNotAllowed, NOT_ALLOWED),
+        Method::Get | Method::Head | Method::Options | Method::Connect => {}
     }
     let (path, query) = match form {
         Form::Origin { path, query } => (path, query),
         Form::Absolute { scheme: Scheme::Http, path, query, .. } => (path, query),
         Form::Absolute { scheme: Scheme::Https, .. } => {
-            return Err(Halt::Refused(Status::MisdirectedRequest));
+            let (status, why) = (Status::MisdirectedRequest, "https is not served here");
+            return Err(Halt::Refused(Refusal { status, why }));
         }
         Form::Asterisk if head.method == Method::Options => return Ok(Answer::Options),
-        Form::Asterisk => return Err(Halt::Refused(Status::BadRequest)),
+        Form::Asterisk => {
+            return Err(Halt::Refused(Refusal::bad("the target * is for OPTIONS alone")));
+        }
     };
     if head.method == Method::Options {
         cx.site.check(path)?;
@@ -211,9 +215,12 @@ fn answer(head: &Head<'_, '_>, terms: Terms, cx: &mut Context<'_>) -> Result<Ans
             Some(query) => site::location_with_query(&location, query),
             None => location,
         }),
-        Entry::Missing(status) => Answer::Failure(status),
+        Entry::Missing(status) => Answer::Failure(status, ""),
     })
 }
+
+/// Why a method gets 405; the field Allow says it again.
+const NOT_ALLOWED: &str = "what is here can be had by GET and HEAD, and not be changed";
 
 fn bounds(limits: &Limits) -> Bounds {
     Bounds {

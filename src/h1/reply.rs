@@ -29,15 +29,15 @@ pub(super) enum Answer {
     Redirect(Rc<[u8]>),
     /// 204 with the methods that are served.
     Options,
-    /// A small page that says what went wrong.
-    Failure(Status),
+    /// A small page that says what went wrong, and why if that is not empty.
+    Failure(Status, &'static str),
 }
 
 impl Answer {
     /// True for 4xx and 5xx.
     pub(super) fn is_failure(&self) -> bool {
         match self {
-            Answer::Failure(_) => true,
+            Answer::Failure(..) => true,
             Answer::Asset(_, selection) => {
                 matches!(selection, Selection::PreconditionFailed | Selection::NotSatisfiable)
             }
@@ -173,16 +173,18 @@ pub(super) fn write(plan: &Plan, desk: &mut Desk<'_>) -> Result<Body, Full> {
             Ok(Body::Empty)
         }
         Answer::Asset(_, Selection::PreconditionFailed) => {
-            write_page(plan, Status::PreconditionFailed, desk, |_| {})
+            write_page(plan, Status::PreconditionFailed, "", desk, |_| {})
         }
         Answer::Asset(asset, Selection::NotSatisfiable) => {
-            write_page(plan, Status::RangeNotSatisfiable, desk, |writer| {
+            write_page(plan, Status::RangeNotSatisfiable, "", desk, |writer| {
                 writer.put(b"Content-Range: bytes */").put_number(asset.size()).put(b"\r\n");
             })
         }
-        Answer::Redirect(location) => write_page(plan, Status::MovedPermanently, desk, |writer| {
-            writer.field("Location", location);
-        }),
+        Answer::Redirect(location) => {
+            write_page(plan, Status::MovedPermanently, "", desk, |writer| {
+                writer.field("Location", location);
+            })
+        }
         Answer::Options => {
             let base_fields = desk.site.base_fields();
             desk.append(plan, Status::NoContent, |writer| {
@@ -190,13 +192,15 @@ pub(super) fn write(plan: &Plan, desk: &mut Desk<'_>) -> Result<Body, Full> {
             })?;
             Ok(Body::Empty)
         }
-        Answer::Failure(status) => write_page(plan, *status, desk, |writer| match status {
-            Status::MethodNotAllowed => _ = writer.put(ALLOW),
-            Status::TooManyRequests | Status::ServiceUnavailable => {
-                writer.put(RETRY_AFTER);
-            }
-            _ => {}
-        }),
+        Answer::Failure(status, why) => {
+            write_page(plan, *status, why, desk, |writer| match status {
+                Status::MethodNotAllowed => _ = writer.put(ALLOW),
+                Status::TooManyRequests | Status::ServiceUnavailable => {
+                    writer.put(RETRY_AFTER);
+                }
+                _ => {}
+            })
+        }
     }
 }
 
@@ -372,16 +376,20 @@ fn content_range(writer: &mut Writer<'_>, range: ByteRange, size: u64) {
     writer.put_number(range.end - 1).put(b"/").put_number(size).put(b"\r\n");
 }
 
-/// An answer that is not a file: its status as a small page, with what `fields` writes.
+/// An answer that is not a file: its status as a small page, with what `fields` writes, and `why` it
+/// is, if that is not empty.
 fn write_page(
     plan: &Plan,
     status: Status,
+    why: &'static str,
     desk: &mut Desk<'_>,
     fields: impl FnOnce(&mut Writer<'_>),
 ) -> Result<Body, Full> {
     let base_fields = desk.site.base_fields();
-    let text = status.text().as_bytes();
-    let length = PAGE.iter().map(|piece| piece.len()).sum::<usize>() + 2 * text.len();
+    let text = status.text();
+    let reason = if why.is_empty() { ["", "", ""] } else { ["<p>Reason: ", why, "</p>\n"] };
+    let page = [PAGE[0], text, PAGE[1], text, PAGE[2], reason[0], reason[1], reason[2]];
+    let length: usize = page.iter().map(|piece| piece.len()).sum();
     desk.append(plan, status, |writer| {
         writer.put(base_fields);
         fields(writer);
@@ -391,16 +399,20 @@ fn write_page(
         writer.put(b"Content-Type: text/html; charset=utf-8\r\n");
         writer.number_field("Content-Length", length as u64).put(b"\r\n"); // widening
         if !plan.head_only {
-            writer.put(PAGE[0]).put(text).put(PAGE[1]).put(text).put(PAGE[2]);
+            for piece in page {
+                writer.put(piece.as_bytes());
+            }
         }
     })?;
     Ok(Body::Empty)
 }
 
-/// The page of an answer that is not a file; the status stands between the pieces.
-const PAGE: [&[u8]; 3] = [
-    b"<!doctype html>\n<html lang=\"en\">\n<meta charset=\"utf-8\">\n\
-      <meta name=\"color-scheme\" content=\"light dark\">\n<title>",
-    b"</title>\n<h1>",
-    b"</h1>\n",
+/// The page of an answer that is not a file; the status stands between the pieces. The texts in it
+/// are our own, so none needs to be escaped.
+const PAGE: [&str; 3] = [
+    "<!doctype html>\n<html lang=\"en\">\n<meta charset=\"utf-8\">\n\
+     <meta name=\"viewport\" content=\"width=device-width\">\n\
+     <meta name=\"color-scheme\" content=\"light dark\">\n<title>",
+    "</title>\n<h1>",
+    "</h1>\n",
 ];

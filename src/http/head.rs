@@ -119,7 +119,7 @@ pub struct Head<'h, 'b> {
     pub length: usize,
 }
 
-/// A head that is refused, and why. The connection does not survive it.
+/// A request that is refused, and why. The connection does not survive it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Refusal {
     /// The answer.
@@ -129,7 +129,8 @@ pub struct Refusal {
 }
 
 impl Refusal {
-    const fn bad(why: &'static str) -> Refusal {
+    /// A 400.
+    pub const fn bad(why: &'static str) -> Refusal {
         Refusal { status: Status::BadRequest, why }
     }
 
@@ -140,7 +141,8 @@ impl Refusal {
         }
     }
 
-    const fn target_too_long() -> Refusal {
+    /// A 414.
+    pub const fn target_too_long() -> Refusal {
         Refusal { status: Status::UriTooLong, why: "the target is longer than the limit" }
     }
 }
@@ -281,8 +283,10 @@ fn judge<'h, 'b>(
         return Err(Refusal::target_too_long());
     }
     // httparse skips any number of empty lines; the caller has skipped those we allow.
-    if bytes[0] == b'\r' || bytes[0] == b'\n' {
-        return Err(Refusal::bad("too many empty lines"));
+    match bytes[0] {
+        b'\n' => return Err(Refusal::bad("a bare LF")),
+        b'\r' => return Err(Refusal::bad("too many empty lines")),
+        _ => {}
     }
     let version = if minor == 0 { Version::Http10 } else { Version::Http11 };
     let fields = Fields::collect(headers);

@@ -7,9 +7,9 @@ use rustix::io::Errno;
 use crate::clock::Tick;
 use crate::config::WhenFull;
 use crate::h1::Connection;
-use crate::http::status::Status;
 
 use super::clients::Admission;
+use super::leftover::Slice;
 use super::peer::Peer;
 use super::transport::Transport;
 use super::{Phase, Reactor, SERIAL_MASK};
@@ -46,9 +46,13 @@ impl Pause {
 }
 
 impl Reactor {
-    /// Takes new connections, as many as a turn allows.
+    /// Takes new connections, as many as a turn allows on each address, and as the time allows.
     pub(super) fn accept(&mut self) {
         self.pause.expire(self.clock.tick);
+        if !self.listeners.iter().any(|listener| listener.ready) {
+            return;
+        }
+        let mut slice = Slice::begin(self);
         for index in 0..self.listeners.len() {
             for _ in 0..self.limits.accepts_per_turn {
                 if !self.listeners[index].ready || !self.may_accept() || !self.has_slot() {
@@ -63,6 +67,9 @@ impl Reactor {
                         }
                     }
                     Err(error) => self.accept_failed(index, &error),
+                }
+                if slice.is_over(self) {
+                    return;
                 }
             }
         }
@@ -136,7 +143,7 @@ impl Reactor {
         let key = self.peers.insert(peer);
         self.work(key, |peer, cx| {
             if turned_away {
-                peer.connection.turn_away(Status::ServiceUnavailable, cx);
+                peer.connection.turn_away(cx);
             }
             peer.drive(cx)
         });
@@ -172,9 +179,10 @@ impl Reactor {
     }
 }
 
-/// Errors of accept that are about the connection, which was lost before it was accepted (accept(2)
-/// of Linux lists them). Any other is about us, and is not mended by trying again at once.
-const LOST_BEFORE: [Errno; 13] = [
+/// Errors of accept that are about the connection, which was lost before it was accepted: those of
+/// the network that accept(2) of Linux says to try again after, EPERM (a firewall), and what ends a
+/// connection elsewhere. Any other is about us, and is not mended by trying again at once.
+const LOST_BEFORE: &[Errno] = &[
     Errno::CONNABORTED,
     Errno::CONNRESET,
     Errno::INTR,
@@ -187,7 +195,8 @@ const LOST_BEFORE: [Errno; 13] = [
     Errno::HOSTUNREACH,
     Errno::OPNOTSUPP,
     Errno::TIMEDOUT,
-    Errno::AGAIN,
+    #[cfg(target_os = "linux")]
+    Errno::NONET,
 ];
 
 /// How long accepting rests when there is no descriptor left, unless one becomes free before.

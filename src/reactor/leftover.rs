@@ -22,7 +22,7 @@ pub(super) type PeerId = (usize, u32);
 /// The connections that go on without an event of theirs.
 #[derive(Debug, Default)]
 pub(super) struct Leftover {
-    /// In the next turn.
+    /// In the next turn. When the server stops, every connection stands here once.
     again: VecDeque<PeerId>,
     /// After a while: the disk was asked for what they need.
     cold: VecDeque<PeerId>,
@@ -157,6 +157,9 @@ impl Reactor {
         if self.peers.get(key).is_some_and(|peer| peer.serial == serial) {
             self.work(key, |peer: &mut Peer, cx| {
                 peer.queued = false;
+                if cx.draining {
+                    peer.connection.drain(cx);
+                }
                 peer.connection.retry(cx);
                 peer.drive(cx)
             });

@@ -1,10 +1,10 @@
 //! Create a socket, bind it, listen: steps one to three of the five of a TCP server. And accept.
 
-use std::fs;
+use std::fs::{self, Permissions};
 use std::io;
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
 use std::os::fd::OwnedFd;
-use std::os::unix::fs::FileTypeExt;
+use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 
@@ -118,6 +118,9 @@ fn listen_unix(path: &Path, backlog: u32) -> io::Result<Listener> {
     socket.set_nonblocking(true)?;
     socket.bind(&socket2::SockAddr::unix(path)?)?;
     socket.listen(i32::try_from(backlog).unwrap_or(i32::MAX))?;
+    // Who may connect is for the folder's permissions to say, as with nginx: a proxy has a user of
+    // its own.
+    fs::set_permissions(path, Permissions::from_mode(0o666))?;
     let socket = UnixListener::from_std(OwnedFd::from(socket).into());
     let socket = Listening::Unix(socket, path.to_owned());
     Ok(Listener { socket, ready: false, undeferred: None })
@@ -188,12 +191,28 @@ impl Listener {
     }
 }
 
+impl Listener {
+    /// Takes no more connections. Returns what remains of it that should not, for the log.
+    pub(super) fn close(self) -> Option<String> {
+        let error = self.remove_name().err()?;
+        let url = self.url();
+        Some(format!("{url} stays behind: {error}; the next start on it removes it"))
+    }
+
+    /// Removes the name of a Unix socket.
+    fn remove_name(&self) -> io::Result<()> {
+        let Listening::Unix(_, path) = &self.socket else { return Ok(()) };
+        match fs::remove_file(path) {
+            // That it is gone is what was wanted.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            result => result,
+        }
+    }
+}
+
 impl Drop for Listener {
     fn drop(&mut self) {
-        if let Listening::Unix(_, path) = &self.socket {
-            // If it is gone already, that is what was wanted.
-            _ = fs::remove_file(path);
-        }
+        _ = self.remove_name(); // who wants to know asks by `close`
     }
 }
 

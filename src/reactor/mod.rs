@@ -40,10 +40,7 @@ mod peer;
 mod shed;
 mod signals;
 pub mod transport;
-mod turns;
 pub mod wheel;
-
-pub use turns::Turns;
 
 use accept::Pause;
 use clients::Clients;
@@ -73,7 +70,6 @@ pub struct Reactor {
     clients: Clients,
     /// Connections that are told that there is no room for them.
     turned_away: usize,
-    turns: Turns,
     phase: Phase,
     site: Site,
     pages: Pages,
@@ -134,7 +130,6 @@ impl Reactor {
             when_full,
             clients: Clients::default(),
             turned_away: 0,
-            turns: Turns::default(),
             phase: Phase::Running,
             site,
             pages: Pages::new(limits.pages),
@@ -147,6 +142,7 @@ impl Reactor {
 
     /// Serves until a signal ends it.
     pub fn run(&mut self) -> io::Result<End> {
+        self.log.flush(); // what was noted at the start
         loop {
             self.turn()?;
             if let Phase::Over(end) = self.phase {
@@ -180,7 +176,7 @@ impl Reactor {
             self.log.note(format_args!("{fault}"));
         }
         self.log.flush();
-        self.count_turn(began);
+        self.report_stall(began);
         Ok(())
     }
 
@@ -194,16 +190,16 @@ impl Reactor {
         }
     }
 
-    /// Keeps count of how long turns take, and reports one that kept everybody waiting.
-    fn count_turn(&mut self, began: Duration) {
+    /// Reports a turn that kept everybody waiting.
+    fn report_stall(&mut self, began: Duration) {
         let length = self.started.elapsed() - began;
-        self.turns.count(length);
         if length.as_millis() < u128::from(self.limits.stall_ms) {
             return;
         }
         let (lookups, last) = self.site.lookups();
         self.log.note(format_args!(
-            "a turn took {} ms; {} connections; {lookups} lookups so far, the last one of {}",
+            "a turn took {} ms; {} connections; {lookups} lookups so far (the last one, perhaps not \
+             in this turn: {})",
             length.as_millis(),
             self.peers.len(),
             String::from_utf8_lossy(last).escape_debug(),
@@ -363,7 +359,7 @@ impl Reactor {
         self.wheel.schedule(key, deadline);
     }
 
-    /// The last of the five steps: closes a connection. The kernel takes the descriptor out of the
+    /// What follows the five steps: closes a connection. The kernel takes the descriptor out of the
     /// poll by itself.
     fn remove(&mut self, key: usize, reason: Reason) {
         self.wheel.cancel(key);
@@ -394,18 +390,29 @@ impl Reactor {
         }
     }
 
+    /// Takes no more connections. Those that are there are looked at in the next turns, like other
+    /// work that is left over: there may be ten thousand.
     fn begin_drain(&mut self) {
         self.phase = Phase::Draining { until: self.clock.tick + self.limits.drain_timeout_ms };
-        self.listeners.clear();
-        let keys: Vec<usize> = self.peers.iter().map(|(key, _)| key).collect();
-        for key in keys {
-            if !self.peers.contains(key) {
-                continue; // it made room for another one
+        for listener in self.listeners.drain(..) {
+            if let Some(warning) = listener.close() {
+                self.log.note(format_args!("{warning}"));
             }
-            self.work(key, |peer, cx| {
-                peer.connection.drain(cx);
-                peer.drive(cx)
-            });
+        }
+        let mut answers = 0;
+        for (key, peer) in &mut self.peers {
+            answers += usize::from(!peer.connection.is_idle());
+            if !peer.queued {
+                peer.queued = true;
+                self.leftover.push_again((key, peer.serial));
+            }
+        }
+        if answers > 0 {
+            self.log.note(format_args!(
+                "stopping: {answers} {} under way may finish within {} s; a second signal cuts off",
+                if answers == 1 { "exchange" } else { "exchanges" },
+                self.limits.drain_timeout_ms.div_ceil(1000),
+            ));
         }
     }
 

@@ -6,8 +6,6 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use tenkay::h1::{Connection, Reason, StateName, Step};
 
-use tenkay::http::status::Status;
-
 use crate::sans_io::bench::Bench;
 use crate::sans_io::responses;
 use crate::scripts::Settings;
@@ -498,7 +496,7 @@ fn an_exhausted_pool_closes_and_takes_nobody_elses_page() {
 fn a_client_without_room_is_told_so_and_left_in_stages() {
     let mut bench = warm_bench(Settings::Defaults, &[]);
     let mut connection = connection_after(&mut bench, &[]);
-    bench.report(|cx| connection.turn_away(Status::ServiceUnavailable, cx));
+    bench.report(|cx| connection.turn_away(cx));
     let answer = bench.take(&mut connection, usize::MAX);
     let parsed = responses::parse(&answer, |_| false).unwrap();
     assert_eq!((parsed.whole.len(), parsed.cut), (1, None));

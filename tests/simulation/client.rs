@@ -2,7 +2,6 @@
 //! socket between them.
 
 use tenkay::h1::{Connection, Reason, StateName, Step};
-use tenkay::http::status::Status;
 
 use crate::files::Files;
 use crate::requests::Request;
@@ -98,10 +97,10 @@ impl Client {
         self.close(world);
     }
 
-    pub(crate) fn turn_away(&mut self, world: &mut World, status: Status) {
+    pub(crate) fn turn_away(&mut self, world: &mut World) {
         self.unasked = 1;
         self.touch(world, |connection, world| {
-            world.report(|cx| connection.turn_away(status, cx));
+            world.report(|cx| connection.turn_away(cx));
         });
     }
 

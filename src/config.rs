@@ -1,7 +1,7 @@
 //! What is meant: the settings of a run, after [`crate::cli`] has read what was typed.
 //!
-//! Every bound, timeout and size of the program is one field of [`Limits`], with its unit in its
-//! name, its default and the range it may have in one table. Nothing here does I/O.
+//! Every bound, timeout and size that an operator may have reason to set is one field of [`Limits`],
+//! with its unit in its name, its default and the range it may have in one table. Nothing here does I/O.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -249,7 +249,7 @@ limits! {
     backlog: u32 = 4_096, 1..=65_535;
     /// How long the kernel keeps a new connection that has not asked yet (Linux); 0: not at all.
     defer_accept_s: u32 = 1, 0..=60;
-    /// Connections accepted in one turn of the loop.
+    /// Connections accepted on one address in one turn of the loop.
     accepts_per_turn: usize = 256, 1..=65_536;
     /// Paths looked up on disk for one connection in one turn of the loop.
     lookups_per_turn: u32 = 16, 1..=65_536;
@@ -257,7 +257,7 @@ limits! {
     slice_ms: u64 = 4, 1..=10_000;
     /// Bytes that the kernel holds for one connection beyond what is on its way; 0: as it likes.
     unsent_bytes: u32 = 262_144, 0..=1_073_741_824;
-    /// System calls made for one connection in one turn of the loop.
+    /// Steps of one connection each time it is its turn: a receive, a send, or a piece of a file.
     steps_per_turn: usize = 16, 1..=65_536;
     /// Bytes sent to one connection in one turn of the loop.
     bytes_per_turn: u64 = 524_288, 4_096..=1_073_741_824;

@@ -3,11 +3,11 @@
 //!
 //! This page is the map of the code. The README says what the program is for and how it is used.
 //!
-//! # Three rings
+//! # Four rings
 //!
 //! | ring | question | modules |
 //! |---|---|---|
-//! | [`http`] | what do these bytes mean? | pure functions over bytes: no state, no I/O, no heap |
+//! | [`http`] | what do these bytes mean? | functions over bytes: no I/O, no heap, no state but that of a body under way |
 //! | [`site`] | *what* is the answer? | the folder, the cache, the part of a file that is asked for |
 //! | [`h1`] | *how* does it go on the wire? | the protocol machine, without a socket |
 //! | [`reactor`] | *when* does something happen? | the loop, sockets, clocks, timers, signals |
@@ -33,7 +33,8 @@
 //! 1. The kernel has bytes for a connection; the poll says so; [`reactor`] finds the
 //!    connection's slot by the number in the event's token, and compares its serial number.
 //! 2. It asks the machine what to do ([`h1::Connection::step`]). A [`h1::Step::Read`] gives room on
-//!    a page from the pool, and the bytes are received into it: system call one.
+//!    a page from the pool, and the bytes are received into it: system call one. (The poll
+//!    was one for all connections of this turn.)
 //! 3. [`h1::Connection::read_done`] parses the head ([`http::head`]), asks the site what its path
 //!    leads to ([`site::Site::find`]: for a file in the cache, one look into a hash map), and
 //!    weighs conditions and ranges ([`site::select`]). The answer with a small file stands ready
@@ -44,14 +45,16 @@
 //! # Laws
 //!
 //! - One thread; no call that waits, on a socket, a pipe or a FIFO.
-//! - No `unsafe` in this crate.
+//! - No `unsafe` in this crate. (A macro of nix writes one call for a socket option into
+//!   [`reactor::listen`]; we write none.)
 //! - What is owed to a client is sent before more is read from it.
 //! - An idle connection holds no buffer. A slot is 128 bytes.
 //! - A request that the cache answers allocates nothing.
 //! - All facts of an answer come from one `fstat` of one open file: an answer never mixes two
 //!   versions of it.
 //! - Nothing outside the root is ever opened ([`site::open`] is the only door).
-//! - Every limit is a field of [`config::Limits`].
+//! - Every limit that an operator may have reason to set is a field of [`config::Limits`]; a bound
+//!   that only keeps the code itself in order is a constant beside it.
 //!
 //! # What is Linux-only, and its fallback
 //!

@@ -1,12 +1,13 @@
-//! The vocabulary of HTTP: pure functions over bytes.
+//! The vocabulary of HTTP: functions over bytes.
 //!
-//! Nothing here holds state, does I/O, reads a clock or asks for memory: what a function needs
-//! comes in as an argument, and what it makes goes into a buffer of the caller. That makes every
-//! rule of the RFCs a table to be tested, and every one of these functions a fuzz target.
+//! Nothing here does I/O, reads a clock or asks for memory: what a function needs comes in as an
+//! argument, and what it makes goes into a buffer of the caller. The only state is how far a body
+//! was read, which [`body::BodyReader`] holds in a few words. That makes every rule of the RFCs a
+//! table to be tested, by properties and by fuzzing where a table is not enough.
 //!
 //! | module | question it answers | source |
 //! |---|---|---|
-//! | [`status`] | which codes do we send, and what are they called | RFC 9110 section 15 |
+//! | [`status`] | which codes do we send, and what are they called | RFC 9110 section 15, RFC 6585 |
 //! | [`head`] | is this a request head we accept, and what does it say | RFC 9112 sections 2 to 6 |
 //! | [`host`] | is this a valid Host | RFC 3986 section 3.2.2, RFC 9110 section 7.2 |
 //! | [`target`] | which path does this request target name | RFC 3986, RFC 9112 section 3.2 |

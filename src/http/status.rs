@@ -1,4 +1,4 @@
-//! The status codes this server sends (RFC 9110 section 15), and no others.
+//! The status codes this server sends (RFC 9110 section 15; RFC 6585 for 429 and 431), and no others.
 
 /// A status code together with its reason phrase.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -113,11 +113,6 @@ impl Status {
     /// True for 5xx: the fault is ours, and nobody should keep the answer.
     pub const fn is_server_error(self) -> bool {
         self.code() >= 500
-    }
-
-    /// True where the RFC forbids a body and Content-Length (RFC 9110 section 8.6).
-    pub const fn has_no_body(self) -> bool {
-        matches!(self, Status::NoContent | Status::NotModified)
     }
 }
 

@@ -13,6 +13,14 @@
 //! Each stage has a slice of time, and each connection a share of it; what does not fit waits for
 //! the next turn ([`leftover`]). So a turn is short, whatever clients do.
 //!
+//! # Edges
+//!
+//! The poll is edge-triggered: it says once that something has changed, and not again while it stays
+//! so. So what it said is remembered for each connection ([`peer`]: there may be something to
+//! receive, there may be room to send) until a call shows that it is over: by `WouldBlock`, or by
+//! less than was asked for. That saves a system call for each request, and asks for care: whoever
+//! forgets an edge waits for ever.
+//!
 //! # The five steps of a TCP server
 //!
 //! Create, bind, listen: [`listen::listen`]. Accept: [`Reactor::accept`]. Send and receive:
@@ -373,8 +381,9 @@ impl Reactor {
             peer.transport.abandon();
         }
         if reason == Reason::FileFailed {
-            self.log
-                .note(format_args!("an answer was cut off: its file changed while it was sent"));
+            self.log.note(format_args!(
+                "an answer was cut off: its file changed, or could not be read"
+            ));
         }
         self.pause.end();
     }

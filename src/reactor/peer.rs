@@ -40,8 +40,7 @@ pub(super) struct Peer {
 }
 
 // Ten thousand idle connections must stay cheap: a slot with its links in the timer wheel (16
-// bytes) and the mark of the slab (8) has to fit into 160 bytes. Debug builds of the standard
-// library's and mio's types are not larger.
+// bytes) and the mark of the slab (8) has to fit into 160 bytes.
 const _: () = assert!(size_of::<Peer>() <= 128, "a connection takes at most 128 bytes");
 
 /// What the poll was asked to report.
@@ -259,7 +258,8 @@ fn at_most<'s>(bytes: u64, first: &'s [u8], second: &'s [u8]) -> (&'s [u8], &'s 
     (&first[..of_first], &second[..of_second])
 }
 
-/// How long a connection rests that has had more than its bandwidth: a grain of the timer wheel.
+/// How long a connection rests that has had more than its bandwidth; about a grain of the timer
+/// wheel.
 const THROTTLE_MS: u64 = 50;
 
 /// Errors that say "not now", not "never".

@@ -1,4 +1,4 @@
-//! Send and receive: steps four of the five of a TCP server.
+//! Send and receive: step five of the five of a TCP server.
 //!
 //! A [`Transport`] moves bytes between a connected socket and memory or a file. It never waits:
 //! what cannot be done now ends in [`io::ErrorKind::WouldBlock`].
@@ -8,6 +8,7 @@ use std::io::{self, IoSlice};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use std::time::Duration;
 
+use rustix::io::Errno;
 use rustix::net::{RecvFlags, SendFlags, Shutdown};
 
 /// A connected stream socket. (TLS would be another kind of transport, with the same methods.)
@@ -62,6 +63,7 @@ impl Transport {
             Ok(count) => sent.count += count as u64, // widening
             // The lead is on its way; what the file has to say is found at the next call.
             Err(_) if !lead.is_empty() => {}
+            Err(error) if is_of_file(&error.into()) => sent.file_ended = true,
             Err(error) => return Err(error.into()),
         }
         Ok(sent)
@@ -86,8 +88,16 @@ impl Transport {
 pub struct Sent {
     /// Bytes sent, of the lead and of the file.
     pub count: u64,
-    /// There was nothing at that place of the file: it is shorter than it was.
+    /// There was nothing at that place of the file: it is shorter than it was, or it cannot be read.
     pub file_ended: bool,
+}
+
+/// Whether an error of sending from a file is about the file: a disk or a network file system that
+/// fails (EIO, ESTALE), or a file that cannot be sent from (EINVAL). A socket has none of
+/// these.
+fn is_of_file(error: &io::Error) -> bool {
+    let of_file = [Errno::IO, Errno::STALE, Errno::INVAL];
+    Errno::from_io_error(error).is_some_and(|errno| of_file.contains(&errno))
 }
 
 #[cfg(target_os = "linux")]
@@ -179,6 +189,19 @@ mod tests {
         let mut text = String::new();
         peer.read_to_string(&mut text).unwrap();
         assert_eq!(text, "head 23456789");
+    }
+
+    /// The kernel gives nothing at the start of a process's memory: it is like a bad block of a disk.
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_file_that_cannot_be_read_is_told_from_a_peer_that_is_gone() {
+        let (transport, peer) = pair();
+        let file = File::open("/proc/self/mem").unwrap();
+        let sent = transport.send_file(b"", &file, 0, 10).unwrap();
+        assert_eq!(sent, Sent { count: 0, file_ended: true });
+        drop(peer);
+        let error = transport.send_file(b"", &self::file(b"0123456789"), 0, 10).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::BrokenPipe);
     }
 
     #[test]

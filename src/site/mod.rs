@@ -5,9 +5,10 @@
 //! goes on the wire. [`select`] then says which part of an asset a request gets.
 //!
 //! A request is looked up by the bytes of its path. Only a miss, or an entry that was not looked
-//! at for a while, costs system calls: one statx to find that nothing changed, or an open, an
-//! fstat and the reads to make the entry anew. All facts of an asset come from that one fstat of
-//! that one open file, so an answer never mixes two versions of it.
+//! at for a while, costs system calls: one stat to find that nothing changed, or an open, an
+//! fstat, the reads, and an fstat that shows whether the file stayed what it was, to make the entry
+//! anew. All facts of an asset come from one fstat of one open file, so an answer never mixes two
+//! versions of it.
 
 use std::collections::VecDeque;
 use std::io;

@@ -2,7 +2,8 @@
 
 use std::path::PathBuf;
 
-use clap::{Parser, ValueEnum};
+use clap::error::ErrorKind;
+use clap::{CommandFactory, Parser, ValueEnum};
 
 use crate::config::{Config, Limits, ListenAddress, SiteConfig, Symlinks, WhenFull};
 
@@ -93,13 +94,17 @@ enum Switch {
 }
 
 impl Args {
-    /// What is meant by what was typed.
-    pub fn into_config(self) -> Result<Config, String> {
+    /// What is meant by what was typed. The error says what is wrong with a limit, as clap says it
+    /// of all else.
+    pub fn into_config(self) -> Result<Config, clap::Error> {
+        let wrong = |why| {
+            Args::command().error(ErrorKind::ValueValidation, format!("a wrong --limit: {why}"))
+        };
         let mut limits = Limits::default();
         for assignment in &self.limits {
-            limits.set(assignment).map_err(|error| format!("--limit: {error}"))?;
+            limits.set(assignment).map_err(wrong)?;
         }
-        limits.check().map_err(|error| format!("--limit: {error}"))?;
+        limits.check().map_err(wrong)?;
         Ok(Config {
             root: self.root,
             listen: self.listen,
@@ -150,11 +155,10 @@ fn limits_help() -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use clap::CommandFactory;
 
     fn config(args: &[&str]) -> Result<Config, String> {
         let args = std::iter::once("tenkay").chain(args.iter().copied());
-        Args::try_parse_from(args).map_err(|error| error.to_string())?.into_config()
+        Args::try_parse_from(args).and_then(Args::into_config).map_err(|error| error.to_string())
     }
 
     #[test]

@@ -1,7 +1,8 @@
 //! What is meant: the settings of a run, after [`crate::cli`] has read what was typed.
 //!
-//! Every bound, timeout and size that an operator may have reason to set is one field of [`Limits`],
-//! with its unit in its name, its default and the range it may have in one table. Nothing here does I/O.
+//! Every bound, timeout and size that an operator may have reason to set is one field of
+//! [`Limits`], with its unit in its name, its default and the range it may have in one table.
+//! Nothing here does I/O.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -269,11 +270,11 @@ impl Limits {
     /// Sets one limit from `NAME=VALUE`. The error says what is wrong and what would be right.
     pub fn set(&mut self, assignment: &str) -> Result<(), String> {
         let Some((name, value)) = assignment.split_once('=') else {
-            return Err(format!("'{assignment}' is not NAME=VALUE"));
+            let example = "such as keep_alive_timeout_ms=5000";
+            return Err(format!("'{assignment}' is not NAME=VALUE, {example}"));
         };
         let Some(row) = Limits::TABLE.iter().find(|row| row.name == name) else {
-            let names: Vec<&str> = Limits::TABLE.iter().map(|row| row.name).collect();
-            return Err(format!("there is no limit '{name}'; there are {}", names.join(", ")));
+            return Err(format!("there is no limit '{name}'; tenkay --help lists all of them"));
         };
         let range = format!("{name} is a whole number from {} to {}", row.least, row.most);
         let Ok(number) = value.parse::<u64>() else {
@@ -335,7 +336,7 @@ mod tests {
     fn an_error_says_what_is_wrong_and_what_would_be_right() {
         let error = |text: &str| Limits::default().set(text).unwrap_err();
         assert!(error("fields").contains("NAME=VALUE"));
-        assert!(error("feilds=3").contains("there is no limit 'feilds'; there are"));
+        assert!(error("feilds=3").contains("there is no limit 'feilds'; tenkay --help"));
         assert!(error("fields=many").contains("'many' is not a number"));
         assert!(error("fields=257").contains("from 1 to 256"));
         assert!(error("fields=-1").contains("not a number"));

@@ -19,7 +19,8 @@ use tenkay::site::Site;
 use tenkay::site::open::Door;
 
 fn main() -> ExitCode {
-    match Args::parse().into_config().and_then(serve) {
+    let config = Args::parse().into_config().unwrap_or_else(|error| error.exit());
+    match serve(config) {
         Ok(End::Finished) => ExitCode::SUCCESS,
         Ok(End::CutOff(connections)) => {
             let noun = if connections == 1 { "connection" } else { "connections" };

@@ -46,8 +46,8 @@ pub fn is_root() -> bool {
 
 /// Locks the process in: it can read below `root`, and nothing else of the file system; it can make
 /// no connections. It can remove the sockets in `sockets` when it ends, and, because Landlock knows
-/// folders only, what else lies below their folders: a socket should have a folder of its own. Returns what could not be had,
-/// in one line.
+/// folders only, what else lies below their folders: a socket should have a folder of its own.
+/// Returns what could not be had, in one line.
 pub fn lock_in(root: &Path, sockets: &[&Path]) -> Option<String> {
     platform::lock_in(root, sockets)
 }

@@ -166,19 +166,6 @@ fn an_address_that_cannot_be_had_is_told_in_one_line() {
 }
 
 #[test]
-fn a_limit_that_cannot_be_is_told_in_one_line() {
-    let root = small_root();
-    for (limit, trouble) in [
-        ("nonsense=1", "there is no limit 'nonsense'"),
-        ("fields=0", "from 1 to 256"),
-        ("fields=x", "not a number"),
-        ("fields", "NAME=VALUE"),
-    ] {
-        assert_one_line(Setup::new(root.path()).args(["--limit", limit]), &["--limit", trouble]);
-    }
-}
-
-#[test]
 fn what_is_typed_wrongly_is_explained_with_status_2() {
     for (wrong, trouble) in [
         (&["--nonsense"][..], "--nonsense"),
@@ -188,6 +175,11 @@ fn what_is_typed_wrongly_is_explained_with_status_2() {
         (&["--listen", "8080"], "the port is missing"),
         (&["--listen", "::1:80"], "brackets"),
         (&["--index", "a/b"], "without a slash"),
+        (&["--limit", "nonsense=1"], "there is no limit 'nonsense'"),
+        (&["--limit", "fields=0"], "from 1 to 256"),
+        (&["--limit", "fields=x"], "not a number"),
+        (&["--limit", "fields"], "NAME=VALUE"),
+        (&["--limit", "target_bytes=10000", "--limit", "head_bytes=9000"], "cannot be larger"),
     ] {
         let (status, out, errors) = run_to_end(Setup::new(Path::new(".")).args(wrong));
         assert_eq!((status.code(), &out[..]), (Some(2), ""), "{wrong:?}: {errors}");

@@ -1,7 +1,7 @@
 //! The memory of connections under way.
 //!
-//! A page is taken when a request is about to be received and given back when nothing is left in it,
-//! so an idle connection holds none. The pool is a stack: the page given back last, which is
+//! A page is taken when a request is about to be received and given back when nothing is left in
+//! it, so an idle connection holds none. The pool is a stack: the page given back last, which is
 //! still in the processor's cache, is the next to be taken.
 
 use crate::http::writer::Writer;

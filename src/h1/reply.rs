@@ -376,8 +376,8 @@ fn content_range(writer: &mut Writer<'_>, range: ByteRange, size: u64) {
     writer.put_number(range.end - 1).put(b"/").put_number(size).put(b"\r\n");
 }
 
-/// An answer that is not a file: its status as a small page, with what `fields` writes, and `why` it
-/// is, if that is not empty.
+/// An answer that is not a file: its status as a small page, with what `fields` writes, and `why`
+/// it is, if that is not empty.
 fn write_page(
     plan: &Plan,
     status: Status,

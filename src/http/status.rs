@@ -1,4 +1,5 @@
-//! The status codes this server sends (RFC 9110 section 15; RFC 6585 for 429 and 431), and no others.
+//! The status codes this server sends (RFC 9110 section 15; RFC 6585 for 429 and 431), and no
+//! others.
 
 /// A status code together with its reason phrase.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

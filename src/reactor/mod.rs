@@ -15,8 +15,8 @@
 //!
 //! # Edges
 //!
-//! The poll is edge-triggered: it says once that something has changed, and not again while it stays
-//! so. So what it said is remembered for each connection ([`peer`]: there may be something to
+//! The poll is edge-triggered: it says once that something has changed, and not again while it
+//! stays so. So what it said is remembered for each connection ([`peer`]: there may be something to
 //! receive, there may be room to send) until a call shows that it is over: by `WouldBlock`, or by
 //! less than was asked for. That saves a system call for each request, and asks for care: whoever
 //! forgets an edge waits for ever.
@@ -206,8 +206,8 @@ impl Reactor {
         }
         let (lookups, last) = self.site.lookups();
         self.log.note(format_args!(
-            "a turn took {} ms; {} connections; {lookups} lookups so far (the last one, perhaps not \
-             in this turn: {})",
+            "a turn took {} ms; {} connections; {lookups} lookups so far (the last one, perhaps \
+             not in this turn: {})",
             length.as_millis(),
             self.peers.len(),
             String::from_utf8_lossy(last).escape_debug(),

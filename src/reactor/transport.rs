@@ -88,7 +88,8 @@ impl Transport {
 pub struct Sent {
     /// Bytes sent, of the lead and of the file.
     pub count: u64,
-    /// There was nothing at that place of the file: it is shorter than it was, or it cannot be read.
+    /// There was nothing at that place of the file: it is shorter than it was, or it cannot be
+    /// read.
     pub file_ended: bool,
 }
 
@@ -191,7 +192,8 @@ mod tests {
         assert_eq!(text, "head 23456789");
     }
 
-    /// The kernel gives nothing at the start of a process's memory: it is like a bad block of a disk.
+    /// The kernel gives nothing at the start of a process's memory: it is like a bad block of a
+    /// disk.
     #[cfg(target_os = "linux")]
     #[test]
     fn a_file_that_cannot_be_read_is_told_from_a_peer_that_is_gone() {

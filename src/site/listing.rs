@@ -1,10 +1,10 @@
 //! The listing of a folder: an HTML page made in steps.
 //!
 //! Owns the reading of one open directory and the page that comes of it. It shows what a GET would
-//! serve, or refuse for want of permission: regular files and directories, and nothing else. Names that begin with a dot are absent
-//! (`.well-known` too, which is reachable all the same), and so are FIFOs, sockets, devices and
-//! links that are broken or lead out of the root. Whether a link may be followed is not decided
-//! here but by [`Root::open`].
+//! serve, or refuse for want of permission: regular files and directories, and nothing else. Names
+//! that begin with a dot are absent (`.well-known` too, which is reachable all the same), and so
+//! are FIFOs, sockets, devices and links that are broken or lead out of the root. Whether a link
+//! may be followed is not decided here but by [`Root::open`].
 //!
 //! A folder can be large and the thread is only one, so a [`Lister`] works in steps, each with a
 //! bound on the entries it touches: first it reads, then it sorts, then it writes rows.

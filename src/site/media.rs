@@ -12,6 +12,8 @@
 //!   encoding that the document itself declares (RFC 7303 section 3), and without either it is
 //!   UTF-8 as well.
 //! - JavaScript is `text/javascript` (RFC 9239).
+//! - Source code is text to be read, and so are README, LICENSE and their like, which have no
+//!   extension: nobody wants to save a file to look at it. Nothing runs them from here.
 //! - `.ts` is `video/mp2t`. In a folder that is served, it is a segment of an HLS stream, for
 //!   which players check the type; TypeScript is compiled before it is served, and no browser runs
 //!   it. nginx decides the same way.
@@ -33,7 +35,9 @@ const UNKNOWN: &str = "application/octet-stream";
 fn known(path: &[u8]) -> Option<&'static str> {
     let start = path.iter().rposition(|&byte| byte == b'/').map_or(0, |slash| slash + 1);
     let name = &path[start..];
-    let dot = name.iter().rposition(|&byte| byte == b'.').filter(|&dot| dot > 0)?;
+    let Some(dot) = name.iter().rposition(|&byte| byte == b'.').filter(|&dot| dot > 0) else {
+        return TEXTS.iter().any(|text| text.as_bytes() == name).then_some(TEXT);
+    };
     let extension = &name[dot + 1..];
     let mut lower = [0; EXTENSION_BYTES_MAX];
     let lower = lower.get_mut(..extension.len())?;
@@ -42,6 +46,22 @@ fn known(path: &[u8]) -> Option<&'static str> {
     let at = TYPES.binary_search_by_key(&&*lower, |(known, _)| known.as_bytes()).ok()?;
     Some(TYPES[at].1)
 }
+
+/// Names without an extension by which texts are known.
+const TEXTS: &[&str] = &[
+    "AUTHORS",
+    "CHANGELOG",
+    "COPYING",
+    "Dockerfile",
+    "INSTALL",
+    "LICENSE",
+    "Makefile",
+    "NEWS",
+    "NOTICE",
+    "README",
+];
+
+const TEXT: &str = "text/plain; charset=utf-8";
 
 /// Longer than the longest in the table.
 const EXTENSION_BYTES_MAX: usize = 16;
@@ -59,9 +79,13 @@ const TYPES: &[(&str, &str)] = &[
     ("avif", "image/avif"),
     ("bmp", "image/bmp"),
     ("bz2", "application/x-bzip2"),
+    ("c", "text/plain; charset=utf-8"),
+    ("cc", "text/plain; charset=utf-8"),
     ("cer", "application/pkix-cert"),
+    ("cfg", "text/plain; charset=utf-8"),
     ("cjs", "text/javascript; charset=utf-8"),
     ("conf", "text/plain; charset=utf-8"),
+    ("cpp", "text/plain; charset=utf-8"),
     ("crl", "application/pkix-crl"),
     ("crt", "application/pkix-cert"),
     ("css", "text/css; charset=utf-8"),
@@ -82,10 +106,13 @@ const TYPES: &[(&str, &str)] = &[
     ("gif", "image/gif"),
     ("glb", "model/gltf-binary"),
     ("gltf", "model/gltf+json"),
+    ("go", "text/plain; charset=utf-8"),
     ("gpx", "application/gpx+xml"),
     ("gz", "application/gzip"),
+    ("h", "text/plain; charset=utf-8"),
     ("heic", "image/heic"),
     ("heif", "image/heif"),
+    ("hpp", "text/plain; charset=utf-8"),
     ("htm", "text/html; charset=utf-8"),
     ("html", "text/html; charset=utf-8"),
     ("ico", "image/vnd.microsoft.icon"),
@@ -93,6 +120,7 @@ const TYPES: &[(&str, &str)] = &[
     ("ini", "text/plain; charset=utf-8"),
     ("iso", "application/x-iso9660-image"),
     ("jar", "application/java-archive"),
+    ("java", "text/plain; charset=utf-8"),
     ("jpe", "image/jpeg"),
     ("jpeg", "image/jpeg"),
     ("jpg", "image/jpeg"),
@@ -103,7 +131,9 @@ const TYPES: &[(&str, &str)] = &[
     ("jxl", "image/jxl"),
     ("kml", "application/vnd.google-earth.kml+xml"),
     ("kmz", "application/vnd.google-earth.kmz"),
+    ("kt", "text/plain; charset=utf-8"),
     ("log", "text/plain; charset=utf-8"),
+    ("lua", "text/plain; charset=utf-8"),
     ("m3u8", "application/vnd.apple.mpegurl"),
     ("m4a", "audio/mp4"),
     ("m4s", "video/iso.segment"),
@@ -139,15 +169,20 @@ const TYPES: &[(&str, &str)] = &[
     ("patch", "text/plain; charset=utf-8"),
     ("pdf", "application/pdf"),
     ("pem", "application/pem-certificate-chain"),
+    ("pl", "text/plain; charset=utf-8"),
     ("png", "image/png"),
     ("ppt", "application/vnd.ms-powerpoint"),
     ("pptx", "application/vnd.openxmlformats-officedocument.presentationml.presentation"),
     ("ps", "application/postscript"),
     ("psd", "image/vnd.adobe.photoshop"),
+    ("py", "text/plain; charset=utf-8"),
     ("rar", "application/vnd.rar"),
+    ("rb", "text/plain; charset=utf-8"),
     ("rpm", "application/x-rpm"),
+    ("rs", "text/plain; charset=utf-8"),
     ("rss", "application/rss+xml"),
     ("rtf", "application/rtf"),
+    ("sh", "text/plain; charset=utf-8"),
     ("shtml", "text/html; charset=utf-8"),
     ("sql", "application/sql"),
     ("sqlite", "application/vnd.sqlite3"),
@@ -155,6 +190,7 @@ const TYPES: &[(&str, &str)] = &[
     ("stl", "model/stl"),
     ("svg", "image/svg+xml"),
     ("svgz", "application/gzip"),
+    ("swift", "text/plain; charset=utf-8"),
     ("tar", "application/x-tar"),
     ("text", "text/plain; charset=utf-8"),
     ("tgz", "application/gzip"),
@@ -231,7 +267,11 @@ mod tests {
             (b"segment.ts", "video/mp2t"),
             (b"logo.svg", "image/svg+xml"),
             (b"data.json", "application/json"),
-            (b"README", UNKNOWN),
+            (b"README", TEXT),
+            (b"/a/LICENSE", TEXT),
+            (b"/LICENSE/a", UNKNOWN),
+            (b"readme", UNKNOWN),
+            (b"main.rs", TEXT),
             (b"", UNKNOWN),
             (b".", UNKNOWN),
             (b"name.", UNKNOWN),

@@ -176,15 +176,15 @@ class OpenLoop(Herd):
                 issued += 1
             while late and idle:
                 self._send(idle.popleft(), late.popleft())
-            self.rest(start + issued * period_ns, len(self.links) - len(idle))
+            self.rest(start + issued * period_ns)
             for key, _ in self.selector.select(0):
                 if self._advance(key.data):
                     latencies.append((time.perf_counter_ns() - key.data.due_ns) / 1000)
                     idle.append(key.data)
         return Paced(latencies, total)
 
-    def rest(self, due_ns, expected):
-        """Nothing is sent before `due_ns`, and so many replies are expected: spins, see `run`."""
+    def rest(self, due_ns):
+        """Nothing is sent before `due_ns`: spins, see `run`."""
 
     def _send(self, link, due_ns):
         link.due_ns = due_ns

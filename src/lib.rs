@@ -45,8 +45,8 @@
 //! # Laws
 //!
 //! - One thread; no call that waits, on a socket, a pipe or a FIFO.
-//! - No `unsafe` in this crate. (A macro of nix writes one call for a socket option into
-//!   [`reactor::listen`]; we write none.)
+//! - No `unsafe` in this crate. (A macro of nix writes the calls for two socket options
+//!   into [`reactor::listen`] and [`reactor::transport`]; we write none.)
 //! - What is owed to a client is sent before more is read from it.
 //! - An idle connection holds no buffer. A slot is 128 bytes.
 //! - A request that the cache answers allocates nothing.
@@ -63,7 +63,8 @@
 //! | `openat2` with `RESOLVE_BENEATH` | a walk, component by component, with `O_NOFOLLOW` | [`site::open::Door`] |
 //! | `RESOLVE_CACHED`, `RWF_NOWAIT` | plain reads, which may wait for a disk | [`site::disk::Disk`] |
 //! | Landlock | nothing | [`sandbox`] |
-//! | `TCP_DEFER_ACCEPT`, `TCP_NOTSENT_LOWAT` | nothing | [`reactor::listen`] |
+//! | `TCP_DEFER_ACCEPT`, `TCP_NOTSENT_LOWAT`, `TCP_USER_TIMEOUT` | nothing | [`reactor::listen`] |
+//! | `TCP_INFO`: does a slow peer take anything? | only what is sent counts | [`reactor::transport`] |
 //! | `sendfile`, `MSG_MORE` | read and send | [`reactor::transport`] |
 //!
 //! Both columns are tested on Linux.

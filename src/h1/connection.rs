@@ -150,6 +150,14 @@ impl Connection {
         }
     }
 
+    /// The peer takes what the kernel holds for it: so it has not stalled, although nothing more
+    /// was sent. Whether it is fast enough is another question; see [`Connection::deadline`].
+    pub fn acknowledged(&mut self, now: Tick) {
+        if self.owes() {
+            self.since = now;
+        }
+    }
+
     /// After [`Step::Wait`]: tries again to answer the head that waits.
     pub fn retry(&mut self, cx: &mut Context<'_>) {
         if let State::Await { on } = self.state {

@@ -1,9 +1,9 @@
 //! How HTTP/1.1 moves over a connection, without a socket.
 //!
 //! A [`Connection`] is asked what it needs next ([`Connection::step`]) and is told what happened
-//! ([`Connection::read_done`], [`Connection::write_done`], [`Connection::retry`],
-//! [`Connection::timed_out`], [`Connection::peer_lost`]). It does no I/O and reads no clock, so a
-//! test drives it byte by byte, and a fuzzer at full speed.
+//! ([`Connection::read_done`], [`Connection::write_done`], [`Connection::acknowledged`],
+//! [`Connection::retry`], [`Connection::timed_out`], [`Connection::peer_lost`]). It does no I/O and
+//! reads no clock, so a test drives it byte by byte, and a fuzzer at full speed.
 //!
 //! # States
 //!

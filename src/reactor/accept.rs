@@ -53,7 +53,10 @@ impl Reactor {
             return;
         }
         let mut slice = Slice::begin(self);
-        for index in 0..self.listeners.len() {
+        // Another one is the first each time, so that a crowd at one address keeps nobody else out.
+        self.listeners_first = self.listeners_first.wrapping_add(1);
+        for offset in 0..self.listeners.len() {
+            let index = self.listeners_first.wrapping_add(offset) % self.listeners.len();
             for _ in 0..self.limits.accepts_per_turn {
                 if !self.listeners[index].ready || !self.may_accept() || !self.has_slot() {
                     break;
@@ -214,11 +217,37 @@ const SPARE_SLOTS: usize = 64;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{Limits, SiteConfig};
+    use crate::config::{Limits, ListenAddress, SiteConfig};
+    use crate::reactor::listen::listen;
     use crate::site::Site;
     use crate::site::open::Door;
-    use std::net::{IpAddr, Ipv4Addr};
+    use std::net::{IpAddr, Ipv4Addr, TcpStream};
     use std::os::unix::net::UnixStream;
+
+    #[test]
+    fn a_crowd_at_one_address_makes_no_long_turn_and_keeps_nobody_else_out() {
+        let root = tempfile::tempdir().unwrap();
+        let limits =
+            Limits { connections: 100, slice_ms: 0, defer_accept_s: 0, ..Limits::default() };
+        let site = Site::new(root.path(), SiteConfig::default(), &limits, Door::best(), 0).unwrap();
+        let bind = || listen(&ListenAddress::Tcp("127.0.0.1:0".to_owned()), &limits).unwrap();
+        let listeners: Vec<_> = bind().into_iter().chain(bind()).collect();
+        let connect = |index: usize| {
+            let url = listeners[index].url();
+            TcpStream::connect(url.strip_prefix("http://").unwrap()).unwrap()
+        };
+        let _crowd: Vec<_> = (0..40).map(|_| connect(0)).collect();
+        let _other = connect(1);
+        let mut reactor = Reactor::new(site, listeners, WhenFull::Wait, limits.clone()).unwrap();
+        for listener in &mut reactor.listeners {
+            listener.ready = true;
+        }
+        for turn in 1..=2 {
+            reactor.accept();
+            assert!(reactor.peers.len() <= turn * 10, "{} in turn {turn}", reactor.peers.len());
+        }
+        assert!(reactor.listeners[0].ready && !reactor.listeners[1].ready);
+    }
 
     #[test]
     fn who_is_closed_without_a_word_is_not_counted_for_its_client_any_more() {

@@ -69,6 +69,11 @@ impl Leftover {
             job != ended
         });
     }
+
+    /// Some listing will never be made: all who wait for one ask again.
+    fn release_all(&mut self) {
+        self.again.extend(self.parked.drain(..).map(|(peer, _)| peer));
+    }
 }
 
 /// A slice of time for one stage of a turn.
@@ -148,6 +153,7 @@ impl Reactor {
             Ok(Some(ended)) => self.leftover.release(ended),
             Ok(None) => {}
             Err(panic) => {
+                self.leftover.release_all();
                 self.log.note(format_args!("a bug ended one listing; please report: {panic}"));
             }
         }

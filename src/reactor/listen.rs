@@ -7,6 +7,7 @@ use std::os::fd::OwnedFd;
 use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use mio::event::Source;
 use mio::net::{TcpListener, UnixListener};
@@ -56,6 +57,7 @@ fn listen_tcp(address: SocketAddr, limits: &Limits) -> io::Result<Listener> {
     // for more. Accepted sockets inherit it.
     socket.set_tcp_nodelay(true)?;
     bound_unsent(&socket, limits.unsent_bytes)?;
+    bound_unacknowledged(&socket, limits.write_timeout_ms)?;
     let undeferred = await_request(&socket, limits.defer_accept_s).err();
     // 2. Bind.
     socket.bind(&address.into())?;
@@ -77,6 +79,19 @@ fn bound_unsent(socket: &Socket, bytes: u32) -> io::Result<()> {
 
 #[cfg(not(target_os = "linux"))]
 fn bound_unsent(_: &Socket, _: u32) -> io::Result<()> {
+    Ok(())
+}
+
+/// Has the kernel end a connection whose peer takes nothing for so long, also one that we have
+/// closed already, with what we left to be sent. Otherwise it would keep that for minutes, for a
+/// peer that keeps its window shut, and no limit of ours would hold. Accepted sockets inherit it.
+#[cfg(target_os = "linux")]
+fn bound_unacknowledged(socket: &Socket, ms: u64) -> io::Result<()> {
+    socket.set_tcp_user_timeout(Some(Duration::from_millis(ms)))
+}
+
+#[cfg(not(target_os = "linux"))]
+fn bound_unacknowledged(_: &Socket, _: u64) -> io::Result<()> {
     Ok(())
 }
 

@@ -67,6 +67,8 @@ pub struct Reactor {
     events: Events,
     signals: Signals,
     listeners: Vec<Listener>,
+    /// Where accepting begins, by the number of listeners.
+    listeners_first: usize,
     peers: Slab<Peer>,
     /// Of the connection accepted last.
     serial: u32,
@@ -128,6 +130,7 @@ impl Reactor {
             events: Events::with_capacity(EVENTS),
             signals,
             listeners,
+            listeners_first: 0,
             // All slots at once: memory that is never touched is never used, and a growing slab
             // would have to copy itself while connections wait.
             peers: Slab::with_capacity(limits.connections),
@@ -311,16 +314,25 @@ impl Reactor {
         }
     }
 
-    /// A timer came up: perhaps too early, because the connection was busy meanwhile.
+    /// A timer came up: perhaps too early, because the connection was busy meanwhile, or the kernel
+    /// was on its behalf.
     fn timer(&mut self, key: usize) {
-        let peer = &self.peers[key];
-        let deadline = peer.connection.deadline(&self.limits);
+        let peer = &mut self.peers[key];
+        let mut deadline = peer.connection.deadline(&self.limits);
+        if deadline <= self.clock.tick
+            && peer.transport.was_acknowledged(self.limits.write_timeout_ms)
+        {
+            peer.connection.acknowledged(self.clock.tick);
+            deadline = peer.connection.deadline(&self.limits);
+        }
         if deadline > self.clock.tick && !peer.throttled {
             self.wheel.schedule(key, deadline);
             return;
         }
         self.work(key, |peer, cx| {
             if peer.connection.deadline(cx.limits) <= cx.clock.tick {
+                // What it waited for, perhaps a listing, it waits for no longer.
+                peer.queued = false;
                 peer.connection.timed_out(cx);
             }
             peer.drive(cx)

@@ -74,6 +74,13 @@ impl Transport {
         Ok(rustix::net::shutdown(&self.socket, Shutdown::Write)?)
     }
 
+    /// Whether the peer has acknowledged anything within so many milliseconds. The kernel may hold
+    /// so much that a slow peer takes minutes until it takes more of us. False where that cannot be
+    /// told: on Unix sockets, and on other systems.
+    pub fn was_acknowledged(&self, within_ms: u64) -> bool {
+        last_acknowledged_ms(self.socket.as_fd()).is_some_and(|ms| ms < within_ms)
+    }
+
     /// Has the kernel forget what it still holds to be sent, when the socket is closed. The peer
     /// learns by a reset that this was not all. Otherwise the kernel would keep megabytes for
     /// minutes, for a peer that takes nothing.
@@ -102,15 +109,31 @@ fn is_of_file(error: &io::Error) -> bool {
 }
 
 #[cfg(target_os = "linux")]
-use linux::{MORE_FOLLOWS, NO_SIGNAL, send_from};
+use linux::{MORE_FOLLOWS, NO_SIGNAL, last_acknowledged_ms, send_from};
 #[cfg(not(target_os = "linux"))]
-use portable::{MORE_FOLLOWS, NO_SIGNAL, send_from};
+use portable::{MORE_FOLLOWS, NO_SIGNAL, last_acknowledged_ms, send_from};
 
 /// From file to socket inside the kernel.
 #[cfg(target_os = "linux")]
 mod linux {
     use super::{File, SendFlags};
+    use nix::{getsockopt_impl, libc, sockopt_impl};
     use std::os::fd::BorrowedFd;
+
+    sockopt_impl!(
+        /// What the kernel knows of a TCP connection (tcp(7)).
+        TcpInfo,
+        GetOnly,
+        libc::IPPROTO_TCP,
+        libc::TCP_INFO,
+        libc::tcp_info
+    );
+
+    /// How long ago the last acknowledgement came, in milliseconds.
+    pub(super) fn last_acknowledged_ms(socket: BorrowedFd<'_>) -> Option<u64> {
+        let info = nix::sys::socket::getsockopt(&socket, TcpInfo).ok()?;
+        Some(info.tcpi_last_ack_recv.into())
+    }
 
     /// A write to a closed connection is an error of this call, not a signal to the process.
     pub(super) const NO_SIGNAL: SendFlags = SendFlags::NOSIGNAL;
@@ -140,6 +163,11 @@ mod portable {
     pub(super) const NO_SIGNAL: SendFlags = SendFlags::empty();
     #[cfg(not(target_os = "linux"))]
     pub(super) const MORE_FOLLOWS: SendFlags = SendFlags::empty();
+
+    #[cfg(not(target_os = "linux"))]
+    pub(super) fn last_acknowledged_ms(_: BorrowedFd<'_>) -> Option<u64> {
+        None
+    }
 
     /// Bytes read at a time; on the stack.
     const PIECE: usize = 64 * 1024;

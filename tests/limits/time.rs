@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use crate::client::{Client, Download, End, request};
-use crate::common::{PATIENCE, Server};
+use crate::common::{Endpoint, PATIENCE, Server};
 use crate::process::{eventually, sockets};
 use crate::{LARGE, Site, assert_lives};
 
@@ -157,6 +157,62 @@ fn who_is_cut_off_leaves_nothing_for_the_kernel_to_keep() {
         eventually("the server closes", || sockets(&server) == before);
     });
     assert_eq!(download.cut_off, Some(End::Reset));
+    assert_lives(&mut server);
+}
+
+/// What the kernel holds for connections to this port that were closed here, or nearly so.
+#[cfg(target_os = "linux")]
+fn orphans(server: &Server) -> usize {
+    let Endpoint::Tcp(address) = server.endpoint() else { unreachable!("it listens on TCP") };
+    let (port, fin_wait_1) = (format!(":{:04X}", address.port()), "04");
+    let table = std::fs::read_to_string("/proc/net/tcp").unwrap();
+    let is_orphan = |line: &&str| {
+        let mut columns = line.split_whitespace().skip(1);
+        columns.next().is_some_and(|local| local.ends_with(&port))
+            && columns.nth(1) == Some(fin_wait_1)
+    };
+    table.lines().filter(is_orphan).count()
+}
+
+/// An answer that the kernel took whole is closed behind at once, and no limit of ours sees it any
+/// more: the kernel must forget it.
+#[cfg(target_os = "linux")]
+#[test]
+fn what_is_left_to_a_peer_that_takes_nothing_is_forgotten_by_the_kernel() {
+    let site = Site::new();
+    let mut server = site.serve(&["write_timeout_ms=300"]);
+    let before = sockets(&server);
+    let mut client = Client::connect_with_small_buffer(&server);
+    client.send(
+        "GET /large HTTP/1.1\r\nHost: a\r\nRange: bytes=0-59999\r\nConnection: close\r\n\r\n",
+    );
+    let download = client.head();
+    eventually("the server closes", || sockets(&server) == before);
+    eventually("the kernel forgets it", || orphans(&server) == 0);
+    let download = client.finish(download, |_| {});
+    assert_eq!(download.cut_off, Some(End::Reset));
+    assert_lives(&mut server);
+}
+
+/// It takes what the kernel holds for longer than the time without progress, but steadily.
+#[cfg(target_os = "linux")]
+#[test]
+fn who_takes_steadily_what_the_kernel_holds_is_not_cut_off() {
+    const BYTES_PER_S: f64 = 200_000.0;
+    let site = Site::new();
+    // Half of it must be gone until the server can send more: that takes five seconds.
+    let mut server = site.serve(&["write_timeout_ms=2000", "unsent_bytes=2097152"]);
+    let mut client = Client::connect(&server);
+    client.send(request("/large"));
+    let download = client.head();
+    let began = Instant::now();
+    let download = client.finish(download, |so_far| {
+        let due = Duration::from_secs_f64(so_far as f64 / BYTES_PER_S);
+        while began.elapsed() < due.min(Duration::from_secs(4)) {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    });
+    assert_eq!((download.cut_off, download.body.len()), (None, LARGE));
     assert_lives(&mut server);
 }
 

@@ -153,6 +153,25 @@ fn an_answer_is_taken_at_the_least_rate_or_not_at_all() {
     }
 }
 
+/// The kernel may hold so much that nothing more is sent for long, although the peer takes it.
+#[test]
+fn who_takes_what_the_kernel_holds_has_not_stalled_but_may_be_too_slow() {
+    let changes = [LIMITS, &["least_bytes_per_s=500", "slow_allowance_ms=60000"]].concat();
+    let mut bench = warm_bench(Settings::Defaults, &changes);
+    let mut connection = connection_after(&mut bench, &[FILE]);
+    let begun = bench.clock.tick;
+    bench.wait(bench.limits.write_timeout_ms - 1);
+    connection.acknowledged(bench.clock.tick);
+    // Not the stall is due now, but the rate: nothing was paid.
+    assert_eq!(connection.deadline(&bench.limits), begun + 60_000);
+    // Who is owed nothing is not waited for any longer because of an acknowledgement.
+    let mut idle = connection_after(&mut bench, &[SMALL, SendAll]);
+    let deadline = idle.deadline(&bench.limits);
+    bench.wait(1_000);
+    idle.acknowledged(bench.clock.tick);
+    assert_eq!(idle.deadline(&bench.limits), deadline);
+}
+
 /// What was earned by one answer is not spent on the next: each run of answers is judged by itself.
 #[test]
 fn the_least_rate_is_judged_anew_when_something_is_owed_anew() {

@@ -150,7 +150,9 @@ impl Connection {
     fn respond(&mut self, plan: &Plan, length: usize, cx: &mut Context<'_>) -> bool {
         if self.write_head(plan, length, cx).is_ok() {
             self.consume_head(length);
-            return true;
+            // A body that is sent from where it stands needs nothing but to be sent.
+            let State::Reply { body, .. } = &self.state else { return true };
+            return !matches!(body, Body::Memory { .. } | Body::File { .. });
         }
         self.state = State::Head;
         self.no_room(cx)
@@ -246,7 +248,8 @@ impl Connection {
             Then::Next => {
                 self.state = State::Idle;
                 self.since = cx.clock.tick;
-                return true;
+                // Nearly always, that is all: there is no other request to go on with.
+                return !self.input.is_empty() || self.peer_finished || cx.draining;
             }
             _ if !self.output.is_empty() => return false,
             Then::Close if is_surely_done => self.close(Reason::Finished, cx.pages),

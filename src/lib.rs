@@ -42,6 +42,24 @@
 //! 4. The next step is a [`h1::Step::Write`]: system call two. Then the pages go back to the pool,
 //!    and the connection, idle again, holds nothing but its slot.
 //!
+//! # Where to begin
+//!
+//! For whoever knows the five steps, and wants to see how one thread does them for many:
+//!
+//! 1. [`reactor::listen`]: a socket is created, bound and listened on, as in any textbook.
+//! 2. [`reactor`]: the loop, what a turn of it is, and what an edge is; then `accept.rs`.
+//! 3. `peer.rs`: `Peer::drive` is all that happens to one connection; [`reactor::transport`],
+//!    below it, sends and receives.
+//! 4. [`h1`]: the states of a connection and what leads from one to the next; then `intake.rs`
+//!    (from bytes to a plan) and `reply.rs` (from a plan to bytes).
+//! 5. [`site`], then [`http`], as far as you want to know.
+//!
+//! Some words: a *turn* is one round of the loop; a *slab* is a table of connections in which a
+//! place is used again when it is free; a *token* is the number that the poll gives back with an
+//! event, and says which place it is about; its *serial* tells the tenant of that place from
+//! earlier ones; a *page* is a buffer of 32 KiB from a pool; an *asset* is a file as it will be
+//! sent.
+//!
 //! # Laws
 //!
 //! - One thread; no call that waits, on a socket, a pipe or a FIFO.

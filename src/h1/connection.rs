@@ -138,7 +138,10 @@ impl Connection {
             State::Idle => self.close(Reason::IdleTooLong, cx.pages),
             State::Await { .. } => {
                 let status = Status::ServiceUnavailable;
-                self.refuse(Refusal { status, why: "the disk does not answer in time" }, cx);
+                self.refuse(
+                    Refusal { status, why: "what it asks for could not be had in time" },
+                    cx,
+                );
                 self.advance(cx);
             }
             State::Linger { .. } => self.close(Reason::Finished, cx.pages),
@@ -297,7 +300,7 @@ impl Connection {
     }
 
     /// True while there is something to send.
-    fn owes(&self) -> bool {
+    pub fn owes(&self) -> bool {
         !self.output.is_empty()
             || matches!(&self.state, State::Reply { body, .. } if !matches!(body, Body::Empty))
     }

@@ -320,6 +320,7 @@ impl Reactor {
         let peer = &mut self.peers[key];
         let mut deadline = peer.connection.deadline(&self.limits);
         if deadline <= self.clock.tick
+            && peer.connection.owes()
             && peer.transport.was_acknowledged(self.limits.write_timeout_ms)
         {
             peer.connection.acknowledged(self.clock.tick);

@@ -17,7 +17,7 @@
 #[allow(dead_code)] // this crate looks at less of an answer than the wire tests do
 mod answer;
 #[path = "common/client.rs"]
-#[allow(dead_code)]
+#[allow(dead_code)] // this crate uses a part of it
 mod client;
 mod common;
 #[path = "limits/ends.rs"]
@@ -25,7 +25,7 @@ mod ends;
 #[path = "limits/files.rs"]
 mod files;
 #[path = "common/process.rs"]
-#[allow(dead_code)]
+#[allow(dead_code)] // this crate uses a part of it
 mod process;
 #[path = "limits/room.rs"]
 mod room;

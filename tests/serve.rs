@@ -8,13 +8,13 @@
 #[allow(dead_code)] // this crate looks at less of an answer than the wire tests do
 mod answer;
 #[path = "common/client.rs"]
-#[allow(dead_code)]
+#[allow(dead_code)] // this crate uses a part of it
 mod client;
 mod common;
 #[path = "serve/crowd.rs"]
 mod crowd;
 #[path = "common/process.rs"]
-#[allow(dead_code)]
+#[allow(dead_code)] // this crate uses a part of it
 mod process;
 
 use std::fs;

@@ -13,6 +13,7 @@ Pure, and tested in scripts/tests:
 With effects:
     procfs      CPU time and memory of a server and all its children
     machine     cores, limits, versions, which tools are installed
+    console     lines for the person who waits
     network     the loopback, with the machine's congestion control or another
     folder      the generated folder that every server serves
     servers     start, settings and end of each server

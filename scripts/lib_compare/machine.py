@@ -137,3 +137,8 @@ def first_line(command):
         return ""
     lines = (done.stdout + done.stderr).strip().splitlines()
     return lines[0] if lines else ""
+
+
+def wrk_version():
+    """What the load generator says of itself."""
+    return first_line([find("wrk"), "-v"]).partition(" Copyright")[0]

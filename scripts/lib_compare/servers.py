@@ -142,6 +142,15 @@ def free_port():
         return probe.getsockname()[1]
 
 
+def program(path):
+    """The absolute path of a program given on the command line, or None."""
+    if path is None:
+        return None
+    if not os.access(path, os.X_OK):
+        raise ServerError(f"{path} cannot be run")
+    return str(Path(path).resolve())
+
+
 def cargo_build(*target):
     """Builds a target of this package with the release profile; the path of the program."""
     cargo = machine.find("cargo")

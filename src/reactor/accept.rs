@@ -54,9 +54,10 @@ impl Reactor {
         }
         let mut slice = Slice::begin(self);
         // Another one is the first each time, so that a crowd at one address keeps nobody else out.
-        self.listeners_first = self.listeners_first.wrapping_add(1);
-        for offset in 0..self.listeners.len() {
-            let index = self.listeners_first.wrapping_add(offset) % self.listeners.len();
+        let count = self.listeners.len();
+        let first = usize::try_from(self.clock.turn % count as u64).unwrap_or(0); // below `count`
+        for offset in 0..count {
+            let index = (first + offset) % count;
             for _ in 0..self.limits.accepts_per_turn {
                 if !self.listeners[index].ready || !self.may_accept() || !self.has_slot() {
                     break;
@@ -243,6 +244,7 @@ mod tests {
             listener.ready = true;
         }
         for turn in 1..=2 {
+            reactor.clock.next_turn();
             reactor.accept();
             assert!(reactor.peers.len() <= turn * 10, "{} in turn {turn}", reactor.peers.len());
         }

@@ -67,8 +67,6 @@ pub struct Reactor {
     events: Events,
     signals: Signals,
     listeners: Vec<Listener>,
-    /// Where accepting begins, by the number of listeners.
-    listeners_first: usize,
     peers: Slab<Peer>,
     /// Of the connection accepted last.
     serial: u32,
@@ -130,7 +128,6 @@ impl Reactor {
             events: Events::with_capacity(EVENTS),
             signals,
             listeners,
-            listeners_first: 0,
             // All slots at once: memory that is never touched is never used, and a growing slab
             // would have to copy itself while connections wait.
             peers: Slab::with_capacity(limits.connections),

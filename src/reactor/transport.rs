@@ -101,8 +101,7 @@ pub struct Sent {
 }
 
 /// Whether an error of sending from a file is about the file: a disk or a network file system that
-/// fails (EIO, ESTALE), or a file that cannot be sent from (EINVAL). A socket has none of
-/// these.
+/// fails (EIO, ESTALE), or a file that cannot be sent from (EINVAL). A socket has none of these.
 fn is_of_file(error: &io::Error) -> bool {
     let of_file = [Errno::IO, Errno::STALE, Errno::INVAL];
     Errno::from_io_error(error).is_some_and(|errno| of_file.contains(&errno))

@@ -201,14 +201,14 @@ fn who_takes_steadily_what_the_kernel_holds_is_not_cut_off() {
     const BYTES_PER_S: f64 = 200_000.0;
     let site = Site::new();
     // Half of it must be gone until the server can send more: that takes five seconds.
-    let mut server = site.serve(&["write_timeout_ms=2000", "unsent_bytes=2097152"]);
+    let mut server = site.serve(&["write_timeout_ms=3000", "unsent_bytes=2097152"]);
     let mut client = Client::connect(&server);
     client.send(request("/large"));
     let download = client.head();
     let began = Instant::now();
     let download = client.finish(download, |so_far| {
         let due = Duration::from_secs_f64(so_far as f64 / BYTES_PER_S);
-        while began.elapsed() < due.min(Duration::from_secs(4)) {
+        while began.elapsed() < due.min(Duration::from_millis(4500)) {
             std::thread::sleep(Duration::from_millis(5));
         }
     });

@@ -70,7 +70,7 @@
 //! - A request that the cache answers allocates nothing.
 //! - All facts of an answer come from one `fstat` of one open file: an answer never mixes two
 //!   versions of it.
-//! - Nothing outside the root is ever opened ([`site::open`] is the only door).
+//! - Nothing outside the root is ever opened ([`files`] is the only door).
 //! - Every limit that an operator may have reason to set is a field of [`config::Limits`]; a bound
 //!   that only keeps the code itself in order is a constant beside it.
 //!
@@ -78,8 +78,8 @@
 //!
 //! | on Linux | elsewhere | behind |
 //! |---|---|---|
-//! | `openat2` with `RESOLVE_BENEATH` | a walk, component by component, with `O_NOFOLLOW` | [`site::open::Door`] |
-//! | `RESOLVE_CACHED`, `RWF_NOWAIT` | plain reads, which may wait for a disk | [`site::disk::Disk`] |
+//! | `openat2` with `RESOLVE_BENEATH` | a walk, component by component, with `O_NOFOLLOW` | [`files::Door`] |
+//! | `RESOLVE_CACHED`, `RWF_NOWAIT` | plain reads, which may wait for a disk | [`files::Disk`] |
 //! | Landlock | nothing | [`sandbox`] |
 //! | `TCP_DEFER_ACCEPT`, `TCP_NOTSENT_LOWAT`, `TCP_USER_TIMEOUT` | nothing | [`reactor::listen`] |
 //! | `TCP_INFO`: does a slow peer take anything? | only what is sent counts | [`reactor::transport`] |
@@ -92,6 +92,7 @@
 pub mod cli;
 pub mod clock;
 pub mod config;
+pub mod files;
 pub mod h1;
 pub mod http;
 pub mod reactor;

@@ -12,11 +12,11 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use tenkay::cli::Args;
 use tenkay::config::{Config, Limits, ListenAddress};
+use tenkay::files::Door;
 use tenkay::reactor::listen::{self, Listener};
 use tenkay::reactor::{End, Reactor};
 use tenkay::sandbox;
 use tenkay::site::Site;
-use tenkay::site::open::Door;
 
 fn main() -> ExitCode {
     let config = Args::parse().into_config().unwrap_or_else(|error| error.exit());

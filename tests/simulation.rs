@@ -46,9 +46,9 @@ use std::time::Duration;
 
 use tenkay::clock::{Clock, Tick};
 use tenkay::config::{Limits, SiteConfig};
+use tenkay::files::Door;
 use tenkay::h1::{Connection, Context, Pages};
 use tenkay::site::Site;
-use tenkay::site::open::Door;
 
 use client::Client;
 use files::Files;

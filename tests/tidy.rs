@@ -17,13 +17,14 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("http", &[]),
     ("clock", &["http"]),
     ("config", &[]),
-    ("site", &["http", "clock", "config"]),
-    ("h1", &["http", "clock", "config", "site"]),
-    ("reactor", &["http", "clock", "config", "site", "h1"]),
+    ("files", &["clock", "config"]),
+    ("site", &["http", "clock", "config", "files"]),
+    ("h1", &["http", "clock", "config", "files", "site"]),
+    ("reactor", &["http", "clock", "config", "files", "site", "h1"]),
     ("cli", &["config"]),
     ("sandbox", &[]),
     ("lib", &[]),
-    ("main", &["cli", "clock", "config", "h1", "http", "reactor", "sandbox", "site"]),
+    ("main", &["cli", "clock", "config", "files", "h1", "http", "reactor", "sandbox", "site"]),
 ];
 
 const FILE_LINES: usize = 600;

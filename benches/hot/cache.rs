@@ -10,7 +10,8 @@ use std::hint::black_box;
 
 use criterion::Criterion;
 use tenkay::clock::Clock;
-use tenkay::site::{Entry, Found, Patience, Site};
+use tenkay::files::Blocking;
+use tenkay::site::{Entry, Found, Site};
 
 use super::common::{clock, folder, put_file, site};
 
@@ -57,7 +58,7 @@ fn filled(paths: &[String], mut site: Site, clock: &Clock) -> Site {
 }
 
 fn find(site: &mut Site, path: &str, clock: &Clock) -> Entry {
-    match site.find(black_box(path.as_bytes()), Patience::Full, clock) {
+    match site.find(black_box(path.as_bytes()), Blocking::Allowed, clock) {
         Ok(Found::Entry(entry)) => entry,
         other => unreachable!("the paths of the benches are valid: {other:?}"),
     }

@@ -9,8 +9,8 @@ use std::time::Duration;
 use tempfile::TempDir;
 use tenkay::clock::{Clock, Tick};
 use tenkay::config::{Limits, SiteConfig};
+use tenkay::files::Door;
 use tenkay::site::Site;
-use tenkay::site::open::Door;
 
 /// What wrk sends for `/file`.
 pub(crate) const WRK: &str = "GET /file HTTP/1.1\r\nHost: 127.0.0.1:8080\r\n\r\n";

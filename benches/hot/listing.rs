@@ -7,8 +7,8 @@
 
 use criterion::{BatchSize, Criterion, Throughput};
 use tenkay::config::Symlinks;
+use tenkay::files::{Blocking, Door, Opened, Root};
 use tenkay::site::listing::listing_html;
-use tenkay::site::open::{Door, Opened, Root};
 
 use super::common::{folder, put_file};
 
@@ -20,7 +20,7 @@ pub(crate) fn bench(criterion: &mut Criterion) {
         put_file(top.path(), &format!("file {number:04} of many.txt"), 10);
     }
     let root = Root::new(top.path(), Symlinks::Inside, Door::best()).expect("it was just made");
-    let open = || match root.open(b"") {
+    let open = || match root.open(b"", Blocking::Allowed) {
         Ok(Opened::Directory(directory, _)) => directory,
         other => unreachable!("the root is a directory: {other:?}"),
     };

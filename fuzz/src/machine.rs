@@ -18,9 +18,8 @@ use std::time::Duration;
 
 use tenkay::clock::{Clock, Tick};
 use tenkay::config::{Limits, SiteConfig, Symlinks};
+use tenkay::files::{Blocking, COLD_TRIES, Door, OpenFile, Piece, RETRY_MS};
 use tenkay::h1::{Connection, Context, Pages, Reason, StateName, Step};
-use tenkay::site::disk::{COLD_TRIES, RETRY_MS};
-use tenkay::site::open::Door;
 use tenkay::site::{Site, Wait};
 
 use crate::oracle::{self, Ending, Seen, Setting};
@@ -262,9 +261,9 @@ impl<'p> Play<'p> {
                     [&first[..of_first], &second[..count - of_first]].concat()
                 })
             }
-            Step::SendFile { lead, source, at, count } => {
-                assert!(!self.shut && count > 0 && at + count <= source.stamp().size);
-                assert!(source.still_covers(at + count, &self.clock), "nobody writes to it");
+            Step::SendFile { lead, file, at, count } => {
+                assert!(!self.shut && count > 0 && at + count <= file.version().size);
+                assert!(self.still_covers(file, at, count), "nobody writes to it");
                 let operation = self.operation();
                 if matches!(operation, Operation::FileFails) {
                     self.cut();
@@ -275,7 +274,7 @@ impl<'p> Play<'p> {
                     let of_lead = count.min(lead.len());
                     let mut bytes = lead[..of_lead].to_vec();
                     bytes.resize(count, 0);
-                    let read = source.file().read_exact_at(&mut bytes[of_lead..], at);
+                    let read = file.file().read_exact_at(&mut bytes[of_lead..], at);
                     read.expect("it is all there");
                     bytes
                 })
@@ -288,6 +287,12 @@ impl<'p> Play<'p> {
             }
             Step::Close(reason) => Report::Over(reason),
         }
+    }
+
+    /// Whether the file still holds what was announced.
+    fn still_covers(&mut self, file: &OpenFile, at: u64, count: u64) -> bool {
+        let now = self.clock.tick;
+        self.site.prepare(file, (at, count), Blocking::Allowed, now) == Piece::Ready(count)
     }
 
     /// The site needs time. Operations are followed only where this does not depend on what the

@@ -7,9 +7,9 @@ use std::fs::File;
 use std::os::unix::fs::MetadataExt;
 
 use tenkay::config::Symlinks;
+use tenkay::files::{Blocking, Door, Kind, OpenError, Opened, Root};
 use tenkay::http::target::{Form, Scheme, canonicalize, encode_path, encode_query};
 use tenkay::http::target::{is_hidden, split};
-use tenkay::site::open::{Door, Kind, OpenError, Opened, Root};
 
 use crate::oracle::encoded_query;
 use crate::paths;
@@ -104,7 +104,7 @@ fn acceptable(path: &[u8]) -> bool {
 
 /// What a door opens; the model has no permissions, so nothing but "not found" may hinder it.
 fn opened(tree: &Tree, root: &Root, path: &[u8]) -> Option<Place> {
-    let (file, stamp, directory) = match root.open(path) {
+    let (file, stamp, directory) = match root.open(path, Blocking::Allowed) {
         Ok(Opened::File(file, stamp)) => (file, stamp, false),
         Ok(Opened::Directory(fd, stamp)) => (File::from(fd), stamp, true),
         Err(OpenError::NotFound) => return None,

@@ -1,13 +1,14 @@
 //! From the bytes of the input to a plan of the answer.
 
 use crate::config::Limits;
+use crate::files::Blocking;
 use crate::http::body::{BodyReader, Bounds as BodyBounds};
 use crate::http::head::{
     self, Bounds, Expectation, Framing, Head, Method, Parsed, Refusal, Scan, Version,
 };
 use crate::http::status::Status;
 use crate::http::target::{self, Form, Scheme};
-use crate::site::{self, Entry, Found, Patience, Wait};
+use crate::site::{self, Entry, Found, Wait};
 
 use super::connection::{Connection, Context};
 use super::reply::{Answer, Persistence, Plan};
@@ -57,7 +58,7 @@ pub(super) fn take(connection: &mut Connection, cx: &mut Context<'_>) -> Intake 
         }
     }
     let mut later_minor = None;
-    let terms = Terms { patience: Patience::after(connection.tries), counted: connection.counted };
+    let terms = Terms { blocking: Blocking::after(connection.tries), counted: connection.counted };
     match parse(connection.input.bytes(), &bounds, &mut later_minor, terms, cx) {
         None => {}
         Some(Intake::Partial) => return unfinished(connection, &bounds),
@@ -85,7 +86,7 @@ fn unfinished(connection: &mut Connection, bounds: &Bounds) -> Intake {
 /// What an earlier look at the same head left to say about it.
 #[derive(Clone, Copy)]
 struct Terms {
-    patience: Patience,
+    blocking: Blocking,
     /// It was counted as a request of its client already.
     counted: bool,
 }
@@ -201,7 +202,7 @@ fn answer(head: &Head<'_, '_>, terms: Terms, cx: &mut Context<'_>) -> Result<Ans
         cx.site.check(path)?;
         return Ok(Answer::Options);
     }
-    let entry = match cx.site.find(path, terms.patience, cx.clock)? {
+    let entry = match cx.site.find(path, terms.blocking, cx.clock)? {
         Found::Entry(entry) => entry,
         Found::Wait(wait) => return Err(Halt::Wait(wait)),
     };

@@ -89,7 +89,7 @@ impl Body {
             Body::Empty => Step::Write(lead, &[]),
             Body::Memory { asset, at, end } => Step::Write(lead, &asset.bytes()[*at..*end]),
             Body::File { asset, at, end } => match asset.source() {
-                Some(source) => Step::SendFile { lead, source, at: *at, count: end - at },
+                Some(file) => Step::SendFile { lead, file, at: *at, count: end - at },
                 None => Step::Write(lead, &[]), // never: only an asset on disk is sent from a file
             },
             Body::Parts(parts) => parts.current.step(lead),

@@ -1,6 +1,7 @@
 //! The question that a connection answers: what must be done next?
 
-use crate::site::{Source, Wait};
+use crate::files::OpenFile;
+use crate::site::Wait;
 
 #[cfg(doc)]
 use super::connection::Connection;
@@ -18,7 +19,7 @@ pub enum Step<'c> {
         /// Bytes that go first; may be empty.
         lead: &'c [u8],
         /// The file, and the version of it that is being sent.
-        source: &'c Source,
+        file: &'c OpenFile,
         /// Offset of the first byte of the file.
         at: u64,
         /// Bytes of the file; more than 0.

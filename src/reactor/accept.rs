@@ -219,9 +219,9 @@ const SPARE_SLOTS: usize = 64;
 mod tests {
     use super::*;
     use crate::config::{Limits, ListenAddress, SiteConfig};
+    use crate::files::Door;
     use crate::reactor::listen::listen;
     use crate::site::Site;
-    use crate::site::open::Door;
     use std::net::{IpAddr, Ipv4Addr, TcpStream};
     use std::os::unix::net::UnixStream;
 

@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use crate::clock::Tick;
 use crate::config::Limits;
+use crate::files::RETRY_MS;
 use crate::site::Wait;
-use crate::site::disk::RETRY_MS;
 
 use super::Reactor;
 use super::guard::guarded;

@@ -5,10 +5,11 @@ use std::io;
 use mio::unix::SourceFd;
 use mio::{Interest, Registry, Token};
 
-use crate::clock::{Clock, Tick};
+use crate::clock::Tick;
 use crate::h1::{Connection, Context, Reason, Step};
 
-use crate::site::{Patience, Source, Wait};
+use crate::files::{Blocking, OpenFile, Piece};
+use crate::site::Wait;
 
 use super::clients::ClientId;
 use super::transport::{Sent, Transport};
@@ -136,16 +137,16 @@ impl Peer {
                         self.connection.write_done(count, cx);
                     })
                 }
-                Step::SendFile { lead, source, at, count } => {
+                Step::SendFile { lead, file, at, count } => {
                     let count = count.min(cx.limits.sendfile_bytes).min(bytes_left);
-                    let patience = Patience::after(self.cold);
-                    let (disk, now) = (cx.site.disk(), cx.clock.tick);
-                    if patience < Patience::Full && !disk.is_ready(source, at, count, now) {
+                    let blocking = Blocking::after(self.cold);
+                    let piece = cx.site.prepare(file, (at, count), blocking, cx.clock.tick);
+                    if piece == Piece::Cold {
                         self.cold += 1;
                         return Stop::Needs(Wait::Disk);
                     }
                     self.cold = 0;
-                    let sent = send_piece(&self.transport, lead, source, at, count, cx.clock);
+                    let sent = send_piece(&self.transport, lead, file, at, piece);
                     self.note_sent(&sent);
                     sent.map(|sent| {
                         bytes_left = bytes_left.saturating_sub(sent.count);
@@ -230,18 +231,17 @@ impl Peer {
     }
 }
 
-/// Sends `lead`, then `count` bytes of a file from `at`, if they are still what they were. If not,
-/// the file ends here; but `lead`, which may hold other answers, is sent before that is told.
+/// Sends `lead`, then a piece of a file from `at`. If the file was changed, it ends here; but
+/// `lead`, which may hold other answers, is sent before that is told.
 fn send_piece(
     transport: &Transport,
     lead: &[u8],
-    source: &Source,
+    file: &OpenFile,
     at: u64,
-    count: u64,
-    clock: &Clock,
+    piece: Piece,
 ) -> io::Result<Sent> {
-    if source.still_covers(at + count, clock) {
-        return transport.send_file(lead, source.file(), at, count);
+    if let Piece::Ready(count) = piece {
+        return transport.send_file(lead, file.file(), at, count);
     }
     if lead.is_empty() {
         return Ok(Sent { count: 0, file_ended: true });

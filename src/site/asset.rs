@@ -12,19 +12,13 @@
 //! small file is one slice as well, which is sent from where it stands. Only its date changes: it
 //! is [dated anew](Asset::date_anew) once a second at most, while nobody is sending it.
 
-use std::cell::Cell;
-use std::fs::File;
-use std::os::unix::fs::FileExt;
-
-use crate::clock::{Clock, DATE_LINE, Tick};
+use crate::clock::{Clock, DATE_LINE};
+use crate::files::{OpenFile, Version};
 use crate::http::conditional::Validators;
 use crate::http::date;
 use crate::http::etag::ETag;
 use crate::http::status::Status;
 use crate::http::writer::Writer;
-
-use super::disk::Disk;
-use super::open::{Stamp, stamp_of};
 
 /// A representation: its fields, its validators, and where its bytes are.
 #[derive(Debug)]
@@ -37,7 +31,7 @@ pub struct Asset {
     head_end: usize,
     size: u64,
     /// Apart, because it is larger than all the rest, which one in memory needs on every request.
-    source: Option<Box<Source>>,
+    source: Option<Box<OpenFile>>,
     validators: Option<OwnedValidators>,
 }
 
@@ -56,12 +50,12 @@ pub(super) struct Ingredients<'a> {
     /// Bytes of the body.
     pub(super) size: u64,
     /// The version of the file, for its validators; `None` for what is made by us.
-    pub(super) stamp: Option<&'a Stamp>,
+    pub(super) stamp: Option<&'a Version>,
 }
 
 impl Asset {
     /// An asset whose body stays in its file.
-    pub(super) fn on_disk(ingredients: &Ingredients<'_>, clock: &Clock, source: Source) -> Asset {
+    pub(super) fn on_disk(ingredients: &Ingredients<'_>, clock: &Clock, source: OpenFile) -> Asset {
         let mut asset = Asset::new(ingredients, clock, <[u8]>::to_vec);
         asset.source = Some(Box::new(source));
         asset
@@ -141,13 +135,13 @@ impl Asset {
     }
 
     /// The open file, if the body is not in memory.
-    pub fn source(&self) -> Option<&Source> {
+    pub fn source(&self) -> Option<&OpenFile> {
         self.source.as_deref()
     }
 
     /// True if its file, as far as it is open, is still what it was when the asset was made.
-    pub(super) fn is_current(&self, clock: &Clock) -> bool {
-        self.source.as_deref().is_none_or(|source| source.is_current(clock))
+    pub(super) fn is_current(&self) -> bool {
+        self.source.as_deref().is_none_or(OpenFile::is_current)
     }
 
     /// A whole answer: status line, Date, fields, empty line and, if it is in memory, the body.
@@ -214,103 +208,8 @@ impl Asset {
     }
 }
 
-/// An open file, and what it was when it was opened.
-#[derive(Debug)]
-pub struct Source {
-    file: File,
-    stamp: Stamp,
-    /// Its last bytes, if they could be had without waiting.
-    tail: Option<[u8; TAIL]>,
-    /// The turn in which it was found unchanged, until one piece was sent because of that.
-    vouched: Cell<u64>,
-    /// What was found in memory last.
-    warm: Cell<Warm>,
-}
-
-/// Bytes of a file that were found in memory, and when.
-#[derive(Clone, Copy, Debug, Default)]
-struct Warm {
-    first: u64,
-    end: u64,
-    since: Tick,
-}
-
-impl Source {
-    /// An open file of the version `stamp`.
-    pub(super) fn new(file: File, stamp: Stamp, disk: &mut Disk) -> Source {
-        let mut tail = [0; TAIL];
-        let at = stamp.size.saturating_sub(TAIL as u64); // widening
-        let read = disk.read_now(&file, &stamp, &mut tail, at);
-        let tail = read.then_some(tail);
-        Source { file, stamp, tail, vouched: Cell::default(), warm: Cell::default() }
-    }
-
-    /// The file.
-    pub fn file(&self) -> &File {
-        &self.file
-    }
-
-    /// The version that was opened.
-    pub fn stamp(&self) -> &Stamp {
-        &self.stamp
-    }
-
-    /// True if nothing of the file has changed since it was opened.
-    fn is_current(&self, clock: &Clock) -> bool {
-        let current = stamp_of(&self.file).is_ok_and(|now| now == self.stamp);
-        self.vouched.set(if current { clock.turn } else { NO_TURN });
-        current
-    }
-
-    /// Whether an answer that has begun can go on up to `end`, with one fstat at most. Not if the
-    /// file was truncated or rewritten; but a log that grows stays what it was up to the length
-    /// that was announced. It counts as one if it has grown, and what was its end still stands
-    /// there.
-    ///
-    /// The request that was answered a moment ago had the file looked at: so the first piece of its
-    /// answer, if it is sent in the same turn, costs no second look.
-    pub fn still_covers(&self, end: u64, clock: &Clock) -> bool {
-        if self.vouched.replace(NO_TURN) == clock.turn {
-            return end <= self.stamp.size;
-        }
-        let Ok(now) = stamp_of(&self.file) else { return false };
-        if now.size == self.stamp.size {
-            return now.modified_ns == self.stamp.modified_ns;
-        }
-        now.size > self.stamp.size && end <= self.stamp.size && self.has_old_tail()
-    }
-
-    /// Whether `count` bytes from `at` were found in memory so lately that they still are.
-    pub(super) fn is_warm(&self, at: u64, count: u64, now: Tick) -> bool {
-        let warm = self.warm.get();
-        warm.first <= at && at + count <= warm.end && now.since(warm.since) < WARM_MS
-    }
-
-    /// `count` bytes from `at` were found in memory.
-    pub(super) fn found_warm(&self, at: u64, count: u64, now: Tick) {
-        self.warm.set(Warm { first: at, end: at + count, since: now });
-    }
-
-    fn has_old_tail(&self) -> bool {
-        let (mut now, at) = ([0; TAIL], self.stamp.size.saturating_sub(TAIL as u64)); // widening
-        // It was just written, so it is in memory.
-        self.tail.is_some_and(|tail| self.file.read_exact_at(&mut now, at).is_ok() && now == tail)
-    }
-}
-
-/// No clock says so: the first turn is the one in which it is set for the first time.
-const NO_TURN: u64 = 0;
-
-/// How long what was in memory is taken to be there still, in milliseconds: what was just used is
-/// the last that the kernel gives up.
-const WARM_MS: u64 = 100;
-
-/// Bytes at the end of a file that are compared to tell a log that grows from a file that is
-/// rewritten.
-const TAIL: usize = 64;
-
 impl OwnedValidators {
-    fn new(stamp: &Stamp, clock: &Clock) -> OwnedValidators {
+    fn new(stamp: &Version, clock: &Clock) -> OwnedValidators {
         let weak = is_young(stamp, clock);
         let seconds = i64::try_from(stamp.modified_ns.div_euclid(1_000_000_000)).ok();
         OwnedValidators {
@@ -325,7 +224,7 @@ impl OwnedValidators {
 
 /// True while the file could still change without its time changing: the clocks of file systems
 /// tick as slowly as once in two seconds (FAT), the kernel's own every few milliseconds.
-pub(super) fn is_young(stamp: &Stamp, clock: &Clock) -> bool {
+pub(super) fn is_young(stamp: &Version, clock: &Clock) -> bool {
     clock.unix_ns - stamp.modified_ns < YOUNG_NS
 }
 
@@ -336,56 +235,3 @@ pub const LEAD: usize = "HTTP/1.1 200 OK\r\n".len() + DATE_LINE;
 
 /// Room for the head of an asset; it takes about 400 bytes.
 const FIELDS_ROOM: usize = 1024;
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use std::io::Write;
-    use std::time::Duration;
-
-    /// A source of 100 bytes, and the clock.
-    fn source() -> (Source, Clock) {
-        let mut file = tempfile::tempfile().unwrap();
-        file.write_all(&[b'a'; 100]).unwrap();
-        let stamp = stamp_of(&file).unwrap();
-        let clock = Clock::new(Tick(1_000), Duration::from_secs(1_700_000_000));
-        (Source::new(file, stamp, &mut Disk::default()), clock)
-    }
-
-    #[test]
-    fn a_look_serves_one_piece_of_the_same_turn() {
-        let (source, clock) = source();
-        assert!(source.is_current(&clock));
-        source.file().set_len(50).unwrap();
-        assert!(source.still_covers(100, &clock), "it was looked at a moment ago");
-        assert!(!source.still_covers(100, &clock), "the second piece is looked at for itself");
-        assert!(!source.is_current(&clock));
-        assert!(!source.still_covers(100, &clock), "what was found changed serves nothing");
-    }
-
-    #[test]
-    fn a_look_serves_nothing_in_the_next_turn() {
-        let (source, mut clock) = source();
-        assert!(source.is_current(&clock));
-        source.file().set_len(50).unwrap();
-        clock.next_turn();
-        assert!(!source.still_covers(100, &clock));
-    }
-
-    #[test]
-    fn what_was_found_in_memory_is_known_for_a_while_and_for_no_other_bytes() {
-        let (source, Clock { tick: now, .. }) = source();
-        assert!(!source.is_warm(10, 20, now), "nothing was looked for yet");
-        source.found_warm(10, 20, now);
-        for (at, count, later_ms, warm) in [
-            (10, 20, 0, true),
-            (15, 5, 0, true),
-            (9, 20, 0, false),
-            (10, 21, 0, false),
-            (10, 20, WARM_MS - 1, true),
-            (10, 20, WARM_MS, false),
-        ] {
-            assert_eq!(source.is_warm(at, count, now + later_ms), warm, "{at} {count} {later_ms}");
-        }
-    }
-}

@@ -16,10 +16,10 @@ use slab::Slab;
 
 use crate::clock::{Clock, Tick};
 use crate::config::Limits;
+use crate::files::Version;
 use crate::http::status::Status;
 
 use super::asset::Asset;
-use super::open::Stamp;
 
 /// What a path leads to.
 #[derive(Clone, Debug)]
@@ -33,6 +33,11 @@ pub enum Entry {
 }
 
 impl Entry {
+    /// True if it needs no open file.
+    pub(super) fn is_in_memory(&self) -> bool {
+        matches!(self, Entry::Asset(asset) if asset.source().is_none())
+    }
+
     /// The entry for an answer of this second. Its asset is dated anew unless somebody still sends
     /// it; then, that is left to whoever writes the answer.
     pub(super) fn dated(&mut self, clock: &Clock) -> Entry {
@@ -53,7 +58,7 @@ pub(super) struct Known {
     /// The file or directory below the root that the entry was made from.
     pub(super) path: Box<[u8]>,
     /// The version it was made from; `None`: it must be made anew to know.
-    pub(super) stamp: Option<Stamp>,
+    pub(super) stamp: Option<Version>,
     /// When it was made.
     pub(super) made: Tick,
     /// When it was last found to hold.

@@ -11,7 +11,7 @@ use crate::clock::Tick;
 
 use super::cache::Entry;
 use super::listing::{Lister, Progress};
-use super::open::{Root, Stamp};
+use crate::files::{Root, Version};
 
 /// The listings under way, and those that have just ended.
 #[derive(Debug, Default)]
@@ -31,7 +31,7 @@ pub(super) struct Job {
     /// The folder below the root.
     pub(super) path: Box<[u8]>,
     /// The version of the folder that is being read.
-    pub(super) stamp: Stamp,
+    pub(super) stamp: Version,
     pub(super) lister: Lister,
 }
 

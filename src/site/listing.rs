@@ -20,9 +20,8 @@ use std::io::{self, Write};
 use rustix::fd::OwnedFd;
 use rustix::fs::{AtFlags, Dir, FileType, statat};
 
+use crate::files::{Kind, OpenError, Root, Version};
 use crate::http::target::encode_path;
-
-use super::open::{Kind, OpenError, Opened, Root, Stamp};
 
 /// How far a [`Lister`] has come.
 #[derive(Debug)]
@@ -200,7 +199,7 @@ impl Lister {
     }
 
     /// The facts of one entry, or none if a GET would not serve it.
-    fn look(&self, root: &Root, name: &[u8]) -> io::Result<Option<Stamp>> {
+    fn look(&self, root: &Root, name: &[u8]) -> io::Result<Option<Version>> {
         match self.judge(root, name) {
             Ok(stamp) => Ok(Some(stamp).filter(|stamp| stamp.kind != Kind::Other)),
             Err(OpenError::Exhausted(error)) => Err(error),
@@ -210,14 +209,12 @@ impl Lister {
         }
     }
 
-    fn judge(&self, root: &Root, name: &[u8]) -> Result<Stamp, OpenError> {
+    fn judge(&self, root: &Root, name: &[u8]) -> Result<Version, OpenError> {
         let stat = statat(self.dir.fd()?, name, AtFlags::SYMLINK_NOFOLLOW)?;
         if FileType::from_raw_mode(stat.st_mode) != FileType::Symlink {
-            return Ok(Stamp::from(&stat));
+            return Ok(Version::from(&stat));
         }
-        match root.open(&[&self.path, name].concat())? {
-            Opened::File(_, stamp) | Opened::Directory(_, stamp) => Ok(stamp),
-        }
+        root.version(&[&self.path, name].concat())
     }
 
     /// The page as far as the first row.

@@ -7,19 +7,18 @@ use std::rc::Rc;
 use rustix::io::Errno;
 
 use crate::clock::Clock;
+use crate::files::{Blocking, OpenError, OpenFile, Opened, Version};
 use crate::http::status::Status;
 use crate::http::target;
 
-use super::asset::{Asset, Ingredients, Source, is_young};
+use super::asset::{Asset, Ingredients, is_young};
 use super::cache::{Entry, Known};
-use super::disk::{Cold, Patience};
 use super::jobs::{self, Ended, Job};
 use super::listing::{Lister, Progress};
-use super::open::{self, OpenError, Opened, Stamp};
 use super::{Found, Site, Wait, media};
 
 /// An entry, the path it was made from, and the version, if that is enough to tell if it holds.
-type Made = (Entry, Vec<u8>, Option<Stamp>);
+type Made = (Entry, Vec<u8>, Option<Version>);
 
 /// Why there is no entry yet, or none but a failure.
 enum Hindrance {
@@ -33,6 +32,7 @@ impl From<OpenError> for Hindrance {
     fn from(error: OpenError) -> Hindrance {
         match error {
             OpenError::Cold => Hindrance::Wait(Wait::Path),
+            OpenError::Leased => Hindrance::Wait(Wait::Disk),
             error => Hindrance::Open(error),
         }
     }
@@ -55,7 +55,7 @@ struct Request<'a> {
     key: &'a [u8],
     /// The decoded canonical path.
     canonical: &'a [u8],
-    patience: Patience,
+    blocking: Blocking,
     clock: &'a Clock,
 }
 
@@ -65,7 +65,7 @@ impl Site {
         &mut self,
         key: &[u8],
         canonical: &[u8],
-        patience: Patience,
+        blocking: Blocking,
         clock: &Clock,
     ) -> Found {
         if let Some(job) = self.jobs.running(key) {
@@ -79,7 +79,7 @@ impl Site {
         }
         self.lookups_left -= 1;
         self.lookups += 1;
-        let request = Request { key, canonical, patience, clock };
+        let request = Request { key, canonical, blocking, clock };
         let mut made = self.make(request);
         if matches!(made, Err(Hindrance::Open(OpenError::Exhausted(_)))) && self.cache.drop_files()
         {
@@ -117,7 +117,7 @@ impl Site {
 
     fn make_file(&mut self, request: Request<'_>) -> Result<Made, Hindrance> {
         let path = &request.canonical[1..];
-        match self.root.open_with(path, request.patience)? {
+        match self.root.open(path, request.blocking)? {
             Opened::File(file, stamp) => {
                 let (asset, stamp) = self.asset(file, stamp, path, request)?;
                 Ok((Entry::Asset(Rc::new(asset)), path.to_vec(), Some(stamp)))
@@ -136,7 +136,7 @@ impl Site {
         let path = &request.canonical[1..];
         for rank in 0..self.config.index.len() {
             let index = [path, self.config.index[rank].as_bytes()].concat();
-            match self.root.open_with(&index, request.patience) {
+            match self.root.open(&index, request.blocking) {
                 Ok(Opened::File(file, stamp)) => {
                     let (asset, stamp) = self.asset(file, stamp, &index, request)?;
                     // One that was not the first choice is made anew each time, because the
@@ -151,7 +151,7 @@ impl Site {
         if self.config.listing && self.jobs.is_full() {
             return Err(Hindrance::Wait(Wait::Disk));
         }
-        match self.root.open_with(path, request.patience)? {
+        match self.root.open(path, request.blocking)? {
             Opened::Directory(..) if !self.config.listing => Err(OpenError::Forbidden.into()),
             Opened::Directory(directory, stamp) => {
                 let lister =
@@ -166,7 +166,7 @@ impl Site {
     fn make_listing(
         &mut self,
         mut lister: Lister,
-        stamp: Stamp,
+        stamp: Version,
         request: Request<'_>,
     ) -> Result<Made, Hindrance> {
         let path = &request.canonical[1..];
@@ -219,10 +219,10 @@ impl Site {
     fn asset(
         &mut self,
         file: File,
-        mut stamp: Stamp,
+        mut stamp: Version,
         path: &[u8],
         request: Request<'_>,
-    ) -> Result<(Asset, Stamp), Hindrance> {
+    ) -> Result<(Asset, Version), Hindrance> {
         let media_type = media::media_type(path);
         let largest = self.limits.cached_body_bytes as u64; // widening
         for attempt in 1.. {
@@ -233,18 +233,18 @@ impl Site {
                 stamp: Some(&stamp),
             };
             if stamp.size > largest {
-                let source = Source::new(file, stamp, &mut self.disk);
+                let source = OpenFile::new(file, stamp, path, &mut self.disk);
                 return Ok((Asset::on_disk(&ingredients, request.clock, source), stamp));
             }
-            let (disk, patience) = (&mut self.disk, request.patience);
+            let (disk, blocking) = (&mut self.disk, request.blocking);
             let read = Asset::in_memory(&ingredients, request.clock, |room| {
-                match disk.read(&file, &stamp, room, patience) {
-                    Ok(Ok(())) => Ok(()),
-                    Ok(Err(Cold)) => Err(None),
+                match disk.read(&file, &stamp, room, blocking) {
+                    Ok(true) => Ok(()),
+                    Ok(false) => Err(None),
                     Err(error) => Err(Some(error)),
                 }
             });
-            let after = open::stamp_of(&file)?;
+            let after = Version::of(&file)?;
             match read {
                 Err(None) => return Err(Hindrance::Wait(Wait::Disk)),
                 // The same version before and after: the bytes are of that version.
@@ -266,7 +266,7 @@ impl Site {
 
 /// The version of a folder, if it tells whether the listing still holds. While the folder is young,
 /// it can change without its time changing, and the listing is made anew each time.
-fn rested(stamp: Stamp, clock: &Clock) -> Option<Stamp> {
+fn rested(stamp: Version, clock: &Clock) -> Option<Version> {
     (!is_young(&stamp, clock)).then_some(stamp)
 }
 
@@ -283,7 +283,7 @@ fn status_of(error: &OpenError) -> Status {
     match error {
         OpenError::NotFound => Status::NotFound,
         OpenError::Forbidden => Status::Forbidden,
-        OpenError::Exhausted(_) | OpenError::Cold => Status::ServiceUnavailable,
+        OpenError::Exhausted(_) | OpenError::Leased | OpenError::Cold => Status::ServiceUnavailable,
         OpenError::Failed(_) => Status::InternalServerError,
     }
 }

@@ -17,6 +17,7 @@ use std::rc::Rc;
 
 use crate::clock::{Clock, Tick};
 use crate::config::{Limits, SiteConfig};
+use crate::files::{Blocking, Disk, Door, Kind, OpenError, OpenFile, Piece, Root, Version};
 use crate::http::conditional::{self, Verdict};
 use crate::http::head::{Field, Fields, Line};
 use crate::http::range::{self, ByteRange, Ranges};
@@ -24,21 +25,16 @@ use crate::http::target;
 
 pub mod asset;
 mod cache;
-pub mod disk;
 mod jobs;
 pub mod listing;
 mod load;
 pub mod media;
-pub mod open;
 
-pub use asset::{Asset, LEAD, Source};
+pub use asset::{Asset, LEAD};
 pub use cache::Entry;
-
-pub use disk::{Disk, Patience};
 
 use cache::{Cache, Known};
 use jobs::Jobs;
-use open::{Door, Kind, Root, Stamp};
 
 /// The folder that is served, and what is known about it.
 #[derive(Debug)]
@@ -108,9 +104,15 @@ impl Site {
         (self.lookups, &self.encoded)
     }
 
-    /// How files are read without waiting for a disk.
-    pub fn disk(&mut self) -> &mut Disk {
-        &mut self.disk
+    /// The one question before a piece of a large file is sent; see [`Disk::prepare`].
+    pub fn prepare(
+        &mut self,
+        file: &OpenFile,
+        range: (u64, u64),
+        blocking: Blocking,
+        now: Tick,
+    ) -> Piece {
+        self.disk.prepare(&self.root, file, range, blocking, now)
     }
 
     /// True while there is long work to go on with.
@@ -143,12 +145,12 @@ impl Site {
         self.cache.drop_files();
     }
 
-    /// What the path of a request target leads to, if that can be said with so much patience. The
+    /// What the path of a request target leads to, if that can be said with this much blocking. The
     /// error is the reason why the path is malformed.
     pub fn find(
         &mut self,
         path: &[u8],
-        patience: Patience,
+        blocking: Blocking,
         clock: &Clock,
     ) -> Result<Found, &'static str> {
         if let Some(entry) = self.recall(path, clock) {
@@ -164,7 +166,7 @@ impl Site {
             Some(entry) => Found::Entry(entry),
             None => {
                 let canonical = self.decoded[..length].to_vec();
-                self.look_up(&key, &canonical, patience, clock)
+                self.look_up(&key, &canonical, blocking, clock)
             }
         };
         self.encoded = key;
@@ -192,7 +194,7 @@ impl Site {
             // What is in memory stays what it was; an open file may have been written to, and
             // then its validators are not those of what would be sent.
             let current = match &known.entry {
-                Entry::Asset(asset) => asset.is_current(clock),
+                Entry::Asset(asset) => asset.is_current(),
                 Entry::Redirect(_) | Entry::Missing(_) => true,
             };
             return current.then(|| known.entry.dated(clock));
@@ -208,12 +210,17 @@ impl Site {
 /// Whether an entry still says what is on disk, found with at most one system call.
 fn holds(known: &Known, root: &Root, limits: &Limits, clock: &Clock) -> bool {
     let Some(stamp) = &known.stamp else { return false };
-    let Ok(now) = root.stamp(&known.path) else { return false };
+    let now = match root.version(&known.path) {
+        Ok(now) => now,
+        // Without a descriptor to look at it, what is in memory is better than a failure.
+        Err(OpenError::Exhausted(_)) => return known.entry.is_in_memory(),
+        Err(_) => return false,
+    };
     match &known.entry {
         Entry::Missing(_) => false,
         // It must be the same directory: what a link leads to now may lie outside.
         Entry::Redirect(_) => {
-            let place = |stamp: &Stamp| (stamp.kind, stamp.device, stamp.inode);
+            let place = |stamp: &Version| (stamp.kind, stamp.device, stamp.inode);
             place(&now) == place(stamp)
         }
         Entry::Asset(asset) => {
@@ -238,7 +245,7 @@ struct Faults {
 }
 
 impl Faults {
-    fn push(&mut self, path: &[u8], error: &open::OpenError, now: Tick) {
+    fn push(&mut self, path: &[u8], error: &OpenError, now: Tick) {
         if now.since(self.since) >= FAULTS_MS {
             if self.count > FAULTS_TOLD {
                 let more = self.count - FAULTS_TOLD;
@@ -277,7 +284,7 @@ pub enum Wait {
     Turn,
     /// In the next turn, with more patience: a part of the path must be read from the disk.
     Path,
-    /// After [`disk::RETRY_MS`]: the disk is at work.
+    /// After [`RETRY_MS`](crate::files::RETRY_MS): the disk is at work.
     Disk,
     /// When [`Site::work`] says that this job has ended.
     Job(u64),

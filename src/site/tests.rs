@@ -99,7 +99,7 @@ impl Bench {
 
     fn entry(&mut self, path: &[u8]) -> Result<Entry, &'static str> {
         loop {
-            match self.site.find(path, Patience::Full, &self.clock)? {
+            match self.site.find(path, Blocking::Allowed, &self.clock)? {
                 Found::Entry(entry) => return Ok(entry),
                 Found::Wait(_) => _ = self.site.work(&self.clock, &mut || true),
             }
@@ -487,7 +487,7 @@ fn a_large_listing_is_made_while_its_clients_wait() {
         for number in 0..800 {
             fs::write(bench.path(&format!("dir/{number}")), "").unwrap();
         }
-        let mut find = |path: &[u8]| bench.site.find(path, Patience::Full, &bench.clock);
+        let mut find = |path: &[u8]| bench.site.find(path, Blocking::Allowed, &bench.clock);
         assert!(matches!(find(b"/dir/"), Ok(Found::Wait(Wait::Job(_)))));
         assert!(
             matches!(find(b"/%64ir/"), Ok(Found::Wait(Wait::Job(_)))),
@@ -496,7 +496,7 @@ fn a_large_listing_is_made_while_its_clients_wait() {
         let mut turns = 0;
         while bench.site.is_working() {
             assert!(matches!(
-                bench.site.find(b"/dir/", Patience::Full, &bench.clock),
+                bench.site.find(b"/dir/", Blocking::Allowed, &bench.clock),
                 Ok(Found::Wait(Wait::Job(_)))
             ));
             bench.site.work(&bench.clock, &mut || true);
@@ -504,7 +504,7 @@ fn a_large_listing_is_made_while_its_clients_wait() {
         }
         assert!((2..1600).contains(&turns), "in slices, and at an end: {turns}");
         for path in ["/dir/", "/%64ir/", "/dir/"] {
-            let found = bench.site.find(path.as_bytes(), Patience::None, &bench.clock);
+            let found = bench.site.find(path.as_bytes(), Blocking::Never, &bench.clock);
             let Ok(Found::Entry(Entry::Asset(asset))) = found else { panic!("{path}: {found:?}") };
             assert!(body(&asset).contains("href=\"799\""));
         }
@@ -578,7 +578,7 @@ fn so_many_paths_are_looked_up_and_the_rest_waits() {
         if let Some(most) = allowed {
             bench.site.allow_lookups(most);
         }
-        bench.site.find(path.as_bytes(), Patience::Full, &bench.clock).unwrap()
+        bench.site.find(path.as_bytes(), Blocking::Allowed, &bench.clock).unwrap()
     };
     assert!(matches!(find("/a", Some(2)), Found::Entry(_)));
     assert!(matches!(find("/b", None), Found::Entry(_)));

@@ -9,9 +9,10 @@ use std::time::{Duration, SystemTime};
 use tempfile::TempDir;
 use tenkay::clock::{Clock, Tick};
 use tenkay::config::{Limits, SiteConfig};
+use tenkay::files::Blocking;
+use tenkay::files::Door;
 use tenkay::h1::{Connection, Context, Pages, Reason, StateName, Step};
-use tenkay::site::open::Door;
-use tenkay::site::{Entry, Found, Patience, Site};
+use tenkay::site::{Entry, Found, Site};
 
 /// When the clock of a bench stands still: 14 November 2023.
 pub(crate) const NOW: Duration = Duration::from_secs(1_700_000_000);
@@ -68,7 +69,7 @@ impl Bench {
     pub(crate) fn find(&mut self, path: &str) -> Entry {
         for _ in 0..1000 {
             self.site.work(&self.clock, &mut || true);
-            match self.site.find(path.as_bytes(), Patience::Full, &self.clock).unwrap() {
+            match self.site.find(path.as_bytes(), Blocking::Allowed, &self.clock).unwrap() {
                 Found::Entry(entry) => return entry,
                 Found::Wait(_) => {}
             }
@@ -125,10 +126,10 @@ impl Bench {
                 sent.extend_from_slice(&first[..first.len().min(most)]);
                 sent.extend_from_slice(&second[..second.len().min(most - sent.len())]);
             }
-            Step::SendFile { lead, source, at, count } => {
+            Step::SendFile { lead, file, at, count } => {
                 sent.extend_from_slice(&lead[..lead.len().min(most)]);
                 let left = u64::try_from(most - sent.len()).expect("widening").min(count);
-                let read = read_file(source.file(), at, left);
+                let read = read_file(file.file(), at, left);
                 assert_eq!(read.len() as u64, left, "the file is as long as it was");
                 sent.extend_from_slice(&read);
             }

@@ -1,6 +1,7 @@
 //! One client of the simulation, with the connection that serves it and the part of reactor and
 //! socket between them.
 
+use tenkay::files::{Blocking, Piece};
 use tenkay::h1::{Connection, Reason, StateName, Step};
 
 use crate::files::Files;
@@ -177,14 +178,16 @@ impl Client {
                 self.deadlines = 0;
                 world.report(|cx| connection.write_done(count as u64, cx));
             }
-            Step::SendFile { lead, source, at, count } => {
+            Step::SendFile { lead, file, at, count } => {
                 assert!(count > 0);
                 let count = count.min(1 + random.next() % 30_000);
-                if !source.still_covers(at + count, &world.clock) {
+                let now = world.clock.tick;
+                let piece = world.site.prepare(file, (at, count), Blocking::Allowed, now);
+                if piece != Piece::Ready(count) {
                     connection.file_failed(&mut world.pages);
                     return true;
                 }
-                let sent = [lead, &read_file(source.file(), at, count)].concat();
+                let sent = [lead, &read_file(file.file(), at, count)].concat();
                 assert_eq!(sent.len() as u64, lead.len() as u64 + count, "no shorter than it says");
                 let count = some_of(sent.len(), random);
                 self.unread.extend_from_slice(&sent[..count]);

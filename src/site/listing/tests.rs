@@ -11,7 +11,7 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use super::*;
 use crate::config::Symlinks;
-use crate::site::open::Door;
+use crate::files::{Blocking, Door, Opened};
 
 fn page(top: &Path, links: Symlinks, path: &str, most: usize) -> String {
     let root = Root::new(top, links, Door::best()).unwrap();
@@ -20,7 +20,9 @@ fn page(top: &Path, links: Symlinks, path: &str, most: usize) -> String {
 }
 
 fn open_dir(root: &Root, path: &str) -> OwnedFd {
-    let Ok(Opened::Directory(dir, _)) = root.open(&path.as_bytes()[1..]) else { panic!("{path}") };
+    let Ok(Opened::Directory(dir, _)) = root.open(&path.as_bytes()[1..], Blocking::Allowed) else {
+        panic!("{path}")
+    };
     dir
 }
 

@@ -30,16 +30,16 @@ fn file(content: &str) -> Got {
 }
 
 fn got(root: &Root, path: &[u8]) -> Got {
-    match root.open(path) {
-        Ok(Opened::File(mut file, stamp)) => {
+    match root.open(path, Blocking::Allowed) {
+        Ok(Opened::File(mut file, version)) => {
             let mut content = String::new();
             file.read_to_string(&mut content).unwrap();
-            assert_eq!(stamp.size, content.len() as u64);
-            assert_eq!(stamp, stamp_of(&file).unwrap());
+            assert_eq!(version.size, content.len() as u64);
+            assert_eq!(version, Version::of(&file).unwrap());
             Got::File(content)
         }
-        Ok(Opened::Directory(fd, stamp)) => {
-            assert_eq!(stamp.kind, Kind::Directory);
+        Ok(Opened::Directory(fd, version)) => {
+            assert_eq!(version.kind, Kind::Directory);
             assert!(rustix::fs::Dir::new(fd).unwrap().next().is_some(), "not open for reading");
             Dir
         }
@@ -67,9 +67,11 @@ fn fixture() -> tempfile::TempDir {
 fn check(root: &Root, path: &[u8], want: &Got) {
     let path_shown = path.escape_ascii();
     assert_eq!(got(root, path), *want, "{path_shown} by {:?}, {:?}", root.door, root.symlinks);
-    // What opens has the stamp that it was opened with.
-    if let Ok(Opened::File(_, stamp) | Opened::Directory(_, stamp)) = root.open(path) {
-        assert_eq!(root.stamp(path).unwrap(), stamp, "stamp of {path_shown}");
+    // What opens has the version that it was opened with.
+    if let Ok(Opened::File(_, version) | Opened::Directory(_, version)) =
+        root.open(path, Blocking::Allowed)
+    {
+        assert_eq!(root.version(path).unwrap(), version, "version of {path_shown}");
     }
 }
 
@@ -377,7 +379,7 @@ fn a_rename_between_two_steps_does_not_lead_out() {
     for (path, steps, swap, want) in cases {
         let top = fixture();
         let root = Root::new(&top.path().join("www"), Symlinks::Inside, Door::Walk).unwrap();
-        let mut walk = Walk::new(&root, path.as_bytes());
+        let mut walk = Walk::new(&root, path.as_bytes(), READ);
         for _ in 0..steps {
             assert!(walk.step().unwrap().is_none());
         }
@@ -392,7 +394,7 @@ fn a_rename_between_two_steps_does_not_lead_out() {
 }
 
 #[test]
-fn an_open_file_keeps_its_version_and_the_stamp_tells_the_new_one() {
+fn an_open_file_keeps_its_version_and_the_version_tells_the_new_one() {
     let top = fixture();
     let www = top.path().join("www");
     type Change = fn(&Path);
@@ -413,15 +415,17 @@ fn an_open_file_keeps_its_version_and_the_stamp_tells_the_new_one() {
     ];
     let root = Root::new(&www, Symlinks::Inside, Door::best()).unwrap();
     for (what, change) in changes {
-        let Ok(Opened::File(file, stamp)) = root.open(b"plain") else { panic!("{what}") };
-        assert_eq!(root.stamp(b"plain").unwrap(), stamp);
+        let Ok(Opened::File(file, version)) = root.open(b"plain", Blocking::Allowed) else {
+            panic!("{what}")
+        };
+        assert_eq!(root.version(b"plain").unwrap(), version);
         change(&www);
-        assert_ne!(root.stamp(b"plain").unwrap(), stamp, "{what}");
-        assert_eq!(stamp_of(&file).unwrap().inode, stamp.inode);
+        assert_ne!(root.version(b"plain").ok(), Some(version), "{what}");
+        assert_eq!(Version::of(&file).unwrap().inode, version.inode);
     }
     check(&root, b"plain", &NotFound);
     fs::remove_file(www.join("plain")).unwrap();
-    assert!(matches!(root.stamp(b"plain"), Err(OpenError::NotFound)));
+    assert!(matches!(root.version(b"plain"), Err(OpenError::NotFound)));
 }
 
 #[test]
@@ -431,18 +435,20 @@ fn times_before_1970_are_negative_nanoseconds() {
     let time = std::time::UNIX_EPOCH - std::time::Duration::new(1, 500_000_000);
     let file = File::options().write(true).open(www.join("plain")).unwrap();
     if file.set_modified(time).is_ok() {
-        assert_eq!(stamp_of(&file).unwrap().modified_ns, -1_500_000_000);
+        assert_eq!(Version::of(&file).unwrap().modified_ns, -1_500_000_000);
     }
 }
 
 #[test]
-fn without_links_a_stamp_of_a_link_is_not_that_of_its_target() {
+fn without_links_a_link_has_no_version() {
     let top = fixture();
     let www = top.path().join("www");
     symlink("plain", www.join("link")).unwrap();
-    let kind = |links| Root::new(&www, links, Door::best()).unwrap().stamp(b"link").unwrap().kind;
-    assert_eq!(kind(Symlinks::Inside), Kind::File);
-    assert_eq!(kind(Symlinks::Off), Kind::Other);
+    for door in DOORS {
+        let version = |links| Root::new(&www, links, door).unwrap().version(b"link");
+        assert_eq!(version(Symlinks::Inside).unwrap().kind, Kind::File);
+        assert!(matches!(version(Symlinks::Off), Err(OpenError::NotFound)));
+    }
 }
 
 #[test]
@@ -451,6 +457,7 @@ fn each_error_of_the_system_has_its_kind() {
         OpenError::NotFound => "not found",
         OpenError::Forbidden => "forbidden",
         OpenError::Cold => "cold",
+        OpenError::Leased => "leased",
         OpenError::Exhausted(_) => "exhausted",
         OpenError::Failed(_) => "failed",
     };
@@ -467,7 +474,7 @@ fn each_error_of_the_system_has_its_kind() {
         (Errno::MFILE, "exhausted"),
         (Errno::NFILE, "exhausted"),
         (Errno::NOMEM, "exhausted"),
-        (Errno::AGAIN, "exhausted"),
+        (Errno::AGAIN, "leased"),
         (Errno::IO, "failed"),
         (Errno::STALE, "failed"),
     ] {
@@ -483,6 +490,6 @@ fn the_door_that_was_asked_for_is_the_one_in_use() {
     let walk = Root::new(top.path(), Symlinks::Off, Door::Walk).unwrap();
     assert_eq!(walk.door(), Door::Walk);
     let best = Root::new(top.path(), Symlinks::Off, Door::best()).unwrap();
-    let works = openat2(&best.fd, b".", Symlinks::Off, false).is_ok();
+    let works = openat2(&best.fd, b".", CROSS, Symlinks::Off, false).is_ok();
     assert_eq!(best.door(), if works { Door::Openat2 } else { Door::Walk });
 }

@@ -1,0 +1,285 @@
+//! Open files, and reading them without waiting for a disk.
+//!
+//! A read from a disk can take milliseconds, and one thread serves all clients. Linux can be asked
+//! to read only what is in memory already (`preadv2` with `RWF_NOWAIT`). The rest is prefetched
+//! (`POSIX_FADV_WILLNEED`) and read a little later, while others are served. Only after a bounded
+//! number of attempts does a read wait for the disk.
+//!
+//! Elsewhere, and on file systems that cannot tell what is in memory, reads are plain.
+//!
+//! A file that is being sent may change meanwhile. [`Disk::prepare`] decides before each piece
+//! whether the response can go on.
+
+use std::cell::Cell;
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::FileExt;
+
+use crate::clock::Tick;
+
+use super::root::{Blocking, Root};
+use super::version::Version;
+
+/// How often data that is not in memory is tried, [`RETRY_MS`] apart, before a read waits for it.
+pub const COLD_TRIES: u8 = 100;
+
+/// Milliseconds between attempts: about what a disk needs.
+pub const RETRY_MS: u64 = 2;
+
+/// A file that stays open while it is sent, and the version that was opened.
+#[derive(Debug)]
+pub struct OpenFile {
+    file: File,
+    version: Version,
+    /// Where it was found below the root.
+    path: Box<[u8]>,
+    /// Its last bytes, if they could be read without waiting.
+    tail: Option<[u8; TAIL]>,
+    /// The last version whose content is known to be that of `version`.
+    seen: Cell<Version>,
+    /// The bytes that were last found in memory.
+    warm: Cell<Warm>,
+}
+
+/// Bytes of a file that were found in memory, and when.
+#[derive(Clone, Copy, Debug, Default)]
+struct Warm {
+    first: u64,
+    end: u64,
+    since: Tick,
+}
+
+/// Whether a piece of a file can be sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Piece {
+    /// This many bytes can be sent now, probably without waiting for a disk.
+    Ready(u64),
+    /// They are not in memory; the kernel was asked to read them.
+    Cold,
+    /// The file was truncated or rewritten: what was announced cannot be sent any more.
+    Changed,
+}
+
+impl OpenFile {
+    /// The open file of this version, which was found at `path` below the root.
+    pub fn new(file: File, version: Version, path: &[u8], disk: &mut Disk) -> OpenFile {
+        let mut tail = [0; TAIL];
+        let at = version.size.saturating_sub(TAIL as u64); // widening
+        let read = disk.read_now(&file, &version, &mut tail, at);
+        OpenFile {
+            file,
+            version,
+            path: path.into(),
+            tail: read.then_some(tail),
+            seen: Cell::new(version),
+            warm: Cell::default(),
+        }
+    }
+
+    /// The file.
+    pub fn file(&self) -> &File {
+        &self.file
+    }
+
+    /// The version that was opened.
+    pub fn version(&self) -> &Version {
+        &self.version
+    }
+
+    /// True if nothing of the file has changed since it was opened.
+    pub fn is_current(&self) -> bool {
+        Version::of(&self.file).is_ok_and(|now| now == self.version)
+    }
+
+    /// Whether a response that has begun can go on up to `end`: the bytes up to there are still
+    /// those of the version that was opened.
+    ///
+    /// A log that grows keeps its old bytes; it counts as one if the bytes that were its end are
+    /// unchanged. A change time alone moves when the file is renamed, linked or removed or gets
+    /// other permissions, but also when it is rewritten and its modification time is set back
+    /// (`rsync --inplace --times`). So the response ends if nothing else explains the change.
+    fn still_covers(&self, end: u64, root: &Root) -> bool {
+        let Ok(now) = Version::of(&self.file) else { return false };
+        if now.size != self.version.size {
+            let grown = now.size > self.version.size && end <= self.version.size;
+            return grown && self.has_old_tail();
+        }
+        if now.modified_ns != self.version.modified_ns {
+            return false;
+        }
+        let seen = self.seen.get();
+        if now.changed_ns == seen.changed_ns {
+            return true;
+        }
+        let is_named = || root.version(&self.path).is_ok_and(|named| named.is_same_file(&now));
+        if !now.has_other_attributes(&seen) && is_named() {
+            return false;
+        }
+        self.seen.set(now);
+        true
+    }
+
+    fn has_old_tail(&self) -> bool {
+        let (mut now, at) = ([0; TAIL], self.version.size.saturating_sub(TAIL as u64)); // widening
+        // The file was just written, so these bytes are in memory.
+        self.tail.is_some_and(|tail| self.file.read_exact_at(&mut now, at).is_ok() && now == tail)
+    }
+
+    /// Whether `count` bytes from `at` were found in memory recently enough to be there still.
+    fn is_warm(&self, at: u64, count: u64, now: Tick) -> bool {
+        let warm = self.warm.get();
+        warm.first <= at && at + count <= warm.end && now.since(warm.since) < WARM_MS
+    }
+}
+
+/// How long bytes that were in memory are assumed to be there still, in milliseconds: the kernel
+/// gives up recently used pages last.
+const WARM_MS: u64 = 100;
+
+/// Bytes at the end of a file that are compared to tell a log that grows from a file that is
+/// rewritten.
+const TAIL: usize = 64;
+
+/// What is known of the machine's file systems.
+#[derive(Debug, Default)]
+pub struct Disk {
+    /// Devices whose file systems cannot read "only what is in memory".
+    blind: Vec<u64>,
+}
+
+/// More file systems than this are not told apart: they count as blind.
+const BLIND_MAX: usize = 64;
+
+impl Disk {
+    /// Fills `room` from the start of the file. `Ok(false)`: not all of it is in memory, and the
+    /// kernel was asked to read it.
+    ///
+    /// # Errors
+    /// Those of the system; a file that is shorter is an [`io::ErrorKind::UnexpectedEof`].
+    pub fn read(
+        &mut self,
+        file: &File,
+        version: &Version,
+        room: &mut [u8],
+        blocking: Blocking,
+    ) -> io::Result<bool> {
+        if blocking == Blocking::Allowed || self.is_blind(version) {
+            return file.read_exact_at(room, 0).map(|()| true);
+        }
+        let mut done = 0;
+        while done < room.len() {
+            let at = done as u64; // widening
+            match self.read_cached(file, version, &mut room[done..], at) {
+                Some(0) => return file.read_exact_at(&mut room[done..], at).map(|()| true),
+                Some(count) => done += count,
+                None if self.is_blind(version) => {
+                    return file.read_exact_at(&mut room[done..], at).map(|()| true);
+                }
+                None => {
+                    prefetch(file, at, (room.len() - done) as u64); // widening
+                    return Ok(false);
+                }
+            }
+        }
+        Ok(true)
+    }
+
+    /// The one question before each piece of a file is sent: whether the file still holds what was
+    /// announced, and whether `count` bytes from `at` can probably be sent without waiting, judged
+    /// by the first and the last of them (the kernel reads ahead in one piece).
+    pub fn prepare(
+        &mut self,
+        root: &Root,
+        file: &OpenFile,
+        (at, count): (u64, u64),
+        blocking: Blocking,
+        now: Tick,
+    ) -> Piece {
+        if !file.still_covers(at + count, root) {
+            return Piece::Changed;
+        }
+        if blocking == Blocking::Allowed || self.is_in_memory(file, at, count, now) {
+            Piece::Ready(count)
+        } else {
+            Piece::Cold
+        }
+    }
+
+    fn is_in_memory(&mut self, open: &OpenFile, at: u64, count: u64, now: Tick) -> bool {
+        let (file, version) = (&open.file, &open.version);
+        if count == 0 || open.is_warm(at, count, now) || self.is_blind(version) {
+            return true;
+        }
+        for place in [at, at + count - 1] {
+            let mut byte = [0];
+            let cached = self.read_cached(file, version, &mut byte, place);
+            if cached.is_none() && !self.is_blind(version) {
+                prefetch(file, at, count);
+                return false;
+            }
+        }
+        open.warm.set(Warm { first: at, end: at + count, since: now });
+        true
+    }
+
+    /// Fills `room` from `at` if that needs no waiting, or if the file system cannot tell.
+    fn read_now(&mut self, file: &File, version: &Version, room: &mut [u8], at: u64) -> bool {
+        if self.is_blind(version) {
+            return file.read_exact_at(room, at).is_ok();
+        }
+        self.read_cached(file, version, room, at) == Some(room.len())
+    }
+
+    fn is_blind(&self, version: &Version) -> bool {
+        cfg!(not(target_os = "linux"))
+            || self.blind.len() >= BLIND_MAX
+            || self.blind.contains(&version.device)
+    }
+
+    /// Reads what is in memory. `None`: nothing is, or the file system cannot tell, and is then
+    /// known to be blind. `Some(0)` is the end of the file, or an old kernel that answers 0 instead
+    /// of `EAGAIN`: a plain read tells which.
+    fn read_cached(
+        &mut self,
+        file: &File,
+        version: &Version,
+        room: &mut [u8],
+        at: u64,
+    ) -> Option<usize> {
+        match read_nowait(file, room, at) {
+            Ok(count) => Some(count),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => None,
+            // EOPNOTSUPP where it is not supported; a plain read tells anything else.
+            Err(error) if error.kind() == io::ErrorKind::Unsupported => {
+                self.blind.push(version.device);
+                None
+            }
+            Err(_) => Some(0),
+        }
+    }
+}
+
+#[cfg(target_os = "linux")]
+fn read_nowait(file: &File, room: &mut [u8], at: u64) -> io::Result<usize> {
+    use rustix::io::{ReadWriteFlags, preadv2};
+    let mut rooms = [io::IoSliceMut::new(room)];
+    Ok(preadv2(file, &mut rooms, at, ReadWriteFlags::NOWAIT)?)
+}
+
+#[cfg(not(target_os = "linux"))]
+fn read_nowait(_: &File, _: &mut [u8], _: u64) -> io::Result<usize> {
+    Err(io::ErrorKind::Unsupported.into())
+}
+
+/// Asks the kernel to read these bytes into memory. If it does not, a later read will.
+#[cfg(target_os = "linux")]
+fn prefetch(file: &File, at: u64, count: u64) {
+    use rustix::fs::{Advice, fadvise};
+    _ = fadvise(file, at, std::num::NonZeroU64::new(count), Advice::WillNeed);
+}
+
+#[cfg(not(target_os = "linux"))]
+fn prefetch(_: &File, _: u64, _: u64) {}
+
+#[cfg(test)]
+mod tests;

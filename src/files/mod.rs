@@ -1,0 +1,15 @@
+//! Files and their versions; no HTTP.
+//!
+//! Owns every descriptor below a root, and the only code that opens one. A [`Root`] resolves
+//! canonical paths and never leaves its folder; a [`Version`] identifies one version of one file;
+//! an [`OpenFile`] is a file that stays open while it is sent; [`Disk`] reads without waiting for a
+//! disk. Knows nothing of hidden names, index files, caches or responses.
+
+mod disk;
+mod root;
+mod version;
+mod walk;
+
+pub use disk::{COLD_TRIES, Disk, OpenFile, Piece, RETRY_MS};
+pub use root::{Blocking, Door, OpenError, Opened, Root};
+pub use version::{Kind, Version};

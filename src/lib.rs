@@ -20,9 +20,9 @@
 //! # The five steps of a TCP server
 //!
 //! 1. Create a socket, 2. bind it to an address, 3. listen: [`reactor::listen::listen`].
-//! 4. Accept: [`Reactor::accept`](reactor::Reactor).
-//! 5. Send and receive: [`reactor::transport::Transport`]. Then close, in
-//!    [`Reactor::remove`](reactor::Reactor).
+//! 4. Accept: [`reactor`], `Acceptor::accept`.
+//! 5. Send and receive: [`net::Transport`]. Then close, in
+//!    [`reactor`], `Connections::close`.
 //!
 //! What a textbook server does in a loop for one client, this one does for ten thousand, by never
 //! waiting in any of these steps: a call that cannot be done now is tried again when the kernel
@@ -48,7 +48,7 @@
 //!
 //! 1. [`reactor::listen`]: a socket is created, bound and listened on, as in any textbook.
 //! 2. [`reactor`]: the loop, what a turn of it is, and what an edge is; then `accept.rs`.
-//! 3. `peer.rs`: `Peer::drive` is all that happens to one connection; [`reactor::transport`],
+//! 3. `slot.rs`: `Slot::drive` is all that happens to one connection; [`net::transport`],
 //!    below it, sends and receives.
 //! 4. [`h1`]: the states of a connection and what leads from one to the next; then `intake.rs`
 //!    (from bytes to a plan) and `reply.rs` (from a plan to bytes).
@@ -64,7 +64,7 @@
 //!
 //! - One thread; no call that waits, on a socket, a pipe or a FIFO.
 //! - No `unsafe` in this crate. (A macro of nix writes the calls for two socket options
-//!   into [`reactor::listen`] and [`reactor::transport`]; we write none.)
+//!   into [`reactor::listen`] and [`net::transport`]; we write none.)
 //! - What is owed to a client is sent before more is read from it.
 //! - An idle connection holds no buffer. A slot is 128 bytes.
 //! - A request that the cache answers allocates nothing.
@@ -82,8 +82,8 @@
 //! | `RESOLVE_CACHED`, `RWF_NOWAIT` | plain reads, which may wait for a disk | [`files::Disk`] |
 //! | Landlock | nothing | [`sandbox`] |
 //! | `TCP_DEFER_ACCEPT`, `TCP_NOTSENT_LOWAT`, `TCP_USER_TIMEOUT` | nothing | [`reactor::listen`] |
-//! | `TCP_INFO`: does a slow peer take anything? | only what is sent counts | [`reactor::transport`] |
-//! | `sendfile`, `MSG_MORE` | read and send | [`reactor::transport`] |
+//! | `TCP_INFO`: does a slow peer take anything? | only what is sent counts | [`net::transport`] |
+//! | `sendfile`, `MSG_MORE` | read and send | [`net::transport`] |
 //!
 //! Both columns are tested on Linux.
 
@@ -95,6 +95,7 @@ pub mod config;
 pub mod files;
 pub mod h1;
 pub mod http;
+pub mod net;
 pub mod reactor;
 pub mod sandbox;
 pub mod site;

@@ -1,37 +1,42 @@
-//! What one client may take: connections at a time, and requests per second.
+//! Limits per client: connections at a time, and requests per second.
 //!
-//! A client is an IPv4 address or an IPv6 /64, which is what one customer of a provider has. The
-//! bookkeeping is bounded: an entry lives while the client has a connection or has not regained
-//! all its requests, and when there is no room for another one, the new client is not counted.
+//! A client is an IPv4 address or an IPv6 /64, the network of one customer of a provider. The table
+//! is bounded: an entry lives while the client has a connection or has not regained all its
+//! requests; when the table is full, a new client is not counted.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
+use std::num::NonZeroU32;
 
 use slab::Slab;
 
 use crate::clock::Tick;
 use crate::config::Limits;
 
-/// The clients that are kept in mind.
+/// The clients that are counted.
 #[derive(Debug, Default)]
-pub(super) struct Clients {
+pub(super) struct Quotas {
     ids: HashMap<Address, ClientId>,
-    slots: Slab<Client>,
-    /// When entries that say nothing any more were last dropped.
+    clients: Slab<Client>,
+    /// When blank entries were last dropped.
     swept: Tick,
 }
 
-/// The number of a client that is kept in mind.
+/// The number of a counted client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct ClientId(u32);
+pub(super) struct ClientId(NonZeroU32);
+
+// Part of every slot.
+const _: () = assert!(size_of::<Option<ClientId>>() == 4, "zero stands for no client");
 
 impl ClientId {
     fn new(key: usize) -> ClientId {
-        ClientId(u32::try_from(key).expect("keys are below the bound on clients"))
+        let number = u32::try_from(key + 1).ok().and_then(NonZeroU32::new);
+        ClientId(number.expect("keys are below the limit on clients"))
     }
 
     fn key(self) -> usize {
-        usize::try_from(self.0).expect("it was made from a usize")
+        usize::try_from(self.0.get() - 1).expect("it was made from a usize")
     }
 }
 
@@ -46,24 +51,24 @@ enum Address {
 struct Client {
     address: Address,
     connections: u32,
-    /// Requests it may make, in thousandths.
+    /// Requests that it may make, in thousandths.
     tokens: u64,
     /// When the tokens were counted.
     counted: Tick,
 }
 
-/// Whether a connection is let in.
+/// Whether a connection is admitted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Admission {
-    /// It is not counted: no bound is set, it has no address, or there is no room to count it.
+    /// It is not counted: no limit is set, it has no address, or the table is full.
     Uncounted,
     /// It is counted under this number.
     Counted(ClientId),
-    /// The client has as many as it may have.
+    /// The client has reached its limit.
     TooMany,
 }
 
-impl Clients {
+impl Quotas {
     /// A connection came from `address`.
     pub(super) fn admit(
         &mut self,
@@ -76,7 +81,7 @@ impl Clients {
         }
         let Some(address) = address.map(Address::of) else { return Admission::Uncounted };
         if let Some(&id) = self.ids.get(&address) {
-            let client = &mut self.slots[id.key()];
+            let client = &mut self.clients[id.key()];
             let most = limits.connections_per_client;
             if most != 0 && client.connections >= most {
                 return Admission::TooMany;
@@ -84,55 +89,54 @@ impl Clients {
             client.connections += 1;
             return Admission::Counted(id);
         }
-        if self.slots.len() >= limits.clients {
+        if self.clients.len() >= limits.clients {
             self.sweep(limits, now);
-            if self.slots.len() >= limits.clients {
+            if self.clients.len() >= limits.clients {
                 return Admission::Uncounted;
             }
         }
         let tokens = full(limits);
         let client = Client { address, connections: 1, tokens, counted: now };
-        let id = ClientId::new(self.slots.insert(client));
+        let id = ClientId::new(self.clients.insert(client));
         self.ids.insert(address, id);
         Admission::Counted(id)
     }
 
     /// A counted connection has ended.
     pub(super) fn leave(&mut self, id: ClientId, limits: &Limits, now: Tick) {
-        let Some(client) = self.slots.get_mut(id.key()) else { return };
+        let Some(client) = self.clients.get_mut(id.key()) else { return };
         client.connections -= 1;
         client.refill(limits, now);
         if client.is_blank(limits) {
             let address = client.address;
             self.ids.remove(&address);
-            self.slots.remove(id.key());
+            self.clients.remove(id.key());
         }
     }
 
-    /// How many requests it may make now.
+    /// How many requests the client may make now.
     pub(super) fn requests_left(&mut self, id: ClientId, limits: &Limits, now: Tick) -> u32 {
         if limits.requests_per_s == 0 {
             return u32::MAX;
         }
-        let client = &mut self.slots[id.key()];
+        let client = &mut self.clients[id.key()];
         client.refill(limits, now);
         u32::try_from(client.tokens / 1000).unwrap_or(u32::MAX)
     }
 
-    /// It made so many.
+    /// Charges `requests` to the client.
     pub(super) fn spend(&mut self, id: ClientId, requests: u32) {
-        let client = &mut self.slots[id.key()];
+        let client = &mut self.clients[id.key()];
         client.tokens = client.tokens.saturating_sub(u64::from(requests) * 1000);
     }
 
-    /// Drops the entries that say no more than a new one would; at most once a second, because it
-    /// looks at all of them.
+    /// Drops blank entries; at most once a second, because it looks at all of them.
     fn sweep(&mut self, limits: &Limits, now: Tick) {
         if now.since(self.swept) < 1000 {
             return;
         }
         self.swept = now;
-        self.slots.retain(|_, client| {
+        self.clients.retain(|_, client| {
             client.refill(limits, now);
             let blank = client.is_blank(limits);
             if blank {
@@ -151,7 +155,7 @@ impl Client {
         self.counted = now;
     }
 
-    /// True if forgetting it changes nothing.
+    /// True if it equals a new entry.
     fn is_blank(&self, limits: &Limits) -> bool {
         self.connections == 0 && (limits.requests_per_s == 0 || self.tokens == full(limits))
     }
@@ -190,66 +194,66 @@ mod tests {
     }
 
     #[test]
-    fn without_a_bound_nobody_is_counted() {
-        let mut clients = Clients::default();
-        let admission = clients.admit(from("10.0.0.1"), &limits(&[]), Tick(0));
+    fn without_a_limit_no_client_is_counted() {
+        let mut quotas = Quotas::default();
+        let admission = quotas.admit(from("10.0.0.1"), &limits(&[]), Tick(0));
         assert_eq!(admission, Admission::Uncounted);
-        assert!(clients.slots.is_empty());
+        assert!(quotas.clients.is_empty());
     }
 
     #[test]
-    fn one_address_has_so_many_connections_and_a_slash_64_counts_as_one() {
+    fn an_address_has_a_limit_on_connections_and_a_slash_64_counts_as_one() {
         let limits = limits(&["connections_per_client=2"]);
         for (same, other) in [
             (["10.0.0.1", "::ffff:10.0.0.1", "10.0.0.1"], "10.0.0.2"),
             (["2001:db8::1", "2001:db8::2", "2001:db8::ffff:1:2"], "2001:db8:0:1::1"),
         ] {
-            let mut clients = Clients::default();
-            let Admission::Counted(id) = clients.admit(from(same[0]), &limits, Tick(0)) else {
+            let mut quotas = Quotas::default();
+            let Admission::Counted(id) = quotas.admit(from(same[0]), &limits, Tick(0)) else {
                 panic!("the first is counted");
             };
-            assert_eq!(clients.admit(from(same[1]), &limits, Tick(0)), Admission::Counted(id));
-            assert_eq!(clients.admit(from(same[2]), &limits, Tick(0)), Admission::TooMany);
-            assert_ne!(clients.admit(from(other), &limits, Tick(0)), Admission::TooMany);
-            clients.leave(id, &limits, Tick(0));
-            assert_eq!(clients.admit(from(same[2]), &limits, Tick(0)), Admission::Counted(id));
+            assert_eq!(quotas.admit(from(same[1]), &limits, Tick(0)), Admission::Counted(id));
+            assert_eq!(quotas.admit(from(same[2]), &limits, Tick(0)), Admission::TooMany);
+            assert_ne!(quotas.admit(from(other), &limits, Tick(0)), Admission::TooMany);
+            quotas.leave(id, &limits, Tick(0));
+            assert_eq!(quotas.admit(from(same[2]), &limits, Tick(0)), Admission::Counted(id));
         }
     }
 
     #[test]
     fn requests_are_regained_at_their_rate_up_to_the_burst() {
         let limits = limits(&["requests_per_s=10", "requests_burst=5"]);
-        let mut clients = Clients::default();
-        let Admission::Counted(id) = clients.admit(from("10.0.0.1"), &limits, Tick(0)) else {
+        let mut quotas = Quotas::default();
+        let Admission::Counted(id) = quotas.admit(from("10.0.0.1"), &limits, Tick(0)) else {
             panic!("it is counted");
         };
-        assert_eq!(clients.requests_left(id, &limits, Tick(0)), 5);
-        clients.spend(id, 5);
-        assert_eq!(clients.requests_left(id, &limits, Tick(99)), 0);
-        assert_eq!(clients.requests_left(id, &limits, Tick(100)), 1);
-        assert_eq!(clients.requests_left(id, &limits, Tick(1_000_000)), 5);
+        assert_eq!(quotas.requests_left(id, &limits, Tick(0)), 5);
+        quotas.spend(id, 5);
+        assert_eq!(quotas.requests_left(id, &limits, Tick(99)), 0);
+        assert_eq!(quotas.requests_left(id, &limits, Tick(100)), 1);
+        assert_eq!(quotas.requests_left(id, &limits, Tick(1_000_000)), 5);
         // Closing and coming back does not help.
-        clients.spend(id, 5);
-        clients.leave(id, &limits, Tick(1_000_000));
-        assert_eq!(clients.admit(from("10.0.0.1"), &limits, Tick(0)), Admission::Counted(id));
-        assert_eq!(clients.requests_left(id, &limits, Tick(1_000_000)), 0);
+        quotas.spend(id, 5);
+        quotas.leave(id, &limits, Tick(1_000_000));
+        assert_eq!(quotas.admit(from("10.0.0.1"), &limits, Tick(0)), Admission::Counted(id));
+        assert_eq!(quotas.requests_left(id, &limits, Tick(1_000_000)), 0);
     }
 
     #[test]
-    fn the_bookkeeping_is_bounded_and_forgets_who_is_gone() {
+    fn the_table_is_bounded_and_drops_blank_entries() {
         let limits = limits(&["requests_per_s=10", "requests_burst=5", "clients=16"]);
-        let mut clients = Clients::default();
+        let mut quotas = Quotas::default();
         for number in 0..100 {
             let address = IpAddr::from([10, 0, 0, number]);
-            if let Admission::Counted(id) = clients.admit(Some(address), &limits, Tick(0)) {
-                clients.spend(id, 5);
-                clients.leave(id, &limits, Tick(0));
+            if let Admission::Counted(id) = quotas.admit(Some(address), &limits, Tick(0)) {
+                quotas.spend(id, 5);
+                quotas.leave(id, &limits, Tick(0));
             }
         }
-        assert_eq!((clients.slots.len(), clients.ids.len()), (16, 16));
-        // Half a second later all requests are regained, so nobody need be kept in mind.
-        let admission = clients.admit(from("10.1.0.1"), &limits, Tick(2_000));
+        assert_eq!((quotas.clients.len(), quotas.ids.len()), (16, 16));
+        // Half a second later all requests are regained, so every entry is blank.
+        let admission = quotas.admit(from("10.1.0.1"), &limits, Tick(2_000));
         assert!(matches!(admission, Admission::Counted(_)));
-        assert_eq!((clients.slots.len(), clients.ids.len()), (1, 1));
+        assert_eq!((quotas.clients.len(), quotas.ids.len()), (1, 1));
     }
 }

@@ -1,0 +1,9 @@
+//! Connected sockets: what moves bytes between a peer and memory or a file.
+//!
+//! A [`Transport`] owns the socket of one connection and knows what the poll reported about it. It
+//! knows nothing of protocols: the event loop asks it whether bytes may be there, and receives or
+//! sends.
+
+pub mod transport;
+
+pub use transport::{Sent, Transport};

@@ -1,0 +1,420 @@
+//! Send and receive: step five of the five of a TCP server.
+//!
+//! A [`Transport`] moves bytes between a connected socket and memory or a file. It never blocks: a
+//! call that cannot make progress returns [`io::ErrorKind::WouldBlock`].
+//!
+//! # Readiness
+//!
+//! The poll is edge-triggered: it reports a change once, and does not repeat it while nothing
+//! changes. So the transport remembers what was reported (there may be bytes to receive, there may
+//! be room to send) until a call shows that it no longer holds: by `WouldBlock`, or by a receive
+//! that returns less than was asked for. The short receive saves a system call per request.
+
+use std::fs::File;
+use std::io::{self, IoSlice};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::time::Duration;
+
+use mio::event::Event;
+use mio::unix::SourceFd;
+use mio::{Interest, Registry, Token};
+use rustix::io::Errno;
+use rustix::net::{RecvFlags, SendFlags, Shutdown};
+
+/// The connection to a peer, below HTTP.
+#[derive(Debug)]
+pub enum Transport {
+    /// Bytes as they are, on a TCP or a Unix socket.
+    Plain(Plain),
+}
+
+// Part of the slot of every connection.
+const _: () = assert!(size_of::<Transport>() <= 8, "a plain transport takes at most 8 bytes");
+
+impl Transport {
+    /// Takes over a connected socket in non-blocking mode.
+    pub fn plain(socket: OwnedFd) -> Transport {
+        Transport::Plain(Plain {
+            socket,
+            // The first request has often arrived by the time the connection is accepted.
+            readable: true,
+            writable: true,
+            hangup: false,
+            watched: Watched::Nothing,
+        })
+    }
+
+    /// Stores what the poll reported.
+    #[inline]
+    pub fn note(&mut self, event: &Event) {
+        let Transport::Plain(plain) = self;
+        plain.note(event);
+    }
+
+    /// Whether a receive may return something.
+    #[inline]
+    pub fn is_readable(&self) -> bool {
+        let Transport::Plain(plain) = self;
+        plain.readable
+    }
+
+    /// Whether a send may make progress.
+    #[inline]
+    pub fn is_writable(&self) -> bool {
+        let Transport::Plain(plain) = self;
+        plain.writable
+    }
+
+    /// Receives into `room`; 0: the peer has finished sending.
+    #[inline]
+    pub fn receive(&mut self, room: &mut [u8]) -> io::Result<usize> {
+        let Transport::Plain(plain) = self;
+        plain.receive(room)
+    }
+
+    /// Sends two slices, one behind the other, as far as the socket accepts them.
+    #[inline]
+    pub fn send(&mut self, first: &[u8], second: &[u8]) -> io::Result<usize> {
+        let Transport::Plain(plain) = self;
+        plain.send(first, second)
+    }
+
+    /// Sends `lead`, then up to `count` bytes of `file` from `at`.
+    pub fn send_file(&mut self, lead: &[u8], file: &File, at: u64, count: u64) -> io::Result<Sent> {
+        let Transport::Plain(plain) = self;
+        plain.send_file(lead, file, at, count)
+    }
+
+    /// Sends what the transport itself has buffered. A plain one buffers nothing.
+    pub fn flush(&mut self) -> io::Result<()> {
+        let Transport::Plain(_) = self;
+        Ok(())
+    }
+
+    /// Has the poll report under `token` what this transport waits for.
+    #[inline]
+    pub fn watch(&mut self, registry: &Registry, token: Token) -> io::Result<()> {
+        let Transport::Plain(plain) = self;
+        plain.watch(registry, token)
+    }
+
+    /// Ends the sending direction (FIN); what the peer sends can still be received.
+    pub fn shutdown_write(&mut self) -> io::Result<()> {
+        let Transport::Plain(plain) = self;
+        Ok(rustix::net::shutdown(&plain.socket, Shutdown::Write)?)
+    }
+
+    /// Whether the peer has acknowledged anything within the last `within_ms`. The kernel can
+    /// buffer so much that a slow peer makes progress for minutes before the socket accepts more.
+    /// False where it is unknown: on Unix sockets, and on systems other than Linux.
+    pub fn was_acknowledged(&self, within_ms: u64) -> bool {
+        let Transport::Plain(plain) = self;
+        last_acknowledged_ms(plain.socket.as_fd()).is_some_and(|ms| ms < within_ms)
+    }
+
+    /// Makes the kernel discard unsent data when the socket is closed, and reset the connection.
+    /// Otherwise it would keep megabytes for minutes, for a peer that reads nothing.
+    pub fn abandon(&mut self) {
+        let Transport::Plain(plain) = self;
+        // If the option cannot be set, the connection is already gone.
+        _ = rustix::net::sockopt::set_socket_linger(&plain.socket, Some(Duration::ZERO));
+    }
+}
+
+/// A socket, and what is known of its readiness.
+#[derive(Debug)]
+pub struct Plain {
+    socket: OwnedFd,
+    /// There may be something to receive.
+    readable: bool,
+    /// There may be room to send.
+    writable: bool,
+    /// EPOLLRDHUP was reported: no further edge will announce the EOF, so receive until it comes.
+    hangup: bool,
+    watched: Watched,
+}
+
+/// What the poll was asked to report.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Watched {
+    /// Nothing yet: a connection that never has to wait is never registered.
+    Nothing,
+    /// Bytes to receive.
+    Reads,
+    /// Room to send, as well; once asked for, it stays.
+    Both,
+}
+
+impl Plain {
+    #[inline]
+    fn note(&mut self, event: &Event) {
+        let closed = event.is_read_closed() || event.is_write_closed() || event.is_error();
+        self.hangup |= closed;
+        self.readable |= event.is_readable() || closed;
+        self.writable |= event.is_writable() || closed;
+    }
+
+    /// A short receive has emptied the socket: the next bytes are a new event, so asking again now
+    /// would be a wasted system call. Only an announced EOF comes without another event.
+    #[inline]
+    fn receive(&mut self, room: &mut [u8]) -> io::Result<usize> {
+        match rustix::net::recv(&self.socket, &mut *room, RecvFlags::empty()) {
+            Ok((_, count)) => {
+                if count < room.len() {
+                    self.readable = self.hangup;
+                }
+                Ok(count)
+            }
+            Err(Errno::AGAIN) => {
+                self.readable = false;
+                self.hangup = false;
+                Err(Errno::AGAIN.into())
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    #[inline]
+    fn send(&mut self, first: &[u8], second: &[u8]) -> io::Result<usize> {
+        let sent = match (first, second) {
+            (only, []) | ([], only) => rustix::net::send(&self.socket, only, NO_SIGNAL),
+            _ => {
+                let slices = [IoSlice::new(first), IoSlice::new(second)];
+                rustix::io::writev(&self.socket, &slices)
+            }
+        };
+        self.note_sent(sent)
+    }
+
+    fn send_file(&mut self, lead: &[u8], file: &File, at: u64, count: u64) -> io::Result<Sent> {
+        let mut sent = Sent { count: 0, file_ended: false };
+        if !lead.is_empty() {
+            let count = self.note_sent(rustix::net::send(&self.socket, lead, MORE_FOLLOWS))?;
+            sent.count = count as u64; // widening
+            if count < lead.len() {
+                return Ok(sent);
+            }
+        }
+        match self.note_sent(send_from(self.socket.as_fd(), file, at, count)) {
+            Ok(0) => sent.file_ended = true,
+            Ok(count) => sent.count += count as u64, // widening
+            // The lead was sent; the next call reports the error of the file.
+            Err(_) if !lead.is_empty() => {}
+            Err(error) if is_of_file(&error) => sent.file_ended = true,
+            Err(error) => return Err(error),
+        }
+        Ok(sent)
+    }
+
+    #[inline]
+    fn note_sent<E: Into<io::Error>>(&mut self, sent: Result<usize, E>) -> io::Result<usize> {
+        sent.map_err(|error| {
+            let error = error.into();
+            if error.kind() == io::ErrorKind::WouldBlock {
+                self.writable = false;
+            }
+            error
+        })
+    }
+
+    #[inline]
+    fn watch(&mut self, registry: &Registry, token: Token) -> io::Result<()> {
+        let wanted = if self.writable { Watched::Reads } else { Watched::Both };
+        let fd = self.socket.as_raw_fd();
+        match (self.watched, wanted) {
+            (Watched::Nothing, Watched::Reads) => {
+                registry.register(&mut SourceFd(&fd), token, Interest::READABLE)?;
+            }
+            (Watched::Nothing, _) => registry.register(&mut SourceFd(&fd), token, BOTH)?,
+            (Watched::Reads, Watched::Both) => {
+                registry.reregister(&mut SourceFd(&fd), token, BOTH)?;
+            }
+            _ => return Ok(()),
+        }
+        self.watched = wanted;
+        Ok(())
+    }
+}
+
+const BOTH: Interest = Interest::READABLE.add(Interest::WRITABLE);
+
+/// What [`Transport::send_file`] did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sent {
+    /// Bytes sent, of the lead and of the file.
+    pub count: u64,
+    /// There was nothing at that offset of the file: it was truncated, or cannot be read.
+    pub file_ended: bool,
+}
+
+/// Whether an error of sending from a file is about the file: a failing disk or network file system
+/// (EIO, ESTALE), or a file that cannot be sent from (EINVAL). Sockets return none of these.
+fn is_of_file(error: &io::Error) -> bool {
+    let of_file = [Errno::IO, Errno::STALE, Errno::INVAL];
+    Errno::from_io_error(error).is_some_and(|errno| of_file.contains(&errno))
+}
+
+#[cfg(target_os = "linux")]
+use linux::{MORE_FOLLOWS, NO_SIGNAL, last_acknowledged_ms, send_from};
+#[cfg(not(target_os = "linux"))]
+use portable::{MORE_FOLLOWS, NO_SIGNAL, last_acknowledged_ms, send_from};
+
+/// From file to socket inside the kernel.
+#[cfg(target_os = "linux")]
+mod linux {
+    use super::{File, SendFlags};
+    use nix::{getsockopt_impl, libc, sockopt_impl};
+    use std::os::fd::BorrowedFd;
+
+    sockopt_impl!(
+        /// The start of `struct tcp_info` (tcp(7)) as words. All of the struct, as libc declares
+        /// it, would be longer than what older kernels return, and nix panics at a difference.
+        TcpInfo,
+        GetOnly,
+        libc::IPPROTO_TCP,
+        libc::TCP_INFO,
+        [u32; 15]
+    );
+
+    /// The word of `tcpi_last_ack_recv`.
+    const LAST_ACK_RECV: usize = 14;
+
+    /// How long ago the last acknowledgement came, in milliseconds.
+    pub(super) fn last_acknowledged_ms(socket: BorrowedFd<'_>) -> Option<u64> {
+        let info = nix::sys::socket::getsockopt(&socket, TcpInfo).ok()?;
+        Some(info[LAST_ACK_RECV].into())
+    }
+
+    /// A write to a closed connection fails with EPIPE instead of raising SIGPIPE.
+    pub(super) const NO_SIGNAL: SendFlags = SendFlags::NOSIGNAL;
+    /// The head waits for the first bytes of its body, so that both leave in one segment.
+    pub(super) const MORE_FOLLOWS: SendFlags = SendFlags::NOSIGNAL.union(SendFlags::MORE);
+
+    pub(super) fn send_from(
+        socket: BorrowedFd<'_>,
+        file: &File,
+        at: u64,
+        count: u64,
+    ) -> rustix::io::Result<usize> {
+        let (mut offset, count) = (at, usize::try_from(count).unwrap_or(usize::MAX));
+        rustix::fs::sendfile(socket, file, Some(&mut offset), count)
+    }
+}
+
+/// From file to socket through memory, which every system has. Compiled on Linux for its tests.
+#[cfg(any(test, not(target_os = "linux")))]
+mod portable {
+    use super::{File, SendFlags};
+    use std::os::fd::BorrowedFd;
+    use std::os::unix::fs::FileExt;
+
+    /// Rust programs ignore SIGPIPE, so a write to a closed connection fails with EPIPE.
+    #[cfg(not(target_os = "linux"))]
+    pub(super) const NO_SIGNAL: SendFlags = SendFlags::empty();
+    #[cfg(not(target_os = "linux"))]
+    pub(super) const MORE_FOLLOWS: SendFlags = SendFlags::empty();
+
+    #[cfg(not(target_os = "linux"))]
+    pub(super) fn last_acknowledged_ms(_: BorrowedFd<'_>) -> Option<u64> {
+        None
+    }
+
+    /// Bytes read at a time; on the stack.
+    const PIECE: usize = 64 * 1024;
+
+    pub(super) fn send_from(
+        socket: BorrowedFd<'_>,
+        file: &File,
+        at: u64,
+        count: u64,
+    ) -> std::io::Result<usize> {
+        let mut piece = [0; PIECE];
+        let count = usize::try_from(count).unwrap_or(usize::MAX).min(PIECE);
+        let read = file.read_at(&mut piece[..count], at)?;
+        if read == 0 {
+            return Ok(0);
+        }
+        Ok(rustix::net::send(socket, &piece[..read], SendFlags::empty())?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::{Read, Write};
+    use std::os::unix::net::UnixStream;
+
+    impl Transport {
+        fn socket(&self) -> &OwnedFd {
+            let Transport::Plain(plain) = self;
+            &plain.socket
+        }
+    }
+
+    fn pair() -> (Transport, UnixStream) {
+        let (ours, theirs) = UnixStream::pair().unwrap();
+        ours.set_nonblocking(true).unwrap();
+        (Transport::plain(ours.into()), theirs)
+    }
+
+    fn file(bytes: &[u8]) -> File {
+        let mut file = tempfile::tempfile().unwrap();
+        file.write_all(bytes).unwrap();
+        file
+    }
+
+    #[test]
+    fn lead_and_file_arrive_in_order_and_the_end_of_the_file_is_told() {
+        let (mut transport, mut peer) = pair();
+        let file = file(b"0123456789");
+        let sent = transport.send_file(b"head ", &file, 2, 100).unwrap();
+        assert_eq!(sent, Sent { count: 13, file_ended: false });
+        let sent = transport.send_file(b"", &file, 10, 90).unwrap();
+        assert_eq!(sent, Sent { count: 0, file_ended: true });
+        transport.shutdown_write().unwrap();
+        let mut text = String::new();
+        peer.read_to_string(&mut text).unwrap();
+        assert_eq!(text, "head 23456789");
+    }
+
+    /// The kernel gives nothing at the start of a process's memory: it is like a bad block of a
+    /// disk.
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_file_that_cannot_be_read_is_told_from_a_peer_that_is_gone() {
+        let (mut transport, peer) = pair();
+        let file = File::open("/proc/self/mem").unwrap();
+        let sent = transport.send_file(b"", &file, 0, 10).unwrap();
+        assert_eq!(sent, Sent { count: 0, file_ended: true });
+        drop(peer);
+        let error = transport.send_file(b"", &self::file(b"0123456789"), 0, 10).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::BrokenPipe);
+    }
+
+    #[test]
+    fn the_portable_way_sends_what_sendfile_sends() {
+        let (transport, mut peer) = pair();
+        let file = file(b"0123456789");
+        assert_eq!(portable::send_from(transport.socket().as_fd(), &file, 7, 2).unwrap(), 2);
+        assert_eq!(portable::send_from(transport.socket().as_fd(), &file, 9, 2).unwrap(), 1);
+        assert_eq!(portable::send_from(transport.socket().as_fd(), &file, 10, 2).unwrap(), 0);
+        drop(transport);
+        let mut text = String::new();
+        peer.read_to_string(&mut text).unwrap();
+        assert_eq!(text, "789");
+    }
+
+    #[test]
+    fn a_socket_that_takes_no_more_says_so_and_does_not_wait() {
+        let (mut transport, _peer) = pair();
+        let bytes = [0; 65_536];
+        let error = loop {
+            if let Err(error) = transport.send(&bytes, &bytes) {
+                break error;
+            }
+        };
+        assert_eq!(error.kind(), io::ErrorKind::WouldBlock);
+        let error = transport.receive(&mut [0; 1]).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::WouldBlock);
+    }
+}

@@ -1,0 +1,37 @@
+//! What all connections share: the site, the memory for buffers, the limits and the log.
+
+use crate::clock::Clock;
+use crate::config::Limits;
+use crate::site::Site;
+
+use super::log::Log;
+use super::wire::{Context, Pages};
+
+/// What all connections share.
+#[derive(Debug)]
+pub(super) struct Resources {
+    pub(super) site: Site,
+    pub(super) pages: Pages,
+    pub(super) limits: Limits,
+    pub(super) log: Log,
+    /// The server stops: the responses in progress are the last.
+    pub(super) draining: bool,
+}
+
+impl Resources {
+    /// What one connection needs to work. `requests_left`: how many its client may still make.
+    #[inline]
+    pub(super) fn context<'a>(&'a mut self, clock: &'a Clock, requests_left: u32) -> Context<'a> {
+        let Resources { site, pages, limits, draining, .. } = self;
+        Context { site, pages, clock, limits, draining: *draining, unread: false, requests_left }
+    }
+
+    /// True if there may not be enough pages for all that one connection can need.
+    #[inline]
+    pub(super) fn is_short_of_pages(&self) -> bool {
+        self.limits.pages - self.pages.taken() < PAGES_RESERVE
+    }
+}
+
+/// Pages that one connection can take: one to receive into, one to send from.
+const PAGES_RESERVE: usize = 2;

@@ -13,7 +13,7 @@ use super::connections::{Connections, SPARE_SLOTS};
 use super::listen::Listener;
 use super::listener_token;
 use super::resources::Resources;
-use super::turn::{Slice, Turn};
+use super::turn::{Effort, Slice, Turn};
 
 /// The listeners, and what prevents accepting.
 #[derive(Debug)]
@@ -78,15 +78,16 @@ impl Acceptor {
                 {
                     break;
                 }
-                match self.listeners[index].accept() {
+                let effort = match self.listeners[index].accept() {
                     Ok((socket, from)) => {
-                        connections.insert(Transport::plain(socket), from, resources, turn);
+                        connections.insert(Transport::plain(socket), from, resources, turn)
                     }
                     Err(error) => {
                         self.accept_failed(index, &error, connections, resources, turn.now());
+                        Effort::default()
                     }
-                }
-                if slice.is_over() {
+                };
+                if slice.is_over(effort) {
                     return;
                 }
             }

@@ -17,10 +17,10 @@ use super::pending::{Id, Pending};
 use super::quota::{Admission, Quotas};
 use super::resources::Resources;
 use super::slot::{Slot, Stop};
-use super::turn::{Slice, Turn};
+use super::turn::{Effort, Share, Slice, Turn};
 use super::wheel::Wheel;
 use super::wire::{Context, Event, Reason};
-use super::{SERIAL_MASK, token};
+use super::{SERIAL_MASK, sooner, token};
 
 /// The connections, and when to look at each.
 #[derive(Debug)]
@@ -73,18 +73,18 @@ impl Connections {
 
     /// When the next timer or queue is due; a tick in the past means at once.
     pub(super) fn due(&mut self) -> Option<Tick> {
-        [self.wheel.next_due(), self.pending.due()].into_iter().flatten().min()
+        sooner(self.wheel.next_due(), self.pending.due())
     }
 
     /// Adds a connection, and does what it can. At the limit, another one is evicted for it; if
-    /// that is not possible, it gets a 503, or it is closed.
+    /// that is not possible, it gets a 503, or it is closed. Returns how much work that was.
     pub(super) fn insert(
         &mut self,
         transport: Transport,
         address: Option<IpAddr>,
         resources: &mut Resources,
         turn: &Turn,
-    ) {
+    ) -> Effort {
         let now = turn.now();
         self.serial = self.serial.wrapping_add(1) & SERIAL_MASK;
         let mut slot = Slot::new(transport, self.serial, address, now);
@@ -94,7 +94,7 @@ impl Connections {
         }
         if self.slots.len() >= resources.limits.connections {
             if admission == Admission::TooMany {
-                return; // no reason to evict anyone
+                return Effort::default(); // no reason to evict anyone
             }
             self.evict(resources, now);
         }
@@ -104,61 +104,56 @@ impl Connections {
             if let Some(client) = slot.client {
                 self.quotas.leave(client, &resources.limits, now);
             }
-            return;
+            return Effort::default();
         }
         let turned_away = slot.turned_away;
         self.turned_away += usize::from(turned_away);
         let key = self.slots.insert(slot);
-        self.work(key, resources, turn, |slot, cx| {
+        self.work(key, resources, turn, |slot, cx, share| {
             if turned_away {
                 slot.wire.report(Event::Refuse, cx);
             }
-            slot.drive(cx)
-        });
+            slot.drive(cx, share)
+        })
     }
 
-    /// Stores an event, and drives its connection, or queues it if there is no time left.
-    pub(super) fn take_event(
-        &mut self,
-        event: &mio::event::Event,
-        (key, serial): Id,
-        is_time_over: bool,
-        resources: &mut Resources,
-        turn: &Turn,
-    ) -> bool {
+    /// Stores an event, and queues its connection.
+    #[inline]
+    pub(super) fn take_event(&mut self, event: &mio::event::Event, id: Id) {
+        let (key, serial) = id;
         let Some(slot) = self.slots.get_mut(key).filter(|slot| slot.serial == serial) else {
-            return false;
+            return;
         };
         slot.transport.note(event);
-        if !is_time_over {
-            self.work(key, resources, turn, Slot::drive);
-            return true;
-        }
         if !slot.queued {
             slot.queued = true;
-            self.pending.push_ready((key, serial));
+            self.pending.push_ready(id);
         }
-        false
     }
 
-    /// Resumes connections of earlier turns, as far as the time allows; the rest keeps its place.
-    pub(super) fn resume_pending(&mut self, resources: &mut Resources, turn: &Turn) {
-        if resources.site.is_working() {
+    /// Drives the connections in the queue, as far as the time allows; the rest keeps its place.
+    pub(super) fn drive_pending(&mut self, resources: &mut Resources, turn: &Turn) {
+        self.pending.wake_cold(turn.now());
+        let mut slice = if resources.site.is_working() {
             self.work_on_jobs(resources, turn);
-        }
-        for _ in 0..self.pending.begin_cold(turn.now()) {
-            let Some(id) = self.pending.pop_cold() else { break };
-            self.resume(id, resources, turn);
-        }
-        if self.pending.ready() == 0 {
-            return;
-        }
-        let mut slice = Slice::begin(&resources.limits);
-        // Those that are added now wait for the next turn.
+            Slice::begin(&resources.limits)
+        } else {
+            turn.slice(&resources.limits) // no other stage has begun
+        };
+        // Those that are added now wait until the next events have been added as well.
         for _ in 0..self.pending.ready() {
-            let Some(id) = self.pending.pop_ready() else { return };
-            self.resume(id, resources, turn);
-            if slice.is_over() {
+            let Some((key, serial)) = self.pending.pop_ready() else { return };
+            if self.slots.get(key).is_none_or(|slot| slot.serial != serial) {
+                continue;
+            }
+            let effort = self.work(key, resources, turn, |slot, cx, share| {
+                slot.queued = false;
+                if cx.draining {
+                    slot.wire.report(Event::Drain, cx);
+                }
+                slot.drive(cx, share)
+            });
+            if slice.is_over(effort) {
                 return;
             }
         }
@@ -178,33 +173,20 @@ impl Connections {
         }
     }
 
-    fn resume(&mut self, (key, serial): Id, resources: &mut Resources, turn: &Turn) {
-        if self.slots.get(key).is_some_and(|slot| slot.serial == serial) {
-            self.work(key, resources, turn, |slot, cx| {
-                slot.queued = false;
-                if cx.draining {
-                    slot.wire.report(Event::Drain, cx);
-                }
-                slot.wire.report(Event::Retry, cx);
-                slot.drive(cx)
-            });
-        }
-    }
-
     /// Looks at the connections whose timers are due, as far as the time allows.
     pub(super) fn take_timers(&mut self, resources: &mut Resources, turn: &Turn) {
         let Some(first) = self.wheel.expire(turn.now()) else { return };
         let mut slice = Slice::begin(&resources.limits);
-        self.timer(first, resources, turn);
-        while !slice.is_over() {
+        let mut effort = self.timer(first, resources, turn);
+        while !slice.is_over(effort) {
             let Some(key) = self.wheel.expire(turn.now()) else { return };
-            self.timer(key, resources, turn);
+            effort = self.timer(key, resources, turn);
         }
     }
 
     /// A timer came up: perhaps too early, because the connection, or the kernel on its behalf, has
     /// made progress since.
-    fn timer(&mut self, key: usize, resources: &mut Resources, turn: &Turn) {
+    fn timer(&mut self, key: usize, resources: &mut Resources, turn: &Turn) -> Effort {
         let now = turn.now();
         let slot = &mut self.slots[key];
         let standing = slot.wire.standing(&resources.limits, now);
@@ -219,39 +201,45 @@ impl Connections {
         }
         if deadline > now && !slot.throttled {
             self.wheel.schedule(key, deadline);
-            return;
+            return Effort::default();
         }
-        self.work(key, resources, turn, |slot, cx| {
+        self.work(key, resources, turn, |slot, cx, share| {
             if slot.wire.deadline(cx.limits) <= cx.clock.tick {
                 // What it waited for, perhaps a listing, it waits for no longer.
                 slot.queued = false;
                 slot.wire.report(Event::Timeout, cx);
             }
-            slot.drive(cx)
-        });
+            slot.drive(cx, share)
+        })
     }
 
-    /// Does some work for a connection, and what follows from it.
+    /// Does some work for a connection, and what follows from it. Returns how much that was.
     fn work(
         &mut self,
         key: usize,
         resources: &mut Resources,
         turn: &Turn,
-        work: impl FnOnce(&mut Slot, &mut Context<'_>) -> Stop,
-    ) {
+        work: impl FnOnce(&mut Slot, &mut Context<'_>, &mut Share) -> Stop,
+    ) -> Effort {
         if resources.is_short_of_pages() {
             self.evict_for_pages(key, resources, turn.now());
         }
         resources.site.allow_lookups(resources.limits.lookups_per_turn);
+        let looked_up = resources.site.lookups().0;
         let slot = &mut self.slots[key];
         let requests_left = match slot.client {
             Some(client) => self.quotas.requests_left(client, &resources.limits, turn.now()),
             None => u32::MAX,
         };
         let mut cx = resources.context(turn.clock(), requests_left);
-        let stop = guarded(|| work(slot, &mut cx));
+        let contended = self.pending.ready() > 0;
+        let mut share = Share { contended, effort: Effort::default() };
+        let stop = guarded(|| work(slot, &mut cx, &mut share));
         if let Some(client) = slot.client {
             self.quotas.spend(client, requests_left - cx.requests_left);
+        }
+        if resources.site.lookups().0 != looked_up || matches!(stop, Ok(Stop::Budget)) {
+            share.effort.long();
         }
         match stop {
             Ok(stop) => self.settle(key, stop, resources, turn),
@@ -262,6 +250,7 @@ impl Connections {
                 self.close(key, Reason::Panicked, resources, turn.now());
             }
         }
+        share.effort
     }
 
     /// Makes sure that a connection is looked at again when it should be.
@@ -361,40 +350,4 @@ pub(super) const SPARE_SLOTS: usize = 64;
 const JOBS_SLICE: Duration = Duration::from_millis(1);
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::config::SiteConfig;
-    use crate::reactor::log::Log;
-    use crate::reactor::wire::Pages;
-    use crate::site::Site;
-    use crate::site::open::Door;
-    use std::net::Ipv4Addr;
-    use std::os::unix::net::UnixStream;
-
-    fn resources(limits: &Limits) -> Resources {
-        let root = tempfile::tempdir().unwrap();
-        let site = Site::new(root.path(), SiteConfig::default(), limits, Door::best(), 0).unwrap();
-        let (pages, limits) = (Pages::new(limits.pages), limits.clone());
-        Resources { site, pages, limits, log: Log::default(), draining: false }
-    }
-
-    #[test]
-    fn a_connection_closed_without_a_response_no_longer_counts_for_its_client() {
-        let limits = Limits { connections: 0, connections_per_client: 1, ..Limits::default() };
-        let (mut resources, turn) = (resources(&limits), Turn::new());
-        let poll = mio::Poll::new().unwrap();
-        let registry = poll.registry().try_clone().unwrap();
-        let mut connections = Connections::new(registry, &limits, turn.now());
-        // All slots are taken, and so are the spare ones.
-        connections.turned_away = SPARE_SLOTS;
-        let from = Some(IpAddr::V4(Ipv4Addr::LOCALHOST));
-        for _ in 0..2 {
-            let (ours, _theirs) = UnixStream::pair().unwrap();
-            connections.insert(Transport::plain(ours.into()), from, &mut resources, &turn);
-            assert_eq!(connections.len(), 0);
-            let admission = connections.quotas.admit(from, &limits, turn.now());
-            let Admission::Counted(client) = admission else { panic!("{admission:?}") };
-            connections.quotas.leave(client, &limits, turn.now());
-        }
-    }
-}
+mod tests;

@@ -9,6 +9,7 @@ use crate::net::{Sent, Transport};
 use crate::site::{Patience, Source, Wait};
 
 use super::quota::ClientId;
+use super::turn::Share;
 use super::wire::{Context, Event, Reason, Step, Wire};
 
 /// A connection in the slab.
@@ -24,7 +25,7 @@ pub(super) struct Slot {
     pub(super) address: Option<IpAddr>,
     /// How often the next piece of its file was not in memory.
     cold: u8,
-    /// It is in one of the queues of [`super::pending`].
+    /// It is in one of the queues of [`super::pending`], and driven from there only.
     pub(super) queued: bool,
     /// The bandwidth limit is used up: it rests until its timer comes up.
     pub(super) throttled: bool,
@@ -74,20 +75,20 @@ impl Slot {
 
     /// Does what the wire asks for, until it has to wait, has used up its share of the turn, or is
     /// over.
-    pub(super) fn drive(&mut self, cx: &mut Context<'_>) -> Stop {
-        let mut bytes_left = cx.limits.bytes_per_turn;
+    pub(super) fn drive(&mut self, cx: &mut Context<'_>, share: &mut Share) -> Stop {
+        let mut bytes_left = share.bytes(cx.limits);
         if let Some(bytes) = self.bandwidth(cx) {
             bytes_left = bytes_left.min(bytes);
         }
         self.throttled = false;
-        for _ in 0..cx.limits.steps_per_turn {
+        for step in 0..cx.limits.steps_per_turn {
             cx.unread = self.transport.is_readable();
             let done = match self.wire.step(cx.pages) {
                 Step::Read if !self.transport.is_readable() => {
                     self.wire.release_if_empty(cx.pages);
                     return Stop::Waits;
                 }
-                Step::Read => self.receive(cx),
+                Step::Read => self.receive(cx, share),
                 Step::Write(..) | Step::SendFile { .. } if !self.transport.is_writable() => {
                     return Stop::Waits;
                 }
@@ -97,6 +98,7 @@ impl Slot {
                 Step::Write(first, second) => {
                     let (first, second) = at_most(bytes_left, first, second);
                     self.transport.send(first, second).map(|count| {
+                        share.effort.sent(count);
                         let count = count as u64; // widening
                         bytes_left = bytes_left.saturating_sub(count);
                         self.wire.report(Event::Written(count), cx);
@@ -111,6 +113,7 @@ impl Slot {
                         return Stop::Needs(Wait::Disk);
                     }
                     self.cold = 0;
+                    share.effort.long();
                     let transport = &mut self.transport;
                     send_piece(transport, lead, source, at, count, cx.clock).map(|sent| {
                         bytes_left = bytes_left.saturating_sub(sent.count);
@@ -119,6 +122,10 @@ impl Slot {
                             self.wire.report(Event::FileFailed, cx);
                         }
                     })
+                }
+                Step::Wait(_) if step == 0 => {
+                    self.wire.report(Event::Retry, cx);
+                    Ok(())
                 }
                 Step::Wait(wait) => return Stop::Needs(wait),
                 Step::ShutdownWrite => self.transport.shutdown_write(),
@@ -137,9 +144,10 @@ impl Slot {
     }
 
     #[inline]
-    fn receive(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
+    fn receive(&mut self, cx: &mut Context<'_>, share: &mut Share) -> io::Result<()> {
         let Some(room) = self.wire.room(cx.pages) else { return Ok(()) };
         let count = self.transport.receive(room)?;
+        share.effort.received(count);
         self.wire.report(Event::Read(count), cx);
         Ok(())
     }

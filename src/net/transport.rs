@@ -58,6 +58,15 @@ impl Transport {
         plain.readable
     }
 
+    /// Allows one more receive after a short one, for a message that is incomplete. A receive also
+    /// ends early at TCP urgent data, and on a Unix socket at a passed descriptor, and then no event
+    /// announces the bytes behind it.
+    #[inline]
+    pub fn receive_again(&mut self) {
+        let Transport::Plain(plain) = self;
+        plain.readable = true;
+    }
+
     /// Whether a send may make progress.
     #[inline]
     pub fn is_writable(&self) -> bool {
@@ -129,7 +138,9 @@ pub struct Plain {
     readable: bool,
     /// There may be room to send.
     writable: bool,
-    /// EPOLLRDHUP was reported: no further edge will announce the EOF, so receive until it comes.
+    /// EPOLLRDHUP was reported: no further edge will announce the EOF. Or EPOLLPRI: a receive ends
+    /// at urgent data, and no further edge will announce the bytes behind it. So a short receive
+    /// does not mean that the socket is empty.
     hangup: bool,
     watched: Watched,
 }
@@ -149,7 +160,7 @@ impl Plain {
     #[inline]
     fn note(&mut self, event: &Event) {
         let closed = event.is_read_closed() || event.is_write_closed() || event.is_error();
-        self.hangup |= closed;
+        self.hangup |= closed || event.is_priority();
         self.readable |= event.is_readable() || closed;
         self.writable |= event.is_writable() || closed;
     }
@@ -223,7 +234,7 @@ impl Plain {
         let fd = self.socket.as_raw_fd();
         match (self.watched, wanted) {
             (Watched::Nothing, Watched::Reads) => {
-                registry.register(&mut SourceFd(&fd), token, Interest::READABLE)?;
+                registry.register(&mut SourceFd(&fd), token, READS)?;
             }
             (Watched::Nothing, _) => registry.register(&mut SourceFd(&fd), token, BOTH)?,
             (Watched::Reads, Watched::Both) => {
@@ -236,7 +247,13 @@ impl Plain {
     }
 }
 
-const BOTH: Interest = Interest::READABLE.add(Interest::WRITABLE);
+/// Only epoll knows urgent data.
+#[cfg(target_os = "linux")]
+const READS: Interest = Interest::READABLE.add(Interest::PRIORITY);
+#[cfg(not(target_os = "linux"))]
+const READS: Interest = Interest::READABLE;
+
+const BOTH: Interest = READS.add(Interest::WRITABLE);
 
 /// What [`Transport::send_file`] did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -30,6 +30,8 @@ pub(super) struct Connections {
     serial: u32,
     wheel: Wheel,
     pending: Pending,
+    /// Connections whose time is over; empty between two turns.
+    expired: Vec<Id>,
     quotas: Quotas,
     /// Connections that are told that there is no room for them.
     turned_away: usize,
@@ -44,10 +46,11 @@ impl Connections {
         Connections {
             // All slots at once: memory that is never touched costs nothing, and a growing slab
             // would copy itself while connections wait.
-            slots: Slab::with_capacity(limits.connections),
+            slots: Slab::with_capacity(limits.connections + SPARE_SLOTS),
             serial: 0,
             wheel: Wheel::new(now),
             pending: Pending::default(),
+            expired: Vec::new(),
             quotas: Quotas::default(),
             turned_away: 0,
             closed: 0,
@@ -173,20 +176,24 @@ impl Connections {
         }
     }
 
-    /// Looks at the connections whose timers are due, as far as the time allows.
-    pub(super) fn take_timers(&mut self, resources: &mut Resources, turn: &Turn) {
-        let Some(first) = self.wheel.expire(turn.now()) else { return };
+    /// Looks at the timers that are due, as far as the time allows. Returns true if the time of a
+    /// connection is over: then the events that have arrived meanwhile must be taken before
+    /// [`Connections::end_expired`]. The process may have been stopped, or the turn may have been
+    /// long, so that a request arrived in time and was not read.
+    pub(super) fn take_timers(&mut self, resources: &mut Resources, turn: &Turn) -> bool {
+        let Some(first) = self.wheel.expire(turn.now()) else { return false };
         let mut slice = Slice::begin(&resources.limits);
-        let mut effort = self.timer(first, resources, turn);
-        while !slice.is_over(effort) {
-            let Some(key) = self.wheel.expire(turn.now()) else { return };
-            effort = self.timer(key, resources, turn);
+        self.timer(first, resources, turn);
+        while !slice.is_over(Effort::default()) {
+            let Some(key) = self.wheel.expire(turn.now()) else { break };
+            self.timer(key, resources, turn);
         }
+        !self.expired.is_empty()
     }
 
     /// A timer came up: perhaps too early, because the connection, or the kernel on its behalf, has
     /// made progress since.
-    fn timer(&mut self, key: usize, resources: &mut Resources, turn: &Turn) -> Effort {
+    fn timer(&mut self, key: usize, resources: &mut Resources, turn: &Turn) {
         let now = turn.now();
         let slot = &mut self.slots[key];
         let standing = slot.wire.standing(&resources.limits, now);
@@ -199,18 +206,30 @@ impl Connections {
             slot.wire.report(Event::Acknowledged, &mut cx);
             deadline = slot.wire.deadline(&resources.limits);
         }
-        if deadline > now && !slot.throttled {
+        if deadline <= now {
+            self.expired.push((key, slot.serial));
+        } else if slot.throttled {
+            self.work(key, resources, turn, Slot::drive);
+        } else {
             self.wheel.schedule(key, deadline);
-            return Effort::default();
         }
-        self.work(key, resources, turn, |slot, cx, share| {
-            if slot.wire.deadline(cx.limits) <= cx.clock.tick {
-                // What it waited for, perhaps a listing, it waits for no longer.
-                slot.queued = false;
-                slot.wire.report(Event::Timeout, cx);
+    }
+
+    /// Ends the waits whose time is over, unless an event came in time.
+    pub(super) fn end_expired(&mut self, resources: &mut Resources, turn: &Turn) {
+        for (key, serial) in std::mem::take(&mut self.expired) {
+            if self.slots.get(key).is_none_or(|slot| slot.serial != serial) {
+                continue;
             }
-            slot.drive(cx, share)
-        })
+            self.work(key, resources, turn, |slot, cx, share| {
+                let stop = slot.drive(cx, share);
+                if matches!(stop, Stop::Over(_)) || slot.wire.deadline(cx.limits) > cx.clock.tick {
+                    return stop;
+                }
+                slot.wire.report(Event::Timeout, cx);
+                slot.drive(cx, share)
+            });
+        }
     }
 
     /// Does some work for a connection, and what follows from it. Returns how much that was.

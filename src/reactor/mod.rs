@@ -7,7 +7,8 @@
 //! 3. Add the connections with events to the end of the queue, behind those that used up their
 //!    share of an earlier turn ([`pending`]).
 //! 4. Drive the connections in the queue, each as far as it can go or its share allows ([`slot`]).
-//! 5. Timers that are due ([`wheel`]).
+//! 5. Timers that are due ([`wheel`]). Before one ends a wait, the events that have arrived
+//!    meanwhile are taken: a request that came in time is answered, even if the process was stopped.
 //! 6. Accept ([`accept`]). After the events, so that no event of this batch belongs to an earlier
 //!    connection of a slot.
 //! 7. Write the log.
@@ -147,15 +148,17 @@ impl Reactor {
     /// One turn of the loop; see the module's documentation.
     fn take_turn(&mut self) -> io::Result<()> {
         let timeout = self.timeout();
-        match self.poll.poll(&mut self.events, timeout) {
-            Err(error) if error.kind() != io::ErrorKind::Interrupted => return Err(error),
-            _ => {}
-        }
+        self.poll(timeout)?;
         self.turn.begin();
         self.take_events();
-        let Reactor { acceptor, connections, resources, turn, .. } = self;
+        let Reactor { connections, resources, turn, .. } = self;
         connections.drive_pending(resources, turn);
-        connections.take_timers(resources, turn);
+        if connections.take_timers(resources, turn) {
+            self.poll(Some(Duration::ZERO))?;
+            self.take_events();
+            self.connections.end_expired(&mut self.resources, &self.turn);
+        }
+        let Reactor { acceptor, connections, resources, turn, .. } = self;
         acceptor.accept(connections, resources, turn);
         self.end_drain();
         while let Some(fault) = self.resources.site.take_fault() {
@@ -164,6 +167,15 @@ impl Reactor {
         self.resources.log.flush();
         self.report_stall();
         Ok(())
+    }
+
+    /// Waits for events, at most for `timeout`. A signal, or SIGCONT after SIGSTOP, ends the wait
+    /// without events.
+    fn poll(&mut self, timeout: Option<Duration>) -> io::Result<()> {
+        match self.poll.poll(&mut self.events, timeout) {
+            Err(error) if error.kind() != io::ErrorKind::Interrupted => Err(error),
+            _ => Ok(()),
+        }
     }
 
     /// Logs a turn that kept all clients waiting.

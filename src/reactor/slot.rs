@@ -81,14 +81,20 @@ impl Slot {
             bytes_left = bytes_left.min(bytes);
         }
         self.throttled = false;
+        let mut short = false;
         for step in 0..cx.limits.steps_per_turn {
             cx.unread = self.transport.is_readable();
             let done = match self.wire.step(cx.pages) {
                 Step::Read if !self.transport.is_readable() => {
+                    if short && !self.wire.standing(cx.limits, cx.clock.tick).idle {
+                        short = false;
+                        self.transport.receive_again();
+                        continue;
+                    }
                     self.wire.release_if_empty(cx.pages);
                     return Stop::Waits;
                 }
-                Step::Read => self.receive(cx, share),
+                Step::Read => self.receive(cx, share).map(|is_short| short = is_short),
                 Step::Write(..) | Step::SendFile { .. } if !self.transport.is_writable() => {
                     return Stop::Waits;
                 }
@@ -106,13 +112,9 @@ impl Slot {
                 }
                 Step::SendFile { lead, source, at, count } => {
                     let count = count.min(cx.limits.sendfile_bytes).min(bytes_left);
-                    let patience = Patience::after(self.cold);
-                    let (disk, now) = (cx.site.disk(), cx.clock.tick);
-                    if patience < Patience::Full && !disk.is_ready(source, at, count, now) {
-                        self.cold += 1;
+                    if !is_ready(source, at, count, &mut self.cold, cx) {
                         return Stop::Needs(Wait::Disk);
                     }
-                    self.cold = 0;
                     share.effort.long();
                     let transport = &mut self.transport;
                     send_piece(transport, lead, source, at, count, cx.clock).map(|sent| {
@@ -143,13 +145,15 @@ impl Slot {
         Stop::Budget
     }
 
+    /// Receives once. Returns true if less came than there was room for.
     #[inline]
-    fn receive(&mut self, cx: &mut Context<'_>, share: &mut Share) -> io::Result<()> {
-        let Some(room) = self.wire.room(cx.pages) else { return Ok(()) };
+    fn receive(&mut self, cx: &mut Context<'_>, share: &mut Share) -> io::Result<bool> {
+        let Some(room) = self.wire.room(cx.pages) else { return Ok(false) };
+        let asked = room.len();
         let count = self.transport.receive(room)?;
         share.effort.received(count);
         self.wire.report(Event::Read(count), cx);
-        Ok(())
+        Ok(0 < count && count < asked)
     }
 
     /// How many bytes the bandwidth limit allows now; `None`: there is no limit.
@@ -172,6 +176,17 @@ impl Slot {
         self.throttled = true;
         Stop::Throttled(cx.clock.tick + THROTTLE_MS)
     }
+}
+
+/// Whether a piece of a file can be sent without waiting for the disk, after `tries` attempts.
+fn is_ready(source: &Source, at: u64, count: u64, tries: &mut u8, cx: &mut Context<'_>) -> bool {
+    let (disk, now) = (cx.site.disk(), cx.clock.tick);
+    if Patience::after(*tries) < Patience::Full && !disk.is_ready(source, at, count, now) {
+        *tries += 1;
+        return false;
+    }
+    *tries = 0;
+    true
 }
 
 /// Sends `lead`, then `count` bytes of a file from `at`, if the file has not changed. If it has, it

@@ -182,3 +182,9 @@ fn a_share_is_small_while_others_wait() {
     assert_eq!(alone.bytes(&limits), limits.bytes_per_turn);
     assert!(contended.bytes(&limits) <= limits.bytes_per_turn / 4);
 }
+
+#[test]
+fn the_table_has_room_for_the_spare_slots_from_the_start() {
+    let bench = Bench::new(Limits { connections: 10, ..Limits::default() });
+    assert!(bench.connections.slots.capacity() >= 10 + SPARE_SLOTS);
+}

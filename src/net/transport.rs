@@ -113,12 +113,28 @@ impl Transport {
         Ok(rustix::net::shutdown(&plain.socket, Shutdown::Write)?)
     }
 
-    /// Whether the peer has acknowledged anything within the last `within_ms`. The kernel can
-    /// buffer so much that a slow peer makes progress for minutes before the socket accepts more.
-    /// False where it is unknown: on Unix sockets, and on systems other than Linux.
+    /// Whether the peer has accepted anything within the last `within_ms`. The kernel can buffer so
+    /// much that a slow peer makes progress for minutes before the socket accepts more. False where
+    /// it is unknown: on Unix sockets, and on systems other than Linux.
     pub fn was_acknowledged(&self, within_ms: u64) -> bool {
         let Transport::Plain(plain) = self;
-        last_acknowledged_ms(plain.socket.as_fd()).is_some_and(|ms| ms < within_ms)
+        let progress = tcp_progress(plain.socket.as_fd());
+        progress.is_some_and(|progress| progress.is_within(within_ms))
+    }
+
+    /// Sends a message that needs no memory of ours, before the socket is closed. What has arrived is
+    /// received first, up to a bound: closing a socket with unread bytes resets the connection, and
+    /// the peer might lose the message.
+    pub fn send_last(&mut self, message: &[u8]) {
+        let Transport::Plain(plain) = self;
+        let mut room = [0; 4096];
+        for _ in 0..LAST_RECEIVES {
+            if !matches!(plain.receive(&mut room), Ok(1..)) {
+                break;
+            }
+        }
+        // The connection is closed whether or not the message can be sent.
+        _ = plain.send(message, &[]);
     }
 
     /// Makes the kernel discard unsent data when the socket is closed, and reset the connection.
@@ -247,6 +263,9 @@ impl Plain {
     }
 }
 
+/// Most receives before a last message: a head of any length that is allowed.
+const LAST_RECEIVES: usize = 9;
+
 /// Only epoll knows urgent data.
 #[cfg(target_os = "linux")]
 const READS: Interest = Interest::READABLE.add(Interest::PRIORITY);
@@ -271,15 +290,34 @@ fn is_of_file(error: &io::Error) -> bool {
     Errno::from_io_error(error).is_some_and(|errno| of_file.contains(&errno))
 }
 
+/// What the kernel knows about the progress of a TCP connection.
+#[derive(Clone, Copy, Debug)]
+struct Progress {
+    /// Milliseconds since data was last sent on the network.
+    data_sent_ms: u64,
+    /// Milliseconds since the last acknowledgement, or the answer to a probe of a closed window.
+    acknowledged_ms: u64,
+    /// The kernel repeats probes or data, less and less often.
+    backs_off: bool,
+}
+
+impl Progress {
+    /// A peer whose window is closed acknowledges probes for ever. But then no data is sent, and the
+    /// kernel backs off.
+    fn is_within(self, ms: u64) -> bool {
+        self.acknowledged_ms < ms && (self.data_sent_ms < ms || !self.backs_off)
+    }
+}
+
 #[cfg(target_os = "linux")]
-use linux::{MORE_FOLLOWS, NO_SIGNAL, last_acknowledged_ms, send_from};
+use linux::{MORE_FOLLOWS, NO_SIGNAL, send_from, tcp_progress};
 #[cfg(not(target_os = "linux"))]
-use portable::{MORE_FOLLOWS, NO_SIGNAL, last_acknowledged_ms, send_from};
+use portable::{MORE_FOLLOWS, NO_SIGNAL, send_from, tcp_progress};
 
 /// From file to socket inside the kernel.
 #[cfg(target_os = "linux")]
 mod linux {
-    use super::{File, SendFlags};
+    use super::{File, Progress, SendFlags};
     use nix::{getsockopt_impl, libc, sockopt_impl};
     use std::os::fd::BorrowedFd;
 
@@ -293,13 +331,13 @@ mod linux {
         [u32; 15]
     );
 
-    /// The word of `tcpi_last_ack_recv`.
-    const LAST_ACK_RECV: usize = 14;
-
-    /// How long ago the last acknowledgement came, in milliseconds.
-    pub(super) fn last_acknowledged_ms(socket: BorrowedFd<'_>) -> Option<u64> {
+    pub(super) fn tcp_progress(socket: BorrowedFd<'_>) -> Option<Progress> {
         let info = nix::sys::socket::getsockopt(&socket, TcpInfo).ok()?;
-        Some(info[LAST_ACK_RECV].into())
+        Some(Progress {
+            data_sent_ms: info[11].into(),            // tcpi_last_data_sent
+            acknowledged_ms: info[14].into(),         // tcpi_last_ack_recv
+            backs_off: info[1].to_ne_bytes()[0] != 0, // tcpi_backoff
+        })
     }
 
     /// A write to a closed connection fails with EPIPE instead of raising SIGPIPE.
@@ -332,7 +370,7 @@ mod portable {
     pub(super) const MORE_FOLLOWS: SendFlags = SendFlags::empty();
 
     #[cfg(not(target_os = "linux"))]
-    pub(super) fn last_acknowledged_ms(_: BorrowedFd<'_>) -> Option<u64> {
+    pub(super) fn tcp_progress(_: BorrowedFd<'_>) -> Option<super::Progress> {
         None
     }
 
@@ -419,6 +457,20 @@ mod tests {
         let mut text = String::new();
         peer.read_to_string(&mut text).unwrap();
         assert_eq!(text, "789");
+    }
+
+    #[test]
+    fn an_acknowledged_probe_of_a_closed_window_is_no_progress() {
+        let progress = |data_sent_ms, acknowledged_ms, backs_off| Progress {
+            data_sent_ms,
+            acknowledged_ms,
+            backs_off,
+        };
+        assert!(progress(10, 10, false).is_within(100));
+        assert!(progress(10, 10, true).is_within(100), "data was sent lately");
+        assert!(progress(200, 10, false).is_within(100), "all data is in flight");
+        assert!(!progress(200, 10, true).is_within(100), "only probes are acknowledged");
+        assert!(!progress(10, 200, true).is_within(100), "the peer does not answer");
     }
 
     #[test]

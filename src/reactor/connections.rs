@@ -11,7 +11,7 @@ use crate::config::Limits;
 use crate::net::Transport;
 use crate::site::Wait;
 
-use super::evict;
+use super::evict::{self, Evictable};
 use super::panics::guarded;
 use super::pending::{Id, Pending};
 use super::quota::{Admission, Quotas};
@@ -37,6 +37,10 @@ pub(super) struct Connections {
     turned_away: usize,
     /// How many have been closed so far.
     closed: u64,
+    /// The connections to evict next, the first at the end; checked again before each use.
+    victims: Vec<(Evictable, Id)>,
+    /// When they were chosen.
+    victims_since: Tick,
     registry: Registry,
 }
 
@@ -54,6 +58,8 @@ impl Connections {
             quotas: Quotas::default(),
             turned_away: 0,
             closed: 0,
+            victims: Vec::new(),
+            victims_since: now,
             registry,
         }
     }
@@ -99,7 +105,7 @@ impl Connections {
             if admission == Admission::TooMany {
                 return Effort::default(); // no reason to evict anyone
             }
-            self.evict(resources, now);
+            self.evict(resources, turn);
         }
         let is_full = self.slots.len() >= resources.limits.connections;
         slot.turned_away = is_full || admission == Admission::TooMany;
@@ -305,37 +311,87 @@ impl Connections {
     fn close(&mut self, key: usize, reason: Reason, resources: &mut Resources, now: Tick) {
         self.wheel.cancel(key);
         let mut slot = self.slots.remove(key);
+        let unsent = slot.wire.standing(&resources.limits, now).unsent;
         slot.wire.end(&mut resources.pages);
         self.turned_away -= usize::from(slot.turned_away);
         if let Some(client) = slot.client {
             self.quotas.leave(client, &resources.limits, now);
         }
-        if reason == Reason::Stalled {
-            slot.transport.abandon();
-        }
-        if reason == Reason::FileFailed {
-            resources.log.note(format_args!(
+        match reason {
+            Reason::OutOfPages if !unsent => slot.transport.send_last(OUT_OF_MEMORY),
+            Reason::Stalled => slot.transport.abandon(),
+            Reason::MadeRoom | Reason::OutOfPages if unsent => slot.transport.abandon(),
+            Reason::FileFailed => resources.log.note(format_args!(
                 "an answer was cut off: its file changed, or could not be read"
-            ));
+            )),
+            _ => {}
         }
         self.closed += 1;
     }
 
-    /// True if at least one connection can be evicted.
-    pub(super) fn has_evictable(&self, limits: &Limits, now: Tick) -> bool {
-        self.slots.iter().any(|(_, slot)| slot.wire.standing(limits, now).evictable.is_some())
+    /// True if a connection can be evicted now. The search looks at every slot, so what it finds is
+    /// kept for a moment.
+    pub(super) fn can_evict(&mut self, resources: &mut Resources, turn: &Turn) -> bool {
+        if self.drop_stale_victims(resources, turn) {
+            return true;
+        }
+        let (limits, now) = (&resources.limits, turn.now());
+        let candidates = self
+            .slots
+            .iter()
+            .filter_map(|(key, slot)| Some((slot.wire.standing(limits, now).evictable?, key)));
+        let chosen = evict::choose(candidates, CANDIDATES).rev(); // the last is evicted first
+        let victim = |(rank, key): (Evictable, usize)| (rank, (key, self.slots[key].serial));
+        self.victims.extend(chosen.map(victim));
+        self.victims_since = now;
+        self.drop_stale_victims(resources, turn)
     }
 
-    /// Closes a share of the connections that can be evicted. Returns how many.
-    pub(super) fn evict(&mut self, resources: &mut Resources, now: Tick) -> usize {
-        let candidates = self.slots.iter().filter_map(|(key, slot)| {
-            Some((slot.wire.standing(&resources.limits, now).evictable?, key))
-        });
-        let chosen = evict::choose(candidates);
-        for &key in &chosen {
-            self.close(key, Reason::MadeRoom, resources, now);
+    /// Drops the victims at the end that can no longer be evicted. Returns false if none is left.
+    fn drop_stale_victims(&mut self, resources: &mut Resources, turn: &Turn) -> bool {
+        if turn.now().since(self.victims_since) >= VICTIMS_MS {
+            self.victims.clear();
         }
-        chosen.len()
+        while let Some(&(rank, id)) = self.victims.last() {
+            if self.is_evictable(rank, id, resources, turn) {
+                return true;
+            }
+            self.victims.pop();
+        }
+        false
+    }
+
+    /// Whether a connection is still as evictable as it was, and the peer accepts nothing.
+    fn is_evictable(
+        &mut self,
+        rank: Evictable,
+        (key, serial): Id,
+        resources: &mut Resources,
+        turn: &Turn,
+    ) -> bool {
+        let Some(slot) = self.slots.get_mut(key).filter(|slot| slot.serial == serial) else {
+            return false;
+        };
+        let now = turn.now();
+        if slot.wire.standing(&resources.limits, now).evictable != Some(rank) {
+            return false;
+        }
+        let Evictable::Stuck(since) = rank else { return true };
+        let acknowledged = slot.transport.was_acknowledged(now.since(since));
+        if acknowledged {
+            slot.wire.report(Event::Acknowledged, &mut resources.context(turn.clock(), 0));
+        }
+        !acknowledged
+    }
+
+    /// Closes one connection to make room. Returns false if none can be evicted.
+    pub(super) fn evict(&mut self, resources: &mut Resources, turn: &Turn) -> bool {
+        if !self.can_evict(resources, turn) {
+            return false;
+        }
+        let Some((_, (key, _))) = self.victims.pop() else { return false };
+        self.close(key, Reason::MadeRoom, resources, turn.now());
+        true
     }
 
     /// Closes the connections that have held a page longest, but not `worker`. An honest head
@@ -345,7 +401,8 @@ impl Connections {
         let candidates = candidates.filter_map(|(key, slot)| {
             Some((slot.wire.standing(&resources.limits, now).holds_page_since?, key))
         });
-        for key in evict::choose(candidates) {
+        let chosen: Vec<usize> = evict::choose(candidates, 1).map(|(_, key)| key).collect();
+        for key in chosen {
             self.close(key, Reason::OutOfPages, resources, now);
         }
     }
@@ -361,6 +418,16 @@ impl Connections {
         }
     }
 }
+
+/// The response to a client for whose request or response there is no page.
+const OUT_OF_MEMORY: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\
+    Retry-After: 1\r\nCache-Control: no-store\r\nConnection: close\r\n\r\n";
+
+/// How long a choice of victims is used, in milliseconds: others may be more evictable by then.
+const VICTIMS_MS: u64 = 20;
+
+/// Connections chosen for eviction at a time, at least: some may turn out to make progress.
+const CANDIDATES: usize = 16;
 
 /// Slots beyond the limit, for connections that are told that there is none.
 pub(super) const SPARE_SLOTS: usize = 64;

@@ -253,7 +253,7 @@ limits! {
     /// Connections accepted on one address in one turn of the loop.
     accepts_per_turn: usize = 256, 1..=65_536;
     /// Paths looked up on disk for one connection in one turn of the loop.
-    lookups_per_turn: u32 = 16, 1..=65_536;
+    lookups_per_turn: u32 = 1, 1..=65_536;
     /// How long each stage of a turn may take before the rest waits for the next turn.
     slice_ms: u64 = 4, 1..=10_000;
     /// Bytes that the kernel holds for one connection beyond what is on its way; 0: as it likes.

@@ -231,15 +231,19 @@ impl Connection {
         (self.owed_since, self.paid)
     }
 
-    /// Whether it can be closed for the sake of another, at no cost but a new connection.
-    /// A client that has just come is given a second to say what it wants, and one that has begun
-    /// to say it a second to finish.
+    /// How readily it can be evicted; `None` if closing it would lose a request or a response that
+    /// makes progress. A client has a second to begin a request, and a second to complete it.
     pub fn leisure(&self, now: Tick) -> Option<Leisure> {
-        let long = now.since(self.since) >= LONG_MS;
+        let waited = now.since(self.since);
+        if self.owes() {
+            return (waited >= STUCK_MS).then_some(Leisure::Stuck(self.since));
+        }
         match self.state {
             State::Linger { .. } => Some(Leisure::Lingers(self.since)),
-            State::Head if long && self.output.is_empty() => Some(Leisure::Incomplete(self.since)),
-            State::Idle if self.output.is_empty() && (self.has_answered() || long) => {
+            State::Head | State::Discard { .. } if waited >= LONG_MS => {
+                Some(Leisure::Incomplete(self.since))
+            }
+            State::Idle if self.has_answered() || waited >= LONG_MS => {
                 Some(Leisure::Idle(self.since))
             }
             _ => None,
@@ -323,5 +327,8 @@ impl Connection {
     }
 }
 
-/// When a client is slow enough to make room for others, in milliseconds.
+/// When a client that does not complete a request can be evicted, in milliseconds.
 const LONG_MS: u64 = 1_000;
+
+/// When a client that does not read a response can be evicted, in milliseconds.
+const STUCK_MS: u64 = 5_000;

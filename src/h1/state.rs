@@ -64,15 +64,17 @@ pub enum Reason {
     Stopped,
 }
 
-/// How a connection can be spared; in order, the first to go comes first.
+/// How readily a connection can be evicted; the first variant goes first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Leisure {
-    /// It has had its last answer, and lingers since then.
+    /// Its last response was sent; it has absorbed what the peer still sends since then.
     Lingers(Tick),
-    /// It is idle since then.
-    Idle(Tick),
-    /// It has not finished its first head, or another one, since then, which is long ago.
+    /// A head or a body has been incomplete since then.
     Incomplete(Tick),
+    /// It has been idle since then.
+    Idle(Tick),
+    /// It has not been able to send anything of a response since then.
+    Stuck(Tick),
 }
 
 /// The name of a state, for tests and reports.

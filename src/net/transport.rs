@@ -58,6 +58,15 @@ impl Transport {
         plain.readable
     }
 
+    /// Allows one more receive after a short one, for a message that is incomplete. A receive also
+    /// ends early at TCP urgent data, and on a Unix socket at a passed descriptor, and then no event
+    /// announces the bytes behind it.
+    #[inline]
+    pub fn receive_again(&mut self) {
+        let Transport::Plain(plain) = self;
+        plain.readable = true;
+    }
+
     /// Whether a send may make progress.
     #[inline]
     pub fn is_writable(&self) -> bool {
@@ -104,12 +113,28 @@ impl Transport {
         Ok(rustix::net::shutdown(&plain.socket, Shutdown::Write)?)
     }
 
-    /// Whether the peer has acknowledged anything within the last `within_ms`. The kernel can
-    /// buffer so much that a slow peer makes progress for minutes before the socket accepts more.
-    /// False where it is unknown: on Unix sockets, and on systems other than Linux.
+    /// Whether the peer has accepted anything within the last `within_ms`. The kernel can buffer so
+    /// much that a slow peer makes progress for minutes before the socket accepts more. False where
+    /// it is unknown: on Unix sockets, and on systems other than Linux.
     pub fn was_acknowledged(&self, within_ms: u64) -> bool {
         let Transport::Plain(plain) = self;
-        last_acknowledged_ms(plain.socket.as_fd()).is_some_and(|ms| ms < within_ms)
+        let progress = tcp_progress(plain.socket.as_fd());
+        progress.is_some_and(|progress| progress.is_within(within_ms))
+    }
+
+    /// Sends a message that needs no memory of ours, before the socket is closed. What has arrived is
+    /// received first, up to a bound: closing a socket with unread bytes resets the connection, and
+    /// the peer might lose the message.
+    pub fn send_last(&mut self, message: &[u8]) {
+        let Transport::Plain(plain) = self;
+        let mut room = [0; 4096];
+        for _ in 0..LAST_RECEIVES {
+            if !matches!(plain.receive(&mut room), Ok(1..)) {
+                break;
+            }
+        }
+        // The connection is closed whether or not the message can be sent.
+        _ = plain.send(message, &[]);
     }
 
     /// Makes the kernel discard unsent data when the socket is closed, and reset the connection.
@@ -129,7 +154,9 @@ pub struct Plain {
     readable: bool,
     /// There may be room to send.
     writable: bool,
-    /// EPOLLRDHUP was reported: no further edge will announce the EOF, so receive until it comes.
+    /// EPOLLRDHUP was reported: no further edge will announce the EOF. Or EPOLLPRI: a receive ends
+    /// at urgent data, and no further edge will announce the bytes behind it. So a short receive
+    /// does not mean that the socket is empty.
     hangup: bool,
     watched: Watched,
 }
@@ -149,7 +176,7 @@ impl Plain {
     #[inline]
     fn note(&mut self, event: &Event) {
         let closed = event.is_read_closed() || event.is_write_closed() || event.is_error();
-        self.hangup |= closed;
+        self.hangup |= closed || event.is_priority();
         self.readable |= event.is_readable() || closed;
         self.writable |= event.is_writable() || closed;
     }
@@ -223,7 +250,7 @@ impl Plain {
         let fd = self.socket.as_raw_fd();
         match (self.watched, wanted) {
             (Watched::Nothing, Watched::Reads) => {
-                registry.register(&mut SourceFd(&fd), token, Interest::READABLE)?;
+                registry.register(&mut SourceFd(&fd), token, READS)?;
             }
             (Watched::Nothing, _) => registry.register(&mut SourceFd(&fd), token, BOTH)?,
             (Watched::Reads, Watched::Both) => {
@@ -236,7 +263,16 @@ impl Plain {
     }
 }
 
-const BOTH: Interest = Interest::READABLE.add(Interest::WRITABLE);
+/// Most receives before a last message: a head of any length that is allowed.
+const LAST_RECEIVES: usize = 9;
+
+/// Only epoll knows urgent data.
+#[cfg(target_os = "linux")]
+const READS: Interest = Interest::READABLE.add(Interest::PRIORITY);
+#[cfg(not(target_os = "linux"))]
+const READS: Interest = Interest::READABLE;
+
+const BOTH: Interest = READS.add(Interest::WRITABLE);
 
 /// What [`Transport::send_file`] did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -254,15 +290,34 @@ fn is_of_file(error: &io::Error) -> bool {
     Errno::from_io_error(error).is_some_and(|errno| of_file.contains(&errno))
 }
 
+/// What the kernel knows about the progress of a TCP connection.
+#[derive(Clone, Copy, Debug)]
+struct Progress {
+    /// Milliseconds since data was last sent on the network.
+    data_sent_ms: u64,
+    /// Milliseconds since the last acknowledgement, or the answer to a probe of a closed window.
+    acknowledged_ms: u64,
+    /// The kernel repeats probes or data, less and less often.
+    backs_off: bool,
+}
+
+impl Progress {
+    /// A peer whose window is closed acknowledges probes for ever. But then no data is sent, and the
+    /// kernel backs off.
+    fn is_within(self, ms: u64) -> bool {
+        self.acknowledged_ms < ms && (self.data_sent_ms < ms || !self.backs_off)
+    }
+}
+
 #[cfg(target_os = "linux")]
-use linux::{MORE_FOLLOWS, NO_SIGNAL, last_acknowledged_ms, send_from};
+use linux::{MORE_FOLLOWS, NO_SIGNAL, send_from, tcp_progress};
 #[cfg(not(target_os = "linux"))]
-use portable::{MORE_FOLLOWS, NO_SIGNAL, last_acknowledged_ms, send_from};
+use portable::{MORE_FOLLOWS, NO_SIGNAL, send_from, tcp_progress};
 
 /// From file to socket inside the kernel.
 #[cfg(target_os = "linux")]
 mod linux {
-    use super::{File, SendFlags};
+    use super::{File, Progress, SendFlags};
     use nix::{getsockopt_impl, libc, sockopt_impl};
     use std::os::fd::BorrowedFd;
 
@@ -276,13 +331,13 @@ mod linux {
         [u32; 15]
     );
 
-    /// The word of `tcpi_last_ack_recv`.
-    const LAST_ACK_RECV: usize = 14;
-
-    /// How long ago the last acknowledgement came, in milliseconds.
-    pub(super) fn last_acknowledged_ms(socket: BorrowedFd<'_>) -> Option<u64> {
+    pub(super) fn tcp_progress(socket: BorrowedFd<'_>) -> Option<Progress> {
         let info = nix::sys::socket::getsockopt(&socket, TcpInfo).ok()?;
-        Some(info[LAST_ACK_RECV].into())
+        Some(Progress {
+            data_sent_ms: info[11].into(),            // tcpi_last_data_sent
+            acknowledged_ms: info[14].into(),         // tcpi_last_ack_recv
+            backs_off: info[1].to_ne_bytes()[0] != 0, // tcpi_backoff
+        })
     }
 
     /// A write to a closed connection fails with EPIPE instead of raising SIGPIPE.
@@ -315,7 +370,7 @@ mod portable {
     pub(super) const MORE_FOLLOWS: SendFlags = SendFlags::empty();
 
     #[cfg(not(target_os = "linux"))]
-    pub(super) fn last_acknowledged_ms(_: BorrowedFd<'_>) -> Option<u64> {
+    pub(super) fn tcp_progress(_: BorrowedFd<'_>) -> Option<super::Progress> {
         None
     }
 
@@ -402,6 +457,20 @@ mod tests {
         let mut text = String::new();
         peer.read_to_string(&mut text).unwrap();
         assert_eq!(text, "789");
+    }
+
+    #[test]
+    fn an_acknowledged_probe_of_a_closed_window_is_no_progress() {
+        let progress = |data_sent_ms, acknowledged_ms, backs_off| Progress {
+            data_sent_ms,
+            acknowledged_ms,
+            backs_off,
+        };
+        assert!(progress(10, 10, false).is_within(100));
+        assert!(progress(10, 10, true).is_within(100), "data was sent lately");
+        assert!(progress(200, 10, false).is_within(100), "all data is in flight");
+        assert!(!progress(200, 10, true).is_within(100), "only probes are acknowledged");
+        assert!(!progress(10, 200, true).is_within(100), "the peer does not answer");
     }
 
     #[test]

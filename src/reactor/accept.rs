@@ -6,14 +6,14 @@ use mio::Registry;
 use rustix::io::Errno;
 
 use crate::clock::Tick;
-use crate::config::{Limits, WhenFull};
+use crate::config::WhenFull;
 use crate::net::Transport;
 
 use super::connections::{Connections, SPARE_SLOTS};
 use super::listen::Listener;
 use super::listener_token;
 use super::resources::Resources;
-use super::turn::{Slice, Turn};
+use super::turn::{Effort, Slice, Turn};
 
 /// The listeners, and what prevents accepting.
 #[derive(Debug)]
@@ -74,19 +74,20 @@ impl Acceptor {
                 self.pause.update(connections.closed(), turn.now());
                 if !self.listeners[index].ready
                     || self.pause.until().is_some()
-                    || !self.has_slot(connections, &resources.limits, turn.now())
+                    || !self.has_slot(connections, resources, turn)
                 {
                     break;
                 }
-                match self.listeners[index].accept() {
+                let effort = match self.listeners[index].accept() {
                     Ok((socket, from)) => {
-                        connections.insert(Transport::plain(socket), from, resources, turn);
+                        connections.insert(Transport::plain(socket), from, resources, turn)
                     }
                     Err(error) => {
-                        self.accept_failed(index, &error, connections, resources, turn.now());
+                        self.accept_failed(index, &error, connections, resources, turn);
+                        Effort::default()
                     }
-                }
-                if slice.is_over() {
+                };
+                if slice.is_over(effort) {
                     return;
                 }
             }
@@ -95,12 +96,18 @@ impl Acceptor {
 
     /// Whether there is a slot for one more connection, if necessary that of an evictable one.
     /// Connections that are told that there is none get one of a few spare slots.
-    fn has_slot(&mut self, connections: &Connections, limits: &Limits, now: Tick) -> bool {
-        if connections.len() < limits.connections {
+    fn has_slot(
+        &mut self,
+        connections: &mut Connections,
+        resources: &mut Resources,
+        turn: &Turn,
+    ) -> bool {
+        let (most, now) = (resources.limits.connections, turn.now());
+        if connections.len() < most {
             return true;
         }
         // The search looks at every slot when it finds none: once a tick is enough.
-        if self.pause.in_vain != Some(now) && connections.has_evictable(limits, now) {
+        if self.pause.in_vain != Some(now) && connections.can_evict(resources, turn) {
             return true;
         }
         self.pause.in_vain = Some(now);
@@ -108,7 +115,7 @@ impl Acceptor {
             WhenFull::Wait => 0,
             WhenFull::Refuse => SPARE_SLOTS,
         };
-        if connections.len() < limits.connections + spare {
+        if connections.len() < most + spare {
             return true;
         }
         self.pause.full = Some(now + FULL_PAUSE_MS);
@@ -122,7 +129,7 @@ impl Acceptor {
         error: &io::Error,
         connections: &mut Connections,
         resources: &mut Resources,
-        now: Tick,
+        turn: &Turn,
     ) {
         if error.kind() == io::ErrorKind::WouldBlock {
             self.listeners[index].ready = false;
@@ -140,9 +147,10 @@ impl Acceptor {
         // Cached files can be opened again, and an idle client can connect again; a client that is
         // not accepted can do nothing.
         resources.site.close_files();
-        if errno == Some(Errno::MFILE) && connections.evict(resources, now) > 0 {
+        if errno == Some(Errno::MFILE) && connections.evict(resources, turn) {
             return;
         }
+        let now = turn.now();
         self.pause.exhausted = Some(now + EXHAUSTED_PAUSE_MS);
         if self.pause.noted.is_none_or(|noted| now.since(noted) >= NOTE_MS) {
             self.pause.noted = Some(now);
@@ -226,7 +234,7 @@ const NOTE_MS: u64 = 10_000;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{ListenAddress, SiteConfig};
+    use crate::config::{Limits, ListenAddress, SiteConfig};
     use crate::files::Door;
     use crate::reactor::Reactor;
     use crate::reactor::listen::listen;

@@ -11,16 +11,16 @@ use crate::config::Limits;
 use crate::net::Transport;
 use crate::site::Wait;
 
-use super::evict;
+use super::evict::{self, Evictable};
 use super::panics::guarded;
 use super::pending::{Id, Pending};
 use super::quota::{Admission, Quotas};
 use super::resources::Resources;
 use super::slot::{Slot, Stop};
-use super::turn::{Slice, Turn};
+use super::turn::{Effort, Share, Slice, Turn};
 use super::wheel::Wheel;
 use super::wire::{Context, Event, Reason};
-use super::{SERIAL_MASK, token};
+use super::{SERIAL_MASK, sooner, token};
 
 /// The connections, and when to look at each.
 #[derive(Debug)]
@@ -30,11 +30,17 @@ pub(super) struct Connections {
     serial: u32,
     wheel: Wheel,
     pending: Pending,
+    /// Connections whose time is over; empty between two turns.
+    expired: Vec<Id>,
     quotas: Quotas,
     /// Connections that are told that there is no room for them.
     turned_away: usize,
     /// How many have been closed so far.
     closed: u64,
+    /// The connections to evict next, the first at the end; checked again before each use.
+    victims: Vec<(Evictable, Id)>,
+    /// When they were chosen.
+    victims_since: Tick,
     registry: Registry,
 }
 
@@ -44,13 +50,16 @@ impl Connections {
         Connections {
             // All slots at once: memory that is never touched costs nothing, and a growing slab
             // would copy itself while connections wait.
-            slots: Slab::with_capacity(limits.connections),
+            slots: Slab::with_capacity(limits.connections + SPARE_SLOTS),
             serial: 0,
             wheel: Wheel::new(now),
             pending: Pending::default(),
+            expired: Vec::new(),
             quotas: Quotas::default(),
             turned_away: 0,
             closed: 0,
+            victims: Vec::new(),
+            victims_since: now,
             registry,
         }
     }
@@ -73,18 +82,18 @@ impl Connections {
 
     /// When the next timer or queue is due; a tick in the past means at once.
     pub(super) fn due(&mut self) -> Option<Tick> {
-        [self.wheel.next_due(), self.pending.due()].into_iter().flatten().min()
+        sooner(self.wheel.next_due(), self.pending.due())
     }
 
     /// Adds a connection, and does what it can. At the limit, another one is evicted for it; if
-    /// that is not possible, it gets a 503, or it is closed.
+    /// that is not possible, it gets a 503, or it is closed. Returns how much work that was.
     pub(super) fn insert(
         &mut self,
         transport: Transport,
         address: Option<IpAddr>,
         resources: &mut Resources,
         turn: &Turn,
-    ) {
+    ) -> Effort {
         let now = turn.now();
         self.serial = self.serial.wrapping_add(1) & SERIAL_MASK;
         let mut slot = Slot::new(transport, self.serial, address, now);
@@ -94,9 +103,9 @@ impl Connections {
         }
         if self.slots.len() >= resources.limits.connections {
             if admission == Admission::TooMany {
-                return; // no reason to evict anyone
+                return Effort::default(); // no reason to evict anyone
             }
-            self.evict(resources, now);
+            self.evict(resources, turn);
         }
         let is_full = self.slots.len() >= resources.limits.connections;
         slot.turned_away = is_full || admission == Admission::TooMany;
@@ -104,61 +113,56 @@ impl Connections {
             if let Some(client) = slot.client {
                 self.quotas.leave(client, &resources.limits, now);
             }
-            return;
+            return Effort::default();
         }
         let turned_away = slot.turned_away;
         self.turned_away += usize::from(turned_away);
         let key = self.slots.insert(slot);
-        self.work(key, resources, turn, |slot, cx| {
+        self.work(key, resources, turn, |slot, cx, share| {
             if turned_away {
                 slot.wire.report(Event::Refuse, cx);
             }
-            slot.drive(cx)
-        });
+            slot.drive(cx, share)
+        })
     }
 
-    /// Stores an event, and drives its connection, or queues it if there is no time left.
-    pub(super) fn take_event(
-        &mut self,
-        event: &mio::event::Event,
-        (key, serial): Id,
-        is_time_over: bool,
-        resources: &mut Resources,
-        turn: &Turn,
-    ) -> bool {
+    /// Stores an event, and queues its connection.
+    #[inline]
+    pub(super) fn take_event(&mut self, event: &mio::event::Event, id: Id) {
+        let (key, serial) = id;
         let Some(slot) = self.slots.get_mut(key).filter(|slot| slot.serial == serial) else {
-            return false;
+            return;
         };
         slot.transport.note(event);
-        if !is_time_over {
-            self.work(key, resources, turn, Slot::drive);
-            return true;
-        }
         if !slot.queued {
             slot.queued = true;
-            self.pending.push_ready((key, serial));
+            self.pending.push_ready(id);
         }
-        false
     }
 
-    /// Resumes connections of earlier turns, as far as the time allows; the rest keeps its place.
-    pub(super) fn resume_pending(&mut self, resources: &mut Resources, turn: &Turn) {
-        if resources.site.is_working() {
+    /// Drives the connections in the queue, as far as the time allows; the rest keeps its place.
+    pub(super) fn drive_pending(&mut self, resources: &mut Resources, turn: &Turn) {
+        self.pending.wake_cold(turn.now());
+        let mut slice = if resources.site.is_working() {
             self.work_on_jobs(resources, turn);
-        }
-        for _ in 0..self.pending.begin_cold(turn.now()) {
-            let Some(id) = self.pending.pop_cold() else { break };
-            self.resume(id, resources, turn);
-        }
-        if self.pending.ready() == 0 {
-            return;
-        }
-        let mut slice = Slice::begin(&resources.limits);
-        // Those that are added now wait for the next turn.
+            Slice::begin(&resources.limits)
+        } else {
+            turn.slice(&resources.limits) // no other stage has begun
+        };
+        // Those that are added now wait until the next events have been added as well.
         for _ in 0..self.pending.ready() {
-            let Some(id) = self.pending.pop_ready() else { return };
-            self.resume(id, resources, turn);
-            if slice.is_over() {
+            let Some((key, serial)) = self.pending.pop_ready() else { return };
+            if self.slots.get(key).is_none_or(|slot| slot.serial != serial) {
+                continue;
+            }
+            let effort = self.work(key, resources, turn, |slot, cx, share| {
+                slot.queued = false;
+                if cx.draining {
+                    slot.wire.report(Event::Drain, cx);
+                }
+                slot.drive(cx, share)
+            });
+            if slice.is_over(effort) {
                 return;
             }
         }
@@ -178,28 +182,19 @@ impl Connections {
         }
     }
 
-    fn resume(&mut self, (key, serial): Id, resources: &mut Resources, turn: &Turn) {
-        if self.slots.get(key).is_some_and(|slot| slot.serial == serial) {
-            self.work(key, resources, turn, |slot, cx| {
-                slot.queued = false;
-                if cx.draining {
-                    slot.wire.report(Event::Drain, cx);
-                }
-                slot.wire.report(Event::Retry, cx);
-                slot.drive(cx)
-            });
-        }
-    }
-
-    /// Looks at the connections whose timers are due, as far as the time allows.
-    pub(super) fn take_timers(&mut self, resources: &mut Resources, turn: &Turn) {
-        let Some(first) = self.wheel.expire(turn.now()) else { return };
+    /// Looks at the timers that are due, as far as the time allows. Returns true if the time of a
+    /// connection is over: then the events that have arrived meanwhile must be taken before
+    /// [`Connections::end_expired`]. The process may have been stopped, or the turn may have been
+    /// long, so that a request arrived in time and was not read.
+    pub(super) fn take_timers(&mut self, resources: &mut Resources, turn: &Turn) -> bool {
+        let Some(first) = self.wheel.expire(turn.now()) else { return false };
         let mut slice = Slice::begin(&resources.limits);
         self.timer(first, resources, turn);
-        while !slice.is_over() {
-            let Some(key) = self.wheel.expire(turn.now()) else { return };
+        while !slice.is_over(Effort::default()) {
+            let Some(key) = self.wheel.expire(turn.now()) else { break };
             self.timer(key, resources, turn);
         }
+        !self.expired.is_empty()
     }
 
     /// A timer came up: perhaps too early, because the connection, or the kernel on its behalf, has
@@ -217,41 +212,59 @@ impl Connections {
             slot.wire.report(Event::Acknowledged, &mut cx);
             deadline = slot.wire.deadline(&resources.limits);
         }
-        if deadline > now && !slot.throttled {
+        if deadline <= now {
+            self.expired.push((key, slot.serial));
+        } else if slot.throttled {
+            self.work(key, resources, turn, Slot::drive);
+        } else {
             self.wheel.schedule(key, deadline);
-            return;
         }
-        self.work(key, resources, turn, |slot, cx| {
-            if slot.wire.deadline(cx.limits) <= cx.clock.tick {
-                // What it waited for, perhaps a listing, it waits for no longer.
-                slot.queued = false;
-                slot.wire.report(Event::Timeout, cx);
-            }
-            slot.drive(cx)
-        });
     }
 
-    /// Does some work for a connection, and what follows from it.
+    /// Ends the waits whose time is over, unless an event came in time.
+    pub(super) fn end_expired(&mut self, resources: &mut Resources, turn: &Turn) {
+        for (key, serial) in std::mem::take(&mut self.expired) {
+            if self.slots.get(key).is_none_or(|slot| slot.serial != serial) {
+                continue;
+            }
+            self.work(key, resources, turn, |slot, cx, share| {
+                let stop = slot.drive(cx, share);
+                if matches!(stop, Stop::Over(_)) || slot.wire.deadline(cx.limits) > cx.clock.tick {
+                    return stop;
+                }
+                slot.wire.report(Event::Timeout, cx);
+                slot.drive(cx, share)
+            });
+        }
+    }
+
+    /// Does some work for a connection, and what follows from it. Returns how much that was.
     fn work(
         &mut self,
         key: usize,
         resources: &mut Resources,
         turn: &Turn,
-        work: impl FnOnce(&mut Slot, &mut Context<'_>) -> Stop,
-    ) {
+        work: impl FnOnce(&mut Slot, &mut Context<'_>, &mut Share) -> Stop,
+    ) -> Effort {
         if resources.is_short_of_pages() {
             self.evict_for_pages(key, resources, turn.now());
         }
         resources.site.allow_lookups(resources.limits.lookups_per_turn);
+        let looked_up = resources.site.lookups().0;
         let slot = &mut self.slots[key];
         let requests_left = match slot.client {
             Some(client) => self.quotas.requests_left(client, &resources.limits, turn.now()),
             None => u32::MAX,
         };
         let mut cx = resources.context(turn.clock(), requests_left);
-        let stop = guarded(|| work(slot, &mut cx));
+        let contended = self.pending.ready() > 0;
+        let mut share = Share { contended, effort: Effort::default() };
+        let stop = guarded(|| work(slot, &mut cx, &mut share));
         if let Some(client) = slot.client {
             self.quotas.spend(client, requests_left - cx.requests_left);
+        }
+        if resources.site.lookups().0 != looked_up || matches!(stop, Ok(Stop::Budget)) {
+            share.effort.long();
         }
         match stop {
             Ok(stop) => self.settle(key, stop, resources, turn),
@@ -262,6 +275,7 @@ impl Connections {
                 self.close(key, Reason::Panicked, resources, turn.now());
             }
         }
+        share.effort
     }
 
     /// Makes sure that a connection is looked at again when it should be.
@@ -297,37 +311,87 @@ impl Connections {
     fn close(&mut self, key: usize, reason: Reason, resources: &mut Resources, now: Tick) {
         self.wheel.cancel(key);
         let mut slot = self.slots.remove(key);
+        let unsent = slot.wire.standing(&resources.limits, now).unsent;
         slot.wire.end(&mut resources.pages);
         self.turned_away -= usize::from(slot.turned_away);
         if let Some(client) = slot.client {
             self.quotas.leave(client, &resources.limits, now);
         }
-        if reason == Reason::Stalled {
-            slot.transport.abandon();
-        }
-        if reason == Reason::FileFailed {
-            resources.log.note(format_args!(
+        match reason {
+            Reason::OutOfPages if !unsent => slot.transport.send_last(OUT_OF_MEMORY),
+            Reason::Stalled => slot.transport.abandon(),
+            Reason::MadeRoom | Reason::OutOfPages if unsent => slot.transport.abandon(),
+            Reason::FileFailed => resources.log.note(format_args!(
                 "an answer was cut off: its file changed, or could not be read"
-            ));
+            )),
+            _ => {}
         }
         self.closed += 1;
     }
 
-    /// True if at least one connection can be evicted.
-    pub(super) fn has_evictable(&self, limits: &Limits, now: Tick) -> bool {
-        self.slots.iter().any(|(_, slot)| slot.wire.standing(limits, now).evictable.is_some())
+    /// True if a connection can be evicted now. The search looks at every slot, so what it finds is
+    /// kept for a moment.
+    pub(super) fn can_evict(&mut self, resources: &mut Resources, turn: &Turn) -> bool {
+        if self.drop_stale_victims(resources, turn) {
+            return true;
+        }
+        let (limits, now) = (&resources.limits, turn.now());
+        let candidates = self
+            .slots
+            .iter()
+            .filter_map(|(key, slot)| Some((slot.wire.standing(limits, now).evictable?, key)));
+        let chosen = evict::choose(candidates, CANDIDATES).rev(); // the last is evicted first
+        let victim = |(rank, key): (Evictable, usize)| (rank, (key, self.slots[key].serial));
+        self.victims.extend(chosen.map(victim));
+        self.victims_since = now;
+        self.drop_stale_victims(resources, turn)
     }
 
-    /// Closes a share of the connections that can be evicted. Returns how many.
-    pub(super) fn evict(&mut self, resources: &mut Resources, now: Tick) -> usize {
-        let candidates = self.slots.iter().filter_map(|(key, slot)| {
-            Some((slot.wire.standing(&resources.limits, now).evictable?, key))
-        });
-        let chosen = evict::choose(candidates);
-        for &key in &chosen {
-            self.close(key, Reason::MadeRoom, resources, now);
+    /// Drops the victims at the end that can no longer be evicted. Returns false if none is left.
+    fn drop_stale_victims(&mut self, resources: &mut Resources, turn: &Turn) -> bool {
+        if turn.now().since(self.victims_since) >= VICTIMS_MS {
+            self.victims.clear();
         }
-        chosen.len()
+        while let Some(&(rank, id)) = self.victims.last() {
+            if self.is_evictable(rank, id, resources, turn) {
+                return true;
+            }
+            self.victims.pop();
+        }
+        false
+    }
+
+    /// Whether a connection is still as evictable as it was, and the peer accepts nothing.
+    fn is_evictable(
+        &mut self,
+        rank: Evictable,
+        (key, serial): Id,
+        resources: &mut Resources,
+        turn: &Turn,
+    ) -> bool {
+        let Some(slot) = self.slots.get_mut(key).filter(|slot| slot.serial == serial) else {
+            return false;
+        };
+        let now = turn.now();
+        if slot.wire.standing(&resources.limits, now).evictable != Some(rank) {
+            return false;
+        }
+        let Evictable::Stuck(since) = rank else { return true };
+        let acknowledged = slot.transport.was_acknowledged(now.since(since));
+        if acknowledged {
+            slot.wire.report(Event::Acknowledged, &mut resources.context(turn.clock(), 0));
+        }
+        !acknowledged
+    }
+
+    /// Closes one connection to make room. Returns false if none can be evicted.
+    pub(super) fn evict(&mut self, resources: &mut Resources, turn: &Turn) -> bool {
+        if !self.can_evict(resources, turn) {
+            return false;
+        }
+        let Some((_, (key, _))) = self.victims.pop() else { return false };
+        self.close(key, Reason::MadeRoom, resources, turn.now());
+        true
     }
 
     /// Closes the connections that have held a page longest, but not `worker`. An honest head
@@ -337,7 +401,8 @@ impl Connections {
         let candidates = candidates.filter_map(|(key, slot)| {
             Some((slot.wire.standing(&resources.limits, now).holds_page_since?, key))
         });
-        for key in evict::choose(candidates) {
+        let chosen: Vec<usize> = evict::choose(candidates, 1).map(|(_, key)| key).collect();
+        for key in chosen {
             self.close(key, Reason::OutOfPages, resources, now);
         }
     }
@@ -354,6 +419,16 @@ impl Connections {
     }
 }
 
+/// The response to a client for whose request or response there is no page.
+const OUT_OF_MEMORY: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\
+    Retry-After: 1\r\nCache-Control: no-store\r\nConnection: close\r\n\r\n";
+
+/// How long a choice of victims is used, in milliseconds: others may be more evictable by then.
+const VICTIMS_MS: u64 = 20;
+
+/// Connections chosen for eviction at a time, at least: some may turn out to make progress.
+const CANDIDATES: usize = 16;
+
 /// Slots beyond the limit, for connections that are told that there is none.
 pub(super) const SPARE_SLOTS: usize = 64;
 
@@ -361,40 +436,4 @@ pub(super) const SPARE_SLOTS: usize = 64;
 const JOBS_SLICE: Duration = Duration::from_millis(1);
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::config::SiteConfig;
-    use crate::files::Door;
-    use crate::reactor::log::Log;
-    use crate::reactor::wire::Pages;
-    use crate::site::Site;
-    use std::net::Ipv4Addr;
-    use std::os::unix::net::UnixStream;
-
-    fn resources(limits: &Limits) -> Resources {
-        let root = tempfile::tempdir().unwrap();
-        let site = Site::new(root.path(), SiteConfig::default(), limits, Door::best(), 0).unwrap();
-        let (pages, limits) = (Pages::new(limits.pages), limits.clone());
-        Resources { site, pages, limits, log: Log::default(), draining: false }
-    }
-
-    #[test]
-    fn a_connection_closed_without_a_response_no_longer_counts_for_its_client() {
-        let limits = Limits { connections: 0, connections_per_client: 1, ..Limits::default() };
-        let (mut resources, turn) = (resources(&limits), Turn::new());
-        let poll = mio::Poll::new().unwrap();
-        let registry = poll.registry().try_clone().unwrap();
-        let mut connections = Connections::new(registry, &limits, turn.now());
-        // All slots are taken, and so are the spare ones.
-        connections.turned_away = SPARE_SLOTS;
-        let from = Some(IpAddr::V4(Ipv4Addr::LOCALHOST));
-        for _ in 0..2 {
-            let (ours, _theirs) = UnixStream::pair().unwrap();
-            connections.insert(Transport::plain(ours.into()), from, &mut resources, &turn);
-            assert_eq!(connections.len(), 0);
-            let admission = connections.quotas.admit(from, &limits, turn.now());
-            let Admission::Counted(client) = admission else { panic!("{admission:?}") };
-            connections.quotas.leave(client, &limits, turn.now());
-        }
-    }
-}
+mod tests;

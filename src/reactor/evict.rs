@@ -9,25 +9,33 @@ use crate::clock::Tick;
 /// connection that has waited longest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Evictable {
-    /// Its last response was sent; it absorbs what the peer still sends, since then.
+    /// Its last response was sent; it has absorbed what the peer still sends since then.
     Lingering(Tick),
-    /// It is idle since then.
-    Idle(Tick),
-    /// A head has been incomplete since then.
+    /// A head or a body has been incomplete since then, which is at least a second.
     Incomplete(Tick),
+    /// It has been idle since then.
+    Idle(Tick),
+    /// Nothing of a response could be sent since then, which is some seconds. It is evicted only if
+    /// the peer has acknowledged nothing in that time.
+    Stuck(Tick),
 }
 
-/// The keys of a share of the candidates: those of the lowest rank.
-pub(super) fn choose<R: Ord>(candidates: impl Iterator<Item = (R, usize)>) -> Vec<usize> {
+/// The candidates with the lowest rank, in order: a share of them, and `least` if there are so many.
+pub(super) fn choose<R: Ord>(
+    candidates: impl Iterator<Item = (R, usize)>,
+    least: usize,
+) -> impl DoubleEndedIterator<Item = (R, usize)> {
     let mut found: Vec<(R, usize)> = candidates.collect();
-    let count = (found.len() / SHARE).max(1).min(found.len());
+    let count = (found.len() / SHARE).max(least).min(found.len());
     if count < found.len() {
         found.select_nth_unstable(count);
     }
-    found.drain(..count).map(|(_, key)| key).collect()
+    found.truncate(count);
+    found.sort_unstable();
+    found.into_iter()
 }
 
-/// One in this many of the candidates is closed at a time.
+/// One in this many of the candidates is chosen at a time.
 const SHARE: usize = 64;
 
 #[cfg(test)]
@@ -35,13 +43,27 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_share_of_the_candidates_is_chosen_and_at_least_one() {
-        let choose_of = |count: usize| choose((0..count).rev().map(|key| (Tick(key as u64), key)));
+    fn a_share_of_the_candidates_is_chosen_lowest_rank_first() {
+        let choose_of = |count: usize| {
+            let candidates = (0..count).rev().map(|key| (Tick(key as u64), key));
+            choose(candidates, 2).map(|(_, key)| key).collect::<Vec<_>>()
+        };
         assert_eq!(choose_of(0), []);
         assert_eq!(choose_of(1), [0]);
-        assert_eq!(choose_of(127), [0]);
-        let mut two = choose_of(128);
-        two.sort_unstable();
-        assert_eq!(two, [0, 1]);
+        assert_eq!(choose_of(100), [0, 1]);
+        assert_eq!(choose_of(6400), Vec::from_iter(0..100));
+    }
+
+    #[test]
+    fn the_order_is_lingering_incomplete_idle_stuck() {
+        use Evictable::*;
+        let order = [
+            Lingering(Tick(9)),
+            Incomplete(Tick(1)),
+            Incomplete(Tick(2)),
+            Idle(Tick(0)),
+            Stuck(Tick(0)),
+        ];
+        assert!(order.is_sorted());
     }
 }

@@ -4,9 +4,11 @@
 //!
 //! 1. Poll: wait until something happens, or the next timer is due; do not wait if work is pending.
 //! 2. Read the clocks, once ([`turn`]).
-//! 3. Events: each connection with one does what it can ([`slot`]).
-//! 4. Connections that used up their share of the last turn ([`pending`]).
-//! 5. Timers that are due ([`wheel`]).
+//! 3. Add the connections with events to the end of the queue, behind those that used up their
+//!    share of an earlier turn ([`pending`]).
+//! 4. Drive the connections in the queue, each as far as it can go or its share allows ([`slot`]).
+//! 5. Timers that are due ([`wheel`]). Before one ends a wait, the events that have arrived
+//!    meanwhile are taken: a request that came in time is answered, even if the process was stopped.
 //! 6. Accept ([`accept`]). After the events, so that no event of this batch belongs to an earlier
 //!    connection of a slot.
 //! 7. Write the log.
@@ -146,15 +148,17 @@ impl Reactor {
     /// One turn of the loop; see the module's documentation.
     fn take_turn(&mut self) -> io::Result<()> {
         let timeout = self.timeout();
-        match self.poll.poll(&mut self.events, timeout) {
-            Err(error) if error.kind() != io::ErrorKind::Interrupted => return Err(error),
-            _ => {}
-        }
+        self.poll(timeout)?;
         self.turn.begin();
         self.take_events();
+        let Reactor { connections, resources, turn, .. } = self;
+        connections.drive_pending(resources, turn);
+        if connections.take_timers(resources, turn) {
+            self.poll(Some(Duration::ZERO))?;
+            self.take_events();
+            self.connections.end_expired(&mut self.resources, &self.turn);
+        }
         let Reactor { acceptor, connections, resources, turn, .. } = self;
-        connections.resume_pending(resources, turn);
-        connections.take_timers(resources, turn);
         acceptor.accept(connections, resources, turn);
         self.end_drain();
         while let Some(fault) = self.resources.site.take_fault() {
@@ -163,6 +167,15 @@ impl Reactor {
         self.resources.log.flush();
         self.report_stall();
         Ok(())
+    }
+
+    /// Waits for events, at most for `timeout`. A signal, or SIGCONT after SIGSTOP, ends the wait
+    /// without events.
+    fn poll(&mut self, timeout: Option<Duration>) -> io::Result<()> {
+        match self.poll.poll(&mut self.events, timeout) {
+            Err(error) if error.kind() != io::ErrorKind::Interrupted => Err(error),
+            _ => Ok(()),
+        }
     }
 
     /// Logs a turn that kept all clients waiting.
@@ -192,9 +205,9 @@ impl Reactor {
             _ => None,
         };
         let log = self.resources.log.is_waiting().then(|| now + LOG_RETRY_MS);
-        let due = [self.connections.due(), self.acceptor.due(), drained, log];
+        let due = sooner(self.connections.due(), self.acceptor.due());
         // One millisecond more: the poll rounds down, and would wake up too early.
-        due.into_iter().flatten().min().map(|due| match due.since(now) {
+        sooner(due, sooner(drained, log)).map(|due| match due.since(now) {
             0 => Duration::ZERO,
             ms => Duration::from_millis(ms + 1),
         })
@@ -202,8 +215,7 @@ impl Reactor {
 
     /// Hands every event to what it belongs to.
     fn take_events(&mut self) {
-        let mut slice = self.turn.first_slice(&self.resources.limits);
-        let (mut over, mut signaled) = (false, false);
+        let mut signaled = false;
         for event in &self.events {
             let token = event.token();
             if token == SIGNALS {
@@ -211,11 +223,7 @@ impl Reactor {
             } else if let Some(index) = listener_index(token) {
                 self.acceptor.note(index);
             } else {
-                let Reactor { connections, resources, turn, .. } = self;
-                let id = split_token(token);
-                if connections.take_event(event, id, over, resources, turn) {
-                    over = slice.is_over();
-                }
+                self.connections.take_event(event, split_token(token));
             }
         }
         if signaled {
@@ -263,6 +271,16 @@ impl Reactor {
             0 => End::Finished,
             connections => End::CutOff(connections),
         }
+    }
+}
+
+/// The earlier of two times; `None` is never.
+#[inline]
+fn sooner(one: Option<Tick>, other: Option<Tick>) -> Option<Tick> {
+    match (one, other) {
+        (Some(one), Some(other)) => Some(one.min(other)),
+        (one, None) => one,
+        (None, other) => other,
     }
 }
 

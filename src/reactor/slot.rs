@@ -9,6 +9,7 @@ use crate::net::{Sent, Transport};
 use crate::site::Wait;
 
 use super::quota::ClientId;
+use super::turn::Share;
 use super::wire::{Context, Event, Reason, Step, Wire};
 
 /// A connection in the slab.
@@ -24,7 +25,7 @@ pub(super) struct Slot {
     pub(super) address: Option<IpAddr>,
     /// How often the next piece of its file was not in memory.
     cold: u8,
-    /// It is in one of the queues of [`super::pending`].
+    /// It is in one of the queues of [`super::pending`], and driven from there only.
     pub(super) queued: bool,
     /// The bandwidth limit is used up: it rests until its timer comes up.
     pub(super) throttled: bool,
@@ -74,20 +75,26 @@ impl Slot {
 
     /// Does what the wire asks for, until it has to wait, has used up its share of the turn, or is
     /// over.
-    pub(super) fn drive(&mut self, cx: &mut Context<'_>) -> Stop {
-        let mut bytes_left = cx.limits.bytes_per_turn;
+    pub(super) fn drive(&mut self, cx: &mut Context<'_>, share: &mut Share) -> Stop {
+        let mut bytes_left = share.bytes(cx.limits);
         if let Some(bytes) = self.bandwidth(cx) {
             bytes_left = bytes_left.min(bytes);
         }
         self.throttled = false;
-        for _ in 0..cx.limits.steps_per_turn {
+        let mut short = false;
+        for step in 0..cx.limits.steps_per_turn {
             cx.unread = self.transport.is_readable();
             let done = match self.wire.step(cx.pages) {
                 Step::Read if !self.transport.is_readable() => {
+                    if short && !self.wire.standing(cx.limits, cx.clock.tick).idle {
+                        short = false;
+                        self.transport.receive_again();
+                        continue;
+                    }
                     self.wire.release_if_empty(cx.pages);
                     return Stop::Waits;
                 }
-                Step::Read => self.receive(cx),
+                Step::Read => self.receive(cx, share).map(|is_short| short = is_short),
                 Step::Write(..) | Step::SendFile { .. } if !self.transport.is_writable() => {
                     return Stop::Waits;
                 }
@@ -97,6 +104,7 @@ impl Slot {
                 Step::Write(first, second) => {
                     let (first, second) = at_most(bytes_left, first, second);
                     self.transport.send(first, second).map(|count| {
+                        share.effort.sent(count);
                         let count = count as u64; // widening
                         bytes_left = bytes_left.saturating_sub(count);
                         self.wire.report(Event::Written(count), cx);
@@ -104,13 +112,11 @@ impl Slot {
                 }
                 Step::SendFile { lead, file, at, count } => {
                     let count = count.min(cx.limits.sendfile_bytes).min(bytes_left);
-                    let blocking = Blocking::after(self.cold);
-                    let piece = cx.site.prepare(file, (at, count), blocking, cx.clock.tick);
+                    let piece = prepare(file, (at, count), &mut self.cold, cx);
                     if piece == Piece::Cold {
-                        self.cold += 1;
                         return Stop::Needs(Wait::Disk);
                     }
-                    self.cold = 0;
+                    share.effort.long();
                     send_piece(&mut self.transport, lead, file, at, piece).map(|sent| {
                         bytes_left = bytes_left.saturating_sub(sent.count);
                         self.wire.report(Event::Written(sent.count), cx);
@@ -118,6 +124,10 @@ impl Slot {
                             self.wire.report(Event::FileFailed, cx);
                         }
                     })
+                }
+                Step::Wait(_) if step == 0 => {
+                    self.wire.report(Event::Retry, cx);
+                    Ok(())
                 }
                 Step::Wait(wait) => return Stop::Needs(wait),
                 Step::ShutdownWrite => self.transport.shutdown_write(),
@@ -135,12 +145,15 @@ impl Slot {
         Stop::Budget
     }
 
+    /// Receives once. Returns true if less came than there was room for.
     #[inline]
-    fn receive(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
-        let Some(room) = self.wire.room(cx.pages) else { return Ok(()) };
+    fn receive(&mut self, cx: &mut Context<'_>, share: &mut Share) -> io::Result<bool> {
+        let Some(room) = self.wire.room(cx.pages) else { return Ok(false) };
+        let asked = room.len();
         let count = self.transport.receive(room)?;
+        share.effort.received(count);
         self.wire.report(Event::Read(count), cx);
-        Ok(())
+        Ok(0 < count && count < asked)
     }
 
     /// How many bytes the bandwidth limit allows now; `None`: there is no limit.
@@ -165,7 +178,15 @@ impl Slot {
     }
 }
 
-/// Sends `lead`, then a piece of a file from `at`. If the file has changed, it ends here; but `lead`, which may hold earlier responses, is sent before that is reported.
+/// Whether a piece of a file can be sent without waiting for the disk, after `tries` attempts.
+fn prepare(file: &OpenFile, range: (u64, u64), tries: &mut u8, cx: &mut Context<'_>) -> Piece {
+    let piece = cx.site.prepare(file, range, Blocking::after(*tries), cx.clock.tick);
+    *tries = if piece == Piece::Cold { *tries + 1 } else { 0 };
+    piece
+}
+
+/// Sends `lead`, then a piece of a file from `at`. If the file has changed, it ends here; but
+/// `lead`, which may hold earlier responses, is sent before that is reported.
 fn send_piece(
     transport: &mut Transport,
     lead: &[u8],

@@ -52,8 +52,8 @@ impl Turn {
         self.began.elapsed()
     }
 
-    /// The slice of the first stage, which began with the turn.
-    pub(super) fn first_slice(&self, limits: &Limits) -> Slice {
+    /// The slice of the first stage, which begins with the turn.
+    pub(super) fn slice(&self, limits: &Limits) -> Slice {
         Slice::starting(self.began, limits)
     }
 }
@@ -64,12 +64,14 @@ fn unix_time() -> Duration {
 }
 
 /// The time that one stage of a turn may take.
+///
+/// Reading the clock is measurable beside a small request. So the clock is read only when the work
+/// since the last reading may have taken long: each connection has an [`Effort`].
 #[derive(Debug)]
 pub(super) struct Slice {
     ends: Instant,
-    /// Checks to skip before reading the clock again; a clock read is measurable beside a small
-    /// request.
-    skip: u32,
+    /// The effort that may be made before the clock is read.
+    credit: u32,
 }
 
 impl Slice {
@@ -79,19 +81,104 @@ impl Slice {
     }
 
     fn starting(at: Instant, limits: &Limits) -> Slice {
-        Slice { ends: at + Duration::from_millis(limits.slice_ms), skip: CHECKS_SKIPPED }
+        Slice { ends: at + Duration::from_millis(limits.slice_ms), credit: CREDIT }
     }
 
     /// Whether it is used up; asked after each connection.
-    pub(super) fn is_over(&mut self) -> bool {
-        if self.skip > 0 {
-            self.skip -= 1;
-            return false;
+    #[inline]
+    pub(super) fn is_over(&mut self, effort: Effort) -> bool {
+        match self.credit.checked_sub(effort.0.saturating_add(CONNECTION)) {
+            Some(credit) => {
+                self.credit = credit;
+                false
+            }
+            None => {
+                self.credit = CREDIT;
+                Instant::now() >= self.ends
+            }
         }
-        self.skip = CHECKS_SKIPPED;
-        Instant::now() >= self.ends
     }
 }
 
-/// The clock is read once per `CHECKS_SKIPPED + 1` connections.
-const CHECKS_SKIPPED: u32 = 7;
+/// What a connection may do each time it is driven.
+#[derive(Debug)]
+pub(super) struct Share {
+    /// Other connections wait.
+    pub(super) contended: bool,
+    /// What it did.
+    pub(super) effort: Effort,
+}
+
+impl Share {
+    /// Bytes that may be sent. While others wait, all shares are small: a new request waits for one
+    /// share of each connection before it.
+    #[inline]
+    pub(super) fn bytes(&self, limits: &Limits) -> u64 {
+        if self.contended {
+            limits.bytes_per_turn.min(CONTENDED_BYTES)
+        } else {
+            limits.bytes_per_turn
+        }
+    }
+}
+
+/// Bytes sent to one connection in one turn while others wait: about 25 us.
+const CONTENDED_BYTES: u64 = 128 * 1024;
+
+/// How much work a connection caused: bytes sent, and as much as would take as long.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Effort(u32);
+
+impl Effort {
+    /// Something that can take milliseconds: a look-up on disk, a read of a file, a full share.
+    pub(super) const LONG: Effort = Effort(CREDIT);
+
+    /// Bytes were received, and what they ask for was done.
+    #[inline]
+    pub(super) fn received(&mut self, bytes: usize) {
+        // To parse a request and to find its file takes longer than to send as many bytes.
+        self.add(bytes.saturating_mul(4));
+    }
+
+    /// Bytes were sent from memory.
+    #[inline]
+    pub(super) fn sent(&mut self, bytes: usize) {
+        self.add(bytes);
+    }
+
+    /// Something that can take milliseconds was done.
+    #[inline]
+    pub(super) fn long(&mut self) {
+        *self = Effort::LONG;
+    }
+
+    #[inline]
+    fn add(&mut self, effort: usize) {
+        self.0 = self.0.saturating_add(u32::try_from(effort).unwrap_or(u32::MAX));
+    }
+}
+
+/// What a connection counts for, whatever it does: to receive nothing is a system call as well.
+const CONNECTION: u32 = 16 * 1024;
+
+/// After this much effort the clock is read: about 50 us.
+const CREDIT: u32 = 8 * CONNECTION;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_clock_is_read_after_eight_small_connections_or_one_that_took_long() {
+        let limits = Limits { slice_ms: 0, ..Limits::default() };
+        let mut slice = Slice::begin(&limits);
+        let mut small = Effort::default();
+        small.received(100);
+        let looks: Vec<bool> = (0..9).map(|_| slice.is_over(small)).collect();
+        assert_eq!(looks.iter().position(|over| *over), Some(7));
+        assert!(Slice::begin(&limits).is_over(Effort::LONG));
+        let mut large = Effort::default();
+        large.sent(200_000);
+        assert!(Slice::begin(&limits).is_over(large));
+    }
+}

@@ -155,6 +155,7 @@ impl Wire {
                 Leisure::Lingers(since) => Evictable::Lingering(since),
                 Leisure::Idle(since) => Evictable::Idle(since),
                 Leisure::Incomplete(since) => Evictable::Incomplete(since),
+                Leisure::Stuck(since) => Evictable::Stuck(since),
             }),
             idle: connection.is_idle(),
             holds_page_since: connection.holds_page_since(),

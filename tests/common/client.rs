@@ -99,6 +99,11 @@ impl Client {
         self.socket.write_all(bytes)
     }
 
+    /// Sends a byte as TCP urgent data.
+    pub(crate) fn send_urgent(&mut self, byte: u8) {
+        self.socket.send_out_of_band(&[byte]).expect("the server reads");
+    }
+
     /// Asks for a path and waits for the answer.
     pub(crate) fn get(&mut self, path: &str) -> Answer {
         self.send(request(path));

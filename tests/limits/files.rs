@@ -133,7 +133,9 @@ fn what_was_answered_with_the_head_of_a_file_that_failed_still_arrives() {
     let site = Site::new();
     let path = site.path().join("other");
     fs::copy(site.path().join("large"), &path).unwrap();
-    let mut server = site.serve(&["connection_bytes_per_s=1000", "connection_burst_bytes=1"]);
+    // Both requests are looked up at once, so that the answers are sent together.
+    let limits = ["connection_bytes_per_s=1000", "connection_burst_bytes=1", "lookups_per_turn=2"];
+    let mut server = site.serve(&limits);
     let mut client = Client::connect(&server);
     // This head alone is more than its bandwidth, so that what follows has to rest.
     client.send("GET /large HTTP/1.1\r\nHost: test\r\nRange: bytes=0-0\r\n\r\n");

@@ -5,7 +5,7 @@ use std::time::Duration;
 use rustix::process::{Pid, Resource, Rlimit, getrlimit, prlimit};
 
 use crate::client::{Client, Download, End, request};
-use crate::common::{Server, Setup};
+use crate::common::{PATIENCE, Server, Setup};
 use crate::process::{cpu_time, descriptors, eventually};
 use crate::{LARGE, Site, assert_lives};
 
@@ -206,6 +206,88 @@ fn with_a_tiny_limit_on_open_files_it_still_serves_one_after_the_other() {
         client.send(request("/a.txt"));
         client.answer().status == 200
     });
+    assert_lives(&mut server);
+}
+
+/// The head of a request whose body does not come.
+const UNFINISHED: &str = "POST /a.txt HTTP/1.1\r\nHost: test\r\nContent-Length: 10\r\n\r\n";
+
+#[test]
+fn requests_without_an_end_do_not_lock_out_newcomers() {
+    let site = Site::new();
+    let mut server = site.serve(&["connections=8", "defer_accept_s=0"]);
+    // Twice as many as there are slots, so that newcomers queue behind some of them.
+    let crowd = |text: &str| -> Vec<Client> {
+        let connect = |_| {
+            let mut client = Client::connect(&server);
+            client.send(text);
+            client
+        };
+        (0..16).map(connect).collect()
+    };
+    for text in [UNFINISHED, "GET /a.txt"] {
+        let _crowd = crowd(text);
+        let mut newcomer = Client::connect(&server);
+        assert_eq!(newcomer.get("/a.txt").status, 200, "behind {text:?}");
+    }
+    assert_lives(&mut server);
+}
+
+#[test]
+fn a_request_without_an_end_makes_room_before_anybody_who_is_idle() {
+    let site = Site::new();
+    let mut server = site.serve(&["connections=2"]);
+    let mut idle = idle_clients(&server, 1);
+    let mut unfinished = Client::connect(&server);
+    unfinished.send(UNFINISHED);
+    // A second is the time that it has.
+    std::thread::sleep(Duration::from_millis(1200));
+    assert_eq!(Client::connect(&server).get("/a.txt").status, 200);
+    assert!(matches!(unfinished.end(), End::Finished | End::Reset));
+    assert_eq!(idle[0].get("/a.txt").status, 200, "the idle one stays");
+    drop(idle);
+    assert_lives(&mut server);
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn readers_that_take_nothing_make_room_but_one_that_takes_something_stays() {
+    let site = Site::new();
+    std::fs::write(site.path().join("middle"), vec![b'm'; 60_000]).unwrap();
+    let mut server = site.serve(&["connections=3", "write_timeout_ms=3600000"]);
+    let mut steady = Client::connect_with_small_buffer(&server);
+    steady.send(request("/large"));
+    let mut download = steady.head();
+    let mut stuck = [(); 2].map(|()| Client::connect_with_small_buffer(&server));
+    stuck[0].send(request("/large"));
+    stuck[1].send(request("/middle").repeat(200));
+    let mut newcomer = Client::connect(&server);
+    newcomer.send(request("/a.txt"));
+    let began = std::time::Instant::now();
+    while !newcomer.stirs_within(Duration::from_millis(100)) {
+        assert!(began.elapsed() < PATIENCE, "there was no room for it");
+        let more = download.body.len() + 2_000;
+        download = steady.read_until(download, more, |_| {});
+    }
+    assert_eq!(newcomer.answer().body, b"alpha");
+    let download = steady.finish(download, |_| {});
+    assert_eq!((download.cut_off, download.body.len()), (None, LARGE));
+    drop((steady, stuck, newcomer));
+    assert_lives(&mut server);
+}
+
+#[test]
+fn a_client_that_loses_its_buffer_is_told_so() {
+    let site = Site::new();
+    let mut server = site.serve(&["pages=2"]);
+    let mut holder = Client::connect(&server);
+    holder.send("GET /a.txt");
+    assert!(!holder.stirs_within(A_WHILE / 4));
+    assert_eq!(Client::connect(&server).get("/a.txt").status, 200);
+    let answer = holder.answer();
+    assert_eq!((answer.status, answer.says_close()), (503, true));
+    assert_eq!(answer.one("Retry-After"), Some(&b"1"[..]));
+    assert_eq!(holder.end(), End::Finished);
     assert_lives(&mut server);
 }
 

@@ -2,9 +2,11 @@
 
 use std::time::{Duration, Instant};
 
+use rustix::process::Signal;
+
 use crate::client::{Client, Download, End, request};
 use crate::common::{Endpoint, PATIENCE, Server};
-use crate::process::{eventually, sockets};
+use crate::process::{eventually, signal, sockets};
 use crate::{LARGE, Site, assert_lives};
 
 /// The time that most tests here set, and what may be missing of it: the server counts from when
@@ -245,5 +247,60 @@ fn who_trickles_is_cut_off_and_who_is_only_slow_is_not() {
     let (download, taken) = read_at_rate(&server, 6_000_000);
     assert_eq!((download.cut_off, download.body.len()), (None, LARGE));
     assert!(taken > Duration::from_millis(600), "it was slower than the allowance");
+    assert_lives(&mut server);
+}
+
+/// A process that was stopped, or a container that was paused, finds its timers passed and a request
+/// that came in time.
+#[test]
+fn a_request_that_came_while_the_server_was_stopped_is_answered() {
+    let site = Site::new();
+    let mut server = site.serve(&["keep_alive_timeout_ms=300", "head_timeout_ms=300"]);
+    let mut client = Client::connect(&server);
+    let mut unfinished = Client::connect(&server);
+    client.get("/a.txt");
+    unfinished.send("GET /a.txt HTTP/1.1\r\nHost: test\r\n");
+    assert!(!unfinished.stirs_within(LIMIT / 3), "its head has arrived");
+    signal(&server, Signal::STOP);
+    client.send(request("/a.txt"));
+    unfinished.send("\r\n");
+    std::thread::sleep(2 * LIMIT);
+    signal(&server, Signal::CONT);
+    assert_eq!(client.answer().status, 200);
+    assert_eq!(unfinished.answer().status, 200);
+    assert_lives(&mut server);
+}
+
+/// A receive ends at urgent data, and no event announces the bytes behind it.
+#[test]
+fn bytes_behind_urgent_data_are_received() {
+    let site = Site::new();
+    let mut server = site.serve(&["head_timeout_ms=600", "keep_alive_timeout_ms=600"]);
+    for (before, after) in [
+        ("GET /a.txt HTTP/1.1\r\n", "Host: test\r\n\r\n"),
+        ("GET /a.txt HTTP/1.1\r\nHost: test\r\n\r\nGET /a.txt HTTP/1.1\r\n", "Host: test\r\n\r\n"),
+        ("POST /a.txt HTTP/1.1\r\nHost: test\r\nContent-Length: 4\r\n\r\nab", "cd"),
+    ] {
+        let mut client = Client::connect(&server);
+        client.get("/a.txt");
+        signal(&server, Signal::STOP);
+        client.send(before);
+        client.send_urgent(b'!');
+        client.send(after);
+        signal(&server, Signal::CONT);
+        for _ in 0..before.matches("HTTP/1.1").count() {
+            let status = client.answer().status;
+            assert!(status == 200 || status == 405, "{status} after {before:?}");
+        }
+    }
+    // And between two requests, where the first is complete.
+    let mut client = Client::connect(&server);
+    client.get("/a.txt");
+    signal(&server, Signal::STOP);
+    client.send(request("/a.txt"));
+    client.send_urgent(b'!');
+    client.send(request("/a.txt"));
+    signal(&server, Signal::CONT);
+    assert_eq!((client.answer().status, client.answer().status), (200, 200));
     assert_lives(&mut server);
 }

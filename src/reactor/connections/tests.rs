@@ -1,0 +1,190 @@
+//! The connections without a loop: sockets are pairs, turns are calls.
+
+use std::fs;
+use std::io::{Read, Write};
+use std::net::Ipv4Addr;
+use std::os::unix::net::UnixStream;
+
+use mio::{Events, Poll};
+use tempfile::TempDir;
+
+use super::*;
+use crate::config::SiteConfig;
+use crate::files::Door;
+use crate::reactor::log::Log;
+use crate::reactor::split_token;
+use crate::reactor::wire::Pages;
+use crate::site::Site;
+
+/// Connections, and what they need.
+struct Bench {
+    connections: Connections,
+    resources: Resources,
+    turn: Turn,
+    poll: Poll,
+    root: TempDir,
+}
+
+impl Bench {
+    fn new(limits: Limits) -> Bench {
+        let root = tempfile::tempdir().unwrap();
+        let site = Site::new(root.path(), SiteConfig::default(), &limits, Door::best(), 0).unwrap();
+        let (turn, poll) = (Turn::new(), Poll::new().unwrap());
+        let registry = poll.registry().try_clone().unwrap();
+        let connections = Connections::new(registry, &limits, turn.now());
+        let pages = Pages::new(limits.pages);
+        let resources = Resources { site, pages, limits, log: Log::default(), draining: false };
+        Bench { connections, resources, turn, poll, root }
+    }
+
+    /// Files that are named by their number.
+    fn with_files(self, count: usize) -> Bench {
+        for number in 0..count {
+            fs::write(self.root.path().join(number.to_string()), "content").unwrap();
+        }
+        self
+    }
+
+    /// A connection that has been driven once, and the socket of its peer.
+    fn connect(&mut self, address: Option<IpAddr>) -> UnixStream {
+        let (ours, theirs) = UnixStream::pair().unwrap();
+        ours.set_nonblocking(true).unwrap();
+        theirs.set_nonblocking(true).unwrap();
+        let transport = Transport::plain(ours.into());
+        self.connections.insert(transport, address, &mut self.resources, &self.turn);
+        theirs
+    }
+
+    /// Hands the events that have arrived to the connections.
+    fn take_events(&mut self) {
+        let mut events = Events::with_capacity(64);
+        self.poll.poll(&mut events, Some(Duration::ZERO)).unwrap();
+        for event in &events {
+            self.connections.take_event(event, split_token(event.token()));
+        }
+    }
+
+    fn drive(&mut self) {
+        self.connections.drive_pending(&mut self.resources, &self.turn);
+    }
+
+    fn lookups(&self) -> u64 {
+        self.resources.site.lookups().0
+    }
+}
+
+fn ask(peer: &mut UnixStream, paths: impl IntoIterator<Item = usize>) {
+    for path in paths {
+        write!(peer, "GET /{path} HTTP/1.1\r\nHost: test\r\n\r\n").unwrap();
+    }
+}
+
+/// How many responses with status 200 have arrived.
+fn responses(peer: &mut UnixStream) -> usize {
+    let mut came = Vec::new();
+    _ = peer.read_to_end(&mut came); // ends with WouldBlock
+    String::from_utf8(came).unwrap().matches("HTTP/1.1 200").count()
+}
+
+#[test]
+fn a_connection_closed_without_a_response_no_longer_counts_for_its_client() {
+    let limits = Limits { connections: 0, connections_per_client: 1, ..Limits::default() };
+    let mut bench = Bench::new(limits.clone());
+    // All slots are taken, and so are the spare ones.
+    bench.connections.turned_away = SPARE_SLOTS;
+    let from = Some(IpAddr::V4(Ipv4Addr::LOCALHOST));
+    for _ in 0..2 {
+        bench.connect(from);
+        assert_eq!(bench.connections.len(), 0);
+        let quotas = &mut bench.connections.quotas;
+        let admission = quotas.admit(from, &limits, bench.turn.now());
+        let Admission::Counted(client) = admission else { panic!("{admission:?}") };
+        quotas.leave(client, &limits, bench.turn.now());
+    }
+}
+
+#[test]
+fn an_event_is_queued_behind_those_that_wait_and_each_connection_once() {
+    let mut bench = Bench::new(Limits { connections: 10, ..Limits::default() }).with_files(1);
+    let mut peers: Vec<UnixStream> = (0..3).map(|_| bench.connect(None)).collect();
+    // The second has work left; then there are events for all of them.
+    let second = &mut bench.connections.slots[1];
+    second.queued = true;
+    let id = (1, second.serial);
+    bench.connections.pending.push_ready(id);
+    for peer in &mut peers {
+        ask(peer, [0]);
+        bench.take_events();
+        bench.take_events();
+    }
+    let queue: Vec<usize> =
+        std::iter::from_fn(|| bench.connections.pending.pop_ready()).map(|(key, _)| key).collect();
+    assert_eq!(queue, [1, 0, 2]);
+}
+
+#[test]
+fn a_slice_ends_with_the_first_look_up_that_used_up_its_time() {
+    let limits = Limits { connections: 10, slice_ms: 0, ..Limits::default() };
+    let mut bench = Bench::new(limits).with_files(8);
+    let mut peers: Vec<UnixStream> = (0..8).map(|_| bench.connect(None)).collect();
+    for (path, peer) in peers.iter_mut().enumerate() {
+        ask(peer, [path]);
+    }
+    bench.take_events();
+    for turn in 1..=8 {
+        bench.drive();
+        assert_eq!(bench.lookups(), turn, "one look-up in each turn");
+    }
+    assert!(peers.iter_mut().all(|peer| responses(peer) == 1));
+}
+
+#[test]
+fn a_pipeline_looks_up_one_path_each_time_it_is_its_turn() {
+    let mut bench = Bench::new(Limits { connections: 10, ..Limits::default() }).with_files(16);
+    let mut peer = bench.connect(None);
+    ask(&mut peer, 0..16);
+    bench.take_events();
+    for turn in 1..=16 {
+        bench.drive();
+        assert_eq!(bench.lookups(), turn);
+    }
+    bench.drive();
+    assert_eq!(responses(&mut peer), 16);
+}
+
+#[test]
+fn connections_that_waited_for_the_disk_resume_one_look_up_at_a_time() {
+    let limits = Limits { connections: 10, slice_ms: 0, ..Limits::default() };
+    let mut bench = Bench::new(limits).with_files(32);
+    let mut peers: Vec<UnixStream> = (0..4).map(|_| bench.connect(None)).collect();
+    for (number, peer) in peers.iter_mut().enumerate() {
+        ask(peer, number * 8..(number + 1) * 8);
+        let slot = &mut bench.connections.slots[number];
+        slot.queued = true;
+        let id = (number, slot.serial);
+        bench.connections.pending.push(id, Wait::Disk, Tick(0));
+    }
+    bench.take_events();
+    assert_eq!(bench.connections.pending.ready(), 0, "an event does not end the wait");
+    bench.connections.pending.wake_cold(Tick(1000));
+    for turn in 1..=4 {
+        bench.drive();
+        assert_eq!(bench.lookups(), turn);
+    }
+    assert!(peers.iter_mut().all(|peer| responses(peer) <= 1));
+}
+
+#[test]
+fn a_share_is_small_while_others_wait() {
+    let limits = Limits { connections: 10, ..Limits::default() };
+    let alone = Share { contended: false, effort: Effort::default() };
+    let contended = Share { contended: true, effort: Effort::default() };
+    assert_eq!(alone.bytes(&limits), limits.bytes_per_turn);
+    assert!(contended.bytes(&limits) <= limits.bytes_per_turn / 4);
+}
+
+#[test]
+fn the_table_has_room_for_the_spare_slots_from_the_start() {
+    let bench = Bench::new(Limits { connections: 10, ..Limits::default() });
+    assert!(bench.connections.slots.capacity() >= 10 + SPARE_SLOTS);
+}

@@ -236,6 +236,10 @@ limits! {
     cache_failures: usize = 8_192, 1..=10_000_000;
     /// Bodies kept in memory, in total.
     cache_bytes: usize = 67_108_864, 0..=1_099_511_627_776;
+    /// Bodies in memory, kept or still being sent; beyond it, files are sent from disk.
+    resident_bytes: usize = 134_217_728, 0..=1_099_511_627_776;
+    /// How long a large file stays open after its last use.
+    file_rest_ms: u64 = 2_000, 0..=3_600_000;
     /// The longest body that is kept in memory; a longer one is sent from its file.
     cached_body_bytes: usize = 262_144, 0..=16_777_216;
     /// How long an answer from the cache is used before its file is looked at again.

@@ -16,7 +16,7 @@ use tenkay::files::Door;
 use tenkay::reactor::listen::{self, Listener};
 use tenkay::reactor::{End, Reactor};
 use tenkay::sandbox;
-use tenkay::site::Site;
+use tenkay::site::Sites;
 
 fn main() -> ExitCode {
     let config = Args::parse().into_config().unwrap_or_else(|error| error.exit());
@@ -50,11 +50,11 @@ fn serve(config: Config) -> Result<End, String> {
     }
     // A fresh hasher is as random as the standard library makes it.
     let chance = RandomState::new().hash_one(std::process::id());
-    let site = Site::new(&root, site, &limits, Door::best(), chance).map_err(|error| {
+    let sites = Sites::new(&root, site, &limits, Door::best(), chance).map_err(|error| {
         format!("cannot serve '{}': {error}; name a folder that can be read", root.display())
     })?;
     let urls: Vec<String> = listeners.iter().map(Listener::url).collect();
-    let mut reactor = Reactor::new(site, listeners, when_full, limits)
+    let mut reactor = Reactor::new(sites, listeners, when_full, limits)
         .map_err(|error| format!("cannot set up the event loop: {error}"))?;
     let shown = root.canonicalize().unwrap_or_else(|_| root.clone());
     if sandbox {

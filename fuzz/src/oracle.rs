@@ -275,7 +275,11 @@ fn entry(setting: &Setting, tree: &Tree, canonical: &[u8]) -> Result<What, u16> 
         if let Some(index) = file(&[path, b"index.html"].concat()) {
             return Ok(index);
         }
-        tree.resolve(path, follow).filter(|place| place.directory).ok_or(404_u16)?;
+        let folder = tree.resolve(path, follow).filter(|place| place.directory).ok_or(404_u16)?;
+        // Its index is a link that leads outside: it exists, but is not served.
+        if follow && folder.path == b"outer-index" {
+            return Err(404);
+        }
         return if setting.site.listing { Ok(What::Listing) } else { Err(403) };
     }
     if tree.resolve(path, follow).is_some_and(|place| place.directory) {

@@ -107,7 +107,7 @@ fn opened(tree: &Tree, root: &Root, path: &[u8]) -> Option<Place> {
     let (file, stamp, directory) = match root.open(path, Blocking::Allowed) {
         Ok(Opened::File(file, stamp)) => (file, stamp, false),
         Ok(Opened::Directory(fd, stamp)) => (File::from(fd), stamp, true),
-        Err(OpenError::NotFound) => return None,
+        Err(OpenError::NotFound | OpenError::Refused) => return None,
         Err(error) => panic!("{}: {error}", path.escape_ascii()),
     };
     let facts = file.metadata().expect("it is open");

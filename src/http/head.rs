@@ -10,7 +10,7 @@ use std::mem::MaybeUninit;
 
 use super::body::{self, TransferRefusal};
 use super::host;
-use super::status::Status;
+use super::status::{Failure, Status};
 
 /// The most fields that any configuration allows.
 pub const MAX_FIELDS: usize = 256;
@@ -119,34 +119,6 @@ pub struct Head<'h, 'b> {
     pub length: usize,
 }
 
-/// A request that is refused, and why. The connection does not survive it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Refusal {
-    /// The answer.
-    pub status: Status,
-    /// The rule that was broken.
-    pub why: &'static str,
-}
-
-impl Refusal {
-    /// A 400.
-    pub const fn bad(why: &'static str) -> Refusal {
-        Refusal { status: Status::BadRequest, why }
-    }
-
-    const fn too_large() -> Refusal {
-        Refusal {
-            status: Status::RequestHeaderFieldsTooLarge,
-            why: "the head is longer than the limit",
-        }
-    }
-
-    /// A 414.
-    pub const fn target_too_long() -> Refusal {
-        Refusal { status: Status::UriTooLong, why: "the target is longer than the limit" }
-    }
-}
-
 /// What [`parse`] found.
 #[derive(Debug)]
 pub enum Parsed<'h, 'b> {
@@ -166,7 +138,7 @@ pub fn parse<'h, 'b>(
     bytes: &'b [u8],
     space: &'h mut Space<'b>,
     bounds: &Bounds,
-) -> Result<Parsed<'h, 'b>, Refusal> {
+) -> Result<Parsed<'h, 'b>, Failure> {
     let mut request = httparse::Request::new(&mut []);
     let lines = &mut space[..bounds.fields.min(MAX_FIELDS)];
     let parsed = request.parse_with_uninit_headers(bytes, lines);
@@ -183,18 +155,18 @@ pub fn parse<'h, 'b>(
             Err(refuse_endless(&bytes[..bounds.head_bytes], bounds))
         }
         Scan::Incomplete => Ok(Parsed::Partial),
-        Scan::Refused(why) => Err(Refusal::bad(why)),
+        Scan::Refused(why) => Err(Failure::bad(why)),
         Scan::Complete(_) => match parsed {
             Err(httparse::Error::Version) => refused_version(bytes),
-            Err(httparse::Error::TooManyHeaders) => Err(Refusal {
+            Err(httparse::Error::TooManyHeaders) => Err(Failure {
                 status: Status::RequestHeaderFieldsTooLarge,
                 why: "more fields than the limit",
             }),
-            Err(httparse::Error::HeaderName) => Err(Refusal::bad("a malformed field name")),
-            Err(httparse::Error::HeaderValue) => Err(Refusal::bad("a malformed field value")),
-            Err(httparse::Error::NewLine) => Err(Refusal::bad("a malformed line end")),
+            Err(httparse::Error::HeaderName) => Err(Failure::bad("a malformed field name")),
+            Err(httparse::Error::HeaderValue) => Err(Failure::bad("a malformed field value")),
+            Err(httparse::Error::NewLine) => Err(Failure::bad("a malformed line end")),
             Err(httparse::Error::Token | httparse::Error::Status) | Ok(_) => {
-                Err(Refusal::bad("a malformed request line"))
+                Err(Failure::bad("a malformed request line"))
             }
         },
     }
@@ -232,20 +204,20 @@ pub fn scan(bytes: &[u8], from: usize) -> Scan {
 }
 
 /// The refusal of a head that has reached the bound without an end.
-pub fn refuse_endless(bytes: &[u8], bounds: &Bounds) -> Refusal {
+pub fn refuse_endless(bytes: &[u8], bounds: &Bounds) -> Failure {
     let line_end = memchr::memchr(b'\n', bytes).unwrap_or(bytes.len());
     let line = &bytes[..line_end];
     let target_start = memchr::memchr(b' ', line).map_or(line.len(), |space| space + 1);
     let target = line[target_start..].split(|&byte| byte == b' ').next().unwrap_or_default();
     if target.len() > bounds.target_bytes {
-        Refusal::target_too_long()
+        Failure::target_too_long()
     } else {
-        Refusal::too_large()
+        Failure::head_too_large()
     }
 }
 
 /// Tells the three kinds of versions that httparse refuses apart.
-fn refused_version<'h, 'b>(bytes: &[u8]) -> Result<Parsed<'h, 'b>, Refusal> {
+fn refused_version<'h, 'b>(bytes: &[u8]) -> Result<Parsed<'h, 'b>, Failure> {
     let end = memchr::memchr(b'\r', bytes).unwrap_or(bytes.len());
     let line = &bytes[..end];
     // All that follows the target, which is more than one word where the line is malformed.
@@ -256,12 +228,12 @@ fn refused_version<'h, 'b>(bytes: &[u8]) -> Result<Parsed<'h, 'b>, Refusal> {
         [b'H', b'T', b'T', b'P', b'/', major, b'.', minor]
             if major.is_ascii_digit() && minor.is_ascii_digit() && *major != b'1' =>
         {
-            Err(Refusal {
+            Err(Failure {
                 status: Status::HttpVersionNotSupported,
                 why: "a major version other than 1",
             })
         }
-        _ => Err(Refusal::bad("a malformed version")),
+        _ => Err(Failure::bad("a malformed version")),
     }
 }
 
@@ -270,22 +242,22 @@ fn judge<'h, 'b>(
     bytes: &'b [u8],
     request: httparse::Request<'h, 'b>,
     bounds: &Bounds,
-) -> Result<Head<'h, 'b>, Refusal> {
+) -> Result<Head<'h, 'b>, Failure> {
     let httparse::Request { method, path, version, headers } = request;
     let (Some(method), Some(target), Some(minor)) = (method, path, version) else {
-        return Err(Refusal::bad("a malformed request line"));
+        return Err(Failure::bad("a malformed request line"));
     };
     // httparse takes a bare LF for a line end. See `scan` for why we do not.
     if !every_line_ends_with_crlf(bytes, headers) {
-        return Err(Refusal::bad("a bare LF"));
+        return Err(Failure::bad("a bare LF"));
     }
     if target.len() > bounds.target_bytes {
-        return Err(Refusal::target_too_long());
+        return Err(Failure::target_too_long());
     }
     // httparse skips any number of empty lines; the caller has skipped those we allow.
     match bytes[0] {
-        b'\n' => return Err(Refusal::bad("a bare LF")),
-        b'\r' => return Err(Refusal::bad("too many empty lines")),
+        b'\n' => return Err(Failure::bad("a bare LF")),
+        b'\r' => return Err(Failure::bad("too many empty lines")),
         _ => {}
     }
     let version = if minor == 0 { Version::Http10 } else { Version::Http11 };
@@ -316,31 +288,31 @@ fn every_line_ends_with_crlf(bytes: &[u8], lines: &[httparse::Header<'_>]) -> bo
 
 /// RFC 9112 section 3.2: exactly one valid Host in HTTP/1.1. In HTTP/1.0 it may be absent, but a
 /// wrong one is wrong there, too.
-fn check_host(fields: &Fields<'_, '_>, version: Version) -> Result<(), Refusal> {
+fn check_host(fields: &Fields<'_, '_>, version: Version) -> Result<(), Failure> {
     match fields.only(Field::Host) {
         Line::One(value) if host::is_valid(value) => Ok(()),
-        Line::One(_) => Err(Refusal::bad("an invalid Host")),
-        Line::Repeated => Err(Refusal::bad("more than one Host")),
+        Line::One(_) => Err(Failure::bad("an invalid Host")),
+        Line::Repeated => Err(Failure::bad("more than one Host")),
         Line::Absent if version == Version::Http10 => Ok(()),
-        Line::Absent => Err(Refusal::bad("no Host")),
+        Line::Absent => Err(Failure::bad("no Host")),
     }
 }
 
 /// RFC 9112 section 6: one unmistakable end of the body, or no request. Whatever two servers in a
 /// row could read in two ways is how requests are smuggled, so it is refused.
-fn framing(fields: &Fields<'_, '_>, version: Version) -> Result<Framing, Refusal> {
+fn framing(fields: &Fields<'_, '_>, version: Version) -> Result<Framing, Failure> {
     let length = fields.only(Field::ContentLength);
     if fields.has(Field::TransferEncoding) {
         if version == Version::Http10 {
-            return Err(Refusal::bad("Transfer-Encoding in HTTP/1.0"));
+            return Err(Failure::bad("Transfer-Encoding in HTTP/1.0"));
         }
         if length != Line::Absent {
-            return Err(Refusal::bad("Transfer-Encoding with Content-Length"));
+            return Err(Failure::bad("Transfer-Encoding with Content-Length"));
         }
         return match body::transfer_encoding(fields.lines(Field::TransferEncoding)) {
             Ok(()) => Ok(Framing::Chunked),
-            Err(TransferRefusal::Malformed(why)) => Err(Refusal::bad(why)),
-            Err(TransferRefusal::Unknown) => Err(Refusal {
+            Err(TransferRefusal::Malformed(why)) => Err(Failure::bad(why)),
+            Err(TransferRefusal::Unknown) => Err(Failure {
                 status: Status::NotImplemented,
                 why: "a transfer coding other than chunked",
             }),
@@ -348,11 +320,11 @@ fn framing(fields: &Fields<'_, '_>, version: Version) -> Result<Framing, Refusal
     }
     match length {
         Line::Absent => Ok(Framing::None),
-        Line::Repeated => Err(Refusal::bad("more than one Content-Length")),
+        Line::Repeated => Err(Failure::bad("more than one Content-Length")),
         Line::One(value) => match body::content_length(value) {
             Some(0) => Ok(Framing::None),
             Some(bytes) => Ok(Framing::Length(bytes)),
-            None => Err(Refusal::bad("a Content-Length that is not a number")),
+            None => Err(Failure::bad("a Content-Length that is not a number")),
         },
     }
 }

@@ -146,7 +146,7 @@ impl Acceptor {
         }
         // Cached files can be opened again, and an idle client can connect again; a client that is
         // not accepted can do nothing.
-        resources.site.close_files();
+        resources.sites.close_files();
         if errno == Some(Errno::MFILE) && connections.evict(resources, turn) {
             return;
         }
@@ -238,7 +238,7 @@ mod tests {
     use crate::files::Door;
     use crate::reactor::Reactor;
     use crate::reactor::listen::listen;
-    use crate::site::Site;
+    use crate::site::Sites;
     use std::net::TcpStream;
 
     #[test]
@@ -246,7 +246,8 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         let limits =
             Limits { connections: 100, slice_ms: 0, defer_accept_s: 0, ..Limits::default() };
-        let site = Site::new(root.path(), SiteConfig::default(), &limits, Door::best(), 0).unwrap();
+        let sites =
+            Sites::new(root.path(), SiteConfig::default(), &limits, Door::best(), 0).unwrap();
         let bind = || listen(&ListenAddress::Tcp("127.0.0.1:0".to_owned()), &limits).unwrap();
         let listeners: Vec<_> = bind().into_iter().chain(bind()).collect();
         let connect = |index: usize| {
@@ -255,7 +256,7 @@ mod tests {
         };
         let _crowd: Vec<_> = (0..40).map(|_| connect(0)).collect();
         let _other = connect(1);
-        let mut reactor = Reactor::new(site, listeners, WhenFull::Wait, limits.clone()).unwrap();
+        let mut reactor = Reactor::new(sites, listeners, WhenFull::Wait, limits.clone()).unwrap();
         let Reactor { acceptor, connections, resources, turn, .. } = &mut reactor;
         for listener in &mut acceptor.listeners {
             listener.ready = true;

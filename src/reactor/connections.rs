@@ -8,10 +8,11 @@ use slab::Slab;
 
 use crate::clock::Tick;
 use crate::config::Limits;
+use crate::http::status::{Failure, Status};
 use crate::net::Transport;
 use crate::site::Wait;
 
-use super::evict::{self, Evictable};
+use super::evict;
 use super::panics::guarded;
 use super::pending::{Id, Pending};
 use super::quota::{Admission, Quotas};
@@ -19,7 +20,7 @@ use super::resources::Resources;
 use super::slot::{Slot, Stop};
 use super::turn::{Effort, Share, Slice, Turn};
 use super::wheel::Wheel;
-use super::wire::{Context, Event, Reason};
+use super::wire::{Context, Event, Evictable, Pools, Reason};
 use super::{SERIAL_MASK, sooner, token};
 
 /// The connections, and when to look at each.
@@ -118,11 +119,11 @@ impl Connections {
         let turned_away = slot.turned_away;
         self.turned_away += usize::from(turned_away);
         let key = self.slots.insert(slot);
-        self.work(key, resources, turn, |slot, cx, share| {
+        self.work(key, resources, turn, |slot, cx, pools, share| {
             if turned_away {
-                slot.wire.report(Event::Refuse, cx);
+                slot.refuse(NO_ROOM, cx, pools);
             }
-            slot.drive(cx, share)
+            slot.drive(cx, pools, share)
         })
     }
 
@@ -143,7 +144,7 @@ impl Connections {
     /// Drives the connections in the queue, as far as the time allows; the rest keeps its place.
     pub(super) fn drive_pending(&mut self, resources: &mut Resources, turn: &Turn) {
         self.pending.wake_cold(turn.now());
-        let mut slice = if resources.site.is_working() {
+        let mut slice = if resources.sites.is_working() {
             self.work_on_jobs(resources, turn);
             Slice::begin(&resources.limits)
         } else {
@@ -155,12 +156,12 @@ impl Connections {
             if self.slots.get(key).is_none_or(|slot| slot.serial != serial) {
                 continue;
             }
-            let effort = self.work(key, resources, turn, |slot, cx, share| {
+            let effort = self.work(key, resources, turn, |slot, cx, pools, share| {
                 slot.queued = false;
                 if cx.draining {
                     slot.wire.report(Event::Drain, cx);
                 }
-                slot.drive(cx, share)
+                slot.drive(cx, pools, share)
             });
             if slice.is_over(effort) {
                 return;
@@ -171,8 +172,8 @@ impl Connections {
     /// Continues the jobs of the site, such as listings, for a moment.
     fn work_on_jobs(&mut self, resources: &mut Resources, turn: &Turn) {
         let ends = Instant::now() + JOBS_SLICE;
-        let site = &mut resources.site;
-        match guarded(|| site.work(turn.clock(), &mut || Instant::now() >= ends)) {
+        let sites = &mut resources.sites;
+        match guarded(|| sites.work(turn.clock(), &mut || Instant::now() >= ends)) {
             Ok(Some(ended)) => self.pending.release(ended),
             Ok(None) => {}
             Err(panic) => {
@@ -208,7 +209,7 @@ impl Connections {
             && standing.unsent
             && slot.transport.was_acknowledged(resources.limits.write_timeout_ms)
         {
-            let mut cx = resources.context(turn.clock(), 0);
+            let (mut cx, _) = resources.context(turn.clock(), 0);
             slot.wire.report(Event::Acknowledged, &mut cx);
             deadline = slot.wire.deadline(&resources.limits);
         }
@@ -227,13 +228,13 @@ impl Connections {
             if self.slots.get(key).is_none_or(|slot| slot.serial != serial) {
                 continue;
             }
-            self.work(key, resources, turn, |slot, cx, share| {
-                let stop = slot.drive(cx, share);
+            self.work(key, resources, turn, |slot, cx, pools, share| {
+                let stop = slot.drive(cx, pools, share);
                 if matches!(stop, Stop::Over(_)) || slot.wire.deadline(cx.limits) > cx.clock.tick {
                     return stop;
                 }
                 slot.wire.report(Event::Timeout, cx);
-                slot.drive(cx, share)
+                slot.drive(cx, pools, share)
             });
         }
     }
@@ -244,26 +245,26 @@ impl Connections {
         key: usize,
         resources: &mut Resources,
         turn: &Turn,
-        work: impl FnOnce(&mut Slot, &mut Context<'_>, &mut Share) -> Stop,
+        work: impl FnOnce(&mut Slot, &mut Context<'_>, &mut Pools, &mut Share) -> Stop,
     ) -> Effort {
         if resources.is_short_of_pages() {
             self.evict_for_pages(key, resources, turn.now());
         }
-        resources.site.allow_lookups(resources.limits.lookups_per_turn);
-        let looked_up = resources.site.lookups().0;
+        resources.sites.allow_lookups(resources.limits.lookups_per_turn);
+        let looked_up = resources.sites.lookups().0;
         let slot = &mut self.slots[key];
         let requests_left = match slot.client {
             Some(client) => self.quotas.requests_left(client, &resources.limits, turn.now()),
             None => u32::MAX,
         };
-        let mut cx = resources.context(turn.clock(), requests_left);
+        let (mut cx, pools) = resources.context(turn.clock(), requests_left);
         let contended = self.pending.ready() > 0;
         let mut share = Share { contended, effort: Effort::default() };
-        let stop = guarded(|| work(slot, &mut cx, &mut share));
+        let stop = guarded(|| work(slot, &mut cx, pools, &mut share));
         if let Some(client) = slot.client {
             self.quotas.spend(client, requests_left - cx.requests_left);
         }
-        if resources.site.lookups().0 != looked_up || matches!(stop, Ok(Stop::Budget)) {
+        if resources.sites.lookups().0 != looked_up || matches!(stop, Ok(Stop::Budget)) {
             share.effort.long();
         }
         match stop {
@@ -312,7 +313,7 @@ impl Connections {
         self.wheel.cancel(key);
         let mut slot = self.slots.remove(key);
         let unsent = slot.wire.standing(&resources.limits, now).unsent;
-        slot.wire.end(&mut resources.pages);
+        slot.wire.end(&mut resources.pools, &mut resources.pages);
         self.turned_away -= usize::from(slot.turned_away);
         if let Some(client) = slot.client {
             self.quotas.leave(client, &resources.limits, now);
@@ -379,7 +380,7 @@ impl Connections {
         let Evictable::Stuck(since) = rank else { return true };
         let acknowledged = slot.transport.was_acknowledged(now.since(since));
         if acknowledged {
-            slot.wire.report(Event::Acknowledged, &mut resources.context(turn.clock(), 0));
+            slot.wire.report(Event::Acknowledged, &mut resources.context(turn.clock(), 0).0);
         }
         !acknowledged
     }
@@ -422,6 +423,9 @@ impl Connections {
 /// The response to a client for whose request or response there is no page.
 const OUT_OF_MEMORY: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\
     Retry-After: 1\r\nCache-Control: no-store\r\nConnection: close\r\n\r\n";
+
+/// What a client gets for which there is no room.
+const NO_ROOM: Failure = Failure::new(Status::ServiceUnavailable, "too many connections");
 
 /// How long a choice of victims is used, in milliseconds: others may be more evictable by then.
 const VICTIMS_MS: u64 = 20;

@@ -8,7 +8,8 @@
 //!    share of an earlier turn ([`pending`]).
 //! 4. Drive the connections in the queue, each as far as it can go or its share allows ([`slot`]).
 //! 5. Timers that are due ([`wheel`]). Before one ends a wait, the events that have arrived
-//!    meanwhile are taken: a request that came in time is answered, even if the process was stopped.
+//!    meanwhile are taken: a request that came in time is answered, even if the process was
+//!    stopped.
 //! 6. Accept ([`accept`]). After the events, so that no event of this batch belongs to an earlier
 //!    connection of a slot.
 //! 7. Write the log.
@@ -40,7 +41,7 @@ use mio::{Events, Poll, Token};
 
 use crate::clock::Tick;
 use crate::config::{Limits, WhenFull};
-use crate::site::Site;
+use crate::site::Sites;
 
 mod accept;
 mod connections;
@@ -65,7 +66,7 @@ use pending::Id;
 use resources::Resources;
 use signals::Signals;
 use turn::Turn;
-use wire::Pages;
+use wire::{Pages, Pools};
 
 /// The loop and everything it manages.
 #[derive(Debug)]
@@ -101,10 +102,11 @@ pub enum End {
 }
 
 impl Reactor {
-    /// A loop that serves `site` on `listeners`. `limits.connections` must be the actual limit, not
+    /// A loop that serves `sites` on `listeners`. `limits.connections` must be the actual limit,
+    /// not
     /// 0.
     pub fn new(
-        site: Site,
+        sites: Sites,
         listeners: Vec<Listener>,
         when_full: WhenFull,
         limits: Limits,
@@ -115,7 +117,8 @@ impl Reactor {
         let signals = Signals::new(poll.registry(), SIGNALS)?;
         let connections = Connections::new(poll.registry().try_clone()?, &limits, turn.now());
         let pages = Pages::new(limits.pages);
-        let resources = Resources { site, pages, limits, log: Log::default(), draining: false };
+        let (log, pools) = (Log::default(), Pools::default());
+        let resources = Resources { sites, pools, pages, limits, log, draining: false };
         Ok(Reactor {
             poll,
             events: Events::with_capacity(EVENTS),
@@ -161,7 +164,8 @@ impl Reactor {
         let Reactor { acceptor, connections, resources, turn, .. } = self;
         acceptor.accept(connections, resources, turn);
         self.end_drain();
-        while let Some(fault) = self.resources.site.take_fault() {
+        self.resources.sites.rest(self.turn.now());
+        while let Some(fault) = self.resources.sites.take_fault() {
             self.note(format_args!("{fault}"));
         }
         self.resources.log.flush();
@@ -184,7 +188,7 @@ impl Reactor {
         if length.as_millis() < u128::from(self.resources.limits.stall_ms) {
             return;
         }
-        let (lookups, last) = self.resources.site.lookups();
+        let (lookups, last) = self.resources.sites.lookups();
         self.resources.log.note(format_args!(
             "a turn took {} ms; {} connections; {lookups} lookups so far (the last one, perhaps \
              not in this turn: {})",
@@ -196,7 +200,7 @@ impl Reactor {
 
     /// How long the poll may wait.
     fn timeout(&mut self) -> Option<Duration> {
-        if self.resources.site.is_working() {
+        if self.resources.sites.is_working() {
             return Some(Duration::ZERO);
         }
         let now = self.turn.now();
@@ -207,6 +211,7 @@ impl Reactor {
         let log = self.resources.log.is_waiting().then(|| now + LOG_RETRY_MS);
         let due = sooner(self.connections.due(), self.acceptor.due());
         // One millisecond more: the poll rounds down, and would wake up too early.
+        let due = sooner(due, self.resources.sites.due());
         sooner(due, sooner(drained, log)).map(|due| match due.since(now) {
             0 => Duration::ZERO,
             ms => Duration::from_millis(ms + 1),

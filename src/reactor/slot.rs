@@ -5,12 +5,13 @@ use std::net::IpAddr;
 
 use crate::clock::Tick;
 use crate::files::{Blocking, OpenFile, Piece};
+use crate::http::status::Failure;
 use crate::net::{Sent, Transport};
 use crate::site::Wait;
 
 use super::quota::ClientId;
 use super::turn::Share;
-use super::wire::{Context, Event, Reason, Step, Wire};
+use super::wire::{Context, Event, Pools, Reason, Step, Wire};
 
 /// A connection in the slab.
 #[derive(Debug)]
@@ -75,7 +76,12 @@ impl Slot {
 
     /// Does what the wire asks for, until it has to wait, has used up its share of the turn, or is
     /// over.
-    pub(super) fn drive(&mut self, cx: &mut Context<'_>, share: &mut Share) -> Stop {
+    pub(super) fn drive(
+        &mut self,
+        cx: &mut Context<'_>,
+        pools: &mut Pools,
+        share: &mut Share,
+    ) -> Stop {
         let mut bytes_left = share.bytes(cx.limits);
         if let Some(bytes) = self.bandwidth(cx) {
             bytes_left = bytes_left.min(bytes);
@@ -84,17 +90,17 @@ impl Slot {
         let mut short = false;
         for step in 0..cx.limits.steps_per_turn {
             cx.unread = self.transport.is_readable();
-            let done = match self.wire.step(cx.pages) {
+            let done = match self.wire.step() {
                 Step::Read if !self.transport.is_readable() => {
                     if short && !self.wire.standing(cx.limits, cx.clock.tick).idle {
                         short = false;
                         self.transport.receive_again();
                         continue;
                     }
-                    self.wire.release_if_empty(cx.pages);
+                    self.wire.rest(pools, cx.pages);
                     return Stop::Waits;
                 }
-                Step::Read => self.receive(cx, share).map(|is_short| short = is_short),
+                Step::Read => self.receive(cx, pools, share).map(|is_short| short = is_short),
                 Step::Write(..) | Step::SendFile { .. } if !self.transport.is_writable() => {
                     return Stop::Waits;
                 }
@@ -117,26 +123,20 @@ impl Slot {
                         return Stop::Needs(Wait::Disk);
                     }
                     share.effort.long();
-                    send_piece(&mut self.transport, lead, file, at, piece).map(|sent| {
-                        bytes_left = bytes_left.saturating_sub(sent.count);
-                        self.wire.report(Event::Written(sent.count), cx);
-                        if sent.file_ended {
-                            self.wire.report(Event::FileFailed, cx);
-                        }
-                    })
+                    let sent = send_piece(&mut self.transport, lead, file, at, piece);
+                    sent.map(|sent| bytes_left = bytes_left.saturating_sub(self.sent(&sent, cx)))
                 }
-                Step::Wait(_) if step == 0 => {
-                    self.wire.report(Event::Retry, cx);
-                    Ok(())
-                }
+                Step::Wait(_) if step == 0 => Ok(self.wire.report(Event::Retry, cx)),
                 Step::Wait(wait) => return Stop::Needs(wait),
-                Step::ShutdownWrite => self.transport.shutdown_write(),
+                Step::ShutdownWrite => {
+                    let done = self.transport.shutdown_write();
+                    self.wire.report(Event::ShutDown, cx);
+                    done
+                }
                 Step::Close(reason) => return Stop::Over(reason),
             };
-            match done {
-                Ok(()) => {}
-                Err(error) if is_passing(&error) => {}
-                Err(_) => self.wire.report(Event::PeerLost, cx),
+            if done.is_err_and(|error| !is_passing(&error)) {
+                self.wire.report(Event::PeerLost, cx);
             }
             if bytes_left == 0 {
                 return self.out_of_bytes(cx);
@@ -145,10 +145,31 @@ impl Slot {
         Stop::Budget
     }
 
+    /// Reports what was sent of a file, and returns how many bytes that were.
+    fn sent(&mut self, sent: &Sent, cx: &mut Context<'_>) -> u64 {
+        self.wire.report(Event::Written(sent.count), cx);
+        if sent.file_ended {
+            self.wire.report(Event::FileFailed, cx);
+        }
+        sent.count
+    }
+
+    /// Answers with this failure before anything was read, and closes in stages.
+    pub(super) fn refuse(&mut self, failure: Failure, cx: &mut Context<'_>, pools: &mut Pools) {
+        if self.wire.room(pools, cx.pages).is_some() {
+            self.wire.report(Event::Refuse(failure), cx);
+        }
+    }
+
     /// Receives once. Returns true if less came than there was room for.
     #[inline]
-    fn receive(&mut self, cx: &mut Context<'_>, share: &mut Share) -> io::Result<bool> {
-        let Some(room) = self.wire.room(cx.pages) else { return Ok(false) };
+    fn receive(
+        &mut self,
+        cx: &mut Context<'_>,
+        pools: &mut Pools,
+        share: &mut Share,
+    ) -> io::Result<bool> {
+        let Some(room) = self.wire.room(pools, cx.pages) else { return Ok(false) };
         let asked = room.len();
         let count = self.transport.receive(room)?;
         share.effort.received(count);
@@ -180,7 +201,7 @@ impl Slot {
 
 /// Whether a piece of a file can be sent without waiting for the disk, after `tries` attempts.
 fn prepare(file: &OpenFile, range: (u64, u64), tries: &mut u8, cx: &mut Context<'_>) -> Piece {
-    let piece = cx.site.prepare(file, range, Blocking::after(*tries), cx.clock.tick);
+    let piece = cx.sites.prepare(file, range, Blocking::after(*tries), cx.clock.tick);
     *tries = if piece == Piece::Cold { *tries + 1 } else { 0 };
     piece
 }

@@ -4,7 +4,8 @@ use std::fs;
 use std::path::Path;
 
 use tenkay::config::SiteConfig;
-use tenkay::h1::{Reason, StateName};
+use tenkay::h1::StateName;
+use tenkay::machine::Reason;
 
 use crate::sans_io::bench::{Afterwards, Bench, End, content, put};
 

@@ -23,7 +23,7 @@ fn outcome(bytes: &[u8]) -> Result<Option<(Method, Vec<u8>, Version)>, Status> {
 }
 
 /// Parses `GET / HTTP/1.1` with a Host and these lines, and hands the head to `look`.
-fn with_lines<T>(lines: &str, look: impl FnOnce(Result<&Head<'_, '_>, Refusal>) -> T) -> T {
+fn with_lines<T>(lines: &str, look: impl FnOnce(Result<&Head<'_, '_>, Failure>) -> T) -> T {
     let bytes = format!("GET / HTTP/1.1\r\nHost: a\r\n{lines}\r\n");
     let mut space = space();
     match parse(bytes.as_bytes(), &mut space, &BOUNDS) {

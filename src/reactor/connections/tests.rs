@@ -13,8 +13,8 @@ use crate::config::SiteConfig;
 use crate::files::Door;
 use crate::reactor::log::Log;
 use crate::reactor::split_token;
-use crate::reactor::wire::Pages;
-use crate::site::Site;
+use crate::reactor::wire::{Pages, Pools};
+use crate::site::Sites;
 
 /// Connections, and what they need.
 struct Bench {
@@ -28,12 +28,14 @@ struct Bench {
 impl Bench {
     fn new(limits: Limits) -> Bench {
         let root = tempfile::tempdir().unwrap();
-        let site = Site::new(root.path(), SiteConfig::default(), &limits, Door::best(), 0).unwrap();
+        let sites =
+            Sites::new(root.path(), SiteConfig::default(), &limits, Door::best(), 0).unwrap();
         let (turn, poll) = (Turn::new(), Poll::new().unwrap());
         let registry = poll.registry().try_clone().unwrap();
         let connections = Connections::new(registry, &limits, turn.now());
         let pages = Pages::new(limits.pages);
-        let resources = Resources { site, pages, limits, log: Log::default(), draining: false };
+        let (log, pools) = (Log::default(), Pools::default());
+        let resources = Resources { sites, pools, pages, limits, log, draining: false };
         Bench { connections, resources, turn, poll, root }
     }
 
@@ -69,7 +71,7 @@ impl Bench {
     }
 
     fn lookups(&self) -> u64 {
-        self.resources.site.lookups().0
+        self.resources.sites.lookups().0
     }
 }
 

@@ -19,7 +19,7 @@ use super::resources::Resources;
 use super::slot::{Slot, Stop};
 use super::turn::{Effort, Share, Slice, Turn};
 use super::wheel::Wheel;
-use super::wire::{Context, Event, Reason};
+use super::wire::{Context, Event, Reason, Wire};
 use super::{SERIAL_MASK, sooner, token};
 
 /// The connections, and when to look at each.
@@ -212,9 +212,13 @@ impl Connections {
             slot.wire.report(Event::Acknowledged, &mut cx);
             deadline = slot.wire.deadline(&resources.limits);
         }
-        if deadline <= now {
+        let is_ended = matches!(slot.wire, Wire::Ended { .. });
+        if is_ended && !slot.transport.was_acknowledged(resources.limits.write_timeout_ms) {
+            slot.wire.report(Event::Timeout, &mut resources.context(turn.clock(), 0));
+        }
+        if deadline <= now && !is_ended {
             self.expired.push((key, slot.serial));
-        } else if slot.throttled {
+        } else if slot.throttled || is_ended {
             self.work(key, resources, turn, Slot::drive);
         } else {
             self.wheel.schedule(key, deadline);
@@ -280,30 +284,35 @@ impl Connections {
 
     /// Makes sure that a connection is looked at again when it should be.
     fn settle(&mut self, key: usize, stop: Stop, resources: &mut Resources, turn: &Turn) {
+        let (limits, now) = (&resources.limits, turn.now());
         let slot = &mut self.slots[key];
         match stop {
-            Stop::Over(reason) => return self.close(key, reason, resources, turn.now()),
+            Stop::Waits => {}
+            Stop::Over(reason) => {
+                if reason == Reason::FileFailed {
+                    resources.log.note(format_args!(
+                        "an answer was cut off: its file changed, or could not be read"
+                    ));
+                }
+                if resources.draining || !slot.keep_unacknowledged(reason, limits, now) {
+                    return self.close(key, reason, resources, now);
+                }
+            }
             Stop::Budget | Stop::Needs(_) => {
                 if !slot.queued {
                     slot.queued = true;
                     let wait = if let Stop::Needs(wait) = stop { wait } else { Wait::Turn };
-                    self.pending.push((key, slot.serial), wait, turn.now());
+                    self.pending.push((key, slot.serial), wait, now);
                 }
+                return self.wheel.schedule(key, slot.wake_at(limits, now));
             }
-            Stop::Throttled(until) => {
-                self.wheel.schedule(key, until);
-                return;
-            }
-            Stop::Waits => {
-                let token = token((key, slot.serial));
-                if let Err(error) = slot.transport.watch(&self.registry, token) {
-                    resources.log.note(format_args!("a connection cannot be watched: {error}"));
-                    return self.close(key, Reason::PeerLost, resources, turn.now());
-                }
-            }
+            Stop::Throttled(until) => return self.wheel.schedule(key, until),
         }
-        let deadline = self.slots[key].wire.deadline(&resources.limits);
-        self.wheel.schedule(key, deadline);
+        if let Err(error) = slot.transport.watch(&self.registry, token((key, slot.serial))) {
+            resources.log.note(format_args!("a connection cannot be watched: {error}"));
+            return self.close(key, Reason::PeerLost, resources, now);
+        }
+        self.wheel.schedule(key, slot.wake_at(limits, now));
     }
 
     /// What follows the five steps: closes a connection. The kernel removes the descriptor from
@@ -321,9 +330,6 @@ impl Connections {
             Reason::OutOfPages if !unsent => slot.transport.send_last(OUT_OF_MEMORY),
             Reason::Stalled => slot.transport.abandon(),
             Reason::MadeRoom | Reason::OutOfPages if unsent => slot.transport.abandon(),
-            Reason::FileFailed => resources.log.note(format_args!(
-                "an answer was cut off: its file changed, or could not be read"
-            )),
             _ => {}
         }
         self.closed += 1;

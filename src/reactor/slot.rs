@@ -4,6 +4,7 @@ use std::io;
 use std::net::IpAddr;
 
 use crate::clock::Tick;
+use crate::config::Limits;
 use crate::files::{Blocking, OpenFile, Piece};
 use crate::net::{Sent, Transport};
 use crate::site::Wait;
@@ -132,6 +133,7 @@ impl Slot {
                 Step::Wait(wait) => return Stop::Needs(wait),
                 Step::ShutdownWrite => self.transport.shutdown_write(),
                 Step::Close(reason) => return Stop::Over(reason),
+                Step::CloseAcknowledged(until) => return self.end(until, cx),
             };
             match done {
                 Ok(()) => {}
@@ -143,6 +145,57 @@ impl Slot {
             }
         }
         Stop::Budget
+    }
+
+    /// The protocol has ended. Returns true if the connection is kept until the peer has
+    /// acknowledged what the kernel still holds for it: closed, it would escape the limits per
+    /// client and the least rate. That costs a system call, and often a few events more. So without
+    /// a limit per client, responses that fit into the first flight of a connection are not checked.
+    pub(super) fn keep_unacknowledged(
+        &mut self,
+        reason: Reason,
+        limits: &Limits,
+        now: Tick,
+    ) -> bool {
+        if !matches!(reason, Reason::Finished | Reason::PeerClosed | Reason::FileFailed) {
+            return false;
+        }
+        let (since, sent) = self.wire.standing(limits, now).sent;
+        if sent < FIRST_FLIGHT_BYTES && (limits.connections_per_client == 0 || sent == 0) {
+            return false;
+        }
+        if self.transport.shutdown_write().is_err() || self.transport.is_acknowledged() {
+            return false;
+        }
+        let until = match sent.saturating_mul(1000).checked_div(limits.least_bytes_per_s) {
+            Some(due_ms) => since + limits.slow_allowance_ms.saturating_add(due_ms),
+            None => Tick(u64::MAX),
+        };
+        self.wire = Wire::Ended { until };
+        true
+    }
+
+    /// The protocol has ended, and the kernel may still hold bytes, which may be sent until then.
+    fn end(&self, until: Tick, cx: &Context<'_>) -> Stop {
+        if self.transport.is_acknowledged() {
+            Stop::Over(Reason::Finished)
+        } else if cx.draining {
+            Stop::Over(Reason::Stopped) // the kernel goes on without us
+        } else if until <= cx.clock.tick {
+            Stop::Over(Reason::Stalled)
+        } else {
+            Stop::Waits
+        }
+    }
+
+    /// When to look at it again. No event announces an acknowledgement.
+    #[inline]
+    pub(super) fn wake_at(&self, limits: &Limits, now: Tick) -> Tick {
+        let deadline = self.wire.deadline(limits);
+        match self.wire {
+            Wire::H1(_) => deadline,
+            Wire::Ended { .. } => deadline.min(now + ACKNOWLEDGED_MS),
+        }
     }
 
     /// Receives once. Returns true if less came than there was room for.
@@ -214,6 +267,12 @@ fn at_most<'s>(bytes: u64, first: &'s [u8], second: &'s [u8]) -> (&'s [u8], &'s 
 
 /// How long a connection rests that has used up its bandwidth; about a grain of the timer wheel.
 const THROTTLE_MS: u64 = 50;
+
+/// A response of up to this many bytes leaves at once on a new connection (RFC 6928: ten segments).
+const FIRST_FLIGHT_BYTES: u64 = 14_600;
+
+/// How often a closing connection is checked for acknowledgements.
+const ACKNOWLEDGED_MS: u64 = 200;
 
 /// Errors after which the call can be repeated.
 fn is_passing(error: &io::Error) -> bool {

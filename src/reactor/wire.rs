@@ -19,6 +19,9 @@ pub(super) use crate::h1::{Context, Pages, Reason};
 pub(super) enum Wire {
     /// HTTP/1.0 and HTTP/1.1.
     H1(Connection),
+    /// The protocol has ended, but the kernel still holds bytes that the peer has not acknowledged.
+    /// The connection counts for its client until they are, or until then.
+    Ended { until: Tick },
 }
 
 /// What to do next.
@@ -36,6 +39,8 @@ pub(super) enum Step<'c> {
     ShutdownWrite,
     /// Close the socket and drop the connection.
     Close(Reason),
+    /// Close the socket when the peer has acknowledged all bytes, or at this time.
+    CloseAcknowledged(Tick),
 }
 
 /// What happened.
@@ -87,7 +92,10 @@ impl Wire {
     /// What to do next.
     #[inline]
     pub(super) fn step(&mut self, pages: &mut Pages) -> Step<'_> {
-        let Wire::H1(connection) = self;
+        let connection = match self {
+            Wire::H1(connection) => connection,
+            Wire::Ended { until } => return Step::CloseAcknowledged(*until),
+        };
         if connection.reads() {
             return Step::Read;
         }
@@ -107,7 +115,7 @@ impl Wire {
     /// is over.
     #[inline]
     pub(super) fn room(&mut self, pages: &mut Pages) -> Option<&mut [u8]> {
-        let Wire::H1(connection) = self;
+        let Wire::H1(connection) = self else { return None };
         match connection.step(pages) {
             h1::Step::Read(room) => Some(room),
             _ => None,
@@ -117,14 +125,22 @@ impl Wire {
     /// Gives an empty page back: nothing was received into the room.
     #[inline]
     pub(super) fn release_if_empty(&mut self, pages: &mut Pages) {
-        let Wire::H1(connection) = self;
+        let Wire::H1(connection) = self else { return };
         connection.pause(pages);
     }
 
     /// Takes a report.
     #[inline]
     pub(super) fn report(&mut self, event: Event, cx: &mut Context<'_>) {
-        let Wire::H1(connection) = self;
+        let connection = match self {
+            Wire::H1(connection) => connection,
+            Wire::Ended { until } => {
+                if let Event::Timeout = event {
+                    *until = Tick(0);
+                }
+                return;
+            }
+        };
         match event {
             Event::Read(count) => connection.read_done(count, cx),
             Event::Written(count) => connection.write_done(count, cx),
@@ -140,14 +156,26 @@ impl Wire {
 
     /// Gives all pages back before the connection is dropped.
     pub(super) fn end(&mut self, pages: &mut Pages) {
-        let Wire::H1(connection) = self;
+        let Wire::H1(connection) = self else { return };
         connection.peer_lost(pages);
     }
 
     /// How it stands at `now`.
     #[inline]
     pub(super) fn standing(&self, limits: &Limits, now: Tick) -> Standing {
-        let Wire::H1(connection) = self;
+        let connection = match self {
+            Wire::H1(connection) => connection,
+            Wire::Ended { until } => {
+                return Standing {
+                    deadline: *until,
+                    unsent: false,
+                    evictable: Some(Evictable::Lingering(*until)),
+                    idle: true,
+                    holds_page_since: None,
+                    sent: (*until, 0),
+                };
+            }
+        };
         Standing {
             deadline: connection.deadline(limits),
             unsent: connection.owes(),
@@ -166,7 +194,9 @@ impl Wire {
     /// When [`Event::Timeout`] is due.
     #[inline]
     pub(super) fn deadline(&self, limits: &Limits) -> Tick {
-        let Wire::H1(connection) = self;
-        connection.deadline(limits)
+        match self {
+            Wire::H1(connection) => connection.deadline(limits),
+            Wire::Ended { until } => *until,
+        }
     }
 }

@@ -95,6 +95,7 @@ pub mod config;
 pub mod files;
 pub mod h1;
 pub mod http;
+pub mod journal;
 pub mod net;
 pub mod reactor;
 pub mod sandbox;

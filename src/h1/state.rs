@@ -64,6 +64,11 @@ pub enum Reason {
     Stopped,
 }
 
+impl Reason {
+    /// How many there are.
+    pub const COUNT: usize = Reason::Stopped as usize + 1;
+}
+
 /// How readily a connection can be evicted; the first variant goes first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Leisure {

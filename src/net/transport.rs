@@ -59,8 +59,8 @@ impl Transport {
     }
 
     /// Allows one more receive after a short one, for a message that is incomplete. A receive also
-    /// ends early at TCP urgent data, and on a Unix socket at a passed descriptor, and then no event
-    /// announces the bytes behind it.
+    /// ends early at TCP urgent data, and on a Unix socket at a passed descriptor, and then no
+    /// event announces the bytes behind it.
     #[inline]
     pub fn receive_again(&mut self) {
         let Transport::Plain(plain) = self;
@@ -129,9 +129,9 @@ impl Transport {
         !is_closing(plain.socket.as_fd())
     }
 
-    /// Sends a message that needs no memory of ours, before the socket is closed. What has arrived is
-    /// received first, up to a bound: closing a socket with unread bytes resets the connection, and
-    /// the peer might lose the message.
+    /// Sends a message that needs no memory of ours, before the socket is closed. What has arrived
+    /// is received first, up to a bound: closing a socket with unread bytes resets the connection,
+    /// and the peer might lose the message.
     pub fn send_last(&mut self, message: &[u8]) {
         let Transport::Plain(plain) = self;
         let mut room = [0; 4096];
@@ -309,8 +309,8 @@ struct Progress {
 }
 
 impl Progress {
-    /// A peer whose window is closed acknowledges probes for ever. But then no data is sent, and the
-    /// kernel backs off.
+    /// A peer whose window is closed acknowledges probes for ever. But then no data is sent, and
+    /// the kernel backs off.
     fn is_within(self, ms: u64) -> bool {
         self.acknowledged_ms < ms && (self.data_sent_ms < ms || !self.backs_off)
     }

@@ -8,6 +8,7 @@ use slab::Slab;
 
 use crate::clock::Tick;
 use crate::config::Limits;
+use crate::journal::{Kind, Level};
 use crate::net::Transport;
 use crate::site::Wait;
 
@@ -16,7 +17,7 @@ use super::panics::guarded;
 use super::pending::{Id, Pending};
 use super::quota::{Admission, Quotas};
 use super::resources::Resources;
-use super::slot::{Slot, Stop};
+use super::slot::{Client, Path, Slot, Stop};
 use super::turn::{Effort, Share, Slice, Turn};
 use super::wheel::Wheel;
 use super::wire::{Context, Event, Reason, Wire};
@@ -35,12 +36,14 @@ pub(super) struct Connections {
     quotas: Quotas,
     /// Connections that are told that there is no room for them.
     turned_away: usize,
-    /// How many have been closed so far.
-    closed: u64,
+    /// How many have been closed so far, by reason.
+    closed: [u64; Reason::COUNT],
     /// The connections to evict next, the first at the end; checked again before each use.
     victims: Vec<(Evictable, Id)>,
     /// When they were chosen.
     victims_since: Tick,
+    /// The server stops, and idle connections are closed.
+    closes_idle: bool,
     registry: Registry,
 }
 
@@ -57,9 +60,10 @@ impl Connections {
             expired: Vec::new(),
             quotas: Quotas::default(),
             turned_away: 0,
-            closed: 0,
+            closed: [0; Reason::COUNT],
             victims: Vec::new(),
             victims_since: now,
+            closes_idle: false,
             registry,
         }
     }
@@ -70,8 +74,14 @@ impl Connections {
     }
 
     /// How many have been closed so far.
+    #[inline]
     pub(super) fn closed(&self) -> u64 {
-        self.closed
+        self.closed.iter().sum()
+    }
+
+    /// How many have been closed so far for this reason.
+    pub(super) fn closed_for(&self, reason: Reason) -> u64 {
+        self.closed[reason as usize] // a unit variant is its index
     }
 
     /// How many are not between two requests.
@@ -149,6 +159,7 @@ impl Connections {
         } else {
             turn.slice(&resources.limits) // no other stage has begun
         };
+        let closes_idle = self.closes_idle;
         // Those that are added now wait until the next events have been added as well.
         for _ in 0..self.pending.ready() {
             let Some((key, serial)) = self.pending.pop_ready() else { return };
@@ -157,7 +168,7 @@ impl Connections {
             }
             let effort = self.work(key, resources, turn, |slot, cx, share| {
                 slot.queued = false;
-                if cx.draining {
+                if closes_idle {
                     slot.wire.report(Event::Drain, cx);
                 }
                 slot.drive(cx, share)
@@ -177,7 +188,12 @@ impl Connections {
             Ok(None) => {}
             Err(panic) => {
                 self.pending.release_all();
-                resources.log.note(format_args!("a bug ended one listing; please report: {panic}"));
+                resources.journal.repeat(
+                    Kind::Panic,
+                    Level::Error,
+                    turn.now(),
+                    format_args!("bug: a listing was given up; please report: {panic}"),
+                );
             }
         }
     }
@@ -262,7 +278,7 @@ impl Connections {
         };
         let mut cx = resources.context(turn.clock(), requests_left);
         let contended = self.pending.ready() > 0;
-        let mut share = Share { contended, effort: Effort::default() };
+        let mut share = Share { contended, effort: Effort::default(), failed: None };
         let stop = guarded(|| work(slot, &mut cx, &mut share));
         if let Some(client) = slot.client {
             self.quotas.spend(client, requests_left - cx.requests_left);
@@ -270,12 +286,30 @@ impl Connections {
         if resources.site.lookups().0 != looked_up || matches!(stop, Ok(Stop::Budget)) {
             share.effort.long();
         }
+        if let Some(path) = share.failed {
+            let (path, client) = (Path(&path), Client(slot.address));
+            resources.journal.repeat(
+                Kind::CutOff,
+                Level::Warn,
+                turn.now(),
+                format_args!(
+                    "response cut off: {path} changed or became unreadable while being sent to \
+                     {client}"
+                ),
+            );
+        }
         match stop {
             Ok(stop) => self.settle(key, stop, resources, turn),
             Err(panic) => {
-                resources
-                    .log
-                    .note(format_args!("a bug ended one connection; please report: {panic}"));
+                let client = Client(self.slots[key].address);
+                resources.journal.repeat(
+                    Kind::Panic,
+                    Level::Error,
+                    turn.now(),
+                    format_args!(
+                        "bug: the connection of {client} was closed; please report: {panic}"
+                    ),
+                );
                 self.close(key, Reason::Panicked, resources, turn.now());
             }
         }
@@ -287,13 +321,11 @@ impl Connections {
         let (limits, now) = (&resources.limits, turn.now());
         let slot = &mut self.slots[key];
         match stop {
+            Stop::Waits if self.closes_idle && slot.wire.standing(limits, now).idle => {
+                return self.close(key, Reason::Stopped, resources, now);
+            }
             Stop::Waits => {}
             Stop::Over(reason) => {
-                if reason == Reason::FileFailed {
-                    resources.log.note(format_args!(
-                        "an answer was cut off: its file changed, or could not be read"
-                    ));
-                }
                 if resources.draining || !slot.keep_unacknowledged(reason, limits, now) {
                     return self.close(key, reason, resources, now);
                 }
@@ -309,7 +341,13 @@ impl Connections {
             Stop::Throttled(until) => return self.wheel.schedule(key, until),
         }
         if let Err(error) = slot.transport.watch(&self.registry, token((key, slot.serial))) {
-            resources.log.note(format_args!("a connection cannot be watched: {error}"));
+            let client = Client(slot.address);
+            resources.journal.repeat(
+                Kind::Poll,
+                Level::Error,
+                now,
+                format_args!("closing the connection of {client}: the poll refuses it: {error}"),
+            );
             return self.close(key, Reason::PeerLost, resources, now);
         }
         self.wheel.schedule(key, slot.wake_at(limits, now));
@@ -332,7 +370,7 @@ impl Connections {
             Reason::MadeRoom | Reason::OutOfPages if unsent => slot.transport.abandon(),
             _ => {}
         }
-        self.closed += 1;
+        self.closed[reason as usize] += 1; // a unit variant is its index
     }
 
     /// True if a connection can be evicted now. The search looks at every slot, so what it finds is
@@ -413,9 +451,11 @@ impl Connections {
         }
     }
 
-    /// The server stops: every connection is looked at in the next turns, like other pending work,
-    /// because there may be ten thousand.
-    pub(super) fn drain(&mut self) {
+    /// The server stops, and idle connections have had their time for one more request. Every
+    /// connection is looked at in the next turns, like other pending work, because there may be ten
+    /// thousand.
+    pub(super) fn close_idle(&mut self) {
+        self.closes_idle = true;
         for (key, slot) in &mut self.slots {
             if !slot.queued {
                 slot.queued = true;

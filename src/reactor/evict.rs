@@ -20,7 +20,8 @@ pub(super) enum Evictable {
     Stuck(Tick),
 }
 
-/// The candidates with the lowest rank, in order: a share of them, and `least` if there are so many.
+/// The candidates with the lowest rank, in order: a share of them, and `least` if there are that
+/// many.
 pub(super) fn choose<R: Ord>(
     candidates: impl Iterator<Item = (R, usize)>,
     least: usize,

@@ -1,5 +1,6 @@
 //! One connection: its transport, its wire, and its place in the loop.
 
+use std::fmt;
 use std::io;
 use std::net::IpAddr;
 
@@ -117,8 +118,7 @@ impl Slot {
                     if piece == Piece::Cold {
                         return Stop::Needs(Wait::Disk);
                     }
-                    share.effort.long();
-                    send_piece(&mut self.transport, lead, file, at, piece).map(|sent| {
+                    send_piece(&mut self.transport, lead, file, at, piece, share).map(|sent| {
                         bytes_left = bytes_left.saturating_sub(sent.count);
                         self.wire.report(Event::Written(sent.count), cx);
                         if sent.file_ended {
@@ -150,7 +150,7 @@ impl Slot {
     /// The protocol has ended. Returns true if the connection is kept until the peer has
     /// acknowledged what the kernel still holds for it: closed, it would escape the limits per
     /// client and the least rate. That costs a system call, and often a few events more. So without
-    /// a limit per client, responses that fit into the first flight of a connection are not checked.
+    /// a limit per client, a response that fits into the first flight is not checked.
     pub(super) fn keep_unacknowledged(
         &mut self,
         reason: Reason,
@@ -231,6 +231,28 @@ impl Slot {
     }
 }
 
+/// A client, as a log line names it.
+pub(super) struct Client(pub(super) Option<IpAddr>);
+
+impl fmt::Display for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Some(address) => write!(f, "{}", address.to_canonical()),
+            None => f.write_str("a client on a Unix socket"),
+        }
+    }
+}
+
+/// A path below the root, as a log line names it.
+pub(super) struct Path<'p>(pub(super) &'p [u8]);
+
+impl fmt::Display for Path<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let path = String::from_utf8_lossy(self.0);
+        write!(f, "/{}", path.trim_start_matches('/').escape_debug())
+    }
+}
+
 /// Whether a piece of a file can be sent without waiting for the disk, after `tries` attempts.
 fn prepare(file: &OpenFile, range: (u64, u64), tries: &mut u8, cx: &mut Context<'_>) -> Piece {
     let piece = cx.site.prepare(file, range, Blocking::after(*tries), cx.clock.tick);
@@ -246,15 +268,18 @@ fn send_piece(
     file: &OpenFile,
     at: u64,
     piece: Piece,
+    share: &mut Share,
 ) -> io::Result<Sent> {
-    if let Piece::Ready(count) = piece {
-        return transport.send_file(lead, file.file(), at, count);
+    share.effort.long();
+    let sent = match piece {
+        Piece::Ready(count) => transport.send_file(lead, file.file(), at, count)?,
+        _ if lead.is_empty() => Sent { count: 0, file_ended: true },
+        _ => Sent { count: transport.send(lead, &[])? as u64, file_ended: false }, // widening
+    };
+    if sent.file_ended {
+        share.failed = Some(file.path().into());
     }
-    if lead.is_empty() {
-        return Ok(Sent { count: 0, file_ended: true });
-    }
-    let count = transport.send(lead, &[])? as u64; // widening
-    Ok(Sent { count, file_ended: false })
+    Ok(sent)
 }
 
 /// At most `bytes` of two slices.

@@ -12,7 +12,8 @@ use crate::site::Wait;
 
 use super::evict::Evictable;
 
-pub(super) use crate::h1::{Context, Pages, Reason};
+pub use crate::h1::Reason;
+pub(super) use crate::h1::{Context, Pages};
 
 /// The protocol of one connection.
 #[derive(Debug)]

@@ -124,6 +124,9 @@ fn what_was_answered_before_a_file_failed_still_arrives() {
     let download = client.head();
     let download = client.finish(download, |_| {});
     assert_eq!(download.cut_off, Some(End::Finished));
+    let line =
+        "response cut off: /large changed or became unreadable while being sent to 127.0.0.1";
+    assert!(server.log().contains(line), "{}", server.log());
     assert_lives(&mut server);
 }
 

@@ -250,8 +250,8 @@ fn who_trickles_is_cut_off_and_who_is_only_slow_is_not() {
     assert_lives(&mut server);
 }
 
-/// A process that was stopped, or a container that was paused, finds its timers passed and a request
-/// that came in time.
+/// A process that was stopped, or a container that was paused, finds its timers passed and a
+/// request that came in time.
 #[test]
 fn a_request_that_came_while_the_server_was_stopped_is_answered() {
     let site = Site::new();

@@ -5,7 +5,7 @@ use std::io;
 use rustix::process::Signal;
 
 use crate::client::{Client, End, request};
-use crate::process::{eventually, signal, sockets};
+use crate::process::{eventually, freeze, signal, sockets};
 use crate::{LARGE, Site, assert_lives};
 
 #[test]
@@ -96,8 +96,7 @@ fn a_reset_at_many_points_of_an_answer_harms_nobody_else() {
 fn a_request_in_the_backlog_is_answered_when_the_server_stops() {
     let site = Site::new();
     let mut server = site.serve(&[]);
-    Client::connect(&server).get("/a.txt"); // from now on it waits for events
-    signal(&server, Signal::STOP);
+    freeze(&server);
     let mut clients: Vec<Client> = (0..10).map(|_| Client::connect(&server)).collect();
     for client in &mut clients {
         client.send(request("/a.txt"));

@@ -196,6 +196,8 @@ limits! {
     linger_timeout_ms: u64 = 5_000, 10..=600_000;
     /// How long running answers may take to finish after the first signal to stop.
     drain_timeout_ms: u64 = 30_000, 0..=3_600_000;
+    /// After a signal to stop, how long an idle connection may still send a request.
+    drain_idle_ms: u64 = 1_000, 0..=60_000;
     /// The longest request target.
     target_bytes: usize = 8_192, 16..=32_768;
     /// The longest request head, from the request line to the empty line.

@@ -104,6 +104,7 @@ pub mod config;
 pub mod files;
 pub mod h1;
 pub mod http;
+pub mod journal;
 pub mod machine;
 pub mod net;
 pub mod reactor;

@@ -13,6 +13,7 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tenkay::cli::Args;
 use tenkay::config::{Config, Limits, ListenAddress};
 use tenkay::files::Door;
+use tenkay::journal::Level;
 use tenkay::reactor::listen::{self, Listener};
 use tenkay::reactor::{End, Reactor};
 use tenkay::sandbox;
@@ -62,7 +63,7 @@ fn serve(config: Config) -> Result<End, String> {
         warnings.extend(sandbox::lock_in(&root, &sockets));
     }
     for warning in warnings {
-        reactor.note(format_args!("{warning}"));
+        reactor.note(Level::Warn, format_args!("{warning}"));
     }
     // Who started us may have closed standard output; that is no reason not to serve.
     _ = writeln!(

@@ -309,7 +309,10 @@ fn what_does_not_finish_in_time_is_cut_off_and_the_status_says_so() {
     assert_eq!(server.wait_for_end().code(), Some(1));
     assert!(began.elapsed() >= Duration::from_millis(200), "it waited until the bound");
     let log = server.log();
-    assert!(log.contains("stopping: 1 exchange under way may finish within 1 s"), "{log}");
+    assert!(
+        log.contains("shutting down: waiting up to 1 s for 1 response; signal again to stop now"),
+        "{log}"
+    );
     assert!(log.contains("ended with 1 connection cut off"), "{log}");
     let download = slow.finish(download, |_| {});
     assert!(download.cut_off.is_some() && download.body.len() < LARGE);

@@ -19,14 +19,18 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("config", &[]),
     ("files", &["clock", "config"]),
     ("net", &["config"]),
+    ("journal", &["clock"]),
     ("site", &["http", "clock", "config", "files"]),
     ("machine", &["http", "clock", "config", "files", "site"]),
     ("h1", &["http", "clock", "config", "files", "site", "machine"]),
-    ("reactor", &["http", "clock", "config", "files", "site", "machine", "h1", "net"]),
+    ("reactor", &["http", "clock", "config", "files", "site", "machine", "h1", "net", "journal"]),
     ("cli", &["config"]),
     ("sandbox", &[]),
     ("lib", &[]),
-    ("main", &["cli", "clock", "config", "files", "h1", "http", "reactor", "sandbox", "site"]),
+    (
+        "main",
+        &["cli", "clock", "config", "files", "h1", "http", "journal", "reactor", "sandbox", "site"],
+    ),
 ];
 
 const FILE_LINES: usize = 600;

@@ -98,7 +98,8 @@ impl Client {
                     let count = first.len() + second.len();
                     connection.report(Event::Written(count as u64), &mut cx); // widening
                 }
-                Step::Wait { .. } => connection.report(Event::Retry, &mut cx), // before the file is cached
+                // Before the file is cached.
+                Step::Wait { .. } => connection.report(Event::Retry, &mut cx),
                 step => unreachable!("a small file needs no other step: {step:?}"),
             }
         }

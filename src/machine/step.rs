@@ -82,6 +82,9 @@ pub enum Reason {
 }
 
 impl Reason {
+    /// How many there are.
+    pub const COUNT: usize = Reason::ALL.len();
+
     /// Every reason, in the order of the enum.
     pub const ALL: [Reason; 10] = [
         Reason::Finished,

@@ -122,6 +122,13 @@ impl Transport {
         progress.is_some_and(|progress| progress.is_within(within_ms))
     }
 
+    /// Whether the peer has acknowledged everything, the end included, after
+    /// [`Transport::shutdown_write`]; or will never do so. True where it is unknown.
+    pub fn is_acknowledged(&self) -> bool {
+        let Transport::Plain(plain) = self;
+        !is_closing(plain.socket.as_fd())
+    }
+
     /// Sends a message that needs no memory of ours, before the socket is closed. What has arrived
     /// is received first, up to a bound: closing a socket with unread bytes resets the connection,
     /// and the peer might lose the message.
@@ -310,9 +317,9 @@ impl Progress {
 }
 
 #[cfg(target_os = "linux")]
-use linux::{MORE_FOLLOWS, NO_SIGNAL, send_from, tcp_progress};
+use linux::{MORE_FOLLOWS, NO_SIGNAL, is_closing, send_from, tcp_progress};
 #[cfg(not(target_os = "linux"))]
-use portable::{MORE_FOLLOWS, NO_SIGNAL, send_from, tcp_progress};
+use portable::{MORE_FOLLOWS, NO_SIGNAL, is_closing, send_from, tcp_progress};
 
 /// From file to socket inside the kernel.
 #[cfg(target_os = "linux")]
@@ -330,6 +337,16 @@ mod linux {
         libc::TCP_INFO,
         [u32; 15]
     );
+
+    /// FIN_WAIT1, CLOSING and LAST_ACK: the FIN, and so something before it or the FIN itself, was
+    /// not acknowledged (RFC 9293 section 3.3.2).
+    const UNACKNOWLEDGED: [u8; 3] = [4, 11, 9];
+
+    pub(super) fn is_closing(socket: BorrowedFd<'_>) -> bool {
+        let info = nix::sys::socket::getsockopt(&socket, TcpInfo);
+        // tcpi_state
+        info.is_ok_and(|info| UNACKNOWLEDGED.contains(&info[0].to_ne_bytes()[0]))
+    }
 
     pub(super) fn tcp_progress(socket: BorrowedFd<'_>) -> Option<Progress> {
         let info = nix::sys::socket::getsockopt(&socket, TcpInfo).ok()?;
@@ -368,6 +385,11 @@ mod portable {
     pub(super) const NO_SIGNAL: SendFlags = SendFlags::empty();
     #[cfg(not(target_os = "linux"))]
     pub(super) const MORE_FOLLOWS: SendFlags = SendFlags::empty();
+
+    #[cfg(not(target_os = "linux"))]
+    pub(super) fn is_closing(_: BorrowedFd<'_>) -> bool {
+        false
+    }
 
     #[cfg(not(target_os = "linux"))]
     pub(super) fn tcp_progress(_: BorrowedFd<'_>) -> Option<super::Progress> {

@@ -9,6 +9,7 @@ use slab::Slab;
 use crate::clock::Tick;
 use crate::config::Limits;
 use crate::http::status::{Failure, Status};
+use crate::journal::{Kind, Level};
 use crate::net::Transport;
 use crate::site::Wait;
 
@@ -17,10 +18,10 @@ use super::panics::guarded;
 use super::pending::{Id, Pending};
 use super::quota::{Admission, Quotas};
 use super::resources::Resources;
-use super::slot::{Slot, Stop};
+use super::slot::{Client, Path, Slot, Stop};
 use super::turn::{Effort, Share, Slice, Turn};
 use super::wheel::Wheel;
-use super::wire::{Context, Event, Evictable, Pools, Reason};
+use super::wire::{Context, Event, Evictable, Pools, Reason, Wire};
 use super::{SERIAL_MASK, sooner, token};
 
 /// The connections, and when to look at each.
@@ -36,12 +37,14 @@ pub(super) struct Connections {
     quotas: Quotas,
     /// Connections that are told that there is no room for them.
     turned_away: usize,
-    /// How many have been closed so far.
-    closed: u64,
+    /// How many have been closed so far, by reason.
+    closed: [u64; Reason::COUNT],
     /// The connections to evict next, the first at the end; checked again before each use.
     victims: Vec<(Evictable, Id)>,
     /// When they were chosen.
     victims_since: Tick,
+    /// The server stops, and idle connections are closed.
+    closes_idle: bool,
     registry: Registry,
 }
 
@@ -58,9 +61,10 @@ impl Connections {
             expired: Vec::new(),
             quotas: Quotas::default(),
             turned_away: 0,
-            closed: 0,
+            closed: [0; Reason::COUNT],
             victims: Vec::new(),
             victims_since: now,
+            closes_idle: false,
             registry,
         }
     }
@@ -71,8 +75,14 @@ impl Connections {
     }
 
     /// How many have been closed so far.
+    #[inline]
     pub(super) fn closed(&self) -> u64 {
-        self.closed
+        self.closed.iter().sum()
+    }
+
+    /// How many have been closed so far for this reason.
+    pub(super) fn closed_for(&self, reason: Reason) -> u64 {
+        self.closed[reason as usize] // a unit variant is its index
     }
 
     /// How many are not between two requests.
@@ -150,6 +160,7 @@ impl Connections {
         } else {
             turn.slice(&resources.limits) // no other stage has begun
         };
+        let closes_idle = self.closes_idle;
         // Those that are added now wait until the next events have been added as well.
         for _ in 0..self.pending.ready() {
             let Some((key, serial)) = self.pending.pop_ready() else { return };
@@ -158,7 +169,7 @@ impl Connections {
             }
             let effort = self.work(key, resources, turn, |slot, cx, pools, share| {
                 slot.queued = false;
-                if cx.draining {
+                if closes_idle {
                     slot.wire.report(Event::Drain, cx);
                 }
                 slot.drive(cx, pools, share)
@@ -178,7 +189,12 @@ impl Connections {
             Ok(None) => {}
             Err(panic) => {
                 self.pending.release_all();
-                resources.log.note(format_args!("a bug ended one listing; please report: {panic}"));
+                resources.journal.repeat(
+                    Kind::Panic,
+                    Level::Error,
+                    turn.now(),
+                    format_args!("bug: a listing was given up; please report: {panic}"),
+                );
             }
         }
     }
@@ -213,9 +229,13 @@ impl Connections {
             slot.wire.report(Event::Acknowledged, &mut cx);
             deadline = slot.wire.deadline(&resources.limits);
         }
-        if deadline <= now {
+        let is_ended = matches!(slot.wire, Wire::Ended { .. });
+        if is_ended && !slot.transport.was_acknowledged(resources.limits.write_timeout_ms) {
+            slot.wire.report(Event::Timeout, &mut resources.context(turn.clock(), 0).0);
+        }
+        if deadline <= now && !is_ended {
             self.expired.push((key, slot.serial));
-        } else if slot.throttled {
+        } else if slot.throttled || is_ended {
             self.work(key, resources, turn, Slot::drive);
         } else {
             self.wheel.schedule(key, deadline);
@@ -259,7 +279,7 @@ impl Connections {
         };
         let (mut cx, pools) = resources.context(turn.clock(), requests_left);
         let contended = self.pending.ready() > 0;
-        let mut share = Share { contended, effort: Effort::default() };
+        let mut share = Share { contended, effort: Effort::default(), failed: None };
         let stop = guarded(|| work(slot, &mut cx, pools, &mut share));
         if let Some(client) = slot.client {
             self.quotas.spend(client, requests_left - cx.requests_left);
@@ -267,12 +287,30 @@ impl Connections {
         if resources.sites.lookups().0 != looked_up || matches!(stop, Ok(Stop::Budget)) {
             share.effort.long();
         }
+        if let Some(path) = share.failed {
+            let (path, client) = (Path(&path), Client(slot.address));
+            resources.journal.repeat(
+                Kind::CutOff,
+                Level::Warn,
+                turn.now(),
+                format_args!(
+                    "response cut off: {path} changed or became unreadable while being sent to \
+                     {client}"
+                ),
+            );
+        }
         match stop {
             Ok(stop) => self.settle(key, stop, resources, turn),
             Err(panic) => {
-                resources
-                    .log
-                    .note(format_args!("a bug ended one connection; please report: {panic}"));
+                let client = Client(self.slots[key].address);
+                resources.journal.repeat(
+                    Kind::Panic,
+                    Level::Error,
+                    turn.now(),
+                    format_args!(
+                        "bug: the connection of {client} was closed; please report: {panic}"
+                    ),
+                );
                 self.close(key, Reason::Panicked, resources, turn.now());
             }
         }
@@ -281,30 +319,39 @@ impl Connections {
 
     /// Makes sure that a connection is looked at again when it should be.
     fn settle(&mut self, key: usize, stop: Stop, resources: &mut Resources, turn: &Turn) {
+        let (limits, now) = (&resources.limits, turn.now());
         let slot = &mut self.slots[key];
         match stop {
-            Stop::Over(reason) => return self.close(key, reason, resources, turn.now()),
+            Stop::Waits if self.closes_idle && slot.wire.standing(limits, now).idle => {
+                return self.close(key, Reason::Stopped, resources, now);
+            }
+            Stop::Waits => {}
+            Stop::Over(reason) => {
+                if resources.draining || !slot.keep_unacknowledged(reason, limits, now) {
+                    return self.close(key, reason, resources, now);
+                }
+            }
             Stop::Budget | Stop::Needs(_) => {
                 if !slot.queued {
                     slot.queued = true;
                     let wait = if let Stop::Needs(wait) = stop { wait } else { Wait::Turn };
-                    self.pending.push((key, slot.serial), wait, turn.now());
+                    self.pending.push((key, slot.serial), wait, now);
                 }
+                return self.wheel.schedule(key, slot.wake_at(limits, now));
             }
-            Stop::Throttled(until) => {
-                self.wheel.schedule(key, until);
-                return;
-            }
-            Stop::Waits => {
-                let token = token((key, slot.serial));
-                if let Err(error) = slot.transport.watch(&self.registry, token) {
-                    resources.log.note(format_args!("a connection cannot be watched: {error}"));
-                    return self.close(key, Reason::PeerLost, resources, turn.now());
-                }
-            }
+            Stop::Throttled(until) => return self.wheel.schedule(key, until),
         }
-        let deadline = self.slots[key].wire.deadline(&resources.limits);
-        self.wheel.schedule(key, deadline);
+        if let Err(error) = slot.transport.watch(&self.registry, token((key, slot.serial))) {
+            let client = Client(slot.address);
+            resources.journal.repeat(
+                Kind::Poll,
+                Level::Error,
+                now,
+                format_args!("closing the connection of {client}: the poll refuses it: {error}"),
+            );
+            return self.close(key, Reason::PeerLost, resources, now);
+        }
+        self.wheel.schedule(key, slot.wake_at(limits, now));
     }
 
     /// What follows the five steps: closes a connection. The kernel removes the descriptor from
@@ -322,12 +369,9 @@ impl Connections {
             Reason::OutOfPages if !unsent => slot.transport.send_last(OUT_OF_MEMORY),
             Reason::Stalled => slot.transport.abandon(),
             Reason::MadeRoom | Reason::OutOfPages if unsent => slot.transport.abandon(),
-            Reason::FileFailed => resources.log.note(format_args!(
-                "an answer was cut off: its file changed, or could not be read"
-            )),
             _ => {}
         }
-        self.closed += 1;
+        self.closed[reason as usize] += 1; // a unit variant is its index
     }
 
     /// True if a connection can be evicted now. The search looks at every slot, so what it finds is
@@ -408,9 +452,11 @@ impl Connections {
         }
     }
 
-    /// The server stops: every connection is looked at in the next turns, like other pending work,
-    /// because there may be ten thousand.
-    pub(super) fn drain(&mut self) {
+    /// The server stops, and idle connections have had their time for one more request. Every
+    /// connection is looked at in the next turns, like other pending work, because there may be ten
+    /// thousand.
+    pub(super) fn close_idle(&mut self) {
+        self.closes_idle = true;
         for (key, slot) in &mut self.slots {
             if !slot.queued {
                 slot.queued = true;

@@ -3,7 +3,7 @@
 //! To find them means to look at every slot. So a share of those found is closed at a time; spread
 //! over them, the search costs a few dozen slots for each connection closed.
 
-/// The candidates with the lowest rank, in order: a share of them, and `least` if there are so
+/// The candidates with the lowest rank, in order: a share of them, and `least` if there are that
 /// many.
 pub(super) fn choose<R: Ord>(
     candidates: impl Iterator<Item = (R, usize)>,

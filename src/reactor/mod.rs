@@ -26,7 +26,7 @@
 //! | `Connections` | the slots, their timers and queues, the quotas of clients |
 //! | `Slot` | one connection: its transport, its wire, its place in the loop |
 //! | `Wire` | the protocol of a connection; the only file that names one |
-//! | `Resources` | what all connections share: site, pages, limits, log |
+//! | `Resources` | what all connections share: site, pages, limits, journal |
 //! | `Turn` | the clocks, and the slices of time |
 //!
 //! # The five steps of a TCP server
@@ -41,13 +41,13 @@ use mio::{Events, Poll, Token};
 
 use crate::clock::Tick;
 use crate::config::{Limits, WhenFull};
-use crate::site::Sites;
+use crate::journal::{Journal, Kind, Level};
+use crate::site::{Fault, Sites};
 
 mod accept;
 mod connections;
 mod evict;
 pub mod listen;
-pub mod log;
 mod panics;
 mod pending;
 mod quota;
@@ -61,12 +61,14 @@ mod wire;
 use accept::Acceptor;
 use connections::Connections;
 use listen::Listener;
-use log::Log;
 use pending::Id;
 use resources::Resources;
 use signals::Signals;
+use slot::Path;
 use turn::Turn;
 use wire::{Pages, Pools};
+
+pub use wire::Reason;
 
 /// The loop and everything it manages.
 #[derive(Debug)]
@@ -86,8 +88,9 @@ pub struct Reactor {
 enum Phase {
     /// It serves.
     Running,
-    /// It accepts no new connections; the responses in progress may finish until then.
-    Draining { until: Tick },
+    /// It accepts no new connections. Idle ones may send a request until `idle_until`; the
+    /// responses in progress may finish until `until`.
+    Draining { until: Tick, idle_until: Option<Tick> },
     /// It ends now.
     Over(End),
 }
@@ -117,8 +120,8 @@ impl Reactor {
         let signals = Signals::new(poll.registry(), SIGNALS)?;
         let connections = Connections::new(poll.registry().try_clone()?, &limits, turn.now());
         let pages = Pages::new(limits.pages);
-        let (log, pools) = (Log::default(), Pools::default());
-        let resources = Resources { sites, pools, pages, limits, log, draining: false };
+        let (journal, pools) = (Journal::default(), Pools::default());
+        let resources = Resources { sites, pools, pages, limits, journal, draining: false };
         Ok(Reactor {
             poll,
             events: Events::with_capacity(EVENTS),
@@ -133,19 +136,24 @@ impl Reactor {
 
     /// Serves until a signal ends it.
     pub fn run(&mut self) -> io::Result<End> {
-        self.resources.log.flush(); // what was noted at the start
+        self.resources.journal.flush(); // what was noted at the start
         loop {
             self.take_turn()?;
             if let Phase::Over(end) = self.phase {
-                self.resources.log.flush();
+                self.resources.journal.flush();
                 return Ok(end);
             }
         }
     }
 
     /// Adds a line to the log.
-    pub fn note(&mut self, text: std::fmt::Arguments<'_>) {
-        self.resources.log.note(text);
+    pub fn note(&mut self, level: Level, text: std::fmt::Arguments<'_>) {
+        self.resources.journal.note(level, text);
+    }
+
+    /// How many connections have been closed so far for this reason.
+    pub fn closed(&self, reason: Reason) -> u64 {
+        self.connections.closed_for(reason)
     }
 
     /// One turn of the loop; see the module's documentation.
@@ -166,9 +174,15 @@ impl Reactor {
         self.end_drain();
         self.resources.sites.rest(self.turn.now());
         while let Some(fault) = self.resources.sites.take_fault() {
-            self.note(format_args!("{fault}"));
+            let (journal, now) = (&mut self.resources.journal, self.turn.now());
+            match &fault {
+                Fault::File(_) => {
+                    journal.repeat(Kind::File, Level::Warn, now, format_args!("{fault}"));
+                }
+                Fault::Root(_) => journal.note(Level::Warn, format_args!("{fault}")),
+            }
         }
-        self.resources.log.flush();
+        self.resources.journal.flush();
         self.report_stall();
         Ok(())
     }
@@ -188,14 +202,19 @@ impl Reactor {
         if length.as_millis() < u128::from(self.resources.limits.stall_ms) {
             return;
         }
-        let (lookups, last) = self.resources.sites.lookups();
-        self.resources.log.note(format_args!(
-            "a turn took {} ms; {} connections; {lookups} lookups so far (the last one, perhaps \
-             not in this turn: {})",
-            length.as_millis(),
-            self.connections.len(),
-            String::from_utf8_lossy(last).escape_debug(),
-        ));
+        let connections = self.connections.len();
+        let noun = if connections == 1 { "connection" } else { "connections" };
+        let (_, last) = self.resources.sites.lookups();
+        self.resources.journal.repeat(
+            Kind::Stall,
+            Level::Warn,
+            self.turn.now(),
+            format_args!(
+                "event loop was busy for {} ms ({connections} {noun}; last path looked up: {})",
+                length.as_millis(),
+                Path(last),
+            ),
+        );
     }
 
     /// How long the poll may wait.
@@ -205,10 +224,10 @@ impl Reactor {
         }
         let now = self.turn.now();
         let drained = match self.phase {
-            Phase::Draining { until } => Some(until),
+            Phase::Draining { until, idle_until } => Some(idle_until.unwrap_or(until).min(until)),
             _ => None,
         };
-        let log = self.resources.log.is_waiting().then(|| now + LOG_RETRY_MS);
+        let log = self.resources.journal.is_waiting().then(|| now + LOG_RETRY_MS);
         let due = sooner(self.connections.due(), self.acceptor.due());
         // One millisecond more: the poll rounds down, and would wake up too early.
         let due = sooner(due, self.resources.sites.due());
@@ -247,26 +266,39 @@ impl Reactor {
         }
     }
 
-    /// Stops accepting, and has all connections finish.
+    /// Accepts what waits in the backlog, closes the listeners, and has all connections finish.
     fn begin_drain(&mut self) {
-        let drain_ms = self.resources.limits.drain_timeout_ms;
-        self.phase = Phase::Draining { until: self.turn.now() + drain_ms };
-        self.resources.draining = true;
-        self.acceptor.close(&mut self.resources);
-        let answers = self.connections.busy(&self.resources.limits, self.turn.now());
-        self.connections.drain();
-        if answers > 0 {
-            self.note(format_args!(
-                "stopping: {answers} {} under way may finish within {} s; a second signal cuts off",
-                if answers == 1 { "exchange" } else { "exchanges" },
-                drain_ms.div_ceil(1000),
-            ));
+        let (limits, now) = (&self.resources.limits, self.turn.now());
+        self.phase = Phase::Draining {
+            until: now + limits.drain_timeout_ms,
+            idle_until: Some(now + limits.drain_idle_ms),
+        };
+        self.acceptor.drain(limits);
+        let responses = self.connections.busy(limits, now);
+        if responses > 0 {
+            let noun = if responses == 1 { "response" } else { "responses" };
+            let seconds = limits.drain_timeout_ms.div_ceil(1000);
+            self.note(
+                Level::Info,
+                format_args!(
+                    "shutting down: waiting up to {seconds} s for {responses} {noun}; signal again \
+                     to stop now"
+                ),
+            );
         }
+        self.resources.draining = true;
     }
 
     fn end_drain(&mut self) {
-        let Phase::Draining { until } = self.phase else { return };
-        if self.connections.len() == 0 || self.turn.now() >= until {
+        let Phase::Draining { until, idle_until } = &mut self.phase else { return };
+        let now = self.turn.now();
+        if idle_until.is_some_and(|idle_until| now >= idle_until) {
+            *idle_until = None;
+            self.acceptor.close(&mut self.resources);
+            self.connections.close_idle();
+        }
+        let is_empty = self.acceptor.is_closed() && self.connections.len() == 0;
+        if is_empty || now >= *until {
             self.phase = Phase::Over(self.cut_off());
         }
     }

@@ -1,10 +1,10 @@
-//! What all connections share: the sites, the memory for buffers, the limits and the log.
+//! What all connections share: the sites, the memory for buffers, the limits and the journal.
 
 use crate::clock::Clock;
 use crate::config::Limits;
+use crate::journal::Journal;
 use crate::site::Sites;
 
-use super::log::Log;
 use super::wire::{Context, Pages, Pools};
 
 /// What all connections share.
@@ -14,7 +14,7 @@ pub(super) struct Resources {
     pub(super) pools: Pools,
     pub(super) pages: Pages,
     pub(super) limits: Limits,
-    pub(super) log: Log,
+    pub(super) journal: Journal,
     /// The server stops: the responses in progress are the last.
     pub(super) draining: bool,
 }

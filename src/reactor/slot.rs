@@ -1,9 +1,11 @@
 //! One connection: its transport, its wire, and its place in the loop.
 
+use std::fmt;
 use std::io;
 use std::net::IpAddr;
 
 use crate::clock::Tick;
+use crate::config::Limits;
 use crate::files::{Blocking, OpenFile, Piece};
 use crate::http::status::Failure;
 use crate::net::{Sent, Transport};
@@ -82,10 +84,11 @@ impl Slot {
         pools: &mut Pools,
         share: &mut Share,
     ) -> Stop {
-        let mut bytes_left = share.bytes(cx.limits);
-        if let Some(bytes) = self.bandwidth(cx) {
-            bytes_left = bytes_left.min(bytes);
+        if let Wire::Ended { until } = self.wire {
+            return self.end(until, cx);
         }
+        let bandwidth = self.bandwidth(cx).unwrap_or(u64::MAX);
+        let mut bytes_left = share.bytes(cx.limits).min(bandwidth);
         self.throttled = false;
         let mut short = false;
         for step in 0..cx.limits.steps_per_turn {
@@ -122,16 +125,17 @@ impl Slot {
                     if piece == Piece::Cold {
                         return Stop::Needs(Wait::Disk);
                     }
-                    share.effort.long();
-                    let sent = send_piece(&mut self.transport, lead, file, at, piece);
+                    let sent = send_piece(&mut self.transport, lead, file, at, piece, share);
                     sent.map(|sent| bytes_left = bytes_left.saturating_sub(self.sent(&sent, cx)))
                 }
-                Step::Wait(_) if step == 0 => Ok(self.wire.report(Event::Retry, cx)),
+                Step::Wait(_) if step == 0 => {
+                    self.wire.report(Event::Retry, cx);
+                    Ok(())
+                }
                 Step::Wait(wait) => return Stop::Needs(wait),
                 Step::ShutdownWrite => {
-                    let done = self.transport.shutdown_write();
                     self.wire.report(Event::ShutDown, cx);
-                    done
+                    self.transport.shutdown_write()
                 }
                 Step::Close(reason) => return Stop::Over(reason),
             };
@@ -158,6 +162,57 @@ impl Slot {
     pub(super) fn refuse(&mut self, failure: Failure, cx: &mut Context<'_>, pools: &mut Pools) {
         if self.wire.room(pools, cx.pages).is_some() {
             self.wire.report(Event::Refuse(failure), cx);
+        }
+    }
+
+    /// The protocol has ended. Returns true if the connection is kept until the peer has
+    /// acknowledged what the kernel still holds for it: closed, it would escape the limits per
+    /// client and the least rate. That costs a system call, and often a few events more. So without
+    /// a limit per client, a response that fits into the first flight is not checked.
+    pub(super) fn keep_unacknowledged(
+        &mut self,
+        reason: Reason,
+        limits: &Limits,
+        now: Tick,
+    ) -> bool {
+        if !matches!(reason, Reason::Finished | Reason::PeerClosed | Reason::FileFailed) {
+            return false;
+        }
+        let (since, sent) = self.wire.standing(limits, now).sent;
+        if sent < FIRST_FLIGHT_BYTES && (limits.connections_per_client == 0 || sent == 0) {
+            return false;
+        }
+        if self.transport.shutdown_write().is_err() || self.transport.is_acknowledged() {
+            return false;
+        }
+        let until = match sent.saturating_mul(1000).checked_div(limits.least_bytes_per_s) {
+            Some(due_ms) => since + limits.slow_allowance_ms.saturating_add(due_ms),
+            None => Tick(u64::MAX),
+        };
+        self.wire = Wire::Ended { until };
+        true
+    }
+
+    /// The protocol has ended, and the kernel may still hold bytes, which may be sent until then.
+    fn end(&self, until: Tick, cx: &Context<'_>) -> Stop {
+        if self.transport.is_acknowledged() {
+            Stop::Over(Reason::Finished)
+        } else if cx.draining {
+            Stop::Over(Reason::Stopped) // the kernel goes on without us
+        } else if until <= cx.clock.tick {
+            Stop::Over(Reason::Stalled)
+        } else {
+            Stop::Waits
+        }
+    }
+
+    /// When to look at it again. No event announces an acknowledgement.
+    #[inline]
+    pub(super) fn wake_at(&self, limits: &Limits, now: Tick) -> Tick {
+        let deadline = self.wire.deadline(limits);
+        match self.wire {
+            Wire::H1(_) => deadline,
+            Wire::Ended { .. } => deadline.min(now + ACKNOWLEDGED_MS),
         }
     }
 
@@ -199,6 +254,28 @@ impl Slot {
     }
 }
 
+/// A client, as a log line names it.
+pub(super) struct Client(pub(super) Option<IpAddr>);
+
+impl fmt::Display for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Some(address) => write!(f, "{}", address.to_canonical()),
+            None => f.write_str("a client on a Unix socket"),
+        }
+    }
+}
+
+/// A path below the root, as a log line names it.
+pub(super) struct Path<'p>(pub(super) &'p [u8]);
+
+impl fmt::Display for Path<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let path = String::from_utf8_lossy(self.0);
+        write!(f, "/{}", path.trim_start_matches('/').escape_debug())
+    }
+}
+
 /// Whether a piece of a file can be sent without waiting for the disk, after `tries` attempts.
 fn prepare(file: &OpenFile, range: (u64, u64), tries: &mut u8, cx: &mut Context<'_>) -> Piece {
     let piece = cx.sites.prepare(file, range, Blocking::after(*tries), cx.clock.tick);
@@ -214,15 +291,18 @@ fn send_piece(
     file: &OpenFile,
     at: u64,
     piece: Piece,
+    share: &mut Share,
 ) -> io::Result<Sent> {
-    if let Piece::Ready(count) = piece {
-        return transport.send_file(lead, file.file(), at, count);
+    share.effort.long();
+    let sent = match piece {
+        Piece::Ready(count) => transport.send_file(lead, file.file(), at, count)?,
+        _ if lead.is_empty() => Sent { count: 0, file_ended: true },
+        _ => Sent { count: transport.send(lead, &[])? as u64, file_ended: false }, // widening
+    };
+    if sent.file_ended {
+        share.failed = Some(file.path().into());
     }
-    if lead.is_empty() {
-        return Ok(Sent { count: 0, file_ended: true });
-    }
-    let count = transport.send(lead, &[])? as u64; // widening
-    Ok(Sent { count, file_ended: false })
+    Ok(sent)
 }
 
 /// At most `bytes` of two slices.
@@ -235,6 +315,12 @@ fn at_most<'s>(bytes: u64, first: &'s [u8], second: &'s [u8]) -> (&'s [u8], &'s 
 
 /// How long a connection rests that has used up its bandwidth; about a grain of the timer wheel.
 const THROTTLE_MS: u64 = 50;
+
+/// A response of up to this many bytes leaves at once on a new connection (RFC 6928: ten segments).
+const FIRST_FLIGHT_BYTES: u64 = 14_600;
+
+/// How often a closing connection is checked for acknowledgements.
+const ACKNOWLEDGED_MS: u64 = 200;
 
 /// Errors after which the call can be repeated.
 fn is_passing(error: &io::Error) -> bool {

@@ -107,6 +107,8 @@ pub(super) struct Share {
     pub(super) contended: bool,
     /// What it did.
     pub(super) effort: Effort,
+    /// The file whose response was cut off.
+    pub(super) failed: Option<Box<[u8]>>,
 }
 
 impl Share {

@@ -8,13 +8,17 @@ use crate::clock::Tick;
 use crate::config::Limits;
 use crate::h1::{Connection, Exchanges};
 
-pub(super) use crate::machine::{Context, Event, Evictable, Pages, Reason, Standing, Step};
+pub use crate::machine::Reason;
+pub(super) use crate::machine::{Context, Event, Evictable, Pages, Standing, Step};
 
 /// The protocol of one connection.
 #[derive(Debug)]
 pub(super) enum Wire {
     /// HTTP/1.0 and HTTP/1.1.
     H1(Connection),
+    /// The protocol has ended, but the kernel still holds bytes that the peer has not acknowledged.
+    /// The connection counts for its client until they are, or until then.
+    Ended { until: Tick },
 }
 
 /// Memory for connections that are not idle.
@@ -32,49 +36,72 @@ impl Wire {
     /// What to do next.
     #[inline]
     pub(super) fn step(&self) -> Step<'_> {
-        let Wire::H1(connection) = self;
-        connection.step()
+        match self {
+            Wire::H1(connection) => connection.step(),
+            Wire::Ended { .. } => Step::Close(Reason::Finished),
+        }
     }
 
     /// The room to receive into after [`Step::Read`]. `None`: there is no memory, and the next step
     /// is another one.
     #[inline]
     pub(super) fn room(&mut self, pools: &mut Pools, pages: &mut Pages) -> Option<&mut [u8]> {
-        let Wire::H1(connection) = self;
-        connection.room(&mut pools.h1, pages)
+        match self {
+            Wire::H1(connection) => connection.room(&mut pools.h1, pages),
+            Wire::Ended { .. } => None,
+        }
     }
 
     /// Gives back the memory that is not needed while nothing can be received.
     #[inline]
     pub(super) fn rest(&mut self, pools: &mut Pools, pages: &mut Pages) {
-        let Wire::H1(connection) = self;
-        connection.rest(&mut pools.h1, pages);
+        if let Wire::H1(connection) = self {
+            connection.rest(&mut pools.h1, pages);
+        }
     }
 
     /// Takes a report.
     #[inline]
     pub(super) fn report(&mut self, event: Event, cx: &mut Context<'_>) {
-        let Wire::H1(connection) = self;
-        connection.report(event, cx);
+        match self {
+            Wire::H1(connection) => connection.report(event, cx),
+            Wire::Ended { until } => {
+                if let Event::Timeout = event {
+                    *until = Tick(0);
+                }
+            }
+        }
     }
 
     /// Gives all memory back before the connection is dropped.
     pub(super) fn end(&mut self, pools: &mut Pools, pages: &mut Pages) {
-        let Wire::H1(connection) = self;
-        connection.end(&mut pools.h1, pages);
+        if let Wire::H1(connection) = self {
+            connection.end(&mut pools.h1, pages);
+        }
     }
 
     /// How it stands at `now`.
     #[inline]
     pub(super) fn standing(&self, limits: &Limits, now: Tick) -> Standing {
-        let Wire::H1(connection) = self;
-        connection.standing(limits, now)
+        match self {
+            Wire::H1(connection) => connection.standing(limits, now),
+            Wire::Ended { until } => Standing {
+                deadline: *until,
+                unsent: false,
+                evictable: Some(Evictable::Lingering(*until)),
+                idle: true,
+                holds_page_since: None,
+                sent: (*until, 0),
+            },
+        }
     }
 
     /// When [`Event::Timeout`] is due.
     #[inline]
     pub(super) fn deadline(&self, limits: &Limits) -> Tick {
-        let Wire::H1(connection) = self;
-        connection.deadline(limits)
+        match self {
+            Wire::H1(connection) => connection.deadline(limits),
+            Wire::Ended { until } => *until,
+        }
     }
 }

@@ -41,6 +41,7 @@ pub use representation::{Fill, HEADROOM, Representation};
 pub use resource::{Entry, Outcome};
 pub use respond::{Answer, Request};
 
+pub use store::Fault;
 use store::{Part, Store};
 
 /// The sites, and what is known about their paths.
@@ -143,8 +144,8 @@ impl Sites {
         self.store.lookups()
     }
 
-    /// The next line for the log about files that failed.
-    pub fn take_fault(&mut self) -> Option<String> {
+    /// The next event for the log.
+    pub fn take_fault(&mut self) -> Option<Fault> {
         self.store.take_fault()
     }
 

@@ -168,7 +168,7 @@ fn without_descriptors_it_answers_who_is_in_and_rests_until_there_are_some() {
     assert_eq!(inside.answer().status, 503, "there is none for a file");
 
     let log = server.log();
-    assert_eq!(log.matches("accepting pauses").count(), 1, "{log}");
+    assert_eq!(log.matches("not accepting for now").count(), 1, "{log}");
     drop(others);
     assert_eq!(newcomer.answer().body, b"alpha");
     assert_lives(&mut server);

@@ -11,7 +11,7 @@ use tempfile::TempDir;
 use super::*;
 use crate::config::SiteConfig;
 use crate::files::Door;
-use crate::reactor::log::Log;
+use crate::journal::Journal;
 use crate::reactor::split_token;
 use crate::reactor::wire::{Pages, Pools};
 use crate::site::Sites;
@@ -34,8 +34,8 @@ impl Bench {
         let registry = poll.registry().try_clone().unwrap();
         let connections = Connections::new(registry, &limits, turn.now());
         let pages = Pages::new(limits.pages);
-        let (log, pools) = (Log::default(), Pools::default());
-        let resources = Resources { sites, pools, pages, limits, log, draining: false };
+        let (journal, pools) = (Journal::default(), Pools::default());
+        let resources = Resources { sites, pools, pages, limits, journal, draining: false };
         Bench { connections, resources, turn, poll, root }
     }
 
@@ -179,8 +179,8 @@ fn connections_that_waited_for_the_disk_resume_one_look_up_at_a_time() {
 #[test]
 fn a_share_is_small_while_others_wait() {
     let limits = Limits { connections: 10, ..Limits::default() };
-    let alone = Share { contended: false, effort: Effort::default() };
-    let contended = Share { contended: true, effort: Effort::default() };
+    let alone = Share { contended: false, effort: Effort::default(), failed: None };
+    let contended = Share { contended: true, effort: Effort::default(), failed: None };
     assert_eq!(alone.bytes(&limits), limits.bytes_per_turn);
     assert!(contended.bytes(&limits) <= limits.bytes_per_turn / 4);
 }

@@ -1,49 +1,58 @@
-//! Files that failed, for the log. A failing disk says the same for every request, so only the
-//! first lines of an interval are logged, and the rest is counted.
+//! Events for the log: files that failed, and roots that come and go.
+//!
+//! A failing disk says the same for every request; the journal limits repeated lines, and this
+//! queue is bounded between two turns.
 
 use std::collections::VecDeque;
+use std::fmt;
 
-use crate::clock::Tick;
 use crate::files::OpenError;
 
-/// Lines that wait for the log.
+/// An event for the log.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// A file or folder failed; the path and the reason.
+    File(String),
+    /// A root is gone, or is back.
+    Root(String),
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (Fault::File(text) | Fault::Root(text)) = self;
+        f.write_str(text)
+    }
+}
+
+/// Events that wait for the log.
 #[derive(Debug, Default)]
 pub(super) struct Faults {
-    lines: VecDeque<String>,
-    since: Tick,
-    count: u64,
+    events: VecDeque<Fault>,
 }
 
 impl Faults {
-    /// Adds a line.
-    pub(super) fn say(&mut self, line: String) {
-        self.lines.push_back(line);
+    /// A root is gone, or is back.
+    pub(super) fn root(&mut self, text: String) {
+        self.push(Fault::Root(text));
     }
 
-    /// Adds a line about a path that failed.
-    pub(super) fn push(&mut self, path: &[u8], error: &OpenError, now: Tick) {
-        if now.since(self.since) >= INTERVAL_MS {
-            if self.count > LINES {
-                let more = self.count - LINES;
-                self.lines.push_back(format!("{more} more failures of this kind not logged"));
-            }
-            self.since = now;
-            self.count = 0;
-        }
-        self.count += 1;
-        if self.count <= LINES {
-            let path = String::from_utf8_lossy(path);
-            self.lines.push_back(format!("{}: {error}", path.escape_debug()));
+    /// A file or folder failed.
+    pub(super) fn file(&mut self, path: &[u8], error: &OpenError) {
+        let path = String::from_utf8_lossy(path);
+        self.push(Fault::File(format!("{}: {error}", path.escape_debug())));
+    }
+
+    fn push(&mut self, fault: Fault) {
+        if self.events.len() < WAITING_MAX {
+            self.events.push_back(fault);
         }
     }
 
-    /// The next line.
-    pub(super) fn take(&mut self) -> Option<String> {
-        self.lines.pop_front()
+    /// The next event.
+    pub(super) fn take(&mut self) -> Option<Fault> {
+        self.events.pop_front()
     }
 }
 
-/// Lines logged in an interval.
-const LINES: u64 = 8;
-
-const INTERVAL_MS: u64 = 10_000;
+/// Events kept between two turns; one turn makes fewer lookups.
+const WAITING_MAX: usize = 1024;

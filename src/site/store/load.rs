@@ -9,7 +9,8 @@ use rustix::io::Errno;
 
 use crate::clock::Clock;
 use crate::config::Limits;
-use crate::files::{Blocking, Disk, OpenError, OpenFile, Opened, Version};
+use crate::files::{Blocking, Disk, Kind, OpenError, OpenFile, Opened, Version};
+use crate::http::status::{Failure, Status};
 use crate::http::target;
 use crate::site::representation::{Facts, Gauge, OwnedValidators, Representation, is_young};
 use crate::site::resource::Outcome;
@@ -40,6 +41,8 @@ pub(super) enum Obstacle {
     Wait(Wait),
     /// It cannot be opened.
     Open(OpenError),
+    /// It is not served.
+    Failure(Failure),
 }
 
 impl From<OpenError> for Obstacle {
@@ -116,9 +119,12 @@ impl Loader<'_> {
         }
         if !self.site.config.listing {
             let version = self.site.root.version(path)?;
-            let is_folder = version.kind == crate::files::Kind::Directory;
-            let error = if is_folder { OpenError::Forbidden } else { OpenError::NotFound };
-            return Err(error.into());
+            return Err(match version.kind {
+                Kind::Directory => {
+                    Obstacle::Failure(Failure::new(Status::Forbidden, "this folder is not listed"))
+                }
+                _ => OpenError::NotFound.into(),
+            });
         }
         match self.site.root.open(path, self.blocking)? {
             Opened::Directory(directory, version) => Ok(Loaded::Folder(directory, version)),

@@ -25,6 +25,7 @@ mod load;
 mod work;
 
 pub(super) use cache::Part;
+pub use faults::Fault;
 
 use cache::{Cache, Known, Place};
 use faults::Faults;
@@ -246,11 +247,19 @@ impl Store {
         match made {
             Ok(made) => self.keep(site, key, made, query.fill, clock),
             Err(Obstacle::Wait(wait)) => Found::Wait(wait),
+            Err(Obstacle::Failure(failure)) => {
+                let (outcome, path) = (Outcome::Failure(failure), canonical[1..].to_vec());
+                let made = Made { outcome, path, version: None, absent: 0 };
+                self.keep(site, key, made, query.fill, clock)
+            }
             Err(Obstacle::Open(error)) => {
                 let outcome = Outcome::Failure(failure_of(&error));
+                if matches!(error, OpenError::Forbidden) {
+                    self.faults.file(canonical, &error);
+                }
                 if matches!(error, OpenError::Exhausted(_) | OpenError::Failed(_)) {
                     // A later request may succeed.
-                    self.faults.push(canonical, &error, clock.tick);
+                    self.faults.file(canonical, &error);
                     self.cache.remove(site.part, key);
                     return self.keep_last(site, outcome);
                 }
@@ -361,7 +370,7 @@ impl Store {
             Err(error) => {
                 if !site.is_gone {
                     let root = site.root.path().display();
-                    self.faults.say(format!("{root}: {error}; answering 503 until it is back"));
+                    self.faults.root(format!("{root}: {error}; answering 503 until it is back"));
                 }
                 site.is_gone = true;
                 // What was known of it is not found again, and made anew if it comes back.
@@ -372,7 +381,7 @@ impl Store {
 
     fn root_is_back(&mut self, site: &mut Site) {
         if std::mem::take(&mut site.is_gone) {
-            self.faults.say(format!("{}: is back", site.root.path().display()));
+            self.faults.root(format!("{}: is back", site.root.path().display()));
         }
     }
 
@@ -420,9 +429,9 @@ impl Store {
             listed.and_then(|page| self.loader(site, Blocking::Never, clock).listing(&page));
         let outcome = match listed {
             Ok(outcome) => outcome,
-            Err(Obstacle::Wait(_)) => return,
+            Err(Obstacle::Wait(_) | Obstacle::Failure(_)) => return,
             Err(Obstacle::Open(error)) => {
-                self.faults.push(&target.key, &error, clock.tick);
+                self.faults.file(&target.key, &error);
                 Outcome::Failure(failure_of(&error))
             }
         };
@@ -451,8 +460,8 @@ impl Store {
         self.lookups_left = most;
     }
 
-    /// The next line for the log about files that failed.
-    pub(super) fn take_fault(&mut self) -> Option<String> {
+    /// The next event for the log.
+    pub(super) fn take_fault(&mut self) -> Option<Fault> {
         self.faults.take()
     }
 

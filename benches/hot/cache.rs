@@ -3,8 +3,8 @@
 //! Unit: a small head parsed, and one [`Sites::respond`] with a cache hit. The paths are looked up
 //! in a scattered order, so that with many entries the processor's caches help no more than in a
 //! real server. Purpose: a lookup must stay cheap for any number of entries; it may grow by memory
-//! latency only. `failures_*` are cached failures (404); `files_*` are cached files of 1 KiB. How to
-//! run and read it: `main.rs`.
+//! latency only. `failures_*` are cached failures (404); `files_*` are cached files of 1 KiB. How
+//! to run and read it: `main.rs`.
 
 use std::hint::black_box;
 

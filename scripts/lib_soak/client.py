@@ -12,7 +12,7 @@ from lib_soak.answers import Ended, Malformed, Reader
 from lib_soak.judge import CUT_OFF, Violation, group, judge, judge_cut_off
 
 # Nothing may take longer than that, whatever the load.
-PATIENCE_SECONDS = 30.0
+TIMEOUT_SECONDS = 30.0
 NO_LINGER = struct.pack("ii", 1, 0)
 
 
@@ -36,33 +36,33 @@ class Client:
         self.counts = Counter()
         self.violations = []
 
-    def hold(self, kind):
+    def run(self, kind):
         """One conversation of a kind; whatever the server does wrong is kept."""
         self.counts["conversations", kind.__name__] += 1
         try:
             kind(self)
         except (Violation, Malformed) as fault:
-            self.blame(kind, f"{fault}")
+            self.record(kind, f"{fault}")
         except Ended as end:
             # For lack of slots or pages, the server may close whenever it likes.
             self.counts["ends", f"early, by {str(end).partition(',')[0]}"] += 1
             if not self.place.scarce:
-                self.blame(kind, f"the connection ended early, by {end}")
+                self.record(kind, f"the connection ended early, by {end}")
         except TimeoutError:
-            self.blame(kind, f"nothing happened for {PATIENCE_SECONDS:.0f} s")
+            self.record(kind, f"nothing happened for {TIMEOUT_SECONDS:.0f} s")
         except OSError as error:  # a reset, or what comes of one
             self.counts["ends", f"early, by {type(error).__name__}"] += 1
             if not self.place.scarce:
-                self.blame(kind, f"{type(error).__name__}")
+                self.record(kind, f"{type(error).__name__}")
 
-    def blame(self, kind, text):
+    def record(self, kind, text):
         """Keeps a violation."""
         self.violations.append(f"{kind.__name__}: {text}")
 
     def connect(self, receive_buffer=None):
         """A connection; with a small buffer, what is not read stays with the server."""
         sock = socket.socket()
-        sock.settimeout(PATIENCE_SECONDS)
+        sock.settimeout(TIMEOUT_SECONDS)
         if receive_buffer:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

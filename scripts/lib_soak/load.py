@@ -80,7 +80,7 @@ def _client(client, most, stop):
     chance = random.Random(client.chance.random())
     chosen, weights = list(kinds.WEIGHTS), list(kinds.WEIGHTS.values())
     while not stop.is_set() and len(client.violations) < VIOLATIONS_MOST:
-        client.hold(chance.choices(chosen, weights)[0])
+        client.run(chance.choices(chosen, weights)[0])
         made = sum(count for (what, _), count in client.counts.items() if what == "requests")
         if made >= most:
             return

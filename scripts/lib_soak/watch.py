@@ -17,7 +17,7 @@ STOP_SECONDS = 40.0
 QUIET_SECONDS = 30.0
 
 
-class Holdings(NamedTuple):
+class Resources(NamedTuple):
     """What the server has: sockets, other descriptors, threads, bytes of memory."""
 
     sockets: int
@@ -59,7 +59,7 @@ class Server:
         self.process.wait()
         self.process.stdout.close()
 
-    def holdings(self):
+    def resources(self):
         """What it has now."""
         pid, sockets, others = self.process.pid, 0, 0
         for entry in Path(f"/proc/{pid}/fd").iterdir():
@@ -69,7 +69,7 @@ class Server:
                 continue
             sockets, others = sockets + is_socket, others + (not is_socket)
         memory = procfs.memory([pid]).resident
-        return Holdings(sockets, others, procfs.threads([pid]), memory)
+        return Resources(sockets, others, procfs.threads([pid]), memory)
 
     def round_trip(self):
         """Seconds that a small request on a connection of its own takes."""
@@ -90,7 +90,7 @@ class Server:
         too much, as text; None: nothing."""
         until = time.monotonic() + QUIET_SECONDS
         while True:
-            now = self.holdings()
+            now = self.resources()
             if now.sockets <= start.sockets and now.others <= start.others + files:
                 return None
             if time.monotonic() > until:

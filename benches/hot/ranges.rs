@@ -1,8 +1,8 @@
 //! What does a Range field cost?
 //!
-//! Unit: one field value, from its bytes to the ranges that a file of 1 MiB has of it. Purpose: the
-//! cost grows with the number of ranges, so their number is bounded; `joined_16` is the worst of
-//! what is allowed, ranges that touch and become one. To run and to read it: see `main.rs`.
+//! Unit: one field value, from its bytes to the satisfiable ranges of a file of 1 MiB. Purpose: the
+//! cost grows with the number of ranges, so their number is limited; `joined_16` is the worst
+//! allowed case, ranges that touch and are merged into one. How to run and read it: `main.rs`.
 
 use std::hint::black_box;
 

@@ -21,8 +21,8 @@ IDLE_SHARE = 0.03
 CACHED_US = 0.3
 WAKES_PER_REQUEST = 1.05
 
-# A step from x to k·x multiplies a linear cost by k and a quadratic cost by k². The bound is k to the
-# power of this, which allows for noise.
+# A step from x to k·x multiplies a linear cost by k and a quadratic cost by k². The bound is k to
+# the power of this, which allows for noise.
 LINEAR = 1.1
 
 PACED = "per request, at 1,000 a second"

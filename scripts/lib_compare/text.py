@@ -45,12 +45,14 @@ def overview(summaries):
 def summary_line(summaries, failed):
     """The last line: what was measured, and the verdict. `failed` names the scenarios in which
     tenkay could not be measured."""
-    counts = ", ".join(f"{count} {mark}" for mark, count in tally(summaries).items())
+    counts = tally(summaries)
+    marks = ", ".join(f"{count} {mark}" for mark, count in counts.items())
+    against = f"{marks} against the best peer" if any(counts.values()) else "no peer measured"
     met = [summary.goal_met for summary in summaries if summary.goal_met is not None]
     verdict = f"FAILED: tenkay could not be measured in {', '.join(failed)}" if failed else "ok"
     return (
-        f"compare: {verdict}: {len(summaries)} scenarios, {counts} against the best peer, "
-        f"{sum(met)} of {len(met)} goals met"
+        f"compare: {verdict}; scenarios: {len(summaries)}; {against}; "
+        f"goals met: {sum(met)} of {len(met)}"
     )
 
 

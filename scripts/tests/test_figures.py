@@ -152,8 +152,8 @@ class Verdicts(unittest.TestCase):
         summary = self.summary(self.result(5.1, 5.3))
         self.assertEqual(
             text.summary_line([summary], []),
-            "compare: ok: 1 scenarios, 1 won, 0 level, 0 lost against the best peer, "
-            "1 of 1 goals met",
+            "compare: ok; scenarios: 1; 1 won, 0 level, 0 lost against the best peer; "
+            "goals met: 1 of 1",
         )
         self.assertIn("FAILED: tenkay could not be measured in 1k", text.summary_line([], ["1k"]))
 

@@ -69,10 +69,10 @@ class Series:
 
 def every():
     """All series in order."""
-    return [*_crowds(), *_pieces(), *_bytes()]
+    return [*_counts(), *_pieces(), *_bytes()]
 
 
-def _crowds():
+def _counts():
     return [
         Series(
             "idle", "Idle connections",

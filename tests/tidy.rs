@@ -46,7 +46,9 @@ const FORBIDDEN: &[(&str, &str)] = &[
 ];
 
 /// File, the rule it may break, and why.
-const EXCEPTIONS: &[(&str, &str, &str)] = &[];
+const EXCEPTIONS: &[(&str, &str, &str)] = &[
+    ("src/site/media/table.rs", "TODO", "it is the name of a file that people publish"),
+];
 
 #[test]
 fn imports_run_inward_only() {

@@ -15,7 +15,7 @@ use super::asset::{Asset, Ingredients, is_young};
 use super::cache::{Entry, Known};
 use super::jobs::{self, Ended, Job};
 use super::listing::{Lister, Progress};
-use super::{Found, Site, Wait, media};
+use super::{Found, Site, Wait};
 
 /// An entry, the path it was made from, and the version, if that is enough to tell if it holds.
 type Made = (Entry, Vec<u8>, Option<Version>);
@@ -223,7 +223,9 @@ impl Site {
         path: &[u8],
         request: Request<'_>,
     ) -> Result<(Asset, Version), Hindrance> {
-        let media_type = media::media_type(path);
+        let media_type = self.media_types.of(path);
+        let charset = if media_type.takes_charset { "; charset=utf-8" } else { "" };
+        let media_type = &*[media_type.value, charset].concat();
         let largest = self.limits.cached_body_bytes as u64; // widening
         for attempt in 1.. {
             let ingredients = Ingredients {

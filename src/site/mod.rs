@@ -35,6 +35,7 @@ pub use cache::Entry;
 
 use cache::{Cache, Known};
 use jobs::Jobs;
+use media::MediaTypes;
 
 /// The folder that is served, and what is known about it.
 #[derive(Debug)]
@@ -50,6 +51,7 @@ pub struct Site {
     encoded: Vec<u8>,
     disk: Disk,
     jobs: Jobs,
+    media_types: MediaTypes,
     faults: Faults,
     /// How often a path was looked up on disk, and the last one.
     lookups: u64,
@@ -82,6 +84,7 @@ impl Site {
             encoded: Vec::new(),
             disk: Disk::default(),
             jobs: Jobs::default(),
+            media_types: MediaTypes::default(),
             faults: Faults::default(),
             lookups: 0,
             lookups_left: u32::MAX,

@@ -8,6 +8,7 @@ use crate::http::head::{
 };
 use crate::http::status::Status;
 use crate::http::target::{self, Form, Scheme};
+use crate::site::page::Up;
 use crate::site::{self, Entry, Found, Wait};
 
 use super::connection::{Connection, Context};
@@ -216,7 +217,7 @@ fn answer(head: &Head<'_, '_>, terms: Terms, cx: &mut Context<'_>) -> Result<Ans
             Some(query) => site::location_with_query(&location, query),
             None => location,
         }),
-        Entry::Missing(status) => Answer::Failure(status, ""),
+        Entry::Missing(status) => Answer::Missing(status, Up::from(path)),
     })
 }
 

@@ -6,6 +6,7 @@ use crate::clock::Clock;
 use crate::http::range::{ByteRange, Ranges};
 use crate::http::status::Status;
 use crate::http::writer::{Writer, decimal_length};
+use crate::site::page::{Page, Up};
 use crate::site::{Asset, LEAD, Selection, Site};
 
 use super::pages::{Buffer, Pages};
@@ -31,13 +32,15 @@ pub(super) enum Answer {
     Options,
     /// A small page that says what went wrong, and why if that is not empty.
     Failure(Status, &'static str),
+    /// The page of a path that cannot be served; it links to the folder above.
+    Missing(Status, Up),
 }
 
 impl Answer {
     /// True for 4xx and 5xx.
     pub(super) fn is_failure(&self) -> bool {
         match self {
-            Answer::Failure(..) => true,
+            Answer::Failure(..) | Answer::Missing(..) => true,
             Answer::Asset(_, selection) => {
                 matches!(selection, Selection::PreconditionFailed | Selection::NotSatisfiable)
             }
@@ -173,15 +176,15 @@ pub(super) fn write(plan: &Plan, desk: &mut Desk<'_>) -> Result<Body, Full> {
             Ok(Body::Empty)
         }
         Answer::Asset(_, Selection::PreconditionFailed) => {
-            write_page(plan, Status::PreconditionFailed, "", desk, |_| {})
+            write_page(plan, Status::PreconditionFailed, "", Up::None, desk, |_| {})
         }
         Answer::Asset(asset, Selection::NotSatisfiable) => {
-            write_page(plan, Status::RangeNotSatisfiable, "", desk, |writer| {
+            write_page(plan, Status::RangeNotSatisfiable, "", Up::None, desk, |writer| {
                 writer.put(b"Content-Range: bytes */").put_number(asset.size()).put(b"\r\n");
             })
         }
         Answer::Redirect(location) => {
-            write_page(plan, Status::MovedPermanently, "", desk, |writer| {
+            write_page(plan, Status::MovedPermanently, "", Up::None, desk, |writer| {
                 writer.field("Location", location);
             })
         }
@@ -192,15 +195,8 @@ pub(super) fn write(plan: &Plan, desk: &mut Desk<'_>) -> Result<Body, Full> {
             })?;
             Ok(Body::Empty)
         }
-        Answer::Failure(status, why) => {
-            write_page(plan, *status, why, desk, |writer| match status {
-                Status::MethodNotAllowed => _ = writer.put(ALLOW),
-                Status::TooManyRequests | Status::ServiceUnavailable => {
-                    writer.put(RETRY_AFTER);
-                }
-                _ => {}
-            })
-        }
+        Answer::Failure(status, why) => write_failure(plan, *status, why, Up::None, desk),
+        Answer::Missing(status, up) => write_failure(plan, *status, "", *up, desk),
     }
 }
 
@@ -376,20 +372,34 @@ fn content_range(writer: &mut Writer<'_>, range: ByteRange, size: u64) {
     writer.put_number(range.end - 1).put(b"/").put_number(size).put(b"\r\n");
 }
 
-/// An answer that is not a file: its status as a small page, with what `fields` writes, and `why`
-/// it is, if that is not empty.
+/// The page of a failure, with the fields that its status needs.
+fn write_failure(
+    plan: &Plan,
+    status: Status,
+    why: &'static str,
+    up: Up,
+    desk: &mut Desk<'_>,
+) -> Result<Body, Full> {
+    write_page(plan, status, why, up, desk, |writer| match status {
+        Status::MethodNotAllowed => _ = writer.put(ALLOW),
+        Status::TooManyRequests | Status::ServiceUnavailable => _ = writer.put(RETRY_AFTER),
+        _ => {}
+    })
+}
+
+/// A page with the fields that `fields` writes. Not inlined, so that the page takes no room on the
+/// stack of a request for a file.
+#[inline(never)]
 fn write_page(
     plan: &Plan,
     status: Status,
     why: &'static str,
+    up: Up,
     desk: &mut Desk<'_>,
     fields: impl FnOnce(&mut Writer<'_>),
 ) -> Result<Body, Full> {
+    let page = Page::new(status, why, up);
     let base_fields = desk.site.base_fields();
-    let text = status.text();
-    let reason = if why.is_empty() { ["", "", ""] } else { ["<p>Reason: ", why, "</p>\n"] };
-    let page = [PAGE[0], text, PAGE[1], text, PAGE[2], reason[0], reason[1], reason[2]];
-    let length: usize = page.iter().map(|piece| piece.len()).sum();
     desk.append(plan, status, |writer| {
         writer.put(base_fields);
         fields(writer);
@@ -397,22 +407,12 @@ fn write_page(
             writer.put(b"Cache-Control: no-store\r\n");
         }
         writer.put(b"Content-Type: text/html; charset=utf-8\r\n");
-        writer.number_field("Content-Length", length as u64).put(b"\r\n"); // widening
+        writer.number_field("Content-Length", page.length() as u64).put(b"\r\n"); // widening
         if !plan.head_only {
-            for piece in page {
+            for piece in page.pieces() {
                 writer.put(piece.as_bytes());
             }
         }
     })?;
     Ok(Body::Empty)
 }
-
-/// The page of an answer that is not a file; the status stands between the pieces. The texts in it
-/// are our own, so none needs to be escaped.
-const PAGE: [&str; 3] = [
-    "<!doctype html>\n<html lang=\"en\">\n<meta charset=\"utf-8\">\n\
-     <meta name=\"viewport\" content=\"width=device-width\">\n\
-     <meta name=\"color-scheme\" content=\"light dark\">\n<title>",
-    "</title>\n<h1>",
-    "</h1>\n",
-];

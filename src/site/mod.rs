@@ -29,6 +29,7 @@ mod jobs;
 pub mod listing;
 mod load;
 pub mod media;
+pub mod page;
 
 pub use asset::{Asset, LEAD};
 pub use cache::Entry;

@@ -312,7 +312,15 @@ impl<'p> Play<'p> {
         self.site.allow_lookups(self.setting.limits.lookups_per_turn);
         match wait {
             Wait::Disk => self.clock.tick = self.clock.tick + RETRY_MS,
-            Wait::Job(_) => _ = self.site.work(&self.clock, &mut || true),
+            Wait::Job(_) => {
+                // A listing asks after each entry.
+                let mut asked = 0;
+                let mut enough = || {
+                    asked += 1;
+                    asked >= 16
+                };
+                self.site.work(&self.clock, &mut enough);
+            }
             Wait::Turn | Wait::Path => {}
         }
     }

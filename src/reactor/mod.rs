@@ -34,7 +34,7 @@
 //! [`crate::net::Transport`]. Close: when the wire asks for it, in `Connections::close`.
 
 use std::io;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use mio::{Events, Poll, Token};
 
@@ -104,7 +104,7 @@ impl Reactor {
     /// A loop that serves `site` on `listeners`. `limits.connections` must be the actual limit, not
     /// 0.
     pub fn new(
-        site: Site,
+        mut site: Site,
         listeners: Vec<Listener>,
         when_full: WhenFull,
         limits: Limits,
@@ -115,6 +115,8 @@ impl Reactor {
         let signals = Signals::new(poll.registry(), SIGNALS)?;
         let connections = Connections::new(poll.registry().try_clone()?, &limits, turn.now());
         let pages = Pages::new(limits.pages);
+        let started = Instant::now();
+        site.measure_with(Box::new(move || started.elapsed()));
         let resources = Resources { site, pages, limits, log: Log::default(), draining: false };
         Ok(Reactor {
             poll,

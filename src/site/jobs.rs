@@ -6,11 +6,12 @@
 
 use std::collections::VecDeque;
 use std::io;
+use std::time::Duration;
 
 use crate::clock::Tick;
 
 use super::cache::Entry;
-use super::listing::{Lister, Progress};
+use super::listing::{Listing, Progress};
 use crate::files::{Root, Version};
 
 /// The listings under way, and those that have just ended.
@@ -32,7 +33,7 @@ pub(super) struct Job {
     pub(super) path: Box<[u8]>,
     /// The version of the folder that is being read.
     pub(super) stamp: Version,
-    pub(super) lister: Lister,
+    pub(super) listing: Listing,
 }
 
 impl std::fmt::Debug for Job {
@@ -45,6 +46,27 @@ impl std::fmt::Debug for Job {
 pub(super) struct Ended {
     pub(super) job: Job,
     pub(super) page: io::Result<Vec<u8>>,
+}
+
+/// Measures how long something takes. Without a clock, everything takes no time.
+#[derive(Default)]
+pub(super) struct Stopwatch(Option<Box<dyn Fn() -> Duration>>);
+
+impl Stopwatch {
+    pub(super) fn new(clock: Box<dyn Fn() -> Duration>) -> Stopwatch {
+        Stopwatch(Some(clock))
+    }
+
+    /// The time since a moment that does not change.
+    pub(super) fn now(&self) -> Duration {
+        self.0.as_ref().map_or(Duration::ZERO, |clock| clock())
+    }
+}
+
+impl std::fmt::Debug for Stopwatch {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Stopwatch")
+    }
 }
 
 impl Jobs {
@@ -74,7 +96,7 @@ impl Jobs {
     pub(super) fn work(&mut self, root: &Root, enough: &mut dyn FnMut() -> bool) -> Option<Ended> {
         let mut job = self.running.pop_front()?;
         loop {
-            match job.lister.step(root, STEP) {
+            match job.listing.step(root, STEP, enough) {
                 Ok(Progress::More) if enough() => {
                     self.running.push_back(job);
                     return None;
@@ -112,3 +134,6 @@ const FINISHED_MAX: usize = 16;
 
 /// How long they are kept.
 const KEPT_MS: u64 = 2_000;
+
+#[cfg(test)]
+mod tests;

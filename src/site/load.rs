@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::io;
 use std::rc::Rc;
+use std::time::Duration;
 
 use rustix::io::Errno;
 
@@ -14,7 +15,7 @@ use crate::http::target;
 use super::asset::{Asset, Ingredients, is_young};
 use super::cache::{Entry, Known};
 use super::jobs::{self, Ended, Job};
-use super::listing::{Lister, Progress};
+use super::listing::{Listing, Progress};
 use super::{Found, Site, Wait};
 
 /// An entry, the path it was made from, and the version, if that is enough to tell if it holds.
@@ -148,37 +149,48 @@ impl Site {
                 Err(error) => return Err(error.into()),
             }
         }
-        if self.config.listing && self.jobs.is_full() {
-            return Err(Hindrance::Wait(Wait::Disk));
-        }
         match self.root.open(path, request.blocking)? {
             Opened::Directory(..) if !self.config.listing => Err(OpenError::Forbidden.into()),
             Opened::Directory(directory, stamp) => {
-                let lister =
-                    Lister::new(directory, request.canonical, self.limits.listing_entries)?;
-                self.make_listing(lister, stamp, request)
+                // A large folder must wait for a job; a small one can be listed without one.
+                if self.jobs.is_full() && stamp.size > SMALL_FOLDER_BYTES {
+                    return Err(Hindrance::Wait(Wait::Disk));
+                }
+                let listing =
+                    Listing::new(directory, request.canonical, self.limits.listing_entries)?;
+                self.make_listing(listing, stamp, request)
             }
             Opened::File(..) => Err(OpenError::NotFound.into()),
         }
     }
 
-    /// A small folder is listed at once; a large one becomes a job.
+    /// A folder that can be listed within a bounded attempt is listed at once; another one becomes
+    /// a job.
     fn make_listing(
         &mut self,
-        mut lister: Lister,
+        mut listing: Listing,
         stamp: Version,
         request: Request<'_>,
     ) -> Result<Made, Hindrance> {
         let path = &request.canonical[1..];
         self.lookups_left = self.lookups_left.saturating_sub(LISTING_LOOKUPS);
+        let stopwatch = &self.stopwatch;
+        let end = stopwatch.now() + ATTEMPT;
+        let mut enough = || stopwatch.now() >= end;
         for _ in 0..SMALL_LISTING_STEPS {
-            if let Progress::Done(page) = lister.step(&self.root, jobs::STEP)? {
+            if let Progress::Done(page) = listing.step(&self.root, jobs::STEP, &mut enough)? {
                 let entry = self.listing_entry(page, request.clock);
                 return Ok((entry, path.to_vec(), rested(stamp, request.clock)));
             }
+            if enough() {
+                break;
+            }
+        }
+        if self.jobs.is_full() {
+            return Err(Hindrance::Wait(Wait::Disk));
         }
         let (key, path) = (request.key.into(), path.into());
-        let job = self.jobs.begin(Job { id: 0, key, path, stamp, lister });
+        let job = self.jobs.begin(Job { id: 0, key, path, stamp, listing });
         Err(Hindrance::Wait(Wait::Job(job)))
     }
 
@@ -277,6 +289,13 @@ const READ_ATTEMPTS: u32 = 3;
 
 /// Steps that a folder may take to be listed at once; a larger one becomes a job.
 const SMALL_LISTING_STEPS: u32 = 8;
+
+/// How long a folder may take to be listed at once, so that a slow disk does not stop the loop.
+const ATTEMPT: Duration = Duration::from_micros(500);
+
+/// The size of a directory, as the file system reports it, up to which a listing is tried although
+/// there is no room for another job. It holds some hundred names.
+const SMALL_FOLDER_BYTES: u64 = 8 * 1024;
 
 /// What a listing counts for among the look-ups of a turn, besides its own.
 const LISTING_LOOKUPS: u32 = 7;

@@ -14,6 +14,7 @@ use std::collections::VecDeque;
 use std::io;
 use std::path::Path;
 use std::rc::Rc;
+use std::time::Duration;
 
 use crate::clock::{Clock, Tick};
 use crate::config::{Limits, SiteConfig};
@@ -35,7 +36,7 @@ pub use asset::{Asset, LEAD};
 pub use cache::Entry;
 
 use cache::{Cache, Known};
-use jobs::Jobs;
+use jobs::{Jobs, Stopwatch};
 use media::MediaTypes;
 
 /// The folder that is served, and what is known about it.
@@ -53,6 +54,7 @@ pub struct Site {
     disk: Disk,
     jobs: Jobs,
     media_types: MediaTypes,
+    stopwatch: Stopwatch,
     faults: Faults,
     /// How often a path was looked up on disk, and the last one.
     lookups: u64,
@@ -86,6 +88,7 @@ impl Site {
             disk: Disk::default(),
             jobs: Jobs::default(),
             media_types: MediaTypes::default(),
+            stopwatch: Stopwatch::default(),
             faults: Faults::default(),
             lookups: 0,
             lookups_left: u32::MAX,
@@ -124,13 +127,19 @@ impl Site {
         self.jobs.is_working()
     }
 
-    /// Goes on with long work until it is `enough`, which is asked every few entries of a folder.
+    /// Continues long work until `enough` says true; it is asked after each entry of a folder.
     /// Returns the number of a job that ended.
     pub fn work(&mut self, clock: &Clock, enough: &mut dyn FnMut() -> bool) -> Option<u64> {
         let ended = self.jobs.work(&self.root, enough)?;
         let id = ended.job.id;
         self.finish(ended, clock);
         Some(id)
+    }
+
+    /// Measures by `stopwatch` how long the first attempt to list a folder takes; without it, only
+    /// the number of entries bounds the attempt. It gives the time since some moment.
+    pub fn measure_with(&mut self, stopwatch: Box<dyn Fn() -> Duration>) {
+        self.stopwatch = Stopwatch::new(stopwatch);
     }
 
     /// Looks up at most so many paths on disk until the next call; what is too much waits.

@@ -51,7 +51,10 @@ const FORBIDDEN: &[(&str, &str)] = &[
 ];
 
 /// File, the rule it may break, and why.
-const EXCEPTIONS: &[(&str, &str, &str)] = &[];
+const EXCEPTIONS: &[(&str, &str, &str)] = &[
+    ("src/site/listing/html.rs", "unsafe", "'unsafe-inline' is a word of a security policy"),
+    ("src/site/media/table.rs", "TODO", "it is the name of a file that people publish"),
+];
 
 #[test]
 fn imports_run_inward_only() {

@@ -330,7 +330,15 @@ impl<'p> Play<'p> {
         self.sites.allow_lookups(self.setting.limits.lookups_per_turn);
         match wait {
             Wait::Disk => self.clock.tick = self.clock.tick + RETRY_MS,
-            Wait::Job(_) => _ = self.sites.work(&self.clock, &mut || true),
+            Wait::Job(_) => {
+                // A listing asks after each entry.
+                let mut asked = 0;
+                let mut enough = || {
+                    asked += 1;
+                    asked >= 16
+                };
+                self.sites.work(&self.clock, &mut enough);
+            }
             Wait::Turn | Wait::Path => {}
         }
     }

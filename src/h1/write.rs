@@ -7,6 +7,7 @@ use crate::http::range::ByteRange;
 use crate::http::status::Status;
 use crate::http::writer::Writer;
 use crate::machine::{Outbox, Pages};
+use crate::site::page::Page;
 use crate::site::{Content, FieldSink, HEADROOM, Reply, Representation};
 
 use super::body::{Body, COPIED_BYTES};
@@ -71,7 +72,9 @@ pub(super) fn write(reply: Reply, frame: Frame, desk: &mut Desk<'_>) -> Result<B
     if let Content::Whole(representation) = reply.content {
         return write_whole(representation, frame, desk);
     }
-    let text = reply.page();
+    if let Content::Page(..) = &reply.content {
+        return write_page(&reply, frame, desk);
+    }
     let body = match &reply.content {
         _ if frame.head_only => Body::Empty,
         Content::Range(representation, range) => Body::range(Rc::clone(representation), *range),
@@ -90,11 +93,6 @@ pub(super) fn write(reply: Reply, frame: Frame, desk: &mut Desk<'_>) -> Result<B
     desk.append(reply.status, frame, |writer| {
         reply.write_fields(&mut Lines(writer));
         writer.put(b"\r\n");
-        if let Some(pieces) = text.filter(|_| !frame.head_only) {
-            for piece in pieces {
-                writer.put(piece.as_bytes());
-            }
-        }
     })?;
     match reply.content {
         Content::Ranges(representation, multipart) if !frame.head_only => {
@@ -102,6 +100,20 @@ pub(super) fn write(reply: Reply, frame: Frame, desk: &mut Desk<'_>) -> Result<B
         }
         _ => Ok(body),
     }
+}
+
+/// A page. Not inlined, so that its texts take no room on the stack of a request for a file.
+#[inline(never)]
+fn write_page(reply: &Reply, frame: Frame, desk: &mut Desk<'_>) -> Result<Body, Full> {
+    let page = reply.page().filter(|_| !frame.head_only);
+    desk.append(reply.status, frame, |writer| {
+        reply.write_fields(&mut Lines(writer));
+        writer.put(b"\r\n");
+        for piece in page.iter().flat_map(Page::pieces) {
+            writer.put(piece.as_bytes());
+        }
+    })?;
+    Ok(Body::Empty)
 }
 
 /// A whole representation. One that is in memory with its head is sent from there, if no other

@@ -35,7 +35,7 @@
 //! [`crate::net::Transport`]. Close: when the wire asks for it, in `Connections::close`.
 
 use std::io;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use mio::{Events, Poll, Token};
 
@@ -109,7 +109,7 @@ impl Reactor {
     /// not
     /// 0.
     pub fn new(
-        sites: Sites,
+        mut sites: Sites,
         listeners: Vec<Listener>,
         when_full: WhenFull,
         limits: Limits,
@@ -120,6 +120,8 @@ impl Reactor {
         let signals = Signals::new(poll.registry(), SIGNALS)?;
         let connections = Connections::new(poll.registry().try_clone()?, &limits, turn.now());
         let pages = Pages::new(limits.pages);
+        let started = Instant::now();
+        sites.measure_with(Box::new(move || started.elapsed()));
         let (journal, pools) = (Journal::default(), Pools::default());
         let resources = Resources { sites, pools, pages, limits, journal, draining: false };
         Ok(Reactor {

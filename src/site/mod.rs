@@ -17,6 +17,7 @@
 use std::io;
 use std::path::Path;
 use std::rc::Rc;
+use std::time::Duration;
 
 use crate::clock::{Clock, Tick};
 use crate::config::{Limits, SiteConfig};
@@ -41,6 +42,7 @@ pub use representation::{Fill, HEADROOM, Representation};
 pub use resource::{Entry, Outcome};
 pub use respond::{Answer, Request};
 
+use media::MediaTypes;
 pub use store::Fault;
 use store::{Part, Store};
 
@@ -60,6 +62,7 @@ pub struct Site {
     root: Root,
     config: SiteConfig,
     policy: Rc<Policy>,
+    media_types: MediaTypes,
     /// The part of the store for this root.
     part: Part,
     /// When the path of the root was last looked at.
@@ -85,6 +88,7 @@ impl Sites {
         let site = Site {
             root: Root::new(root, config.symlinks, door)?,
             policy: Rc::new(Policy::of(&config)),
+            media_types: MediaTypes::default(),
             config,
             part: store.new_part(),
             checked: Tick(0),
@@ -115,10 +119,16 @@ impl Sites {
         self.store.is_working()
     }
 
-    /// Continues long work until it is `enough`, which is asked every few entries of a folder.
+    /// Continues long work until `enough` says true; it is asked after each entry of a folder.
     /// Returns the number of a job that ended.
     pub fn work(&mut self, clock: &Clock, enough: &mut dyn FnMut() -> bool) -> Option<u64> {
         self.store.work(&self.sites, clock, enough)
+    }
+
+    /// Measures by `stopwatch` how long the first attempt to list a folder takes; without it, only
+    /// the number of entries bounds the attempt. It gives the time since some moment.
+    pub fn measure_with(&mut self, stopwatch: Box<dyn Fn() -> Duration>) {
+        self.store.measure_with(stopwatch);
     }
 
     /// When [`Sites::rest`] is due, if at all.

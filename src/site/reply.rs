@@ -10,7 +10,7 @@ use crate::http::status::{Failure, Status};
 use crate::http::writer::Writer;
 
 use super::multipart::Multipart;
-use super::page;
+use super::page::{Page, Up};
 use super::policy::Policy;
 use super::representation::Representation;
 
@@ -37,7 +37,7 @@ pub enum Content {
     /// 204: no body; the methods that are supported.
     Options(Rc<Policy>),
     /// A page that says what happened.
-    Page(Rc<Policy>, Detail),
+    Page(Rc<Policy>, Detail, Up),
 }
 
 /// What a page is about, besides its status.
@@ -62,9 +62,9 @@ pub trait FieldSink {
 }
 
 impl Reply {
-    /// The page of a failure.
-    pub(super) fn failure(failure: Failure, policy: &Rc<Policy>) -> Reply {
-        let content = Content::Page(Rc::clone(policy), Detail::Failure(failure.why));
+    /// The page of a failure, which links to the folder above its path.
+    pub(super) fn failure(failure: Failure, policy: &Rc<Policy>, up: Up) -> Reply {
+        let content = Content::Page(Rc::clone(policy), Detail::Failure(failure.why), up);
         Reply { status: failure.status, content }
     }
 
@@ -101,7 +101,7 @@ impl Reply {
                 sink.lines(policy.lines());
                 sink.lines(ALLOW);
             }
-            Content::Page(policy, detail) => self.write_page_fields(policy, detail, sink),
+            Content::Page(policy, detail, _) => self.write_page_fields(policy, detail, sink),
         }
     }
 
@@ -122,13 +122,15 @@ impl Reply {
             sink.lines(b"Cache-Control: no-store\r\n");
         }
         sink.lines(b"Content-Type: text/html; charset=utf-8\r\n");
-        sink.number("Content-Length", page::length(self.status, why(detail)));
+        if let Some(page) = self.page() {
+            sink.number("Content-Length", page.length() as u64); // widening
+        }
     }
 
-    /// The pieces of the page, if the body is one.
-    pub fn page(&self) -> Option<page::Pieces> {
+    /// The page, if the body is one.
+    pub fn page(&self) -> Option<Page> {
         match &self.content {
-            Content::Page(_, detail) => Some(page::pieces(self.status, why(detail))),
+            Content::Page(_, detail, up) => Some(Page::new(self.status, why(detail), *up)),
             _ => None,
         }
     }

@@ -63,6 +63,8 @@ pub(super) struct Facts<'a> {
     pub(super) lines: &'a [u8],
     /// The value of Content-Type.
     pub(super) media_type: &'a str,
+    /// The bytes are text in UTF-8.
+    pub(super) charset: bool,
     /// `None`: there is nothing to compare, and no ranges.
     pub(super) validators: Option<OwnedValidators>,
 }
@@ -111,7 +113,8 @@ impl Representation {
             writer.field("Accept-Ranges", b"bytes");
         }
         let common_end = offset(writer.finish().expect(FITS));
-        writer.field("Content-Type", facts.media_type.as_bytes());
+        let charset: &[u8] = if facts.charset { b"; charset=utf-8\r\n" } else { b"\r\n" };
+        writer.put(b"Content-Type: ").put(facts.media_type.as_bytes()).put(charset);
         let type_end = offset(writer.finish().expect(FITS));
         writer.number_field("Content-Length", size).put(b"\r\n");
         let head_end = writer.finish().expect(FITS);

@@ -9,6 +9,7 @@ use crate::http::status::{Failure, Status};
 use crate::http::target::{self, Form, Scheme};
 
 use super::multipart::Multipart;
+use super::page::Up;
 use super::reply::{Content, Detail, Reply};
 use super::representation::{Fill, Representation};
 use super::resource::Outcome;
@@ -127,17 +128,18 @@ impl Sites {
                     Some(query) => location_with_query(location, query),
                     None => Rc::clone(location),
                 };
-                let content = Content::Page(Rc::clone(&entry.policy), Detail::Location(location));
+                let content =
+                    Content::Page(Rc::clone(&entry.policy), Detail::Location(location), Up::None);
                 Reply { status: Status::MovedPermanently, content }
             }
-            Outcome::Failure(failure) => Reply::failure(*failure, &entry.policy),
+            Outcome::Failure(failure) => Reply::failure(*failure, &entry.policy, Up::from(path)),
         };
         Ok(Answer::Reply(reply))
     }
 
     /// The page for a request that fails before its site is known.
     pub fn fail(&self, failure: Failure) -> Reply {
-        Reply::failure(failure, &self.sites[0].policy)
+        Reply::failure(failure, &self.sites[0].policy, Up::None)
     }
 
     fn failure(&self, status: Status, why: &'static str) -> Answer {
@@ -158,7 +160,7 @@ fn selected(
     policy: &Rc<super::Policy>,
 ) -> Reply {
     let it = Rc::clone(representation);
-    let page = |detail| Content::Page(Rc::clone(policy), detail);
+    let page = |detail| Content::Page(Rc::clone(policy), detail, Up::None);
     let (status, content) = match selection {
         Selection::Whole => (Status::Ok, Content::Whole(it)),
         Selection::Part(range) => (Status::PartialContent, Content::Range(it, range)),

@@ -14,7 +14,7 @@ use crate::http::status::{Failure, Status};
 use crate::http::target;
 use crate::site::representation::{Facts, Gauge, OwnedValidators, Representation, is_young};
 use crate::site::resource::Outcome;
-use crate::site::{Site, Wait, media};
+use crate::site::{Site, Wait};
 
 /// What a path leads to.
 pub(super) enum Loaded {
@@ -165,7 +165,8 @@ impl Loader<'_> {
         Facts {
             policy: &self.site.policy,
             lines: b"",
-            media_type: media::media_type(path),
+            media_type: self.site.media_types.of(path).value,
+            charset: self.site.media_types.of(path).takes_charset,
             validators: Some(OwnedValidators::of_file(version, self.clock)),
         }
     }
@@ -205,7 +206,8 @@ impl Loader<'_> {
             policy: &self.site.policy,
             // A cache must not guess how long a listing is fresh.
             lines: b"Cache-Control: no-cache\r\n",
-            media_type: "text/html; charset=utf-8",
+            media_type: "text/html",
+            charset: true,
             validators: None,
         };
         let made = Representation::in_memory(facts, page, self.gauge);

@@ -7,6 +7,7 @@
 //! mixes two versions of it.
 
 use std::rc::Rc;
+use std::time::Duration;
 
 use crate::clock::{Clock, Tick};
 use crate::config::Limits;
@@ -14,7 +15,7 @@ use crate::files::{Blocking, Disk, Kind, OpenError, OpenFile, Piece, Root, Versi
 use crate::http::status::{Failure, Status};
 use crate::http::target;
 
-use super::listing::{Lister, Progress};
+use super::listing::{Listing, Progress};
 use super::representation::{Fill, Gauge, is_young};
 use super::resource::{Entry, Outcome};
 use super::{Site, Wait};
@@ -30,7 +31,7 @@ pub use faults::Fault;
 use cache::{Cache, Known, Place};
 use faults::Faults;
 use load::{Loaded, Loader, Made, Obstacle, rested};
-use work::{Ended, Job, Jobs, Target};
+use work::{Ended, Job, Jobs, Stopwatch, Target};
 
 /// What is known about paths. See the module's text.
 #[derive(Debug)]
@@ -41,6 +42,7 @@ pub(super) struct Store {
     last: Option<Entry>,
     disk: Disk,
     jobs: Jobs,
+    stopwatch: Stopwatch,
     faults: Faults,
     gauge: Gauge,
     /// The part given out last.
@@ -90,6 +92,7 @@ impl Store {
             last: None,
             disk: Disk::default(),
             jobs: Jobs::default(),
+            stopwatch: Stopwatch::default(),
             faults: Faults::default(),
             gauge: Gauge::default(),
             part: 0,
@@ -100,6 +103,11 @@ impl Store {
             lookups_left: u32::MAX,
             swept: Tick(0),
         }
+    }
+
+    /// Measures by `stopwatch` how long the first attempt to list a folder takes.
+    pub(super) fn measure_with(&mut self, stopwatch: Box<dyn Fn() -> Duration>) {
+        self.stopwatch = Stopwatch::new(stopwatch);
     }
 
     /// A part for a root that was just opened.
@@ -281,10 +289,10 @@ impl Store {
         match self.loader(site, blocking, clock).load(canonical)? {
             Loaded::Made(made) => Ok(made),
             Loaded::Folder(folder, version) => {
-                let lister = Lister::new(folder, canonical, self.limits.listing_entries)?;
+                let listing = Listing::new(folder, canonical, self.limits.listing_entries)?;
                 let target =
                     Target { part: site.part, key: key.into(), canonical: canonical.into() };
-                self.list(site, target, version, lister, clock)
+                self.list(site, target, version, listing, clock)
             }
         }
     }
@@ -299,25 +307,32 @@ impl Store {
         Loader { site, disk, scratch, gauge, limits, blocking, clock }
     }
 
-    /// A small folder is listed at once; a large one becomes a job.
+    /// A folder that can be listed within a bounded attempt is listed at once; another one becomes
+    /// a job.
     fn list(
         &mut self,
         site: &Site,
         target: Target,
         version: Version,
-        mut lister: Lister,
+        mut listing: Listing,
         clock: &Clock,
     ) -> Result<Made, Obstacle> {
         self.lookups_left = self.lookups_left.saturating_sub(LISTING_LOOKUPS);
+        let end = self.stopwatch.now() + ATTEMPT;
         for _ in 0..SMALL_LISTING_STEPS {
-            if let Progress::Done(page) = lister.step(&site.root, work::STEP)? {
+            let (stopwatch, end) = (&self.stopwatch, end);
+            let mut enough = || stopwatch.now() >= end;
+            if let Progress::Done(page) = listing.step(&site.root, work::STEP, &mut enough)? {
                 let outcome = self.loader(site, Blocking::Never, clock).listing(&page)?;
                 let (path, version) = (target.canonical[1..].to_vec(), rested(version, clock));
                 return Ok(Made { outcome, path, version, absent: index_names(site) });
             }
+            if self.stopwatch.now() >= end {
+                break;
+            }
         }
         if self.jobs.can_begin() {
-            return Err(Obstacle::Wait(Wait::Job(self.jobs.begin(target, version, lister))));
+            return Err(Obstacle::Wait(Wait::Job(self.jobs.begin(target, version, listing))));
         }
         match self.jobs.queue(target) {
             Some(job) => Err(Obstacle::Wait(Wait::Job(job))),
@@ -413,8 +428,8 @@ impl Store {
             let loaded = self.loader(site, Blocking::Path, clock).load(&queued.target.canonical);
             let Ok(Loaded::Folder(folder, version)) = loaded else { return Some(id) };
             let most = self.limits.listing_entries;
-            match Lister::new(folder, &queued.target.canonical, most) {
-                Ok(lister) => self.jobs.resume(queued, version, lister),
+            match Listing::new(folder, &queued.target.canonical, most) {
+                Ok(listing) => self.jobs.resume(queued, version, listing),
                 Err(_) => return Some(id), // the next request for it meets the error again
             }
         }
@@ -562,6 +577,9 @@ fn failure_of(error: &OpenError) -> Failure {
 
 /// An invariant of [`Store`].
 const JOBS_OF_PARTS: &str = "the jobs of a part end with it";
+
+/// How long a folder may take to be listed at once, so that a slow disk does not stop the loop.
+const ATTEMPT: Duration = Duration::from_micros(500);
 
 /// Steps that a folder may take to be listed at once; a larger one becomes a job.
 const SMALL_LISTING_STEPS: u32 = 8;

@@ -6,10 +6,11 @@
 
 use std::collections::VecDeque;
 use std::io;
+use std::time::Duration;
 
 use crate::clock::Tick;
 use crate::files::{Root, Version};
-use crate::site::listing::{Lister, Progress};
+use crate::site::listing::{Listing, Progress};
 use crate::site::resource::Entry;
 
 use super::cache::Part;
@@ -42,7 +43,7 @@ pub(super) struct Job {
     pub(super) target: Target,
     /// The version of the folder that is being read.
     pub(super) version: Version,
-    pub(super) lister: Lister,
+    pub(super) listing: Listing,
 }
 
 /// A folder that will be read.
@@ -77,9 +78,9 @@ impl Jobs {
     }
 
     /// Begins a job, and returns its number.
-    pub(super) fn begin(&mut self, target: Target, version: Version, lister: Lister) -> u64 {
+    pub(super) fn begin(&mut self, target: Target, version: Version, listing: Listing) -> u64 {
         self.last_id += 1;
-        self.running.push_back(Job { id: self.last_id, target, version, lister });
+        self.running.push_back(Job { id: self.last_id, target, version, listing });
         self.last_id
     }
 
@@ -104,9 +105,9 @@ impl Jobs {
     }
 
     /// Begins a queued job.
-    pub(super) fn resume(&mut self, queued: Queued, version: Version, lister: Lister) {
+    pub(super) fn resume(&mut self, queued: Queued, version: Version, listing: Listing) {
         let Queued { id, target } = queued;
-        self.running.push_back(Job { id, target, version, lister });
+        self.running.push_back(Job { id, target, version, listing });
     }
 
     /// The folder whose turn it is.
@@ -118,7 +119,7 @@ impl Jobs {
     pub(super) fn work(&mut self, root: &Root, enough: &mut dyn FnMut() -> bool) -> Option<Ended> {
         let mut job = self.running.pop_front()?;
         loop {
-            match job.lister.step(root, STEP) {
+            match job.listing.step(root, STEP, enough) {
                 Ok(Progress::More) if enough() => {
                     self.running.push_back(job);
                     return None;
@@ -161,6 +162,27 @@ impl Jobs {
     }
 }
 
+/// Measures how long something takes. Without a clock, everything takes no time.
+#[derive(Default)]
+pub(super) struct Stopwatch(Option<Box<dyn Fn() -> Duration>>);
+
+impl Stopwatch {
+    pub(super) fn new(clock: Box<dyn Fn() -> Duration>) -> Stopwatch {
+        Stopwatch(Some(clock))
+    }
+
+    /// The time since a moment that does not change.
+    pub(super) fn now(&self) -> Duration {
+        self.0.as_ref().map_or(Duration::ZERO, |clock| clock())
+    }
+}
+
+impl std::fmt::Debug for Stopwatch {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Stopwatch")
+    }
+}
+
 /// Folders that are read at a time.
 const RUNNING_MAX: usize = 16;
 
@@ -176,3 +198,6 @@ const FINISHED_MAX: usize = 16;
 
 /// How long they are kept.
 const KEPT_MS: u64 = 2_000;
+
+#[cfg(test)]
+mod tests;

@@ -1,6 +1,6 @@
 //! What a connection does between two reports: everything that needs no I/O.
 
-use crate::http::head::Refusal;
+use crate::http::status::Failure;
 
 use super::connection::{Connection, Context};
 use super::intake::{self, Intake};
@@ -45,7 +45,7 @@ impl Connection {
         match intake {
             Intake::Nothing => self.idle(cx), // there were only empty lines
             Intake::Partial if self.peer_finished => {
-                self.refuse(Refusal::bad("the head has no end"), cx);
+                self.refuse(Failure::bad("the head has no end"), cx);
                 true
             }
             Intake::Partial => {
@@ -118,7 +118,7 @@ impl Connection {
                 Ok(found) => self.input.consume(found.used),
                 Err(_) if too_large => {} // what is left is dropped with the rest of the body
                 Err(fault) => {
-                    self.refuse(Refusal::bad(fault.why), cx);
+                    self.refuse(Failure::bad(fault.why), cx);
                     return true;
                 }
             }
@@ -128,7 +128,7 @@ impl Connection {
             } else if found.is_ok_and(|found| found.done) {
                 *reader = None;
             } else if self.peer_finished {
-                self.refuse(Refusal::bad("the body has no end"), cx);
+                self.refuse(Failure::bad("the body has no end"), cx);
                 return true;
             } else {
                 return false;
@@ -166,7 +166,7 @@ impl Connection {
         }
         if self.output.has_page() {
             // Only a location can be longer than a page, and it is made from the target.
-            self.refuse(Refusal::target_too_long(), cx);
+            self.refuse(Failure::target_too_long(), cx);
             return true;
         }
         self.close(Reason::OutOfPages, cx.pages);
@@ -208,7 +208,7 @@ impl Connection {
 
     /// Answers with an error that ends the connection. What is in the input is dropped: after it,
     /// nothing can be told apart any more.
-    pub(super) fn refuse(&mut self, refusal: Refusal, cx: &mut Context<'_>) {
+    pub(super) fn refuse(&mut self, refusal: Failure, cx: &mut Context<'_>) {
         let head_only = match &self.state {
             State::Discard { plan, .. } => plan.head_only,
             _ => self.input.bytes().starts_with(b"HEAD "),

@@ -2,7 +2,7 @@
 
 use crate::clock::{Clock, Tick};
 use crate::config::Limits;
-use crate::http::head::Refusal;
+use crate::http::status::Failure;
 use crate::http::status::Status;
 use crate::site::{Site, Wait};
 
@@ -139,7 +139,7 @@ impl Connection {
             State::Await { .. } => {
                 let status = Status::ServiceUnavailable;
                 self.refuse(
-                    Refusal { status, why: "what it asks for could not be had in time" },
+                    Failure { status, why: "what it asks for could not be had in time" },
                     cx,
                 );
                 self.advance(cx);
@@ -147,7 +147,7 @@ impl Connection {
             State::Linger { .. } => self.close(Reason::Finished, cx.pages),
             State::Head | State::Discard { .. } => {
                 let status = Status::RequestTimeout;
-                self.refuse(Refusal { status, why: "the request did not come in time" }, cx);
+                self.refuse(Failure { status, why: "the request did not come in time" }, cx);
                 self.advance(cx);
             }
         }
@@ -257,7 +257,7 @@ impl Connection {
     pub fn turn_away(&mut self, cx: &mut Context<'_>) {
         let (status, why) =
             (Status::ServiceUnavailable, "there is no room for one more connection");
-        self.refuse(Refusal { status, why }, cx);
+        self.refuse(Failure { status, why }, cx);
         self.advance(cx);
     }
 

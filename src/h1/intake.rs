@@ -2,10 +2,8 @@
 
 use crate::config::Limits;
 use crate::http::body::{BodyReader, Bounds as BodyBounds};
-use crate::http::head::{
-    self, Bounds, Expectation, Framing, Head, Method, Parsed, Refusal, Scan, Version,
-};
-use crate::http::status::Status;
+use crate::http::head::{self, Bounds, Expectation, Framing, Head, Method, Parsed, Scan, Version};
+use crate::http::status::{Failure, Status};
 use crate::http::target::{self, Form, Scheme};
 use crate::site::{self, Entry, Found, Patience, Wait};
 
@@ -21,7 +19,7 @@ pub(super) enum Intake {
     /// A whole head, but what it asks for is not there yet.
     Wait(Wait),
     /// No request, and nothing after it can be understood.
-    Refused(Refusal),
+    Refused(Failure),
     /// A request of `length` bytes that can be answered at once.
     Answer { plan: Plan, length: usize },
     /// A request of `length` bytes whose body must be absorbed first.
@@ -36,7 +34,7 @@ const BLANK_LINES: u8 = 2;
 pub(super) fn take(connection: &mut Connection, cx: &mut Context<'_>) -> Intake {
     while connection.scanned == 0 && connection.input.bytes().starts_with(b"\r\n") {
         if connection.blank_lines == BLANK_LINES {
-            return Intake::Refused(Refusal::bad("too many empty lines"));
+            return Intake::Refused(Failure::bad("too many empty lines"));
         }
         connection.blank_lines += 1;
         connection.input.consume(2);
@@ -52,7 +50,7 @@ pub(super) fn take(connection: &mut Connection, cx: &mut Context<'_>) -> Intake 
         let window = &bytes[..bytes.len().min(bounds.head_bytes)];
         match head::scan(window, usize::from(connection.scanned)) {
             Scan::Incomplete => return unfinished(connection, &bounds),
-            Scan::Refused(why) => return Intake::Refused(Refusal::bad(why)),
+            Scan::Refused(why) => return Intake::Refused(Failure::bad(why)),
             Scan::Complete(_) => {}
         }
     }
@@ -68,7 +66,7 @@ pub(super) fn take(connection: &mut Connection, cx: &mut Context<'_>) -> Intake 
         connection.input.patch(at, b'1');
     }
     parse(connection.input.bytes(), &bounds, &mut later_minor, terms, cx)
-        .unwrap_or(Intake::Refused(Refusal::bad("a malformed version")))
+        .unwrap_or(Intake::Refused(Failure::bad("a malformed version")))
 }
 
 /// A head without an end: it is waited for, unless it is as long as a head may be.
@@ -114,6 +112,10 @@ fn parse(
 fn plan(head: &Head<'_, '_>, terms: Terms, cx: &mut Context<'_>) -> Intake {
     let answer = match answer(head, terms, cx) {
         Ok(answer) => answer,
+        // An orderly failure: the request was understood.
+        Err(Halt::Refused(Failure { status: status @ Status::NotFound, why })) => {
+            Answer::Failure(status, why)
+        }
         Err(Halt::Refused(refusal)) => return Intake::Refused(refusal),
         Err(Halt::Wait(wait)) => return Intake::Wait(wait),
     };
@@ -155,15 +157,15 @@ pub(super) fn too_large(plan: &mut Plan) {
 /// Why there is no answer that leaves the connection as it is.
 enum Halt {
     /// The connection ends after this.
-    Refused(Refusal),
+    Refused(Failure),
     /// The site needs time.
     Wait(Wait),
 }
 
-impl From<&'static str> for Halt {
+impl From<Failure> for Halt {
     /// The target is malformed.
-    fn from(why: &'static str) -> Halt {
-        Halt::Refused(Refusal::bad(why))
+    fn from(failure: Failure) -> Halt {
+        Halt::Refused(failure)
     }
 }
 
@@ -179,27 +181,31 @@ fn answer(head: &Head<'_, '_>, terms: Terms, cx: &mut Context<'_>) -> Result<Ans
     if head.method == Method::Connect {
         return failure(Status::MethodNotAllowed, NOT_ALLOWED); // its target is not a path
     }
-    let form = target::split(head.target)?;
+    let target = target::split(head.target)?;
     match head.method {
         Method::Unknown => return failure(Status::NotImplemented, "an unknown method"),
         Method::NotServed => return failure(Status::MethodNotAllowed, NOT_ALLOWED),
         Method::Get | Method::Head | Method::Options | Method::Connect => {}
     }
-    let (path, query) = match form {
+    let (path, query) = match target.form {
         Form::Origin { path, query } => (path, query),
         Form::Absolute { scheme: Scheme::Http, path, query, .. } => (path, query),
         Form::Absolute { scheme: Scheme::Https, .. } => {
             let (status, why) = (Status::MisdirectedRequest, "https is not served here");
-            return Err(Halt::Refused(Refusal { status, why }));
+            return Err(Halt::Refused(Failure::new(status, why)));
         }
         Form::Asterisk if head.method == Method::Options => return Ok(Answer::Options),
         Form::Asterisk => {
-            return Err(Halt::Refused(Refusal::bad("the target * is for OPTIONS alone")));
+            return Err(Halt::Refused(Failure::bad("the target * is for OPTIONS alone")));
         }
     };
     if head.method == Method::Options {
         cx.site.check(path)?;
         return Ok(Answer::Options);
+    }
+    if target.is_raw {
+        cx.site.check(path)?;
+        return Ok(Answer::Redirect(target.encoded().collect()));
     }
     let entry = match cx.site.find(path, terms.patience, cx.clock)? {
         Found::Entry(entry) => entry,
@@ -208,7 +214,8 @@ fn answer(head: &Head<'_, '_>, terms: Terms, cx: &mut Context<'_>) -> Result<Ans
     Ok(match entry {
         Entry::Asset(asset) => {
             let (ranges, most) = (head.method == Method::Get, cx.limits.ranges);
-            let selection = site::select(&asset, &head.fields, ranges, most, cx.clock);
+            let boundary = cx.site.boundary();
+            let selection = site::select(&asset, &head.fields, ranges, most, boundary, cx.clock);
             Answer::Asset(asset, selection)
         }
         Entry::Redirect(location) => Answer::Redirect(match query {

@@ -3,10 +3,10 @@
 use std::rc::Rc;
 
 use crate::clock::Clock;
-use crate::http::range::{ByteRange, Ranges};
+use crate::http::range::ByteRange;
 use crate::http::status::Status;
-use crate::http::writer::{Writer, decimal_length};
-use crate::site::{Asset, LEAD, Selection, Site};
+use crate::http::writer::Writer;
+use crate::site::{self, Asset, LEAD, Selection, Site};
 
 use super::pages::{Buffer, Pages};
 use super::step::Step;
@@ -138,7 +138,7 @@ impl Body {
 #[derive(Debug)]
 pub(super) struct Parts {
     asset: Rc<Asset>,
-    ranges: Box<Ranges>,
+    ranges: Box<[ByteRange]>,
     /// Index of the part that comes next; one more than there are once the end was written.
     next: usize,
     /// The part under way: Memory, File, or Empty between parts.
@@ -285,11 +285,11 @@ fn write_part(
 fn write_parts(
     plan: &Plan,
     asset: &Rc<Asset>,
-    ranges: &Ranges,
+    ranges: &[ByteRange],
     desk: &mut Desk<'_>,
 ) -> Result<Body, Full> {
     let boundary = desk.site.boundary();
-    let length = parts_length(asset, ranges, boundary);
+    let length = site::multipart(asset, boundary).length(ranges, asset.size());
     let base_fields = asset.common_fields();
     desk.append(plan, Status::PartialContent, |writer| {
         writer.put(base_fields);
@@ -301,26 +301,10 @@ fn write_parts(
     }
     Ok(Body::Parts(Box::new(Parts {
         asset: Rc::clone(asset),
-        ranges: Box::new(*ranges),
+        ranges: ranges.into(),
         next: 0,
         current: Body::Empty,
     })))
-}
-
-/// The length of a multipart body, before it is made.
-fn parts_length(asset: &Asset, ranges: &Ranges, boundary: &[u8]) -> u64 {
-    let delimiter = "\r\n--\r\n".len() + boundary.len();
-    let fixed = delimiter + asset.type_line().len() + "Content-Range: bytes -/\r\n\r\n".len();
-    let size_digits = decimal_length(asset.size());
-    let parts: u64 = ranges
-        .as_slice()
-        .iter()
-        .map(|range| {
-            let digits = decimal_length(range.first) + decimal_length(range.end - 1) + size_digits;
-            (fixed + digits) as u64 + (range.end - range.first) // widening
-        })
-        .sum();
-    parts + (delimiter + 2) as u64 // widening
 }
 
 impl Parts {
@@ -329,8 +313,8 @@ impl Parts {
     /// Returns false when nothing is left. On [`Full`], nothing was done.
     pub(super) fn advance(&mut self, desk: &mut Desk<'_>) -> Result<bool, Full> {
         let (boundary, asset) = (desk.site.boundary(), &self.asset);
-        let range = self.ranges.as_slice().get(self.next).copied();
-        if self.next > self.ranges.as_slice().len() {
+        let range = self.ranges.get(self.next).copied();
+        if self.next > self.ranges.len() {
             return Ok(false);
         }
         let mut body = range.map_or(Body::Empty, |range| piece(asset, range));

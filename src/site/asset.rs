@@ -17,7 +17,7 @@ use std::fs::File;
 use std::os::unix::fs::FileExt;
 
 use crate::clock::{Clock, DATE_LINE, Tick};
-use crate::http::conditional::Validators;
+use crate::http::conditional::{Validators, last_modified};
 use crate::http::date;
 use crate::http::etag::ETag;
 use crate::http::status::Status;
@@ -312,13 +312,9 @@ const TAIL: usize = 64;
 impl OwnedValidators {
     fn new(stamp: &Stamp, clock: &Clock) -> OwnedValidators {
         let weak = is_young(stamp, clock);
-        let seconds = i64::try_from(stamp.modified_ns.div_euclid(1_000_000_000)).ok();
         OwnedValidators {
-            etag: ETag::of_file(stamp.size, stamp.modified_ns, weak),
-            // RFC 9110 section 8.8.2.1: no date that lies in the future, seen from the answer.
-            last_modified: seconds
-                .filter(|&seconds| seconds <= clock.unix_seconds())
-                .filter(|&seconds| date::imf_fixdate(seconds).is_some()),
+            etag: ETag::of_file(stamp.size, stamp.modified_ns, None, weak),
+            last_modified: last_modified(stamp.modified_ns, clock.unix_seconds()),
         }
     }
 }

@@ -303,10 +303,6 @@ impl Entry {
 /// A relative reference to `name` in this folder (RFC 3986 section 4.2), ready for an attribute
 /// in double quotes.
 fn push_href(page: &mut Vec<u8>, name: &[u8]) {
-    // What stands before a colon in the first segment would be read as a scheme.
-    if name.contains(&b':') {
-        page.extend_from_slice(b"./");
-    }
     for byte in encode_path(name) {
         match byte {
             b'&' => page.extend_from_slice(b"&amp;"),

@@ -106,7 +106,7 @@ impl Site {
     }
 
     fn make(&mut self, request: Request<'_>) -> Result<Made, Hindrance> {
-        if target::is_hidden(request.canonical) {
+        if self.hidden.hides(request.canonical) {
             Err(OpenError::NotFound.into())
         } else if request.canonical.ends_with(b"/") {
             self.make_directory(request)
@@ -123,9 +123,8 @@ impl Site {
                 Ok((Entry::Asset(Rc::new(asset)), path.to_vec(), Some(stamp)))
             }
             Opened::Directory(_, stamp) => {
-                let slash = std::iter::once(b'/');
                 let location: Rc<[u8]> =
-                    target::encode_path(request.canonical).chain(slash).collect();
+                    target::directory_location(request.key, request.canonical).collect();
                 Ok((Entry::Redirect(location), path.to_vec(), Some(stamp)))
             }
         }

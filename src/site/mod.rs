@@ -18,9 +18,11 @@ use std::rc::Rc;
 use crate::clock::{Clock, Tick};
 use crate::config::{Limits, SiteConfig};
 use crate::http::conditional::{self, Verdict};
-use crate::http::head::{Field, Fields, Line};
-use crate::http::range::{self, ByteRange, Ranges};
-use crate::http::target;
+use crate::http::fields::{Field, Fields, Line};
+use crate::http::hidden::Hidden;
+use crate::http::range::{self, ByteRange, Multipart};
+use crate::http::status::Failure;
+use crate::http::target::{self, EncodedSlash};
 
 pub mod asset;
 mod cache;
@@ -49,6 +51,7 @@ pub struct Site {
     cache: Cache,
     base_fields: Box<[u8]>,
     boundary: Box<[u8]>,
+    hidden: Hidden,
     /// Room to decode a path into, and to encode it again.
     decoded: Box<[u8]>,
     encoded: Vec<u8>,
@@ -81,6 +84,7 @@ impl Site {
             limits: limits.clone(),
             cache: Cache::new(limits),
             base_fields: base_fields.into(),
+            hidden: Hidden::default(),
             boundary: format!("tenkay-{chance:016x}").into_bytes().into(),
             decoded: vec![0; limits.target_bytes].into(),
             encoded: Vec::new(),
@@ -150,7 +154,7 @@ impl Site {
         path: &[u8],
         patience: Patience,
         clock: &Clock,
-    ) -> Result<Found, &'static str> {
+    ) -> Result<Found, Failure> {
         if let Some(entry) = self.recall(path, clock) {
             return Ok(Found::Entry(entry));
         }
@@ -172,15 +176,15 @@ impl Site {
     }
 
     /// Whether a path is well-formed; the error is the reason why it is not.
-    pub fn check(&mut self, path: &[u8]) -> Result<(), &'static str> {
+    pub fn check(&mut self, path: &[u8]) -> Result<(), Failure> {
         self.decode(path).map(drop)
     }
 
     /// Decodes a path into `self.decoded`, and returns its length there.
-    fn decode(&mut self, path: &[u8]) -> Result<usize, &'static str> {
+    fn decode(&mut self, path: &[u8]) -> Result<usize, Failure> {
         match self.decoded.get_mut(..path.len()) {
-            Some(room) => target::canonicalize(path, room),
-            None => Err("the path is longer than the limit"),
+            Some(room) => target::canonicalize(path, room, EncodedSlash::Refuse),
+            None => Err(Failure::bad("the path is longer than the limit")),
         }
     }
 
@@ -291,7 +295,7 @@ pub enum Selection {
     /// 206: one range.
     Part(ByteRange),
     /// 206: several, as multipart/byteranges.
-    Parts(Box<Ranges>),
+    Parts(Box<[ByteRange]>),
     /// 304.
     NotModified,
     /// 412.
@@ -307,6 +311,7 @@ pub fn select(
     fields: &Fields<'_, '_>,
     ranges: bool,
     most_ranges: usize,
+    boundary: &[u8],
     clock: &Clock,
 ) -> Selection {
     const DECIDING: [Field; 5] = [
@@ -329,12 +334,18 @@ pub fn select(
     if !ranges || !asset.has_ranges() || !conditional::if_range_holds(fields, &validators, now) {
         return Selection::Whole;
     }
-    match range::select(value, asset.size(), most_ranges) {
+    let multipart = multipart(asset, boundary);
+    match range::select(value, asset.size(), most_ranges, &multipart) {
         range::Selection::Whole => Selection::Whole,
         range::Selection::One(range) => Selection::Part(range),
-        range::Selection::Many(ranges) => Selection::Parts(Box::new(ranges)),
+        range::Selection::Many(ranges) => Selection::Parts(ranges),
         range::Selection::Unsatisfiable => Selection::NotSatisfiable,
     }
+}
+
+/// What a multipart answer with parts of this asset has besides their bytes.
+pub fn multipart(asset: &Asset, boundary: &[u8]) -> Multipart {
+    Multipart { boundary_bytes: boundary.len(), part_fields_bytes: asset.type_line().len() }
 }
 
 /// The location of a redirect with the query of the request behind it. Neither part can hold a CR

@@ -99,7 +99,11 @@ impl Bench {
 
     fn entry(&mut self, path: &[u8]) -> Result<Entry, &'static str> {
         loop {
-            match self.site.find(path, Patience::Full, &self.clock)? {
+            match self
+                .site
+                .find(path, Patience::Full, &self.clock)
+                .map_err(|failure| failure.why)?
+            {
                 Found::Entry(entry) => return Ok(entry),
                 Found::Wait(_) => _ = self.site.work(&self.clock, &mut || true),
             }

@@ -18,18 +18,18 @@ fn outcome(bytes: &[u8]) -> Result<Option<(Method, Vec<u8>, Version)>, Status> {
             changed[at] = b'1';
             outcome(&changed)
         }
-        Err(refusal) => Err(refusal.status),
+        Err(failure) => Err(failure.status),
     }
 }
 
 /// Parses `GET / HTTP/1.1` with a Host and these lines, and hands the head to `look`.
-fn with_lines<T>(lines: &str, look: impl FnOnce(Result<&Head<'_, '_>, Refusal>) -> T) -> T {
+fn with_lines<T>(lines: &str, look: impl FnOnce(Result<&Head<'_, '_>, Failure>) -> T) -> T {
     let bytes = format!("GET / HTTP/1.1\r\nHost: a\r\n{lines}\r\n");
     let mut space = space();
     match parse(bytes.as_bytes(), &mut space, &BOUNDS) {
         Ok(Parsed::Complete(head)) => look(Ok(&head)),
         Ok(other) => panic!("{lines:?} gave {other:?}"),
-        Err(refusal) => look(Err(refusal)),
+        Err(failure) => look(Err(failure)),
     }
 }
 
@@ -174,7 +174,7 @@ fn the_end_of_a_body_must_be_unmistakable() {
     ] {
         let found = with_lines(lines, |head| match head {
             Ok(head) => Ok(head.framing),
-            Err(refusal) => Err(refusal.status.code()),
+            Err(failure) => Err(failure.status.code()),
         });
         assert_eq!(found, expected, "{lines:?}");
     }
@@ -225,6 +225,23 @@ fn an_expectation_is_continue_or_unknown() {
 }
 
 #[test]
+fn the_head_keeps_its_host() {
+    let host = |text: &[u8]| {
+        let mut space = space();
+        match parse(text, &mut space, &BOUNDS) {
+            Ok(Parsed::Complete(head)) => {
+                head.host.map(|it| (it.name().to_vec(), it.port().map(<[u8]>::to_vec)))
+            }
+            other => panic!("{other:?}"),
+        }
+    };
+    let found = host(b"GET / HTTP/1.1\r\nX: y\r\nHost: A.b:80\r\n\r\n");
+    assert_eq!(found, Some((b"A.b".to_vec(), Some(b"80".to_vec()))));
+    assert_eq!(host(b"GET / HTTP/1.1\r\nHost:\r\n\r\n"), Some((Vec::new(), None)));
+    assert_eq!(host(b"GET / HTTP/1.0\r\n\r\n"), None);
+}
+
+#[test]
 fn host_is_there_once_and_valid() {
     for (lines, version, good) in [
         ("Host: a\r\n", "1.1", true),
@@ -238,20 +255,6 @@ fn host_is_there_once_and_valid() {
         let bytes = format!("GET / HTTP/{version}\r\n{lines}\r\n");
         assert_eq!(outcome(bytes.as_bytes()).is_ok(), good, "{lines:?} {version}");
     }
-}
-
-#[test]
-fn lines_of_one_name_are_found_in_order_and_only_they() {
-    let lines = "Range: a\r\nIf-None-Match: 1\r\nX: y\r\nif-none-match: 2\r\n";
-    with_lines(lines, |head| {
-        let fields = head.unwrap().fields;
-        let values: Vec<&[u8]> = fields.lines(Field::IfNoneMatch).collect();
-        assert_eq!(values, [b"1", b"2"]);
-        assert_eq!(fields.lines(Field::IfMatch).count(), 0);
-        assert_eq!(fields.only(Field::Range), Line::One(b"a"));
-        assert_eq!(fields.only(Field::IfNoneMatch), Line::Repeated);
-        assert_eq!(fields.only(Field::IfRange), Line::Absent);
-    });
 }
 
 #[test]

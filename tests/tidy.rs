@@ -16,7 +16,7 @@ use std::path::Path;
 const LAYERS: &[(&str, &[&str])] = &[
     ("http", &[]),
     ("clock", &["http"]),
-    ("config", &[]),
+    ("config", &["http"]),
     ("site", &["http", "clock", "config"]),
     ("h1", &["http", "clock", "config", "site"]),
     ("reactor", &["http", "clock", "config", "site", "h1"]),

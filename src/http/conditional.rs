@@ -128,7 +128,7 @@ mod tests {
 
     type Lines = &'static [(&'static str, &'static str)];
 
-    /// Makes the field lines `name: value` and hands them over.
+    /// Makes the field lines `name: value` and passes them to `look`.
     fn with<T>(lines: &[(&str, &str)], look: impl FnOnce(&Fields<'_, '_>) -> T) -> T {
         let lines: Vec<_> = lines
             .iter()
@@ -138,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn the_preconditions_are_weighed_in_their_order() {
+    fn the_preconditions_are_evaluated_in_their_order() {
         use Verdict::{Failed, NotModified, Proceed};
         let rows: &[(Lines, Validators<'_>, Verdict)] = &[
             (&[], STRONG, Proceed),
@@ -208,7 +208,7 @@ mod tests {
     }
 
     #[test]
-    fn if_range_wants_a_strong_and_exact_match() {
+    fn if_range_needs_a_strong_and_exact_match() {
         let rows: &[(Lines, Validators<'_>, bool)] = &[
             (&[], STRONG, true),
             (&[("If-Range", "\"a\"")], STRONG, true),

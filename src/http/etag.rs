@@ -320,7 +320,7 @@ mod tests {
             (&[r#""b""#, "", r#""c", "a""#], true),
             (&[r#""b""#, r#""c""#, r#""d""#, r#""a""#], true),
             (&[r#""b""#, r#""c""#], false),
-            // Commas and blanks belong to the tag when they stand between quotes.
+            // Commas and blanks between quotes belong to the tag.
             (&[r#""b,a", "c""#], false),
             (&[r#""x,", "a""#], true),
             (&[r#""", "a""#], true),
@@ -354,7 +354,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_malformed_matches_nothing_and_ends_its_line() {
+    fn a_malformed_element_matches_nothing_and_ends_its_line() {
         for (lines, expected) in [
             (&["a"][..], false),
             (&[r#""a"#], false),
@@ -381,7 +381,7 @@ mod tests {
     }
 
     #[test]
-    fn an_entity_tag_is_told_from_a_date() {
+    fn an_entity_tag_is_distinguished_from_a_date() {
         for (value, expected) in [
             (&br#""a""#[..], true),
             (br#""""#, true),
@@ -421,7 +421,7 @@ mod tests {
         }
 
         #[test]
-        fn a_tag_is_found_wherever_it_stands_in_a_list(
+        fn a_tag_is_found_at_any_place_of_a_list(
             tags in proptest::collection::vec("(W/)?\"[!#-~]{0,5}\"", 1..6), pick: usize,
         ) {
             let wanted = &tags[pick % tags.len()];

@@ -261,14 +261,14 @@ fn judge<'h, 'b>(
     if !every_line_ends_with_crlf(bytes, headers) {
         return Err(Failure::bad("a line of the request ends with LF instead of CRLF"));
     }
-    if target.len() > bounds.target_bytes {
-        return Err(Failure::target_too_long());
-    }
     // httparse skips any number of empty lines; the caller has skipped those that are allowed.
     match bytes[0] {
         b'\n' => return Err(Failure::bad("a line of the request ends with LF instead of CRLF")),
         b'\r' => return Err(Failure::bad("there are too many empty lines before the request")),
         _ => {}
+    }
+    if target.len() > bounds.target_bytes {
+        return Err(Failure::target_too_long());
     }
     let version = if minor == 0 { Version::Http10 } else { Version::Http11 };
     let fields = Fields::collect(headers);

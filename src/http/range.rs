@@ -246,7 +246,7 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    /// The selection as text: `whole`, `none`, or the ranges as they would stand in a Range field.
+    /// The selection as text: `whole`, `none`, or the ranges as in a Range field.
     fn chosen(value: &str, size: u64) -> String {
         chosen_of(value, size, 16)
     }
@@ -269,7 +269,7 @@ mod tests {
     }
 
     #[test]
-    fn one_range_is_cut_at_the_end_of_the_file() {
+    fn one_range_is_clamped_to_the_end_of_the_file() {
         for (value, size, expected) in [
             ("bytes=0-0", 10, "0-0"),
             ("bytes=0-4", 10, "0-4"),
@@ -346,7 +346,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_well_formed_is_ignored() {
+    fn a_malformed_field_is_ignored() {
         for value in [
             "",
             "bytes",
@@ -444,7 +444,7 @@ mod tests {
             ("bytes=0-4,5-9,0-0", "whole"),
             ("bytes=0-,0-0", "whole"),
             ("bytes=0-,-1", "whole"),
-            ("bytes=0-99,10-", "0-9"), // cut first: ten bytes and none
+            ("bytes=0-99,10-", "0-9"), // clamped first: ten bytes and none
             ("bytes=0-5,3-6", "0-6"),
             ("bytes=0-5,3-7", "whole"),
         ] {
@@ -512,12 +512,12 @@ mod tests {
             let result = chosen_of(&list(count), 2000, most);
             assert_eq!(result != "whole", accepted, "{count} of {most}");
         }
-        // What is asked for counts, not what is there or what is left after merging.
+        // Requested ranges count, not those that the file has or those left after merging.
         assert_eq!(chosen_of("bytes=0-0,1-1,99-", 10, 2), "whole");
         assert_eq!(chosen_of("bytes=,0-0,,1-1,", 10, 2), "0-1");
     }
 
-    /// The same from a map of the file: every range colours its bytes.
+    /// The same by another method: a set of bytes for each range.
     fn slow_select(specs: &[(Option<u64>, Option<u64>)], size: u64) -> Selection {
         let mut total = 0;
         let mut wanted: Vec<Vec<u64>> = Vec::new();

@@ -285,8 +285,8 @@ fn parent_end(directory: &[u8]) -> Result<usize, Failure> {
     }
 }
 
-/// A decoded path in its one encoded form (RFC 3986 section 3.3): bytes that a path may contain stay
-/// as they are, every other byte becomes `%XX` in upper case.
+/// A decoded path in its one encoded form (RFC 3986 section 3.3): bytes that a path may contain
+/// stay as they are, every other byte becomes `%XX` in upper case.
 ///
 /// A colon is encoded although a path may contain it, because in the first segment of a relative
 /// reference it would end a scheme. [`canonicalize`] returns the same path again, if it was

@@ -1,4 +1,4 @@
-//! Targets taken apart, made canonical and encoded again, a table each.
+//! Splitting, canonical form and encoding of targets, a table each.
 
 use super::*;
 use proptest::prelude::*;
@@ -335,7 +335,7 @@ fn the_room_for_the_result_must_be_as_long_as_the_path() {
 }
 
 #[test]
-fn what_may_not_stand_in_a_path_is_encoded() {
+fn bytes_that_a_path_may_not_contain_are_encoded() {
     for (path, expected) in [
         (&b"/"[..], "/"),
         (b"", ""),
@@ -414,7 +414,7 @@ fn slow_canonical(path: &[u8], slash: EncodedSlash) -> Option<Vec<u8>> {
     Some(result)
 }
 
-/// Paths from the pieces that matter, most of them dangerous.
+/// Paths of the pieces that matter, most of them dangerous.
 fn paths() -> impl Strategy<Value = Vec<u8>> {
     const PIECES: [&[u8]; 18] = [
         b"/", b"/", b"/", b".", b"..", b"%2e", b"%2E%2e", b"a", b"b%63", b"%", b"%2f", b"%00",

@@ -212,8 +212,8 @@ limits! {
     trailer_bytes: u32 = 8_192, 0..=1_048_576;
     /// How much a closed connection absorbs of what the peer still sends.
     linger_bytes: u64 = 1_048_576, 0..=1_073_741_824;
-    /// The most ranges answered one by one; more are answered with the whole file.
-    ranges: usize = 16, 1..=64;
+    /// The most ranges in one request; a request for more gets the whole file.
+    ranges: usize = 256, 1..=256;
     /// The most connections at a time; 0: as many as the limit on open files allows.
     connections: usize = 0, 0..=10_000_000;
     /// Connections at a time from one address (IPv6: one /64); 0: as many as there are.

@@ -254,10 +254,10 @@ fn a_refusal_says_why() {
     let root = small_root();
     let server = Server::start(root.path(), &[]);
     for (request, reason) in [
-        ("GET / HTTP/1.1\r\n\r\n", "no Host"),
+        ("GET / HTTP/1.1\r\n\r\n", "the request has no Host field"),
         ("GET /../a.txt HTTP/1.1\r\nHost: a\r\n\r\n", "the path climbs above its root"),
         ("BREW / HTTP/1.1\r\nHost: a\r\n\r\n", "unknown method"),
-        ("GET / HTTP/1.1\nHost: a\n\n", "a bare LF"),
+        ("GET / HTTP/1.1\nHost: a\n\n", "a line of the request ends with LF instead of CRLF"),
     ] {
         let mut client = Client::connect(&server);
         client.send(request);

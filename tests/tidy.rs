@@ -16,7 +16,7 @@ use std::path::Path;
 const LAYERS: &[(&str, &[&str])] = &[
     ("http", &[]),
     ("clock", &["http"]),
-    ("config", &[]),
+    ("config", &["http"]),
     ("files", &["clock", "config"]),
     ("net", &["config"]),
     ("journal", &["clock"]),
@@ -346,7 +346,9 @@ fn sources(folder: &str) -> Vec<Source> {
             found.extend(sources(&path));
         } else if path.ends_with(".rs") {
             let text = fs::read_to_string(root.join(&path)).unwrap();
-            let is_test = !path.starts_with("src/") || path.ends_with("/tests.rs");
+            let is_test = !path.starts_with("src/")
+                || path.ends_with("/tests.rs")
+                || path.contains("/tests/");
             found.push(Source { path, text, is_test });
         }
     }

@@ -22,6 +22,8 @@ use std::time::Duration;
 use crate::clock::{Clock, Tick};
 use crate::config::{Limits, SiteConfig};
 use crate::files::{Blocking, Door, OpenFile, Piece, Root};
+use crate::http::hidden::Hidden;
+use crate::http::target::EncodedSlash;
 
 pub mod listing;
 pub mod media;
@@ -59,9 +61,13 @@ pub struct Sites {
 /// A root and its rules.
 #[derive(Debug)]
 pub struct Site {
+    /// Its place among the sites.
+    index: usize,
     root: Root,
     config: SiteConfig,
     policy: Rc<Policy>,
+    hidden: Hidden,
+    encoded_slash: EncodedSlash,
     media_types: MediaTypes,
     /// The part of the store for this root.
     part: Part,
@@ -86,8 +92,11 @@ impl Sites {
     ) -> io::Result<Sites> {
         let mut store = Store::new(limits);
         let site = Site {
+            index: 0,
             root: Root::new(root, config.symlinks, door)?,
             policy: Rc::new(Policy::of(&config)),
+            hidden: Hidden::default(),
+            encoded_slash: EncodedSlash::Refuse,
             media_types: MediaTypes::default(),
             config,
             part: store.new_part(),

@@ -5,22 +5,22 @@
 
 use std::rc::Rc;
 
-use crate::http::range::{ByteRange, Ranges};
-use crate::http::writer::{Writer, decimal_length};
+use crate::http::range::{self, ByteRange};
+use crate::http::writer::Writer;
 
 use super::representation::Representation;
 
 /// The ranges that were selected, and how many of them were written.
 #[derive(Debug)]
 pub struct Multipart {
-    ranges: Ranges,
+    ranges: Box<[ByteRange]>,
     boundary: Rc<[u8]>,
     /// Index of the next part; one more than there are once the end was written.
     next: usize,
 }
 
 impl Multipart {
-    pub(super) fn new(ranges: Ranges, boundary: &Rc<[u8]>) -> Multipart {
+    pub(super) fn new(ranges: Box<[ByteRange]>, boundary: &Rc<[u8]>) -> Multipart {
         Multipart { ranges, boundary: Rc::clone(boundary), next: 0 }
     }
 
@@ -31,26 +31,17 @@ impl Multipart {
 
     /// Bytes of the whole body.
     pub fn length(&self, representation: &Representation) -> u64 {
-        let delimiter = "\r\n--\r\n".len() + self.boundary.len();
-        let range_line = "Content-Range: bytes -/\r\n\r\n".len();
-        let fixed = delimiter + representation.type_line().len() + range_line;
-        let size_digits = decimal_length(representation.size());
-        let length = |range: &ByteRange| {
-            let digits = decimal_length(range.first) + decimal_length(range.end - 1) + size_digits;
-            (fixed + digits) as u64 + (range.end - range.first) // widening
-        };
-        let parts: u64 = self.ranges.as_slice().iter().map(length).sum();
-        parts + (delimiter + 2) as u64 // widening
+        framing(representation, &self.boundary).length(&self.ranges, representation.size())
     }
 
     /// The range of the next part; `None` before the closing delimiter and after it.
     pub fn next(&self) -> Option<ByteRange> {
-        self.ranges.as_slice().get(self.next).copied()
+        self.ranges.get(self.next).copied()
     }
 
     /// Whether the closing delimiter was written.
     pub fn is_done(&self) -> bool {
-        self.next > self.ranges.as_slice().len()
+        self.next > self.ranges.len()
     }
 
     /// Writes what stands before the bytes of the next part: a delimiter and the head of the part;
@@ -72,6 +63,12 @@ impl Multipart {
     pub fn advance(&mut self) {
         self.next += 1;
     }
+}
+
+/// The overhead of a multipart response with parts of this representation.
+pub(super) fn framing(representation: &Representation, boundary: &[u8]) -> range::Multipart {
+    let part_fields_bytes = representation.type_line().len();
+    range::Multipart { boundary_bytes: boundary.len(), part_fields_bytes }
 }
 
 /// Writes `Content-Range: bytes first-last/size` (RFC 9110 section 14.4).

@@ -19,7 +19,7 @@ use memmap2::MmapMut;
 
 use crate::clock::{Clock, DATE_LINE};
 use crate::files::{OpenFile, Version};
-use crate::http::conditional::Validators;
+use crate::http::conditional::{Validators, last_modified, tells_versions_apart};
 use crate::http::date;
 use crate::http::etag::ETag;
 use crate::http::writer::Writer;
@@ -44,16 +44,19 @@ pub struct Representation {
     size: u64,
     /// Boxed because it is larger than all the rest, which every request for a small file reads.
     file: Option<Box<OpenFile>>,
-    validators: Option<Box<OwnedValidators>>,
+    validators: Box<OwnedValidators>,
+    ranges: bool,
 }
 
 /// The validators of one version of a file (RFC 9110 section 8.8).
 #[derive(Debug)]
 pub(super) struct OwnedValidators {
-    etag: ETag,
+    etag: Option<ETag>,
     last_modified: Option<i64>,
     /// The file was so young that it may have changed without its time changing.
     young: bool,
+    /// The date is that of the file, and not of the response in which it was first sent.
+    dated: bool,
 }
 
 /// What the head of a representation is made from.
@@ -65,8 +68,9 @@ pub(super) struct Facts<'a> {
     pub(super) media_type: &'a str,
     /// The bytes are text in UTF-8.
     pub(super) charset: bool,
-    /// `None`: there is nothing to compare, and no ranges.
-    pub(super) validators: Option<OwnedValidators>,
+    pub(super) validators: OwnedValidators,
+    /// Parts of it can be requested.
+    pub(super) ranges: bool,
 }
 
 /// There is no memory for the representation.
@@ -105,11 +109,13 @@ impl Representation {
         let mut fields = [0; FIELDS_ROOM];
         let mut writer = Writer::new(&mut fields);
         writer.put(&[0; HEADROOM]).put(facts.policy.lines()).put(facts.lines);
-        if let Some(validators) = &facts.validators {
-            writer.field("ETag", validators.etag.as_bytes());
-            if let Some(date) = validators.last_modified.and_then(date::imf_fixdate) {
-                writer.field("Last-Modified", &date);
-            }
+        if let Some(etag) = &facts.validators.etag {
+            writer.field("ETag", etag.as_bytes());
+        }
+        if let Some(date) = facts.validators.last_modified.and_then(date::imf_fixdate) {
+            writer.field("Last-Modified", &date);
+        }
+        if facts.ranges {
             writer.field("Accept-Ranges", b"bytes");
         }
         let common_end = offset(writer.finish().expect(FITS));
@@ -119,7 +125,8 @@ impl Representation {
         writer.number_field("Content-Length", size).put(b"\r\n");
         let head_end = writer.finish().expect(FITS);
         let bytes = Bytes::of(&fields[..head_end], body, gauge).ok_or(OutOfMemory)?;
-        let (validators, head_end) = (facts.validators.map(Box::new), offset(head_end));
+        let (validators, head_end) = (Box::new(facts.validators), offset(head_end));
+        let ranges = facts.ranges;
         let filled = NEVER;
         Ok(Representation {
             bytes,
@@ -130,6 +137,7 @@ impl Representation {
             size,
             file: None,
             validators,
+            ranges,
         })
     }
 
@@ -192,24 +200,22 @@ impl Representation {
 
     /// The values that conditions are compared with.
     pub fn validators(&self) -> Validators<'_> {
-        match &self.validators {
-            Some(own) => Validators {
-                etag: own.etag.as_bytes(),
-                last_modified: own.last_modified,
-                date_is_strong: !own.young,
-            },
-            None => Validators { etag: b"", last_modified: None, date_is_strong: false },
+        let own = &self.validators;
+        Validators {
+            etag: own.etag.as_ref().map_or(b"", ETag::as_bytes),
+            last_modified: own.last_modified,
+            date_is_strong: !own.young && own.dated,
         }
     }
 
     /// Whether parts of it can be requested.
     pub fn has_ranges(&self) -> bool {
-        self.validators.is_some()
+        self.ranges
     }
 
     /// True if the file was so young that its validators are provisional.
     pub(super) fn is_young(&self) -> bool {
-        self.validators.as_ref().is_some_and(|own| own.young)
+        self.validators.young
     }
 
     /// Bytes of memory that it takes, roughly.
@@ -222,24 +228,54 @@ impl Representation {
 const NEVER: i64 = i64::MIN;
 
 impl OwnedValidators {
-    pub(super) fn of_file(version: &Version, clock: &Clock) -> OwnedValidators {
-        let young = is_young(version, clock);
-        let seconds = i64::try_from(version.modified_ns.div_euclid(1_000_000_000)).ok();
+    /// Those of a file whose bytes are in memory: the tag is made from the content, so it is equal
+    /// on every server and changes whenever the bytes do.
+    /// `replaced`: see [`OwnedValidators::of_file`].
+    pub(super) fn of_content(
+        bytes: &[u8],
+        version: &Version,
+        replaced: bool,
+        clock: &Clock,
+    ) -> OwnedValidators {
         OwnedValidators {
-            etag: ETag::of_file(version.size, version.modified_ns, young),
-            // RFC 9110 section 8.8.2.1: no date later than that of the response.
-            last_modified: seconds
-                .filter(|&seconds| seconds <= clock.unix_seconds())
-                .filter(|&seconds| date::imf_fixdate(seconds).is_some()),
-            young,
+            etag: Some(ETag::of_content(bytes)),
+            last_modified: date_of(version, replaced, clock),
+            young: is_young(version, clock),
+            dated: version.modified_ns <= clock.unix_ns,
         }
+    }
+
+    /// Those of a file that stays on disk: size and modification time; `replaced`: inode and change
+    /// time as well, because the file was once replaced by one of the same size and time; its date
+    /// means nothing then. A time that every file of an image has in common makes no tag.
+    pub(super) fn of_file(version: &Version, replaced: bool, clock: &Clock) -> OwnedValidators {
+        let young = is_young(version, clock);
+        let replaced = replaced.then_some((version.inode, version.changed_ns));
+        let tag = || ETag::of_file(version.size, version.modified_ns, replaced, young);
+        OwnedValidators {
+            etag: tells_versions_apart(version.modified_ns).then(tag),
+            last_modified: date_of(version, replaced.is_some(), clock),
+            young,
+            dated: version.modified_ns <= clock.unix_ns,
+        }
+    }
+
+    /// Those of a page that was generated.
+    pub(super) fn of_page(bytes: &[u8]) -> OwnedValidators {
+        let etag = Some(ETag::of_content(bytes));
+        OwnedValidators { etag, last_modified: None, young: false, dated: false }
     }
 }
 
-/// True while the file could still change without its time changing: the clocks of file systems
-/// tick as slowly as once in two seconds (FAT), the kernel's own every few milliseconds.
+fn date_of(version: &Version, replaced: bool, clock: &Clock) -> Option<i64> {
+    if replaced { None } else { last_modified(version.modified_ns, clock.unix_seconds()) }
+}
+
+/// True while a file could still change without its times changing: the clocks of file systems tick
+/// as slowly as once in two seconds (FAT), the kernel's own every few milliseconds. The change time
+/// counts, because tools set the modification time to any value.
 pub(super) fn is_young(version: &Version, clock: &Clock) -> bool {
-    clock.unix_ns - version.modified_ns < YOUNG_NS
+    (clock.unix_ns - version.changed_ns).abs() < YOUNG_NS
 }
 
 const YOUNG_NS: i128 = 2_000_000_000;

@@ -4,7 +4,8 @@ use std::rc::Rc;
 
 use crate::clock::Clock;
 use crate::files::Blocking;
-use crate::http::head::{Expectation, Fields, Method};
+use crate::http::fields::Fields;
+use crate::http::head::{Expectation, Method};
 use crate::http::status::{Failure, Status};
 use crate::http::target::{self, Form, Scheme};
 
@@ -59,13 +60,13 @@ impl Sites {
         if request.method == Method::Connect {
             return Ok(self.failure(Status::MethodNotAllowed, NOT_ALLOWED)); // its target is no path
         }
-        let form = target::split(request.target).map_err(Failure::bad)?;
+        let target = target::split(request.target)?;
         match request.method {
             Method::Unknown => return Ok(self.failure(Status::NotImplemented, "unknown method")),
             Method::NotServed => return Ok(self.failure(Status::MethodNotAllowed, NOT_ALLOWED)),
             Method::Get | Method::Head | Method::Options | Method::Connect => {}
         }
-        let (path, query) = match form {
+        let (path, query) = match target.form {
             Form::Origin { path, query } => (path, query),
             Form::Absolute { scheme: Scheme::Http, path, query, .. } => (path, query),
             Form::Absolute { scheme: Scheme::Https, .. } => {
@@ -76,8 +77,17 @@ impl Sites {
             Form::Asterisk => return Err(Failure::bad("the target * is for OPTIONS alone")),
         };
         if request.method == Method::Options {
-            self.store.check(path)?;
-            return Ok(self.options());
+            return match self.store.check(&self.sites[0], path) {
+                Ok(()) => Ok(self.options()),
+                Err(failure) => self.unfit(failure),
+            };
+        }
+        if target.is_raw {
+            // RFC 9112 section 3: a target with bytes that must be encoded may be redirected.
+            return match self.store.check(&self.sites[0], path) {
+                Ok(()) => Ok(self.moved(target.encoded().collect())),
+                Err(failure) => self.unfit(failure),
+            };
         }
         self.look_up(request, path, query, blocking, clock)
     }
@@ -90,11 +100,14 @@ impl Sites {
         if request.method == Method::Connect {
             return Ok(());
         }
-        match target::split(request.target).map_err(Failure::bad)? {
-            Form::Origin { path, .. } => self.store.check(path),
-            Form::Absolute { scheme: Scheme::Http, path, .. } => self.store.check(path),
+        let checked = match target::split(request.target)?.form {
+            Form::Origin { path, .. } => self.store.check(&self.sites[0], path),
+            Form::Absolute { scheme: Scheme::Http, path, .. } => {
+                self.store.check(&self.sites[0], path)
+            }
             Form::Absolute { .. } | Form::Asterisk => Ok(()),
-        }
+        };
+        checked.or_else(|failure| self.unfit(failure).map(drop))
     }
 
     fn look_up(
@@ -115,7 +128,8 @@ impl Sites {
         let reply = match &entry.outcome {
             Outcome::Resource(resource) => {
                 let (ranges, identity) = (request.method == Method::Get, &resource.identity);
-                match select(identity, request.fields, ranges, *ranges_max, clock) {
+                let limits = (*ranges_max, &**boundary);
+                match select(identity, request.fields, ranges, limits, clock) {
                     Selection::Whole => {
                         let content = Content::Whole(Rc::clone(identity));
                         Reply { status: Status::Ok, content }
@@ -135,6 +149,20 @@ impl Sites {
             Outcome::Failure(failure) => Reply::failure(*failure, &entry.policy, Up::from(path)),
         };
         Ok(Answer::Reply(reply))
+    }
+
+    /// A path that names no file is an orderly failure; any other one is malformed.
+    fn unfit(&self, failure: Failure) -> Result<Answer, Failure> {
+        match failure.status {
+            Status::NotFound => Ok(Answer::Reply(self.fail(failure))),
+            _ => Err(failure),
+        }
+    }
+
+    fn moved(&self, location: Rc<[u8]>) -> Answer {
+        let policy = Rc::clone(&self.sites[0].policy);
+        let content = Content::Page(policy, Detail::Location(location), Up::None);
+        Answer::Reply(Reply { status: Status::MovedPermanently, content })
     }
 
     /// The page for a request that fails before its site is known.
@@ -165,7 +193,7 @@ fn selected(
         Selection::Whole => (Status::Ok, Content::Whole(it)),
         Selection::Part(range) => (Status::PartialContent, Content::Range(it, range)),
         Selection::Parts(ranges) => {
-            let multipart = Box::new(Multipart::new(*ranges, boundary));
+            let multipart = Box::new(Multipart::new(ranges, boundary));
             (Status::PartialContent, Content::Ranges(it, multipart))
         }
         Selection::NotModified => (Status::NotModified, Content::NotModified(it)),

@@ -2,9 +2,10 @@
 
 use crate::clock::Clock;
 use crate::http::conditional::{self, Verdict};
-use crate::http::head::{Field, Fields, Line};
-use crate::http::range::{self, ByteRange, Ranges};
+use crate::http::fields::{Field, Fields, Line};
+use crate::http::range::{self, ByteRange};
 
+use super::multipart;
 use super::representation::Representation;
 
 /// Which part of a representation a request gets.
@@ -15,7 +16,7 @@ pub enum Selection {
     /// 206: one range.
     Part(ByteRange),
     /// 206: several, as multipart/byteranges.
-    Parts(Box<Ranges>),
+    Parts(Box<[ByteRange]>),
     /// 304.
     NotModified,
     /// 412.
@@ -25,14 +26,14 @@ pub enum Selection {
 }
 
 /// Evaluates preconditions and ranges, in the order of RFC 9110 section 13.2.2. `ranges` is false
-/// for HEAD, where a Range field means nothing (section 14.2), and `ranges_max` bounds their
-/// number.
+/// for HEAD, where a Range field means nothing (section 14.2). `ranges_max` bounds their number;
+/// `boundary` would separate them.
 #[inline]
 pub fn select(
     representation: &Representation,
     fields: &Fields<'_, '_>,
     ranges: bool,
-    ranges_max: usize,
+    (ranges_max, boundary): (usize, &[u8]),
     clock: &Clock,
 ) -> Selection {
     const DECIDING: [Field; 5] = [
@@ -58,10 +59,11 @@ pub fn select(
     {
         return Selection::Whole;
     }
-    match range::select(value, representation.size(), ranges_max) {
+    let framing = multipart::framing(representation, boundary);
+    match range::select(value, representation.size(), ranges_max, &framing) {
         range::Selection::Whole => Selection::Whole,
         range::Selection::One(range) => Selection::Part(range),
-        range::Selection::Many(ranges) => Selection::Parts(Box::new(ranges)),
+        range::Selection::Many(ranges) => Selection::Parts(ranges),
         range::Selection::Unsatisfiable => Selection::NotSatisfiable,
     }
 }

@@ -186,9 +186,9 @@ fn a_path_leads_to_a_file_a_folder_or_nothing() {
             ("/dir/other", content("4")),
             ("/%C3%A9", content("9")),
             ("/.well-known/x", content("7")),
-            ("/dir", to("/dir/")),
-            ("/%64ir", to("/dir/")),
-            ("/.well-known", to("/.well-known/")),
+            ("/dir", to("dir/")),
+            ("/%64ir", to("dir/")),
+            ("/.well-known", to(".well-known/")),
             ("/none", NOT_FOUND),
             ("/none/", NOT_FOUND),
             ("/dir/none", NOT_FOUND),
@@ -203,7 +203,7 @@ fn a_path_leads_to_a_file_a_folder_or_nothing() {
             ("/../plain", Malformed),
             ("/dir/../../plain", Malformed),
             ("/%2e%2e/plain", Malformed),
-            ("/dir%2Fother", Malformed),
+            ("/dir%2Fother", NOT_FOUND),
             ("/plain%00", Malformed),
             ("/plain%", Malformed),
             ("plain", Malformed),
@@ -222,7 +222,7 @@ fn a_path_longer_than_the_limit_is_malformed() {
     assert_eq!(bench.got("/0123456789abcdef"), Malformed);
 }
 
-/// A location that begins with two slashes would lead to another host.
+/// A location that begins with two slashes, or with a scheme, would lead to another host.
 #[test]
 fn a_redirect_stays_on_this_host_and_on_its_line() {
     for door in DOORS {
@@ -232,23 +232,24 @@ fn a_redirect_stays_on_this_host_and_on_its_line() {
             fs::create_dir(bench.folder.path().join(OsStr::from_bytes(name))).unwrap();
         }
         for (path, location) in [
-            ("//evil.example", "/evil.example/"),
-            ("///evil.example", "/evil.example/"),
-            ("/.//evil.example", "/evil.example/"),
-            ("/x/..//evil.example", "/evil.example/"),
-            ("/%2e/evil.example", "/evil.example/"),
-            ("/\\evil", "/%5Cevil/"),
-            ("/%5cevil", "/%5Cevil/"),
-            ("/a%0d%0aSet-Cookie:%20b", "/a%0D%0ASet-Cookie:%20b/"),
-            ("/%ff", "/%FF/"),
-            ("/a%3fb%23c:d@e", "/a%3Fb%23c:d@e/"),
+            ("//evil.example", "evil.example/"),
+            ("///evil.example", "evil.example/"),
+            ("/.//evil.example", "evil.example/"),
+            ("/x/..//evil.example", "evil.example/"),
+            ("/%2e/evil.example", "evil.example/"),
+            ("/\\evil", "%5Cevil/"),
+            ("/%5cevil", "%5Cevil/"),
+            ("/a%0d%0aSet-Cookie:%20b", "a%0D%0ASet-Cookie%3A%20b/"),
+            ("/%ff", "%FF/"),
+            ("/a%3fb%23c:d@e", "a%3Fb%23c%3Ad@e/"),
         ] {
             assert_eq!(bench.got(path), to(location), "{path} by {door:?}");
-            assert!(matches!(bench.got(location), Content(_)), "{location} is a listing");
+            let absolute = format!("/{location}");
+            assert!(matches!(bench.got(&absolute), Content(_)), "{absolute} is a listing");
         }
     }
-    let located = location_with_query(b"/a/", b"b=c&d=\"\r\n%0D#");
-    assert_eq!(located[..], *b"/a/?b=c&d=%22%0D%0A%0D%23");
+    let located = location_with_query(b"a/", b"b=c&d=\"\r\n%0D#");
+    assert_eq!(located[..], *b"a/?b=c&d=%22%0D%0A%0D%23");
 }
 
 /// Changes something on disk.
@@ -294,7 +295,7 @@ fn what_may_not_be_read_is_forbidden() {
         bench.put("dir/x", "x");
         assert_eq!(bench.got("/dir/"), FORBIDDEN, "there are no listings");
         assert_eq!(bench.got("/"), FORBIDDEN);
-        assert_eq!(bench.got("/dir"), to("/dir/"), "as if there were one");
+        assert_eq!(bench.got("/dir"), to("dir/"), "as if there were one");
         bench.put("closed", "x");
         fs::set_permissions(bench.path("closed"), fs::Permissions::from_mode(0o0)).unwrap();
         if File::open(bench.path("closed")).is_err() {
@@ -397,42 +398,6 @@ fn a_changed_file_is_served_anew() {
 }
 
 #[test]
-fn a_touched_file_has_other_validators() {
-    let mut bench = Bench::new(DOORS[0]);
-    bench.put("file", "same");
-    let before = bench.representation("/file");
-    bench.touch("file", SystemTime::UNIX_EPOCH + MODIFIED + Duration::from_nanos(1));
-    bench.wait_for_revalidation();
-    let after = bench.representation("/file");
-    assert_eq!(body(&before), body(&after));
-    assert_ne!(before.validators().etag, after.validators().etag);
-    assert_eq!(before.validators().last_modified, after.validators().last_modified);
-}
-
-/// While a file could change without its time changing, its tag promises nothing byte for byte.
-#[test]
-fn a_tag_becomes_strong_when_the_file_has_rested() {
-    for door in DOORS {
-        for size in [10, 100_000] {
-            let mut bench = Bench::new(door);
-            bench.put("file", &"a".repeat(size));
-            bench.touch("file", SystemTime::UNIX_EPOCH + NOW);
-            let weak = bench.representation("/file");
-            assert!(weak.validators().etag.starts_with(b"W/\""), "{size}");
-            assert!(!weak.validators().date_is_strong);
-            bench.wait(1_999);
-            assert!(Rc::ptr_eq(&weak, &bench.representation("/file")), "{size}: 1 ms too young");
-            bench.wait_for_revalidation();
-            let strong = bench.representation("/file");
-            assert_eq!(weak.validators().etag[2..], *strong.validators().etag, "{size}");
-            assert!(strong.validators().date_is_strong);
-            bench.wait_for_revalidation();
-            assert!(Rc::ptr_eq(&strong, &bench.representation("/file")), "{size}: made anew once");
-        }
-    }
-}
-
-#[test]
 fn a_listing_follows_its_folder() {
     for door in DOORS {
         let mut bench = Bench::new(door);
@@ -519,42 +484,6 @@ fn a_large_listing_is_made_while_its_clients_wait() {
     }
 }
 
-/// Times that no clock of ours can show are no reason to fail.
-#[test]
-fn odd_times_of_files_are_borne() {
-    let day = Duration::from_secs(86_400);
-    let at = SystemTime::UNIX_EPOCH;
-    for (time, last_modified) in [
-        (at, Some(0)),
-        (at - day, Some(-86_400)),
-        (at - Duration::from_nanos(1), Some(-1)),
-        (at - 365 * 60 * day, Some(-365 * 60 * 86_400)),
-        (at + NOW, Some(1_700_000_000)),
-        (at + NOW + Duration::from_nanos(1), Some(1_700_000_000)),
-        // In the future there is no date (RFC 9110 section 8.8.2.1).
-        (at + NOW + Duration::from_secs(1), None),
-        (at + NOW + 365 * 100 * day, None),
-    ] {
-        for size in [10, 100_000] {
-            let mut bench = Bench::new(DOORS[0]);
-            bench.put("file", &"a".repeat(size));
-            bench.touch("file", time);
-            let stored = fs::metadata(bench.path("file")).unwrap().modified().unwrap();
-            if stored != time {
-                continue; // this file system cannot hold it
-            }
-            let asset = bench.representation("/file");
-            assert_eq!(asset.validators().last_modified, last_modified, "{time:?}");
-            let head = String::from_utf8(asset.head().to_vec()).unwrap();
-            assert_eq!(head.contains("Last-Modified: "), last_modified.is_some(), "{head}");
-            assert!(head.contains("ETag: "), "{head}");
-            // A wall clock that was set back makes none of it wrong.
-            bench.clock.set(bench.clock.tick + 60_000, Duration::from_secs(1));
-            assert_eq!(body(&bench.representation("/file")).len(), size);
-        }
-    }
-}
-
 #[test]
 fn descriptors_of_cached_files_can_be_had_back() {
     let mut bench = Bench::with(DOORS[0], &["open_files=2"], SiteConfig::default());
@@ -593,3 +522,5 @@ fn so_many_paths_are_looked_up_and_the_rest_waits() {
     assert!(matches!(find("/a", None), Ok(())), "what is known costs nothing");
     assert!(matches!(find("/c", Some(1)), Ok(())));
 }
+
+mod validators;

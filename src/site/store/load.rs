@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io;
-use std::rc::Rc;
+use std::os::unix::fs::FileExt;
 
 use rustix::fd::OwnedFd;
 use rustix::io::Errno;
@@ -12,9 +12,12 @@ use crate::config::Limits;
 use crate::files::{Blocking, Disk, Kind, OpenError, OpenFile, Opened, Version};
 use crate::http::status::{Failure, Status};
 use crate::http::target;
+use crate::http::text::is_utf8_prefix;
 use crate::site::representation::{Facts, Gauge, OwnedValidators, Representation, is_young};
 use crate::site::resource::Outcome;
 use crate::site::{Site, Wait};
+
+use super::seen::Seen;
 
 /// What a path leads to.
 pub(super) enum Loaded {
@@ -72,31 +75,31 @@ pub(super) struct Loader<'a> {
     /// Room to read a file into before its size in memory is known.
     pub(super) scratch: &'a mut Vec<u8>,
     pub(super) gauge: &'a Gauge,
+    pub(super) seen: &'a mut Seen,
     pub(super) limits: &'a Limits,
     pub(super) blocking: Blocking,
     pub(super) clock: &'a Clock,
 }
 
 impl Loader<'_> {
-    /// Finds out what the decoded canonical path leads to.
-    pub(super) fn load(&mut self, canonical: &[u8]) -> Result<Loaded, Obstacle> {
-        if target::is_hidden(canonical) {
+    /// Finds out what a path leads to: `canonical` is decoded, `key` the same in its encoding.
+    pub(super) fn load(&mut self, key: &[u8], canonical: &[u8]) -> Result<Loaded, Obstacle> {
+        if self.site.hidden.hides(canonical) {
             return Err(OpenError::NotFound.into());
         }
         if canonical.ends_with(b"/") {
             self.load_directory(canonical)
         } else {
-            self.load_file(canonical).map(Loaded::Made)
+            self.load_file(key, canonical).map(Loaded::Made)
         }
     }
 
-    fn load_file(&mut self, canonical: &[u8]) -> Result<Made, Obstacle> {
+    fn load_file(&mut self, key: &[u8], canonical: &[u8]) -> Result<Made, Obstacle> {
         let path = &canonical[1..];
         match self.site.root.open(path, self.blocking)? {
             Opened::File(file, version) => self.file(file, version, path.to_vec(), 0),
             Opened::Directory(_, version) => {
-                let slash = std::iter::once(b'/');
-                let location: Rc<[u8]> = target::encode_path(canonical).chain(slash).collect();
+                let location = target::directory_location(key, canonical).collect();
                 let outcome = Outcome::Redirect(location);
                 Ok(Made { outcome, path: path.to_vec(), version: Some(version), absent: 0 })
             }
@@ -142,37 +145,60 @@ impl Loader<'_> {
     ) -> Result<Made, Obstacle> {
         let largest = self.limits.cached_body_bytes as u64; // widening
         let fits = self.gauge.bytes() < self.limits.resident_bytes;
-        let (outcome, version) = if version.size <= largest && fits {
-            let version = self.read(&file, version)?;
-            match Representation::in_memory(self.facts(&path, &version), self.scratch, self.gauge) {
-                Ok(made) => (Outcome::resource(made), version),
-                Err(_) => (self.on_disk(file, version, &path)?, version),
-            }
-        } else {
-            (self.on_disk(file, version, &path)?, version)
+        if version.size > largest || !(fits || version.size == 0) {
+            let outcome = self.on_disk(file, version, &path)?;
+            return Ok(Made { outcome, path, version: Some(version), absent });
+        }
+        let (version, sized) = self.read(&file, version)?;
+        let replaced = self.seen.is_replaced(self.site, &path, &version);
+        let validators = OwnedValidators::of_content(self.scratch, &version, replaced, self.clock);
+        let facts = self.facts(&path, validators, is_utf8_prefix(self.scratch, true));
+        let outcome = match Representation::in_memory(facts, self.scratch, self.gauge) {
+            Ok(made) => Outcome::resource(made),
+            Err(_) => self.on_disk(file, version, &path)?,
         };
-        Ok(Made { outcome, path, version: Some(version), absent })
+        // A file without a size shows no version that means anything.
+        Ok(Made { outcome, path, version: sized.then_some(version), absent })
     }
 
     fn on_disk(&mut self, file: File, version: Version, path: &[u8]) -> Result<Outcome, Obstacle> {
+        let start = self.start_of(&file, &version)?;
+        let is_text = is_utf8_prefix(start, start.len() as u64 == version.size);
+        let replaced = self.seen.is_replaced(self.site, path, &version);
+        let validators = OwnedValidators::of_file(&version, replaced, self.clock);
         let file = OpenFile::new(file, version, path, self.disk);
-        let made = Representation::on_disk(self.facts(path, &version), file, self.gauge);
+        let made = Representation::on_disk(self.facts(path, validators, is_text), file, self.gauge);
         let made = made.map_err(|_| Obstacle::Open(Errno::NOMEM.into()))?;
         Ok(Outcome::resource(made))
     }
 
-    fn facts<'f>(&'f self, path: &[u8], version: &Version) -> Facts<'f> {
-        Facts {
-            policy: &self.site.policy,
-            lines: b"",
-            media_type: self.site.media_types.of(path).value,
-            charset: self.site.media_types.of(path).takes_charset,
-            validators: Some(OwnedValidators::of_file(version, self.clock)),
+    /// The first bytes of a large file, which tell whether it is text.
+    fn start_of(&mut self, file: &File, version: &Version) -> Result<&[u8], Obstacle> {
+        let size = usize::try_from(version.size).unwrap_or(usize::MAX).min(TEXT_BYTES);
+        self.scratch.clear();
+        self.scratch.resize(size, 0);
+        match self.disk.read(file, version, self.scratch, self.blocking) {
+            Ok(true) => Ok(self.scratch),
+            Ok(false) => Err(Obstacle::Wait(Wait::Disk)),
+            Err(error) => Err(error.into()),
         }
     }
 
-    /// Reads a small file into the scratch, and returns the version that was read.
-    fn read(&mut self, file: &File, mut version: Version) -> Result<Version, Obstacle> {
+    fn facts<'f>(&'f self, path: &[u8], validators: OwnedValidators, is_utf8: bool) -> Facts<'f> {
+        let media_type = self.site.media_types.of(path);
+        Facts {
+            policy: &self.site.policy,
+            lines: b"",
+            media_type: media_type.value,
+            charset: media_type.takes_charset && is_utf8,
+            validators,
+            ranges: true,
+        }
+    }
+
+    /// Reads a small file into the scratch. Returns the version that was read, and whether its size
+    /// is that of the file: files below /proc have none, and some below /sys promise too much.
+    fn read(&mut self, file: &File, mut version: Version) -> Result<(Version, bool), Obstacle> {
         for attempt in 1.. {
             let size = usize::try_from(version.size).unwrap_or(usize::MAX);
             self.scratch.clear();
@@ -184,20 +210,41 @@ impl Loader<'_> {
             let after = Version::of(file)?;
             match read {
                 Ok(false) => return Err(Obstacle::Wait(Wait::Disk)),
+                Ok(true) if after == version && size == 0 => return self.read_unsized(file, after),
                 // The same version before and after: the bytes are of that version.
-                Ok(true) if after == version => return Ok(version),
+                Ok(true) if after == version => return Ok((version, true)),
                 // A log that grows without pause: what was read is its beginning, whole.
                 Ok(true) if attempt >= READ_ATTEMPTS && after.size > version.size => {
-                    return Ok(version);
+                    return Ok((version, true));
                 }
                 Err(error) if error.kind() != io::ErrorKind::UnexpectedEof => {
                     return Err(error.into());
                 }
+                Err(_) if after == version => return self.read_unsized(file, after),
                 _ if attempt >= READ_ATTEMPTS => break,
                 _ => version = after,
             }
         }
         Err(io::Error::other("the file was rewritten each time it was read").into())
+    }
+
+    /// Reads a file to its end, wherever that is.
+    fn read_unsized(&mut self, file: &File, version: Version) -> Result<(Version, bool), Obstacle> {
+        let most = self.limits.cached_body_bytes.max(UNSIZED_BYTES);
+        self.scratch.clear();
+        loop {
+            let done = self.scratch.len();
+            if done > most {
+                let text = "the file has no size and is longer than cached_body_bytes";
+                return Err(io::Error::other(text).into());
+            }
+            self.scratch.resize(done + UNSIZED_BYTES, 0);
+            let count = file.read_at(&mut self.scratch[done..], done as u64)?; // widening
+            self.scratch.truncate(done + count);
+            if count == 0 {
+                return Ok((version, done as u64 == version.size));
+            }
+        }
     }
 
     /// The outcome for the page of a listing.
@@ -208,12 +255,19 @@ impl Loader<'_> {
             lines: b"Cache-Control: no-cache\r\n",
             media_type: "text/html",
             charset: true,
-            validators: None,
+            validators: OwnedValidators::of_page(page),
+            ranges: false,
         };
         let made = Representation::in_memory(facts, page, self.gauge);
         made.map(Outcome::resource).map_err(|_| Obstacle::Open(Errno::NOMEM.into()))
     }
 }
+
+/// The beginning of a large file that decides whether it is text in UTF-8.
+const TEXT_BYTES: usize = 64 * 1024;
+
+/// Bytes read at a time from a file without a size.
+const UNSIZED_BYTES: usize = 4096;
 
 /// The version of a folder, if it can tell whether the listing still holds. A young folder can
 /// change without its time changing, so its listing is made anew each time.

@@ -11,26 +11,30 @@ use std::time::Duration;
 
 use crate::clock::{Clock, Tick};
 use crate::config::Limits;
-use crate::files::{Blocking, Disk, Kind, OpenError, OpenFile, Piece, Root, Version};
+use crate::files::{Blocking, Disk, OpenError, OpenFile, Piece, Root, Version};
 use crate::http::status::{Failure, Status};
 use crate::http::target;
 
 use super::listing::{Listing, Progress};
-use super::representation::{Fill, Gauge, is_young};
+use super::representation::{Fill, Gauge};
 use super::resource::{Entry, Outcome};
 use super::{Site, Wait};
 
 mod cache;
+mod check;
 mod faults;
 mod load;
+mod seen;
 mod work;
 
 pub(super) use cache::Part;
 pub use faults::Fault;
 
 use cache::{Cache, Known, Place};
+use check::{failure_of, has_no_index, holds, index_names};
 use faults::Faults;
 use load::{Loaded, Loader, Made, Obstacle, rested};
+use seen::Seen;
 use work::{Ended, Job, Jobs, Stopwatch, Target};
 
 /// What is known about paths. See the module's text.
@@ -45,6 +49,7 @@ pub(super) struct Store {
     stopwatch: Stopwatch,
     faults: Faults,
     gauge: Gauge,
+    seen: Seen,
     /// The part given out last.
     part: u32,
     /// Room to decode a path into.
@@ -95,6 +100,7 @@ impl Store {
             stopwatch: Stopwatch::default(),
             faults: Faults::default(),
             gauge: Gauge::default(),
+            seen: Seen::default(),
             part: 0,
             decoded: vec![0; limits.target_bytes].into(),
             key: Vec::new(),
@@ -151,7 +157,14 @@ impl Store {
         query: Query<'_>,
         clock: &Clock,
     ) -> Result<Found, Failure> {
-        let length = self.decode(query.path)?;
+        let length = match self.decode(site, query.path) {
+            Ok(length) => length,
+            // An orderly failure: the request was understood.
+            Err(failure) if failure.status == Status::NotFound => {
+                return Ok(self.keep_last(site, Outcome::Failure(failure)));
+            }
+            Err(failure) => return Err(failure),
+        };
         if site.is_gone {
             let failure = Failure::new(Status::ServiceUnavailable, "the site's folder is missing");
             return Ok(self.keep_last(site, Outcome::Failure(failure)));
@@ -177,15 +190,16 @@ impl Store {
     ///
     /// # Errors
     /// The reason why it is not.
-    pub(super) fn check(&mut self, path: &[u8]) -> Result<(), Failure> {
-        self.decode(path).map(drop)
+    pub(super) fn check(&mut self, site: &Site, path: &[u8]) -> Result<(), Failure> {
+        self.decode(site, path).map(drop)
     }
 
     /// Decodes a path into `self.decoded`, and returns its length there.
-    fn decode(&mut self, path: &[u8]) -> Result<usize, Failure> {
+    fn decode(&mut self, site: &Site, path: &[u8]) -> Result<usize, Failure> {
+        let encoded_slash = site.encoded_slash;
         let room = self.decoded.get_mut(..path.len());
         let room = room.ok_or(Failure::bad("the path is longer than the limit"))?;
-        target::canonicalize(path, room).map_err(Failure::bad)
+        target::canonicalize(path, room, encoded_slash)
     }
 
     /// What the cache has, if it holds: checked a short while ago, or found unchanged now.
@@ -286,7 +300,7 @@ impl Store {
         blocking: Blocking,
         clock: &Clock,
     ) -> Result<Made, Obstacle> {
-        match self.loader(site, blocking, clock).load(canonical)? {
+        match self.loader(site, blocking, clock).load(key, canonical)? {
             Loaded::Made(made) => Ok(made),
             Loaded::Folder(folder, version) => {
                 let listing = Listing::new(folder, canonical, self.limits.listing_entries)?;
@@ -303,8 +317,8 @@ impl Store {
         blocking: Blocking,
         clock: &'a Clock,
     ) -> Loader<'a> {
-        let Store { disk, scratch, gauge, limits, .. } = self;
-        Loader { site, disk, scratch, gauge, limits, blocking, clock }
+        let Store { disk, scratch, gauge, seen, limits, .. } = self;
+        Loader { site, disk, scratch, gauge, seen, limits, blocking, clock }
     }
 
     /// A folder that can be listed within a bounded attempt is listed at once; another one becomes
@@ -425,7 +439,8 @@ impl Store {
             let part = queued.target.part;
             let site = sites.iter().find(|site| site.part == part).expect(JOBS_OF_PARTS);
             let id = queued.id;
-            let loaded = self.loader(site, Blocking::Path, clock).load(&queued.target.canonical);
+            let Target { key, canonical, .. } = &queued.target;
+            let loaded = self.loader(site, Blocking::Path, clock).load(key, canonical);
             let Ok(Loaded::Folder(folder, version)) = loaded else { return Some(id) };
             let most = self.limits.listing_entries;
             match Listing::new(folder, &queued.target.canonical, most) {
@@ -513,65 +528,6 @@ impl Store {
         now: Tick,
     ) -> Piece {
         self.disk.prepare(root, file, range, blocking, now)
-    }
-}
-
-/// Whether an entry still matches what is on disk.
-fn holds(known: &Known, site: &Site, limits: &Limits, clock: &Clock) -> bool {
-    let Some(version) = &known.version else { return false };
-    let now = match site.root.version(&known.path) {
-        Ok(now) => now,
-        // Without a descriptor to look at it, what is in memory is better than a failure.
-        Err(OpenError::Exhausted(_)) => return known.entry.is_in_memory(),
-        Err(_) => return false,
-    };
-    if !are_absent(site, &known.path, known.absent) {
-        return false;
-    }
-    match &known.entry.outcome {
-        Outcome::Failure(_) => false,
-        // It must be the same directory: a link in its place may lead outside now.
-        Outcome::Redirect(_) => now.kind == version.kind && now.is_same_file(version),
-        Outcome::Resource(resource) => {
-            let identity = &resource.identity;
-            let settled = identity.is_young() && !is_young(version, clock);
-            let listing_is_old = version.kind == Kind::Directory
-                && clock.tick.since(known.made) >= limits.listing_age_ms;
-            // After the wall clock was set back, the date may lie in the future.
-            let dated = identity.validators().last_modified <= Some(clock.unix_seconds());
-            now == *version && !settled && !listing_is_old && dated
-        }
-    }
-}
-
-/// Whether the first `count` index names still do not exist in the folder of `path`.
-fn are_absent(site: &Site, path: &[u8], count: u8) -> bool {
-    let folder = path.iter().rposition(|&byte| byte == b'/').map_or(0, |slash| slash + 1);
-    site.config.index.iter().take(usize::from(count)).all(|name| {
-        match site.root.version(&[&path[..folder], name.as_bytes()].concat()) {
-            Ok(version) => version.kind == Kind::Directory,
-            Err(error) => matches!(error, OpenError::NotFound),
-        }
-    })
-}
-
-fn has_no_index(site: &Site, canonical: &[u8]) -> bool {
-    are_absent(site, &canonical[1..], index_names(site))
-}
-
-/// How many index names a site has.
-fn index_names(site: &Site) -> u8 {
-    u8::try_from(site.config.index.len()).unwrap_or(u8::MAX)
-}
-
-fn failure_of(error: &OpenError) -> Failure {
-    match error {
-        OpenError::NotFound | OpenError::Refused => Failure::new(Status::NotFound, ""),
-        OpenError::Forbidden => Failure::new(Status::Forbidden, ""),
-        OpenError::Exhausted(_) | OpenError::Leased | OpenError::Cold => {
-            Failure::new(Status::ServiceUnavailable, "")
-        }
-        OpenError::Failed(_) => Failure::new(Status::InternalServerError, ""),
     }
 }
 

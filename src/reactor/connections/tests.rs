@@ -30,7 +30,7 @@ impl Bench {
         let root = tempfile::tempdir().unwrap();
         let sites =
             Sites::new(root.path(), SiteConfig::default(), &limits, Door::best(), 0).unwrap();
-        let (turn, poll) = (Turn::new(), Poll::new().unwrap());
+        let (turn, poll) = (Turn::new(&limits), Poll::new().unwrap());
         let registry = poll.registry().try_clone().unwrap();
         let connections = Connections::new(registry, &limits, turn.now());
         let pages = Pages::new(limits.pages);

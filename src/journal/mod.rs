@@ -69,7 +69,9 @@ impl Journal {
     /// Writes what standard error accepts at once.
     #[inline]
     pub fn flush(&mut self) {
-        self.log.flush();
+        if self.log.is_waiting() {
+            self.log.flush();
+        }
     }
 
     /// True if some lines could not be written yet.

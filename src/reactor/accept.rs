@@ -14,7 +14,7 @@ use super::connections::{Connections, SPARE_SLOTS};
 use super::listen::Listener;
 use super::listener_token;
 use super::resources::Resources;
-use super::turn::{Effort, Slice, Turn};
+use super::turn::{Effort, Turn};
 
 /// The listeners, and what prevents accepting.
 #[derive(Debug)]
@@ -75,7 +75,7 @@ impl Acceptor {
         resources: &mut Resources,
         turn: &Turn,
     ) {
-        let mut slice = Slice::begin(&resources.limits);
+        let mut slice = turn.slice();
         // Another one is the first each time, so that a crowd at one address does not lock out the
         // others.
         let count = self.listeners.len();

@@ -19,7 +19,7 @@ use super::pending::{Id, Pending};
 use super::quota::{Admission, Quotas};
 use super::resources::Resources;
 use super::slot::{Client, Path, Slot, Stop};
-use super::turn::{Effort, Share, Slice, Turn};
+use super::turn::{Effort, Share, Turn};
 use super::wheel::Wheel;
 use super::wire::{Context, Event, Evictable, Pools, Reason, Wire};
 use super::{SERIAL_MASK, sooner, token};
@@ -37,8 +37,9 @@ pub(super) struct Connections {
     quotas: Quotas,
     /// Connections that are told that there is no room for them.
     turned_away: usize,
-    /// How many have been closed so far, by reason.
-    closed: [u64; Reason::COUNT],
+    /// How many have been closed so far, in total and by reason.
+    closed: u64,
+    closed_for: [u64; Reason::COUNT],
     /// The connections to evict next, the first at the end; checked again before each use.
     victims: Vec<(Evictable, Id)>,
     /// When they were chosen.
@@ -61,7 +62,8 @@ impl Connections {
             expired: Vec::new(),
             quotas: Quotas::default(),
             turned_away: 0,
-            closed: [0; Reason::COUNT],
+            closed: 0,
+            closed_for: [0; Reason::COUNT],
             victims: Vec::new(),
             victims_since: now,
             closes_idle: false,
@@ -77,12 +79,12 @@ impl Connections {
     /// How many have been closed so far.
     #[inline]
     pub(super) fn closed(&self) -> u64 {
-        self.closed.iter().sum()
+        self.closed
     }
 
     /// How many have been closed so far for this reason.
     pub(super) fn closed_for(&self, reason: Reason) -> u64 {
-        self.closed[reason as usize] // a unit variant is its index
+        self.closed_for[reason as usize] // a unit variant is its index
     }
 
     /// How many are not between two requests.
@@ -156,9 +158,9 @@ impl Connections {
         self.pending.wake_cold(turn.now());
         let mut slice = if resources.sites.is_working() {
             self.work_on_jobs(resources, turn);
-            Slice::begin(&resources.limits)
+            turn.slice()
         } else {
-            turn.slice(&resources.limits) // no other stage has begun
+            turn.first_slice()
         };
         let closes_idle = self.closes_idle;
         // Those that are added now wait until the next events have been added as well.
@@ -205,7 +207,7 @@ impl Connections {
     /// long, so that a request arrived in time and was not read.
     pub(super) fn take_timers(&mut self, resources: &mut Resources, turn: &Turn) -> bool {
         let Some(first) = self.wheel.expire(turn.now()) else { return false };
-        let mut slice = Slice::begin(&resources.limits);
+        let mut slice = turn.slice();
         self.timer(first, resources, turn);
         while !slice.is_over(Effort::default()) {
             let Some(key) = self.wheel.expire(turn.now()) else { break };
@@ -322,7 +324,7 @@ impl Connections {
         let (limits, now) = (&resources.limits, turn.now());
         let slot = &mut self.slots[key];
         match stop {
-            Stop::Waits if self.closes_idle && slot.wire.standing(limits, now).idle => {
+            Stop::Waits if self.closes_idle && slot.wire.is_idle() => {
                 return self.close(key, Reason::Stopped, resources, now);
             }
             Stop::Waits => {}
@@ -371,7 +373,8 @@ impl Connections {
             Reason::MadeRoom | Reason::OutOfPages if unsent => slot.transport.abandon(),
             _ => {}
         }
-        self.closed[reason as usize] += 1; // a unit variant is its index
+        self.closed += 1;
+        self.closed_for[reason as usize] += 1; // a unit variant is its index
     }
 
     /// True if a connection can be evicted now. The search looks at every slot, so what it finds is

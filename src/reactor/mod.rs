@@ -115,7 +115,7 @@ impl Reactor {
         limits: Limits,
     ) -> io::Result<Reactor> {
         panics::keep_panics();
-        let (poll, turn) = (Poll::new()?, Turn::new());
+        let (poll, turn) = (Poll::new()?, Turn::new(&limits));
         let acceptor = Acceptor::new(listeners, when_full, poll.registry())?;
         let signals = Signals::new(poll.registry(), SIGNALS)?;
         let connections = Connections::new(poll.registry().try_clone()?, &limits, turn.now());
@@ -200,10 +200,7 @@ impl Reactor {
 
     /// Logs a turn that kept all clients waiting.
     fn report_stall(&mut self) {
-        let length = self.turn.length();
-        if length.as_millis() < u128::from(self.resources.limits.stall_ms) {
-            return;
-        }
+        let Some(length) = self.turn.stalled() else { return };
         let connections = self.connections.len();
         let noun = if connections == 1 { "connection" } else { "connections" };
         let (_, last) = self.resources.sites.lookups();

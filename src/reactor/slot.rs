@@ -95,7 +95,7 @@ impl Slot {
             cx.unread = self.transport.is_readable();
             let done = match self.wire.step() {
                 Step::Read if !self.transport.is_readable() => {
-                    if short && !self.wire.standing(cx.limits, cx.clock.tick).idle {
+                    if short && !self.wire.is_idle() {
                         short = false;
                         self.transport.receive_again();
                         continue;

@@ -96,6 +96,15 @@ impl Wire {
         }
     }
 
+    /// Whether it is between two requests.
+    #[inline]
+    pub(super) fn is_idle(&self) -> bool {
+        match self {
+            Wire::H1(connection) => connection.is_idle(),
+            Wire::Ended { .. } => true,
+        }
+    }
+
     /// When [`Event::Timeout`] is due.
     #[inline]
     pub(super) fn deadline(&self, limits: &Limits) -> Tick {

@@ -265,7 +265,9 @@ fn readers_that_take_nothing_make_room_but_one_that_takes_something_stays() {
     newcomer.send(request("/a.txt"));
     let began = std::time::Instant::now();
     while !newcomer.stirs_within(Duration::from_millis(100)) {
-        assert!(began.elapsed() < PATIENCE, "there was no room for it");
+        // A window that is nearly closed still takes a few bytes with each probe: that is progress,
+        // and gives a reader another five seconds.
+        assert!(began.elapsed() < 3 * PATIENCE, "there was no room for it");
         let more = download.body.len() + 2_000;
         download = steady.read_until(download, more, |_| {});
     }

@@ -30,7 +30,7 @@ impl Bench {
         let root = tempfile::tempdir().unwrap();
         let sites =
             Sites::new(root.path(), SiteConfig::default(), &limits, Door::best(), 0).unwrap();
-        let (turn, poll) = (Turn::new(), Poll::new().unwrap());
+        let (turn, poll) = (Turn::new(&limits), Poll::new().unwrap());
         let registry = poll.registry().try_clone().unwrap();
         let connections = Connections::new(registry, &limits, turn.now());
         let pages = Pages::new(limits.pages);
@@ -189,4 +189,16 @@ fn a_share_is_small_while_others_wait() {
 fn the_table_has_room_for_the_spare_slots_from_the_start() {
     let bench = Bench::new(Limits { connections: 10, ..Limits::default() });
     assert!(bench.connections.slots.capacity() >= 10 + SPARE_SLOTS);
+}
+
+#[test]
+fn without_memory_a_client_gets_503_and_the_reason_is_counted() {
+    let mut bench = Bench::new(Limits { connections: 10, pages: 0, ..Limits::default() });
+    let mut peer = bench.connect(None); // the first receive needs a page
+    let mut came = String::new();
+    peer.read_to_string(&mut came).unwrap();
+    assert!(came.starts_with("HTTP/1.1 503 ") && came.ends_with("\r\n\r\n"), "{came}");
+    assert_eq!(bench.connections.len(), 0);
+    assert_eq!(bench.connections.closed_for(Reason::OutOfPages), 1);
+    assert_eq!(bench.connections.closed(), 1);
 }

@@ -26,6 +26,8 @@ pub struct Exchange {
     saved: Option<Saved>,
     /// When the wait began that the deadline ends.
     pub(super) since: Tick,
+    /// When bytes were last received.
+    received_at: Tick,
     /// Bytes sent on this connection, saturating at 65,535.
     pub(super) sent: u16,
     /// How often the site was asked in vain for what the current head asks for.
@@ -53,6 +55,7 @@ impl Exchange {
             outbox: Outbox::default(),
             saved: None,
             since: Tick(0),
+            received_at: Tick(0),
             sent: 0,
             tries: 0,
             counted: false,
@@ -93,6 +96,7 @@ impl Exchange {
             Event::Read(count) => {
                 self.inbox.filled(count);
                 self.peer_finished |= count == 0;
+                self.received_at = cx.clock.tick;
                 self.advance(cx);
             }
             Event::Written(count) => self.written(count, cx),
@@ -110,7 +114,11 @@ impl Exchange {
                     self.since = cx.clock.tick;
                 }
             }
-            Event::Drain => self.advance(cx),
+            Event::Drain => {
+                if self.is_idle() {
+                    self.close(Reason::Stopped, cx.pages);
+                }
+            }
             Event::Refuse(failure) => {
                 self.refuse(failure, cx);
                 self.advance(cx);
@@ -271,9 +279,8 @@ impl Exchange {
         if !matches!(self.state, State::Idle) {
             self.state = State::Idle;
         }
-        if self.outbox.is_empty() && (self.peer_finished || cx.draining) {
-            let reason = if cx.draining { Reason::Stopped } else { Reason::PeerClosed };
-            self.close(reason, cx.pages);
+        if self.outbox.is_empty() && self.peer_finished {
+            self.close(Reason::PeerClosed, cx.pages);
         }
         false
     }
@@ -395,8 +402,9 @@ impl Exchange {
             match parts.advance(&mut self.outbox, cx.pages) {
                 Ok(true) => return true,
                 Ok(false) => *body = Body::Empty,
+                // The response has begun, so no other one can say why it ends.
                 Err(Full) if self.outbox.is_empty() => {
-                    self.close(Reason::OutOfPages, cx.pages);
+                    self.close(Reason::MadeRoom, cx.pages);
                     return false;
                 }
                 Err(Full) => return false,
@@ -410,7 +418,7 @@ impl Exchange {
                 self.state = State::Idle;
                 self.since = cx.clock.tick;
                 // Nearly always, there is no other request yet.
-                return !self.inbox.is_empty() || self.peer_finished || cx.draining;
+                return !self.inbox.is_empty() || self.peer_finished;
             }
             _ if !self.outbox.is_empty() => return false,
             Then::Close if is_surely_done => self.close(Reason::Finished, cx.pages),
@@ -473,14 +481,16 @@ impl Exchange {
         self.since + allowed
     }
 
-    /// A client that has just begun a request is given a second to complete it.
+    /// A client that has just begun a request is given a second to complete its head, and may send
+    /// a body as long as bytes arrive.
     fn evictable(&self, now: Tick) -> Option<Evictable> {
         let quiet_ms = now.since(self.since);
         match self.state {
             State::Linger { .. } => Some(Evictable::Lingering(self.since)),
             _ if self.is_unsent() => (quiet_ms >= STUCK_MS).then_some(Evictable::Stuck(self.since)),
-            State::Head | State::Discard { .. } if quiet_ms >= LONG_MS => {
-                Some(Evictable::Incomplete(self.since))
+            State::Head if quiet_ms >= LONG_MS => Some(Evictable::Incomplete(self.since)),
+            State::Discard { .. } if now.since(self.received_at) >= LONG_MS => {
+                Some(Evictable::Incomplete(self.received_at))
             }
             State::Idle if self.sent > 0 || quiet_ms >= LONG_MS => {
                 Some(Evictable::Idle(self.since))

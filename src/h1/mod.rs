@@ -29,7 +29,7 @@
 //!
 //! | state | bytes come | peer finished sending | output was sent | retry | timeout | peer lost | file failed | drain |
 //! |---|---|---|---|---|---|---|---|---|
-//! | Idle | Idle, Head, Await, Discard, Reply | Closed | Idle, Closed (draining) | Idle | Closed | Closed | Closed | Idle, Closed |
+//! | Idle | Idle, Head, Await, Discard, Reply | Closed | Idle | Idle | Closed | Closed | Closed | Idle, Closed |
 //! | Head | Head, Idle, Await, Discard, Reply | Reply (400) | Head, Idle, Await, Discard, Reply | Head | Reply (408), Closed | Closed | Closed | Head |
 //! | Await | - | - | Await | Await, Idle, Head, Discard, Reply | Reply (503), Closed | Closed | Closed | Await |
 //! | Discard | Discard, Idle, Head, Await, Reply | Reply (400) | Discard | Discard | Reply (408), Closed | Closed | Closed | Discard |

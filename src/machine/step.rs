@@ -50,7 +50,7 @@ pub enum Event {
     FileFailed,
     /// The peer acknowledged bytes since the last progress, although none could be sent.
     Acknowledged,
-    /// The server stops: close unless a request is being answered.
+    /// The server stops: close if nothing is being received or sent.
     Drain,
     /// Answer with this failure instead of reading a request, and close. Only after `room`.
     Refuse(Failure),
@@ -71,9 +71,9 @@ pub enum Reason {
     Stalled,
     /// The file was changed while it was sent, or could not be read.
     FileFailed,
-    /// There was no page for it.
+    /// There was no page for its request or response; nothing of a response was sent.
     OutOfPages,
-    /// Another connection needed its slot.
+    /// Another connection needed its slot or its memory.
     MadeRoom,
     /// Its work panicked, which is a bug.
     Panicked,

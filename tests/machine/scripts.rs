@@ -535,7 +535,7 @@ fn files() -> Vec<Script> {
 }
 
 fn endings() -> Vec<Script> {
-    use Reason::{Finished, PeerClosed, Stopped};
+    use Reason::{Finished, PeerClosed};
     let body = get_with("/tiny", "Content-Length: 5");
     let stays = get_with("/tiny", "Connection: keep-alive");
     vec![

@@ -13,8 +13,8 @@
 //! | [`reactor`] | *when* does something happen? | the loop, sockets, clocks, timers, signals |
 //!
 //! Around them: [`cli`] is what was typed, [`config`] what is meant, with every bound of the
-//! program in one struct; [`clock`] is time as plain data; [`sandbox`] gives up what the process
-//! does not need. Imports run inward only: `http` knows
+//! program in one struct; [`clock`] is time as plain data; [`resources`] reads what the machine
+//! allows; [`sandbox`] drops privileges. Imports run inward only: `http` knows
 //! nothing of the rest, nothing but `main` knows `reactor`. A test holds us to it.
 //!
 //! # The five steps of a TCP server
@@ -97,5 +97,6 @@ pub mod h1;
 pub mod http;
 pub mod net;
 pub mod reactor;
+pub mod resources;
 pub mod sandbox;
 pub mod site;

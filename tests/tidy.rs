@@ -23,9 +23,24 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("h1", &["http", "clock", "config", "files", "site"]),
     ("reactor", &["http", "clock", "config", "files", "site", "h1", "net"]),
     ("cli", &["config"]),
-    ("sandbox", &[]),
+    ("resources", &["config"]),
+    ("sandbox", &["config"]),
     ("lib", &[]),
-    ("main", &["cli", "clock", "config", "files", "h1", "http", "reactor", "sandbox", "site"]),
+    (
+        "main",
+        &[
+            "cli",
+            "clock",
+            "config",
+            "files",
+            "h1",
+            "http",
+            "reactor",
+            "resources",
+            "sandbox",
+            "site",
+        ],
+    ),
 ];
 
 const FILE_LINES: usize = 600;

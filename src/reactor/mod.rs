@@ -51,7 +51,7 @@ mod panics;
 mod pending;
 mod quota;
 mod resources;
-mod signals;
+pub mod signals;
 mod slot;
 mod turn;
 pub mod wheel;
@@ -63,7 +63,7 @@ use listen::Listener;
 use log::Log;
 use pending::Id;
 use resources::Resources;
-use signals::Signals;
+use signals::{Signal, Signals};
 use turn::Turn;
 use wire::Pages;
 
@@ -231,13 +231,22 @@ impl Reactor {
         }
     }
 
-    /// The first signal begins the end; the second is the end.
+    /// The first signal to stop begins the drain; the second one ends it.
     fn take_signals(&mut self) {
-        for _ in 0..self.signals.take() {
-            match self.phase {
-                Phase::Running => self.begin_drain(),
-                Phase::Draining { .. } => self.phase = Phase::Over(self.cut_off()),
-                Phase::Over(_) => {}
+        for signal in self.signals.take() {
+            match (signal, self.phase) {
+                (Signal::Stop, Phase::Running) => self.begin_drain(),
+                (Signal::Stop, Phase::Draining { .. }) => self.phase = Phase::Over(self.cut_off()),
+                (Signal::Stop, Phase::Over(_)) => {}
+                (Signal::Hangup, _) => self.log.note(format_args!(
+                    "SIGHUP: nothing to reload without --config; restart to change the settings"
+                )),
+                (Signal::Reopen, _) => self.log.note(format_args!(
+                    "SIGUSR1: no log file to reopen: the log goes to standard error"
+                )),
+                (Signal::Upgrade, _) => self.log.note(format_args!(
+                    "SIGUSR2: cannot switch to a new program file without a supervisor; restart"
+                )),
             }
         }
     }

@@ -244,7 +244,9 @@ fn from_variable(argument: &clap::Arg, name: &str, value: &OsStr) -> Result<Laye
             let is_list = matches!(argument.get_action(), ArgAction::Append);
             match value.to_str().filter(|_| is_list && argument.get_value_delimiter().is_none()) {
                 Some(text) => {
-                    split_outside_quotes(text, ',').for_each(|one| add(one.trim().as_ref()))
+                    for entry in split_outside_quotes(text, ',') {
+                        add(entry.trim().as_ref());
+                    }
                 }
                 None => add(value),
             }

@@ -15,8 +15,17 @@ use tenkay::config::{Config, Limits, ListenAddress, SiteConfig};
 use tenkay::files::Door;
 use tenkay::reactor::listen::{self, Listener, SocketFile};
 use tenkay::reactor::{End, Reactor, signals};
+use tenkay::resources;
+use tenkay::sandbox;
 use tenkay::site::Site;
-use tenkay::{resources, sandbox};
+use tenkay::cli::{self, Settings};
+use tenkay::config::{Config, Limits, ListenAddress, SiteConfig};
+use tenkay::files::Door;
+use tenkay::reactor::listen::{self, Listener, SocketFile};
+use tenkay::reactor::{End, Reactor, signals};
+use tenkay::resources;
+use tenkay::sandbox;
+use tenkay::site::Site;
 
 fn main() -> ExitCode {
     let settings = match cli::read(std::env::args_os(), std::env::vars_os()) {
@@ -69,7 +78,7 @@ fn serve(settings: Settings, sockets: &mut Vec<SocketFile>) -> Result<End, Strin
         .map_err(|error| format!("cannot install a signal handler: {error}"))?;
     warnings.extend(resources::fit(&mut limits, &chosen_limits));
     let listeners = bind(&listen, &limits, sockets)?;
-    warnings.extend(listeners.iter().flat_map(|listener| listener.warnings()).cloned());
+    warnings.extend(listeners.iter().flat_map(Listener::warnings).cloned());
     warnings.extend(inapplicable_limits(&listen, &limits));
     match &user {
         Some(account) => sandbox::become_user(account)?,

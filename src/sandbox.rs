@@ -143,7 +143,8 @@ pub fn lock_in(folders: &[PathBuf], sockets: &[&Path]) -> Vec<String> {
 
 #[cfg(target_os = "linux")]
 mod platform {
-    use super::{Path, PathBuf};
+    use std::path::{Path, PathBuf};
+
     use landlock::{
         ABI, Access, AccessFs, AccessNet, CompatLevel, Compatible, PathBeneath, PathFd, Ruleset,
         RulesetAttr, RulesetCreatedAttr, RulesetError, RulesetStatus,
@@ -204,7 +205,7 @@ mod platform {
 
 #[cfg(not(target_os = "linux"))]
 mod platform {
-    use super::{Path, PathBuf};
+    use std::path::{Path, PathBuf};
 
     pub(super) fn lock_in(_folders: &[PathBuf], _sockets: &[&Path]) -> Vec<String> {
         vec!["no sandbox: this system has no Landlock".to_owned()]

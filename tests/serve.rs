@@ -1,8 +1,7 @@
 //! The life of the process: how it starts, what it says when it cannot, and how it ends.
 //!
-//! `serve/crowd.rs` holds ten thousand connections to it; `serve/settings.rs` is about flags and the
-//! environment, `serve/start.rs` about starts under difficult conditions, `serve/signals.rs` about
-//! signals.
+//! `serve/crowd.rs` opens ten thousand connections; `serve/settings.rs` tests flags and the
+//! environment, `serve/start.rs` starts under difficult conditions, `serve/signals.rs` signals.
 
 #![allow(clippy::panic, clippy::unwrap_used)] // in a test, that is the assertion
 

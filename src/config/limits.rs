@@ -19,8 +19,8 @@ pub struct Limit {
     pub most: u64,
 }
 
-/// Generates the struct, its defaults, the table for the help, and the setter from one list, so that
-/// they cannot disagree.
+/// Generates the struct, its defaults, the table for the help, and the setter from one list, so
+/// that they cannot disagree.
 macro_rules! limits {
     ($(
         $(#[doc = $doc:literal])+

@@ -13,7 +13,7 @@
 //! | [`reactor`] | *when* does something happen? | the loop, sockets, clocks, timers, signals |
 //!
 //! Around them: [`cli`] is what was typed, [`config`] what is meant, with every bound of the
-//! program in one struct; [`clock`] is time as plain data; [`resources`] reads what the machine
+//! program in one struct; [`clock`] is time as plain data; [`system`] reads what the machine
 //! allows; [`sandbox`] drops privileges. Imports run inward only: `http` knows
 //! nothing of the rest, nothing but `main` knows `reactor`. A test holds us to it.
 //!
@@ -97,6 +97,6 @@ pub mod h1;
 pub mod http;
 pub mod net;
 pub mod reactor;
-pub mod resources;
 pub mod sandbox;
 pub mod site;
+pub mod system;

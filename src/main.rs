@@ -15,17 +15,9 @@ use tenkay::config::{Config, Limits, ListenAddress, SiteConfig};
 use tenkay::files::Door;
 use tenkay::reactor::listen::{self, Listener, SocketFile};
 use tenkay::reactor::{End, Reactor, signals};
-use tenkay::resources;
 use tenkay::sandbox;
 use tenkay::site::Site;
-use tenkay::cli::{self, Settings};
-use tenkay::config::{Config, Limits, ListenAddress, SiteConfig};
-use tenkay::files::Door;
-use tenkay::reactor::listen::{self, Listener, SocketFile};
-use tenkay::reactor::{End, Reactor, signals};
-use tenkay::resources;
-use tenkay::sandbox;
-use tenkay::site::Site;
+use tenkay::system;
 
 fn main() -> ExitCode {
     let settings = match cli::read(std::env::args_os(), std::env::vars_os()) {
@@ -76,7 +68,7 @@ fn serve(settings: Settings, sockets: &mut Vec<SocketFile>) -> Result<End, Strin
     let Config { root, listen, site, user, sandbox, when_full, mut limits, chosen_limits } = config;
     signals::ignore_file_size_signal()
         .map_err(|error| format!("cannot install a signal handler: {error}"))?;
-    warnings.extend(resources::fit(&mut limits, &chosen_limits));
+    warnings.extend(system::fit(&mut limits, &chosen_limits));
     let listeners = bind(&listen, &limits, sockets)?;
     warnings.extend(listeners.iter().flat_map(Listener::warnings).cloned());
     warnings.extend(inapplicable_limits(&listen, &limits));

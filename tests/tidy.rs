@@ -23,7 +23,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("h1", &["http", "clock", "config", "files", "site"]),
     ("reactor", &["http", "clock", "config", "files", "site", "h1", "net"]),
     ("cli", &["config"]),
-    ("resources", &["config"]),
+    ("system", &["config"]),
     ("sandbox", &["config"]),
     ("lib", &[]),
     (
@@ -39,6 +39,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "resources",
             "sandbox",
             "site",
+            "system",
         ],
     ),
 ];

@@ -1,5 +1,5 @@
 //! Limits lowered to what the machine allows: open files and memory. Pure computation; what the
-//! machine allows is read by [`crate::resources`].
+//! machine allows is read by [`crate::system`].
 
 use super::Limits;
 

@@ -238,13 +238,13 @@ impl Reactor {
                 (Signal::Stop, Phase::Running) => self.begin_drain(),
                 (Signal::Stop, Phase::Draining { .. }) => self.phase = Phase::Over(self.cut_off()),
                 (Signal::Stop, Phase::Over(_)) => {}
-                (Signal::Hangup, _) => self.log.note(format_args!(
+                (Signal::Hangup, _) => self.resources.log.note(format_args!(
                     "SIGHUP: nothing to reload without --config; restart to change the settings"
                 )),
-                (Signal::Reopen, _) => self.log.note(format_args!(
+                (Signal::Reopen, _) => self.resources.log.note(format_args!(
                     "SIGUSR1: no log file to reopen: the log goes to standard error"
                 )),
-                (Signal::Upgrade, _) => self.log.note(format_args!(
+                (Signal::Upgrade, _) => self.resources.log.note(format_args!(
                     "SIGUSR2: cannot switch to a new program file without a supervisor; restart"
                 )),
             }

@@ -26,22 +26,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("system", &["config"]),
     ("sandbox", &["config"]),
     ("lib", &[]),
-    (
-        "main",
-        &[
-            "cli",
-            "clock",
-            "config",
-            "files",
-            "h1",
-            "http",
-            "reactor",
-            "resources",
-            "sandbox",
-            "site",
-            "system",
-        ],
-    ),
+    ("main", &["cli", "config", "files", "reactor", "sandbox", "site", "system"]),
 ];
 
 const FILE_LINES: usize = 600;

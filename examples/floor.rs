@@ -1,14 +1,14 @@
-//! The floor: what a request costs when the server does nothing but receive and send.
+//! The floor: the cost of a request when the server only receives and sends.
 //!
-//! A complete program on raw mio and slab. It accepts connections and answers every `recv` with one
-//! constant reply in one `send`; it parses nothing, looks nothing up and keeps no time. What it
-//! costs is the kernel's share plus the smallest event loop, so the distance between a real
-//! server and this one is what that server's own work costs. `scripts/compare` starts it with a
-//! constant as long as the reply of tenkay, so that both move the same number of bytes.
+//! A complete program on mio and slab. It accepts connections and answers every `recv` with one
+//! constant response in one `send`; it parses nothing, looks nothing up and has no timers. Its cost
+//! is the kernel's share plus a minimal event loop, so the difference to a real server is the cost
+//! of that server's own work. `scripts/compare` starts it with a response as long as tenkay's, so
+//! that both send the same number of bytes.
 //!
-//! It is a yardstick, not a server: a request that arrives in two pieces gets two replies, and
-//! nobody is ever timed out. One `recv` and one `send` for each request, a share of `epoll_wait`,
-//! nothing allocated after the start.
+//! It is a baseline, not a server: a request that arrives in two pieces gets two responses, and no
+//! connection ever times out. A request costs one `recv`, one `send` and a share of an
+//! `epoll_wait`; nothing is allocated after the start.
 //!
 //! ```text
 //! cargo run --release --example floor -- --listen 127.0.0.1:8080 --size 1024
@@ -25,41 +25,41 @@ use mio::{Events, Interest, Poll, Registry, Token};
 use slab::Slab;
 use socket2::{Domain, Protocol, Socket, Type};
 
-/// The listener's token; a slab index never reaches it.
+/// The listener's token; no slab index is as large.
 const LISTENER: Token = Token(usize::MAX);
 
-/// Connections waiting in the kernel for `accept`.
+/// Listen backlog.
 const BACKLOG: i32 = 4096;
 
-/// Slots reserved at the start, so that accepting allocates nothing. Untouched ones cost no memory.
+/// Slots reserved at start, so that accepting allocates nothing. Untouched slots use no memory.
 const SLOTS: usize = 1 << 17;
 
-/// Events taken from one poll.
+/// Most events per poll.
 const EVENTS: usize = 1024;
 
-/// Bytes of the one receive buffer: sixteen pipelined requests of a browser fit.
+/// Size of the only receive buffer: sixteen pipelined requests of a browser fit.
 const RECEIVE: usize = 16 * 1024;
 
-/// Answers every recv with one constant by one send: the least a server can do.
+/// Answers every recv with one send of a constant response: the minimum for a server.
 #[derive(Parser)]
 #[command(name = "floor")]
 struct Args {
     /// Address to listen on
     #[arg(long, default_value = "127.0.0.1:8080", value_name = "ADDR")]
     listen: SocketAddr,
-    /// Status of the constant reply: 304 has no body
+    /// Status of the response; 304 has no body
     #[arg(long, default_value_t = 200, value_parser = clap::value_parser!(u16).range(200..=599))]
     status: u16,
     /// Bytes of the body
     #[arg(long, default_value_t = 1024, value_name = "BYTES")]
     size: usize,
-    /// Bytes of the head, reached with a padding field (the shortest one if it is smaller)
+    /// Bytes of the head, reached with a padding field; too small: the shortest head
     #[arg(long, default_value_t = 0, value_name = "BYTES")]
     head: usize,
-    /// Replies sent for each recv: the depth of the pipeline
+    /// Responses per recv: the depth of the pipeline
     #[arg(long, default_value_t = 1, value_name = "COUNT", value_parser = parse_count)]
     replies: usize,
-    /// Copies of the reply, of which one is sent at random: memory as that of so many files
+    /// Copies of the response; a random one is sent, to access as much memory as COUNT files
     #[arg(long, default_value_t = 1, value_name = "COUNT", value_parser = parse_count)]
     copies: usize,
 }
@@ -76,7 +76,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// The event loop and all it owns.
+/// The event loop and its resources.
 struct Floor {
     poll: Poll,
     listener: TcpListener,
@@ -91,8 +91,8 @@ impl Floor {
         Ok(Self { poll, listener, peers: Slab::with_capacity(SLOTS), replies })
     }
 
-    /// Turns until polling or accepting fails. New connections come after the events of a turn, so
-    /// that a slot freed in it has no event left in the batch when it is used again.
+    /// Runs until polling or accepting fails. Accepts after the other events of a turn, so that no
+    /// event of the turn is left for a slot that was freed in it and is used again.
     fn run(mut self) -> io::Result<()> {
         let mut events = Events::with_capacity(EVENTS);
         let mut buffer = vec![0; RECEIVE];
@@ -115,7 +115,7 @@ impl Floor {
         }
     }
 
-    /// Accepts until it would block (`accept4`; TCP_NODELAY is inherited from the listener).
+    /// Accepts until `accept4` would block. Sockets inherit TCP_NODELAY from the listener.
     fn accept(&mut self) -> io::Result<()> {
         loop {
             let stream = match self.listener.accept() {
@@ -126,29 +126,29 @@ impl Floor {
             };
             let slot = self.peers.vacant_entry();
             let mut peer =
-                Peer { stream, token: Token(slot.key()), at: 0, owed: 0, wants_write: false };
+                Peer { stream, token: Token(slot.key()), at: 0, unsent: 0, wants_write: false };
             self.poll.registry().register(&mut peer.stream, peer.token, Interest::READABLE)?;
             slot.insert(peer);
         }
     }
 
-    /// Serves one event of a connection and drops the connection if it is over.
+    /// Handles one event of a connection; removes the connection if it has ended.
     fn serve(&mut self, token: Token, closing: bool, buffer: &mut [u8]) {
         let Some(peer) = self.peers.get_mut(token.0) else { return };
         let served = peer.answer(self.poll.registry(), &mut self.replies, buffer, closing);
-        if !matches!(served, Ok(Served::Stays)) {
+        if !matches!(served, Ok(Served::Open)) {
             self.peers.remove(token.0);
         }
     }
 }
 
-/// What is sent: copies of the constant, one behind the other. With one, it is always in the
-/// processor's cache; with as many as there are files, it must come from memory as they must.
+/// Contiguous copies of the constant response. A single copy stays in the processor's cache; as
+/// many copies as a server has files must be read from memory, like the files.
 struct Replies {
     bytes: Vec<u8>,
     length: usize,
     copies: usize,
-    /// State of the generator that picks one (xorshift); never 0.
+    /// State of the random generator (xorshift); never 0.
     chance: u64,
 }
 
@@ -157,7 +157,7 @@ impl Replies {
         Self { bytes: reply.repeat(copies), length: reply.len(), copies, chance: 1 }
     }
 
-    /// Where the next reply begins.
+    /// The offset of the next response.
     fn pick(&mut self) -> usize {
         if self.copies == 1 {
             return 0;
@@ -166,7 +166,7 @@ impl Replies {
         self.chance ^= self.chance >> 7;
         self.chance ^= self.chance << 17;
         let copies = self.copies as u64; // widening
-        usize::try_from(self.chance % copies).expect("it is below `copies`") * self.length
+        usize::try_from(self.chance % copies).expect("below `copies`") * self.length
     }
 }
 
@@ -174,23 +174,24 @@ impl Replies {
 struct Peer {
     stream: TcpStream,
     token: Token,
-    /// Where in the replies the next byte to be sent stands.
+    /// Offset of the next byte to send.
     at: usize,
-    /// Bytes that are still to be sent.
-    owed: usize,
-    /// Whether WRITABLE is registered: from the first refused send on.
+    /// Unsent bytes of the current response.
+    unsent: usize,
+    /// Whether WRITABLE is registered: from the first send that would block.
     wants_write: bool,
 }
 
-/// What is left of a connection after an event.
+/// The state of a connection after an event.
 enum Served {
-    Stays,
-    Over,
+    Open,
+    Ended,
 }
 
 impl Peer {
-    /// Sends what is owed, then answers each recv until one is short. A FIN that came with the data
-    /// gives no second edge, so when the peer is `closing` it reads on to the end.
+    /// Sends the unsent bytes, then answers each recv until one does not fill the buffer. A FIN
+    /// that arrived with the data causes no further edge, so if the peer is `closing`, it reads to
+    /// the end.
     fn answer(
         &mut self,
         registry: &Registry,
@@ -201,27 +202,27 @@ impl Peer {
         let mut more = true;
         loop {
             if !self.send(registry, replies)? || !more {
-                return Ok(Served::Stays);
+                return Ok(Served::Open);
             }
             let received = match self.stream.read(buffer) {
-                Ok(0) => return Ok(Served::Over),
+                Ok(0) => return Ok(Served::Ended),
                 Ok(received) => received,
-                Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(Served::Stays),
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(Served::Open),
                 Err(error) => return Err(error),
             };
             self.at = replies.pick();
-            self.owed = replies.length;
+            self.unsent = replies.length;
             more = closing || received == buffer.len();
         }
     }
 
-    /// Sends what is owed. False: refused, and the next edge will say when it may go on.
+    /// Sends the unsent bytes. False: the send would block; the next writable edge resumes it.
     fn send(&mut self, registry: &Registry, replies: &Replies) -> io::Result<bool> {
-        while self.owed > 0 {
-            match self.stream.write(&replies.bytes[self.at..self.at + self.owed]) {
+        while self.unsent > 0 {
+            match self.stream.write(&replies.bytes[self.at..self.at + self.unsent]) {
                 Ok(count) => {
                     self.at += count;
-                    self.owed -= count;
+                    self.unsent -= count;
                 }
                 Err(error) if error.kind() == ErrorKind::WouldBlock => {
                     if !self.wants_write {
@@ -238,7 +239,7 @@ impl Peer {
     }
 }
 
-/// Creates the socket, names it and listens.
+/// Creates a socket, binds it and listens.
 fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
     socket.set_reuse_address(true)?;
@@ -249,7 +250,7 @@ fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     Ok(TcpListener::from_std(socket.into()))
 }
 
-/// The reply, as often as it is sent for one recv.
+/// The response, repeated for one recv.
 fn constant(args: &Args) -> Vec<u8> {
     let size = if args.status == 304 { 0 } else { args.size };
     let mut head = format!("HTTP/1.1 {} Constant\r\n", args.status);
@@ -266,10 +267,10 @@ fn constant(args: &Args) -> Vec<u8> {
     reply.repeat(args.replies)
 }
 
-/// At least one reply: a recv without an answer would leave the client waiting.
+/// Parses a count of at least 1: without a response the client would wait forever.
 fn parse_count(text: &str) -> Result<usize, String> {
     match text.parse() {
-        Ok(0) => Err("at least 1".to_owned()),
+        Ok(0) => Err("must be at least 1".to_owned()),
         Ok(count) => Ok(count),
         Err(error) => Err(format!("{error}")),
     }

@@ -1,76 +1,85 @@
 //! tenkay serves files over HTTP/1.1 from one thread: an event loop on mio, one state machine per
 //! connection in a slab, httparse for heads; no thread pool, no async runtime.
 //!
-//! This page is the map of the code. The README says what the program is for and how it is used.
+//! This page is the map of the code. The README says what the program is for and how to use it.
 //!
-//! # Four rings
+//! # The layers
 //!
-//! | ring | question | modules |
+//! | layer | question | owns |
 //! |---|---|---|
-//! | [`http`] | what do these bytes mean? | functions over bytes: no I/O, no heap, no state but that of a body under way |
-//! | [`site`] | *what* is the answer? | the folder, the cache, the part of a file that is asked for |
-//! | [`h1`] | *how* does it go on the wire? | the protocol machine, without a socket |
-//! | [`reactor`] | *when* does something happen? | the loop, sockets, clocks, timers, signals |
+//! | [`http`] | what do these bytes mean? | functions over bytes: no I/O, no heap, no state but that of a body in progress |
+//! | [`files`] | where are the bytes of a path, and have they changed? | roots, open files, reads that do not wait; no HTTP |
+//! | [`site`] | *what* is the response? | sites, their rules, and a bounded store of what is known about paths |
+//! | [`machine`] | what do all protocols share? | the contract between a protocol machine and its driver; pages |
+//! | [`h1`] | *how* is it sent with HTTP/1.1? | the protocol machine, without a socket |
+//! | [`net`] | how do bytes move? | transports: send, receive, readiness |
+//! | [`reactor`] | *when* does something happen? | the loop: slots, queues, timers, limits, signals |
 //!
 //! Around them: [`cli`] is what was typed, [`config`] what is meant, with every bound of the
 //! program in one struct; [`clock`] is time as plain data; [`system`] reads what the machine
-//! allows; [`sandbox`] drops privileges. Imports run inward only: `http` knows
-//! nothing of the rest, nothing but `main` knows `reactor`. A test holds us to it.
+//! allows; [`sandbox`] drops privileges. Imports run inward only, in the order of this table; only
+//! `main` knows `reactor`. A test enforces this.
 //!
 //! # The five steps of a TCP server
 //!
-//! 1. Create a socket, 2. bind it to an address, 3. listen: [`reactor::listen::listen`].
-//! 4. Accept: [`reactor`], `Acceptor::accept`.
-//! 5. Send and receive: [`net::Transport`]. Then close, in
-//!    [`reactor`], `Connections::close`.
+//! 1. Create a socket: [`reactor::listen::listen`].
+//! 2. Bind it to an address: there.
+//! 3. Listen: there; and accept: `Acceptor::accept` in `reactor/accept.rs`.
+//! 4. Receive and send: [`net::Transport`].
+//! 5. Close: `Connections::close` in `reactor/connections.rs`.
 //!
-//! What a textbook server does in a loop for one client, this one does for ten thousand, by never
-//! waiting in any of these steps: a call that cannot be done now is tried again when the kernel
-//! says that it can.
+//! A textbook server does this in a loop for one client. This one does it for ten thousand, because
+//! it never waits in any of these steps: a call that cannot make progress now is repeated when the
+//! kernel reports that it can.
 //!
-//! # The life of a request
+//! # The path of a request
 //!
-//! 1. The kernel has bytes for a connection; the poll says so; [`reactor`] finds the
-//!    connection's slot by the number in the event's token, and compares its serial number.
-//! 2. It asks the machine what to do ([`h1::Connection::step`]). A [`h1::Step::Read`] gives room on
-//!    a page from the pool, and the bytes are received into it: system call one. (The poll
-//!    was one for all connections of this turn.)
-//! 3. [`h1::Connection::read_done`] parses the head ([`http::head`]), asks the site what its path
-//!    leads to ([`site::Site::find`]: for a file in the cache, one look into a hash map), and
-//!    weighs conditions and ranges ([`site::select`]). The answer with a small file stands ready
-//!    in the cache, date and all; any other is written into a second page.
-//! 4. The next step is a [`h1::Step::Write`]: system call two. Then the pages go back to the pool,
-//!    and the connection, idle again, holds nothing but its slot.
+//! A request for a cached file enters eleven modules and costs two system calls, and a share of an
+//! `epoll_wait`. (`reactor::wire` and `h1::connection` only pass calls on.)
 //!
-//! # Where to begin
+//! | | module | what happens |
+//! |---|---|---|
+//! | 1 | `reactor::connections` | the event's token finds the slot, and its serial number the connection in it; the slot is queued and driven |
+//! | 2 | `reactor::slot` | asks the machine for its step: receive |
+//! | 3 | [`net`] | receives into a page from the pool: system call one |
+//! | 4 | `h1::exchange` | takes the report, and looks at the request |
+//! | 5 | `h1::inbox` | finds the head at the start of the received bytes |
+//! | 6 | [`http`] | parses the head, and later splits its target |
+//! | 7 | `h1::plan` | decides whether to answer, to read a body first, or to wait |
+//! | 8 | [`site::respond`] | chooses the site, checks method and target, makes the reply |
+//! | 9 | `site::store` | one lookup in a hash table: the entry, with its policy |
+//! | 10 | [`site::select`] | evaluates conditions and ranges |
+//! | 11 | `h1::write` | frames the reply; that of a small file is ready, status line and date included |
 //!
-//! For whoever knows the five steps, and wants to see how one thread does them for many:
+//! Then `reactor::slot` asks again, [`net`] sends (system call two), and the connection, idle
+//! again, gives page and exchange back to their pools: it keeps its slot and nothing else.
+//!
+//! # Reading order
+//!
+//! If you know the five steps, and want to see how one thread does them for many connections:
 //!
 //! 1. [`reactor::listen`]: a socket is created, bound and listened on, as in any textbook.
-//! 2. [`reactor`]: the loop, what a turn of it is, and what an edge is; then `accept.rs`.
-//! 3. `slot.rs`: `Slot::drive` is all that happens to one connection; [`net::transport`],
-//!    below it, sends and receives.
-//! 4. [`h1`]: the states of a connection and what leads from one to the next; then `intake.rs`
-//!    (from bytes to a plan) and `reply.rs` (from a plan to bytes).
-//! 5. [`site`], then [`http`], as far as you want to know.
+//! 2. [`reactor`]: the loop, and what a turn of it is; then `accept.rs`.
+//! 3. `slot.rs`: `Slot::drive` is all that happens to one connection; [`net::Transport`], below it,
+//!    sends and receives, and explains what an edge is.
+//! 4. [`machine`]: the contract; [`h1`]: the states of a connection and their transitions.
+//! 5. [`site`], then [`files`] and [`http`], as far as you want to know.
 //!
-//! Some words: a *turn* is one round of the loop; a *slab* is a table of connections in which a
-//! place is used again when it is free; a *token* is the number that the poll gives back with an
-//! event, and says which place it is about; its *serial* tells the tenant of that place from
-//! earlier ones; a *page* is a buffer of 32 KiB from a pool; an *asset* is a file as it will be
-//! sent.
+//! Some words: a *turn* is one round of the loop; a *slab* is a table of connections in which free
+//! slots are reused; a *token* is the number that epoll returns with an event, and identifies a
+//! slot; its *serial* distinguishes the current connection in a slot from earlier ones; a *page* is
+//! a buffer of 32 KiB from a pool; a *representation* is a file in the form in which it is sent.
 //!
 //! # Laws
 //!
-//! - One thread; no call that waits, on a socket, a pipe or a FIFO.
-//! - No `unsafe` in this crate. (A macro of nix writes the calls for two socket options
-//!   into [`reactor::listen`] and [`net::transport`]; we write none.)
-//! - What is owed to a client is sent before more is read from it.
-//! - An idle connection holds no buffer. A slot is 128 bytes.
+//! - One thread; no call that blocks on a socket, a pipe or a FIFO.
+//! - No `unsafe` in this crate. (Macros of nix expand to the calls for two socket options.)
+//! - Pending output is sent before more input is read.
+//! - An idle connection holds no buffer; its slot is all it costs.
 //! - A request that the cache answers allocates nothing.
-//! - All facts of an answer come from one `fstat` of one open file: an answer never mixes two
+//! - All facts of a response come from one `fstat` of one open file: a response never mixes two
 //!   versions of it.
-//! - Nothing outside the root is ever opened ([`files`] is the only door).
+//! - Nothing outside a root is ever opened ([`files`] is the only module that opens files).
 //! - Every limit that an operator may have reason to set is a field of [`config::Limits`]; a bound
 //!   that only keeps the code itself in order is a constant beside it.
 //!
@@ -82,8 +91,8 @@
 //! | `RESOLVE_CACHED`, `RWF_NOWAIT` | plain reads, which may wait for a disk | [`files::Disk`] |
 //! | Landlock | nothing | [`sandbox`] |
 //! | `TCP_DEFER_ACCEPT`, `TCP_NOTSENT_LOWAT`, `TCP_USER_TIMEOUT` | nothing | [`reactor::listen`] |
-//! | `TCP_INFO`: does a slow peer take anything? | only what is sent counts | [`net::transport`] |
-//! | `sendfile`, `MSG_MORE` | read and send | [`net::transport`] |
+//! | `TCP_INFO`: does a slow peer acknowledge anything? | only sent bytes count | [`net`] |
+//! | `sendfile`, `MSG_MORE` | read and send | [`net`] |
 //!
 //! Both columns are tested on Linux.
 
@@ -95,6 +104,8 @@ pub mod config;
 pub mod files;
 pub mod h1;
 pub mod http;
+pub mod journal;
+pub mod machine;
 pub mod net;
 pub mod reactor;
 pub mod sandbox;

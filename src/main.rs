@@ -13,10 +13,11 @@ use std::process::ExitCode;
 use tenkay::cli::{self, Settings};
 use tenkay::config::{Config, Limits, ListenAddress, SiteConfig};
 use tenkay::files::Door;
+use tenkay::journal::Level;
 use tenkay::reactor::listen::{self, Listener, SocketFile};
 use tenkay::reactor::{End, Reactor, signals};
 use tenkay::sandbox;
-use tenkay::site::Site;
+use tenkay::site::Sites;
 use tenkay::system;
 
 fn main() -> ExitCode {
@@ -83,10 +84,10 @@ fn serve(settings: Settings, sockets: &mut Vec<SocketFile>) -> Result<End, Strin
     let folders = sandbox::readable(sandbox, &root, &site.link_targets);
     // A fresh hasher is as random as the standard library makes it.
     let chance = RandomState::new().hash_one(std::process::id());
-    let site = Site::new(&root, site, &limits, Door::best(), chance).map_err(|error| {
+    let sites = Sites::new(&root, site, &limits, Door::best(), chance).map_err(|error| {
         format!("cannot serve '{}': {error}; name a folder that can be read", root.display())
     })?;
-    let mut reactor = Reactor::new(site, listeners, when_full, limits)
+    let mut reactor = Reactor::new(sites, listeners, when_full, limits)
         .map_err(|error| format!("cannot set up the event loop: {error}"))?;
     if let Some((folders, warning)) = folders {
         let paths: Vec<&Path> = sockets.iter().map(SocketFile::path).collect();
@@ -94,7 +95,7 @@ fn serve(settings: Settings, sockets: &mut Vec<SocketFile>) -> Result<End, Strin
         warnings.extend(sandbox::lock_in(&folders, &paths));
     }
     for warning in warnings {
-        reactor.note(format_args!("{warning}"));
+        reactor.note(Level::Warn, format_args!("{warning}"));
     }
     // A closed or full standard output is no reason not to serve.
     _ = writeln!(io::stdout(), "{start_line}");

@@ -13,7 +13,8 @@ mod sans_io;
 use allocation_counter::measure;
 
 use tenkay::config::SiteConfig;
-use tenkay::h1::{Connection, Step};
+use tenkay::h1::Connection;
+use tenkay::machine::{Event, Step};
 
 use sans_io::bench::{Bench, content, put};
 
@@ -34,33 +35,31 @@ fn bench() -> Bench {
 fn exchange(bench: &mut Bench, connection: &mut Connection, mut input: &[u8]) -> u64 {
     let mut output = 0;
     loop {
-        match connection.step(&mut bench.pages) {
-            Step::Read(_) if input.is_empty() => {
-                connection.pause(&mut bench.pages);
+        match connection.step() {
+            Step::Read if input.is_empty() => {
+                bench.rest(connection);
                 return output;
             }
-            Step::Read(room) => {
-                let count = room.len().min(input.len());
-                room[..count].copy_from_slice(&input[..count]);
+            Step::Read => {
+                let count = bench.receive(connection, input).expect("there are pages enough");
                 input = &input[count..];
-                bench.report(|cx| connection.read_done(count, cx));
             }
             Step::Write(first, second) => {
                 let count = (first.len() + second.len()) as u64;
                 output += count;
-                bench.report(|cx| connection.write_done(count, cx));
+                bench.event(connection, Event::Written(count));
             }
             Step::SendFile { lead, count, .. } => {
                 // In pieces, as the reactor sends them.
                 let count = lead.len() as u64 + count.min(65_536);
                 output += count;
-                bench.report(|cx| connection.write_done(count, cx));
+                bench.event(connection, Event::Written(count));
             }
             Step::Wait { .. } => {
-                bench.site.work(&bench.clock, &mut || true);
-                bench.report(|cx| connection.retry(cx));
+                bench.sites.work(&bench.clock, &mut || true);
+                bench.event(connection, Event::Retry);
             }
-            Step::ShutdownWrite => {}
+            Step::ShutdownWrite => bench.event(connection, Event::ShutDown),
             Step::Close(_) => return output,
         }
     }
@@ -80,7 +79,7 @@ fn allocations(bench: &mut Bench, input: &[u8], requests: u64, between: fn(&mut 
             assert!(output == expected && output > 100);
         }
     });
-    connection.peer_lost(&mut bench.pages);
+    bench.end(connection);
     info.count_total
 }
 
@@ -156,7 +155,9 @@ fn a_connection_needs_no_memory_of_its_own() {
     let input = b"GET /small HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
     let one = |bench: &mut Bench| {
         let mut connection = Connection::new(bench.clock.tick);
-        exchange(bench, &mut connection, input)
+        let output = exchange(bench, &mut connection, input);
+        bench.end(connection);
+        output
     };
     let expected = one(&mut bench);
     let info = measure(|| {
@@ -181,7 +182,7 @@ fn refusals_allocate_nothing() {
         let one = |bench: &mut Bench| {
             let mut connection = Connection::new(bench.clock.tick);
             let output = exchange(bench, &mut connection, input);
-            connection.peer_lost(&mut bench.pages);
+            bench.end(connection);
             output
         };
         assert!(one(&mut bench) > 100);

@@ -47,8 +47,9 @@ use std::time::Duration;
 use tenkay::clock::{Clock, Tick};
 use tenkay::config::{Limits, SiteConfig};
 use tenkay::files::Door;
-use tenkay::h1::{Connection, Context, Pages};
-use tenkay::site::Site;
+use tenkay::h1::{Connection, Exchanges};
+use tenkay::machine::{Context, Event, Pages};
+use tenkay::site::Sites;
 
 use client::Client;
 use files::Files;
@@ -66,7 +67,8 @@ const CLIENTS: usize = 24;
 
 /// What is shared by the connections.
 struct World {
-    site: Site,
+    sites: Sites,
+    exchanges: Exchanges,
     pages: Pages,
     clock: Clock,
     /// The wall clock, in milliseconds after 1970.
@@ -97,10 +99,11 @@ impl World {
             limits.set(&change).unwrap();
         }
         // By the walk, because what `openat2` says of a path depends on the kernel's memory.
-        let site =
-            Site::new(files.folder(), SiteConfig::default(), &limits, Door::Walk, 7).unwrap();
+        let sites =
+            Sites::new(files.folder(), SiteConfig::default(), &limits, Door::Walk, 7).unwrap();
         World {
-            site,
+            sites,
+            exchanges: Exchanges::default(),
             pages: Pages::new(pages),
             clock: Clock::new(Tick(0), NOW),
             unix_ms: u64::try_from(NOW.as_millis()).unwrap(),
@@ -114,7 +117,7 @@ impl World {
     /// Lets the machine report with what a report may use.
     fn report<T>(&mut self, report: impl FnOnce(&mut Context<'_>) -> T) -> T {
         let mut cx = Context {
-            site: &mut self.site,
+            sites: &mut self.sites,
             pages: &mut self.pages,
             clock: &self.clock,
             limits: &self.limits,
@@ -125,6 +128,16 @@ impl World {
         let result = report(&mut cx);
         self.requests_left = cx.requests_left;
         result
+    }
+
+    /// Reports this event to a connection.
+    fn event(&mut self, connection: &mut Connection, event: Event) {
+        self.report(|cx| connection.report(event, cx));
+    }
+
+    /// Gives the memory back that a connection does not need.
+    fn rest(&mut self, connection: &mut Connection) {
+        connection.rest(&mut self.exchanges, &mut self.pages);
     }
 
     /// Time passes: mostly a little, at times a lot. The wall clock can be set back.
@@ -277,8 +290,8 @@ fn act(
                 client.drain(world);
             }
         }
-        52..56 => _ = world.site.work(&world.clock, &mut || true),
-        56 => world.site.close_files(),
+        52..56 => _ = world.sites.work(&world.clock, &mut || true),
+        56 => world.sites.close_files(),
         _ => client.drive(world, random),
     }
 }
@@ -289,7 +302,7 @@ fn check(world: &World, clients: &mut Vec<Client>, files: &Files, tally: &mut Ta
     assert_eq!(held, world.pages.taken(), "the pool has lent what the connections hold");
     assert!(held <= world.limits.pages, "no more than there are");
     for client in clients.iter_mut() {
-        client.check(files, tally);
+        client.check(&world.limits, files, tally);
     }
     clients.retain(|client| !client.is_over());
 }

@@ -16,17 +16,19 @@ use std::path::Path;
 const LAYERS: &[(&str, &[&str])] = &[
     ("http", &[]),
     ("clock", &["http"]),
-    ("config", &[]),
+    ("config", &["http"]),
     ("files", &["clock", "config"]),
     ("net", &["config"]),
+    ("journal", &["clock"]),
     ("site", &["http", "clock", "config", "files"]),
-    ("h1", &["http", "clock", "config", "files", "site"]),
-    ("reactor", &["http", "clock", "config", "files", "site", "h1", "net"]),
+    ("machine", &["http", "clock", "config", "files", "site"]),
+    ("h1", &["http", "clock", "config", "files", "site", "machine"]),
+    ("reactor", &["http", "clock", "config", "files", "site", "machine", "h1", "net", "journal"]),
     ("cli", &["config"]),
     ("system", &["config"]),
     ("sandbox", &["config"]),
     ("lib", &[]),
-    ("main", &["cli", "config", "files", "reactor", "sandbox", "site", "system"]),
+    ("main", &["cli", "config", "files", "journal", "reactor", "sandbox", "site", "system"]),
 ];
 
 const FILE_LINES: usize = 600;
@@ -47,7 +49,10 @@ const FORBIDDEN: &[(&str, &str)] = &[
 ];
 
 /// File, the rule it may break, and why.
-const EXCEPTIONS: &[(&str, &str, &str)] = &[];
+const EXCEPTIONS: &[(&str, &str, &str)] = &[
+    ("src/site/listing/html.rs", "unsafe", "'unsafe-inline' is a word of a security policy"),
+    ("src/site/media/table.rs", "TODO", "it is the name of a file that people publish"),
+];
 
 #[test]
 fn imports_run_inward_only() {
@@ -339,7 +344,9 @@ fn sources(folder: &str) -> Vec<Source> {
             found.extend(sources(&path));
         } else if path.ends_with(".rs") {
             let text = fs::read_to_string(root.join(&path)).unwrap();
-            let is_test = !path.starts_with("src/") || path.ends_with("/tests.rs");
+            let is_test = !path.starts_with("src/")
+                || path.ends_with("/tests.rs")
+                || path.contains("/tests/");
             found.push(Source { path, text, is_test });
         }
     }

@@ -1,6 +1,6 @@
-//! What the benches share: request heads, a folder with files, and a clock that stands still.
+//! Shared by the benches: request heads, a folder with files, and a stopped clock.
 //!
-//! To run and to read them: see `main.rs`.
+//! How to run and read the benches: `main.rs`.
 
 use std::fs;
 use std::path::Path;
@@ -10,12 +10,12 @@ use tempfile::TempDir;
 use tenkay::clock::{Clock, Tick};
 use tenkay::config::{Limits, SiteConfig};
 use tenkay::files::Door;
-use tenkay::site::Site;
+use tenkay::site::Sites;
 
-/// What wrk sends for `/file`.
+/// The request that wrk sends for `/file`.
 pub(crate) const WRK: &str = "GET /file HTTP/1.1\r\nHost: 127.0.0.1:8080\r\n\r\n";
 
-/// What a browser sends for `/file`: fifteen fields.
+/// The request that a browser sends for `/file`, with fifteen fields.
 pub(crate) const BROWSER: &str = "GET /file HTTP/1.1\r\n\
     Host: 127.0.0.1:8080\r\n\
     Connection: keep-alive\r\n\
@@ -35,34 +35,34 @@ pub(crate) const BROWSER: &str = "GET /file HTTP/1.1\r\n\
     Accept-Encoding: gzip, deflate, br, zstd\r\n\
     Accept-Language: en-US,en;q=0.9,de;q=0.8\r\n\r\n";
 
-/// A head with more field lines before its end.
+/// Adds field lines at the end of a head.
 pub(crate) fn with_fields(head: &str, lines: &str) -> String {
     let start = head.strip_suffix("\r\n").expect("a head ends with an empty line");
     format!("{start}{lines}\r\n")
 }
 
-/// A clock that stands still, so far in the future that no file of a bench is young.
+/// A stopped clock, so far in the future that the ETags of all files are strong.
 pub(crate) fn clock() -> Clock {
     Clock::new(Tick(1_000), Duration::from_secs(4_000_000_000))
 }
 
-/// The bounds of a server in which nothing has to be dropped from the cache.
+/// Limits with which nothing is evicted from the cache.
 pub(crate) fn limits() -> Limits {
     Limits { cache_failures: 200_000, ..Limits::default() }
 }
 
-/// An empty temporary folder; gone when dropped.
+/// An empty temporary folder, deleted on drop.
 pub(crate) fn folder() -> TempDir {
-    tempfile::tempdir().expect("a temporary folder can be made")
+    tempfile::tempdir().expect("temporary folders can be created")
 }
 
-/// Puts a file of `bytes` bytes into a folder.
+/// Creates a file of `bytes` bytes in a folder.
 pub(crate) fn put_file(folder: &Path, name: &str, bytes: usize) {
-    fs::write(folder.join(name), vec![b'x'; bytes]).expect("a file can be written");
+    fs::write(folder.join(name), vec![b'x'; bytes]).expect("the temporary folder is writable");
 }
 
-/// The site that serves a folder.
-pub(crate) fn site(folder: &Path) -> Site {
-    Site::new(folder, SiteConfig::default(), &limits(), Door::best(), 0)
-        .expect("a folder that was just made can be served")
+/// A site that serves a folder.
+pub(crate) fn site(folder: &Path) -> Sites {
+    Sites::new(folder, SiteConfig::default(), &limits(), Door::best(), 0)
+        .expect("the folder was just created")
 }

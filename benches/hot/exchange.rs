@@ -1,18 +1,19 @@
-//! What does a request cost, from the bytes that came to the bytes that go?
+//! What does a request cost, from request bytes to response bytes?
 //!
-//! Unit: one request on a connection that stays open, through the protocol machine and the site;
-//! what a request costs in user space but for the loop around it. Purpose: to see what a change of
-//! the hot path gains or loses, and which kind of request costs more than the plain one.
-//! `pipelined_16` answers 16 requests of one read; its `thrpt` counts requests.
-//! To run and to read it: see `main.rs`.
+//! Unit: one request on a persistent connection, through the protocol state machine and the site.
+//! This is the user-space cost of a request without the event loop. Purpose: shows how a change of
+//! the hot path affects its cost, and which kinds of requests cost more than the plain one.
+//! `pipelined_16` answers 16 requests from one read; its `thrpt` counts requests.
+//! How to run and read it: `main.rs`.
 
 use std::hint::black_box;
 
 use criterion::{Criterion, Throughput};
 use tenkay::clock::{Clock, Tick};
 use tenkay::config::Limits;
-use tenkay::h1::{Connection, Context, Pages, Step};
-use tenkay::site::Site;
+use tenkay::h1::{Connection, Exchanges};
+use tenkay::machine::{Context, Event, Pages, Step};
+use tenkay::site::Sites;
 
 use super::common::{BROWSER, WRK, clock, folder, limits, put_file, site, with_fields};
 
@@ -45,33 +46,35 @@ pub(crate) fn bench(criterion: &mut Criterion) {
     group.finish();
 }
 
-/// Makes sure that the bytes are really made.
+/// Keeps the compiler from removing the creation of the bytes.
 fn see(bytes: &[u8]) {
     black_box(bytes);
 }
 
-/// One connection, and what is around it.
+/// One connection and its context.
 struct Client {
     connection: Connection,
-    site: Site,
+    sites: Sites,
+    exchanges: Exchanges,
     pages: Pages,
     clock: Clock,
     limits: Limits,
 }
 
 impl Client {
-    fn new(site: Site) -> Client {
+    fn new(sites: Sites) -> Client {
         let limits = limits();
         let pages = Pages::new(limits.pages);
-        Client { connection: Connection::new(Tick(0)), site, pages, clock: clock(), limits }
+        let (connection, exchanges) = (Connection::new(Tick(0)), Exchanges::default());
+        Client { connection, sites, exchanges, pages, clock: clock(), limits }
     }
 
-    /// Does what the loop does for one event, but for the system calls. `sent` gets every slice
-    /// that would be sent.
+    /// Does the work of the event loop for one event, without the system calls. `sent` is called
+    /// with each slice to send.
     fn exchange(&mut self, request: &[u8], mut sent: impl FnMut(&[u8])) {
-        let Client { connection, site, pages, clock, limits } = self;
+        let Client { connection, sites, exchanges, pages, clock, limits } = self;
         let mut cx = Context {
-            site,
+            sites,
             pages,
             clock,
             limits,
@@ -81,36 +84,39 @@ impl Client {
         };
         let mut unread = Some(request);
         loop {
-            match connection.step(cx.pages) {
-                Step::Read(room) => {
+            match connection.step() {
+                Step::Read => {
                     let Some(bytes) = unread.take() else { break };
+                    let room =
+                        connection.room(exchanges, cx.pages).expect("there are pages enough");
                     room[..bytes.len()].copy_from_slice(bytes);
-                    connection.read_done(bytes.len(), &mut cx);
+                    connection.report(Event::Read(bytes.len()), &mut cx);
                 }
                 Step::Write(first, second) => {
                     sent(first);
                     sent(second);
                     let count = first.len() + second.len();
-                    connection.write_done(count as u64, &mut cx); // widening
+                    connection.report(Event::Written(count as u64), &mut cx); // widening
                 }
-                Step::Wait { .. } => connection.retry(&mut cx), // only while nothing is cached
-                step => unreachable!("a small file asks for nothing else: {step:?}"),
+                // Before the file is cached.
+                Step::Wait { .. } => connection.report(Event::Retry, &mut cx),
+                step => unreachable!("a small file needs no other step: {step:?}"),
             }
         }
-        connection.pause(&mut self.pages);
+        connection.rest(exchanges, cx.pages);
     }
 
-    /// The bytes of the answer.
+    /// The bytes of the response.
     fn answer(&mut self, request: &[u8]) -> Vec<u8> {
         let mut answer = Vec::new();
         self.exchange(request, |bytes| answer.extend_from_slice(bytes));
         answer
     }
 
-    /// The entity-tag of what a request asks for.
+    /// The ETag in the response to a request.
     fn etag(&mut self, request: &str) -> String {
         let answer = String::from_utf8_lossy(&self.answer(request.as_bytes())).into_owned();
         let field = answer.lines().find_map(|line| line.strip_prefix("ETag: "));
-        field.expect("a file is sent with an entity-tag").to_owned()
+        field.expect("every file has an ETag").to_owned()
     }
 }

@@ -1,9 +1,9 @@
-//! What does it cost to understand a request head?
+//! What does parsing a request head cost?
 //!
-//! Unit: one head that came whole, from its bytes to method, target, framing and known fields.
-//! Purpose: the share of parsing in a request, with few fields and with many. `drops` is the head
-//! of a browser that comes in 64 pieces: only new bytes are looked at, so it costs little more.
-//! To run and to read it: see `main.rs`.
+//! Unit: one complete head, from its bytes to method, target, framing and known fields. Purpose:
+//! the share of parsing in a request, with few and with many fields. `drops` is a browser's head
+//! that arrives in 64 pieces: only new bytes are scanned, so it costs little more.
+//! How to run and read it: `main.rs`.
 
 use std::hint::black_box;
 
@@ -31,7 +31,7 @@ pub(crate) fn bench(criterion: &mut Criterion) {
     group.finish();
 }
 
-/// Parses a whole head; says how long it is.
+/// Parses a complete head and returns its length.
 fn parse(bytes: &[u8], bounds: &Bounds) -> usize {
     let mut space = head::space();
     match head::parse(bytes, &mut space, bounds) {
@@ -40,13 +40,13 @@ fn parse(bytes: &[u8], bounds: &Bounds) -> usize {
     }
 }
 
-/// What a connection does with a head that comes in pieces.
+/// Scans and parses a head as a connection does when it arrives in pieces.
 fn in_drops(bytes: &[u8], bounds: &Bounds) -> usize {
     let mut scanned = 0;
     for piece in bytes.chunks(bytes.len().div_ceil(64)) {
-        let come = scanned + piece.len();
-        match head::scan(&bytes[..come], scanned) {
-            Scan::Incomplete => scanned = come,
+        let received = scanned + piece.len();
+        match head::scan(&bytes[..received], scanned) {
+            Scan::Incomplete => scanned = received,
             Scan::Complete(end) => return parse(&bytes[..end], bounds),
             Scan::Refused(why) => unreachable!("the heads of the benches are valid: {why}"),
         }

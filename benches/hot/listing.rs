@@ -1,9 +1,9 @@
-//! What does it cost to list a folder?
+//! What does listing a folder cost?
 //!
 //! Unit: one page of a folder with 1,000 files, from the open directory to the HTML; `thrpt` counts
-//! entries. Purpose: the listing is the longest piece of work that one request can ask for, so it
-//! must stay far below the turn that a client would notice. It asks the system for the attributes
-//! of every file, which is most of its time. To run and to read it: see `main.rs`.
+//! entries. Purpose: a listing is the longest work that a single request can cause, so it must not
+//! keep the event loop busy for a noticeable time. Most of its time is one `stat` per file.
+//! How to run and read it: `main.rs`.
 
 use criterion::{BatchSize, Criterion, Throughput};
 use tenkay::config::Symlinks;
@@ -19,7 +19,7 @@ pub(crate) fn bench(criterion: &mut Criterion) {
     for number in 0..ENTRIES {
         put_file(top.path(), &format!("file {number:04} of many.txt"), 10);
     }
-    let root = Root::new(top.path(), Symlinks::Inside, Door::best()).expect("it was just made");
+    let root = Root::new(top.path(), Symlinks::Inside, Door::best()).expect("just created");
     let open = || match root.open(b"", Blocking::Allowed) {
         Ok(Opened::Directory(directory, _)) => directory,
         other => unreachable!("the root is a directory: {other:?}"),
@@ -29,7 +29,7 @@ pub(crate) fn bench(criterion: &mut Criterion) {
     group.bench_function("entries_1000", |bencher| {
         bencher.iter_batched(
             open,
-            |directory| listing_html(&root, directory, b"/", usize::MAX).expect("it can be read"),
+            |directory| listing_html(&root, directory, b"/", usize::MAX).expect("readable"),
             BatchSize::SmallInput,
         );
     });

@@ -1,30 +1,30 @@
-//! Benches of what a request costs outside the kernel, one module per group:
+//! Benches of the user-space cost of a request, one module per group:
 //!
 //! | group | question | unit |
 //! |---|---|---|
-//! | [`head`] | what does it cost to understand a head? | one head |
-//! | [`exchange`] | and to answer it, from bytes in to bytes out? | one request |
-//! | [`cache`] | what does a look into the cache cost, among few and many? | one look |
+//! | [`head`] | what does parsing a request head cost? | one head |
+//! | [`exchange`] | what does a request cost, from request bytes to response bytes? | one request |
+//! | [`cache`] | what does a cache lookup cost, with few and with many entries? | one lookup |
 //! | [`wheel`] | what do timers cost? | one operation |
 //! | [`ranges`] | what does a Range field cost? | one field |
-//! | [`listing`] | what does it cost to list a folder? | one page |
+//! | [`listing`] | what does listing a folder cost? | one page |
 //!
 //! # How to run
 //!
 //! ```sh
-//! cargo bench --bench hot                    # all of it: three minutes
-//! cargo bench --bench hot -- --quick         # a first impression: half a minute
-//! cargo bench --bench hot -- exchange        # what has "exchange" in its name
-//! cargo bench --bench hot -- --save-baseline before       # then change something, and
-//! cargo bench --bench hot -- --baseline before            # see what changed
+//! cargo bench --bench hot                    # all benches: three minutes
+//! cargo bench --bench hot -- --quick         # a rough estimate: half a minute
+//! cargo bench --bench hot -- exchange        # the benches with "exchange" in their names
+//! cargo bench --bench hot -- --save-baseline before       # before a change
+//! cargo bench --bench hot -- --baseline before            # after it: shows the differences
 //! ```
 //!
 //! # How to read
 //!
 //! `time: [a b c]` is the time of one unit: `b` is the estimate, `a` and `c` are the ends of its
 //! 95 % confidence interval. Where a group counts elements, `thrpt` is units per second. Absolute
-//! figures hold for one machine on one day; only ratios of runs made one right after the other
-//! say something. No bench makes a system call, but for [`listing`].
+//! figures are valid for one machine on one day; compare only runs made directly one after the
+//! other. Only [`listing`] makes system calls.
 
 mod cache;
 mod common;

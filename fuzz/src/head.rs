@@ -3,9 +3,8 @@
 //! Input: `HEAD-BOUND TARGET-BOUND FIELDS-BOUND LENGTHS...`, LF, a request head. The lengths are
 //! those of the pieces in which it comes.
 
-use tenkay::http::head::{
-    self, Bounds, Expectation, Field, Framing, Head, Line, Method, Parsed, Scan, Version,
-};
+use tenkay::http::fields::{Field, Line, MAX_FIELDS};
+use tenkay::http::head::{self, Bounds, Expectation, Framing, Head, Method, Parsed, Scan, Version};
 
 use crate::requests::{self, Expects, Found, Request};
 
@@ -17,7 +16,7 @@ pub fn run(data: &[u8]) {
     let bounds = Bounds {
         head_bytes: bound(512).clamp(64, 32_768),
         target_bytes: bound(64).clamp(16, 32_768),
-        fields: bound(8).clamp(1, head::MAX_FIELDS),
+        fields: bound(8).clamp(1, MAX_FIELDS),
     };
     if bytes.starts_with(b"\r\n") {
         return; // skipped before a head is looked for
@@ -50,11 +49,11 @@ fn check_parse(bytes: &[u8], bounds: &Bounds, expected: &Found) {
             (Ok(Parsed::Partial), Found::Partial) => return,
             // The caller knows when a head is as long as it may be.
             (Ok(Parsed::Partial), Found::Bad(statuses)) if bytes.len() >= bounds.head_bytes => {
-                let refusal = head::refuse_endless(&bytes[..bounds.head_bytes], bounds);
-                return assert!(statuses.contains(&refusal.status.code()), "{refusal:?}");
+                let failure = head::refuse_endless(&bytes[..bounds.head_bytes], bounds);
+                return assert!(statuses.contains(&failure.status.code()), "{failure:?}");
             }
-            (Err(refusal), Found::Bad(statuses)) => {
-                return assert!(statuses.contains(&refusal.status.code()), "{refusal:?}");
+            (Err(failure), Found::Bad(statuses)) => {
+                return assert!(statuses.contains(&failure.status.code()), "{failure:?}");
             }
             (found, expected) => panic!("expected {expected:?}, found {found:?}"),
         };
@@ -74,6 +73,11 @@ fn check_request(found: &Head<'_, '_>, expected: &Request) {
     assert_eq!((found.method, found.target), (method, &expected.target[..]));
     assert_eq!(found.version == Version::Http10, expected.old);
     assert_eq!((found.persistent, found.length), (expected.persistent, expected.length));
+    let host = found.host.map(|host| match host.port() {
+        Some(port) => [host.name(), b":", port].concat(),
+        None => host.name().to_vec(),
+    });
+    assert_eq!(host.as_deref(), expected.values("host").first().copied());
     let framing = match expected.framing {
         requests::Framing::None => Framing::None,
         requests::Framing::Length(length) => Framing::Length(length),

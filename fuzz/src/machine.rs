@@ -19,8 +19,9 @@ use std::time::Duration;
 use tenkay::clock::{Clock, Tick};
 use tenkay::config::{Limits, SiteConfig, Symlinks};
 use tenkay::files::{Blocking, COLD_TRIES, Door, OpenFile, Piece, RETRY_MS};
-use tenkay::h1::{Connection, Context, Pages, Reason, StateName, Step};
-use tenkay::site::{Site, Wait};
+use tenkay::h1::{Connection, Exchanges, StateName};
+use tenkay::machine::{Context, Event, Pages, Reason, Step};
+use tenkay::site::{Sites, Wait};
 
 use crate::oracle::{self, Ending, Seen, Setting};
 use crate::tree::tree;
@@ -127,7 +128,8 @@ struct Play<'p> {
     setting: &'p Setting,
     sent: &'p [u8],
     operations: std::iter::Cycle<std::slice::Iter<'p, u8>>,
-    site: Site,
+    sites: Sites,
+    exchanges: Exchanges,
     pages: Pages,
     clock: Clock,
     quota: u32,
@@ -170,6 +172,7 @@ enum Report {
     FileFailed,
     Retry(Wait),
     Stop,
+    Shut,
     Nothing,
     Over(Reason),
 }
@@ -177,14 +180,15 @@ enum Report {
 impl<'p> Play<'p> {
     fn new(setting: &'p Setting, sent: &'p [u8], operations: &'p [u8]) -> Play<'p> {
         let (site, limits) = (setting.site.clone(), &setting.limits);
-        let site = Site::new(&tree().root, site, limits, Door::best(), 0x5eed);
-        let mut site = site.expect("the folder is there");
-        site.allow_lookups(limits.lookups_per_turn);
+        let sites = Sites::new(&tree().root, site, limits, Door::best(), 0x5eed);
+        let mut sites = sites.expect("the folder is there");
+        sites.allow_lookups(limits.lookups_per_turn);
         Play {
             setting,
             sent,
             operations: operations.iter().cycle(),
-            site,
+            sites,
+            exchanges: Exchanges::default(),
             pages: Pages::new(setting.pages),
             clock: Clock::new(Tick(1_000), Duration::from_secs(1_704_067_200)),
             quota: setting.quota,
@@ -210,9 +214,10 @@ impl<'p> Play<'p> {
             self.steps += 1;
             self.idle_steps += 1;
             assert!(self.idle_steps <= IDLE_STEPS_MAX, "no progress in {:?}", connection.state());
-            let mut pages = std::mem::replace(&mut self.pages, Pages::new(0));
-            let report = self.look(connection.step(&mut pages));
-            self.pages = pages;
+            let report = match connection.step() {
+                Step::Read => self.read(&mut connection),
+                step => self.look(step),
+            };
             if let Report::Over(reason) = report {
                 self.ended.reason = Some(reason);
                 break;
@@ -223,7 +228,7 @@ impl<'p> Play<'p> {
             }
         }
         assert_eq!(self.pages.taken(), 0, "a closed connection holds no page");
-        let again = connection.step(&mut self.pages);
+        let again = connection.step();
         assert!(matches!(again, Step::Close(reason) if Some(reason) == self.ended.reason));
         self.ended
     }
@@ -246,13 +251,26 @@ impl<'p> Play<'p> {
         }
     }
 
-    /// Does what the step says.
-    fn look(&mut self, step: Step<'_>) -> Report {
-        match step {
-            Step::Read(room) => {
+    /// Receives, if there is a page to receive into.
+    fn read(&mut self, connection: &mut Connection) -> Report {
+        let (mut pages, mut exchanges) = (Pages::new(0), Exchanges::default());
+        std::mem::swap(&mut self.pages, &mut pages);
+        std::mem::swap(&mut self.exchanges, &mut exchanges);
+        let report = match connection.room(&mut exchanges, &mut pages) {
+            Some(room) => {
                 assert!(!room.is_empty(), "no room means that there is nothing to read");
                 self.receive(room)
             }
+            None => Report::Nothing, // the next step is another one
+        };
+        (self.pages, self.exchanges) = (pages, exchanges);
+        report
+    }
+
+    /// Does what the step says.
+    fn look(&mut self, step: Step<'_>) -> Report {
+        match step {
+            Step::Read => unreachable!("it is done with the connection itself"),
             Step::Write(first, second) => {
                 assert!(!self.shut && first.len() + second.len() > 0);
                 let operation = self.operation();
@@ -283,7 +301,7 @@ impl<'p> Play<'p> {
             Step::ShutdownWrite => {
                 assert!(!self.shut, "the sending side is shut once");
                 self.shut = true;
-                Report::Nothing
+                Report::Shut
             }
             Step::Close(reason) => Report::Over(reason),
         }
@@ -292,7 +310,7 @@ impl<'p> Play<'p> {
     /// Whether the file still holds what was announced.
     fn still_covers(&mut self, file: &OpenFile, at: u64, count: u64) -> bool {
         let now = self.clock.tick;
-        self.site.prepare(file, (at, count), Blocking::Allowed, now) == Piece::Ready(count)
+        self.sites.prepare(file, (at, count), Blocking::Allowed, now) == Piece::Ready(count)
     }
 
     /// The site needs time. Operations are followed only where this does not depend on what the
@@ -309,10 +327,18 @@ impl<'p> Play<'p> {
 
     /// What the loop does before it asks again.
     fn begin_turn(&mut self, wait: Wait) {
-        self.site.allow_lookups(self.setting.limits.lookups_per_turn);
+        self.sites.allow_lookups(self.setting.limits.lookups_per_turn);
         match wait {
             Wait::Disk => self.clock.tick = self.clock.tick + RETRY_MS,
-            Wait::Job(_) => _ = self.site.work(&self.clock, &mut || true),
+            Wait::Job(_) => {
+                // A listing asks after each entry.
+                let mut asked = 0;
+                let mut enough = || {
+                    asked += 1;
+                    asked >= 16
+                };
+                self.sites.work(&self.clock, &mut enough);
+            }
             Wait::Turn | Wait::Path => {}
         }
     }
@@ -402,7 +428,7 @@ impl<'p> Play<'p> {
             self.ended.seen = Seen::Stopped;
         }
         let mut cx = Context {
-            site: &mut self.site,
+            sites: &mut self.sites,
             pages: &mut self.pages,
             clock: &self.clock,
             limits: &self.setting.limits,
@@ -410,19 +436,23 @@ impl<'p> Play<'p> {
             draining: self.draining,
             requests_left: self.quota,
         };
-        match *report {
-            Report::Read(count) => connection.read_done(count, &mut cx),
-            Report::Wrote(count) => connection.write_done(count, &mut cx),
-            Report::End => connection.read_done(0, &mut cx),
-            Report::Lost => connection.peer_lost(cx.pages),
-            Report::TimedOut => connection.timed_out(&mut cx),
-            Report::FileFailed => connection.file_failed(cx.pages),
-            Report::Retry(_) => connection.retry(&mut cx),
-            Report::Stop => connection.drain(&mut cx),
-            Report::Nothing => connection.pause(cx.pages),
-            Report::Over(_) => {}
+        let event = match *report {
+            Report::Read(count) => Some(Event::Read(count)),
+            Report::Wrote(count) => Some(Event::Written(count)),
+            Report::End => Some(Event::Read(0)),
+            Report::Lost => Some(Event::PeerLost),
+            Report::TimedOut => Some(Event::Timeout),
+            Report::FileFailed => Some(Event::FileFailed),
+            Report::Retry(_) => Some(Event::Retry),
+            Report::Stop => Some(Event::Drain),
+            Report::Shut => Some(Event::ShutDown),
+            Report::Nothing | Report::Over(_) => None,
+        };
+        match event {
+            Some(event) => connection.report(event, &mut cx),
+            None => connection.rest(&mut self.exchanges, cx.pages),
         }
         self.quota = cx.requests_left;
-        assert!(self.site.take_fault().is_none(), "nothing is wrong with the folder");
+        assert!(self.sites.take_fault().is_none(), "nothing is wrong with the folder");
     }
 }

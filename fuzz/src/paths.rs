@@ -15,10 +15,10 @@ pub enum Form {
 
 /// Takes a target apart; nothing if it is malformed.
 pub fn split(target: &[u8]) -> Option<Form> {
-    if target.iter().any(|&byte| !byte.is_ascii_graphic() || byte == b'#') {
+    let text = str::from_utf8(target).ok()?;
+    if text.chars().any(|c| c.is_ascii() && !c.is_ascii_graphic() || c == '#') {
         return None;
     }
-    let text = str::from_utf8(target).expect("visible ASCII");
     if text == "*" {
         return Some(Form::Asterisk);
     }
@@ -50,6 +50,16 @@ const SLASH: u16 = 256;
 
 /// The canonical form of a path, by rewriting it until no rule applies; nothing if it is refused.
 pub fn canonical(path: &[u8]) -> Option<Vec<u8>> {
+    read(path).filter(|_| !has_encoded_slash(path))
+}
+
+/// True if the path has a slash that is encoded, which no name can have.
+pub fn has_encoded_slash(path: &[u8]) -> bool {
+    path.windows(3).any(|it| it.eq_ignore_ascii_case(b"%2f"))
+}
+
+/// As [`canonical`], whatever is encoded: nothing if the path is malformed.
+pub fn read(path: &[u8]) -> Option<Vec<u8>> {
     if path.first() != Some(&b'/') {
         return None;
     }
@@ -68,8 +78,8 @@ pub fn canonical(path: &[u8]) -> Option<Vec<u8>> {
             }
             byte => u16::from(byte),
         });
-        if matches!(symbols.last(), Some(0 | 47)) {
-            return None; // NUL, or a slash that was encoded
+        if symbols.last() == Some(&0) {
+            return None; // NUL
         }
         at += 1;
     }
@@ -104,7 +114,7 @@ fn find(symbols: &[u16], pattern: &[u16]) -> Option<usize> {
 /// The encoded form of a decoded path.
 pub fn encoded(path: &[u8]) -> Vec<u8> {
     const PLAIN: &str = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789\
-                         -._~!$&'()*+,;=:@/";
+                         -._~!$&'()*+,;=@/";
     path.iter()
         .map(|&byte| match PLAIN.as_bytes().contains(&byte) {
             true => char::from(byte).to_string(),
@@ -112,6 +122,45 @@ pub fn encoded(path: &[u8]) -> Vec<u8> {
         })
         .collect::<String>()
         .into_bytes()
+}
+
+/// Where a request is redirected that is not percent-encoded: a path with one slash at its start,
+/// and the query.
+pub fn location(form: &Form) -> Vec<u8> {
+    let (Form::Origin(path, query) | Form::Absolute(_, _, path, query)) = form else {
+        return Vec::new();
+    };
+    let mut path = &path[..];
+    while path.starts_with(b"//") {
+        path = &path[1..];
+    }
+    let mut location = encoded_query(path);
+    if let Some(query) = query {
+        location.push(b'?');
+        location.extend(encoded_query(query));
+    }
+    location
+}
+
+/// Where a request for a folder without its slash is redirected.
+pub fn directory_location(canonical: &[u8]) -> Vec<u8> {
+    let name = canonical.rsplit(|&byte| byte == b'/').next().expect("a part");
+    [encoded(name), b"/".to_vec()].concat()
+}
+
+/// A query, with every byte encoded that may not stand in one. What was encoded well stays.
+pub fn encoded_query(query: &[u8]) -> Vec<u8> {
+    let mut result = Vec::new();
+    for (at, &byte) in query.iter().enumerate() {
+        let digits = query.get(at + 1..at + 3).unwrap_or_default();
+        let is_encoded = digits.len() == 2 && digits.iter().all(u8::is_ascii_hexdigit);
+        match byte {
+            b'%' if is_encoded => result.push(byte),
+            b'?' | b':' => result.push(byte),
+            _ => result.extend(encoded(&[byte])),
+        }
+    }
+    result
 }
 
 /// Whether a canonical path has a name that begins with a dot, but for `/.well-known`.

@@ -1,11 +1,11 @@
 //! Target `range`: the selection of ranges against two models.
 //!
-//! Input: `SIZE MOST`, LF, the value of a Range field.
+//! Input: `SIZE MOST BOUNDARY FIELDS`, LF, the value of a Range field. The last two numbers are the
+//! lengths of the boundary and of the field lines of each part; they may be absent.
 //!
-//! Numbers are kept as text until they are compared. What exceeds 64 bits is one number beyond
-//! every file: that is what the documentation of `select` says, and so do we.
+//! Numbers of the field remain text until they are compared.
 
-use tenkay::http::range::{MAX_RANGES, Selection, select};
+use tenkay::http::range::{MAX_RANGES, Multipart, Selection, select};
 
 /// Runs one input.
 pub fn run(data: &[u8]) {
@@ -14,10 +14,14 @@ pub fn run(data: &[u8]) {
     let size = numbers.next().unwrap_or(10);
     let most = usize::try_from(numbers.next().unwrap_or(16)).unwrap_or(usize::MAX);
 
-    let found = chosen(&select(value, size, most));
-    assert_eq!(found, by_intervals(value, size, most));
+    let mut length = |usual| usize::try_from(numbers.next().unwrap_or(usual).min(1000)).unwrap();
+    let heads = Heads { boundary: length(23), fields: length(26) };
+    let multipart = Multipart { boundary_bytes: heads.boundary, part_fields_bytes: heads.fields };
+
+    let found = chosen(&select(value, size, most, &multipart));
+    assert_eq!(found, by_intervals(value, size, most, Some(heads)));
     if size <= BITMAP_MAX {
-        assert_eq!(found, by_bitmap(value, size, most));
+        assert_eq!(found, heads.judge(by_bitmap(value, size, most), size));
     }
     if let Chosen::Ranges(ranges) = &found {
         let bytes: u128 = ranges.iter().map(|(first, last)| u128::from(last - first) + 1).sum();
@@ -27,7 +31,31 @@ pub fn run(data: &[u8]) {
 }
 
 /// Files up to this size are modelled byte by byte.
-const BITMAP_MAX: u64 = 512;
+const BITMAP_MAX: u64 = 2048;
+
+/// What a multipart body has besides the bytes of the file.
+#[derive(Clone, Copy, Debug)]
+pub struct Heads {
+    /// The length of the boundary.
+    pub boundary: usize,
+    /// The length of the field lines of each part, besides Content-Range.
+    pub fields: usize,
+}
+
+impl Heads {
+    /// Several parts that are longer than the file, with their heads, are the whole file.
+    fn judge(self, chosen: Chosen, size: u64) -> Chosen {
+        let Chosen::Ranges(ranges) = &chosen else { return chosen };
+        let (boundary, fields) = ("b".repeat(self.boundary), "f".repeat(self.fields));
+        let mut length = format!("\r\n--{boundary}--\r\n").len() as u128;
+        for (first, last) in ranges {
+            let range = format!("Content-Range: bytes {first}-{last}/{size}");
+            let head = format!("\r\n--{boundary}\r\n{fields}{range}\r\n\r\n");
+            length += head.len() as u128 + u128::from(last - first) + 1;
+        }
+        if ranges.len() > 1 && length > u128::from(size) { Chosen::Whole } else { chosen }
+    }
+}
 
 /// What is to be sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -46,8 +74,8 @@ fn chosen(selection: &Selection) -> Chosen {
         Selection::Unsatisfiable => Chosen::Unsatisfiable,
         Selection::One(range) => Chosen::Ranges(vec![(range.first, range.end - 1)]),
         Selection::Many(ranges) => {
-            assert!(ranges.as_slice().len() > 1);
-            Chosen::Ranges(ranges.as_slice().iter().map(|it| (it.first, it.end - 1)).collect())
+            assert!(ranges.len() > 1);
+            Chosen::Ranges(ranges.iter().map(|it| (it.first, it.end - 1)).collect())
         }
     }
 }
@@ -71,6 +99,11 @@ fn asked(value: &[u8], size: u64, most: usize) -> Option<Vec<Option<(u64, u64)>>
     if elements.is_empty() || elements.len() > most || elements.len() > MAX_RANGES {
         return None;
     }
+    // Of an empty file a suffix can be had, but not be written as a range.
+    let is_suffix = |it: &&str| it.starts_with('-') && it.contains(|c| matches!(c, '1'..='9'));
+    if size == 0 && elements.iter().any(is_suffix) {
+        return None;
+    }
     elements.into_iter().map(|element| one(element, size)).collect()
 }
 
@@ -81,9 +114,15 @@ fn one(element: &str, size: u64) -> Option<Option<(u64, u64)>> {
     if !plain(first) || !plain(last) || (first.is_empty() && last.is_empty()) {
         return None;
     }
+    let magnitude = |text: &str| {
+        let digits = text.trim_start_matches('0');
+        (digits.len(), digits.to_owned())
+    };
+    if !first.is_empty() && !last.is_empty() && magnitude(first) > magnitude(last) {
+        return None;
+    }
     let size = i128::from(size);
     let (first, last) = match (number(first), number(last)) {
-        (Some(first), Some(last)) if first > last => return None,
         (Some(first), Some(last)) => (first, last.min(size - 1)),
         (Some(first), None) => (first, size - 1),
         (None, last) => ((size - last.unwrap_or(0)).max(0), size - 1),
@@ -107,8 +146,14 @@ fn number(digits: &str) -> Option<i128> {
     Some(if digits.is_empty() { 0 } else { digits.parse::<i128>().unwrap().min(beyond) })
 }
 
-/// With the intervals sorted and merged, as in a textbook.
-pub fn by_intervals(value: &[u8], size: u64, most: usize) -> Chosen {
+/// With the intervals sorted and merged, as in a textbook. Without `heads`, several parts are sent
+/// however long they are.
+pub fn by_intervals(value: &[u8], size: u64, most: usize, heads: Option<Heads>) -> Chosen {
+    let chosen = merged(value, size, most);
+    heads.map_or(chosen.clone(), |heads| heads.judge(chosen, size))
+}
+
+fn merged(value: &[u8], size: u64, most: usize) -> Chosen {
     let Some(asked) = asked(value, size, most) else { return Chosen::Whole };
     let mut wanted: Vec<(u64, u64, usize)> = asked
         .into_iter()

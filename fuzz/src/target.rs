@@ -8,10 +8,10 @@ use std::os::unix::fs::MetadataExt;
 
 use tenkay::config::Symlinks;
 use tenkay::files::{Blocking, Door, Kind, OpenError, Opened, Root};
-use tenkay::http::target::{Form, Scheme, canonicalize, encode_path, encode_query};
-use tenkay::http::target::{is_hidden, split};
+use tenkay::http::hidden::Hidden;
+use tenkay::http::target::{EncodedSlash, Form, Scheme, Target, canonicalize, split};
+use tenkay::http::target::{directory_location, encode_path, encode_query};
 
-use crate::oracle::encoded_query;
 use crate::paths;
 use crate::tree::{Place, Tree, tree};
 
@@ -21,6 +21,7 @@ pub fn run(data: &[u8]) {
     check_split(target);
     check_query(target);
     check_canonical(target);
+    check_decoded_slashes(target);
     let path = target.split(|&byte| byte == b'?').next().unwrap_or_default();
     check_canonical(path);
     if let Some(canonical) = paths::canonical(path) {
@@ -32,34 +33,63 @@ pub fn run(data: &[u8]) {
 }
 
 fn check_split(target: &[u8]) {
-    let found = split(target).ok().map(|form| match form {
+    let Ok(found) = split(target) else {
+        return assert_eq!(paths::split(target), None);
+    };
+    assert_eq!(found.is_raw, !target.is_ascii());
+    let encoded: Vec<u8> = found.encoded().collect();
+    let form = match found.form {
         Form::Origin { path, query } => {
             paths::Form::Origin(path.to_vec(), query.map(<[u8]>::to_vec))
         }
-        Form::Absolute { scheme, authority, path, query } => paths::Form::Absolute(
+        Form::Absolute { scheme, host, path, query } => paths::Form::Absolute(
             scheme == Scheme::Https,
-            authority.to_vec(),
+            match host.port() {
+                Some(port) => [host.name(), b":", port].concat(),
+                None => host.name().to_vec(),
+            },
             path.to_vec(),
             query.map(<[u8]>::to_vec),
         ),
         Form::Asterisk => paths::Form::Asterisk,
-    });
-    assert_eq!(found, paths::split(target));
+    };
+    assert_eq!(encoded, paths::location(&form));
+    assert!(!encoded.starts_with(b"//"));
+    assert_eq!(Some(form), paths::split(target));
+    if found.is_raw {
+        let again = split(&encoded).expect("what is encoded is a target");
+        assert_eq!((again.is_raw, again.encoded().collect()), (false, encoded.clone()));
+    }
 }
 
 /// A query may be put behind a Location whatever it is, and what was encoded stays as it is.
 fn check_query(query: &[u8]) {
     let once: Vec<u8> = encode_query(query).collect();
     assert!(once.iter().all(|&byte| byte.is_ascii_graphic() && byte != b'#'));
-    assert_eq!(once, encoded_query(query));
+    assert_eq!(once, paths::encoded_query(query));
     assert_eq!(encode_query(&once).collect::<Vec<u8>>(), once);
 }
 
 fn canonical(path: &[u8]) -> Option<Vec<u8>> {
     let mut room = vec![0xaa; path.len()];
-    let length = canonicalize(path, &mut room).ok()?;
+    let length = canonicalize(path, &mut room, EncodedSlash::Refuse).ok()?;
     room.truncate(length);
     Some(room)
+}
+
+/// With encoded slashes decoded, a path is what it is with plain ones.
+fn check_decoded_slashes(path: &[u8]) {
+    let mut plain = Vec::new();
+    let mut rest = path;
+    while let Some((&byte, after)) = rest.split_first() {
+        let is_slash = matches!(rest, [b'%', b'2', b'f' | b'F', ..]);
+        plain.push(if is_slash { b'/' } else { byte });
+        rest = if is_slash { &rest[3..] } else { after };
+    }
+    let mut room = vec![0xaa; path.len()];
+    let found = canonicalize(path, &mut room, EncodedSlash::Decode).ok();
+    let expected = if path.starts_with(b"/") { paths::canonical(&plain) } else { None };
+    assert_eq!(found.map(|length| room[..length].to_vec()), expected);
 }
 
 fn check_canonical(path: &[u8]) {
@@ -77,11 +107,16 @@ fn check_canonical(path: &[u8]) {
     let encoded: Vec<u8> = encode_path(&found).collect();
     assert_eq!(encoded, paths::encoded(&found));
     assert_eq!(canonical(&encoded), Some(found.clone()));
-    assert_eq!(split(&encoded), Ok(Form::Origin { path: &encoded, query: None }));
+    let form = Form::Origin { path: &encoded, query: None };
+    assert_eq!(split(&encoded), Ok(Target { form, is_raw: false }));
+    if !found.ends_with(b"/") {
+        let location: Vec<u8> = directory_location(path, &found).collect();
+        assert_eq!(location, paths::directory_location(&found));
+    }
     if !found.contains(&b'%') {
         assert_eq!(canonical(&found), Some(found.clone()), "canonical twice is canonical once");
     }
-    assert_eq!(is_hidden(&found), paths::is_hidden(&found));
+    assert_eq!(Hidden::default().hides(&found), paths::is_hidden(&found));
 }
 
 /// Both doors, with and without links, answer as the model does, and open nothing outside.
@@ -107,7 +142,7 @@ fn opened(tree: &Tree, root: &Root, path: &[u8]) -> Option<Place> {
     let (file, stamp, directory) = match root.open(path, Blocking::Allowed) {
         Ok(Opened::File(file, stamp)) => (file, stamp, false),
         Ok(Opened::Directory(fd, stamp)) => (File::from(fd), stamp, true),
-        Err(OpenError::NotFound) => return None,
+        Err(OpenError::NotFound | OpenError::Refused) => return None,
         Err(error) => panic!("{}: {error}", path.escape_ascii()),
     };
     let facts = file.metadata().expect("it is open");

@@ -1,8 +1,8 @@
 """The rounds: starts the servers of a scenario, checks them, and times them in turn.
 
-Rounds are interleaved, A B C A B C, so that a slow minute of the machine touches all servers
-alike. The result is plain data, ready for JSON: samples by server, or the reason why there are
-none.
+Rounds are interleaved (A B C A B C), so that a slow minute of the machine affects all servers
+equally. The result is plain data, ready for JSON: the samples of each server, or the reason why it
+has none.
 """
 
 import gc
@@ -14,37 +14,38 @@ from pathlib import Path
 
 from lib_compare import checks, fair, folder, http1, procfs, wrk
 from lib_compare.checks import CheckError
-from lib_compare.clients import ClientError, Herd, OpenLoop
+from lib_compare.clients import ClientError, ConnectionPool, OpenLoop
 from lib_compare.servers import Running, ServerError
 from lib_compare.wrk import LoadError
 
-# Connections opened and closed before the memory of idle ones is measured, so that what the
-# first request ever costs is not charged to them.
+# Connections opened and closed before the memory of idle ones is measured, so that one-time
+# allocations of the first requests are not attributed to them.
 FIRST_CONNECTIONS = 16
 
 # Time for a server to settle before its memory is read.
 SETTLE_SECONDS = 0.3
 
-# After a load a server has settled once it uses less than this share of its core; waiting has
-# a limit.
+# After a load, a server has settled once it uses less than this share of its core. The wait ends
+# after SETTLE_LIMIT_SECONDS in any case.
 SETTLE_QUIET = 0.02
 SETTLE_STEP_SECONDS = 0.03
 SETTLE_LIMIT_SECONDS = 3.0
 
-# A run of wrk that lasts this much longer than asked for is ended.
+# A run of wrk that exceeds its duration by this is killed.
 GRACE_SECONDS = 30
 
-# Fewer new connections than this share of the requests: the load did not do what it should.
+# With one request per connection, fewer new connections than this share of the requests are an
+# error.
 NEW_CONNECTIONS = 0.95
 
 
-# What takes a server out of a scenario, but does not end the comparison.
+# Errors that exclude a server from a scenario, but do not end the comparison.
 FAILURES = (CheckError, ClientError, LoadError, ServerError, OSError)
 
 
 @dataclass
 class Plan:
-    """How to measure: how often, how long, on which cores, in which folders."""
+    """How to measure: rounds, duration, cores and folders."""
 
     rounds: int
     seconds: int
@@ -56,7 +57,7 @@ class Plan:
 
 
 class Contender:
-    """One server within one scenario: running, checked, and its samples so far."""
+    """A running, checked server in one scenario, with its samples so far."""
 
     def __init__(self, running, headers, reply_bytes):
         self.running = running
@@ -67,7 +68,7 @@ class Contender:
 
 
 def run(scenario, recipes, plan):
-    """Measures one scenario; server name -> {"samples": [...], "absent": text or None}."""
+    """Measures one scenario; returns server name -> {"samples": [...], "absent": text or None}."""
     if scenario.kind == "start":
         return _each_alone(scenario, recipes, plan, _start_sample)
     if scenario.kind == "idle":
@@ -101,7 +102,7 @@ def _side_by_side(scenario, recipes, plan):
 
 
 def _attempt(action, scenario, contender, plan, *more):
-    """What the action returns; a failure is noted and takes the contender out."""
+    """Returns the result of the action; a failure is recorded and excludes the contender."""
     try:
         contender.running.require_alive()
         result = action(scenario, contender, plan, *more)
@@ -113,7 +114,7 @@ def _attempt(action, scenario, contender, plan, *more):
 
 
 def _settle(running):
-    """Waits until the server has closed its connections: it shares its core with the next one."""
+    """Waits until the server has closed its connections: the next server runs on the same core."""
     if not procfs.available():
         time.sleep(SETTLE_SECONDS)
         return
@@ -127,9 +128,9 @@ def _settle(running):
 
 
 def _line_up(scenario, recipes, plan, stack):
-    """Starts and checks every server; (recipe, a Contender or the reason why there is none).
+    """Starts and checks every server; yields (recipe, Contender or the reason for its absence).
 
-    The floor comes last: its constant is as long as the reply of the first server, tenkay.
+    The floor comes last: its constant is as long as the response of the first server, tenkay.
     """
     head_length = 0
     for recipe in sorted(recipes, key=lambda recipe: recipe.kind == "floor"):
@@ -156,17 +157,17 @@ def _line_up(scenario, recipes, plan, stack):
 def _refusal(scenario, recipe):
     """Why a server does not take part in a scenario, or None."""
     if recipe.kind == "floor" and not scenario.floor:
-        return "not measured: it is no lower bound here"
+        return "not measured: it is no lower bound in this scenario"
     if recipe.most_connections is not None and scenario.connections > recipe.most_connections:
-        return f"takes no more than {recipe.most_connections:,} connections as it is set up"
+        return f"configured for at most {recipe.most_connections:,} connections"
     return None
 
 
 def _constant(scenario, head_length):
-    """The floor's arguments for a reply as long as the real one."""
+    """The floor's arguments for a response as long as the real one."""
     arguments = ["--status", str(scenario.status), "--size", str(scenario.size)]
     arguments += ["--head", str(head_length), "--replies", str(scenario.pipeline)]
-    # As much memory to read as the many files are: a constant would stay in the processor's cache.
+    # Reads as much memory as the many files: a single constant would stay in the processor's cache.
     return arguments + ["--copies", str(folder.MANY if scenario.many else 1)]
 
 
@@ -201,14 +202,14 @@ def _require_new_connections(accepted, requests):
 
 
 def _wrk(scenario, contender, plan, seconds):
-    """Runs wrk against a contender. LoadError if it saw a single error."""
+    """Runs wrk against a contender. Raises LoadError if wrk reports any error."""
     script = plan.home / f"{scenario.name}.lua"
     pattern = folder.MANY_PATTERN if scenario.many else None
     script.write_text(wrk.script(scenario.pipeline, pattern, folder.MANY))
     url = "http://%s:%d%s" % (*contender.running.address, scenario.path)
     command = wrk.command(url, script, scenario.connections, seconds, contender.headers)
     try:
-        # This process is pinned to the core of the load, and wrk inherits that.
+        # This process is pinned to the load's core, and wrk inherits the pinning.
         done = subprocess.run(
             command,
             stdout=subprocess.PIPE,
@@ -218,12 +219,12 @@ def _wrk(scenario, contender, plan, seconds):
             check=False,
         )
     except subprocess.TimeoutExpired as error:
-        raise LoadError("wrk did not end in time") from error
+        raise LoadError(f"wrk did not exit within {seconds + GRACE_SECONDS} s") from error
     return wrk.checked(done.stdout, scenario.by_bytes)
 
 
 def _tail_sample(scenario, contender, plan):
-    """One run of the open loop. The garbage collector sleeps: it would be in the tail."""
+    """One run of the open loop. Garbage collection is off: its pauses would appear in the tail."""
     running = contender.running
     request = http1.request(scenario.path, "127.0.0.1", contender.headers)
     pids = running.pids() if procfs.available() else []
@@ -237,7 +238,7 @@ def _tail_sample(scenario, contender, plan):
     finally:
         gc.enable()
     if paced.unanswered:
-        raise LoadError(f"{paced.unanswered:,} requests without a reply")
+        raise LoadError(f"{paced.unanswered:,} requests without a response")
     sample = {
         "requests": paced.due,
         "p50_us": paced.at(50),
@@ -251,16 +252,16 @@ def _tail_sample(scenario, contender, plan):
 
 
 def _fair_sample(scenario, contender, plan):
-    """The latency without and with a greedy client, on the server as it is."""
+    """The latency without and with a greedy client, on a running server."""
     return fair.sample(contender.running.address, scenario, plan.seconds)
 
 
-# How a server is timed while the others run, by kind of scenario.
+# The function that takes a sample while the other servers run, by kind of scenario.
 TIMED = {"load": _load_sample, "tail": _tail_sample, "fair": _fair_sample}
 
 
 def _each_alone(scenario, recipes, plan, timed):
-    """Rounds in which each server is started anew and has the machine for itself."""
+    """Rounds in which each server is started anew and runs alone."""
     results = {recipe.name: {"samples": [], "absent": None} for recipe in recipes}
     for number in range(plan.rounds):
         for recipe in recipes:
@@ -289,20 +290,20 @@ def _start_sample(scenario, running, plan):
 
 
 def _idle_sample(scenario, running, plan):
-    """The user memory of many connections that have each had one answer and are silent now."""
+    """The user memory of many idle connections, each after one response."""
     if not procfs.available():
-        raise LoadError("needs Linux: memory comes from /proc")
+        raise LoadError("memory is read from /proc; run this on Linux")
     checks.check(running.address, scenario, plan.root)
     request = http1.request(scenario.path, "127.0.0.1")
-    with Herd(running.address, request) as first:
+    with ConnectionPool(running.address, request) as first:
         first.open(FIRST_CONNECTIONS)
     time.sleep(SETTLE_SECONDS)
     before = procfs.memory(running.pids())
-    with Herd(running.address, request) as herd:
-        herd.open(scenario.connections)
+    with ConnectionPool(running.address, request) as pool:
+        pool.open(scenario.connections)
         time.sleep(SETTLE_SECONDS)
         after = procfs.memory(running.pids())
-        answered = herd.ask()
+        answered = pool.ask()
     if answered < scenario.connections:
         missing = scenario.connections - answered
         raise LoadError(f"{missing:,} idle connections did not answer a second request")

@@ -1,7 +1,7 @@
-"""Does a server give the right answer? Asked of each one before it is timed.
+"""Checks the responses of each server before it is timed.
 
-The requests are those of the load: same target, same fields, same pipelining. A server that
-answers wrongly is not timed, for a fast wrong answer is worth nothing.
+The requests are those of the load: same target, same fields, same pipelining. A server with a wrong
+response is not timed.
 """
 
 import os
@@ -10,22 +10,22 @@ import socket
 
 from lib_compare import folder, http1
 
-PATIENCE_SECONDS = 5.0
+TIMEOUT_SECONDS = 5.0
 
-# How many of the many files are compared byte by byte.
+# Number of the many files that are compared byte by byte.
 SAMPLES = 20
 
 
 class CheckError(Exception):
-    """The answer was wrong; the text says how."""
+    """The response was wrong; the text says how."""
 
 
 class Wire:
-    """A blocking connection that reads whole replies."""
+    """A blocking connection that reads whole responses."""
 
     def __init__(self, address):
         self.host = "%s:%d" % address
-        self.socket = socket.create_connection(address, timeout=PATIENCE_SECONDS)
+        self.socket = socket.create_connection(address, timeout=TIMEOUT_SECONDS)
         self.data = bytearray()
 
     def __enter__(self):
@@ -35,23 +35,23 @@ class Wire:
         self.socket.close()
 
     def send(self, path, headers, times=1):
-        """Sends the request so many times in one write."""
+        """Sends the request `times` times in one write."""
         self.socket.sendall(http1.request(path, self.host, headers) * times)
 
     def reply(self):
-        """The head and the body of the next reply."""
+        """The head and the body of the next response."""
         head = self.head()
         return head, b"".join(self.body(head))
 
     def head(self):
-        """The head of the next reply; its body must be read next."""
+        """The head of the next response; the caller must read its body next."""
         while (head := http1.parse_head(self.data)) is None:
             self._fill()
         del self.data[: head.length]
         return head
 
     def body(self, head):
-        """The body behind this head, in pieces as they come."""
+        """The body that follows this head, in pieces as they arrive."""
         left = head.body_length
         while left > 0:
             if not self.data:
@@ -62,13 +62,13 @@ class Wire:
             yield piece
 
     def at_end(self):
-        """Whether the server has closed the connection with nothing more to read."""
+        """Whether the server has closed the connection and no data is left."""
         return not self.data and self.socket.recv(1) == b""
 
     def _fill(self):
         piece = self.socket.recv(1 << 18)
         if not piece:
-            raise CheckError("the connection was closed before the reply was complete")
+            raise CheckError("the connection was closed before the response was complete")
         self.data += piece
 
 
@@ -87,7 +87,7 @@ def check(address, scenario, root):
 
 
 def condition(address, scenario, root):
-    """The condition that makes this server answer 304: its own tag, else its own date."""
+    """The condition for which this server answers 304: its own ETag, else its own date."""
     if root is None:
         return {"If-None-Match": '"floor"'}
     with Wire(address) as wire:
@@ -111,7 +111,7 @@ def _check(address, scenario, headers, root):
 
 
 def _paths(scenario):
-    """The paths that are checked, all on one connection."""
+    """The paths to check, all on one connection."""
     if scenario.many:
         chosen = random.Random(7).sample(range(folder.MANY), SAMPLES)
         return [folder.MANY_PATTERN % index for index in chosen]

@@ -1,8 +1,8 @@
-"""Two clients on one epoll loop each: an open-loop load, and a herd of idle connections.
+"""Two clients on one epoll loop each: an open-loop load, and a pool of idle connections.
 
-An open loop sends on a schedule and does not wait for replies, and a request counts from the
-moment it was due. A stall of the server is then seen by every request that was due during it; a
-closed loop such as wrk's would have paused with the server and counted one slow request.
+An open loop sends on a schedule and does not wait for responses; latency is measured from the time
+at which a request was due. A stall of the server therefore delays every request that was due during
+it; a closed loop such as wrk's would pause with the server and count one slow request.
 """
 
 import selectors
@@ -13,11 +13,11 @@ from collections import deque
 from lib_compare import http1
 from lib_compare.stats import percentile
 
-# Connections that are opened, or asked, at the same moment: below any listener's backlog.
+# Connections opened, or used, at the same time: fewer than any listener's backlog.
 AT_ONCE = 256
 
-# A reply that takes longer than this is none.
-PATIENCE_SECONDS = 10.0
+# A response that takes longer than this counts as missing.
+TIMEOUT_SECONDS = 10.0
 
 
 class ClientError(Exception):
@@ -25,7 +25,7 @@ class ClientError(Exception):
 
 
 class Link:
-    """One connection: its socket, and where it is in the reply it waits for."""
+    """One connection: its socket, and its position in the pending response."""
 
     __slots__ = ("socket", "left", "due_ns")
 
@@ -35,8 +35,8 @@ class Link:
         self.due_ns = 0
 
 
-class Herd:
-    """Many keep-alive connections that say the same request when asked to."""
+class ConnectionPool:
+    """Many keep-alive connections that all send the same request."""
 
     def __init__(self, address, request):
         self.address = address
@@ -58,7 +58,7 @@ class Herd:
         self.selector.close()
 
     def open(self, count):
-        """Opens `count` connections, each with one request answered. ClientError if one fails."""
+        """Opens `count` connections with one answered request on each. ClientError if one fails."""
         for start in range(0, count, AT_ONCE):
             fresh = [Link(connect(self.address)) for _ in range(min(AT_ONCE, count - start))]
             self.links += fresh
@@ -66,11 +66,11 @@ class Herd:
             if answered < len(fresh):
                 raise ClientError(
                     f"{len(fresh) - answered} of the connections {start} to "
-                    f"{start + len(fresh)} were not answered"
+                    f"{start + len(fresh)} got no response"
                 )
 
     def ask(self):
-        """Asks on every connection once more; the number of them that answered in full."""
+        """Sends another request on every connection; returns the number of complete responses."""
         groups = range(0, len(self.links), AT_ONCE)
         return sum(self._ask(self.links[start : start + AT_ONCE]) for start in groups)
 
@@ -84,7 +84,7 @@ class Herd:
             waiting[link.socket.fileno()] = bytearray()
             self.selector.register(link.socket, selectors.EVENT_READ)
         answered = 0
-        end = time.monotonic() + PATIENCE_SECONDS
+        end = time.monotonic() + TIMEOUT_SECONDS
         while waiting and time.monotonic() < end:
             for key, _ in self.selector.select(0.1):
                 done = self._receive(key.fileobj, waiting[key.fd])
@@ -98,7 +98,7 @@ class Herd:
         return answered
 
     def _receive(self, sock, data):
-        """True: the whole reply is there. False: it never will be. None: not yet."""
+        """True: the response is complete. False: it failed. None: it is still incomplete."""
         try:
             piece = sock.recv(65536)
         except BlockingIOError:
@@ -116,7 +116,7 @@ class Herd:
 
 
 class Paced:
-    """What an open loop saw: every latency in microseconds, sorted, and what went wrong."""
+    """The result of an open loop: all latencies in microseconds, sorted, and the requests due."""
 
     def __init__(self, latencies_us, due):
         self.latencies_us = sorted(latencies_us)
@@ -124,7 +124,7 @@ class Paced:
 
     @property
     def unanswered(self):
-        """Requests that were due and had no reply when patience ran out."""
+        """Requests that were due and got no response before the timeout."""
         return self.due - len(self.latencies_us)
 
     def at(self, percent):
@@ -132,10 +132,10 @@ class Paced:
         return percentile(self.latencies_us, percent)
 
 
-class OpenLoop(Herd):
-    """A herd that sends requests at a fixed rate, each on the connection idle for the longest.
+class OpenLoop(ConnectionPool):
+    """A pool that sends requests at a fixed rate, each on the connection that was idle longest.
 
-    Every reply must be as long as the last one of `open`, so that none has to be parsed.
+    Every response must be as long as the last one in `open`, so that no response has to be parsed.
     """
 
     def __init__(self, address, request, connections):
@@ -148,7 +148,8 @@ class OpenLoop(Herd):
             raise
 
     def run(self, rate, seconds):
-        """Sends `rate` requests a second for so long and waits for the last; a Paced.
+        """Sends `rate` requests per second for `seconds`, waits for the last response, and returns
+        a Paced.
 
         It spins instead of sleeping: a sleep would add the scheduler's delay to every figure.
         """
@@ -165,7 +166,7 @@ class OpenLoop(Herd):
         total = int(rate * seconds)
         late, latencies = deque(), []
         start = time.perf_counter_ns()
-        deadline = start + round((seconds + PATIENCE_SECONDS) * 1e9)
+        deadline = start + round((seconds + TIMEOUT_SECONDS) * 1e9)
         issued = 0
         while len(latencies) < total:
             now = time.perf_counter_ns()
@@ -176,15 +177,15 @@ class OpenLoop(Herd):
                 issued += 1
             while late and idle:
                 self._send(idle.popleft(), late.popleft())
-            self.rest(start + issued * period_ns)
+            self.pause_until(start + issued * period_ns)
             for key, _ in self.selector.select(0):
                 if self._advance(key.data):
                     latencies.append((time.perf_counter_ns() - key.data.due_ns) / 1000)
                     idle.append(key.data)
         return Paced(latencies, total)
 
-    def rest(self, due_ns):
-        """Nothing is sent before `due_ns`: spins, see `run`."""
+    def pause_until(self, due_ns):
+        """Called when no request is due before `due_ns`. Returns at once, so that `run` spins."""
 
     def _send(self, link, due_ns):
         link.due_ns = due_ns
@@ -193,7 +194,7 @@ class OpenLoop(Herd):
             raise ClientError("a request did not fit into an empty socket buffer")
 
     def _advance(self, link):
-        """Whether the reply is complete now."""
+        """Whether the response is complete now."""
         try:
             count = link.socket.recv_into(self.buffer)
         except BlockingIOError:
@@ -201,16 +202,16 @@ class OpenLoop(Herd):
         if count == 0:
             raise ClientError("the server closed a keep-alive connection under load")
         if link.left == self.reply_length and not self.buffer.startswith(b"HTTP/1.1 "):
-            raise ClientError(f"not a reply: {bytes(self.buffer[:40])!r}")
+            raise ClientError(f"not a response: {bytes(self.buffer[:40])!r}")
         link.left -= count
         if link.left < 0:
-            raise ClientError("a reply was longer than the one before the load")
+            raise ClientError("a response was longer than the one before the load")
         return link.left == 0
 
 
 def connect(address):
-    """A connected, non-blocking socket without Nagle's delay."""
-    sock = socket.create_connection(address, timeout=PATIENCE_SECONDS)
+    """A connected, non-blocking socket with TCP_NODELAY."""
+    sock = socket.create_connection(address, timeout=TIMEOUT_SECONDS)
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     sock.setblocking(False)
     return sock

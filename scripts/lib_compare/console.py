@@ -1,15 +1,15 @@
-"""What the person who waits is told, on standard error, beside the tables."""
+"""Progress and messages on standard error, separate from the tables."""
 
 import sys
 
 
 def progress(line):
-    """Shows one line of progress in place, on a terminal only."""
+    """Overwrites the progress line; on a terminal only."""
     if sys.stderr.isatty():
         sys.stderr.write(f"\r\033[K{line[:100]}")
         sys.stderr.flush()
 
 
 def say(line):
-    """One line that stays."""
+    """Prints one message line."""
     print(line, file=sys.stderr, flush=True)

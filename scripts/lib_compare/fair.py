@@ -1,13 +1,13 @@
-"""Fairness: the latency of small requests while one greedy client takes all it can get.
+"""Fairness: the latency of small requests while one greedy client saturates the server.
 
-The greedy client is a process of its own. Where the machine has no core to spare it shares that of
-the paced load; it must then not be in the load's way, or its own appetite would be measured. So it
-runs on the time that the load leaves over (SCHED_IDLE, else the lowest priority), and the load
-sleeps while nothing is due and nothing has come, also in the quiet that it is compared with.
+The greedy client is a separate process. If the machine has no further core, it shares that of the
+paced load, and its own CPU use must not delay the load. It therefore runs with SCHED_IDLE (else
+with the lowest priority), and the load sleeps while no request is due and no data has arrived. The
+load sleeps in the quiet slots as well, so that both kinds of slots are comparable.
 
-A machine has its own hiccups, which make most of the slowest thousandth, and they come in swarms.
-So quiet and disturbed slots of a quarter of a second take turns (the greedy client is stopped for
-the quiet ones), and all slots of a kind are judged together.
+Most of the p99.9 latency is the machine's own jitter, which occurs in bursts. Quiet and disturbed
+slots of a quarter of a second therefore alternate (the greedy client is stopped during the quiet
+ones), and all slots of a kind are evaluated together.
 """
 
 import gc
@@ -25,44 +25,44 @@ from lib_compare import http1
 from lib_compare.clients import ClientError, OpenLoop
 from lib_compare.stats import percentile
 
-# The load wakes up so long before a request is due, and spins from then on.
+# The load wakes up this long before a request is due, and spins until then.
 SPIN_NS = 150_000
 
-# Small requests that the pipelining client has under way at a time.
+# Outstanding small requests of the pipelining client.
 DEPTH = 64
 
 DOWNLOAD_PATH = "/10m.bin"
 
-# What the greedy client receives at once: the kernel does not interrupt it before it is done, and
-# on a common core that long the load would wait.
+# Most bytes per receive of the greedy client: the kernel does not preempt a receive, so on a shared
+# core a larger one would delay the load.
 RECEIVE_BYTES = 64 << 10
 
-# A round is so many times as long as one of a load: the slowest thousandth of a few thousand
-# requests is a single hiccup.
+# A round is this many times as long as that of a load: the p99.9 latency of a few thousand requests
+# is a single outlier.
 LONGER = 4
 
-# Quiet and disturbed slots are so long, and what was before them has so long to end.
+# The length of a quiet or disturbed slot, and the pause before each.
 SLOT_SECONDS = 0.25
 SETTLE_SECONDS = 0.02
 
-# How often the greedy client looks whether it is to end, and how long that may take in all.
-LOOK_SECONDS = 0.05
+# How often the greedy client checks whether to exit, and the timeout for its exit.
+CHECK_SECONDS = 0.05
 END_SECONDS = 10.0
 
 
-class Sleeper(OpenLoop):
-    """An open loop that leaves its core to others until something is due or has come."""
+class SleepingLoop(OpenLoop):
+    """An open loop that sleeps until a request is due or data has arrived."""
 
     def __init__(self, address, request, connections):
         self.expected = {}
         super().__init__(address, request, connections)
 
-    def rest(self, due_ns):
+    def pause_until(self, due_ns):
         left = due_ns - SPIN_NS - time.perf_counter_ns()
         if left <= 0:
             return
         if self.expected:
-            # Not the selector, which waits for whole milliseconds.
+            # Not self.selector, whose timeout is in whole milliseconds.
             select.select(list(self.expected.values()), [], [], left / 1e9)
         else:
             time.sleep(left / 1e9)
@@ -79,7 +79,7 @@ class Sleeper(OpenLoop):
 
 
 def sample(address, scenario, seconds):
-    """One round: beside a download and beside endless pipelining, each in turns with quiet."""
+    """One round: beside a download and beside endless pipelining, each alternating with quiet."""
     seconds *= LONGER
     download = _beside(address, scenario, seconds, DOWNLOAD_PATH, 1)
     pipeline = _beside(address, scenario, seconds, scenario.path, DEPTH)
@@ -87,7 +87,7 @@ def sample(address, scenario, seconds):
 
 
 class Beside(NamedTuple):
-    """Latencies in microseconds without and with a greedy client, and its bytes a second."""
+    """Latencies in microseconds without and with a greedy client, and its bytes per second."""
 
     quiet: list
     disturbed: list
@@ -95,8 +95,8 @@ class Beside(NamedTuple):
 
 
 def figures(download, pipeline):
-    """The sample of two Beside. All that was quiet counts as one: the more requests, the less does
-    one hiccup of the machine say."""
+    """The sample of two Beside. The quiet slots of both are merged: with more requests, a single
+    outlier has less influence."""
     quiet = tail(download.quiet + pipeline.quiet)
     beside = {"download_us": tail(download.disturbed), "pipeline_us": tail(pipeline.disturbed)}
     worst = max(beside.values()) / quiet
@@ -104,25 +104,25 @@ def figures(download, pipeline):
 
 
 def tail(latencies):
-    """What all but the slowest thousandth did not exceed."""
+    """The p99.9 latency."""
     return percentile(sorted(latencies), 99.9)
 
 
 def _beside(address, scenario, seconds, path, depth):
-    """So many seconds in quiet and as many beside a greedy client, in turns."""
+    """Alternates quiet slots and slots beside a greedy client, `seconds` of each kind."""
     host, port = address
     command = [sys.executable, "-m", "lib_compare.fair", host, str(port), path, str(depth)]
     home = Path(__file__).resolve().parents[1]
     request = http1.request(scenario.path, "127.0.0.1")
     quiet, disturbed, running = [], [], 0.0
     gc.collect()
-    gc.disable()  # the garbage collector would be in the tail
+    gc.disable()  # its pauses would appear in the tail
     try:
         with subprocess.Popen(
             command, cwd=home, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-        ) as client, Sleeper(address, request, scenario.connections) as loop:
+        ) as client, SleepingLoop(address, request, scenario.connections) as loop:
             try:
-                client.stdout.readline()  # it says when its first bytes have come
+                client.stdout.readline()  # it prints a line when its first bytes have arrived
                 for _ in range(max(1, round(seconds / SLOT_SECONDS))):
                     client.send_signal(signal.SIGSTOP)
                     quiet += _slot(loop, scenario.rate)
@@ -130,28 +130,29 @@ def _beside(address, scenario, seconds, path, depth):
                     start = time.monotonic()
                     disturbed += _slot(loop, scenario.rate)
                     running += time.monotonic() - start
-                said, _ = client.communicate(timeout=END_SECONDS)  # closes its input: it ends
+                output, _ = client.communicate(timeout=END_SECONDS)  # closing its input stops it
             finally:
-                client.kill()  # after its end this does nothing
+                client.kill()  # no effect after its exit
     finally:
         gc.enable()
-    if not said or int(said) <= 0:
+    if not output or int(output) <= 0:
         raise ClientError("the greedy client received nothing: there was nothing to measure")
-    return Beside(quiet, disturbed, int(said) / running)
+    return Beside(quiet, disturbed, int(output) / running)
 
 
 def _slot(loop, rate):
-    """The latencies of one slot, after a moment in which what was before it ends."""
+    """The latencies of one slot, after a pause in which the previous slot settles."""
     time.sleep(SETTLE_SECONDS)
     paced = loop.run(rate, SLOT_SECONDS)
     if paced.unanswered:
-        raise ClientError(f"{paced.unanswered:,} requests without a reply")
+        raise ClientError(f"{paced.unanswered:,} requests without a response")
     return paced.latencies_us
 
 
 def greedy(address, request, depth, ended):
-    """Keeps `depth` requests under way and reads all it can, until `ended` says so; the bytes it
-    received. Servers that close a connection after some requests (nginx: 1,000) get another."""
+    """Keeps `depth` requests outstanding and reads as fast as it can until `ended()`; returns the
+    bytes received. It reconnects to servers that close a connection after some requests (nginx:
+    1,000)."""
     received = 0
     while not ended():
         count = _session(address, request, depth, ended, first=received == 0)
@@ -162,20 +163,20 @@ def greedy(address, request, depth, ended):
 
 
 def _session(address, request, depth, ended, first):
-    """The same on one connection, until the server closed it."""
+    """The same on one connection, until the server closes it."""
     buffer, unsent = bytearray(RECEIVE_BYTES), request * depth
     received, reply_bytes, answered = 0, 0, 0
     with socket.create_connection(address) as sock:
         sock.setblocking(False)
         while not ended():
             wanted = [sock] if unsent else []
-            readable, writable, _ = select.select([sock], wanted, [], LOOK_SECONDS)
+            readable, writable, _ = select.select([sock], wanted, [], CHECK_SECONDS)
             try:
                 if writable:
                     unsent = unsent[sock.send(unsent) :]
                 count = sock.recv_into(buffer) if readable else -1
             except ConnectionError:
-                break  # it was closed while requests were under way
+                break  # the server closed it while requests were outstanding
             if count == 0:
                 break
             if count < 0:
@@ -183,35 +184,35 @@ def _session(address, request, depth, ended, first):
             if received == 0:
                 head = http1.parse_head(buffer[:count])
                 if head is None:
-                    raise ClientError("the first bytes of the reply are no whole head")
+                    raise ClientError("the first receive did not contain a whole response head")
                 reply_bytes = head.length + head.body_length
                 if first:
-                    print("under way", flush=True)
+                    print("started", flush=True)
             received += count
-            # For each answer that has come, one more request.
+            # One more request for each response received.
             unsent += request * (received // reply_bytes - answered)
             answered = received // reply_bytes
     return received
 
 
 def until_closed(stream):
-    """A question that is answered with True once the other end of `stream` is closed, looked at
-    now and then."""
+    """A function that returns True once the other end of `stream` is closed. It checks every
+    CHECK_SECONDS at most."""
     due, closed = 0.0, False
 
     def ended():
         nonlocal due, closed
         now = time.monotonic()
         if not closed and now >= due:
-            due = now + LOOK_SECONDS
+            due = now + CHECK_SECONDS
             closed = bool(select.select([stream], [], [], 0)[0])
         return closed
 
     return ended
 
 
-def step_back():
-    """Runs on the time that others leave over."""
+def lower_priority():
+    """Gives other processes precedence on this core."""
     if hasattr(os, "SCHED_IDLE"):
         try:
             os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
@@ -222,9 +223,9 @@ def step_back():
 
 
 def main(host, port, path, depth):
-    """The greedy client as a process of its own, until its input is closed: prints the bytes it
-    received."""
-    step_back()
+    """Runs the greedy client as a process until its standard input is closed, and prints the bytes
+    that it received."""
+    lower_priority()
     request = http1.request(path, host)
     try:
         print(greedy((host, int(port)), request, int(depth), until_closed(sys.stdin)))

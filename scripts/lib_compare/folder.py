@@ -14,7 +14,7 @@ FILES = {
     "10m.bin": 10 << 20,
 }
 
-# A file that no socket's buffers can hold; made only where it is asked for.
+# A file larger than any socket buffer; created only for scenarios that need it.
 HUGE_PATH = "/1g.bin"
 HUGE_BYTES = 1 << 30
 
@@ -23,13 +23,13 @@ MANY = 10_000
 MANY_PATTERN = "/many/%05d.html"
 MANY_SIZES = (1024, 5 * 1024)
 
-# Files are this old: a server may hold the validators of a fresh file to be weak.
+# Age of the files: a server may treat the validators of a fresh file as weak.
 AGE_SECONDS = 3600
 
 
 def make(root):
-    """Writes the folder below `root` (a Path that exists). Readable for every user: nginx and
-    others may give up their rights."""
+    """Writes the folder below `root` (an existing Path). Every user can read it, because nginx and
+    others may drop privileges."""
     chance = random.Random(10_000)
     block = chance.randbytes(1 << 20).hex().encode()
     for name, size in FILES.items():
@@ -41,9 +41,11 @@ def make(root):
 
 
 def make_huge(root):
-    """Writes the huge file below `root`. OSError: there is no room for it, and some more."""
+    """Writes the huge file below `root`. OSError if less than twice its size is free."""
     if shutil.disk_usage(root).free < 2 * HUGE_BYTES:
-        raise OSError(f"no room for a file of {HUGE_BYTES >> 20:,} MiB in {root}")
+        raise OSError(
+            f"not enough disk space below {root}: {2 * HUGE_BYTES >> 20:,} MiB must be free"
+        )
     block = random.Random(3).randbytes(1 << 20)
     path = root / HUGE_PATH.lstrip("/")
     with path.open("wb") as file:
@@ -59,13 +61,13 @@ def many_sizes():
 
 
 def write(path, data):
-    """Writes one file of the folder: readable for all, and not fresh."""
+    """Writes one file of the folder."""
     path.write_bytes(data)
     settle(path)
 
 
 def settle(path):
-    """Readable for all, and not fresh."""
+    """Makes a file readable for all, and sets its age to AGE_SECONDS."""
     path.chmod(0o644)
     then = time.time() - AGE_SECONDS
     os.utime(path, (then, then))

@@ -1,10 +1,10 @@
-"""As much HTTP/1.1 as a load generator needs: a request as bytes, a reply's head as facts."""
+"""The part of HTTP/1.1 that a load generator needs: request bytes, response head parser."""
 
 from typing import NamedTuple
 
 
 class Head(NamedTuple):
-    """The head of a reply: its status, its fields by lower-case name, and its length in bytes."""
+    """A response head: its status, its fields by lower-case name, and its length in bytes."""
 
     status: int
     fields: dict
@@ -12,7 +12,7 @@ class Head(NamedTuple):
 
     @property
     def body_length(self):
-        """Bytes of the body after the head; a reply without Content-Length is not understood."""
+        """Bytes of the body after the head. KeyError without Content-Length."""
         if self.status == 304 or self.status == 204:
             return 0
         return int(self.fields["content-length"])
@@ -26,7 +26,7 @@ def request(path, host, headers=None):
 
 
 def parse_head(data):
-    """The Head at the start of `data`, None while it is incomplete. ValueError: not HTTP/1."""
+    """The Head at the start of `data`, or None while it is incomplete. ValueError: not HTTP/1."""
     end = data.find(b"\r\n\r\n")
     if end < 0:
         return None

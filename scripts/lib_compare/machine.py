@@ -1,4 +1,4 @@
-"""The machine: cores, the limit on open files, what is installed, and its description."""
+"""The machine: cores, the limit on open files, installed programs, and a description."""
 
 import os
 import platform
@@ -10,7 +10,7 @@ from typing import NamedTuple, Optional
 
 from lib_compare import network
 
-# How to get what may be missing: command -> (Debian or Ubuntu, macOS).
+# How to install a program: command -> (Debian or Ubuntu, macOS).
 PACKAGES = {
     "wrk": ("apt install wrk", "brew install wrk"),
     "nginx": ("apt install nginx-light", "brew install nginx"),
@@ -20,12 +20,12 @@ PACKAGES = {
     "cargo": ("https://rustup.rs", "https://rustup.rs"),
 }
 
-# Folders of system programs that are not on every user's PATH.
+# Folders with system programs that may be missing on a user's PATH.
 SYSTEM_FOLDERS = ("/usr/sbin", "/usr/local/sbin", "/opt/homebrew/bin")
 
 
 class Cores(NamedTuple):
-    """The core of the server and that of the load; None: not pinned."""
+    """The core of the server and the core of the load; None: not pinned."""
 
     server: Optional[int]
     load: Optional[int]
@@ -50,7 +50,7 @@ def hint(program):
 
 
 def choose_cores():
-    """The last core for the server, and for the load the first that is no sibling of it."""
+    """The last core for the server; for the load, the first core that is not its sibling."""
     if not hasattr(os, "sched_getaffinity"):
         return Cores(None, None)
     cores = sorted(os.sched_getaffinity(0))
@@ -62,7 +62,7 @@ def choose_cores():
 
 
 def siblings(core):
-    """The cores that share the execution units of `core`, itself included."""
+    """The cores that share execution units with `core`, including `core`."""
     path = Path(f"/sys/devices/system/cpu/cpu{core}/topology/thread_siblings_list")
     try:
         return parse_core_list(path.read_text())
@@ -71,7 +71,7 @@ def siblings(core):
 
 
 def parse_core_list(text):
-    """The set in a list such as '0-1,4'."""
+    """The set of cores in a list such as '0-1,4'."""
     cores = set()
     for part in text.strip().split(","):
         first, _, last = part.partition("-")
@@ -80,13 +80,13 @@ def parse_core_list(text):
 
 
 def pin(core):
-    """Moves this process to `core`; what it starts later follows. Nothing for None."""
+    """Pins this process and its future children to `core`. No effect for None."""
     if core is not None:
         os.sched_setaffinity(0, {core})
 
 
 def raise_open_files():
-    """Raises the soft limit on open files to the hard one, children included; the new limit."""
+    """Raises the soft limit on open files to the hard limit, also for children; returns it."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if hard == resource.RLIM_INFINITY:
         hard = 1 << 16
@@ -100,14 +100,14 @@ def open_files():
 
 
 def describe(cores):
-    """What a reader must know of this machine, as a mapping of names to texts."""
+    """A description of this machine for the report: a mapping of names to texts."""
     load = os.getloadavg()
     return {
         "processor": f"{processor()}, {os.cpu_count()} cores ({cores.describe()})",
         "memory": memory(),
         "system": f"{platform.system()} {platform.release()} {platform.machine()}",
         "open files": f"{open_files():,}",
-        "load at the start": ", ".join(f"{value:.2f}" for value in load),
+        "load average at start": ", ".join(f"{value:.2f}" for value in load),
         "network": network.describe(),
     }
 
@@ -130,7 +130,7 @@ def memory():
 
 
 def first_line(command):
-    """The first line a command prints: its version. Empty if it fails."""
+    """The first line of a command's output (its version). Empty if the command fails."""
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=10, check=False)
     except (OSError, subprocess.TimeoutExpired):
@@ -140,5 +140,5 @@ def first_line(command):
 
 
 def wrk_version():
-    """What the load generator says of itself."""
+    """The version of the load generator."""
     return first_line([find("wrk"), "-v"]).partition(" Copyright")[0]

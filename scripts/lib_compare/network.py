@@ -1,9 +1,9 @@
-"""The loopback that is measured on: its congestion control, and how to measure with another.
+"""The loopback network: its congestion control, and how to measure with another one.
 
-Congestion control decides when the kernel sends what a server has handed over, and on whose time.
-With BBR, which paces by timers, large files cost other figures than with CUBIC, Linux's default;
-and nobody tells a reader which one a machine has. So the reports name it, and a measurement can be
-made with another: in a network namespace of its own, so that the machine's setting stays.
+Congestion control decides when the kernel sends queued data, and which process is charged for the
+CPU time. With BBR, which paces by timers, the figures for large files differ from those with CUBIC,
+the Linux default. The reports therefore name the congestion control, and a measurement can select
+one: it then runs in its own network namespace, so that the machine's setting does not change.
 """
 
 import ctypes
@@ -27,15 +27,15 @@ IFREQ = "16sh22x"
 
 
 def add_argument(parser):
-    """The option of all scripts that measure."""
+    """Adds --congestion, the option of all scripts that measure."""
     parser.add_argument(
-        "--congestion", metavar="NAME", help="measure in a network namespace of its own with this "
-        "congestion control, such as cubic or bbr, instead of the machine's (Linux)"
+        "--congestion", metavar="NAME", help="measure with this congestion control, such as cubic "
+        "or bbr, in a separate network namespace (Linux; default: the machine's setting)"
     )
 
 
 def congestion_control():
-    """The name of the one in use, or None where it cannot be told."""
+    """The name of the congestion control in use, or None if it is unknown."""
     try:
         return SETTING.read_text().strip()
     except OSError:
@@ -49,25 +49,28 @@ def describe():
 
 
 def enter(name):
-    """Moves this process, and all it starts from now on, into a network of its own, in which TCP
-    uses the congestion control `name`. Nothing for None. OSError if that cannot be."""
+    """Moves this process and its future children into a new network namespace in which TCP uses the
+    congestion control `name`. No effect for None. OSError if that fails."""
     if name is None:
         return
     if congestion_control() is None:
         raise OSError("--congestion needs Linux")
     known = KNOWN.read_text().split()
     if name not in known:
-        raise OSError(f"no such congestion control here: {name} (there are: {', '.join(known)})")
+        raise OSError(
+            f"--congestion: this kernel has no congestion control {name} "
+            f"(available: {', '.join(known)})"
+        )
     try:
         _leave_the_network()
         _raise_loopback()
         SETTING.write_text(name)
     except OSError as error:
-        raise OSError(f"no network of its own for --congestion: {error}") from error
+        raise OSError(f"--congestion: cannot create a network namespace: {error}") from error
 
 
 def _leave_the_network():
-    """A new network; for a user without rights also a new user namespace, which allows it."""
+    """Enters a new network namespace; unprivileged users need a new user namespace for that."""
     user, group = os.geteuid(), os.getegid()
     if user == 0:
         _unshare(CLONE_NEWNET)
@@ -88,6 +91,6 @@ def _unshare(flags):
 
 
 def _raise_loopback():
-    """A new network has a loopback that is down."""
+    """Sets the loopback interface up: it is down in a new network namespace."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
         fcntl.ioctl(sock, SIOCSIFFLAGS, struct.pack(IFREQ, b"lo", IFF_UP))

@@ -1,6 +1,6 @@
-"""The peers: servers of other people, each with the best settings known for it.
+"""The peers: other projects' servers, each with the best settings known for it.
 
-The settings are part of the report, so that a reader can judge and repeat them.
+The settings are part of the report, so that readers can check and reuse them.
 """
 
 import grp
@@ -11,7 +11,7 @@ import sys
 from lib_compare import machine
 from lib_compare.servers import Recipe
 
-# Connections a peer is set up for, and files it may keep open.
+# The connections that a peer is configured for, and the size of its cache of open files.
 CONNECTIONS = 16_384
 OPEN_FILES = 12_000
 
@@ -30,7 +30,7 @@ def peers():
 
 
 def nginx(program):
-    """nginx three times: best with sendfile, best with copies, and the file that it ships."""
+    """nginx three times: best settings with sendfile, best settings with copies, and defaults."""
     version = machine.first_line([program, "-v"]).replace("nginx version: ", "")
 
     def command(place):
@@ -51,7 +51,7 @@ def nginx(program):
         recipe("nginx-copy", "nginx, sendfile off", copy),
         recipe(
             "nginx-default",
-            "nginx, as shipped",
+            "nginx, default settings",
             NGINX_DEFAULT.replace("USER", user_line()),
             most_connections=1000,
         ),
@@ -59,7 +59,7 @@ def nginx(program):
 
 
 def user_line():
-    """nginx as root gives up its rights to a user who may not read the folder: name our own."""
+    """Keeps nginx running as root if this script does: its default user cannot read the folder."""
     if os.geteuid() != 0:
         return ""
     return f"user {pwd.getpwuid(0).pw_name} {grp.getgrgid(0).gr_name};"
@@ -71,12 +71,12 @@ NGINX_TEMP = """
     types { text/html html; application/octet-stream bin; }
 """
 
-# tcp_nopush stays off: it helps below 10 KiB, where sendfile off is better still, and costs half
-# as much again from 100 KiB on.
+# tcp_nopush stays off: it helps below 10 KiB, where sendfile off is even better, and costs 50 %
+# more from 100 KiB on.
 NGINX_SENDFILE = "sendfile on;"
 NGINX_COPY = "sendfile off; output_buffers 2 256k;"
 
-# `deferred` spares a third of a connection that brings one request. Linux only.
+# `deferred` saves a third of the cost of a connection with one request. Linux only.
 DEFERRED = "deferred" if sys.platform == "linux" else ""
 
 NGINX_BEST = f"""
@@ -99,7 +99,7 @@ http {{{NGINX_TEMP}
 }}
 """
 
-# The nginx.conf of the distributed package, but for the paths and the port.
+# The nginx.conf of the distributed package, with other paths and another port.
 NGINX_DEFAULT = f"""
 USER
 daemon off;
@@ -116,7 +116,7 @@ http {{{NGINX_TEMP}
 
 
 def lighttpd(program):
-    """lighttpd with its limits raised."""
+    """lighttpd with raised limits."""
     def command(place):
         return [program, "-D", "-f", f"{place.home}/lighttpd.conf"]
 
@@ -145,7 +145,7 @@ mimetype.assign = ( ".html" => "text/html", ".bin" => "application/octet-stream"
 
 
 def h2o(program):
-    """H2O with one thread and its limits raised."""
+    """H2O with one thread and raised limits."""
     def command(place):
         return [program, "-c", f"{place.home}/h2o.conf"]
 
@@ -173,7 +173,7 @@ hosts:
 
 
 def caddy(program):
-    """Caddy with one thread of Go code, as the others have one."""
+    """Caddy with one thread of Go code, because the other servers have one thread."""
     def command(place):
         return [program, "run", "--adapter", "caddyfile", "--config", f"{place.home}/Caddyfile"]
 

@@ -1,7 +1,7 @@
-"""CPU time, memory, threads and sleeps of a process and all its children, from Linux's /proc.
+"""CPU time, memory, threads and sleeps of a process and its descendants, from /proc (Linux).
 
-A server is one process or several (nginx: a master and a worker), so each figure is a sum over
-the tree below the process that was started. Elsewhere than on Linux `available()` is false.
+A server can have several processes (nginx: a master and a worker), so each figure is a sum over the
+process tree. On other systems `available()` returns False.
 """
 
 import os
@@ -13,26 +13,26 @@ PROC = Path("/proc")
 
 
 class Cpu(NamedTuple):
-    """Nanoseconds on a core, and nanoseconds ready to run while something else had the core."""
+    """Nanoseconds on a core, and nanoseconds runnable while another process used the core."""
 
     ran: int
     waited: int
 
 
 class Memory(NamedTuple):
-    """User memory in bytes: `resident` counts shared pages fully, `proportional` their share."""
+    """User memory in bytes: RSS, and PSS, which divides shared pages among the processes."""
 
     resident: int
     proportional: int
 
 
 def available():
-    """Whether this system keeps the figures this module reads."""
+    """Whether this system has the files that this module reads."""
     return (PROC / "self" / "schedstat").exists()
 
 
 def tree(root):
-    """The process ids of `root` and everything below it."""
+    """The process IDs of `root` and its descendants."""
     children = {}
     for entry in PROC.iterdir():
         if entry.name.isdigit():
@@ -51,12 +51,12 @@ def tree(root):
 
 
 def parse_parent(stat):
-    """The parent's id in the text of /proc/PID/stat; the name in it may hold blanks and ')'."""
+    """The parent's ID in the text of /proc/PID/stat; the name in it may contain spaces and ')'."""
     return int(stat[stat.rindex(")") + 2 :].split()[1])
 
 
 def cpu(pids):
-    """The Cpu time of all threads of these processes, up to now."""
+    """The Cpu time of all threads of these processes so far."""
     ran = waited = 0
     for pid in pids:
         for task in (PROC / str(pid) / "task").iterdir():
@@ -70,14 +70,13 @@ def cpu(pids):
 
 
 def children_us():
-    """CPU time of this process's children that have ended, in microseconds: each run of wrk is
-    one."""
+    """CPU time in microseconds of this process's exited children, such as the runs of wrk."""
     usage = resource.getrusage(resource.RUSAGE_CHILDREN)
     return (usage.ru_utime + usage.ru_stime) * 1e6
 
 
 def spent(before, after, requests):
-    """What a server used between two readings of `cpu`, for each of some requests."""
+    """CPU time per request and share of waiting time between two results of `cpu`."""
     ran, waited = after.ran - before.ran, after.waited - before.waited
     return {"cpu_us": ran / requests / 1000, "waited": waited / max(ran + waited, 1)}
 
@@ -102,12 +101,12 @@ def parse_rollup(text):
 
 
 def threads(pids):
-    """How many threads these processes have."""
+    """The number of threads of these processes."""
     return sum(len(os.listdir(PROC / str(pid) / "task")) for pid in pids)
 
 
 def voluntary_switches(pids):
-    """How often the threads of these processes have gone to sleep, from which each was woken."""
+    """How often the threads of these processes have gone to sleep; each sleep ends in a wakeup."""
     total = 0
     for pid in pids:
         for task in (PROC / str(pid) / "task").iterdir():
@@ -124,7 +123,7 @@ def parse_voluntary(status):
 
 
 def state(pid):
-    """What the main thread of a process does: 'R' it runs, 'S' it sleeps, or a rarer letter."""
+    """The state of a process's main thread: 'R' running, 'S' sleeping, or a rarer letter."""
     return parse_state((PROC / str(pid) / "stat").read_text())
 
 

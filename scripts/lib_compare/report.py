@@ -11,39 +11,39 @@ STYLE = Path(__file__).with_name("report.css")
 MARKS = {"won": "✓ won", "lost": "✗ lost", "level": "= level"}
 
 METHOD = """
-<p>Every server serves the same folder over loopback, pinned to one core; the load runs on
-another. Rounds are interleaved (A&nbsp;B&nbsp;C&nbsp;A&nbsp;B&nbsp;C), so that a slow minute of
-the machine touches all alike. A table gives the median of the rounds and the range from the
-smallest to the largest. Before it is timed, each server has to give the right status, length and
-bytes for the very requests of the load; a run in which the load generator sees a single error
-does not count.</p>
-<p><b>Server CPU per request</b> is the time that all threads of a server's processes spent on
-their core, kernel included (<code>/proc/PID/task/*/schedstat</code>), divided by the requests. It
-is ranked, and not requests per second, because the load generator is the slower side of a fast
-server.</p>
-<p><b>CPU of both ends</b> adds that of the load generator. With large files on loopback the one
-figure misleads without the other: TCP sends what is queued when an acknowledgement arrives, and
-here that runs on the receiver's core and is charged to it. A server whose clients keep a small
-receive window (nginx sends its head in a segment of its own, which has that effect) is charged
-little, while the whole costs more and moves fewer bytes. Over a network, acknowledgements arrive at
-the server.</p>
-<p>The <b>floor</b> parses nothing: an event loop that answers each receive with one constant of
-the same length by one send. It is what the kernel alone costs. It is left out where it bounds
-nothing: it copies large files, which sendfile need not, and it does not defer accepting.</p>
-<p><b>Latency</b> comes from an open loop: requests are due at a fixed rate, and each counts from
-the moment it was due, so that a stall is seen by all it delays. <b>Beside a greedy client</b> one
-more connection downloads a large file over and over, or pipelines small requests without end, on
-whatever time the load leaves of its core (SCHED_IDLE). The client is a Python program on
-its own core, and its own jitter is part of every figure: compare with the floor's.</p>
+<p>All servers serve the same folder over loopback. Servers are pinned to one core, the load
+generator to another. Rounds are interleaved (A&nbsp;B&nbsp;C&nbsp;A&nbsp;B&nbsp;C), so that a slow
+minute of the machine affects all servers equally. Tables show the median of the rounds and the
+range from minimum to maximum. Before a server is timed, it must answer the requests of the load
+with the right status, length and bytes. A run in which the load generator reports any error does
+not count.</p>
+<p><b>Server CPU per request</b> is the time that all threads of the server's processes spent on
+their core, kernel included (<code>/proc/PID/task/*/schedstat</code>), divided by the number of
+requests. Servers are ranked by it and not by requests per second, because the load generator is
+slower than a fast server.</p>
+<p><b>CPU of server + client</b> adds the CPU time of the load generator. For large files on
+loopback, either figure alone is misleading: TCP sends queued data when an acknowledgement arrives,
+and on loopback this runs on the receiver's core and is charged to the receiver. If the clients keep
+a small receive window, the server is charged little, although the total cost is higher and the
+throughput lower. nginx has this effect, because it sends the response head in a separate segment.
+Over a real network, acknowledgements arrive at the server.</p>
+<p>The <b>floor</b> parses nothing: it is an event loop that answers each receive with one send of a
+constant response of the same length. Its cost is the kernel's share. It is left out where it is no
+lower bound: it copies large files, which sendfile avoids, and it does not defer accepting.</p>
+<p><b>Latency</b> is measured with an open loop: requests are due at a fixed rate, and the latency
+of each is measured from its due time, so that a stall shows in every request that it delays.
+<b>Beside a greedy client</b>, another connection downloads a large file repeatedly, or pipelines
+small requests continuously, with the lowest scheduling priority (SCHED_IDLE). The load generator is
+a Python program on its own core, and its jitter is part of every figure: compare with the
+floor's.</p>
 <p><b>User memory</b> is the growth of the proportional set size (PSS) of the server's processes,
-divided by the connections, each of which has had one answer. What a server reserves when it
-starts is not in it: see start-up. Memory of the kernel for a socket is the same for all and is
-left out.</p>
-<p><b>Ratios</b> are taken round by round, and the median of them is given: a machine that is
-slow for a while is so for all servers of a round. <b>Won</b> and <b>lost</b> are against the best
-peer in that scenario, whichever it is; they need a median ratio at least 2&nbsp;% from one
-(10&nbsp;% where there was one round only), and three quarters of the rounds on that side. All else
-is <b>level</b>.</p>
+divided by the number of connections, each after one response. It does not include memory that a
+server reserves at start (see start-up), nor the kernel's memory for a socket, which is the same for
+all servers.</p>
+<p><b>Ratios</b> are computed within each round, and the median is shown: a slow phase of the
+machine affects all servers of a round. <b>Won</b> and <b>lost</b> compare with the best peer of the
+scenario. They require a median ratio at least 2&nbsp;% from 1 (10&nbsp;% with a single round) and
+three quarters of the rounds on the same side. Everything else is <b>level</b>.</p>
 """
 
 
@@ -59,17 +59,16 @@ def page(meta, summaries, servers):
         "<h1>tenkay, compared</h1>",
         f'<p class="soft subtitle">{escape(meta["date"])} · '
         f'{escape(meta["machine"]["processor"])} · {escape(meta["machine"]["system"])}</p>',
-        "<p>What one request costs the server, how long it takes, and what a connection weighs, "
-        "measured side by side with other servers at their best settings. "
-        "<b>Smaller is better in every chart.</b></p>",
+        "<p>CPU time and latency of a request and memory of a connection, compared with other "
+        "servers at their best settings. <b>Smaller is better in every chart.</b></p>",
         _warnings(meta, summaries),
         _tally(summaries),
         _overview(summaries),
-        "<h2>Scenario by scenario</h2>",
+        "<h2>Scenarios</h2>",
         *[_scenario(summary) for summary in summaries],
-        "<h2>How it was measured</h2>",
+        "<h2>Method</h2>",
         METHOD,
-        "<h2>Where it was measured</h2>",
+        "<h2>Machine and conditions</h2>",
         facts(meta),
         "<h2>Servers and their settings</h2>",
         *[_server(server) for server in servers],
@@ -83,8 +82,8 @@ def _warnings(meta, summaries):
     disturbed = [summary.scenario.name for summary in summaries if summary.disturbed]
     if disturbed:
         warnings.append(
-            "The machine was not quiet: in " + ", ".join(disturbed) + " the servers had to wait "
-            "for their core. Trust ratios there only, and those with caution."
+            "The machine was busy: in " + ", ".join(disturbed) + " the servers waited for their "
+            "core. Use only the ratios of these scenarios, with caution."
         )
     failed = [
         f"{summary.scenario.name} ({row.absent})"
@@ -111,7 +110,7 @@ def _tally(summaries):
 
 def _overview(summaries):
     names = ["scenario", "tenkay", "floor", "× floor", "best peer", "× best peer"]
-    names += ["mark", "both ends", "requests/s", "goal"]
+    names += ["mark", "server + client", "requests/s", "goal"]
     head = "".join(f"<th>{name}</th>" for name in names)
     rows = []
     for summary in summaries:
@@ -156,7 +155,7 @@ def _scenario(summary):
         picture = svg.chart(f"{scenario.title}: {ranked.label}", bars, value, label)
     return f"""<section class="scenario" id="{escape(scenario.name)}">
 <header><h3>{escape(scenario.title)}</h3>
-<p class="soft">{_subject(summary)}{_said(summary)}</p></header>
+<p class="soft">{_subject(summary)}{_results(summary)}</p></header>
 <div>{picture}</div>
 <div class="scroll">{_table(summary, measured)}{_absent(summary)}</div>
 </section>"""
@@ -168,12 +167,12 @@ def _subject(summary):
     return text + (f" · {scenario.connections:,} connections" if scenario.kind != "start" else "")
 
 
-def _said(summary):
+def _results(summary):
     parts = []
     if summary.mark:
         parts.append(f"{_mark(summary.mark)} against {escape(summary.best_peer.name)}")
     if summary.both_mark:
-        parts.append(f"CPU of both ends {_mark(summary.both_mark)}")
+        parts.append(f"CPU of server + client {_mark(summary.both_mark)}")
     if summary.rate_mark:
         parts.append(f"requests per second {_mark(summary.rate_mark)}")
     if summary.goal:
@@ -207,7 +206,7 @@ def _absent(summary):
 
 
 def facts(meta):
-    """Where and how it was measured, as a list of names and texts."""
+    """The machine, the tools and the plan of the run, as a definition list."""
     known = {**meta["machine"], **meta["tools"], "command": meta["command"], **meta["plan"]}
     cells = "".join(
         f"<dt>{escape(name)}</dt><dd>{escape(text)}</dd>" for name, text in known.items()

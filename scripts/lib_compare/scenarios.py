@@ -1,9 +1,11 @@
-"""What is measured: the table of loads. Pure data.
+"""The table of scenarios. Pure data.
 
-Five kinds. `load`: as fast as wrk can ask, and the figure is the server's CPU time per request.
-`tail`: an open loop at a fixed rate, and the figure is a percentile of the latency. `idle`: many
-connections that do nothing, and the figure is their memory. `start`: until it listens. `fair`:
-the latency beside a greedy client, as a multiple of that without one.
+There are five kinds:
+    load   wrk at full speed; the figure is the server's CPU time per request
+    tail   an open loop at a fixed rate; the figure is a percentile of the latency
+    idle   many idle connections; the figure is their memory
+    start  the time from start to listening
+    fair   the latency beside a greedy client, as a multiple of the latency without one
 """
 
 from dataclasses import dataclass, field
@@ -33,8 +35,8 @@ BROWSER = {
 
 @dataclass(frozen=True)
 class Goal:
-    """What tenkay set out to reach: at most `limit` times the floor or the best peer, or at most
-    `limit` in the unit of the metric."""
+    """A goal of tenkay: at most `limit` times the floor or the best peer, or at most `limit` in the
+    unit of the metric."""
 
     against: str  # "floor", "peer" or "value"
     limit: float
@@ -56,20 +58,20 @@ class Scenario:
     many: bool = False
     close: bool = False
     rate: int = 0
-    # So large that a run ends in the middle of answers: they are counted by their bytes.
+    # Whether to count requests by their bytes: with large files a run ends within responses.
     by_bytes: bool = False
-    # A run is this many times as long as the others: opening the connections costs as well.
+    # Factor on the duration of a run: opening many connections takes a part of it.
     longer: int = 1
-    # False where a real server may undercut the floor: it copies (sendfile need not), and it
-    # accepts a connection before its request has arrived (TCP_DEFER_ACCEPT does not).
+    # False where a real server can cost less than the floor: the floor copies (sendfile avoids the
+    # copy) and accepts a connection before its request has arrived (TCP_DEFER_ACCEPT does not).
     floor: bool = True
-    # Whether a quick run has it: not where another scenario shows much the same.
+    # Whether a quick run includes it: False where another scenario shows much the same.
     quick: bool = True
     goal: Optional[Goal] = None
 
     @property
     def metrics(self):
-        """The metrics of a sample; the first is the one that is ranked."""
+        """The metrics of a sample; the first one is ranked."""
         if self.kind == "load":
             return (metrics.CPU, metrics.BOTH, metrics.RATE, metrics.RESIDENT, metrics.WAITED)
         if self.kind == "tail":
@@ -81,17 +83,18 @@ class Scenario:
         return (metrics.LISTENS, metrics.RESIDENT, metrics.PROPORTIONAL)
 
 
-def scenarios(crowd):
-    """All scenarios in order; `crowd` is how many connections the crowded ones have."""
-    return [*_small(crowd), *_large(), *_latency(), *_weight(crowd)]
+def scenarios(connections):
+    """All scenarios in order; `connections` is the number in the scenarios with many."""
+    return [*_small(connections), *_large(), *_latency(), *_resources(connections)]
 
 
-def _small(crowd):
-    """Loads whose cost is the work per request. Opening a crowd costs as well: it runs longer."""
+def _small(connections):
+    """Loads dominated by the work per request. The one with many connections runs longer, because
+    opening them takes time."""
     ten = {"path": "/10k.html", "size": 10 << 10}
     many = {"many": True, "size": sum(folder.many_sizes()) // folder.MANY}
     close = {"close": True, "headers": {"Connection": "close"}, "floor": False}
-    busy = {"connections": crowd, "longer": 1 + crowd // 5000}
+    busy = {"connections": connections, "longer": 1 + connections // 5000}
     return [
         _load("1k", "1 KiB file, keep-alive", Goal("floor", 1.05)),
         _load("browser", "1 KiB file, a browser's header fields", Goal("floor", 1.07),
@@ -101,13 +104,13 @@ def _small(crowd):
               **many),
         _load("304", "304 Not Modified", Goal("floor", 1.05), status=304),
         _load("pipeline", "1 KiB file, 16 requests pipelined", Goal("value", 0.85), pipeline=16),
-        _load("close", "1 KiB file, one request a connection", Goal("peer", 0.95), **close),
-        _load("busy", f"1 KiB file, {crowd:,} busy connections", Goal("floor", 1.1), **busy),
+        _load("close", "1 KiB file, one request per connection", Goal("peer", 0.95), **close),
+        _load("busy", f"1 KiB file, {connections:,} busy connections", Goal("floor", 1.1), **busy),
     ]
 
 
 def _large():
-    """Loads whose cost is the bytes."""
+    """Loads dominated by the bytes sent."""
     return [
         _load("100k", "100 KiB file", Goal("peer", 0.95), **HUNDRED),
         _load("1m", "1 MiB file", Goal("peer", 1.0), **MEGA, connections=16),
@@ -119,24 +122,24 @@ def _large():
 
 
 def _latency():
-    """Open loops, far below what any server can bear."""
+    """Open loops, at rates far below the capacity of any server."""
     return [
-        Scenario("tail-1k", "Latency, 1 KiB file at 5,000 requests a second", "tail",
+        Scenario("tail-1k", "Latency, 1 KiB file at 5,000 requests per second", "tail",
                  rate=5000, connections=256),
-        Scenario("tail-100k", "Latency, 100 KiB file at 1,000 requests a second", "tail",
+        Scenario("tail-100k", "Latency, 100 KiB file at 1,000 requests per second", "tail",
                  rate=1000, quick=False, **HUNDRED),
-        Scenario("tail-1m", "Latency, 1 MiB file at 200 requests a second", "tail",
+        Scenario("tail-1m", "Latency, 1 MiB file at 200 requests per second", "tail",
                  rate=200, quick=False, **MEGA),
         Scenario("fair", "Latency, 1 KiB file, beside one greedy client", "fair", rate=2000,
                  quick=False, floor=False, goal=Goal("value", 2.0)),
     ]
 
 
-def _weight(crowd):
-    """What a server weighs, with many connections and with none."""
+def _resources(connections):
+    """Memory per idle connection; start-up time and memory."""
     return [
-        Scenario("idle", f"{crowd:,} idle keep-alive connections", "idle", connections=crowd,
-                 floor=False, goal=Goal("value", 160)),
+        Scenario("idle", f"{connections:,} idle keep-alive connections", "idle",
+                 connections=connections, floor=False, goal=Goal("value", 160)),
         Scenario("start", "Start-up", "start", connections=1, floor=False),
     ]
 

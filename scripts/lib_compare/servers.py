@@ -1,7 +1,7 @@
-"""A server from its start to its end.
+"""Starts and stops servers.
 
-A Recipe says how one server is started; Running is a server that runs. The recipes of tenkay and
-of the floor are here, those of the peers in `peers`.
+A Recipe describes how to start a server; Running is a running server. The recipes of tenkay and the
+floor are here, those of the peers in `peers`.
 """
 
 import json
@@ -18,7 +18,7 @@ from lib_compare import machine, procfs
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 
-# A server that does not listen by then is broken.
+# Timeouts for listening after the start, and for the exit after SIGTERM.
 START_SECONDS = 15.0
 STOP_SECONDS = 5.0
 
@@ -29,7 +29,7 @@ class ServerError(Exception):
 
 @dataclass(frozen=True)
 class Place:
-    """Where a server runs: the folder it serves, its own folder, its port, its open files."""
+    """Parameters of a server: served folder, own folder, port, limit on open files."""
 
     root: str
     home: str
@@ -39,7 +39,7 @@ class Place:
 
 @dataclass(frozen=True)
 class Recipe:
-    """How one server is started. `files` are its settings: name in its own folder -> text."""
+    """How to start a server. `files` are its configuration: name in its own folder -> text."""
 
     name: str
     title: str
@@ -51,7 +51,7 @@ class Recipe:
     most_connections: Optional[int] = None
 
     def settings(self):
-        """The settings as they stand in the report, with words instead of paths."""
+        """The settings for the report, with placeholders instead of paths."""
         place = Place("ROOT", "HOME", "PORT", "LIMIT")
         variables = [f"{name}={value}" for name, value in self.environment.items()]
         program, *arguments = self.command(place)
@@ -61,7 +61,7 @@ class Recipe:
 
 
 class Running:
-    """A server from its start to its end. Use it in a `with`: leaving ends the server."""
+    """A running server. As a context manager it stops the server on exit."""
 
     def __init__(self, recipe, root, home, core, extra=()):
         self.recipe = recipe
@@ -75,7 +75,7 @@ class Running:
         self.listen_seconds = 0.0
         started = time.perf_counter()
         with self.log.open("wb") as log:
-            # A session of its own: Ctrl-C reaches this program only, which then ends the server.
+            # A new session: Ctrl-C reaches only this script, which then stops the server.
             self.process = subprocess.Popen(
                 recipe.command(place) + list(extra),
                 stdin=subprocess.DEVNULL,
@@ -103,28 +103,30 @@ class Running:
         end = time.monotonic() + START_SECONDS
         while time.monotonic() < end:
             if self.process.poll() is not None:
-                raise ServerError(f"{self.recipe.name} ended at once: {self.last_words()}")
+                raise ServerError(f"{self.recipe.name} exited at once: {self.output_tail()}")
             with socket.socket() as probe:
                 if probe.connect_ex(self.address) == 0:
                     return
             time.sleep(0.0002)
-        raise ServerError(f"{self.recipe.name} does not listen: {self.last_words()}")
+        raise ServerError(
+            f"{self.recipe.name} did not listen within {START_SECONDS:.0f} s: {self.output_tail()}"
+        )
 
-    def last_words(self):
-        """The end of what the server printed."""
+    def output_tail(self):
+        """The end of the server's output."""
         return self.log.read_text(errors="replace").strip()[-400:] or "it printed nothing"
 
     def require_alive(self):
-        """ServerError if the server has ended."""
+        """Raises ServerError if the server has exited."""
         if self.process.poll() is not None:
-            raise ServerError(f"{self.recipe.name} ended: {self.last_words()}")
+            raise ServerError(f"{self.recipe.name} exited: {self.output_tail()}")
 
     def pids(self):
-        """The process and all below it."""
+        """The IDs of the server's process and its descendants."""
         return procfs.tree(self.process.pid)
 
     def stop(self):
-        """Asks the server to end; after a while ends it and its group, which holds only it."""
+        """Sends SIGTERM; after STOP_SECONDS kills the server's process group."""
         if self.process.poll() is not None:
             return
         self.process.terminate()
@@ -136,7 +138,7 @@ class Running:
 
 
 def free_port():
-    """A port of the loopback that nobody listens on."""
+    """A free port on loopback."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]
@@ -147,28 +149,28 @@ def program(path):
     if path is None:
         return None
     if not os.access(path, os.X_OK):
-        raise ServerError(f"{path} cannot be run")
+        raise ServerError(f"{path} is not an executable file")
     return str(Path(path).resolve())
 
 
 def cargo_build(*target):
-    """Builds a target of this package with the release profile; the path of the program."""
+    """Builds a target of this package with the release profile; returns the executable's path."""
     cargo = machine.find("cargo")
     if cargo is None:
         raise ServerError(f"cargo is not installed ({machine.hint('cargo')})")
     command = [cargo, "build", "--release", *target, "--message-format=json-render-diagnostics"]
     done = subprocess.run(command, cwd=REPOSITORY, stdout=subprocess.PIPE, text=True, check=False)
     if done.returncode != 0:
-        raise ServerError(f"cargo build --release {' '.join(target)} failed")
+        raise ServerError(f"cargo build --release {' '.join(target)} failed; see its output above")
     for line in reversed(done.stdout.splitlines()):
         program = json.loads(line).get("executable")
         if program:
             return program
-    raise ServerError(f"cargo build --release {' '.join(target)} made no program")
+    raise ServerError(f"cargo build --release {' '.join(target)} built no executable")
 
 
 def tenkay(program, arguments):
-    """This server, with `arguments` after the usual ones."""
+    """The recipe of tenkay, with `arguments` appended."""
     def command(place):
         return [program, place.root, "--listen", f"127.0.0.1:{place.port}", *arguments]
 
@@ -177,7 +179,7 @@ def tenkay(program, arguments):
 
 
 def floor(program):
-    """The floor; what its constant looks like comes as further arguments at the start."""
+    """The recipe of the floor; Running adds the arguments that describe its constant response."""
     def command(place):
         return [program, "--listen", f"127.0.0.1:{place.port}"]
 

@@ -6,24 +6,24 @@ from typing import NamedTuple
 
 
 class Spread(NamedTuple):
-    """The median of some samples with their smallest and largest value."""
+    """The median of the samples with their minimum and maximum."""
 
     median: float
     low: float
     high: float
 
 
-# Figures closer than this are level. Where there is one round only, nothing is known of the noise,
-# and the margin is wider.
+# Figures closer than this are level. With a single round the noise is unknown, so the margin is
+# wider.
 LEVEL = 0.02
 LEVEL_SINGLE = 0.10
 
-# So many of the rounds must agree: the rest may be noise.
+# This share of the rounds must agree; the others may be noise.
 AGREE = 0.75
 
 
 def spread(samples):
-    """The Spread of a list of numbers; None of an empty one."""
+    """The Spread of a list of numbers; None for an empty list."""
     if not samples:
         return None
     return Spread(statistics.median(samples), min(samples), max(samples))
@@ -38,14 +38,15 @@ def percentile(ordered, percent):
 
 
 def ratios(ours, theirs):
-    """Round by round, ours over theirs: a machine that is slow for a while is so for both."""
+    """Ours divided by theirs, round by round: a slow phase of the machine affects both."""
     return [mine / other for mine, other in zip(ours, theirs) if other > 0]
 
 
 def judge(found):
-    """'won', 'lost' or 'level' for the ratios of the rounds, of which the smaller is the better.
+    """'won', 'lost' or 'level' for the ratios of the rounds, where smaller is better.
 
-    Won and lost need a median some margin from 1, and most of the rounds on that side of it.
+    For 'won' and 'lost' the median must differ from 1 by a margin, and AGREE of the rounds must be
+    on the same side.
     """
     margin = LEVEL_SINGLE if len(found) == 1 else LEVEL
     middle = statistics.median(found)

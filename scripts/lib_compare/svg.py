@@ -1,6 +1,6 @@
 """A bar chart as inline SVG: horizontal bars, min-max whiskers, the floor as a line.
 
-Colours come from the page by class, so the chart follows its light or dark scheme. Pure.
+The page's CSS sets the colours by class, so the chart follows the light or dark scheme. Pure.
 """
 
 from html import escape
@@ -8,7 +8,7 @@ from typing import NamedTuple, Optional
 
 from lib_compare.stats import Spread, spread
 
-# The chart is as wide as a phone shows at about its natural size.
+# About the width of a phone's screen.
 WIDTH = 380
 LABEL = 106
 VALUE = 66
@@ -17,12 +17,12 @@ BAR = 14
 TOP = 8
 FLOOR_TOP = 26
 
-# A bar longer than this many typical bars is cut, and says so, lest it squash the others.
+# A bar longer than this many typical bars is cut and marked, so that the others stay readable.
 CUT = 3.0
 
 
 class Bar(NamedTuple):
-    """One bar: its label, its class ('ours', 'floor' or 'peer'), its Spread, its value as text."""
+    """One bar: label, class ('ours', 'floor' or 'peer'), Spread, and value as text."""
 
     label: str
     kind: str
@@ -31,7 +31,7 @@ class Bar(NamedTuple):
 
 
 def chart(title, bars, floor: Optional[float] = None, floor_text=""):
-    """The SVG element of some bars; `floor` is drawn as a line through all of them."""
+    """The SVG element with these bars; `floor` is drawn as a line across all of them."""
     limit = scale_limit([bar.spread for bar in bars])
     top = FLOOR_TOP if floor is not None else TOP
     height = top + ROW * len(bars) + 4
@@ -48,7 +48,7 @@ def chart(title, bars, floor: Optional[float] = None, floor_text=""):
 
 
 def scale_limit(spreads):
-    """The value at the right end of the scale: all of the largest, unless it dwarfs the others."""
+    """The value at the right end of the scale: the largest, unless it is far above the others."""
     largest = max(item.high for item in spreads)
     typical = spread([item.median for item in spreads]).median
     if largest > CUT * typical > 0:

@@ -42,6 +42,20 @@ def overview(summaries):
     return f"{align(lines)}\n\nagainst the best peer: {counts}\n"
 
 
+def summary_line(summaries, failed):
+    """The last line: what was measured, and the verdict. `failed` names the scenarios in which
+    tenkay could not be measured."""
+    counts = tally(summaries)
+    marks = ", ".join(f"{count} {mark}" for mark, count in counts.items())
+    against = f"{marks} against the best peer" if any(counts.values()) else "no peer measured"
+    met = [summary.goal_met for summary in summaries if summary.goal_met is not None]
+    verdict = f"FAILED: tenkay could not be measured in {', '.join(failed)}" if failed else "ok"
+    return (
+        f"compare: {verdict}; scenarios: {len(summaries)}; {against}; "
+        f"goals met: {sum(met)} of {len(met)}"
+    )
+
+
 def _cells(row, ranked, others):
     value = row.spreads[ranked.key]
     cells = [row.name, ranked.write(value.median), range_text(ranked, value)]
@@ -59,7 +73,7 @@ def _closing(summary):
     if summary.goal:
         parts.append(f"goal {_goal(summary)}")
     if summary.disturbed:
-        parts.append("DISTURBED: the servers had to wait for their core")
+        parts.append("DISTURBED: the servers waited for their core")
     return "; ".join(parts)
 
 
@@ -74,7 +88,7 @@ def _ratio(value):
 
 
 def align(lines):
-    """Columns as wide as their widest cell; the first to the left, the others to the right."""
+    """Columns as wide as their widest cell; the first left-aligned, the others right-aligned."""
     widths = [max(len(line[i]) for line in lines) for i in range(len(lines[0]))]
     texts = []
     for line in lines:

@@ -1,4 +1,4 @@
-"""A scenario's figures turned into spreads, ratios and marks. Pure functions over samples."""
+"""Turns the samples of a scenario into spreads, ratios and marks. Pure functions."""
 
 import statistics
 from typing import NamedTuple, Optional
@@ -6,12 +6,12 @@ from typing import NamedTuple, Optional
 from lib_compare import metrics
 from lib_compare.stats import Spread, judge, ratios, spread
 
-# Servers that waited longer than this share of their time for their core were disturbed.
+# Servers that waited for their core for more than this share of their time were disturbed.
 QUIET = 0.05
 
 
 class Row(NamedTuple):
-    """One server: the Spread of each metric by key, its ratios, or why it was not measured."""
+    """One server: the Spread of each metric by key, its ratios, or the reason for its absence."""
 
     name: str
     kind: str
@@ -22,11 +22,11 @@ class Row(NamedTuple):
 
 
 class Summary(NamedTuple):
-    """One scenario: its rows, the best first, and what they say of tenkay.
+    """One scenario: its rows, best first, and the result for tenkay.
 
-    `mark` is 'won', 'lost', 'level' against the best peer, or None if either is missing;
-    `rate_mark` is the same for requests per second, `both_mark` for the CPU time of server and load
-    together, of loads only; each against the peer that is best in that.
+    `mark` is 'won', 'lost' or 'level' against the best peer, or None if either is missing.
+    `rate_mark` is the same for requests per second, `both_mark` for the CPU time of server + client
+    (loads only). Each compares with the peer that is best by that metric.
     """
 
     scenario: object
@@ -42,7 +42,7 @@ class Summary(NamedTuple):
 
     @property
     def ranked(self):
-        """The metric that is ranked."""
+        """The ranked metric."""
         return self.metrics[0]
 
     def find(self, kind):
@@ -54,7 +54,7 @@ class Summary(NamedTuple):
 
 
 def summarise(scenario, kinds, results):
-    """The Summary of one scenario; `kinds` says of each server's name what it is."""
+    """The Summary of one scenario; `kinds` maps the names of the servers to their kinds."""
     shown = _present(scenario, results)
     key = shown[0].key
     spreads = {name: _spreads(result["samples"]) for name, result in results.items()}
@@ -92,7 +92,7 @@ def summarise(scenario, kinds, results):
 
 
 def _present(scenario, results):
-    """The scenario's metrics that were measured: without /proc there is no CPU time."""
+    """The metrics of the scenario that were measured: without /proc there is no CPU time."""
     measured = {key for result in results.values() for s in result["samples"] for key in s}
     shown = [metric for metric in scenario.metrics if metric.key in measured]
     if scenario.kind == "load" and metrics.CPU not in shown and measured:
@@ -107,7 +107,7 @@ def _spreads(samples):
 
 
 def _best(spreads, kinds, kind, key):
-    """The name of the measured server of this kind with the lowest median, or None."""
+    """The name of the measured server of this kind with the smallest median, or None."""
     names = [name for name, mine in spreads.items() if mine and kinds[name] == kind]
     return min(names, key=lambda name: spreads[name][key].median, default=None)
 
@@ -119,7 +119,7 @@ def _pairs(results, mine, other, key):
 
 
 def _ratio(results, mine, other, key):
-    """The median of the ratios; None where there are none."""
+    """The median of the ratios; None if there are none."""
     found = _pairs(results, mine, other, key) if other is not None else []
     return statistics.median(found) if found else None
 
@@ -130,7 +130,7 @@ def _mark(results, ours, peer, key):
 
 
 def _goal(scenario, ours, ranked):
-    """The goal in words, and whether it is met (None: it cannot be said)."""
+    """The goal as text, and whether it is met (None: unknown)."""
     goal = scenario.goal
     if goal is None:
         return None, None
@@ -147,7 +147,7 @@ def _goal(scenario, ours, ranked):
 
 
 def _mark_by(metric, results, ours, rows):
-    """How tenkay compares with the best peer by this metric."""
+    """The mark of tenkay against the best peer by this metric."""
     key = metric.key
     peers = [row for row in rows if row.kind == "peer" and key in row.spreads]
     if ours is None or key not in ours.spreads or not peers:
@@ -157,9 +157,9 @@ def _mark_by(metric, results, ours, rows):
 
 
 def _disturbed(rows):
-    """Whether most of the servers had to wait for their core: something else was running.
+    """Whether most of the servers waited for their core, because other processes used it.
 
-    Only most: a server with several threads on its one core waits for itself.
+    A single server does not count: one with several threads on its core waits for itself.
     """
     key = metrics.WAITED.key
     waited = [row.spreads[key].median for row in rows if key in row.spreads]
@@ -168,13 +168,13 @@ def _disturbed(rows):
 
 
 def tally(summaries):
-    """How many scenarios were won, level and lost, by mark."""
+    """The number of scenarios by mark."""
     marks = [summary.mark for summary in summaries]
     return {mark: marks.count(mark) for mark in ("won", "level", "lost")}
 
 
 def range_text(metric, value):
-    """The range of a Spread as text, or nothing for a single sample."""
+    """The range of a Spread as text; empty for a single sample."""
     assert isinstance(value, Spread)
     if value.low == value.high:
         return ""

@@ -1,7 +1,7 @@
-"""wrk: its Lua scripts, its command line, and what it printed.
+"""wrk: its Lua scripts, its command line, and the parser of its output.
 
-The figures come from wrk's own `done` hook as one line of JSON, not from its prose. A script
-that defines only `done` costs wrk nothing per request.
+The figures come from wrk's `done` hook as one line of JSON, not from its text output. A script that
+defines only `done` adds no cost per request.
 """
 
 import json
@@ -20,7 +20,7 @@ function done(summary, latency, requests)
 end
 """.replace("MARK", MARK)
 
-# The same request DEPTH times in one write; wrk counts each reply.
+# The same request DEPTH times in one write; wrk counts each response.
 PIPELINE = """
 local block
 function init(args)
@@ -31,7 +31,7 @@ function request()
 end
 """
 
-# COUNT paths made from PATTERN, asked for in a random order that is the same in every run.
+# COUNT paths made from PATTERN, requested in a random order that is the same in every run.
 RANDOM = """
 local requests = {}
 function init(args)
@@ -47,11 +47,11 @@ end
 
 
 class LoadError(Exception):
-    """The load was not what it should have been; the text says why."""
+    """The load did not run as intended; the text says why."""
 
 
 class Result(NamedTuple):
-    """What one run of wrk did. Its latencies are left out: a closed loop hides stalls."""
+    """The result of one run of wrk, without its latencies: a closed loop hides stalls."""
 
     requests: int
     seconds: float
@@ -74,7 +74,7 @@ def script(pipeline=1, pattern=None, count=0):
 
 
 def command(url, script_path, connections, seconds, headers):
-    """The command line: one thread, and a time-out long enough for ten thousand connections."""
+    """The command line: one thread, and a timeout long enough for ten thousand connections."""
     line = ["wrk", "-t", "1", "-c", str(connections), "-d", f"{seconds}s", "--timeout", "10s"]
     for name, value in headers.items():
         line += ["-H", f"{name}: {value}"]
@@ -82,7 +82,7 @@ def command(url, script_path, connections, seconds, headers):
 
 
 def parse(output):
-    """The Result in what wrk printed. ValueError: it printed none."""
+    """Parses the Result from wrk's output. ValueError if it has none."""
     for line in output.splitlines():
         if line.startswith(MARK):
             raw = json.loads(line[len(MARK) :])
@@ -97,14 +97,14 @@ def parse(output):
 
 
 def checked(output, partly=False):
-    """The Result in what wrk printed. LoadError: it printed none, saw a single error, or completed
-    no request, unless a part of an answer counts as well."""
+    """Parses the Result from wrk's output. LoadError if it has none, reports an error, or has no
+    completed request (with `partly`: no received byte)."""
     try:
         result = parse(output)
     except ValueError as error:
         raise LoadError(str(error)) from error
     if result.errors:
-        raise LoadError(f"wrk saw errors: {result.errors}")
+        raise LoadError(f"wrk reported errors: {result.errors}")
     if result.requests == 0 and not (partly and result.bytes > 0):
         raise LoadError("wrk completed no request")
     return result

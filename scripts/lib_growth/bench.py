@@ -1,4 +1,4 @@
-"""Where and how to measure; servers that last as long as a series; right answers before it."""
+"""The conditions of a run; starts the servers of a series and checks their responses."""
 
 import time
 from dataclasses import dataclass
@@ -9,14 +9,15 @@ from lib_compare import procfs, servers
 from lib_compare.checks import CheckError, Wire
 from lib_compare.servers import Running
 
-# After a load a server is at rest once it has used no time for so long; waiting has a limit.
-REST_STEP_SECONDS = 0.01
-REST_SECONDS = 5.0
+# A server is idle once it has used no CPU time for IDLE_STEP_SECONDS. The wait ends after
+# IDLE_TIMEOUT_SECONDS in any case.
+IDLE_STEP_SECONDS = 0.01
+IDLE_TIMEOUT_SECONDS = 5.0
 
 
 @dataclass
 class Bench:
-    """How to measure: with which program, how often, how long, on which cores, in which folder."""
+    """How to measure: executable, rounds, duration, cores and folder."""
 
     program: str
     rounds: int
@@ -35,7 +36,7 @@ class Bench:
         return path
 
     def server(self, root, *limits):
-        """A running server of `root` with `limits` as NAME=VALUE; a context that ends it."""
+        """Starts a server of `root` with `limits` (NAME=VALUE); returns a context manager."""
         words = [word for limit in limits for word in ("--limit", limit)]
         recipe = servers.tenkay(self.program, words)
         self.homes += 1
@@ -43,7 +44,8 @@ class Bench:
 
 
 class Probe(NamedTuple):
-    """One point of a series: its line, its place on the axis, and what takes one sample of it."""
+    """One point of a series: its line, its place on the axis, and the function that takes one
+    sample."""
 
     line: str
     x: object
@@ -51,35 +53,39 @@ class Probe(NamedTuple):
 
 
 class Plan(NamedTuple):
-    """How a series is measured: its probes, and what to do after the rounds, for more to say."""
+    """How to measure a series: its probes, and a function that runs after the rounds and returns
+    remarks."""
 
     probes: list
     finish: Callable[[], list] = list
 
 
-def rest(running):
-    """Waits until the server has nothing left to do, such as closing what a load has left."""
-    end = time.monotonic() + REST_SECONDS
+def wait_until_idle(running):
+    """Waits until the server is idle, for example after it has closed the load's connections."""
+    end = time.monotonic() + IDLE_TIMEOUT_SECONDS
     used = None
     while time.monotonic() < end:
         before, used = used, procfs.cpu(running.pids()).ran
         if used == before:
             return
-        time.sleep(REST_STEP_SECONDS)
+        time.sleep(IDLE_STEP_SECONDS)
 
 
 def check(address, path, body, headers=None, times=1):
-    """CheckError unless `path` is answered with 200 and this body, so many times in one write."""
+    """Sends `times` requests in one write. CheckError unless each is answered with 200 and this
+    body."""
     with Wire(address) as wire:
         wire.send(path, headers or {}, times)
         for _ in range(times):
             head, found = wire.reply()
             if head.status != 200 or found != body:
-                raise CheckError(f"{path}: status {head.status}, {len(found)} bytes of body")
+                raise CheckError(
+                    f"{path}: wrong response: status {head.status}, {len(found)} bytes of body"
+                )
 
 
 def check_ranges(address, path, headers, count):
-    """CheckError unless the answer is 206 with so many parts."""
+    """CheckError unless the response is 206 with `count` parts."""
     with Wire(address) as wire:
         wire.send(path, headers)
         head, body = wire.reply()

@@ -1,21 +1,21 @@
-"""Heads that arrive byte by byte: what a byte costs that completes nothing.
+"""Heads that arrive byte by byte: the cost of a byte that completes nothing.
 
-Each byte is a send of its own, to each of some connections in turn. The next round of bytes is
-sent once the server sleeps, which means that it has taken all that was there: so each receive
-gets one byte, and strace, where it is installed, counts that it is so.
+Each byte is sent separately, to each of the connections in turn. The next byte is sent once the
+server sleeps, because it has then received everything. Each receive therefore gets one byte, which
+strace verifies if it is installed.
 """
 
 import time
 
 from lib_compare import folder, http1, procfs
-from lib_compare.clients import PATIENCE_SECONDS, ClientError, Herd
+from lib_compare.clients import TIMEOUT_SECONDS, ClientError, ConnectionPool
 from lib_growth import trace
-from lib_growth.bench import Plan, Probe, rest
+from lib_growth.bench import Plan, Probe, wait_until_idle
 from lib_growth.probes import SMALL, SMALL_BODY
 
 CONNECTIONS = 32
 
-# Bytes of a sample, whatever the length of its heads, so that all are equally precise.
+# Bytes per sample, independent of the length of the heads, so that all samples are equally precise.
 BYTES = 102_400
 
 TRACED_BYTES = 12_800
@@ -38,21 +38,21 @@ def drip(series, bench, stack):
 
 
 def head_of(length, host):
-    """A request head of exactly this length, filled up by one long field."""
+    """A request head of exactly this length, padded by one long field."""
     bare = len(http1.request(SMALL, host, {"Cookie": ""}))
     if length < bare:
-        raise ValueError(f"no head has only {length} bytes")
+        raise ValueError(f"a head needs at least {bare} bytes, not {length}")
     return http1.request(SMALL, host, {"Cookie": "c" * (length - bare)})
 
 
 def _sample(running, head):
     heads = BYTES // len(head) // CONNECTIONS * CONNECTIONS
-    with Herd(running.address, http1.request(SMALL, "%s:%d" % running.address)) as herd:
-        herd.open(CONNECTIONS)
-        rest(running)
+    with ConnectionPool(running.address, http1.request(SMALL, "%s:%d" % running.address)) as pool:
+        pool.open(CONNECTIONS)
+        wait_until_idle(running)
         pids = running.pids()
         before = procfs.cpu(pids)
-        send(herd, running.process.pid, head, heads // CONNECTIONS)
+        send(pool, running.process.pid, head, heads // CONNECTIONS)
         after = procfs.cpu(pids)
     figures = procfs.spent(before, after, heads)
     figures["head_us"] = figures.pop("cpu_us")
@@ -60,40 +60,41 @@ def _sample(running, head):
     return {**figures, "heads": heads}
 
 
-def send(herd, pid, head, times):
-    """Sends the head so many times on each connection, byte by byte, and takes the answers."""
+def send(pool, pid, head, times):
+    """Sends the head `times` times on each connection, byte by byte, and reads the responses."""
     pieces = [bytes([byte]) for byte in head]
     for _ in range(times):
         for piece in pieces:
-            for link in herd.links:
+            for link in pool.links:
                 link.socket.send(piece)
             _await_sleep(pid)
-        for link in herd.links:
+        for link in pool.links:
             found = link.socket.recv(1 << 16)
-            if not found.startswith(b"HTTP/1.1 200 ") or len(found) != herd.reply_length:
-                raise ClientError(f"a head that dripped got {found[:40]!r}")
+            if not found.startswith(b"HTTP/1.1 200 ") or len(found) != pool.reply_length:
+                raise ClientError(f"wrong response to a head sent byte by byte: {found[:40]!r}")
 
 
 def _await_sleep(pid):
-    """Waits until the server sleeps: a send has made it runnable before it returns."""
-    end = time.monotonic() + PATIENCE_SECONDS
+    """Waits until the server sleeps: a send makes it runnable before the send returns."""
+    end = time.monotonic() + TIMEOUT_SECONDS
     while procfs.state(pid) != "S":
         if time.monotonic() > end:
-            raise ClientError("the server does not come to rest")
+            raise ClientError(f"the server did not become idle within {TIMEOUT_SECONDS:.0f} s")
 
 
 def _receives(bench, running, head):
-    """One line on how many bytes each receive got."""
+    """A remark on the number of bytes per receive."""
     if not trace.available():
-        return "strace is not installed: how many bytes each receive got was not counted"
+        return "bytes per receive were not counted: strace is not installed"
     times = TRACED_BYTES // len(head) // CONNECTIONS
+    request = http1.request(SMALL, "%s:%d" % running.address)
     try:
-        with Herd(running.address, http1.request(SMALL, "%s:%d" % running.address)) as herd:
-            herd.open(CONNECTIONS)
-            rest(running)
+        with ConnectionPool(running.address, request) as pool:
+            pool.open(CONNECTIONS)
+            wait_until_idle(running)
             with trace.Trace(bench, running.process.pid, RECEIVES) as counted:
-                send(herd, running.process.pid, head, times)
+                send(pool, running.process.pid, head, times)
     except trace.TraceError as error:
-        return f"{error}: how many bytes each receive got was not counted"
+        return f"bytes per receive were not counted: {error}"
     calls, sent = sum(counted.calls.values()), times * CONNECTIONS * len(head)
-    return f"{sent:,} bytes came by {calls:,} receives: {sent / max(calls, 1):.3f} bytes each"
+    return f"{sent:,} bytes in {calls:,} receives: {sent / max(calls, 1):.3f} bytes each"

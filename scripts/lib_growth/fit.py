@@ -1,11 +1,11 @@
-"""How figures grow: a straight line, the steepness of a step, where two curves cross. Pure."""
+"""Growth of figures: line fits, the steepness of a step, crossings of two curves. Pure."""
 
 import math
 from typing import NamedTuple
 
 
 class Line(NamedTuple):
-    """`start` + `slope` · x, and how far off its worst point is, as a share of that point."""
+    """`start` + `slope` · x, and the largest relative error of a point."""
 
     start: float
     slope: float
@@ -13,10 +13,10 @@ class Line(NamedTuple):
 
 
 def line(points):
-    """The line through some (x, y), by least squares of the relative errors.
+    """Fits a line to (x, y) points by least squares of the relative errors.
 
-    Relative, because the noise of a figure grows with it: the largest points alone would else
-    decide where the line starts.
+    The errors are relative because the noise grows with the figure: with absolute errors the
+    largest points alone would determine `start`.
     """
     weights = [1 / (y * y) for _, y in points]
     total = sum(weights)
@@ -30,12 +30,12 @@ def line(points):
 
 
 def steepness(first, second):
-    """The power of x that the step between two (x, y) shows: 1 is linear, 2 is quadratic."""
+    """The exponent of x between two (x, y) points: 1 is linear, 2 is quadratic."""
     return math.log(second[1] / first[1]) / math.log(second[0] / first[0])
 
 
 def crossings(ratios):
-    """Each x at which a ratio passes 1, read off between the points, from a list of (x, ratio)."""
+    """Each x at which the ratio crosses 1, interpolated, from a list of (x, ratio)."""
     found = []
     for (x, ratio), (next_x, next_ratio) in zip(ratios, ratios[1:]):
         if (ratio < 1) != (next_ratio < 1):

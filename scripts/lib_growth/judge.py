@@ -1,8 +1,9 @@
-"""A series' figures turned into a verdict. Pure functions over samples.
+"""Turns the samples of a series into a verdict. Pure functions.
 
-The points of a series are visited in turn, so two of them are compared within each round: a slow
-minute of the machine touches both alike, and does not show in their ratio. A bound is exceeded if
-the median of the rounds exceeds it and most rounds agree; else the difference is within the noise.
+The points of a series are measured in turn, and two points are compared within each round: a slow
+minute of the machine affects both equally and cancels out in their ratio. A bound is exceeded if
+the median of the rounds exceeds it and most rounds agree; otherwise the difference is within the
+noise.
 """
 
 import statistics
@@ -16,26 +17,26 @@ from lib_growth.series import AT_REST, LINEAR, PACED
 OK, NOISE, EXCEEDED = "ok", "within noise", "EXCEEDED"
 NO_BOUND, UNKNOWN = "no bound", "not measured"
 
-# The worst comes last.
+# From best to worst.
 ORDER = (NO_BOUND, OK, NOISE, UNKNOWN, EXCEEDED)
 
 
 class Verdict(NamedTuple):
-    """What a series shows: its mark, and what was found, in words."""
+    """The result of a series: its mark, and the finding as text."""
 
     mark: str
-    said: str
+    finding: str
 
 
 def judge(series, data):
     """The Verdict of one series; `data` has the points with their samples."""
     if data.get("absent") or any(point.get("absent") for point in data["points"]):
-        return Verdict(UNKNOWN, "not all of it could be measured")
+        return Verdict(UNKNOWN, "some points could not be measured")
     return RULES[series.rule](series, data)
 
 
 def curve(data, line, metric):
-    """The measured points of one line as a list of (x, Spread), in the order of the points."""
+    """The measured points of one line as a list of (x, Spread), in order."""
     found = []
     for point in data["points"]:
         values = [sample[metric.key] for sample in point["samples"] if metric.key in sample]
@@ -45,7 +46,7 @@ def curve(data, line, metric):
 
 
 def disturbed(data):
-    """Whether the server had to wait for its core in half of the samples: others were running."""
+    """Whether the server waited for its core in half of the samples, because of other processes."""
     waited = [s["waited"] for p in data["points"] for s in p["samples"] if "waited" in s]
     return bool(waited) and spread(waited).median > QUIET
 
@@ -56,18 +57,18 @@ def worst(marks):
 
 
 def _only(series, data):
-    """The points of a series with one line, each an x with the figures of its rounds."""
+    """The points of a series with a single line: (x, figures of the rounds)."""
     key = series.judged.key
     return [(p["x"], [sample[key] for sample in p["samples"]]) for p in data["points"]]
 
 
 def _growth(ones, others):
-    """What each round has of the others more than of the ones, as a share."""
+    """The relative growth from ones to others in each round."""
     return [other / one - 1 for one, other in zip(ones, others)]
 
 
 def _mark(grown, limit):
-    """The mark of what each round has grown by."""
+    """The mark for the growth in each round."""
     if statistics.median(grown) <= limit:
         return OK
     agreed = sum(value > limit for value in grown)
@@ -81,24 +82,25 @@ def _range(grown, write):
 
 
 def _share(series, data):
-    """The last may exceed the first, and all between, by a share."""
+    """No point may exceed the first by more than the share IDLE_SHARE."""
     (_, first), *others = _only(series, data)
     grown = [(x, _growth(first, values)) for x, values in others]
-    said = [f"{_range(values, '{:+.1%}')} at {series.write(x)}" for x, values in grown]
-    return Verdict(worst([_mark(values, table.IDLE_SHARE) for _, values in grown]), ", ".join(said))
+    findings = [f"{_range(values, '{:+.1%}')} at {series.write(x)}" for x, values in grown]
+    marks = [_mark(values, table.IDLE_SHARE) for _, values in grown]
+    return Verdict(worst(marks), ", ".join(findings))
 
 
 def _absolute(series, data):
-    """The last may exceed the first by so many microseconds."""
+    """The last point may exceed the first by at most CACHED_US."""
     points = _only(series, data)
     (least, first), (most, last) = points[0], points[-1]
     grown = [other - one for one, other in zip(first, last)]
-    said = f"{_range(grown, '{:+.2f}')} µs from {series.write(least)} to {series.write(most)}"
-    return Verdict(_mark(grown, table.CACHED_US), said)
+    finding = f"{_range(grown, '{:+.2f}')} µs from {series.write(least)} to {series.write(most)}"
+    return Verdict(_mark(grown, table.CACHED_US), finding)
 
 
 def _falling(series, data):
-    """No figure may be above the lowest before it; what is LEVEL is not above."""
+    """No figure may exceed the lowest figure before it by more than LEVEL."""
     (_, lowest), *others = points = _only(series, data)
     rises = []
     for x, values in others:
@@ -106,11 +108,11 @@ def _falling(series, data):
         lowest = min(lowest, values, key=statistics.median)
     x, highest = max(rises, key=lambda rise: statistics.median(rise[1]))
     first, last = (statistics.median(values) for _, values in (points[0], points[-1]))
-    said = (
-        f"{first:.2f} to {last:.2f} µs; the step up, or the smallest step down, is at "
+    finding = (
+        f"{first:.2f} to {last:.2f} µs; the largest step up, or the smallest step down, is at "
         f"{series.write(x)}: {_range(highest, '{:+.1%}')}"
     )
-    return Verdict(worst([_mark(values, LEVEL) for _, values in rises]), said)
+    return Verdict(worst([_mark(values, LEVEL) for _, values in rises]), finding)
 
 
 def _linear(series, data):
@@ -129,40 +131,40 @@ def _steps(series, points):
         steps.append((f"{series.write(x)} to {series.write(next_x)}", powers))
     where, steepest = max(steps, key=lambda step: statistics.median(step[1]))
     found = fit.line([(x, statistics.median(values)) for x, values in points])
-    said = (
-        f"{found.start:,.1f} µs and {found.slope:,.3f} µs for each {series.each} (no point is "
-        f"more than {found.worst:.1%} off); the steepest step, {where}, goes by the power "
+    finding = (
+        f"{found.start:,.1f} µs + {found.slope:,.3f} µs per {series.each} (largest error of a "
+        f"point: {found.worst:.1%}); the steepest step, {where}, has the exponent "
         f"{_range(steepest, '{:.2f}')}"
     )
-    return Verdict(worst([_mark(powers, LINEAR) for _, powers in steps]), said)
+    return Verdict(worst([_mark(powers, LINEAR) for _, powers in steps]), finding)
 
 
 def _wakes(series, data):
-    """A bound on each line, and none at all at rest."""
-    marks, said = [], []
+    """At most WAKES_PER_REQUEST for each line, and no wakeup while idle."""
+    marks, findings = [], []
     for line in series.lines:
         for x, one in curve(data, line, series.judged):
             limit = {PACED: table.WAKES_PER_REQUEST, AT_REST: 0}[x]
             marks.append(OK if one.median <= limit else EXCEEDED)
-            said.append(f"{line} {x}: {series.judged.write(one.median)}")
-    return Verdict(worst(marks), "; ".join(said))
+            findings.append(f"{line} {x}: {series.judged.write(one.median)}")
+    return Verdict(worst(marks), "; ".join(findings))
 
 
 def _crossing(series, data):
-    """What the second line costs in terms of the first, and where the two cross, by each metric."""
-    said = []
+    """For each metric: the ratio of the second line to the first, and where the two cross."""
+    findings = []
     for metric in series.metrics:
         ratios = _ratios(series, data, metric.key)
         listed = ", ".join(f"{ratio:.2f} at {series.write(x)}" for x, ratio in ratios)
-        said.append(
-            f"{metric.label}: {_crossing_text(series, ratios)} ({series.lines[1]} to "
+        findings.append(
+            f"{metric.label}: {_crossing_text(series, ratios)} ({series.lines[1]} / "
             f"{series.lines[0]}: {listed})"
         )
-    return Verdict(NO_BOUND, "; ".join(said))
+    return Verdict(NO_BOUND, "; ".join(findings))
 
 
 def _ratios(series, data, key):
-    """For each x the median over the rounds of the second line's figure to the first's."""
+    """For each x, the median over the rounds of the second line's figure / the first line's."""
     taken = {
         line: {p["x"]: [s[key] for s in p["samples"]] for p in data["points"] if p["line"] == line}
         for line in series.lines

@@ -1,13 +1,13 @@
-"""A line chart as inline SVG: medians as dots joined by a line, their ranges as a band.
+"""A line chart as inline SVG: medians as connected dots, ranges as a band.
 
-Colours come from the page by class, so the chart follows its light or dark scheme. Pure.
+The page's CSS sets the colours by class, so the chart follows the light or dark scheme. Pure.
 """
 
 import math
 from html import escape
 from typing import NamedTuple
 
-# The chart is as wide as a phone shows at about its natural size.
+# About the width of a phone's screen.
 WIDTH = 380
 HEIGHT = 236
 LEFT, RIGHT, TOP, BOTTOM = 48, 16, 28, 44
@@ -15,7 +15,7 @@ LEFT, RIGHT, TOP, BOTTOM = 48, 16, 28, 44
 # The classes of the lines, in order.
 KINDS = ("ours", "floor")
 
-# Room that a text takes, by its letters.
+# Estimated width of a letter.
 LETTER = 7.2
 BOLD_LETTER = 8.6
 
@@ -28,7 +28,7 @@ class Line(NamedTuple):
 
 
 class Scale(NamedTuple):
-    """From values to places: `low` to `high` becomes `start` to `end`."""
+    """Maps values to coordinates: `low` to `high` becomes `start` to `end`."""
 
     low: float
     high: float
@@ -37,7 +37,7 @@ class Scale(NamedTuple):
     log: bool
 
     def at(self, value):
-        """The place of a value."""
+        """The coordinate of a value."""
         low, high = self.low, self.high
         if self.log:
             low, high, value = (math.log(max(one, 1e-9)) for one in (low, high, value))
@@ -46,8 +46,8 @@ class Scale(NamedTuple):
 
 
 def chart(title, unit, axis, lines, write, *, log=True, steep=False):
-    """The SVG element of some lines. `write` writes an x; `log` and `steep` say which scales are
-    logarithmic, that of the quantity and that of the figures."""
+    """The SVG element with these lines. `write` formats an x; `log` and `steep` make the x axis and
+    the y axis logarithmic."""
     xs = sorted({x for line in lines for x, _ in line.points})
     spreads = [one for line in lines for _, one in line.points]
     ticks = powers(spreads) if steep else steps(max(one.high for one in spreads))
@@ -71,7 +71,7 @@ def chart(title, unit, axis, lines, write, *, log=True, steep=False):
 
 
 def steps(largest):
-    """Three to six round values from 0 to `largest` or a little more."""
+    """Three to six round values from 0 to at least `largest`."""
     if largest <= 0:
         return [0, 1]
     magnitude = 10 ** math.floor(math.log10(largest / 3))
@@ -80,7 +80,7 @@ def steps(largest):
 
 
 def powers(spreads):
-    """Powers of ten around all values."""
+    """Powers of ten that enclose all values."""
     low = math.floor(math.log10(max(min(one.low for one in spreads), 1e-9)))
     high = math.ceil(math.log10(max(max(one.high for one in spreads), 1e-9)))
     return [10.0**power for power in range(low, max(high, low + 1) + 1)]
@@ -98,7 +98,7 @@ def _grid(ticks, up):
 
 
 def _places(xs, across, write):
-    """The figures below the axis: those that do not run into one another, the ends always."""
+    """The labels of the x axis: the first and the last, and others that do not overlap."""
     parts, taken = [], []
     for x in [xs[0], xs[-1], *xs[1:-1]]:
         text, middle = write(x), across.at(x)
@@ -127,7 +127,7 @@ def _line(line, kind, across, up):
 
 
 def _legend(lines):
-    """The names of the lines, below on the left."""
+    """The names of the lines, at the bottom left."""
     parts, x = [], LEFT
     for line, kind in zip(lines, KINDS):
         parts.append(

@@ -1,26 +1,25 @@
-"""Folders that are listed for the first time, by a server that has just started."""
+"""The first listing of a folder by a newly started server."""
 
 import os
 
 from lib_compare import procfs
 from lib_compare.checks import CheckError, Wire
-from lib_growth.bench import Plan, Probe, rest
+from lib_growth.bench import Plan, Probe, wait_until_idle
 
-# Folders of one size that are listed for one sample: many small ones, so that a sample is long
-# enough to be precise.
+# Folders of each size per sample: many small ones, so that a sample is long enough to be precise.
 FOLDERS = {10: 200, 100: 50, 1_000: 10, 10_000: 2, 100_000: 1}
 
 FIRST = "/first/"
 
 
 def listing(series, bench, stack):
-    """A server of its own for each sample: what it has listed once, it knows."""
-    del stack  # nothing lasts longer than a sample
+    """A new server for each sample, because a server caches its listings."""
+    del stack  # nothing outlives a sample
     root = bench.folder("listing")
     counts = series.chosen(bench.quick)
     make(root / FIRST.strip("/"), 1)
     for count in counts:
-        bench.report(f"listing: making {FOLDERS[count]} folders of {count:,}")
+        bench.report(f"listing: creating {FOLDERS[count]} folders of {count:,} files")
         for number in range(FOLDERS[count]):
             make(root / _name(count, number), count)
     return Plan([
@@ -30,7 +29,7 @@ def listing(series, bench, stack):
 
 
 def make(path, count):
-    """A folder with so many empty files."""
+    """Creates a folder with `count` empty files."""
     path.mkdir(mode=0o755)
     for index in range(count):
         os.close(os.open(path / f"{index:06}.txt", os.O_CREAT | os.O_WRONLY, 0o644))
@@ -44,7 +43,7 @@ def _sample(bench, root, count):
     folders = [f"/{_name(count, number)}/" for number in range(FOLDERS[count])]
     with bench.server(root) as running, Wire(running.address) as wire:
         _list(wire, FIRST, 1)
-        rest(running)
+        wait_until_idle(running)
         pids = running.pids()
         before = procfs.cpu(pids)
         for path in folders:
@@ -57,7 +56,7 @@ def _sample(bench, root, count):
 
 
 def _list(wire, path, count):
-    """Asks for a listing. CheckError unless it has so many files."""
+    """Requests a listing. CheckError unless it has `count` files."""
     wire.send(path, {})
     head, body = wire.reply()
     found = body.count(b'.txt"')

@@ -1,7 +1,7 @@
-"""One run of wrk against a server, and the CPU time of both ends.
+"""One run of wrk against a server, and the CPU time of server and client.
 
-wrk counts its duration in whole seconds; here it is ended earlier, by the signal of Ctrl-C, so
-that many short runs can be interleaved. Its own figures are right all the same.
+wrk accepts only whole seconds as its duration. It is stopped earlier with SIGINT, so that many
+short runs can be interleaved; its figures remain correct.
 """
 
 import signal
@@ -11,19 +11,19 @@ from dataclasses import dataclass, field
 
 from lib_compare import procfs, wrk
 from lib_compare.wrk import LoadError
-from lib_growth.bench import rest
+from lib_growth.bench import wait_until_idle
 
-# A run that has not begun, or not ended, by then is broken.
-PATIENCE_SECONDS = 20.0
+# Timeouts for the start of a run and for its end.
+TIMEOUT_SECONDS = 20.0
 
-# The load has begun once the server has worked for so long.
+# The load has started once the server has used this much CPU time.
 BEGUN_NS = 2_000_000
 STEP_SECONDS = 0.002
 
 
 @dataclass(frozen=True)
 class Load:
-    """What wrk asks for."""
+    """The requests of a run."""
 
     path: str
     connections: int = 64
@@ -32,8 +32,9 @@ class Load:
 
 
 def sample(bench, running, load):
-    """One sample: what a request costs the server and both ends, and requests per second."""
-    rest(running)
+    """One sample: CPU time per request of the server and of server + client, requests per
+    second."""
+    wait_until_idle(running)
     running.require_alive()
     pids = running.pids()
     before, client_us = procfs.cpu(pids), procfs.children_us()
@@ -48,10 +49,10 @@ def _run(bench, running, load, pids):
     script = bench.home / "load.lua"
     script.write_text(load.script)
     url = "http://%s:%d%s" % (*running.address, load.path)
-    longest = round(PATIENCE_SECONDS + bench.seconds)
+    longest = round(TIMEOUT_SECONDS + bench.seconds)
     command = wrk.command(url, script, load.connections, longest, load.headers)
     idle = procfs.cpu(pids).ran
-    # This process is pinned to the core of the load, and wrk inherits that.
+    # This process is pinned to the load's core, and wrk inherits the pinning.
     process = subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     )
@@ -59,9 +60,9 @@ def _run(bench, running, load, pids):
         _await_load(process, pids, idle)
         time.sleep(bench.seconds)
         process.send_signal(signal.SIGINT)
-        output, _ = process.communicate(timeout=PATIENCE_SECONDS)
+        output, _ = process.communicate(timeout=TIMEOUT_SECONDS)
     except subprocess.TimeoutExpired as error:
-        raise LoadError("wrk did not end in time") from error
+        raise LoadError(f"wrk did not exit within {TIMEOUT_SECONDS:.0f} s") from error
     finally:
         if process.poll() is None:
             process.kill()
@@ -70,11 +71,11 @@ def _run(bench, running, load, pids):
 
 
 def _await_load(process, pids, idle):
-    """Waits until the load has begun: to prepare many requests takes wrk a while."""
-    end = time.monotonic() + PATIENCE_SECONDS
+    """Waits until the load has started: wrk needs time to prepare many requests."""
+    end = time.monotonic() + TIMEOUT_SECONDS
     while procfs.cpu(pids).ran < idle + BEGUN_NS:
         if process.poll() is not None:
-            raise LoadError(f"wrk ended at once: {process.stdout.read().strip()[-300:]}")
+            raise LoadError(f"wrk exited at once: {process.stdout.read().strip()[-300:]}")
         if time.monotonic() > end:
-            raise LoadError("wrk did not begin")
+            raise LoadError(f"wrk sent no load within {TIMEOUT_SECONDS:.0f} s")
         time.sleep(STEP_SECONDS)

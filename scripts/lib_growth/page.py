@@ -9,7 +9,7 @@ from lib_growth import judge, lines, table
 
 MORE_STYLE = Path(__file__).with_name("growth.css")
 
-# Marks by the classes that colour them, and with a sign: not by colour alone.
+# The CSS class and the sign of each mark: colour alone is not accessible.
 MARKS = {
     judge.OK: ("won", "✓"),
     judge.NOISE: ("level", "≈"),
@@ -19,18 +19,18 @@ MARKS = {
 }
 
 METHOD = """
-<p>In each series one quantity grows and all else stays the same. The server is pinned to one
-core, the load to another, over loopback. The points of a series are visited in turn, round by
-round, so that a slow minute of the machine touches all alike. A dot is the median of the rounds,
-the band around it reaches from the smallest to the largest, as do the small figures in a table.
-Before it is timed, each answer is checked.</p>
+<p>In each series one quantity grows and all others stay constant. The server is pinned to one
+core, the load generator to another; the network is loopback. The points of a series are measured in
+turn, round by round, so that a slow minute of the machine affects all of them equally. A dot is the
+median of the rounds. The band around it and the small figures in the tables show the range from
+minimum to maximum. Each response is checked before it is timed.</p>
 <p><b>Server CPU</b> is the time that the server's thread spent on its core, kernel included
-(<code>/proc/PID/task/*/schedstat</code>), divided by the requests that were answered, or by the
-heads, or the listings.</p>
+(<code>/proc/PID/task/*/schedstat</code>), divided by the number of answered requests, heads or
+listings.</p>
 <p>Two points are compared within each round. A bound is <b>exceeded</b> if the median of the
-rounds exceeds it and three quarters of them do; if fewer do, the difference is <b>within
-noise</b>. A step from x to k·x is <b>linear</b> if its cost grows by no more than k to the power
-of 1.1; what is quadratic grows by the power of 2.</p>
+rounds and three quarters of the rounds exceed it; if fewer do, the difference is <b>within
+noise</b>. A step from x to k·x is <b>linear</b> if the cost grows by at most a factor of
+k<sup>1.1</sup>; quadratic growth has the exponent 2.</p>
 """
 
 
@@ -47,15 +47,15 @@ def page(meta, measured):
         "<h1>How tenkay's cost grows</h1>",
         f'<p class="soft subtitle">{escape(meta["date"])} · {escape(machine["processor"])} · '
         f'{escape(machine["system"])}</p>',
-        "<p>What one request costs the server when there is more of something else: connections, "
-        "files, requests at once, ranges, bytes. <b>Lower and flatter is better.</b></p>",
+        "<p>How the server's CPU time per request depends on the number of connections, files, "
+        "pipelined requests, ranges and bytes. <b>Lower and flatter is better.</b></p>",
         *[f'<p class="warning">{escape(text)}</p>' for text in meta["warnings"]],
         _overview(measured),
-        "<h2>Series by series</h2>",
+        "<h2>Series</h2>",
         *[_series(one, data) for one, data in measured],
-        "<h2>How it was measured</h2>",
+        "<h2>Method</h2>",
         METHOD,
-        "<h2>Where it was measured</h2>",
+        "<h2>Machine and conditions</h2>",
         facts(meta),
         "</body></html>",
     ]
@@ -69,11 +69,11 @@ def _overview(measured):
         cells = [
             f'<a href="#{escape(one.name)}">{escape(one.title)}</a>',
             escape(one.bound),
-            escape(verdict.said),
+            escape(verdict.finding),
             _mark(verdict.mark),
         ]
         rows.append("<tr>" + "".join(f"<td>{cell}</td>" for cell in cells) + "</tr>")
-    head = "".join(f"<th>{name}</th>" for name in ("series", "bound", "found", "verdict"))
+    head = "".join(f"<th>{name}</th>" for name in ("series", "bound", "finding", "verdict"))
     return (
         f'<div class="scroll"><table class="overview"><thead><tr>{head}</tr></thead>'
         f"<tbody>{''.join(rows)}</tbody></table></div>"
@@ -82,12 +82,13 @@ def _overview(measured):
 
 def _series(one, data):
     verdict = judge.judge(one, data)
-    said = "".join(f'<p class="soft">{escape(text)}</p>' for text in table.remarks(data, verdict))
+    remarks = table.remarks(data, verdict)
+    below = "".join(f'<p class="soft">{escape(text)}</p>' for text in remarks)
     return f"""<section class="scenario" id="{escape(one.name)}">
 <header><h3>{escape(one.title)}</h3>
 <p class="soft">{escape(one.about)}. Bound: {escape(one.bound)} {_mark(verdict.mark)}</p></header>
 <div>{_charts(one, data)}</div>
-<div class="scroll">{_table(one, data)}{said}</div>
+<div class="scroll">{_table(one, data)}{below}</div>
 </section>"""
 
 
@@ -108,11 +109,11 @@ def _charts(one, data):
 
 
 def _bars(one, data):
-    """Bars for what has no axis; the line that they must not pass is a request each."""
+    """Bars for a series without an axis; the line marks one wakeup per request."""
     bars = []
     for line in one.lines:
         for x, value in judge.curve(data, line, one.judged):
-            name = line if "request" in x else "at rest"
+            name = line if "request" in x else "idle"
             bars.append(svg.Bar(name, "ours", value, one.judged.write(value.median)))
     return svg.chart(f"{one.title}: {one.judged.label}", bars, 1.0, "one per request")
 

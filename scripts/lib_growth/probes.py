@@ -6,36 +6,36 @@ import struct
 
 from lib_compare import folder, http1, wrk
 from lib_compare.checks import CheckError, Wire
-from lib_compare.clients import Herd
+from lib_compare.clients import ConnectionPool
 from lib_growth.bench import Plan, Probe, check, check_ranges
 from lib_growth.load import Load, sample
 
 SMALL = "/1k.html"
 SMALL_BODY = b"x" * 1024
 
-# Names of one file: file systems have a bound on them (ext4: 65,000).
+# Hard links per file: file systems limit them (ext4: 65,000).
 NAMES_OF_ONE = 10_000
 MANY_PATTERN = "/%06d.html"
 
-# Requests in one write while the cache is warmed.
+# Requests per write while the cache is filled.
 WARM_AT_ONCE = 64
 
-# The memory of a cache that must hold everything.
-ROOMY = ("cache_bytes=1073741824", "cache_entries=200000", "revalidate_ms=3600000")
+# Limits for a cache that holds all files.
+LARGE_CACHE = ("cache_bytes=1073741824", "cache_entries=200000", "revalidate_ms=3600000")
 
 RANGES_PATH = "/10k.html"
 
 
-class Crowd(Herd):
-    """A herd that can shrink, and leaves no port behind that has to wait for its next use."""
+class ResizablePool(ConnectionPool):
+    """A pool that can shrink. It resets its connections, so that no port stays in TIME_WAIT."""
 
     def resize(self, count):
-        """Opens more connections, or starts again with fewer."""
+        """Opens more connections, or resets all and opens `count`."""
         if count < len(self.links):
-            self.disband()
+            self.reset()
         self.open(count - len(self.links))
 
-    def disband(self):
+    def reset(self):
         """Resets every connection."""
         for link in self.links:
             option = struct.pack("ii", 1, 0)
@@ -44,38 +44,38 @@ class Crowd(Herd):
         self.links.clear()
 
     def close(self):
-        self.disband()
+        self.reset()
         super().close()
 
 
 def idle(series, bench, stack):
-    """A crowd beside the load, which grows within each round."""
+    """Idle connections beside the load; their number grows within each round."""
     root = bench.folder("idle")
     folder.write(root / SMALL.lstrip("/"), SMALL_BODY)
     running = stack.enter_context(bench.server(root))
     check(running.address, SMALL, SMALL_BODY)
     request = http1.request(SMALL, "%s:%d" % running.address)
-    crowd = stack.enter_context(Crowd(running.address, request))
+    pool = stack.enter_context(ResizablePool(running.address, request))
 
     def take(count):
-        crowd.resize(count)
+        pool.resize(count)
         return sample(bench, running, Load(SMALL))
 
-    # Both ends need a few descriptors besides, and the load its own connections.
+    # Server and client need a few other descriptors, and the load its own connections.
     most = bench.open_files - 500
     counts = list(dict.fromkeys(min(count, most) for count in series.chosen(bench.quick)))
     return Plan([Probe("server", count, lambda count=count: take(count)) for count in counts])
 
 
 def cached(series, bench, stack):
-    """A server for each number of files, which knows no others."""
+    """One server for each number of files; its cache holds only these."""
     root = bench.folder("cached")
     counts = series.chosen(bench.quick)
     make_many(root, max(counts))
     probes = []
     for count in counts:
-        bench.report(f"cached: warming {count:,} files")
-        running = stack.enter_context(bench.server(root, *ROOMY))
+        bench.report(f"cached: filling the cache with {count:,} files")
+        running = stack.enter_context(bench.server(root, *LARGE_CACHE))
         warm(running.address, count)
         load = Load(MANY_PATTERN % 0, script=wrk.script(pattern=MANY_PATTERN, count=count))
         probes.append(_probe("server", count, bench, running, load))
@@ -83,7 +83,8 @@ def cached(series, bench, stack):
 
 
 def make_many(root, count):
-    """Many names of a few files: the cache knows each name, and the folder is made quickly."""
+    """Creates many hard links to a few files: each name is a cache entry, and links are fast to
+    create."""
     for index in range(count):
         path = root / (MANY_PATTERN % index).lstrip("/")
         if index % NAMES_OF_ONE == 0:
@@ -94,7 +95,7 @@ def make_many(root, count):
 
 
 def warm(address, count):
-    """Asks for each of the files once, and checks every answer."""
+    """Requests each file once and checks every response."""
     with Wire(address) as wire:
         for start in range(0, count, WARM_AT_ONCE):
             names = range(start, min(start + WARM_AT_ONCE, count))
@@ -103,7 +104,10 @@ def warm(address, count):
             for name in names:
                 head, body = wire.reply()
                 if head.status != 200 or body != SMALL_BODY:
-                    raise CheckError(f"{MANY_PATTERN % name}: status {head.status}")
+                    raise CheckError(
+                        f"{MANY_PATTERN % name}: wrong response: status {head.status}, "
+                        f"{len(body)} bytes of body"
+                    )
 
 
 def pipeline(series, bench, stack):
@@ -114,14 +118,14 @@ def pipeline(series, bench, stack):
     probes = []
     for depth in series.chosen(bench.quick):
         check(running.address, SMALL, SMALL_BODY, times=depth)
-        # Few connections: what is under way when wrk ends is answered, but not counted.
+        # Few connections: wrk does not count responses to requests that are outstanding at its end.
         load = Load(SMALL, connections=8, script=wrk.script(pipeline=depth))
         probes.append(_probe("server", depth, bench, running, load))
     return Plan(probes)
 
 
 def ranges(series, bench, stack):
-    """One server, and a Range field for each number of them."""
+    """One server, and a Range field for each number of ranges."""
     root = bench.folder("ranges")
     folder.write(root / RANGES_PATH.lstrip("/"), b"x" * 10 * 1024)
     running = stack.enter_context(bench.server(root))
@@ -135,12 +139,12 @@ def ranges(series, bench, stack):
 
 
 def range_field(count):
-    """So many ranges of one byte, far enough apart not to be joined."""
+    """`count` ranges of one byte, far enough apart that the server does not join them."""
     return "bytes=" + ",".join(f"{100 * index}-{100 * index}" for index in range(count))
 
 
 def size(series, bench, stack):
-    """Two servers: one keeps every file in memory, the other none."""
+    """Two servers: one caches the contents of all files, the other of none."""
     root = bench.folder("size")
     limits = {"memory": "cached_body_bytes=16777216", "sendfile": "cached_body_bytes=0"}
     running = {

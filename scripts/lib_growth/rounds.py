@@ -1,5 +1,5 @@
-"""The rounds: the points of a series are visited in turn, so that a slow minute of the machine
-touches all alike. The result is plain data, ready for JSON."""
+"""The rounds: the points of a series are measured in turn, so that a slow minute of the machine
+affects all of them equally. The result is plain data, ready for JSON."""
 
 import subprocess
 from contextlib import ExitStack
@@ -12,7 +12,7 @@ from lib_compare.verdicts import QUIET
 from lib_growth import drip, listing, probes, wakeups
 from lib_growth.trace import TraceError
 
-# What takes a point out of a series, but does not end the run.
+# Errors that exclude a point from a series, but do not end the run.
 FAILURES = (
     CheckError, ClientError, LoadError, ServerError, TraceError, OSError, ValueError, KeyError,
     subprocess.SubprocessError,
@@ -31,7 +31,7 @@ PLANS = {
 
 
 def run(series, bench):
-    """Measures one series: {"points": [...], "said": [...], "absent": text or None}."""
+    """Measures one series; returns {"points": [...], "said": [remarks], "absent": text or None}."""
     try:
         with ExitStack() as stack:
             bench.report(f"{series.name}: preparing")
@@ -47,14 +47,14 @@ def run(series, bench):
 
 
 def _visit(series, bench, plan, points):
-    """A first round that does not count, except in a quick run, and then those that do."""
+    """Runs a warm-up round (not in a quick run), and then the rounds that count."""
     warm = 0 if bench.quick or series.scale == "names" else 1
     rounds = min(bench.rounds, series.most_rounds)
     for number in range(-warm, rounds):
         for probe, point in zip(plan, points):
             if point["absent"]:
                 continue
-            name = f"round {number + 1} of {rounds}" if number >= 0 else "warming up"
+            name = f"round {number + 1} of {rounds}" if number >= 0 else "warm-up"
             bench.report(f"{series.name}: {name}, {probe.line} {series.write(probe.x)}")
             try:
                 sample = _take(probe)
@@ -66,6 +66,6 @@ def _visit(series, bench, plan, points):
 
 
 def _take(probe):
-    """A sample; once more if the server had to wait for its core, because others ran there."""
+    """Takes a sample; repeats it once if the server waited for its core."""
     sample = probe.take()
     return probe.take() if sample.get("waited", 0) > QUIET else sample

@@ -4,11 +4,11 @@ from lib_compare.text import align
 from lib_compare.verdicts import range_text
 from lib_growth import judge
 
-DISTURBED = "DISTURBED: the server had to wait for its core"
+DISTURBED = "DISTURBED: the server waited for its core"
 
 
 def series(one, data):
-    """One series as a table, its verdict below."""
+    """One series as a table, followed by its verdict."""
     title = f"{one.name}: {one.title}"
     parts = [title, "-" * len(title)]
     if data["points"]:
@@ -20,8 +20,8 @@ def series(one, data):
 
 
 def heads(one):
-    """The heads of the columns: of the points, and of each line by each metric."""
-    return [one.axis or "wakes"] + [
+    """The column headings: one for the points, and one for each line and metric."""
+    return [one.axis or "wakeups"] + [
         metric.head if len(one.lines) == 1 else f"{line} {metric.head}"
         for metric in one.metrics
         for line in one.lines
@@ -29,7 +29,7 @@ def heads(one):
 
 
 def rows(one, data):
-    """For each point its name, and for each other column a figure and its range."""
+    """For each point: its name, and for each other column the figure and its range."""
     found = []
     for x in dict.fromkeys(point["x"] for point in data["points"]):
         cells = []
@@ -43,7 +43,7 @@ def rows(one, data):
 
 
 def _text_lines(one, data):
-    """The same as lines of texts, with columns for the ranges."""
+    """The rows as lists of cells, with separate columns for the ranges."""
     first, *others = heads(one)
     found = [[first, *[text for head in others for text in (head, "min – max")]]]
     for name, cells in rows(one, data):
@@ -52,8 +52,8 @@ def _text_lines(one, data):
 
 
 def remarks(data, verdict):
-    """What there is to say below a table."""
-    found = [verdict.said, *data["said"]]
+    """The remarks below a table."""
+    found = [verdict.finding, *data["said"]]
     found += [data["absent"]] if data["absent"] else []
     for point in data["points"]:
         if point["absent"]:
@@ -69,3 +69,11 @@ def overview(measured):
     for one, data in measured:
         lines.append([one.name, one.bound, judge.judge(one, data).mark])
     return align(lines) + "\n"
+
+
+def summary_line(measured):
+    """The last line: the number of series by mark, and the verdict."""
+    marks = [judge.judge(one, data).mark for one, data in measured]
+    failed = judge.EXCEEDED in marks or judge.UNKNOWN in marks
+    counts = ", ".join(f"{marks.count(mark)} {mark}" for mark in judge.ORDER if mark in marks)
+    return f"growth: {'FAILED' if failed else 'ok'}: {len(marks)} series: {counts}"

@@ -1,6 +1,6 @@
-"""System calls of a server, counted by strace where it is installed and may do so.
+"""Counts the system calls of a server with strace, if it is installed and permitted.
 
-It slows the server down, so nothing is timed while it counts.
+strace slows the server down, so nothing is timed while it counts.
 """
 
 import signal
@@ -9,7 +9,7 @@ import time
 
 from lib_compare import machine
 
-PATIENCE_SECONDS = 5.0
+TIMEOUT_SECONDS = 5.0
 
 
 class TraceError(Exception):
@@ -17,13 +17,13 @@ class TraceError(Exception):
 
 
 class Trace:
-    """A `with` in which calls are counted; afterwards `calls` has the successful ones by name."""
+    """A context manager that counts calls; afterwards `calls` has the successful ones by name."""
 
     def __init__(self, bench, pid, names):
         self.calls = {}
         self.output = bench.home / "strace.txt"
         self.pid = pid
-        # The question marks: not every architecture has every call.
+        # '?': strace ignores calls that this architecture does not have.
         wanted = ",".join(f"?{name}" for name in names)
         self.command = ["strace", "-c", "-o", str(self.output), "-e", f"trace={wanted}"]
         self.core = bench.cores.server
@@ -33,14 +33,16 @@ class Trace:
             [*self.command, "-p", str(self.pid)],
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
-            # On the server's core, which is free whenever strace has something to do.
+            # On the server's core: the server is stopped whenever strace runs.
             preexec_fn=lambda: machine.pin(self.core),
         )
-        end = time.monotonic() + PATIENCE_SECONDS
+        end = time.monotonic() + TIMEOUT_SECONDS
         while not _is_traced(self.pid):
             if self.process.poll() is not None or time.monotonic() > end:
                 self._end()
-                raise TraceError("strace may not attach to the server")
+                raise TraceError(
+                    "strace could not attach to the server (see kernel.yama.ptrace_scope)"
+                )
             time.sleep(0.01)
         return self
 
@@ -53,7 +55,7 @@ class Trace:
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGINT)
         try:
-            self.process.wait(PATIENCE_SECONDS)
+            self.process.wait(TIMEOUT_SECONDS)
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()
@@ -74,7 +76,7 @@ def parse(table):
     calls = {}
     for line in table.splitlines():
         fields = line.split()
-        # Share, seconds, microseconds a call, calls, errors if there are any, name.
+        # Columns: share, seconds, microseconds per call, calls, errors (optional), name.
         if len(fields) in (5, 6) and fields[3].isdigit() and fields[-1] != "total":
             failed = int(fields[4]) if len(fields) == 6 else 0
             calls[fields[-1]] = int(fields[3]) - failed

@@ -1,17 +1,17 @@
-"""How often the loop wakes: once for each request that comes alone, and never for nothing.
+"""Wakeups of the event loop: one for each single request, and none while idle.
 
-The open loop sends requests one by one, a millisecond apart. The server sleeps in between, so
-each request has to wake it; what exceeds that is a turn of the loop that nobody asked for.
+The open loop sends single requests, a millisecond apart. The server sleeps in between, so each
+request causes one wakeup; any further wakeup is unnecessary.
 """
 
 import gc
 import time
 
 from lib_compare import folder, http1, procfs
-from lib_compare.clients import Herd, OpenLoop
+from lib_compare.clients import ConnectionPool, OpenLoop
 from lib_compare.wrk import LoadError
 from lib_growth import trace
-from lib_growth.bench import Plan, Probe, check, rest
+from lib_growth.bench import Plan, Probe, check, wait_until_idle
 from lib_growth.probes import SMALL, SMALL_BODY
 from lib_growth.series import AT_REST, PACED
 
@@ -25,7 +25,7 @@ POLLS = ("epoll_wait", "epoll_pwait", "epoll_pwait2")
 
 
 def wakeups(series, bench, stack):
-    """One server, asked at a fixed rate and left alone."""
+    """One server: first with a fixed rate of requests, then idle."""
     root = bench.folder("wakeups")
     folder.write(root / SMALL.lstrip("/"), SMALL_BODY)
     running = stack.enter_context(bench.server(root))
@@ -36,16 +36,16 @@ def wakeups(series, bench, stack):
         Probe(switches, AT_REST, lambda: _at_rest(running)),
     ]
     if not trace.available():
-        said = "strace is not installed: calls of epoll_wait were not counted"
-        return Plan(probes, lambda: [said])
+        remark = "calls of epoll_wait were not counted: strace is not installed"
+        return Plan(probes, lambda: [remark])
     probes.append(Probe(polls, PACED, lambda: _traced(bench, running)))
     return Plan(probes)
 
 
 def _paced(running):
-    """Voluntary context switches for each request."""
+    """Voluntary context switches per request."""
     with _loop(running) as loop:
-        rest(running)
+        wait_until_idle(running)
         before = procfs.voluntary_switches(running.pids())
         requests = _ask(loop)
         slept = procfs.voluntary_switches(running.pids()) - before
@@ -53,9 +53,9 @@ def _paced(running):
 
 
 def _traced(bench, running):
-    """Calls of epoll_wait that returned, for each request."""
+    """Successful calls of epoll_wait per request."""
     with _loop(running) as loop:
-        rest(running)
+        wait_until_idle(running)
         with trace.Trace(bench, running.process.pid, POLLS) as counted:
             requests = _ask(loop)
     return {"wakes": sum(counted.calls.values()) / requests}
@@ -67,7 +67,8 @@ def _loop(running):
 
 
 def _ask(loop):
-    """Asks at the rate, and how often. The garbage collector sleeps: it would bunch requests."""
+    """Sends requests at the rate; returns their number. Garbage collection is off: its pauses would
+    make several requests due at once."""
     gc.collect()
     gc.disable()
     try:
@@ -75,15 +76,15 @@ def _ask(loop):
     finally:
         gc.enable()
     if paced.unanswered:
-        raise LoadError(f"{paced.unanswered:,} requests without a reply")
+        raise LoadError(f"{paced.unanswered:,} requests without a response")
     return paced.due
 
 
 def _at_rest(running):
-    """Voluntary context switches while every connection is silent."""
-    with Herd(running.address, http1.request(SMALL, "%s:%d" % running.address)) as herd:
-        herd.open(IDLE)
-        rest(running)
+    """Voluntary context switches while all connections are idle."""
+    with ConnectionPool(running.address, http1.request(SMALL, "%s:%d" % running.address)) as pool:
+        pool.open(IDLE)
+        wait_until_idle(running)
         before = procfs.voluntary_switches(running.pids())
         time.sleep(IDLE_SECONDS)
         slept = procfs.voluntary_switches(running.pids()) - before

@@ -1,11 +1,13 @@
 """The parts of `scripts/soak`.
 
-    content    files that say in every line what they are, so that a mixed answer shows
-    answers    answers out of a socket, strictly, and what is wrong with one
-    tree       the folder that is served, and the changes to its files while it is served
-    kinds      what clients do: one function for each kind of conversation
-    load       processes full of clients
-    watch      the server: its start, what the kernel says of it, its end
+    content    file contents that name their version in every line, so that mixed responses show
+    answers    a strict parser of responses
+    judge      checks a response against the versions of its file
+    tree       the served folder, and the changes to its files
+    client     one client: connects, sends requests, checks responses, counts
+    kinds      the kinds of conversations, one function each
+    load       the client processes, and the process that changes files
+    watch      starts and stops the server, and reads its resources from /proc
 
-`content`, `answers` and the tables of `kinds` are pure; their tests are in `scripts/tests`.
+`content`, `answers`, `judge` and the tables of `kinds` are tested in `scripts/tests`.
 """

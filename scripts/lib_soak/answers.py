@@ -1,7 +1,7 @@
-"""Answers out of a socket, by the letter of RFC 9112, and the parts of a multipart body.
+"""Reads responses from a socket, strictly by RFC 9112, and parses multipart bodies.
 
-`Malformed` is a violation by the server. `Ended` is the end of the connection before an answer was
-complete; whether that is a violation depends on what the client did.
+`Malformed` is a violation by the server. `Ended` means that the connection ended before a response
+was complete; whether this is a violation depends on what the client did.
 """
 
 import re
@@ -15,11 +15,11 @@ HEAD_BYTES = 64 * 1024
 
 
 class Malformed(Exception):
-    """What came is no answer."""
+    """The bytes received are not a valid response."""
 
 
 class Ended(Exception):
-    """The connection ended. `answer` is what came of the one under way, if its head did."""
+    """The connection ended. `answer` is the incomplete response, if its head was received."""
 
     def __init__(self, text, answer=None):
         super().__init__(text)
@@ -27,7 +27,7 @@ class Ended(Exception):
 
 
 class Answer(NamedTuple):
-    """An answer: fields by lower-case name, each with one value; `body` may be cut off."""
+    """A response: fields by lower-case name, each with one value; `body` may be cut off."""
 
     status: int
     fields: dict
@@ -35,18 +35,18 @@ class Answer(NamedTuple):
 
     @property
     def length(self):
-        """Bytes of the body as announced; None if that is not said."""
+        """Content-Length; None without that field."""
         value = self.fields.get(b"content-length")
         return None if value is None else int(value)
 
     @property
     def closes(self):
-        """Whether the server says that this is the last answer."""
+        """Whether the response has `Connection: close`."""
         return self.fields.get(b"connection", b"").lower() == b"close"
 
 
 def parse_head(head):
-    """Status and fields of a head that ends with its last CRLF."""
+    """Parses a head without its empty line; returns status and fields."""
     first, *lines = head[:-2].split(b"\r\n")
     status = _STATUS_LINE.fullmatch(first)
     if not status:
@@ -58,20 +58,20 @@ def parse_head(head):
             raise Malformed(f"not a field line: {line[:80]!r}")
         name = field[1].lower()
         if name in fields:
-            raise Malformed(f"{name.decode()} twice")
+            raise Malformed(f"duplicate field {name.decode()}")
         fields[name] = field[2]
     for needed in (b"date", b"x-content-type-options"):
         if needed not in fields:
-            raise Malformed(f"no {needed.decode()}")
+            raise Malformed(f"missing field {needed.decode()}")
     if not _DIGITS.fullmatch(fields.get(b"content-length", b"0")):
-        raise Malformed("Content-Length is no number")
+        raise Malformed(f"Content-Length is not a number: {fields[b'content-length']!r}")
     if b"transfer-encoding" in fields:
-        raise Malformed("Transfer-Encoding, which tenkay never sends")
+        raise Malformed("unexpected Transfer-Encoding: tenkay never sends it")
     return int(status[1]), fields
 
 
 class Reader:
-    """Takes answers out of a socket, one after the other."""
+    """Reads responses from a socket, one after the other."""
 
     def __init__(self, sock, pause=lambda: None):
         self._socket = sock
@@ -79,10 +79,10 @@ class Reader:
         self._data = b""
 
     def answer(self, to_head=False):
-        """The next answer. Ended, if the connection ends before it is complete."""
+        """The next response. Raises Ended if the connection ends before it is complete."""
         while (end := self._data.find(b"\r\n\r\n")) < 0:
             if len(self._data) > HEAD_BYTES:
-                raise Malformed("a head without an end")
+                raise Malformed(f"no end of the head within {HEAD_BYTES:,} bytes")
             self._receive(None)
         status, fields = parse_head(self._data[: end + 2])
         self._data = self._data[end + 4 :]
@@ -105,13 +105,13 @@ class Reader:
                 raise Ended(str(end), answer._replace(body=b"".join(pieces))) from None
 
     def expect_end(self):
-        """Waits for the end of the connection; Malformed, if anything comes before it."""
+        """Waits for the end of the connection. Raises Malformed if any byte arrives before it."""
         try:
             while not self._data:
                 self._receive(None)
         except Ended:
             return
-        raise Malformed(f"after the last answer came {self._data[:80]!r}")
+        raise Malformed(f"data after the last response: {self._data[:80]!r}")
 
     def _receive(self, most):
         self._pause()
@@ -120,7 +120,7 @@ class Reader:
         except ConnectionError as error:
             raise Ended(type(error).__name__) from None
         if not data:
-            raise Ended("a FIN")
+            raise Ended("FIN")
         self._data += data
 
 
@@ -134,13 +134,13 @@ class Part(NamedTuple):
 
 
 def content_range(fields):
-    """First, last and complete length from Content-Range."""
+    """First position, last position and complete length from Content-Range."""
     found = _CONTENT_RANGE.fullmatch(fields.get(b"content-range", b""))
     if not found:
-        raise Malformed(f"Content-Range: {fields.get(b'content-range')!r}")
+        raise Malformed(f"invalid Content-Range: {fields.get(b'content-range')!r}")
     first, last, complete = map(int, found.groups())
     if not first <= last < complete:
-        raise Malformed(f"the range {first}-{last}/{complete}")
+        raise Malformed(f"invalid Content-Range: {first}-{last}/{complete}")
     return first, last, complete
 
 
@@ -148,17 +148,17 @@ def parts(answer):
     """The parts of a multipart/byteranges body (RFC 9110 section 14.6)."""
     media_type = answer.fields.get(b"content-type", b"")
     if not media_type.startswith(b"multipart/byteranges; boundary="):
-        raise Malformed(f"{media_type!r} is no multipart")
+        raise Malformed(f"expected multipart/byteranges, got {media_type!r}")
     delimiter = b"\r\n--" + media_type.partition(b"boundary=")[2]
     before, *sections = answer.body.split(delimiter)
     if before or len(sections) < 2 or sections.pop() != b"--\r\n":
-        raise Malformed("a multipart without its delimiters")
+        raise Malformed("multipart body with missing or misplaced delimiters")
     found = []
     for section in sections:
         head, empty_line, data = section.partition(b"\r\n\r\n")
         lines = [line.partition(b": ") for line in head.split(b"\r\n")[1:]]
         first, last, complete = content_range({name.lower(): value for name, _, value in lines})
         if not empty_line or len(data) != last - first + 1:
-            raise Malformed(f"{len(data)} bytes in the part {first}-{last}")
+            raise Malformed(f"wrong length of the part {first}-{last}: {len(data)} bytes")
         found.append(Part(first, last, complete, data))
     return found

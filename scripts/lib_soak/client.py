@@ -1,4 +1,4 @@
-"""One client: it connects, asks, judges what it gets, and keeps count."""
+"""One client: connects, sends requests, checks the responses, and counts."""
 
 import random
 import socket
@@ -11,13 +11,13 @@ from lib_soak import tree
 from lib_soak.answers import Ended, Malformed, Reader
 from lib_soak.judge import CUT_OFF, Violation, group, judge, judge_cut_off
 
-# Nothing may take longer than that, whatever the load.
-PATIENCE_SECONDS = 30.0
+# The timeout of every socket call, under any load.
+TIMEOUT_SECONDS = 30.0
 NO_LINGER = struct.pack("ii", 1, 0)
 
 
 class Place(NamedTuple):
-    """Where the server is, what its files are, and whether it is short of everything."""
+    """The server's address, the versions of its files, and whether its resources are scarce."""
 
     address: tuple
     versions: tree.Versions
@@ -25,7 +25,7 @@ class Place(NamedTuple):
 
 
 class Client:
-    """What all kinds of conversation need."""
+    """The functions that all kinds of conversations share."""
 
     def __init__(self, place, seed):
         self.place = place
@@ -36,33 +36,33 @@ class Client:
         self.counts = Counter()
         self.violations = []
 
-    def hold(self, kind):
-        """One conversation of a kind; whatever the server does wrong is kept."""
+    def run(self, kind):
+        """Runs one conversation of a kind and records violations."""
         self.counts["conversations", kind.__name__] += 1
         try:
             kind(self)
         except (Violation, Malformed) as fault:
-            self.blame(kind, f"{fault}")
+            self.record(kind, f"{fault}")
         except Ended as end:
-            # For lack of slots or pages, the server may close whenever it likes.
+            # Without free slots or pages, the server may close a connection at any time.
             self.counts["ends", f"early, by {str(end).partition(',')[0]}"] += 1
             if not self.place.scarce:
-                self.blame(kind, f"the connection ended early, by {end}")
+                self.record(kind, f"the connection ended early, by {end}")
         except TimeoutError:
-            self.blame(kind, f"nothing happened for {PATIENCE_SECONDS:.0f} s")
-        except OSError as error:  # a reset, or what comes of one
+            self.record(kind, f"timeout: no progress for {TIMEOUT_SECONDS:.0f} s")
+        except OSError as error:  # a reset, or a consequence of one
             self.counts["ends", f"early, by {type(error).__name__}"] += 1
             if not self.place.scarce:
-                self.blame(kind, f"{type(error).__name__}")
+                self.record(kind, f"connection error: {type(error).__name__}")
 
-    def blame(self, kind, text):
-        """Keeps a violation."""
+    def record(self, kind, text):
+        """Records a violation."""
         self.violations.append(f"{kind.__name__}: {text}")
 
     def connect(self, receive_buffer=None):
-        """A connection; with a small buffer, what is not read stays with the server."""
+        """Opens a connection. With a small receive buffer, unread data stays with the server."""
         sock = socket.socket()
-        sock.settimeout(PATIENCE_SECONDS)
+        sock.settimeout(TIMEOUT_SECONDS)
         if receive_buffer:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -74,20 +74,21 @@ class Client:
         return sock
 
     def request(self, path, method="GET", **fields):
-        """A request as bytes, counted. An underscore in the name of a field is a hyphen."""
+        """Counts a request and returns its bytes. Underscores in field names become hyphens."""
         self.counts["requests", method] += 1
         lines = [f"{method} /{path} HTTP/1.1", "Host: soak"]
         lines += [f"{name.replace('_', '-')}: {value}" for name, value in fields.items()]
         return ("\r\n".join(lines) + "\r\n\r\n").encode()
 
     def ask(self, sock, reader, name, usual=(200,), **fields):
-        """Asks for a file, and returns its answer, judged."""
+        """Requests a file; returns the checked response."""
         oldest = self.place.versions.oldest(name)
         sock.sendall(self.request(name, **fields))
         return self.take(reader, name, oldest, usual)
 
     def take(self, reader, name, oldest, usual=(200,), may_end=False):
-        """The next answer, which is to a request for this file. None: it was cut off, as may be."""
+        """The next response, to a request for this file. None if it was cut off and that is
+        allowed."""
         try:
             answer = reader.answer()
         except Ended as end:
@@ -95,9 +96,9 @@ class Client:
             if end.answer:
                 judge_cut_off(name, end.answer, versions)
             if not (may_end or end.answer and group(name) in CUT_OFF):
-                came = "within the body" if end.answer else "before the head"
-                raise Ended(f"{end} {came}, of {name}") from None
-            self.counts["ends", "cut off, as may be"] += 1
+                where = "within the body" if end.answer else "before the head"
+                raise Ended(f"{end} {where}, of {name}") from None
+            self.counts["ends", "cut off (allowed)"] += 1
             return None
         self.counts["statuses", answer.status] += 1
         versions = range(oldest, self.place.versions.newest(name) + 1)
@@ -105,7 +106,7 @@ class Client:
         return answer
 
     def other(self, reader, usual, to_head=False):
-        """The next answer, which is to a request for no file."""
+        """The next response, to a request that is not for a file."""
         answer = reader.answer(to_head)
         self.counts["statuses", answer.status] += 1
         if answer.status not in usual:
@@ -113,16 +114,16 @@ class Client:
         return answer
 
     def pick(self, names=None):
-        """One of these files, or of all."""
+        """A random one of these names, or of all files."""
         return self.chance.choice(names or self.names)
 
     def wait(self, least, most):
-        """Takes its time."""
+        """Sleeps for a random time."""
         time.sleep(self.chance.uniform(least, most))
 
 
 def reset(sock):
-    """Closes in the rudest way."""
+    """Closes the connection with a RST."""
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, NO_LINGER)
     sock.close()
 

@@ -1,4 +1,4 @@
-"""What clients do: one function for each kind of conversation, and how often each is held."""
+"""The kinds of conversations, one function each, and their relative frequencies."""
 
 import socket
 
@@ -18,13 +18,13 @@ def small_files(client):
 
 
 def large_file(client):
-    """A download as fast as it goes."""
+    """A download at full speed."""
     with client.connect() as sock:
         client.ask(sock, Reader(sock), client.pick(client.large))
 
 
 def single_range(client):
-    """One range: inside, to the end, from the end, or beyond it."""
+    """One range: inside the file, to its end, a suffix, or beyond the end."""
     name = client.pick()
     least, most = content.LARGE if content.is_large(name) else content.SMALL
     first = client.chance.randrange(most)
@@ -34,7 +34,7 @@ def single_range(client):
 
 
 def several_ranges(client):
-    """A multipart answer."""
+    """A multipart response."""
     name = client.pick()
     step = content.size(name, 0) // 8
     starts = sorted(client.chance.sample(range(8), client.chance.randint(2, 5)))
@@ -44,7 +44,7 @@ def several_ranges(client):
 
 
 def conditional(client):
-    """Asks, then asks again under the condition that the file is or is not what it was."""
+    """A request, followed by conditional requests with the ETag of the first response."""
     name = client.pick()
     with client.connect() as sock:
         answers = Reader(sock)
@@ -53,30 +53,30 @@ def conditional(client):
             return
         tag = answer.fields.get(b"etag", b"")
         if not tag:
-            raise Violation(f"{name}: no entity-tag")
+            raise Violation(f"{name}: no ETag")
         again = client.ask(sock, answers, name, (200, 304), If_None_Match=tag.decode())
         if again and again.status == 304 and opaque(again.fields.get(b"etag", b"")) != opaque(tag):
-            raise Violation(f"{name}: 304 with another tag")
+            raise Violation(f"{name}: 304 with another ETag")
         if not again or not client.ask(sock, answers, name, (200, 412), If_Match=tag.decode()):
             return
         fields = {"If_Range": tag.decode(), "Range": "bytes=64-191"}
-        # What is being rewritten may have had no byte all the time.
+        # A file that is being rewritten may be empty: then no range is satisfiable.
         usual = (200, 206, 416) if group(name) == "written" else (200, 206)
         again = client.ask(sock, answers, name, usual, **fields)
         if again and again.status == 206 and tag.startswith(b"W/"):
-            raise Violation(f"{name}: a range by a weak tag")
+            raise Violation(f"{name}: If-Range with a weak ETag got 206 instead of 200")
         if again and again.status == 206 and group(name) != "written":
             if answer.body[64:192] != again.body:
-                raise Violation(f"{name}: If-Range held, but for another version")
+                raise Violation(f"{name}: If-Range got 206 with bytes of another version")
 
 
 def opaque(tag):
-    """What a weak comparison compares: a tag is weak while its file is young, then strong."""
+    """The opaque part of an ETag, for weak comparison: an ETag is weak while its file is young."""
     return tag.removeprefix(b"W/")
 
 
 def heads(client):
-    """HEAD has the length of the body and nothing of it, and GET may follow."""
+    """A HEAD, whose response has no body, followed by a GET."""
     name = client.pick()
     with client.connect() as sock:
         answers = Reader(sock)
@@ -87,7 +87,7 @@ def heads(client):
 
 
 def pipelined(client):
-    """Many requests at once; each is answered, in order."""
+    """Pipelined requests; the responses must arrive in order."""
     names = [client.pick() for _ in range(client.chance.randint(2, 16))]
     oldest = [client.place.versions.oldest(name) for name in names]
     with client.connect() as sock:
@@ -99,18 +99,18 @@ def pipelined(client):
 
 
 def one_shot(client):
-    """One request, and the server closes."""
+    """A request with `Connection: close`; the server must close."""
     with client.connect() as sock:
         answers = Reader(sock)
         answer = client.ask(sock, answers, client.pick(), Connection="close")
         if answer:
             if not answer.closes:
-                raise Violation("it does not say that it closes")
+                raise Violation("no `Connection: close` in the response to a request with it")
             answers.expect_end()
 
 
 def half_closed(client):
-    """The end of the requests comes with them; all are answered."""
+    """Requests followed at once by a half-close; all must be answered."""
     names = [client.pick() for _ in range(client.chance.randint(1, 4))]
     oldest = [client.place.versions.oldest(name) for name in names]
     with client.connect() as sock:
@@ -124,7 +124,7 @@ def half_closed(client):
 
 
 def chunked_body(client):
-    """A body that nobody asked for is absorbed."""
+    """A GET with a chunked body, which the server must absorb."""
     name = client.pick(client.small)
     oldest = client.place.versions.oldest(name)
     head = client.request(name, Transfer_Encoding="chunked")
@@ -138,14 +138,14 @@ def chunked_body(client):
 
 
 def too_much_body(client):
-    """A body that is larger than what is absorbed."""
+    """A body over the limit."""
     with client.connect() as sock:
         sock.sendall(client.request(client.pick(), Content_Length=100_000_000))
         client.other(Reader(sock), {413, 403, 404, 500, 503})
 
 
 def slow_reader(client):
-    """Takes its time with a large file, but not so much that it is cut off."""
+    """Reads a large file slowly, but fast enough not to be cut off."""
     name = client.pick(client.large)
     oldest = client.place.versions.oldest(name)
     with client.connect(receive_buffer=65_536) as sock:
@@ -155,7 +155,7 @@ def slow_reader(client):
 
 
 def stalled_reader(client):
-    """Takes nothing for longer than is allowed."""
+    """Reads nothing for longer than write_timeout_ms."""
     name = client.pick(client.large)
     oldest = client.place.versions.oldest(name)
     with client.connect(receive_buffer=4_096) as sock:
@@ -165,7 +165,7 @@ def stalled_reader(client):
 
 
 def slow_writer(client):
-    """A head that comes in pieces, in time."""
+    """A head in pieces, complete before its timeout."""
     name = client.pick(client.small)
     oldest = client.place.versions.oldest(name)
     head = client.request(name, X_Padding="x" * client.chance.randint(0, 2000))
@@ -179,14 +179,14 @@ def slow_writer(client):
 
 
 def endless_writer(client):
-    """A head that never ends."""
+    """A head without an end; the server must answer 408."""
     with client.connect() as sock:
         sock.sendall(client.request(client.pick())[:-4])
         client.other(Reader(sock), {408})
 
 
 def vanishing(client):
-    """Requests, a part of the answers, and a reset."""
+    """Sends requests, reads a part of the responses, and resets the connection."""
     requests = b"".join(client.request(client.pick()) for _ in range(client.chance.randint(1, 4)))
     with client.connect(receive_buffer=client.chance.choice([None, 4_096])) as sock:
         sock.sendall(requests[: client.chance.randint(0, len(requests))])
@@ -195,12 +195,12 @@ def vanishing(client):
             for _ in range(client.chance.choice([0, 1, 5, 40])):
                 sock.recv(client.chance.randint(1, 10_000))
         except (TimeoutError, ConnectionError):
-            pass  # that is all that came
+            pass  # no more data
         reset(sock)
 
 
 def garbage(client):
-    """Bytes that are no request: whatever is answered is an error, and the end."""
+    """Random bytes: the response must be an error, and the server must close."""
     noise = client.chance.randbytes(client.chance.randint(1, 3000))
     first = client.chance.choice([b"", b"GET ", b"GET / HTTP/1.1\r\n", b"\r\n\r\n"])
     with client.connect() as sock:
@@ -208,11 +208,11 @@ def garbage(client):
         answers = Reader(sock)
         answer = client.other(answers, {400, 408, 414, 431, 501, 505})
         if not answer.closes:
-            raise Violation(f"{answer.status} to garbage, and the connection stays")
+            raise Violation(f"{answer.status} to garbage without `Connection: close`")
 
 
 def oversized_head(client):
-    """A target, a field or a number of fields beyond the limits."""
+    """A target, a field, or a number of fields over the limit."""
     choice = client.chance.randrange(3)
     with client.connect() as sock:
         if choice == 0:
@@ -227,7 +227,7 @@ def oversized_head(client):
 
 
 def no_files(client):
-    """What is no file: folders, listings, what is missing, hidden or not allowed."""
+    """Targets that are not files: folders, listings, missing and hidden names; other methods."""
     rows = [
         ("folder", "GET", {301}), ("folder/", "GET", {200}), ("", "GET", {200}),
         ("missing", "GET", {404}), ("folder/missing/", "GET", {404}),
@@ -247,7 +247,7 @@ def no_files(client):
 
 
 def idle(client):
-    """Asks once and stays a while; the server may close meanwhile, and says nothing."""
+    """One request, then an idle connection; the server may close it, but may not send a byte."""
     with client.connect() as sock:
         answers = Reader(sock)
         client.ask(sock, answers, client.pick(client.small))

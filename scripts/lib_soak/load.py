@@ -1,4 +1,4 @@
-"""Processes full of clients, and the one that changes files."""
+"""The client processes, and the process that changes files."""
 
 import multiprocessing
 import random
@@ -9,19 +9,19 @@ from typing import NamedTuple
 from lib_soak import kinds, tree
 from lib_soak.client import Client
 
-# Of each process, so that a broken server does not fill the memory.
+# Most violations kept per process, so that a broken server does not exhaust memory.
 VIOLATIONS_MOST = 50
 
 
 class Outcome(NamedTuple):
-    """What the clients of one process, or of all, have seen."""
+    """The counts and violations of one process, or of all."""
 
     counts: Counter
     violations: list
 
 
 class Load(NamedTuple):
-    """How much, from where to where."""
+    """The parameters of a load."""
 
     place: object
     root: object
@@ -32,8 +32,8 @@ class Load(NamedTuple):
 
 
 def run(load, seconds, watch):
-    """Holds conversations for so many seconds, or until so many requests were made; calls `watch`
-    every now and then. The Outcome of all."""
+    """Runs conversations for `seconds` or until `load.requests` were made; `watch` runs meanwhile
+    in this process. Returns the Outcome of all processes."""
     context = multiprocessing.get_context("fork")
     stop, results = context.Event(), context.Queue()
     versions = load.place.versions
@@ -61,7 +61,7 @@ def run(load, seconds, watch):
 
 
 def _clients(load, number, stop, results):
-    """A process: its threads are clients, each with a seed of its own."""
+    """A process with one thread per client, each with its own seed."""
     clients = [Client(load.place, f"{load.seed}/{number}/{one}") for one in range(load.threads)]
     most = load.requests // (load.processes * load.threads)
     threads = [threading.Thread(target=_client, args=(one, most, stop)) for one in clients]
@@ -80,7 +80,7 @@ def _client(client, most, stop):
     chance = random.Random(client.chance.random())
     chosen, weights = list(kinds.WEIGHTS), list(kinds.WEIGHTS.values())
     while not stop.is_set() and len(client.violations) < VIOLATIONS_MOST:
-        client.hold(chance.choices(chosen, weights)[0])
+        client.run(chance.choices(chosen, weights)[0])
         made = sum(count for (what, _), count in client.counts.items() if what == "requests")
         if made >= most:
             return

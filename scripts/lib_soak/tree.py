@@ -1,14 +1,14 @@
-"""The folder that is served, and the changes to its files while it is served.
+"""The served folder, and the changes to its files.
 
-A file's name says its class, and so what may be seen of it:
+A file's name contains its class, which determines the allowed responses:
 
     still      never changes
-    moved      replaced by renaming: every answer is one whole version
-    written    truncated and rewritten in place: answers may be cut off, or of a beginning of it
-    coming     deleted and made again: may be missing
-    closed     touched, and with or without permissions: may be forbidden, or cut off when touched
+    moved      replaced by renaming: every response is one complete version
+    written    truncated and rewritten in place: responses may be cut off, or be the start of it
+    coming     deleted and created again: may be 404
+    closed     touched, made readable and unreadable: may be 403, or cut off when touched
 
-`Versions` is shared by all processes: which version each file has had, and since when.
+`Versions` is shared by all processes. It records the versions of each file and their times.
 """
 
 import collections
@@ -22,12 +22,13 @@ from lib_soak.content import content
 CLASSES = ("still", "moved", "written", "coming", "closed")
 SMALL_EACH = 12
 LARGE_EACH = 3
-# A change is seen by then: the server looks again after a second, and this machine may be busy.
+# A change must be visible after this time: the server revalidates each second, and this machine may
+# be busy.
 SEEN_SECONDS = 6.0
 
 
 def names():
-    """All files."""
+    """The names of all files."""
     return [
         f"{group}-{kind}-{number}"
         for group in CLASSES
@@ -37,7 +38,7 @@ def names():
 
 
 class Versions:
-    """What each file is and was; written by one process, read by all."""
+    """Current and earlier versions of each file; written by one process, read by all."""
 
     def __init__(self):
         self._index = {name: number for number, name in enumerate(names())}
@@ -45,11 +46,11 @@ class Versions:
         self._done = multiprocessing.Array("q", len(self._index), lock=False)
         self._since = multiprocessing.Array("d", len(self._index), lock=False)
         self._oldest = multiprocessing.Array("q", len(self._index), lock=False)
-        # Of the process that writes: versions that are no more, and since when.
+        # Only in the writing process: replaced versions, and when they were replaced.
         self._gone = {name: collections.deque() for name in self._index}
 
     def begin(self, name):
-        """The number of a version that will be written now."""
+        """Starts a new version and returns its number."""
         index, now, gone = self._index[name], time.monotonic(), self._gone[name]
         gone.append((self._done[index], now))
         while gone[0][1] < now - SEEN_SECONDS:
@@ -60,24 +61,24 @@ class Versions:
         return self._begun[index]
 
     def end(self, name):
-        """It has been written."""
+        """Marks the started version as written."""
         index = self._index[name]
         self._done[index] = self._begun[index]
         self._since[index] = time.monotonic()
 
     def oldest(self, name):
-        """The oldest version that a request sent now may get."""
+        """The oldest version that the response to a request sent now may contain."""
         index = self._index[name]
         done, since = self._done[index], self._since[index]
         return done if time.monotonic() - since > SEEN_SECONDS else self._oldest[index]
 
     def newest(self, name):
-        """The newest version that an answer that has come may be of."""
+        """The newest version that a response received by now may contain."""
         return self._begun[self._index[name]]
 
 
 def make(root, versions):
-    """The folder with the first version of every file."""
+    """Creates the folder with the first version of every file."""
     for name in names():
         versions.end(name)
         (root / name).write_bytes(content(name, versions.newest(name)))
@@ -90,7 +91,7 @@ def make(root, versions):
 
 
 def churn(root, versions, seed, stop):
-    """Changes files until `stop` is set; returns how often."""
+    """Changes files until `stop` is set; returns the number of changes."""
     chance = random.Random(seed)
     changing = [name for name in names() if not name.startswith("still")]
     changes = 0
@@ -104,13 +105,13 @@ def churn(root, versions, seed, stop):
 
 
 def change(root, name, versions, chance):
-    """One change, as the class of the file has it."""
+    """Makes one change according to the class of the file."""
     path = root / name
     match name.partition("-")[0]:
         case "moved":
             _replace(root, name, versions)
         case "written":
-            # One write call: what a reader can see in between is a beginning of the version.
+            # A single write call: a concurrent reader sees a prefix of the version.
             data = content(name, versions.begin(name))
             with open(path, "wb", buffering=0) as file:
                 file.write(data)

@@ -1,4 +1,4 @@
-"""The server under test: its start, what the kernel says of it, its end."""
+"""The server under test: starts and stops it, and reads its resources from /proc."""
 
 import os
 import pwd
@@ -17,8 +17,8 @@ STOP_SECONDS = 40.0
 QUIET_SECONDS = 30.0
 
 
-class Holdings(NamedTuple):
-    """What the server has: sockets, other descriptors, threads, bytes of memory."""
+class Resources(NamedTuple):
+    """The server's sockets, other descriptors, threads, and bytes of memory."""
 
     sockets: int
     others: int
@@ -27,11 +27,11 @@ class Holdings(NamedTuple):
 
 
 class Server:
-    """A tenkay from its start to its end. Use it in a `with`: leaving ends it."""
+    """A running tenkay. As a context manager it kills the server on exit."""
 
     def __init__(self, program, root, log, arguments):
         command = [program, str(root), "--listen", "127.0.0.1:0", *arguments]
-        # Root may read everything, so a file without permissions would be as good as any other.
+        # Root can read files without permissions, so the server must run as another user.
         if os.geteuid() == 0 and any(one.pw_name == "nobody" for one in pwd.getpwall()):
             command += ["--user", "nobody"]
         self.log = Path(log)
@@ -43,7 +43,7 @@ class Server:
         found = re.search(r"http://127\.0\.0\.1:(\d+)", greeting)
         if not found:
             self.kill()
-            raise OSError(f"the server did not start: {self.log.read_text()}")
+            raise OSError(f"{program} did not start: {self.log.read_text().strip()[-400:]}")
         self.address = ("127.0.0.1", int(found[1]))
 
     def __enter__(self):
@@ -53,14 +53,14 @@ class Server:
         self.kill()
 
     def kill(self):
-        """Ends it at once, if it has not ended."""
+        """Kills the server if it is still running."""
         if self.process.poll() is None:
             self.process.kill()
         self.process.wait()
         self.process.stdout.close()
 
-    def holdings(self):
-        """What it has now."""
+    def resources(self):
+        """The current Resources."""
         pid, sockets, others = self.process.pid, 0, 0
         for entry in Path(f"/proc/{pid}/fd").iterdir():
             try:
@@ -69,10 +69,10 @@ class Server:
                 continue
             sockets, others = sockets + is_socket, others + (not is_socket)
         memory = procfs.memory([pid]).resident
-        return Holdings(sockets, others, procfs.threads([pid]), memory)
+        return Resources(sockets, others, procfs.threads([pid]), memory)
 
     def round_trip(self):
-        """Seconds that a small request on a connection of its own takes."""
+        """The duration in seconds of a small request on a new connection."""
         began = time.monotonic()
         with socket.create_connection(self.address, timeout=QUIET_SECONDS) as sock:
             sock.sendall(b"GET /still-small-0 HTTP/1.1\r\nHost: soak\r\nConnection: close\r\n\r\n")
@@ -80,26 +80,27 @@ class Server:
             while piece := sock.recv(65_536):
                 data += piece
         if not data:
-            raise ConnectionResetError("closed without an answer")
+            raise ConnectionResetError("closed without a response")
         if not data.startswith(b"HTTP/1.1 200 "):
-            raise OSError(f"a plain request got {data[:80]!r}")
+            raise OSError(f"unexpected response: {data[:80]!r}")
         return time.monotonic() - began
 
     def wait_until_quiet(self, start, files):
-        """Waits until it has no more than at its start, and `files` that it keeps open; what is
-        too much, as text; None: nothing."""
+        """Waits until the server has no more descriptors than at its start, plus `files` cached
+        ones. Returns None, or after QUIET_SECONDS the excess as text."""
         until = time.monotonic() + QUIET_SECONDS
         while True:
-            now = self.holdings()
+            now = self.resources()
             if now.sockets <= start.sockets and now.others <= start.others + files:
                 return None
             if time.monotonic() > until:
-                return (f"{now.sockets} sockets and {now.others} other descriptors, not "
-                        f"{start.sockets} and at most {start.others + files}")
+                return (f"{now.sockets} sockets and {now.others} other descriptors, expected "
+                        f"at most {start.sockets} and {start.others + files}")
             time.sleep(0.05)
 
     def stop(self):
-        """Asks it to end; its exit status, None: it did not."""
+        """Sends SIGTERM; returns the exit status, or None if the server is still running after
+        STOP_SECONDS."""
         self.process.send_signal(signal.SIGTERM)
         try:
             return self.process.wait(STOP_SECONDS)

@@ -1,1 +1,1 @@
-"""Tests of the pure parts of scripts/compare: python3 -m unittest discover -s scripts -t scripts"""
+"""Tests of the scripts: python3 -m unittest discover -s scripts -t scripts"""

@@ -1,4 +1,4 @@
-"""Fairness: the figures, and the greedy client against a server that counts."""
+"""Tests of fairness: the figures, and the greedy client against a server that counts requests."""
 
 import socket
 import threading
@@ -14,7 +14,7 @@ REQUEST = http1.request("/a", "h")
 
 
 class Server(threading.Thread):
-    """Answers every connection until it ends or has had `most` answers."""
+    """Answers each connection until the client closes it or it has got `most` responses."""
 
     def __init__(self, most):
         super().__init__(daemon=True)
@@ -28,25 +28,25 @@ class Server(threading.Thread):
             try:
                 peer, _ = self.listener.accept()
             except OSError:
-                return  # ended
+                return  # the listener was shut down
             threading.Thread(target=self.serve_to_end, args=(peer,), daemon=True).start()
 
     def serve_to_end(self, peer):
-        """One connection, however it ends."""
+        """Serves one connection; errors end it."""
         with peer:
             try:
                 self.serve(peer)
             except OSError:
-                pass  # the client has left, which ends every test
+                pass  # the client has disconnected, as it does at the end of each test
 
     def end(self):
-        """Wakes the thread up and ends it."""
+        """Stops the thread."""
         self.listener.shutdown(socket.SHUT_RDWR)
         self.join(5)
         self.listener.close()
 
     def serve(self, peer):
-        """One connection."""
+        """Serves one connection."""
         begin, rest = self.requests, b""
         while self.most is None or self.requests - begin < self.most:
             data = peer.recv(1 << 16)
@@ -61,41 +61,40 @@ class Server(threading.Thread):
 
 class Greedy(unittest.TestCase):
     def server(self, most=None):
-        """A server that runs until the test is over."""
+        """A server that runs until the end of the test."""
         server = Server(most)
         server.start()
         self.addCleanup(server.end)
         return server
 
-    def test_it_keeps_so_many_requests_under_way_and_says_what_came(self):
+    def test_it_keeps_the_requests_outstanding_and_returns_the_bytes_received(self):
         server = self.server()
         received = fair.greedy(server.address, REQUEST, 8, lambda: server.requests > 40)
         self.assertLessEqual(server.at_once, 8)
         self.assertGreaterEqual(received, 8 * len(REPLY))
         self.assertLessEqual(received, server.requests * len(REPLY))
 
-    def test_a_server_that_closes_now_and_then_gets_another_connection(self):
+    def test_it_reconnects_when_the_server_closes_the_connection(self):
         server = self.server(20)
         received = fair.greedy(server.address, REQUEST, 2, lambda: server.requests > 60)
         self.assertGreater(received, 40 * len(REPLY))
 
-    def test_a_server_that_closes_at_once_is_an_error(self):
+    def test_a_server_that_closes_without_a_response_is_an_error(self):
         server = self.server(0)
         with self.assertRaises(ClientError):
             fair.greedy(server.address, REQUEST, 1, lambda: False)
 
-    def test_it_ends_when_its_input_is_closed(self):
+    def test_it_stops_when_its_input_is_closed(self):
         ours, theirs = socket.socketpair()
         with ours:
             ended = fair.until_closed(ours)
             self.assertFalse(ended())
             theirs.close()
             while not ended():
-                time.sleep(fair.LOOK_SECONDS)
-            self.assertTrue(ended(), "and stays so")
+                time.sleep(fair.CHECK_SECONDS)
+            self.assertTrue(ended(), "it stays True")
 
-
-    def test_both_kinds_of_slots_are_measured_with_the_client_and_without(self):
+    def test_slots_with_and_without_the_client_are_measured(self):
         server = self.server()
         scenario = mock.Mock(path="/a", connections=2, rate=200)
         beside = fair._beside(server.address, scenario, 0.5, "/a", 4)
@@ -104,19 +103,19 @@ class Greedy(unittest.TestCase):
 
 
 def beside(quiet, disturbed):
-    """As many of each as need be: all are the same."""
+    """Ten equal latencies of each kind."""
     return fair.Beside([quiet] * 10, [disturbed] * 10, 1 << 20)
 
 
 class Figures(unittest.TestCase):
-    def test_the_worse_of_both_counts_against_all_that_was_quiet(self):
+    def test_the_worse_of_both_is_compared_with_all_quiet_slots(self):
         cases = (((100, 300), (100, 200), 3.0), ((200, 300), (50, 500), 2.5))
         for download, pipeline, worst in cases:
             sample = fair.figures(beside(*download), beside(*pipeline))
             self.assertEqual(sample["worst"], worst)
             self.assertEqual(sample["moved"], 1 << 20)
 
-    def test_the_goal_is_twice_the_quiet_latency(self):
+    def test_the_goal_is_at_most_twice_the_quiet_latency(self):
         scenario = next(one for one in scenarios.scenarios(100) if one.kind == "fair")
         for pipeline, met in ((150, True), (250, False)):
             samples = [fair.figures(beside(100, 120), beside(100, pipeline))]

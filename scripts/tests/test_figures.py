@@ -1,4 +1,4 @@
-"""Statistics, the parsers, and the verdicts."""
+"""Tests of the statistics, the parsers and the verdicts of scripts/compare."""
 
 import unittest
 
@@ -7,12 +7,12 @@ from lib_compare.stats import Spread
 
 
 class Statistics(unittest.TestCase):
-    def test_a_spread_is_the_median_between_the_extremes(self):
+    def test_a_spread_is_the_median_with_minimum_and_maximum(self):
         self.assertEqual(stats.spread([3, 1, 2]), Spread(2, 1, 3))
         self.assertEqual(stats.spread([1, 4]), Spread(2.5, 1, 4))
         self.assertIsNone(stats.spread([]))
 
-    def test_percentiles_are_values_that_occurred(self):
+    def test_percentiles_are_values_of_the_list(self):
         hundred = list(range(1, 101))
         for percent, expected in ((0, 1), (50, 50), (99, 99), (99.9, 100), (100, 100)):
             self.assertEqual(stats.percentile(hundred, percent), expected, percent)
@@ -20,7 +20,7 @@ class Statistics(unittest.TestCase):
         with self.assertRaises(ValueError):
             stats.percentile([], 50)
 
-    def test_most_rounds_and_the_margin_decide(self):
+    def test_a_mark_needs_the_margin_and_most_of_the_rounds(self):
         rows = [
             ([0.5, 0.6, 0.7], "won"),
             ([1.5, 1.6, 1.7], "lost"),
@@ -34,8 +34,8 @@ class Statistics(unittest.TestCase):
         for ratios, expected in rows:
             self.assertEqual(stats.judge(ratios), expected, ratios)
 
-    def test_ratios_are_taken_round_by_round(self):
-        # The second round was slow for both.
+    def test_ratios_are_computed_within_each_round(self):
+        # Both were slow in the second round.
         self.assertEqual(stats.ratios([1, 4], [2, 8]), [0.5, 0.5])
         self.assertEqual(stats.ratios([1, 4], [2]), [0.5])
         self.assertEqual(stats.ratios([1], [0]), [])
@@ -54,14 +54,14 @@ class Wrk(unittest.TestCase):
         self.assertEqual((result.requests, result.seconds, result.rate), (1000, 2.0, 500.0))
         self.assertEqual(result.errors, {})
 
-    def test_errors_are_kept_by_name(self):
+    def test_errors_are_listed_by_name(self):
         self.assertEqual(wrk.parse(self.OUTPUT % 3).errors, {"status": 3})
 
     def test_output_without_a_result_is_an_error(self):
         with self.assertRaisesRegex(ValueError, "unable to connect"):
             wrk.parse("unable to connect to 127.0.0.1:8080 Connection refused\n")
 
-    def test_a_load_with_errors_does_not_count(self):
+    def test_a_load_with_errors_or_without_requests_is_an_error(self):
         self.assertEqual(wrk.checked(self.OUTPUT % 0).requests, 1000)
         nothing = (self.OUTPUT % 0).replace('"requests":1000', '"requests":0')
         for wrong in (self.OUTPUT % 3, nothing, "nothing"):
@@ -69,12 +69,12 @@ class Wrk(unittest.TestCase):
                 wrk.checked(wrong)
         self.assertEqual(wrk.checked(nothing, partly=True).bytes, 1270000)
 
-    def test_a_plain_load_has_no_hook_that_runs_for_each_request(self):
+    def test_a_plain_load_has_no_hook_per_request(self):
         self.assertNotIn("request()", wrk.script())
         self.assertIn("string.rep(wrk.format(), 16)", wrk.script(pipeline=16))
         self.assertIn('"/many/%05d.html"', wrk.script(pattern="/many/%05d.html", count=10))
 
-    def test_each_field_becomes_an_option(self):
+    def test_each_header_field_becomes_an_option(self):
         command = wrk.command("http://h/", "s.lua", 64, 2, {"A": "b c"})
         self.assertIn("A: b c", command)
         self.assertEqual(command[-3:], ["-s", "s.lua", "http://h/"])
@@ -92,28 +92,28 @@ class Http(unittest.TestCase):
         head = http1.parse_head(data)
         self.assertEqual((head.status, head.length, head.body_length), (200, 38, 5))
 
-    def test_a_304_has_no_body_whatever_it_says(self):
+    def test_a_304_has_no_body_despite_its_content_length(self):
         head = http1.parse_head(b"HTTP/1.1 304 Not Modified\r\nContent-Length: 5\r\n\r\n")
         self.assertEqual(head.body_length, 0)
 
-    def test_something_else_is_refused(self):
+    def test_other_protocols_are_an_error(self):
         with self.assertRaises(ValueError):
             http1.parse_head(b"SSH-2.0\r\n\r\n")
 
 
 class Proc(unittest.TestCase):
-    def test_the_parent_is_found_behind_a_name_with_blanks_and_brackets(self):
+    def test_the_parent_is_found_after_a_name_with_spaces_and_brackets(self):
         self.assertEqual(procfs.parse_parent("42 (a b) c) S 7 42 42 0"), 7)
 
-    def test_a_rollup_is_in_bytes(self):
+    def test_a_rollup_is_converted_to_bytes(self):
         rollup = "00400000-7fff [rollup]\nRss:   4 kB\nPss:   3 kB\n"
         self.assertEqual(procfs.parse_rollup(rollup), {"Rss": 4096, "Pss": 3072})
 
-    def test_the_counters_of_tcp_are_found_by_name(self):
+    def test_tcp_counters_are_found_by_name(self):
         snmp = "Ip: A\nIp: 1\nTcp: ActiveOpens PassiveOpens\nTcp: 5 9\nUdp: A\nUdp: 1\n"
         self.assertEqual(procfs.parse_snmp(snmp), {"ActiveOpens": 5, "PassiveOpens": 9})
 
-    def test_core_lists_hold_ranges(self):
+    def test_core_lists_may_contain_ranges(self):
         self.assertEqual(machine.parse_core_list("0-2,8\n"), {0, 1, 2, 8})
 
 
@@ -134,7 +134,7 @@ class Verdicts(unittest.TestCase):
         }
         return verdicts.summarise(scenarios.scenarios(100)[0], self.KINDS, results)
 
-    def test_ratios_are_of_medians_to_the_floor_and_to_the_best_peer(self):
+    def test_ratios_are_medians_to_the_floor_and_to_the_best_peer(self):
         summary = self.summary(self.result(5.1, 5.3))
         row = summary.find("ours")
         self.assertAlmostEqual(row.to_floor, (5.1 / 5.0 + 5.3 / 5.0) / 2)
@@ -142,13 +142,22 @@ class Verdicts(unittest.TestCase):
         self.assertEqual((summary.mark, summary.goal_met), ("won", True))
         self.assertEqual([row.name for row in summary.rows], ["floor", "tenkay", "a", "b"])
 
-    def test_what_is_lost_is_said(self):
+    def test_lost_scenarios_and_missed_goals_are_shown(self):
         summary = self.summary(self.result(12, 13))
         self.assertEqual((summary.mark, summary.goal_met), ("lost", False))
         self.assertIn("MISSED", text.scenario(summary))
         self.assertIn("lost", text.overview([summary]))
 
-    def test_each_mark_is_against_the_peer_that_is_best_in_that(self):
+    def test_the_summary_line_counts_marks_and_goals_and_names_failures(self):
+        summary = self.summary(self.result(5.1, 5.3))
+        self.assertEqual(
+            text.summary_line([summary], []),
+            "compare: ok; scenarios: 1; 1 won, 0 level, 0 lost against the best peer; "
+            "goals met: 1 of 1",
+        )
+        self.assertIn("FAILED: tenkay could not be measured in 1k", text.summary_line([], ["1k"]))
+
+    def test_each_mark_compares_with_the_peer_that_is_best_by_its_metric(self):
         def result(cpu, both, wall):
             sample = {"cpu_us": cpu, "both_us": both, "rate": 1e6 / wall, "wall_us": wall}
             return {"samples": [sample, sample], "absent": None}
@@ -162,7 +171,7 @@ class Verdicts(unittest.TestCase):
         for row in [summary.scenario.name, "won", "lost"]:
             self.assertIn(row, text.overview([summary]))
 
-    def test_figures_from_before_there_was_one_for_both_ends_are_still_shown(self):
+    def test_earlier_data_without_the_client_cpu_is_still_shown(self):
         summary = self.summary(self.result(5.1))
         self.assertIsNone(summary.both_mark)
         self.assertNotIn(metrics.BOTH, summary.metrics)
@@ -178,7 +187,7 @@ class Verdicts(unittest.TestCase):
         summary = verdicts.summarise(scenarios.scenarios(100)[0], self.KINDS, results)
         self.assertEqual(summary.ranked, metrics.WALL)
 
-    def test_servers_that_waited_for_their_core_were_disturbed(self):
+    def test_a_scenario_is_disturbed_if_servers_waited_for_their_core(self):
         result = self.result(9)
         result["samples"][0]["waited"] = 0.2
         summary = verdicts.summarise(scenarios.scenarios(100)[0], self.KINDS, {"a": result})
@@ -186,7 +195,7 @@ class Verdicts(unittest.TestCase):
 
 
 class Numbers(unittest.TestCase):
-    def test_figures_have_about_three_digits(self):
+    def test_figures_have_three_significant_digits(self):
         rows = [(0.847, "0.85"), (9.456, "9.46"), (28.91, "28.9"), (2091.4, "2,091")]
         for value, expected in rows:
             self.assertEqual(metrics.plain(value), expected)

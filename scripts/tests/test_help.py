@@ -1,4 +1,4 @@
-"""The examples in the help of the scripts."""
+"""Tests of the examples in the help of the scripts."""
 
 import os
 import re
@@ -12,11 +12,11 @@ OPTIONS = (SCRIPTS.parent / "README.md").read_text()
 
 
 class Examples(unittest.TestCase):
-    def test_an_argument_for_tenkay_in_an_example_is_one_that_it_has(self):
+    def test_the_tenkay_option_in_each_example_exists(self):
         for script in ("compare", "c10k"):
             done = subprocess.run(
                 [sys.executable, SCRIPTS / script, "--help"], capture_output=True, text=True,
-                env={**os.environ, "COLUMNS": "200"},  # nothing is wrapped
+                env={**os.environ, "COLUMNS": "200"},  # so that argparse does not wrap the example
                 check=True,
             )
             (example,) = re.findall(r"--tenkay-arg=(--[a-z-]+)", done.stdout)

@@ -1,4 +1,4 @@
-"""Tests of the network that is measured on."""
+"""Tests of the network module: congestion control and network namespaces."""
 
 import subprocess
 import sys
@@ -9,7 +9,7 @@ from lib_compare import network
 
 SCRIPTS = Path(__file__).resolve().parents[1]
 
-# Enters a network of its own, and says what it found there.
+# Enters a network namespace and prints its congestion control.
 ENTER = """
 import socket, sys
 from lib_compare import network
@@ -25,7 +25,7 @@ print(network.describe(), client.getsockopt(socket.IPPROTO_TCP, socket.TCP_CONGE
 
 @unittest.skipUnless(network.congestion_control(), "needs the /proc of Linux")
 class Network(unittest.TestCase):
-    def test_another_congestion_control_holds_in_a_network_of_its_own_only(self):
+    def test_another_congestion_control_applies_only_in_the_namespace(self):
         before = network.congestion_control()
         done = subprocess.run(
             [sys.executable, "-c", ENTER], cwd=SCRIPTS, capture_output=True, text=True, timeout=60
@@ -35,14 +35,14 @@ class Network(unittest.TestCase):
         self.assertEqual(done.stdout.strip(), "loopback, TCP with reno b'reno'", done.stderr)
         self.assertEqual(network.congestion_control(), before)
 
-    def test_a_name_that_the_kernel_does_not_know_is_told_with_those_it_knows(self):
-        with self.assertRaisesRegex(OSError, "no such congestion control here: x .*there are: .*"):
+    def test_an_unknown_name_is_an_error_that_lists_the_known_ones(self):
+        with self.assertRaisesRegex(OSError, "no congestion control x .*available: .*"):
             network.enter("x")
-        network.enter(None)  # stays where it is
+        network.enter(None)  # no effect
 
 
 class Elsewhere(unittest.TestCase):
-    def test_the_report_does_not_need_to_know_it(self):
+    def test_without_proc_the_report_omits_the_congestion_control(self):
         setting, network.SETTING = network.SETTING, Path("/nowhere/at/all")
         try:
             self.assertEqual(network.describe(), "loopback, TCP")

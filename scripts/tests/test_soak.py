@@ -1,4 +1,4 @@
-"""The soak test's own eyes: what it must see, and what it must not take for a fault."""
+"""Tests of the soak test: the faults that it must detect, and the responses that it must accept."""
 
 import socket
 import time
@@ -15,19 +15,19 @@ LARGE = "moved-large-1"
 
 
 def answer(body, status=200, length=None, **fields):
-    """An answer with this body, announced with `length`."""
+    """A response with this body and with `length` as its Content-Length."""
     named = {name.replace("_", "-").encode(): value for name, value in fields.items()}
     named[b"content-length"] = str(len(body) if length is None else length).encode()
     return Answer(status, named, body)
 
 
 def head(status, *lines):
-    """A head as bytes."""
+    """The bytes of a response head."""
     return b"\r\n".join([b"HTTP/1.1 " + status, FIELDS[:-2], *lines]) + b"\r\n\r\n"
 
 
 class Content(unittest.TestCase):
-    def test_a_version_is_lines_that_name_it(self):
+    def test_the_lines_of_a_version_name_it(self):
         for name in tree.names():
             data = content.content(name, 7)
             self.assertEqual(len(data), content.size(name, 7))
@@ -36,12 +36,12 @@ class Content(unittest.TestCase):
             self.assertTrue(len(first) == content.LINE and first.endswith(b"\n"), first)
             self.assertEqual(content.is_large(name), len(data) > 65_536)
 
-    def test_bytes_of_a_version_have_no_fault_wherever_they_stand(self):
+    def test_bytes_of_a_version_have_no_fault_at_any_offset(self):
         data = content.content(LARGE, 3)
         for at, end in ((0, len(data)), (0, 0), (1, 700), (64, 128), (100, 101), (5_000, 9_000)):
             self.assertIsNone(content.fault(LARGE, data[at:end], at, range(1, 4)), (at, end))
 
-    def test_what_is_mixed_shifted_padded_or_out_of_date_is_found(self):
+    def test_mixed_shifted_padded_and_outdated_bytes_are_detected(self):
         old, new = content.content(LARGE, 3), content.content(LARGE, 4)
         both = range(3, 5)
         for wrong, what in (
@@ -49,7 +49,7 @@ class Content(unittest.TestCase):
             (old[:6_400] + b"\0" * 64, "mixed with something else"),
             (old[64:6_400], "mixed"),
             (b"\0" * 6_400, "not a line"),
-            (b"\0" * 10, "of no version"),
+            (b"\0" * 10, "match no version"),
         ):
             self.assertIn(what, content.fault(LARGE, wrong, 0, both) or "no fault")
         self.assertIn("not among 4 to 4", content.fault(LARGE, old, 0, range(4, 5)))
@@ -67,27 +67,27 @@ class Judge(unittest.TestCase):
             return True
         return False
 
-    def test_whole_versions_pass_and_others_do_not(self):
+    def test_only_complete_versions_pass(self):
         data = content.content(SMALL, 2)
         self.assertFalse(self.judge(SMALL, data, 200))
         self.assertTrue(self.judge(SMALL, data, 200, {}, versions=range(2)))
-        self.assertTrue(self.judge(SMALL, data[:128], 200), "a whole line, but not all of them")
+        self.assertTrue(self.judge(SMALL, data[:128], 200), "a complete line, but not all lines")
         self.assertTrue(self.judge(SMALL, b"", 200), "an empty file")
 
-    def test_a_file_rewritten_in_place_may_be_seen_from_its_beginning(self):
+    def test_the_start_of_a_file_rewritten_in_place_passes(self):
         name = "written-small-1"
         self.assertFalse(self.judge(name, b"", 200))
         self.assertFalse(self.judge(name, content.content(name, 1)[:64], 200))
         self.assertTrue(self.judge(name, content.content(name, 1) + b"\0", 200))
 
-    def test_each_class_has_the_failures_that_it_can_cause(self):
+    def test_each_class_allows_the_failures_that_it_can_cause(self):
         for name, status in (("coming-small-1", 404), ("closed-small-1", 403)):
             self.assertFalse(self.judge(name, b"", status))
             self.assertTrue(self.judge(SMALL, b"", status))
         self.assertTrue(self.judge(SMALL, b"", 503))
         self.assertFalse(self.judge(SMALL, b"", 503, {}, scarce=True))
 
-    def test_a_range_is_held_against_its_place_and_the_whole_length(self):
+    def test_a_range_is_checked_for_its_offset_and_the_complete_length(self):
         data = content.content(LARGE, 1)
         field = f"bytes 100-999/{len(data)}".encode()
         self.assertFalse(self.judge(LARGE, data[100:1000], 206, {"content_range": field}))
@@ -98,31 +98,31 @@ class Judge(unittest.TestCase):
 
 class Answers(unittest.TestCase):
     def feed(self, data):
-        """A Reader of these bytes and then the end."""
+        """A Reader of these bytes, followed by the end of the connection."""
         ours, theirs = socket.socketpair()
         self.addCleanup(ours.close)
         with theirs:
             theirs.sendall(data)
         return Reader(ours)
 
-    def test_answers_come_one_after_the_other(self):
+    def test_responses_are_read_one_after_the_other(self):
         reader = self.feed(head(b"200 OK", b"Content-Length: 2") + b"ab" + head(b"304 x"))
         self.assertEqual(reader.answer().body, b"ab")
         self.assertEqual(reader.answer().status, 304)
         reader.expect_end()
 
-    def test_an_answer_to_head_has_no_body(self):
+    def test_a_response_to_head_has_no_body(self):
         reader = self.feed(head(b"200 OK", b"Content-Length: 2"))
         self.assertEqual(reader.answer(to_head=True).length, 2)
         reader.expect_end()
 
-    def test_what_was_cut_off_is_kept(self):
+    def test_an_incomplete_response_is_kept(self):
         reader = self.feed(head(b"200 OK", b"Content-Length: 5") + b"ab")
         with self.assertRaises(Ended) as caught:
             reader.answer()
         self.assertEqual(caught.exception.answer.body, b"ab")
 
-    def test_what_no_server_may_send_is_malformed(self):
+    def test_invalid_responses_are_malformed(self):
         for wrong in (
             b"HTTP/1.0 200 OK\r\n\r\n",
             b"HTTP/1.1 200 OK\r\nDate: x\r\nX-Content-Type-Options : nosniff\r\n\r\n",
@@ -137,7 +137,7 @@ class Answers(unittest.TestCase):
             with self.assertRaises(Malformed, msg=wrong):
                 self.feed(wrong).answer()
 
-    def test_a_multipart_is_taken_apart(self):
+    def test_a_multipart_body_is_parsed(self):
         part = b"\r\n--xy\r\nContent-Type: a/b\r\nContent-Range: bytes %s/9\r\n\r\n%s"
         whole = part % (b"0-1", b"ab") + part % (b"4-5", b"\r\n") + b"\r\n--xy--\r\n"
         media_type = b"multipart/byteranges; boundary=xy"
@@ -149,7 +149,7 @@ class Answers(unittest.TestCase):
 
 
 class Kinds(unittest.TestCase):
-    def test_every_kind_of_conversation_is_held(self):
+    def test_every_kind_of_conversation_has_a_weight(self):
         public = {
             value for name, value in vars(kinds).items()
             if callable(value) and getattr(value, "__module__", "") == kinds.__name__
@@ -158,17 +158,17 @@ class Kinds(unittest.TestCase):
 
 
 class Versions(unittest.TestCase):
-    def test_only_what_is_settled_must_be_seen(self):
+    def test_a_change_must_be_visible_only_after_a_delay(self):
         versions = tree.Versions()
         self.assertEqual((versions.oldest(SMALL), versions.newest(SMALL)), (0, 0))
         self.assertEqual(versions.begin(SMALL), 1)
         self.assertEqual((versions.oldest(SMALL), versions.newest(SMALL)), (0, 1))
         versions.end(SMALL)
-        self.assertEqual(versions.oldest(SMALL), 0, "it may not have been looked at yet")
+        self.assertEqual(versions.oldest(SMALL), 0, "it may not have been revalidated yet")
         with mock.patch.object(tree.time, "monotonic", lambda: time.time() + 1e9):
-            self.assertEqual(versions.oldest(SMALL), 1, "it must have been looked at by now")
+            self.assertEqual(versions.oldest(SMALL), 1, "it must have been revalidated by now")
             versions.begin(SMALL)
-        self.assertEqual(versions.oldest(SMALL), 1, "what was gone for long may not come again")
+        self.assertEqual(versions.oldest(SMALL), 1, "a long-replaced version may not reappear")
 
 
 if __name__ == "__main__":

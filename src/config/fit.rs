@@ -30,6 +30,7 @@ const MOST_CONNECTIONS: usize = 1 << 20;
 /// Shares of the free memory. The rest is for the cache's tables, listings, and socket buffers,
 /// which a control group counts as well.
 const CACHE_DIVISOR: u64 = 4;
+const RESIDENT_DIVISOR: u64 = 3; // the cache is part of it
 const PAGES_DIVISOR: u64 = 4;
 const CONNECTIONS_DIVISOR: u64 = 8;
 
@@ -61,6 +62,7 @@ impl Limits {
         let mut lines = Vec::new();
         for (name, value, unit_bytes, possible) in [
             ("cache_bytes", &mut self.cache_bytes, 1, free / CACHE_DIVISOR),
+            ("resident_bytes", &mut self.resident_bytes, 1, free / RESIDENT_DIVISOR),
             ("pages", &mut self.pages, PAGE_BYTES, possible_pages),
         ] {
             let now = u64::try_from(*value).unwrap_or(u64::MAX);
@@ -140,13 +142,16 @@ mod tests {
         let mut limits = with_connections(1_000_000);
         let lines = limits.fit_to_memory(&memory(128 << 20), &[]);
         assert_eq!(limits.cache_bytes, 32 << 20);
+        assert_eq!(limits.resident_bytes, (128 << 20) / 3);
         assert_eq!(limits.pages, 1024);
         assert_eq!(limits.connections, (16 << 20) / 192);
-        for (line, name) in lines.iter().zip(["cache_bytes", "pages", "connections"]) {
+        for (line, name) in
+            lines.iter().zip(["cache_bytes", "resident_bytes", "pages", "connections"])
+        {
             assert!(line.starts_with(&format!("limit {name} lowered from ")), "{line}");
             assert!(line.contains("134217728 bytes (memory.max)"), "{line}");
         }
-        assert_eq!(lines.len(), 3);
+        assert_eq!(lines.len(), 4);
     }
 
     #[test]
@@ -155,18 +160,19 @@ mod tests {
             let mut limits = with_connections(1_000_000);
             let memory = MemoryLimit { free_bytes, ..memory(1 << 40) };
             limits.fit_to_memory(&memory, &[]);
-            let sum = limits.cache_bytes as u64
+            let sum = limits.resident_bytes as u64
                 + limits.pages as u64 * PAGE_BYTES
                 + limits.connections as u64 * CONNECTION_BYTES;
             let least = LEAST_PAGES * PAGE_BYTES + CONNECTION_BYTES;
-            assert!(sum <= (free_bytes / 8 * 5).max(free_bytes / 4 + 2 * least), "{free_bytes}");
+            assert!(sum <= free_bytes / 4 * 3 + least, "{free_bytes}");
             assert!(limits.pages >= 16 && limits.connections >= 1);
+            assert!(limits.cache_bytes <= limits.resident_bytes);
         }
     }
 
     #[test]
     fn a_chosen_limit_stays_and_is_reported_if_it_cannot_fit() {
-        let chosen = ["pages", "cache_bytes", "connections"];
+        let chosen = ["pages", "cache_bytes", "resident_bytes", "connections"];
         let mut limits =
             Limits { cache_bytes: 100 << 20, pages: 100_000, ..with_connections(1_000_000) };
         let lines = limits.fit_to_memory(&memory(128 << 20), &chosen);

@@ -77,6 +77,8 @@ limits! {
     linger_timeout_ms: u64 = 5_000, 10..=600_000;
     /// Time for running responses to finish after the first signal to stop.
     drain_timeout_ms: u64 = 30_000, 0..=3_600_000;
+    /// After a signal to stop, time for a request that is on its way on an idle connection.
+    drain_idle_ms: u64 = 1_000, 0..=60_000;
     /// Longest request target.
     target_bytes: usize = 8_192, 16..=32_768;
     /// Longest request head, from the request line to the empty line.
@@ -117,6 +119,10 @@ limits! {
     cache_failures: usize = 8_192, 1..=10_000_000;
     /// Memory for cached response bodies, in total.
     cache_bytes: usize = 67_108_864, 0..=1_099_511_627_776;
+    /// Memory for response bodies, cached or still being sent; beyond it, files are sent from disk.
+    resident_bytes: usize = 134_217_728, 0..=1_099_511_627_776;
+    /// Time that a large file stays open after its last use.
+    file_rest_ms: u64 = 2_000, 0..=3_600_000;
     /// Largest file whose body is cached in memory; a larger one is sent from the file.
     cached_body_bytes: usize = 262_144, 0..=16_777_216;
     /// Age at which a cache entry is compared with its file again.

@@ -81,6 +81,11 @@ impl OpenFile {
         &self.file
     }
 
+    /// Where it was found below the root.
+    pub fn path(&self) -> &[u8] {
+        &self.path
+    }
+
     /// The version that was opened.
     pub fn version(&self) -> &Version {
         &self.version

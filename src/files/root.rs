@@ -92,9 +92,11 @@ pub enum Opened {
 /// Why a path did not open.
 #[derive(Debug)]
 pub enum OpenError {
-    /// There is nothing to serve: no such name, a link that leads outside or in circles, a file
-    /// where a directory is asked for, or something that is neither file nor directory.
+    /// There is no such name, or a file where a directory is asked for.
     NotFound,
+    /// There is such a name, but it is not served: a link that leads outside, or something that is
+    /// neither file nor directory.
+    Refused,
     /// It may exist, but this process has no permission to reach or to read it.
     Forbidden,
     /// Not available for the moment: no descriptor or no memory left (`EMFILE`, `ENFILE`,
@@ -217,7 +219,7 @@ impl Root {
         match version.kind {
             Kind::File => Ok(Opened::File(File::from(fd), version)),
             Kind::Directory => Ok(Opened::Directory(fd, version)),
-            Kind::Other => Err(OpenError::NotFound),
+            Kind::Other => Err(OpenError::Refused),
         }
     }
 
@@ -283,11 +285,9 @@ fn open_folder(path: &Path) -> io::Result<(OwnedFd, Vec<PathBuf>)> {
 impl From<Errno> for OpenError {
     fn from(errno: Errno) -> OpenError {
         match errno {
-            Errno::NOENT | Errno::NOTDIR | Errno::LOOP | Errno::NAMETOOLONG | Errno::XDEV => {
-                OpenError::NotFound
-            }
-            // A socket, or a device that has no driver, will not be opened by name.
-            Errno::NXIO | Errno::NODEV | Errno::OPNOTSUPP => OpenError::NotFound,
+            Errno::NOENT | Errno::NOTDIR | Errno::LOOP | Errno::NAMETOOLONG => OpenError::NotFound,
+            // A link that leads outside; a socket, or a device that has no driver.
+            Errno::XDEV | Errno::NXIO | Errno::NODEV | Errno::OPNOTSUPP => OpenError::Refused,
             // A name that this file system cannot hold, such as bytes that are not UTF-8.
             Errno::INVAL | Errno::ILSEQ => OpenError::NotFound,
             Errno::ACCESS | Errno::PERM => OpenError::Forbidden,
@@ -303,6 +303,7 @@ impl fmt::Display for OpenError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             OpenError::NotFound => f.write_str("not found"),
+            OpenError::Refused => f.write_str("not a file or folder inside the root"),
             OpenError::Forbidden => f.write_str("permission denied"),
             OpenError::Cold => f.write_str("not in memory yet"),
             OpenError::Leased => f.write_str("another process holds a lease on it"),
@@ -315,10 +316,8 @@ impl fmt::Display for OpenError {
 impl std::error::Error for OpenError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
-            OpenError::NotFound | OpenError::Forbidden | OpenError::Cold | OpenError::Leased => {
-                None
-            }
             OpenError::Exhausted(error) | OpenError::Failed(error) => Some(error),
+            _ => None,
         }
     }
 }

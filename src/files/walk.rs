@@ -125,9 +125,9 @@ impl<'r> Walk<'r> {
             return Ok(());
         }
         if self.root.targets.is_empty() {
-            return Err(OpenError::NotFound);
+            return Err(OpenError::Refused);
         }
-        let above = self.base_path().parent().ok_or(OpenError::NotFound)?;
+        let above = self.base_path().parent().ok_or(OpenError::Refused)?;
         let mut path = above.as_os_str().as_bytes().to_vec();
         for name in self.ahead.drain(..).rev() {
             path.push(b'/');
@@ -159,7 +159,7 @@ impl<'r> Walk<'r> {
     /// Begins again at the folder that the absolute path `path` leads into, with the rest of it
     /// before the components that are ahead already.
     fn begin_at(&mut self, path: &[u8]) -> Result<(), OpenError> {
-        let (base, rest) = self.root.locate(path).ok_or(OpenError::NotFound)?;
+        let (base, rest) = self.root.locate(path).ok_or(OpenError::Refused)?;
         let rest = rest.to_vec();
         self.base = base;
         self.here = Here::Base;

@@ -1,9 +1,14 @@
-//! How HTTP/1.1 moves over a connection, without a socket.
+//! HTTP/1.1 on one connection, without a socket.
 //!
-//! A [`Connection`] is asked what it needs next ([`Connection::step`]) and is told what happened
-//! ([`Connection::read_done`], [`Connection::write_done`], [`Connection::acknowledged`],
-//! [`Connection::retry`], [`Connection::timed_out`], [`Connection::peer_lost`]). It does no I/O and
-//! reads no clock, so a test drives it byte by byte, and a fuzzer at full speed.
+//! A [`Connection`] keeps the contract of [`crate::machine`]. While it is idle, it is a few words;
+//! everything else lives in an [`Exchange`] from a pool.
+//!
+//! - `connection`: idle, busy or closed
+//! - `exchange`: the states, and what leads from one to the next
+//! - `inbox`: received bytes, and the head at their start
+//! - `plan`: from a complete head to what the exchange does
+//! - `write`: from a reply to status line and fields
+//! - `body`: the part of a response that is still to be sent
 //!
 //! # States
 //!
@@ -24,37 +29,37 @@
 //!
 //! | state | bytes come | peer finished sending | output was sent | retry | timeout | peer lost | file failed | drain |
 //! |---|---|---|---|---|---|---|---|---|
-//! | Idle | Idle, Head, Await, Discard, Reply | Closed | Idle, Closed (draining) | Idle | Closed | Closed | Closed | Idle, Closed |
+//! | Idle | Idle, Head, Await, Discard, Reply | Closed | Idle | Idle | Closed | Closed | Closed | Idle, Closed |
 //! | Head | Head, Idle, Await, Discard, Reply | Reply (400) | Head, Idle, Await, Discard, Reply | Head | Reply (408), Closed | Closed | Closed | Head |
 //! | Await | - | - | Await | Await, Idle, Head, Discard, Reply | Reply (503), Closed | Closed | Closed | Await |
-//! | Discard | Discard, Idle, Head, Await, Reply | Reply (400) | Discard, Idle, Head, Await, Reply | Discard | Reply (408), Closed | Closed | Closed | Discard |
+//! | Discard | Discard, Idle, Head, Await, Reply | Reply (400) | Discard | Discard | Reply (408), Closed | Closed | Closed | Discard |
 //! | Reply | - | - | Reply, Idle, Head, Await, Discard, Linger, Closed | Reply | Closed | Closed | Closed | Reply |
 //! | Linger | Linger, Closed | Closed | - | Linger | Closed | Closed | Closed | Linger |
 //! | Closed | Closed | Closed | Closed | Closed | Closed | Closed | Closed | Closed |
 //!
-//! An answer that is written into the output leads from Idle to Idle at once, with something to
-//! send, and the next may follow it. One that is sent from where it stands, in memory or in a file,
-//! is a Reply until it was sent. What is owed is written before more is read: a client that sends
-//! without reading is not read from, so it holds at most two pages. Any state but Linger and
-//! Closed may owe bytes that earlier answers left in the output; a timeout while something is
-//! owed is a stalled write, and closes. A connection for which there is no page closes as well;
-//! if only a refusal finds none, it is left out, and the connection lingers without it.
+//! A response that is written into the outbox leads from Idle to Idle at once, with something to
+//! send, and the next may follow it. One that is sent from the cache or from a file is a Reply
+//! until it was sent. Pending output is sent before more input is read: a client that sends without
+//! reading is not read from, so it holds at most two pages. A request with a body leaves its page:
+//! its head is saved, the body is dropped, and only then the site is asked. Any state but Linger
+//! and Closed may have unsent bytes of earlier responses; a timeout while bytes are unsent is a
+//! stalled write, and closes. A connection for which there is no page gets a fixed 503; a failure
+//! that finds none is left out, and the connection lingers without it.
 //!
 //! # Invariants
 //!
-//! [`Connection::check`] tests them after every report, in debug builds: an idle connection holds
-//! no page; what is owed means that the next step is not a read; a closed connection holds nothing
-//! and stays closed.
+//! `Exchange::check` tests them after every report, in debug builds: an idle connection holds no
+//! page; while bytes are unsent, the next step is not a read; a closed connection holds nothing and
+//! stays closed.
 
-mod advance;
+mod body;
 mod connection;
-mod intake;
-mod pages;
-mod reply;
+mod exchange;
+mod inbox;
+mod plan;
 mod state;
-mod step;
+mod write;
 
-pub use connection::{Connection, Context};
-pub use pages::{PAGE_BYTES, Pages};
-pub use state::{Leisure, Reason, StateName};
-pub use step::Step;
+pub use connection::{Connection, Exchanges, Idle};
+pub use exchange::Exchange;
+pub use state::StateName;

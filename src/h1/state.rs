@@ -1,28 +1,27 @@
-//! Where a connection stands, what follows, and why it ends. No logic: what leads from one state
-//! to the next is in [`super::connection`] and [`super::advance`].
+//! Where an exchange stands, and what follows. No logic: the transitions are in
+//! [`super::exchange`].
 
-use crate::clock::Tick;
 use crate::http::body::BodyReader;
+use crate::machine::Reason;
 use crate::site::Wait;
 
-use super::reply::{Body, Plan};
+use super::body::Body;
 
-/// Where a connection stands. Only the data of that state is there.
+/// Where an exchange stands. Only the data of that state exists.
 #[derive(Debug)]
 pub(super) enum State {
-    /// Between requests; holds no input.
+    /// Between requests; the inbox is empty.
     Idle,
-    /// A part of a head is in the input, or a whole one that waits for room in the output.
+    /// A part of a head is in the inbox, or a whole head that waits for room in the outbox.
     Head,
-    /// A whole head is in the input, and the site is getting what it asks for.
+    /// A head is complete, and the site is getting what it asks for.
     Await { on: Wait },
-    /// The body of a request is thrown away before the planned answer is given. The reader is
-    /// gone once the body ended, and the answer waits for room in the output.
-    Discard { reader: Option<BodyReader>, absorbed: u64, plan: Box<Plan> },
-    /// The answer is on its way: what is in the output, then the body.
+    /// The body of the request is read and dropped; its head was saved.
+    Discard { reader: BodyReader, absorbed: u64 },
+    /// A response is being sent: the outbox, then the body.
     Reply { body: Body, then: Then },
-    /// The answer was sent and the sending side is shut; what the peer still sends is absorbed,
-    /// so that it reads the answer and not a reset (RFC 9112 section 9.6).
+    /// The response was sent. What the peer still sends is dropped, so that it reads the response
+    /// and not a reset (RFC 9112 section 9.6).
     Linger { absorbed: u64, fin_sent: bool },
     /// Over.
     Closed(Reason),
@@ -33,48 +32,10 @@ pub(super) enum State {
 pub(super) enum Then {
     /// The next request.
     Next,
-    /// Close at once: nothing more will come from the peer.
+    /// Close at once: the peer will send nothing more.
     Close,
     /// Close in stages, because the peer may still be sending.
     Linger,
-}
-
-/// Why a connection is over.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Reason {
-    /// Everything that was asked was answered, and the answer said that it was the last.
-    Finished,
-    /// The peer closed between requests.
-    PeerClosed,
-    /// The peer is gone: a reset, or an error of the socket.
-    PeerLost,
-    /// No request came in time.
-    IdleTooLong,
-    /// The peer did not take the answer in time.
-    Stalled,
-    /// The file ended before its announced length, or could not be read.
-    FileFailed,
-    /// There was no page for it.
-    OutOfPages,
-    /// It was idle, and its slot was needed.
-    MadeRoom,
-    /// Its work panicked, which is a bug.
-    Panicked,
-    /// The server stops.
-    Stopped,
-}
-
-/// How readily a connection can be evicted; the first variant goes first.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Leisure {
-    /// Its last response was sent; it has absorbed what the peer still sends since then.
-    Lingers(Tick),
-    /// A head or a body has been incomplete since then.
-    Incomplete(Tick),
-    /// It has been idle since then.
-    Idle(Tick),
-    /// It has not been able to send anything of a response since then.
-    Stuck(Tick),
 }
 
 /// The name of a state, for tests and reports.

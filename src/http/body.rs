@@ -1,9 +1,10 @@
 //! Where does this request body end (RFC 9112 sections 6 and 7).
 //!
-//! Owns the two fields that frame a body, and the walk over a body whose content nobody wants: it
-//! is counted and dropped. Owns no bound on the length of a body: the caller compares what it is
-//! told. Everything here is stricter than the robustness rules of the RFC where two readers of the
-//! same bytes could come to different ends, for that is how requests are smuggled.
+//! Owns the two fields that frame a body, and the reader that counts the bytes of a body and drops
+//! them. Does not limit the length of a body; the caller compares the count with its limit.
+//! Wherever two readers of the same bytes could disagree about the end of a body, these rules are
+//! stricter than the robustness rules of the RFC: such a disagreement makes request smuggling
+//! possible.
 
 mod chunked;
 
@@ -11,8 +12,8 @@ pub use chunked::Chunked;
 
 /// The value of a Content-Length field: decimal digits and nothing else.
 ///
-/// A number that needs more than 64 bits counts as `u64::MAX`, which no bound allows.
-/// `None` is malformed; so is a list of equal numbers, which the RFC lets us refuse.
+/// A number that exceeds 64 bits becomes `u64::MAX`, which is above every limit. `None` if the
+/// value is malformed; this includes a list of equal numbers, which the RFC allows to refuse.
 pub fn content_length(value: &[u8]) -> Option<u64> {
     if value.is_empty() || !value.iter().all(u8::is_ascii_digit) {
         return None;
@@ -21,24 +22,24 @@ pub fn content_length(value: &[u8]) -> Option<u64> {
     Some(digits.fold(0, |length: u64, digit| length.saturating_mul(10).saturating_add(digit)))
 }
 
-/// Why a Transfer-Encoding is not accepted.
+/// Why a Transfer-Encoding is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TransferRefusal {
-    /// 400: nobody can tell where the body ends; the text says why.
+    /// 400: the end of the body is unknown; the text is the reason.
     Malformed(&'static str),
-    /// 501: framed well, but with a coding besides chunked. We know none.
+    /// 501: the framing is valid, but there is a coding besides chunked; none is supported.
     Unknown,
 }
 
 /// Reads the values of all Transfer-Encoding field lines as one list (RFC 9112 section 6.1).
 ///
-/// `Ok` means `chunked`, in any case, and nothing else.
+/// `Ok` if the list is `chunked` alone, in any case.
 ///
 /// # Errors
 /// [`TransferRefusal::Malformed`] if an element is not `token *( ";" token "=" value )`, is empty,
-/// or there is none; if chunked has parameters, comes twice, or is not last. Section 6.3 demands
-/// 400 for the last also where the coding that is last is one that we do not know.
-/// [`TransferRefusal::Unknown`] if all that is right and there are other codings before chunked.
+/// or there is none; if chunked has parameters, is repeated, or is not last. Section 6.3 requires
+/// 400 for the latter even if the last coding is unknown. [`TransferRefusal::Unknown`] if the list
+/// is valid but has other codings before chunked.
 pub fn transfer_encoding<'v>(lines: impl Iterator<Item = &'v [u8]>) -> Result<(), TransferRefusal> {
     use TransferRefusal::{Malformed, Unknown};
     let mut others = false;
@@ -73,7 +74,7 @@ pub fn transfer_encoding<'v>(lines: impl Iterator<Item = &'v [u8]>) -> Result<()
     }
 }
 
-/// One element of Transfer-Encoding, and what stands after it and after blanks.
+/// One element of Transfer-Encoding, and what follows it, without leading blanks.
 struct Coding<'v> {
     name: &'v [u8],
     has_parameters: bool,
@@ -100,13 +101,13 @@ impl<'v> Coding<'v> {
     }
 }
 
-/// The token at the start, which is not empty, and the rest.
+/// Splits off the token at the start; `None` if there is none.
 fn token(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
     let length = bytes.iter().position(|byte| !is_token_byte(*byte)).unwrap_or(bytes.len());
     (length > 0).then(|| bytes.split_at(length))
 }
 
-/// What follows the closing quote of a quoted-string, from after its opening one.
+/// What follows the closing quote of a quoted-string that begins before `rest`.
 fn after_quotes(mut rest: &[u8]) -> Option<&[u8]> {
     loop {
         rest = match rest {
@@ -118,41 +119,41 @@ fn after_quotes(mut rest: &[u8]) -> Option<&[u8]> {
     }
 }
 
-/// Bounds of the parts of a chunked body that are no data.
+/// Bounds of those parts of a chunked body that are not data.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Bounds {
     /// The longest chunk-size line, with its extensions and without its CRLF.
     pub line_bytes: u32,
     /// The longest trailer section: all its field lines, each with its CRLF. The empty line that
-    /// ends the body is not part of it, so 0 means no trailers.
+    /// ends the body does not count, so 0 allows no trailers.
     pub trailer_bytes: u32,
 }
 
-/// What a call of [`BodyReader::absorb`] came to.
+/// The result of a call of [`BodyReader::absorb`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Absorbed {
-    /// The bytes that belong to the body. Fewer than were given only if `done`.
+    /// The number of bytes that belong to the body; fewer than all only if `done`.
     pub used: usize,
-    /// How many of these were data, and not framing.
+    /// How many of these are data, as opposed to framing.
     pub data: u64,
-    /// True once the last byte of the body was seen. What follows is the next request.
+    /// True once the body is complete. The next request follows.
     pub done: bool,
 }
 
-/// Why a body is refused, and how much of it was well.
+/// Why a body is refused, and how much data precedes the fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Fault {
     /// The reason of a 400.
     pub why: &'static str,
-    /// How many of the bytes before the fault were data; as in [`Absorbed::data`], those of this
-    /// call. A body that was too long before it was malformed is too long, however it was cut.
+    /// How many of the bytes before the fault are data; as in [`Absorbed::data`], of this call. A
+    /// body that exceeds a limit before its fault is too long, however it was split.
     pub data: u64,
 }
 
-/// Walks over a body, in whatever pieces it comes, to its end.
+/// Finds the end of a body that arrives in any pieces.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BodyReader {
-    /// A body of known length, with the bytes still to come.
+    /// A body of known length, with the number of bytes still missing.
     Length(u64),
     /// A chunked body.
     Chunked(Chunked),
@@ -171,7 +172,7 @@ impl BodyReader {
         BodyReader::Chunked(Chunked::new())
     }
 
-    /// Bytes of data that are known to be still to come: of the whole body, or of the present
+    /// Bytes of data that are announced and still missing: of the whole body, or of the current
     /// chunk.
     pub fn announced(&self) -> u64 {
         match self {
@@ -180,16 +181,16 @@ impl BodyReader {
         }
     }
 
-    /// Takes as much of `bytes` as belongs to the body, and never a byte of what follows it.
+    /// Consumes the bytes that belong to the body, and none that follow it.
     ///
-    /// Each byte is looked at once, however the body is cut into calls, and data not at all.
-    /// Chunked is taken to the letter, with one exception: the "bad whitespace" that a sender must
-    /// not put around `;` and `=` in extensions, and a recipient should bear with, is refused, as
-    /// it has hidden requests from one of two readers before. Extensions and trailers are checked
-    /// and dropped.
+    /// Each byte of framing is read once, however the body is split into calls; data is not read
+    /// at all. The grammar of chunked is applied exactly, with one exception: the "bad whitespace"
+    /// around `;` and `=` in extensions, which a sender must not send and a recipient should
+    /// accept, is refused, because it has enabled request smuggling before. Extensions and trailers
+    /// are validated and dropped.
     ///
     /// # Errors
-    /// The reason of a 400. The reader must not be used again.
+    /// The reason for a 400. The reader must not be used again.
     pub fn absorb(&mut self, bytes: &[u8], bounds: &Bounds) -> Result<Absorbed, Fault> {
         match self {
             BodyReader::Length(left) => {
@@ -201,7 +202,7 @@ impl BodyReader {
     }
 }
 
-/// Takes at most `most` off `left`, and returns how much that was.
+/// Subtracts at most `most` from `left`, and returns what was subtracted.
 fn take(left: &mut u64, most: usize) -> usize {
     let taken = usize::try_from(*left).unwrap_or(usize::MAX).min(most);
     *left -= taken as u64;
@@ -213,12 +214,12 @@ fn is_token_byte(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
 }
 
-/// What may stand in the value of a field, blanks included (RFC 9110 section 5.5).
+/// The bytes that the value of a field may contain, blanks included (RFC 9110 section 5.5).
 fn is_field_byte(byte: u8) -> bool {
     matches!(byte, b'\t' | 0x20..=0x7e | 0x80..)
 }
 
-/// Takes away the blanks of RFC 9110 section 5.6.3, space and tab, at both ends.
+/// Removes the blanks of RFC 9110 section 5.6.3, space and tab, at both ends.
 pub(super) fn trim_blanks(mut bytes: &[u8]) -> &[u8] {
     while let [b' ' | b'\t', rest @ ..] | [rest @ .., b' ' | b'\t'] = bytes {
         bytes = rest;

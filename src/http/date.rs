@@ -1,19 +1,19 @@
 //! Dates as HTTP writes them (RFC 9110 section 5.6.7): one form out, three forms in.
 //!
-//! Owns the arithmetic between seconds since 1970 and the calendar. Reads no clock: where "now"
-//! matters, it is an argument. No input makes anything here panic or overflow.
+//! Owns the conversion between seconds since 1970 and the calendar. Does not read a clock: where
+//! the current time matters, it is an argument. No input causes a panic or an overflow.
 //!
-//! The calendar is the Gregorian one, also before it was introduced, and days have 86,400 seconds.
+//! The calendar is the Gregorian one, also before its introduction, and days have 86,400 seconds.
 
 use memchr::memchr;
 
 /// Bytes of an IMF-fixdate, `Sun, 06 Nov 1994 08:49:37 GMT`.
 pub const LENGTH: usize = 29;
 
-/// Writes a time as an IMF-fixdate, the one form that may be sent.
+/// Writes a time as an IMF-fixdate, the only form that a sender may generate.
 ///
-/// `None` outside the years 1 to 9999, which have no such form. Times before 1970 are written
-/// like any other.
+/// `None` outside the years 1 to 9999, which this form cannot express. Times before 1970 are
+/// written like any other.
 pub fn imf_fixdate(unix_seconds: i64) -> Option<[u8; LENGTH]> {
     if !(FIRST_SECOND..=LAST_SECOND).contains(&unix_seconds) {
         return None;
@@ -35,15 +35,16 @@ pub fn imf_fixdate(unix_seconds: i64) -> Option<[u8; LENGTH]> {
     Some(out)
 }
 
-/// Reads a date in any of the three forms a recipient must accept: IMF-fixdate, RFC 850, asctime.
+/// Parses a date in any of the three forms that a recipient must accept: IMF-fixdate, RFC 850,
+/// asctime.
 ///
-/// `None` for everything else. The grammar is taken to the letter: fixed widths, single spaces,
-/// names with exactly their case ("HTTP-date is case sensitive"), days that exist, years 1 to 9999.
+/// `None` for everything else. The grammar is applied exactly: fixed widths, single spaces, names
+/// in their exact case ("HTTP-date is case sensitive"), days that exist, years 1 to 9999.
 ///
-/// - The name of the weekday must be one, of the right length for the form, but not the right
-///   one: it adds nothing to the date, and recipients are encouraged to be robust.
-/// - The leap second 23:59:60 counts as 23:59:59. For every precondition the earlier time is the
-///   safe side. Second 60 in any other minute is no time.
+/// - The name of the weekday must be a valid one of the right length for the form, but need not be
+///   that of the date: it adds no information, and recipients are encouraged to be robust.
+/// - The leap second 23:59:60 counts as 23:59:59, because the earlier time is the safe choice for
+///   every precondition. Second 60 in any other minute is invalid.
 /// - The two-digit year of RFC 850 means the latest such year that makes the time at most 50 years
 ///   later than `now`, in seconds since 1970.
 pub fn parse(value: &[u8], now: i64) -> Option<i64> {
@@ -138,8 +139,8 @@ fn parse_asctime(value: &[u8]) -> Option<i64> {
 
 /// The latest year with these last two digits that is not more than 50 years after `now`.
 ///
-/// Whole calendar years are counted, so `rest`, the (month, day, second) within the year, decides
-/// only when the year itself is exactly 50 later.
+/// Calendar years are compared first; `rest`, the (month, day, second) within the year, decides
+/// only if the year is exactly 50 later.
 fn year_of_two_digits(digits: u32, rest: (u32, u32, u32), now: i64) -> Option<u32> {
     let now = now.clamp(FIRST_SECOND, LAST_SECOND);
     let days = u32::try_from(now.div_euclid(DAY_SECONDS) + EPOCH_DAYS).ok()?;
@@ -153,7 +154,7 @@ fn year_of_two_digits(digits: u32, rest: (u32, u32, u32), now: i64) -> Option<u3
     Some(year)
 }
 
-/// Seconds since 1970; `None` if there is no such day in the years 1 to 9999.
+/// Seconds since 1970; `None` if the day does not exist in the years 1 to 9999.
 fn unix_seconds(date: Civil, second_of_day: u32) -> Option<i64> {
     let days = i64::from(date.to_days()?) - EPOCH_DAYS;
     Some(days * DAY_SECONDS + i64::from(second_of_day))
@@ -177,7 +178,7 @@ fn short_weekday(name: &[u8]) -> Option<()> {
     WEEKDAYS.iter().any(|weekday| weekday[..3] == *name).then_some(())
 }
 
-/// The month of this name, from 1.
+/// The number of the month with this name, from 1.
 fn month(name: [u8; 3]) -> Option<u32> {
     (1..).zip(MONTHS).find_map(|(month, known)| (*known == name).then_some(month))
 }
@@ -193,7 +194,7 @@ fn two_digits(value: u32) -> [u8; 2] {
     [b'0' + (value / 10 % 10) as u8, b'0' + (value % 10) as u8]
 }
 
-/// A day of the calendar. Fields that come from outside are checked by [`Civil::to_days`].
+/// A day of the calendar. [`Civil::to_days`] validates fields that come from a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Civil {
     year: u32,
@@ -203,14 +204,14 @@ struct Civil {
     day: u32,
 }
 
-/// Days are counted from the first of March of the year 0, and years begin in March: so the leap
-/// day is the last of its year, of its century and of its cycle of 400 years, and the lengths of
-/// the months before it follow one line, `(153 * month + 2) / 5`.
+/// Days are counted from the first of March of the year 0, and years begin in March. So the leap
+/// day is the last of its year, of its century and of its cycle of 400 years, and one formula,
+/// `(153 * month + 2) / 5`, gives the days before each month.
 impl Civil {
-    /// The day with this count. Right for all counts up to the year 9999, with no overflow.
+    /// The day with this count. Correct for all counts up to the year 9999, without overflow.
     fn from_days(days: u32) -> Civil {
         let (cycle, day_of_cycle) = (days / CYCLE_DAYS, days % CYCLE_DAYS);
-        // What the leap days before this day add, taken away: then every year has 365 days.
+        // Without the leap days before this day, every year has 365 days.
         let level =
             day_of_cycle - day_of_cycle / 1_460 + day_of_cycle / 36_524 - day_of_cycle / 146_096;
         let year_of_cycle = level / 365;
@@ -226,7 +227,7 @@ impl Civil {
         }
     }
 
-    /// The count of this day; `None` if the calendar of the years 1 to 9999 does not have it.
+    /// The count of this day; `None` if it does not exist in the years 1 to 9999.
     fn to_days(self) -> Option<u32> {
         let Civil { year, month, day } = self;
         if !(1..=9999).contains(&year) || day < 1 || day > days_of_month(year, month)? {
@@ -257,7 +258,7 @@ const DAY_SECONDS: i64 = 86_400;
 /// Days from the first of March of the year 0 to the first of January 1970.
 const EPOCH_DAYS: i64 = 719_468;
 
-/// Days in 400 years, after which the calendar repeats itself.
+/// Days in 400 years, after which the calendar repeats.
 const CYCLE_DAYS: u32 = 146_097;
 
 /// `Mon, 01 Jan 0001 00:00:00 GMT`

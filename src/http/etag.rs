@@ -1,16 +1,13 @@
-//! Entity-tags: what a version of a file is called, and whether two names mean the same
-//! (RFC 9110 section 8.8.3).
+//! Entity-tags: the name of a version of a representation, and whether two names match (RFC 9110
+//! section 8.8.3).
 //!
-//! Owns the making of our own tags and the reading of If-Match and If-None-Match lists. Which
-//! comparison a field asks for, and what follows from the result, is decided elsewhere.
+//! Owns the making of entity-tags and the parsing of If-Match and If-None-Match lists. Which
+//! comparison a field needs, and what follows from the result, is decided elsewhere.
 
 use super::body::trim_blanks;
 use core::fmt;
 
-/// The entity-tag of a file, quotes and all, ready to be sent.
-///
-/// `"<modification time in nanoseconds>-<size>"`, both in lower-case hexadecimal, after `W/` if
-/// weak. A time before 1970 is written with a minus sign, so no two pairs have the same tag.
+/// An entity-tag with its quotes, as in the field.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct ETag {
     /// Written from the end, as numbers are: the tag begins at `start`.
@@ -19,30 +16,56 @@ pub struct ETag {
 }
 
 impl ETag {
-    /// Bytes of the longest tag: `W/"`, a sign, an `i128` in hexadecimal, `-`, a `u64`, `"`.
+    /// Bytes of the longest tag: `W/"`, a sign, 32 digits, `-`, 16 digits, `"`.
     pub const MAX_LENGTH: u8 = 3 + 1 + 32 + 1 + 16 + 1;
 
-    /// The tag of a file of `size` bytes, last modified `modified_ns` nanoseconds after 1970.
+    /// The tag of these bytes, always strong: `"<128 bits of their BLAKE3 hash>"` in hexadecimal.
     ///
-    /// `weak` is for a file that may still change without its time showing it.
-    pub fn of_file(size: u64, modified_ns: i128, weak: bool) -> ETag {
-        let mut tag = ETag { bytes: [0; ETag::MAX_LENGTH as usize], start: ETag::MAX_LENGTH };
-        tag.prepend(b'"');
+    /// It is equal on every server, and changes whenever the bytes do, also if the file has the
+    /// same size and modification time as before.
+    pub fn of_content(bytes: &[u8]) -> ETag {
+        ETag::of_hash(&blake3::hash(bytes), false)
+    }
+
+    /// The tag of a file of `size` bytes, last modified `modified_ns` nanoseconds after 1970:
+    /// `"<time>-<size>"`, both in hexadecimal, after `W/` if weak. A time before 1970 has a minus
+    /// sign, so no two pairs have the same tag.
+    ///
+    /// `replaced` is the inode and the change time, for a file that was once replaced by another of
+    /// the same size and time: they are hashed together with these. `weak` is for a file that may
+    /// still change without any of its times showing it.
+    pub fn of_file(
+        size: u64,
+        modified_ns: i128,
+        replaced: Option<(u64, i128)>,
+        weak: bool,
+    ) -> ETag {
+        if let Some((inode, changed_ns)) = replaced {
+            let mut hasher = blake3::Hasher::new_derive_key(REPLACED_CONTEXT);
+            hasher.update(&size.to_le_bytes()).update(&modified_ns.to_le_bytes());
+            hasher.update(&inode.to_le_bytes()).update(&changed_ns.to_le_bytes());
+            return ETag::of_hash(&hasher.finalize(), weak);
+        }
+        let mut tag = ETag::closing_quote();
         tag.prepend_hex(u128::from(size));
         tag.prepend(b'-');
         tag.prepend_hex(modified_ns.unsigned_abs());
         if modified_ns < 0 {
             tag.prepend(b'-');
         }
-        tag.prepend(b'"');
-        if weak {
-            tag.prepend(b'/');
-            tag.prepend(b'W');
-        }
-        tag
+        tag.opening_quote(weak)
     }
 
-    /// The tag as it stands in a field.
+    fn of_hash(hash: &blake3::Hash, weak: bool) -> ETag {
+        let mut tag = ETag::closing_quote();
+        for byte in hash.as_bytes()[..HASH_BYTES].iter().rev() {
+            tag.prepend(DIGITS[usize::from(byte & 0xf)]);
+            tag.prepend(DIGITS[usize::from(byte >> 4)]);
+        }
+        tag.opening_quote(weak)
+    }
+
+    /// The tag as in a field.
     pub fn as_bytes(&self) -> &[u8] {
         &self.bytes[usize::from(self.start)..]
     }
@@ -52,7 +75,22 @@ impl ETag {
         self.as_bytes().starts_with(b"W/")
     }
 
-    /// [`ETag::MAX_LENGTH`] is the sum of all that `of_file` can prepend.
+    fn closing_quote() -> ETag {
+        let mut tag = ETag { bytes: [0; ETag::MAX_LENGTH as usize], start: ETag::MAX_LENGTH };
+        tag.prepend(b'"');
+        tag
+    }
+
+    fn opening_quote(mut self, weak: bool) -> ETag {
+        self.prepend(b'"');
+        if weak {
+            self.prepend(b'/');
+            self.prepend(b'W');
+        }
+        self
+    }
+
+    /// [`ETag::MAX_LENGTH`] is the sum of all that a constructor can prepend.
     fn prepend(&mut self, byte: u8) {
         self.start -= 1;
         self.bytes[usize::from(self.start)] = byte;
@@ -60,7 +98,7 @@ impl ETag {
 
     fn prepend_hex(&mut self, mut number: u128) {
         loop {
-            self.prepend(b"0123456789abcdef"[(number & 0xf) as usize]);
+            self.prepend(DIGITS[(number & 0xf) as usize]);
             number >>= 4;
             if number == 0 {
                 return;
@@ -71,6 +109,14 @@ impl ETag {
 
 const _: () = assert!(size_of::<ETag>() <= 56);
 
+/// 128 bits: even with 2^40 versions of a file, the chance that two have the same tag is 2^-49.
+const HASH_BYTES: usize = 16;
+
+/// Separates these hashes from those of contents.
+const REPLACED_CONTEXT: &str = "tenkay entity-tag of a replaced file: size, times, inode";
+
+const DIGITS: &[u8; 16] = b"0123456789abcdef";
+
 impl fmt::Debug for ETag {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "ETag({})", self.as_bytes().escape_ascii())
@@ -80,9 +126,9 @@ impl fmt::Debug for ETag {
 /// How two entity-tags are compared (RFC 9110 section 8.8.3.2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Comparison {
-    /// The same, and neither is weak: for If-Match and If-Range.
+    /// Equal, and neither is weak: for If-Match and If-Range.
     Strong,
-    /// The same but for `W/`: for If-None-Match.
+    /// Equal, apart from `W/`: for If-None-Match.
     Weak,
 }
 
@@ -96,12 +142,12 @@ impl Comparison {
     }
 }
 
-/// True if `current`, the entity-tag of what would be sent, is in the list of `lines`, the values
+/// True if `current`, the entity-tag of the representation, is in the list of `lines`, the values
 /// of all field lines of If-Match or of If-None-Match (RFC 9110 sections 13.1.1 and 13.1.2).
 ///
-/// `*` matches if it is all there is, in the only line. Empty list elements are skipped. The
-/// first element of a line that is no entity-tag ends that line: it matches nothing and neither
-/// does what follows it, because after an odd quote nobody knows which commas separate. The
+/// `*` matches if it is the only element of the only line. Empty elements are skipped. The first
+/// element of a line that is not an entity-tag ends that line: neither it nor the rest of the line
+/// matches, because after an unpaired quote it is unknown which commas separate elements. The
 /// elements before it, and the other lines, still count.
 pub fn any_matches<'v>(
     mut lines: impl Iterator<Item = &'v [u8]>,
@@ -113,7 +159,7 @@ pub fn any_matches<'v>(
     };
     let second = lines.next();
     if second.is_none() {
-        // What most clients send: the one tag that they were given, byte for byte.
+        // A shortcut for what most clients send: the one tag of their copy, byte for byte.
         if first == current && !current.is_empty() {
             return comparison.holds(first, current);
         }
@@ -133,7 +179,7 @@ pub fn is_entity_tag(value: &[u8]) -> bool {
     tag_length(value) == Some(value.len())
 }
 
-/// The entity-tags of one field line, up to the first element that is none.
+/// The entity-tags of one field line, up to the first element that is not one.
 struct Tags<'v> {
     rest: &'v [u8],
 }
@@ -150,7 +196,7 @@ impl<'v> Iterator for Tags<'v> {
     }
 }
 
-/// The length of the entity-tag that `bytes` begin with.
+/// The length of the entity-tag at the start of `bytes`.
 fn tag_length(bytes: &[u8]) -> Option<usize> {
     let content = opaque(bytes).strip_prefix(b"\"")?;
     let length = content.iter().position(|byte| !is_etagc(*byte))?;
@@ -162,7 +208,7 @@ fn opaque(tag: &[u8]) -> &[u8] {
     tag.strip_prefix(b"W/").unwrap_or(tag)
 }
 
-/// `etagc = %x21 / %x23-7E / obs-text`: visible, no quote; there is no escape in a tag.
+/// `etagc = %x21 / %x23-7E / obs-text`: visible and not a quote; a tag has no escapes.
 fn is_etagc(byte: u8) -> bool {
     matches!(byte, 0x21 | 0x23..=0x7e | 0x80..)
 }
@@ -192,14 +238,51 @@ mod tests {
             ),
             (u64::MAX, i128::MAX, false, r#""7fffffffffffffffffffffffffffffff-ffffffffffffffff""#),
         ] {
-            let tag = ETag::of_file(size, modified_ns, weak);
+            let tag = ETag::of_file(size, modified_ns, None, weak);
             assert_eq!(str::from_utf8(tag.as_bytes()).unwrap(), text);
             assert_eq!(tag.is_weak(), weak);
             assert!(is_entity_tag(tag.as_bytes()));
         }
-        let longest = ETag::of_file(u64::MAX, i128::MIN, true);
+        let longest = ETag::of_file(u64::MAX, i128::MIN, None, true);
         assert_eq!(longest.as_bytes().len(), usize::from(ETag::MAX_LENGTH));
-        assert_eq!(format!("{:?}", ETag::of_file(1, 2, true)), r#"ETag(W/\"2-1\")"#);
+        assert_eq!(format!("{:?}", ETag::of_file(1, 2, None, true)), r#"ETag(W/\"2-1\")"#);
+    }
+
+    #[test]
+    fn a_replaced_file_has_a_tag_of_all_its_facts() {
+        let tag = |size, modified_ns, inode, changed_ns| {
+            ETag::of_file(size, modified_ns, Some((inode, changed_ns)), false)
+        };
+        let one = tag(4, 1_000_000_000, 7, 8);
+        assert_eq!(one, tag(4, 1_000_000_000, 7, 8));
+        for other in [
+            tag(5, 1_000_000_000, 7, 8),
+            tag(4, 1_000_000_001, 7, 8),
+            tag(4, 1_000_000_000, 9, 8),
+            tag(4, 1_000_000_000, 7, 9),
+            ETag::of_file(4, 1_000_000_000, None, false),
+        ] {
+            assert_ne!(one, other);
+        }
+        let weak = ETag::of_file(4, 1_000_000_000, Some((7, 8)), true);
+        assert!(weak.is_weak() && !one.is_weak());
+        assert_eq!(weak.as_bytes().strip_prefix(b"W/"), Some(one.as_bytes()));
+        assert!(is_entity_tag(one.as_bytes()) && is_entity_tag(weak.as_bytes()));
+    }
+
+    #[test]
+    fn a_content_has_the_same_tag_everywhere() {
+        for (bytes, text) in [
+            // The first half of the hashes that the reference implementation of BLAKE3 gives.
+            (&b""[..], "\"af1349b9f5f9a1a6a0404dea36dcc949\""),
+            (b"abc", "\"6437b3ac38465133ffb63b75273a8db5\""),
+        ] {
+            let tag = ETag::of_content(bytes);
+            assert_eq!(str::from_utf8(tag.as_bytes()).unwrap(), text);
+            assert!(!tag.is_weak() && is_entity_tag(tag.as_bytes()));
+        }
+        // Two versions that may have the same size and time.
+        assert_ne!(ETag::of_content(b"v1v1"), ETag::of_content(b"v2v2"));
     }
 
     #[test]
@@ -237,7 +320,7 @@ mod tests {
             (&[r#""b""#, "", r#""c", "a""#], true),
             (&[r#""b""#, r#""c""#, r#""d""#, r#""a""#], true),
             (&[r#""b""#, r#""c""#], false),
-            // Commas and blanks belong to the tag when they stand between quotes.
+            // Commas and blanks between quotes belong to the tag.
             (&[r#""b,a", "c""#], false),
             (&[r#""x,", "a""#], true),
             (&[r#""", "a""#], true),
@@ -271,7 +354,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_malformed_matches_nothing_and_ends_its_line() {
+    fn a_malformed_element_matches_nothing_and_ends_its_line() {
         for (lines, expected) in [
             (&["a"][..], false),
             (&[r#""a"#], false),
@@ -298,7 +381,7 @@ mod tests {
     }
 
     #[test]
-    fn an_entity_tag_is_told_from_a_date() {
+    fn an_entity_tag_is_distinguished_from_a_date() {
         for (value, expected) in [
             (&br#""a""#[..], true),
             (br#""""#, true),
@@ -325,17 +408,20 @@ mod tests {
     proptest! {
         #[test]
         fn files_that_differ_have_tags_that_differ(
-            one: (u64, i128, bool), other: (u64, i128, bool),
+            one: (u64, i128, Option<(u64, i128)>, bool), same: bool, other: (u64, i128, bool),
         ) {
-            let (a, b) =
-                (ETag::of_file(one.0, one.1, one.2), ETag::of_file(other.0, other.1, other.2));
+            let other = if same { one } else { (other.0, other.1, one.2, other.2) };
+            let tag = |it: (u64, i128, Option<(u64, i128)>, bool)| {
+                ETag::of_file(it.0, it.1, it.2, it.3)
+            };
+            let (a, b) = (tag(one), tag(other));
             prop_assert_eq!(a == b, one == other);
             prop_assert_eq!(a.as_bytes() == b.as_bytes(), one == other);
             prop_assert!(is_entity_tag(a.as_bytes()));
         }
 
         #[test]
-        fn a_tag_is_found_wherever_it_stands_in_a_list(
+        fn a_tag_is_found_at_any_place_of_a_list(
             tags in proptest::collection::vec("(W/)?\"[!#-~]{0,5}\"", 1..6), pick: usize,
         ) {
             let wanted = &tags[pick % tags.len()];
@@ -351,7 +437,7 @@ mod tests {
 
         #[test]
         fn no_bytes_make_it_panic(lines: Vec<Vec<u8>>) {
-            let tag = ETag::of_file(1, 2, false);
+            let tag = ETag::of_file(1, 2, None, false);
             let found = any_matches(
                 lines.iter().map(Vec::as_slice), tag.as_bytes(), Comparison::Weak,
             );

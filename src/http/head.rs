@@ -1,21 +1,17 @@
-//! The head of a request: from bytes to what it says, or to the reason why it is refused.
+//! The head of a request: from bytes to its meaning, or to the reason for refusing it.
 //!
-//! Two steps. httparse finds the pieces; then [`judge`] applies the rules that a parser of pieces
-//! does not know, each with its reason beside it. A head that arrives in one read is scanned once.
-//! One that arrives in drops is watched by [`scan`], which looks at new bytes only, and is parsed
-//! when its last line is there: the cost is linear in its length, and the verdict does not depend
-//! on how the bytes were cut.
+//! Two steps: httparse splits the head into pieces, then [`judge`] applies the rules that a parser
+//! of pieces does not know, each with its reason. A head that arrives in one read is scanned once.
+//! A head that arrives in many small pieces is watched by [`scan`], which reads new bytes only, and
+//! is parsed when its last line is complete. So the cost is linear in the length of the head, and
+//! the result does not depend on how the bytes were split.
 
 use std::mem::MaybeUninit;
 
 use super::body::{self, TransferRefusal};
-use super::host;
-use super::status::Status;
-
-/// The most fields that any configuration allows.
-pub const MAX_FIELDS: usize = 256;
-
-const _: () = assert!(MAX_FIELDS <= u8::MAX as usize + 1, "an index of a field is one byte");
+use super::fields::{Field, Fields, Line, MAX_FIELDS};
+use super::host::Host;
+use super::status::{Failure, Status};
 
 /// Room for the parsed lines of one head; on the stack of the caller, never cleared.
 pub type Space<'b> = [MaybeUninit<httparse::Header<'b>>; MAX_FIELDS];
@@ -36,18 +32,18 @@ pub struct Bounds {
     pub fields: usize,
 }
 
-/// The request methods we know (RFC 9110 section 9.3, RFC 5789).
+/// The request methods that the server distinguishes (RFC 9110 section 9.3, RFC 5789).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Method {
-    /// The representation is wanted.
+    /// Requests the representation.
     Get,
-    /// What GET would say of it is wanted, without the body.
+    /// Requests the status and fields of a GET, without the body.
     Head,
-    /// What can be done is asked.
+    /// Requests the supported methods.
     Options,
-    /// A tunnel is wanted; never served, and its target has a form of its own.
+    /// Requests a tunnel; not supported. Its target has a form of its own.
     Connect,
-    /// POST, PUT, DELETE, PATCH or TRACE: known, and not served.
+    /// POST, PUT, DELETE, PATCH or TRACE: known, but not supported.
     NotServed,
     /// Any other token.
     Unknown,
@@ -67,96 +63,72 @@ impl Method {
     }
 }
 
-/// The minor version we answer to; 1.2 to 1.9 count as 1.1 (RFC 9110 section 2.5).
+/// The version of the request; 1.2 to 1.9 count as 1.1 (RFC 9110 section 2.5).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Version {
-    /// HTTP/1.0: closes unless asked to stay.
+    /// HTTP/1.0: the connection closes unless the client asks to keep it.
     Http10,
-    /// HTTP/1.1: stays unless asked to close.
+    /// HTTP/1.1: the connection persists unless the client asks to close it.
     Http11,
 }
 
-/// How the end of the request body is found (RFC 9112 section 6.3).
+/// How the request body is delimited (RFC 9112 section 6.3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Framing {
-    /// There is no body.
+    /// The request has no body.
     None,
-    /// So many bytes, more than 0.
+    /// The body has this many bytes, more than 0.
     Length(u64),
-    /// A chunk of size 0 ends it.
+    /// A chunk of size 0 ends the body.
     Chunked,
 }
 
 /// The Expect field (RFC 9110 section 10.1.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Expectation {
-    /// Absent, or in HTTP/1.0, where it means nothing.
+    /// Absent, or in HTTP/1.0, where a server must ignore it.
     None,
     /// 100-continue.
     Continue,
-    /// Anything else.
+    /// Any other expectation.
     Other,
 }
 
 /// A request head that passed every rule.
 #[derive(Debug)]
 pub struct Head<'h, 'b> {
-    /// What is to be done.
+    /// The method.
     pub method: Method,
-    /// The request target as it came; not yet validated (see [`super::target`]).
+    /// The request target as the client sent it; validated by [`super::target`].
     pub target: &'b [u8],
-    /// The version we answer to.
+    /// The version.
     pub version: Version,
-    /// The fields we know, and where they stand.
+    /// The value of the Host field, which HTTP/1.0 may omit. The authority of a target in
+    /// absolute-form replaces it (RFC 9112 section 3.2.2).
+    pub host: Option<Host<'b>>,
+    /// The fields that influence the response.
     pub fields: Fields<'h, 'b>,
-    /// Where the body ends.
+    /// How the body is delimited.
     pub framing: Framing,
-    /// Whether the client wants the connection to stay open.
+    /// True if the client wants to keep the connection.
     pub persistent: bool,
-    /// What the client waits for before it sends its body.
+    /// What the client waits for before it sends the body.
     pub expectation: Expectation,
     /// Bytes of the head, from the request line to the empty line.
     pub length: usize,
 }
 
-/// A request that is refused, and why. The connection does not survive it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Refusal {
-    /// The answer.
-    pub status: Status,
-    /// The rule that was broken.
-    pub why: &'static str,
-}
-
-impl Refusal {
-    /// A 400.
-    pub const fn bad(why: &'static str) -> Refusal {
-        Refusal { status: Status::BadRequest, why }
-    }
-
-    const fn too_large() -> Refusal {
-        Refusal {
-            status: Status::RequestHeaderFieldsTooLarge,
-            why: "the head is longer than the limit",
-        }
-    }
-
-    /// A 414.
-    pub const fn target_too_long() -> Refusal {
-        Refusal { status: Status::UriTooLong, why: "the target is longer than the limit" }
-    }
-}
-
 /// What [`parse`] found.
 #[derive(Debug)]
 pub enum Parsed<'h, 'b> {
-    /// The end of the head is not there yet.
+    /// The head is not complete yet.
     Partial,
     /// The head is complete.
     Complete(Head<'h, 'b>),
-    /// HTTP/1.2 to 1.9: put a `1` at this place, and parse again. httparse knows 1.0 and 1.1 only.
+    /// HTTP/1.2 to 1.9: write a `1` at this offset and parse again. httparse accepts only 1.0 and
+    /// 1.1.
     LaterMinor {
-        /// Where the minor digit stands.
+        /// The offset of the minor digit.
         at: usize,
     },
 }
@@ -166,7 +138,7 @@ pub fn parse<'h, 'b>(
     bytes: &'b [u8],
     space: &'h mut Space<'b>,
     bounds: &Bounds,
-) -> Result<Parsed<'h, 'b>, Refusal> {
+) -> Result<Parsed<'h, 'b>, Failure> {
     let mut request = httparse::Request::new(&mut []);
     let lines = &mut space[..bounds.fields.min(MAX_FIELDS)];
     let parsed = request.parse_with_uninit_headers(bytes, lines);
@@ -175,35 +147,41 @@ pub fn parse<'h, 'b>(
     {
         return judge(&bytes[..length], request, bounds).map(Parsed::Complete);
     }
-    // A verdict is final only when the head is: otherwise it would depend on how the bytes were
-    // cut. What can be said of an unfinished head, or of one that ends beyond the bound, is said
-    // by `scan`.
+    // An error of httparse counts only once the head is complete: otherwise the result would depend
+    // on how the bytes were split. `scan` decides about an unfinished head, and about one that ends
+    // beyond the bound.
     match scan(&bytes[..bytes.len().min(bounds.head_bytes)], 0) {
         Scan::Incomplete if bytes.len() >= bounds.head_bytes => {
             Err(refuse_endless(&bytes[..bounds.head_bytes], bounds))
         }
         Scan::Incomplete => Ok(Parsed::Partial),
-        Scan::Refused(why) => Err(Refusal::bad(why)),
+        Scan::Refused(why) => Err(Failure::bad(why)),
         Scan::Complete(_) => match parsed {
             Err(httparse::Error::Version) => refused_version(bytes),
-            Err(httparse::Error::TooManyHeaders) => Err(Refusal {
-                status: Status::RequestHeaderFieldsTooLarge,
-                why: "more fields than the limit",
-            }),
-            Err(httparse::Error::HeaderName) => Err(Refusal::bad("a malformed field name")),
-            Err(httparse::Error::HeaderValue) => Err(Refusal::bad("a malformed field value")),
-            Err(httparse::Error::NewLine) => Err(Refusal::bad("a malformed line end")),
+            Err(httparse::Error::TooManyHeaders) => Err(Failure::new(
+                Status::RequestHeaderFieldsTooLarge,
+                "the request has more fields than the limit",
+            )),
+            Err(httparse::Error::HeaderName) => {
+                Err(Failure::bad("a field name of the request is malformed"))
+            }
+            Err(httparse::Error::HeaderValue) => {
+                Err(Failure::bad("a field value of the request is malformed"))
+            }
+            Err(httparse::Error::NewLine) => {
+                Err(Failure::bad("a line end of the request is malformed"))
+            }
             Err(httparse::Error::Token | httparse::Error::Status) | Ok(_) => {
-                Err(Refusal::bad("a malformed request line"))
+                Err(Failure::bad("the request line is malformed"))
             }
         },
     }
 }
 
-/// What the bytes of an unfinished head say so far.
+/// What [`scan`] found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Scan {
-    /// No end yet, and nothing that could never be part of a head.
+    /// No end yet, and no byte that a head cannot contain.
     Incomplete,
     /// The head ends before this offset.
     Complete(usize),
@@ -211,44 +189,48 @@ pub enum Scan {
     Refused(&'static str),
 }
 
-/// Looks for the end of a head in `bytes[from..]`; the bytes before `from` were looked at earlier.
-/// Refuses at once what is in no head: control bytes (TLS sent to a clear-text port begins with
-/// one), a bare CR or a bare LF (RFC 9112 section 2.2 lets a server read a bare LF as a line end;
-/// we do not, because two readers of one request must not disagree about where its lines end).
+/// Looks for the end of a head in `bytes[from..]`; earlier calls have scanned the bytes before
+/// `from`.
+///
+/// Refuses at once what no head contains: control bytes (TLS sent to a clear-text port begins with
+/// one), a bare CR or a bare LF. RFC 9112 section 2.2 allows a server to accept a bare LF as a line
+/// end; this one does not, because two readers of a request must agree about where its lines end.
 pub fn scan(bytes: &[u8], from: usize) -> Scan {
     for at in from..bytes.len() {
         let after_cr = at > 0 && bytes[at - 1] == b'\r';
         match bytes[at] {
-            b'\n' if !after_cr => return Scan::Refused("a bare LF"),
+            b'\n' if !after_cr => {
+                return Scan::Refused("a line of the request ends with LF instead of CRLF");
+            }
             b'\n' if at >= 3 && bytes[at - 3..at - 1] == *b"\r\n" => return Scan::Complete(at + 1),
             b'\n' => {}
-            _ if after_cr => return Scan::Refused("a bare CR"),
+            _ if after_cr => return Scan::Refused("the request head has a CR without LF"),
             b'\t' | b'\r' => {}
-            0..=0x1f | 0x7f => return Scan::Refused("a control byte"),
+            0..=0x1f | 0x7f => return Scan::Refused("the request head has a control byte"),
             _ => {}
         }
     }
     Scan::Incomplete
 }
 
-/// The refusal of a head that has reached the bound without an end.
-pub fn refuse_endless(bytes: &[u8], bounds: &Bounds) -> Refusal {
+/// The failure of a head that has reached the bound without an end.
+pub fn refuse_endless(bytes: &[u8], bounds: &Bounds) -> Failure {
     let line_end = memchr::memchr(b'\n', bytes).unwrap_or(bytes.len());
     let line = &bytes[..line_end];
     let target_start = memchr::memchr(b' ', line).map_or(line.len(), |space| space + 1);
     let target = line[target_start..].split(|&byte| byte == b' ').next().unwrap_or_default();
     if target.len() > bounds.target_bytes {
-        Refusal::target_too_long()
+        Failure::target_too_long()
     } else {
-        Refusal::too_large()
+        Failure::head_too_large()
     }
 }
 
-/// Tells the three kinds of versions that httparse refuses apart.
-fn refused_version<'h, 'b>(bytes: &[u8]) -> Result<Parsed<'h, 'b>, Refusal> {
+/// Distinguishes the three kinds of versions that httparse refuses.
+fn refused_version<'h, 'b>(bytes: &[u8]) -> Result<Parsed<'h, 'b>, Failure> {
     let end = memchr::memchr(b'\r', bytes).unwrap_or(bytes.len());
     let line = &bytes[..end];
-    // All that follows the target, which is more than one word where the line is malformed.
+    // Everything after the target: more than one word if the line is malformed.
     match line.splitn(3, |&byte| byte == b' ').nth(2).unwrap_or_default() {
         [b'H', b'T', b'T', b'P', b'/', b'1', b'.', b'2'..=b'9'] => {
             Ok(Parsed::LaterMinor { at: end - 1 })
@@ -256,46 +238,47 @@ fn refused_version<'h, 'b>(bytes: &[u8]) -> Result<Parsed<'h, 'b>, Refusal> {
         [b'H', b'T', b'T', b'P', b'/', major, b'.', minor]
             if major.is_ascii_digit() && minor.is_ascii_digit() && *major != b'1' =>
         {
-            Err(Refusal {
-                status: Status::HttpVersionNotSupported,
-                why: "a major version other than 1",
-            })
+            Err(Failure::new(
+                Status::HttpVersionNotSupported,
+                "the HTTP version of the request is not 1.x",
+            ))
         }
-        _ => Err(Refusal::bad("a malformed version")),
+        _ => Err(Failure::bad("the HTTP version of the request is malformed")),
     }
 }
 
-/// Our own rules, stricter than a parser's. `bytes` is the whole head.
+/// Applies the rules that are stricter than those of httparse. `bytes` is the whole head.
 fn judge<'h, 'b>(
     bytes: &'b [u8],
     request: httparse::Request<'h, 'b>,
     bounds: &Bounds,
-) -> Result<Head<'h, 'b>, Refusal> {
+) -> Result<Head<'h, 'b>, Failure> {
     let httparse::Request { method, path, version, headers } = request;
     let (Some(method), Some(target), Some(minor)) = (method, path, version) else {
-        return Err(Refusal::bad("a malformed request line"));
+        return Err(Failure::bad("the request line is malformed"));
     };
-    // httparse takes a bare LF for a line end. See `scan` for why we do not.
+    // httparse accepts a bare LF as a line end; see `scan` for why it is refused here.
     if !every_line_ends_with_crlf(bytes, headers) {
-        return Err(Refusal::bad("a bare LF"));
+        return Err(Failure::bad("a line of the request ends with LF instead of CRLF"));
+    }
+    // httparse skips any number of empty lines; the caller has skipped those that are allowed.
+    match bytes[0] {
+        b'\n' => return Err(Failure::bad("a line of the request ends with LF instead of CRLF")),
+        b'\r' => return Err(Failure::bad("there are too many empty lines before the request")),
+        _ => {}
     }
     if target.len() > bounds.target_bytes {
-        return Err(Refusal::target_too_long());
-    }
-    // httparse skips any number of empty lines; the caller has skipped those we allow.
-    match bytes[0] {
-        b'\n' => return Err(Refusal::bad("a bare LF")),
-        b'\r' => return Err(Refusal::bad("too many empty lines")),
-        _ => {}
+        return Err(Failure::target_too_long());
     }
     let version = if minor == 0 { Version::Http10 } else { Version::Http11 };
     let fields = Fields::collect(headers);
-    check_host(&fields, version)?;
+    let host = host(&fields, version)?;
     let framing = framing(&fields, version)?;
     Ok(Head {
         method: Method::parse(method),
         target: target.as_bytes(),
         version,
+        host,
         persistent: is_persistent(&fields, version),
         expectation: expectation(&fields, version),
         framing,
@@ -304,8 +287,8 @@ fn judge<'h, 'b>(
     })
 }
 
-/// A line ends where the next begins, so there is no need to look for the ends: `lines` are pieces
-/// of the head `bytes`, and the bytes before each name are the end of the line before it.
+/// Checks the bytes before each name instead of searching for line ends: `lines` are slices of the
+/// head `bytes`, and a line ends where the next one begins.
 fn every_line_ends_with_crlf(bytes: &[u8], lines: &[httparse::Header<'_>]) -> bool {
     let starts_after_crlf = |line: &httparse::Header<'_>| {
         let start = line.name.as_ptr().addr() - bytes.as_ptr().addr();
@@ -314,55 +297,57 @@ fn every_line_ends_with_crlf(bytes: &[u8], lines: &[httparse::Header<'_>]) -> bo
     bytes.ends_with(b"\r\n\r\n") && lines.iter().all(starts_after_crlf)
 }
 
-/// RFC 9112 section 3.2: exactly one valid Host in HTTP/1.1. In HTTP/1.0 it may be absent, but a
-/// wrong one is wrong there, too.
-fn check_host(fields: &Fields<'_, '_>, version: Version) -> Result<(), Refusal> {
+/// RFC 9112 section 3.2: exactly one valid Host in HTTP/1.1. HTTP/1.0 may omit it, but an invalid
+/// one is refused there, too.
+fn host<'b>(fields: &Fields<'_, 'b>, version: Version) -> Result<Option<Host<'b>>, Failure> {
     match fields.only(Field::Host) {
-        Line::One(value) if host::is_valid(value) => Ok(()),
-        Line::One(_) => Err(Refusal::bad("an invalid Host")),
-        Line::Repeated => Err(Refusal::bad("more than one Host")),
-        Line::Absent if version == Version::Http10 => Ok(()),
-        Line::Absent => Err(Refusal::bad("no Host")),
+        Line::One(value) => match Host::parse(value) {
+            Some(host) => Ok(Some(host)),
+            None => Err(Failure::bad("the Host field is not a valid host")),
+        },
+        Line::Repeated => Err(Failure::bad("the request has more than one Host field")),
+        Line::Absent if version == Version::Http10 => Ok(None),
+        Line::Absent => Err(Failure::bad("the request has no Host field")),
     }
 }
 
-/// RFC 9112 section 6: one unmistakable end of the body, or no request. Whatever two servers in a
-/// row could read in two ways is how requests are smuggled, so it is refused.
-fn framing(fields: &Fields<'_, '_>, version: Version) -> Result<Framing, Refusal> {
+/// RFC 9112 section 6. A body whose end is ambiguous is refused: two servers that disagree about
+/// the end of a body are what makes request smuggling possible.
+fn framing(fields: &Fields<'_, '_>, version: Version) -> Result<Framing, Failure> {
     let length = fields.only(Field::ContentLength);
     if fields.has(Field::TransferEncoding) {
         if version == Version::Http10 {
-            return Err(Refusal::bad("Transfer-Encoding in HTTP/1.0"));
+            return Err(Failure::bad("an HTTP/1.0 request has a Transfer-Encoding"));
         }
         if length != Line::Absent {
-            return Err(Refusal::bad("Transfer-Encoding with Content-Length"));
+            return Err(Failure::bad("the request has a Transfer-Encoding and a Content-Length"));
         }
         return match body::transfer_encoding(fields.lines(Field::TransferEncoding)) {
             Ok(()) => Ok(Framing::Chunked),
-            Err(TransferRefusal::Malformed(why)) => Err(Refusal::bad(why)),
-            Err(TransferRefusal::Unknown) => Err(Refusal {
-                status: Status::NotImplemented,
-                why: "a transfer coding other than chunked",
-            }),
+            Err(TransferRefusal::Malformed(why)) => Err(Failure::bad(why)),
+            Err(TransferRefusal::Unknown) => Err(Failure::new(
+                Status::NotImplemented,
+                "the request has a transfer coding other than chunked",
+            )),
         };
     }
     match length {
         Line::Absent => Ok(Framing::None),
-        Line::Repeated => Err(Refusal::bad("more than one Content-Length")),
+        Line::Repeated => Err(Failure::bad("the request has more than one Content-Length")),
         Line::One(value) => match body::content_length(value) {
             Some(0) => Ok(Framing::None),
             Some(bytes) => Ok(Framing::Length(bytes)),
-            None => Err(Refusal::bad("a Content-Length that is not a number")),
+            None => Err(Failure::bad("the Content-Length is not a number")),
         },
     }
 }
 
-/// RFC 9112 section 9.3. The options are compared whole and without case.
+/// RFC 9112 section 9.3. Options are compared whole and without case.
 fn is_persistent(fields: &Fields<'_, '_>, version: Version) -> bool {
     let mut keep_alive = version == Version::Http11;
     match fields.only(Field::Connection) {
         Line::Absent => return keep_alive,
-        // What browsers send; the rest of this function would come to the same.
+        // A shortcut for what browsers send; the loop below gives the same result.
         Line::One(value) if value.eq_ignore_ascii_case(b"keep-alive") => return true,
         Line::One(_) | Line::Repeated => {}
     }
@@ -388,144 +373,6 @@ fn expectation(fields: &Fields<'_, '_>, version: Version) -> Expectation {
         found = Expectation::Continue;
     }
     found
-}
-
-/// The request fields that decide something here.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(u8)]
-pub enum Field {
-    /// RFC 9110 section 7.2.
-    Host,
-    /// RFC 9110 section 7.6.1; a list.
-    Connection,
-    /// RFC 9110 section 8.6.
-    ContentLength,
-    /// RFC 9112 section 6.1; a list.
-    TransferEncoding,
-    /// RFC 9110 section 10.1.1; a list.
-    Expect,
-    /// RFC 9110 section 13.1.1; a list.
-    IfMatch,
-    /// RFC 9110 section 13.1.2; a list.
-    IfNoneMatch,
-    /// RFC 9110 section 13.1.3.
-    IfModifiedSince,
-    /// RFC 9110 section 13.1.4.
-    IfUnmodifiedSince,
-    /// RFC 9110 section 13.1.5.
-    IfRange,
-    /// RFC 9110 section 14.2.
-    Range,
-}
-
-impl Field {
-    const COUNT: usize = Field::Range as usize + 1;
-
-    /// Names are compared without case; length and first letter rule most of them out.
-    fn parse(name: &[u8]) -> Option<Field> {
-        let is = |text: &[u8], field| {
-            let may_be = name[0].to_ascii_lowercase() == text[0];
-            (may_be && name.eq_ignore_ascii_case(text)).then_some(field)
-        };
-        match name.len() {
-            4 => is(b"host", Field::Host),
-            5 => is(b"range", Field::Range),
-            6 => is(b"expect", Field::Expect),
-            8 => is(b"if-match", Field::IfMatch).or_else(|| is(b"if-range", Field::IfRange)),
-            10 => is(b"connection", Field::Connection),
-            13 => is(b"if-none-match", Field::IfNoneMatch),
-            14 => is(b"content-length", Field::ContentLength),
-            17 => is(b"if-modified-since", Field::IfModifiedSince)
-                .or_else(|| is(b"transfer-encoding", Field::TransferEncoding)),
-            19 => is(b"if-unmodified-since", Field::IfUnmodifiedSince),
-            _ => None,
-        }
-    }
-}
-
-/// A field that may stand once.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Line<'b> {
-    /// It is not there.
-    Absent,
-    /// It is there once, with this value.
-    One(&'b [u8]),
-    /// It is there more than once, which is an error of the client.
-    Repeated,
-}
-
-/// The fields of a head: where the first line of each known name stands, and which are repeated.
-#[derive(Clone, Copy, Debug)]
-pub struct Fields<'h, 'b> {
-    lines: &'h [httparse::Header<'b>],
-    /// Index of the first line; read only where `present` has its bit.
-    first: [u8; Field::COUNT],
-    present: u16,
-    repeated: u16,
-}
-
-impl<'h, 'b> Fields<'h, 'b> {
-    /// Finds the known names in `lines`, of which at most [`MAX_FIELDS`] count.
-    pub fn collect(lines: &'h [httparse::Header<'b>]) -> Fields<'h, 'b> {
-        let lines = &lines[..lines.len().min(MAX_FIELDS)];
-        let mut fields = Fields { lines, first: [0; Field::COUNT], present: 0, repeated: 0 };
-        for (index, line) in lines.iter().enumerate() {
-            let Some(field) = Field::parse(line.name.as_bytes()) else { continue };
-            if fields.has(field) {
-                fields.repeated |= 1 << field as u8;
-            } else {
-                fields.present |= 1 << field as u8;
-                let index = u8::try_from(index).expect("an index below MAX_FIELDS is one byte");
-                fields.first[field as usize] = index;
-            }
-        }
-        fields
-    }
-
-    /// True if some line has this name.
-    pub fn has(&self, field: Field) -> bool {
-        self.present & (1 << field as u8) != 0
-    }
-
-    /// True if some line has one of these names.
-    pub fn has_any(&self, fields: &[Field]) -> bool {
-        fields.iter().any(|&field| self.has(field))
-    }
-
-    /// The value of a field that may stand once.
-    pub fn only(&self, field: Field) -> Line<'b> {
-        if !self.has(field) {
-            Line::Absent
-        } else if self.repeated & (1 << field as u8) != 0 {
-            Line::Repeated
-        } else {
-            Line::One(self.lines[usize::from(self.first[field as usize])].value)
-        }
-    }
-
-    /// The values of all lines with this name, in order: together they are one list
-    /// (RFC 9110 section 5.3).
-    pub fn lines(&self, field: Field) -> impl Iterator<Item = &'b [u8]> + use<'h, 'b> {
-        let first = usize::from(self.first[field as usize]);
-        let last = match (self.has(field), self.repeated & (1 << field as u8) != 0) {
-            (false, _) => first,
-            (true, false) => first + 1,
-            (true, true) => self.lines.len(),
-        };
-        let is_first_or_same = move |line: &&httparse::Header<'b>| {
-            last == first + 1 || Field::parse(line.name.as_bytes()) == Some(field)
-        };
-        self.lines[first..last].iter().filter(is_first_or_same).map(|line| line.value)
-    }
-
-    /// The elements of a list of tokens, without blanks around them; empty ones are skipped
-    /// (RFC 9110 section 5.6.1).
-    fn items(&self, field: Field) -> impl Iterator<Item = &'b [u8]> + use<'h, 'b> {
-        self.lines(field)
-            .flat_map(|value| value.split(|&byte| byte == b','))
-            .map(<[u8]>::trim_ascii)
-            .filter(|item| !item.is_empty())
-    }
 }
 
 #[cfg(test)]

@@ -1,59 +1,100 @@
-//! Is this a valid Host: `uri-host [ ":" port ]` (RFC 9110 section 7.2, RFC 3986 section 3.2.2).
+//! `uri-host [ ":" port ]`: the value of a Host field and the authority of a request target
+//! (RFC 9110 section 7.2, RFC 3986 section 3.2.2).
 //!
-//! Owns the grammar of hosts and ports, and nothing more: whether a host is one of ours, and
-//! whether a target must have one, is decided elsewhere. Never part of the path of a file.
+//! Owns the grammar of hosts and ports, and the comparison of host names. Which site a host
+//! selects, and whether a request needs one, is decided elsewhere. A host never takes part in the
+//! path of a file.
 
 use core::net::Ipv6Addr;
 
-/// True if the whole value is a host with an optional port.
-///
-/// The host is a registered name (which includes IPv4 addresses), an IPv6 address in brackets, or
-/// an address of a future version in brackets. It may be empty, and so may the port after its
-/// colon: that is the grammar. By the same grammar a port is any number of digits, so one above
-/// 65535 is valid, too: it is not connected to. Zone identifiers (RFC 6874) are refused, since
-/// they mean something only to the machine that sends them.
-pub fn is_valid(value: &[u8]) -> bool {
-    match value.iter().position(|byte| !REG_NAME[usize::from(*byte)]) {
-        None => true,
-        Some(end) => match value[end] {
-            b':' => is_port(&value[end + 1..]),
-            b'%' => is_encoded_name_and_port(&value[end..]),
-            b'[' if end == 0 => is_literal_and_port(&value[1..]),
-            _ => false,
-        },
-    }
+/// A valid host with an optional port.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Host<'v> {
+    name: &'v [u8],
+    port: Option<&'v [u8]>,
 }
 
-/// `reg-name = *( unreserved / pct-encoded / sub-delims )`, then the port. The rare, slow case.
-fn is_encoded_name_and_port(mut rest: &[u8]) -> bool {
-    loop {
+impl<'v> Host<'v> {
+    /// Parses a whole value; `None` if it is not `uri-host [ ":" port ]`.
+    ///
+    /// The host is a registered name (which includes IPv4 addresses), an IPv6 address in brackets,
+    /// or an address of a future version in brackets. The grammar allows an empty host, an empty
+    /// port after the colon, and a port of any number of digits; a port above 65535 is therefore
+    /// valid. Zone identifiers (RFC 6874) are refused, because they have a meaning only on the
+    /// machine that sends them.
+    pub fn parse(value: &'v [u8]) -> Option<Host<'v>> {
+        let end = match value.iter().position(|byte| !REG_NAME[usize::from(*byte)]) {
+            None => return Some(Host { name: value, port: None }),
+            Some(end) if value[end] == b':' => end,
+            Some(end) if value[end] == b'%' => encoded_name_end(value, end)?,
+            Some(0) if value[0] == b'[' => literal_end(value)?,
+            Some(_) => return None,
+        };
+        let (name, rest) = value.split_at(end);
         match rest {
-            [] => return true,
-            [b':', port @ ..] => return is_port(port),
-            [b'%', high, low, tail @ ..] if high.is_ascii_hexdigit() && low.is_ascii_hexdigit() => {
-                rest = tail;
-            }
-            [byte, tail @ ..] if REG_NAME[usize::from(*byte)] => rest = tail,
-            _ => return false,
+            [] => Some(Host { name, port: None }),
+            [b':', port @ ..] if is_port(port) => Some(Host { name, port: Some(port) }),
+            _ => None,
+        }
+    }
+
+    /// The host without its port, as the client sent it. An IPv6 address has its brackets.
+    pub fn name(&self) -> &'v [u8] {
+        self.name
+    }
+
+    /// The digits after the colon, if there is a colon; they may be empty.
+    pub fn port(&self) -> Option<&'v [u8]> {
+        self.port
+    }
+
+    /// The host without the dot that may end a fully qualified name: `example.org.` and
+    /// `example.org` select the same site.
+    pub fn relative_name(&self) -> &'v [u8] {
+        without_final_dot(self.name)
+    }
+
+    /// True if this is the host `name`: compared without case, a final dot, and the port.
+    pub fn is(&self, name: &[u8]) -> bool {
+        self.relative_name().eq_ignore_ascii_case(without_final_dot(name))
+    }
+
+    /// True if this is the host `parent` with exactly one more label in front, which is what the
+    /// wildcard `*.example.org` matches. Compared as by [`Host::is`].
+    pub fn is_child_of(&self, parent: &[u8]) -> bool {
+        let name = self.relative_name();
+        match name.iter().position(|byte| *byte == b'.') {
+            None | Some(0) => false,
+            Some(dot) => name[dot + 1..].eq_ignore_ascii_case(without_final_dot(parent)),
         }
     }
 }
 
-/// `IP-literal = "[" ( IPv6address / IPvFuture  ) "]"`, after its first bracket, then the port.
-fn is_literal_and_port(rest: &[u8]) -> bool {
-    let Some(end) = rest.iter().position(|byte| *byte == b']') else {
-        return false;
-    };
-    let (address, after) = (&rest[..end], &rest[end + 1..]);
-    let port = match after {
-        [] => after,
-        [b':', port @ ..] => port,
-        _ => return false,
-    };
-    (is_ipv6(address) || is_ipv_future(address)) && is_port(port)
+fn without_final_dot(name: &[u8]) -> &[u8] {
+    name.strip_suffix(b".").unwrap_or(name)
 }
 
-/// The parser of `core` follows the grammar of RFC 3986 to the letter; the tests hold it to that.
+/// Where `reg-name = *( unreserved / pct-encoded / sub-delims )` ends. The rare, slow case; the
+/// bytes before `at` belong to the name.
+fn encoded_name_end(value: &[u8], mut at: usize) -> Option<usize> {
+    loop {
+        match value[at..] {
+            [b'%', high, low, ..] if high.is_ascii_hexdigit() && low.is_ascii_hexdigit() => at += 3,
+            [byte, ..] if REG_NAME[usize::from(byte)] => at += 1,
+            [b'%', ..] => return None,
+            _ => return Some(at),
+        }
+    }
+}
+
+/// Where `IP-literal = "[" ( IPv6address / IPvFuture ) "]"` ends.
+fn literal_end(value: &[u8]) -> Option<usize> {
+    let end = value.iter().position(|byte| *byte == b']')?;
+    let address = &value[1..end];
+    (is_ipv6(address) || is_ipv_future(address)).then_some(end + 1)
+}
+
+/// The parser of `core` implements exactly the grammar of RFC 3986, which the tests verify.
 fn is_ipv6(address: &[u8]) -> bool {
     str::from_utf8(address).is_ok_and(|text| text.parse::<Ipv6Addr>().is_ok())
 }
@@ -78,7 +119,8 @@ fn is_port(port: &[u8]) -> bool {
     port.iter().all(u8::is_ascii_digit)
 }
 
-/// `unreserved / sub-delims` (RFC 3986 sections 2.2 and 2.3): what stands for itself in a name.
+/// `unreserved / sub-delims` (RFC 3986 sections 2.2 and 2.3): a byte that a name may contain
+/// without percent-encoding.
 pub(super) const fn is_name_byte(byte: u8) -> bool {
     byte.is_ascii_alphanumeric()
         || matches!(byte, b'-' | b'.' | b'_' | b'~')
@@ -88,7 +130,7 @@ pub(super) const fn is_name_byte(byte: u8) -> bool {
         )
 }
 
-/// [`is_name_byte`] as a table: one look per byte for the Host of every request.
+/// [`is_name_byte`] as a table: one load per byte of the Host of every request.
 static REG_NAME: [bool; 256] = {
     let mut table = [false; 256];
     let mut byte = 0;
@@ -103,6 +145,10 @@ static REG_NAME: [bool; 256] = {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    fn is_valid(value: &[u8]) -> bool {
+        Host::parse(value).is_some()
+    }
 
     #[test]
     fn a_host_is_a_name_or_an_address_with_an_optional_port() {
@@ -249,6 +295,62 @@ mod tests {
     }
 
     #[test]
+    fn a_host_is_split_at_the_colon_before_its_port() {
+        for (value, name, port) in [
+            ("", "", None),
+            (":", "", Some("")),
+            ("a", "a", None),
+            ("A.b.:80", "A.b.", Some("80")),
+            ("a:", "a", Some("")),
+            ("a%3A:0", "a%3A", Some("0")),
+            ("a%3Ab", "a%3Ab", None),
+            ("[::1]", "[::1]", None),
+            ("[::1]:8080", "[::1]", Some("8080")),
+            ("[v1.a:b]:", "[v1.a:b]", Some("")),
+        ] {
+            let host = Host::parse(value.as_bytes()).unwrap();
+            assert_eq!(host.name(), name.as_bytes(), "{value}");
+            assert_eq!(host.port(), port.map(str::as_bytes), "{value}");
+        }
+    }
+
+    #[test]
+    fn hosts_compare_without_case_final_dot_and_port() {
+        for (value, name, same) in [
+            ("example.org", "example.org", true),
+            ("EXAMPLE.org:8080", "example.ORG", true),
+            ("example.org.:80", "example.org", true),
+            ("example.org", "example.org.", true),
+            ("example.org..", "example.org", false),
+            ("www.example.org", "example.org", false),
+            ("example.orgx", "example.org", false),
+            ("[::1]:80", "[::1]", true),
+            ("", "", true),
+            ("", "a", false),
+        ] {
+            assert_eq!(Host::parse(value.as_bytes()).unwrap().is(name.as_bytes()), same, "{value}");
+        }
+    }
+
+    #[test]
+    fn a_wildcard_stands_for_one_label() {
+        for (value, child) in [
+            ("www.example.org", true),
+            ("WWW.Example.org.:80", true),
+            ("a.b.example.org", false),
+            ("example.org", false),
+            (".example.org", false),
+            ("wwwexample.org", false),
+            ("www.example.orgx", false),
+            ("", false),
+        ] {
+            let host = Host::parse(value.as_bytes()).unwrap();
+            assert_eq!(host.is_child_of(b"example.org"), child, "{value}");
+            assert_eq!(host.is_child_of(b"EXAMPLE.ORG."), child, "{value}");
+        }
+    }
+
+    #[test]
     fn without_both_brackets_there_is_no_address() {
         assert!(!is_valid(b"::1"));
         assert!(!is_valid(b"["));
@@ -262,7 +364,9 @@ mod tests {
             value: Vec<u8>, junk in "[ -~]{0,12}",
         ) {
             for value in [&value[..], junk.as_bytes()] {
-                if is_valid(value) {
+                if let Some(host) = Host::parse(value) {
+                    let port = host.port().map_or(0, |port| port.len() + 1);
+                    prop_assert_eq!(host.name().len() + port, value.len());
                     prop_assert!(value.iter().all(|byte| matches!(byte, 0x21..=0x7e)));
                     prop_assert!(!value.iter().any(|byte| b"/?#@\\\"<>".contains(byte)));
                 }

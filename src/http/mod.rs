@@ -1,30 +1,37 @@
 //! The vocabulary of HTTP: functions over bytes.
 //!
-//! Nothing here does I/O, reads a clock or asks for memory: what a function needs comes in as an
-//! argument, and what it makes goes into a buffer of the caller. The only state is how far a body
-//! was read, which [`body::BodyReader`] holds in a few words. That makes every rule of the RFCs a
-//! table to be tested, by properties and by fuzzing where a table is not enough.
+//! Nothing here does I/O or reads a clock. Input comes in as arguments; output goes into buffers of
+//! the caller, or out as iterators. Memory is allocated in two places only: a list of several
+//! ranges, and the patterns of a configuration. The only state is the progress in a request body,
+//! which [`body::BodyReader`] holds in a few words. So every rule of the RFCs can be tested as a
+//! table, with properties, and by fuzzing where a table is not enough.
 //!
 //! | module | question it answers | source |
 //! |---|---|---|
-//! | [`status`] | which codes do we send, and what are they called | RFC 9110 section 15, RFC 6585 |
-//! | [`head`] | is this a request head we accept, and what does it say | RFC 9112 sections 2 to 6 |
-//! | [`host`] | is this a valid Host | RFC 3986 section 3.2.2, RFC 9110 section 7.2 |
+//! | [`status`] | which codes exist, and how does a request fail | RFC 9110 section 15, RFC 6585 |
+//! | [`head`] | is this a valid request head, and what does it say | RFC 9112 sections 2 to 6 |
+//! | [`fields`] | which fields does a head have | RFC 9110 section 5 |
+//! | [`host`] | is this a valid Host, and which name is it | RFC 3986 section 3.2.2, RFC 9110 section 7.2 |
 //! | [`target`] | which path does this request target name | RFC 3986, RFC 9112 section 3.2 |
+//! | [`hidden`] | which names are never served | |
 //! | [`body`] | where does this request body end | RFC 9112 sections 6 and 7 |
 //! | [`date`] | what is this date, and how is it written | RFC 9110 section 5.6.7 |
-//! | [`etag`] | what is this version of a file called, and do two names match | RFC 9110 section 8.8.3 |
+//! | [`etag`] | what is the tag of this version, and do two tags match | RFC 9110 section 8.8.3 |
 //! | [`conditional`] | do the preconditions hold | RFC 9110 section 13 |
-//! | [`range`] | which bytes are asked for | RFC 9110 section 14 |
+//! | [`range`] | which bytes are requested | RFC 9110 section 14 |
+//! | [`text`] | is this text in UTF-8 | RFC 3629 |
 //! | [`writer`] | how is a head written into a bounded buffer | RFC 9112 section 4 |
 
 pub mod body;
 pub mod conditional;
 pub mod date;
 pub mod etag;
+pub mod fields;
 pub mod head;
+pub mod hidden;
 pub mod host;
 pub mod range;
 pub mod status;
 pub mod target;
+pub mod text;
 pub mod writer;

@@ -1,7 +1,7 @@
 //! Writing heads into a bounded buffer.
 //!
-//! A [`Writer`] never writes past its room. When something did not fit, it says so at the end,
-//! once: the caller then drops the whole piece, so half a head is never sent.
+//! A [`Writer`] never writes beyond its room. [`Writer::finish`] reports if something did not fit;
+//! the caller then drops everything that was written, so that no partial head is sent.
 
 use super::status::Status;
 
@@ -19,7 +19,7 @@ impl<'r> Writer<'r> {
         Writer { room, used: 0, full: false }
     }
 
-    /// Appends bytes as they are.
+    /// Appends bytes unchanged.
     #[inline]
     pub fn put(&mut self, bytes: &[u8]) -> &mut Self {
         match self.room.get_mut(self.used..self.used + bytes.len()) {
@@ -32,14 +32,13 @@ impl<'r> Writer<'r> {
         self
     }
 
-    /// Appends what every answer begins with: the status line (RFC 9112 section 4) and the field
-    /// line of its date.
+    /// Appends the start of every response: the status line (RFC 9112 section 4) and the Date line.
     #[inline]
     pub fn lead(&mut self, status: Status, date_line: &[u8]) -> &mut Self {
         self.put(b"HTTP/1.1 ").put(status.text().as_bytes()).put(b"\r\n").put(date_line)
     }
 
-    /// Appends bytes one at a time, as an encoder makes them.
+    /// Appends the bytes of an iterator, such as an encoder.
     pub fn put_all(&mut self, bytes: impl Iterator<Item = u8>) -> &mut Self {
         for byte in bytes {
             if self.used == self.room.len() {
@@ -63,20 +62,20 @@ impl<'r> Writer<'r> {
         self.put(name.as_bytes()).put(b": ").put_number(number).put(b"\r\n")
     }
 
-    /// Appends a field line. The value must hold no CR and no LF: every value we write is either
-    /// our own text or was encoded.
+    /// Appends a field line. The value must not contain CR or LF: every value is a text of the
+    /// server or encoded.
     pub fn field(&mut self, name: &str, value: &[u8]) -> &mut Self {
         debug_assert!(!value.iter().any(|&byte| byte == b'\r' || byte == b'\n'));
         self.put(name.as_bytes()).put(b": ").put(value).put(b"\r\n")
     }
 
-    /// How many bytes were written, or `None` if something did not fit.
+    /// The number of bytes written, or `None` if something did not fit.
     pub fn finish(&self) -> Option<usize> {
         (!self.full).then_some(self.used)
     }
 }
 
-/// The decimal digits of `number` stand at the end of the array, from the returned index.
+/// The decimal digits of `number`, at the end of the array from the returned index on.
 fn decimal(mut number: u64) -> ([u8; DIGITS], usize) {
     let mut digits = [b'0'; DIGITS];
     let mut start = DIGITS;
@@ -90,7 +89,7 @@ fn decimal(mut number: u64) -> ([u8; DIGITS], usize) {
     }
 }
 
-/// How many bytes `number` takes in decimal.
+/// The number of decimal digits of `number`.
 pub fn decimal_length(number: u64) -> usize {
     DIGITS - decimal(number).1
 }
@@ -113,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn what_just_fits_is_written_and_one_byte_more_is_reported() {
+    fn bytes_that_just_fit_are_written_and_one_more_is_reported() {
         let mut room = [0; 8];
         assert_eq!(Writer::new(&mut room).field("a", b"bcd").finish(), Some(8));
         assert_eq!(&room, b"a: bcd\r\n");

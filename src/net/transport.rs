@@ -59,8 +59,8 @@ impl Transport {
     }
 
     /// Allows one more receive after a short one, for a message that is incomplete. A receive also
-    /// ends early at TCP urgent data, and on a Unix socket at a passed descriptor, and then no event
-    /// announces the bytes behind it.
+    /// ends early at TCP urgent data, and on a Unix socket at a passed descriptor, and then no
+    /// event announces the bytes behind it.
     #[inline]
     pub fn receive_again(&mut self) {
         let Transport::Plain(plain) = self;
@@ -122,9 +122,16 @@ impl Transport {
         progress.is_some_and(|progress| progress.is_within(within_ms))
     }
 
-    /// Sends a message that needs no memory of ours, before the socket is closed. What has arrived is
-    /// received first, up to a bound: closing a socket with unread bytes resets the connection, and
-    /// the peer might lose the message.
+    /// Whether the peer has acknowledged everything, the end included, after
+    /// [`Transport::shutdown_write`]; or will never do so. True where it is unknown.
+    pub fn is_acknowledged(&self) -> bool {
+        let Transport::Plain(plain) = self;
+        !is_closing(plain.socket.as_fd())
+    }
+
+    /// Sends a message that needs no memory of ours, before the socket is closed. What has arrived
+    /// is received first, up to a bound: closing a socket with unread bytes resets the connection,
+    /// and the peer might lose the message.
     pub fn send_last(&mut self, message: &[u8]) {
         let Transport::Plain(plain) = self;
         let mut room = [0; 4096];
@@ -302,17 +309,17 @@ struct Progress {
 }
 
 impl Progress {
-    /// A peer whose window is closed acknowledges probes for ever. But then no data is sent, and the
-    /// kernel backs off.
+    /// A peer whose window is closed acknowledges probes for ever. But then no data is sent, and
+    /// the kernel backs off.
     fn is_within(self, ms: u64) -> bool {
         self.acknowledged_ms < ms && (self.data_sent_ms < ms || !self.backs_off)
     }
 }
 
 #[cfg(target_os = "linux")]
-use linux::{MORE_FOLLOWS, NO_SIGNAL, send_from, tcp_progress};
+use linux::{MORE_FOLLOWS, NO_SIGNAL, is_closing, send_from, tcp_progress};
 #[cfg(not(target_os = "linux"))]
-use portable::{MORE_FOLLOWS, NO_SIGNAL, send_from, tcp_progress};
+use portable::{MORE_FOLLOWS, NO_SIGNAL, is_closing, send_from, tcp_progress};
 
 /// From file to socket inside the kernel.
 #[cfg(target_os = "linux")]
@@ -330,6 +337,16 @@ mod linux {
         libc::TCP_INFO,
         [u32; 15]
     );
+
+    /// FIN_WAIT1, CLOSING and LAST_ACK: the FIN, and so something before it or the FIN itself, was
+    /// not acknowledged (RFC 9293 section 3.3.2).
+    const UNACKNOWLEDGED: [u8; 3] = [4, 11, 9];
+
+    pub(super) fn is_closing(socket: BorrowedFd<'_>) -> bool {
+        let info = nix::sys::socket::getsockopt(&socket, TcpInfo);
+        // tcpi_state
+        info.is_ok_and(|info| UNACKNOWLEDGED.contains(&info[0].to_ne_bytes()[0]))
+    }
 
     pub(super) fn tcp_progress(socket: BorrowedFd<'_>) -> Option<Progress> {
         let info = nix::sys::socket::getsockopt(&socket, TcpInfo).ok()?;
@@ -368,6 +385,11 @@ mod portable {
     pub(super) const NO_SIGNAL: SendFlags = SendFlags::empty();
     #[cfg(not(target_os = "linux"))]
     pub(super) const MORE_FOLLOWS: SendFlags = SendFlags::empty();
+
+    #[cfg(not(target_os = "linux"))]
+    pub(super) fn is_closing(_: BorrowedFd<'_>) -> bool {
+        false
+    }
 
     #[cfg(not(target_os = "linux"))]
     pub(super) fn tcp_progress(_: BorrowedFd<'_>) -> Option<super::Progress> {

@@ -6,14 +6,15 @@ use mio::Registry;
 use rustix::io::Errno;
 
 use crate::clock::Tick;
-use crate::config::WhenFull;
+use crate::config::{Limits, WhenFull};
+use crate::journal::{Kind, Level};
 use crate::net::Transport;
 
 use super::connections::{Connections, SPARE_SLOTS};
 use super::listen::Listener;
 use super::listener_token;
 use super::resources::Resources;
-use super::turn::{Effort, Slice, Turn};
+use super::turn::{Effort, Turn};
 
 /// The listeners, and what prevents accepting.
 #[derive(Debug)]
@@ -21,6 +22,8 @@ pub(super) struct Acceptor {
     listeners: Vec<Listener>,
     when_full: WhenFull,
     pause: Pause,
+    /// While the server stops: how many more are accepted before the listeners are closed.
+    left: Option<u32>,
 }
 
 impl Acceptor {
@@ -33,7 +36,7 @@ impl Acceptor {
         for (index, listener) in listeners.iter_mut().enumerate() {
             listener.register(registry, listener_token(index))?;
         }
-        Ok(Acceptor { listeners, when_full, pause: Pause::default() })
+        Ok(Acceptor { listeners, when_full, pause: Pause::default(), left: None })
     }
 
     /// The poll reported a connection on this listener.
@@ -60,10 +63,19 @@ impl Acceptor {
         turn: &Turn,
     ) {
         self.pause.update(connections.closed(), turn.now());
-        if !self.is_ready() {
-            return;
+        if self.is_ready() {
+            self.accept_ready(connections, resources, turn);
         }
-        let mut slice = Slice::begin(&resources.limits);
+        self.close_drained(resources);
+    }
+
+    fn accept_ready(
+        &mut self,
+        connections: &mut Connections,
+        resources: &mut Resources,
+        turn: &Turn,
+    ) {
+        let mut slice = turn.slice();
         // Another one is the first each time, so that a crowd at one address does not lock out the
         // others.
         let count = self.listeners.len();
@@ -73,6 +85,7 @@ impl Acceptor {
             for _ in 0..resources.limits.accepts_per_turn {
                 self.pause.update(connections.closed(), turn.now());
                 if !self.listeners[index].ready
+                    || self.left == Some(0)
                     || self.pause.until().is_some()
                     || !self.has_slot(connections, resources, turn)
                 {
@@ -80,6 +93,7 @@ impl Acceptor {
                 }
                 let effort = match self.listeners[index].accept() {
                     Ok((socket, from)) => {
+                        self.left = self.left.map(|left| left - 1);
                         connections.insert(Transport::plain(socket), from, resources, turn)
                     }
                     Err(error) => {
@@ -146,25 +160,57 @@ impl Acceptor {
         }
         // Cached files can be opened again, and an idle client can connect again; a client that is
         // not accepted can do nothing.
-        resources.site.close_files();
+        resources.sites.close_files();
         if errno == Some(Errno::MFILE) && connections.evict(resources, turn) {
             return;
         }
         let now = turn.now();
         self.pause.exhausted = Some(now + EXHAUSTED_PAUSE_MS);
-        if self.pause.noted.is_none_or(|noted| now.since(noted) >= NOTE_MS) {
-            self.pause.noted = Some(now);
-            resources.log.note(format_args!("accepting pauses: {error}"));
+        resources.journal.repeat(
+            Kind::AcceptPaused,
+            Level::Warn,
+            now,
+            format_args!("not accepting for now: {error}"),
+        );
+    }
+
+    /// The server stops: accepts what waits in the backlog, then closes the listeners. A connection
+    /// in the backlog may have sent its request already.
+    pub(super) fn drain(&mut self, limits: &Limits) {
+        self.left = Some(limits.backlog);
+        for listener in &mut self.listeners {
+            listener.ready = true;
+        }
+    }
+
+    /// True if all listeners are closed.
+    pub(super) fn is_closed(&self) -> bool {
+        self.listeners.is_empty()
+    }
+
+    /// While the server stops, closes the listeners whose backlog is empty, and all of them when as
+    /// many connections were accepted as fit into a backlog: newcomers must not keep it open.
+    fn close_drained(&mut self, resources: &mut Resources) {
+        match self.left {
+            None => {}
+            Some(0) => self.close(resources),
+            Some(_) => {
+                let empty: Vec<Listener> =
+                    self.listeners.extract_if(.., |listener| !listener.ready).collect();
+                empty.into_iter().for_each(|listener| close(listener, resources));
+            }
         }
     }
 
     /// Closes all listeners.
     pub(super) fn close(&mut self, resources: &mut Resources) {
-        for listener in self.listeners.drain(..) {
-            if let Some(warning) = listener.close() {
-                resources.log.note(format_args!("{warning}"));
-            }
-        }
+        self.listeners.drain(..).for_each(|listener| close(listener, resources));
+    }
+}
+
+fn close(listener: Listener, resources: &mut Resources) {
+    if let Some(warning) = listener.close() {
+        resources.journal.note(Level::Warn, format_args!("{warning}"));
     }
 }
 
@@ -177,8 +223,6 @@ struct Pause {
     full: Option<Tick>,
     /// When a search for an evictable connection last found none.
     in_vain: Option<Tick>,
-    /// When the pause was last logged.
-    noted: Option<Tick>,
     /// How many connections had been closed at the last update.
     closed: u64,
 }
@@ -228,17 +272,14 @@ const EXHAUSTED_PAUSE_MS: u64 = 250;
 /// How long it pauses when all slots are taken by busy connections, unless one ends before.
 const FULL_PAUSE_MS: u64 = 100;
 
-/// How often a pause is logged.
-const NOTE_MS: u64 = 10_000;
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{Limits, ListenAddress, SiteConfig};
+    use crate::config::{ListenAddress, SiteConfig};
     use crate::files::Door;
     use crate::reactor::Reactor;
     use crate::reactor::listen::listen;
-    use crate::site::Site;
+    use crate::site::Sites;
     use std::net::TcpStream;
 
     #[test]
@@ -246,7 +287,8 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         let limits =
             Limits { connections: 100, slice_ms: 0, defer_accept_s: 0, ..Limits::default() };
-        let site = Site::new(root.path(), SiteConfig::default(), &limits, Door::best(), 0).unwrap();
+        let sites =
+            Sites::new(root.path(), SiteConfig::default(), &limits, Door::best(), 0).unwrap();
         let bind = || listen(&ListenAddress::Tcp("127.0.0.1:0".to_owned()), &limits).unwrap();
         let listeners: Vec<_> = bind().into_iter().chain(bind()).collect();
         let connect = |index: usize| {
@@ -255,7 +297,7 @@ mod tests {
         };
         let _crowd: Vec<_> = (0..40).map(|_| connect(0)).collect();
         let _other = connect(1);
-        let mut reactor = Reactor::new(site, listeners, WhenFull::Wait, limits.clone()).unwrap();
+        let mut reactor = Reactor::new(sites, listeners, WhenFull::Wait, limits.clone()).unwrap();
         let Reactor { acceptor, connections, resources, turn, .. } = &mut reactor;
         for listener in &mut acceptor.listeners {
             listener.ready = true;

@@ -8,18 +8,20 @@ use slab::Slab;
 
 use crate::clock::Tick;
 use crate::config::Limits;
+use crate::http::status::{Failure, Status};
+use crate::journal::{Kind, Level};
 use crate::net::Transport;
 use crate::site::Wait;
 
-use super::evict::{self, Evictable};
+use super::evict;
 use super::panics::guarded;
 use super::pending::{Id, Pending};
 use super::quota::{Admission, Quotas};
 use super::resources::Resources;
-use super::slot::{Slot, Stop};
-use super::turn::{Effort, Share, Slice, Turn};
+use super::slot::{Client, Path, Slot, Stop};
+use super::turn::{Effort, Share, Turn};
 use super::wheel::Wheel;
-use super::wire::{Context, Event, Reason};
+use super::wire::{Context, Event, Evictable, Pools, Reason, Wire};
 use super::{SERIAL_MASK, sooner, token};
 
 /// The connections, and when to look at each.
@@ -35,12 +37,15 @@ pub(super) struct Connections {
     quotas: Quotas,
     /// Connections that are told that there is no room for them.
     turned_away: usize,
-    /// How many have been closed so far.
+    /// How many have been closed so far, in total and by reason.
     closed: u64,
+    closed_for: [u64; Reason::COUNT],
     /// The connections to evict next, the first at the end; checked again before each use.
     victims: Vec<(Evictable, Id)>,
     /// When they were chosen.
     victims_since: Tick,
+    /// The server stops, and idle connections are closed.
+    closes_idle: bool,
     registry: Registry,
 }
 
@@ -58,8 +63,10 @@ impl Connections {
             quotas: Quotas::default(),
             turned_away: 0,
             closed: 0,
+            closed_for: [0; Reason::COUNT],
             victims: Vec::new(),
             victims_since: now,
+            closes_idle: false,
             registry,
         }
     }
@@ -70,8 +77,14 @@ impl Connections {
     }
 
     /// How many have been closed so far.
+    #[inline]
     pub(super) fn closed(&self) -> u64 {
         self.closed
+    }
+
+    /// How many have been closed so far for this reason.
+    pub(super) fn closed_for(&self, reason: Reason) -> u64 {
+        self.closed_for[reason as usize] // a unit variant is its index
     }
 
     /// How many are not between two requests.
@@ -118,11 +131,11 @@ impl Connections {
         let turned_away = slot.turned_away;
         self.turned_away += usize::from(turned_away);
         let key = self.slots.insert(slot);
-        self.work(key, resources, turn, |slot, cx, share| {
+        self.work(key, resources, turn, |slot, cx, pools, share| {
             if turned_away {
-                slot.wire.report(Event::Refuse, cx);
+                slot.refuse(NO_ROOM, cx, pools);
             }
-            slot.drive(cx, share)
+            slot.drive(cx, pools, share)
         })
     }
 
@@ -143,24 +156,25 @@ impl Connections {
     /// Drives the connections in the queue, as far as the time allows; the rest keeps its place.
     pub(super) fn drive_pending(&mut self, resources: &mut Resources, turn: &Turn) {
         self.pending.wake_cold(turn.now());
-        let mut slice = if resources.site.is_working() {
+        let mut slice = if resources.sites.is_working() {
             self.work_on_jobs(resources, turn);
-            Slice::begin(&resources.limits)
+            turn.slice()
         } else {
-            turn.slice(&resources.limits) // no other stage has begun
+            turn.first_slice()
         };
+        let closes_idle = self.closes_idle;
         // Those that are added now wait until the next events have been added as well.
         for _ in 0..self.pending.ready() {
             let Some((key, serial)) = self.pending.pop_ready() else { return };
             if self.slots.get(key).is_none_or(|slot| slot.serial != serial) {
                 continue;
             }
-            let effort = self.work(key, resources, turn, |slot, cx, share| {
+            let effort = self.work(key, resources, turn, |slot, cx, pools, share| {
                 slot.queued = false;
-                if cx.draining {
+                if closes_idle {
                     slot.wire.report(Event::Drain, cx);
                 }
-                slot.drive(cx, share)
+                slot.drive(cx, pools, share)
             });
             if slice.is_over(effort) {
                 return;
@@ -171,13 +185,18 @@ impl Connections {
     /// Continues the jobs of the site, such as listings, for a moment.
     fn work_on_jobs(&mut self, resources: &mut Resources, turn: &Turn) {
         let ends = Instant::now() + JOBS_SLICE;
-        let site = &mut resources.site;
-        match guarded(|| site.work(turn.clock(), &mut || Instant::now() >= ends)) {
+        let sites = &mut resources.sites;
+        match guarded(|| sites.work(turn.clock(), &mut || Instant::now() >= ends)) {
             Ok(Some(ended)) => self.pending.release(ended),
             Ok(None) => {}
             Err(panic) => {
                 self.pending.release_all();
-                resources.log.note(format_args!("a bug ended one listing; please report: {panic}"));
+                resources.journal.repeat(
+                    Kind::Panic,
+                    Level::Error,
+                    turn.now(),
+                    format_args!("bug: a listing was given up; please report: {panic}"),
+                );
             }
         }
     }
@@ -188,7 +207,7 @@ impl Connections {
     /// long, so that a request arrived in time and was not read.
     pub(super) fn take_timers(&mut self, resources: &mut Resources, turn: &Turn) -> bool {
         let Some(first) = self.wheel.expire(turn.now()) else { return false };
-        let mut slice = Slice::begin(&resources.limits);
+        let mut slice = turn.slice();
         self.timer(first, resources, turn);
         while !slice.is_over(Effort::default()) {
             let Some(key) = self.wheel.expire(turn.now()) else { break };
@@ -208,13 +227,17 @@ impl Connections {
             && standing.unsent
             && slot.transport.was_acknowledged(resources.limits.write_timeout_ms)
         {
-            let mut cx = resources.context(turn.clock(), 0);
+            let (mut cx, _) = resources.context(turn.clock(), 0);
             slot.wire.report(Event::Acknowledged, &mut cx);
             deadline = slot.wire.deadline(&resources.limits);
         }
-        if deadline <= now {
+        let is_ended = matches!(slot.wire, Wire::Ended { .. });
+        if is_ended && !slot.transport.was_acknowledged(resources.limits.write_timeout_ms) {
+            slot.wire.report(Event::Timeout, &mut resources.context(turn.clock(), 0).0);
+        }
+        if deadline <= now && !is_ended {
             self.expired.push((key, slot.serial));
-        } else if slot.throttled {
+        } else if slot.throttled || is_ended {
             self.work(key, resources, turn, Slot::drive);
         } else {
             self.wheel.schedule(key, deadline);
@@ -227,13 +250,13 @@ impl Connections {
             if self.slots.get(key).is_none_or(|slot| slot.serial != serial) {
                 continue;
             }
-            self.work(key, resources, turn, |slot, cx, share| {
-                let stop = slot.drive(cx, share);
+            self.work(key, resources, turn, |slot, cx, pools, share| {
+                let stop = slot.drive(cx, pools, share);
                 if matches!(stop, Stop::Over(_)) || slot.wire.deadline(cx.limits) > cx.clock.tick {
                     return stop;
                 }
                 slot.wire.report(Event::Timeout, cx);
-                slot.drive(cx, share)
+                slot.drive(cx, pools, share)
             });
         }
     }
@@ -244,34 +267,52 @@ impl Connections {
         key: usize,
         resources: &mut Resources,
         turn: &Turn,
-        work: impl FnOnce(&mut Slot, &mut Context<'_>, &mut Share) -> Stop,
+        work: impl FnOnce(&mut Slot, &mut Context<'_>, &mut Pools, &mut Share) -> Stop,
     ) -> Effort {
         if resources.is_short_of_pages() {
             self.evict_for_pages(key, resources, turn.now());
         }
-        resources.site.allow_lookups(resources.limits.lookups_per_turn);
-        let looked_up = resources.site.lookups().0;
+        resources.sites.allow_lookups(resources.limits.lookups_per_turn);
+        let looked_up = resources.sites.lookups().0;
         let slot = &mut self.slots[key];
         let requests_left = match slot.client {
             Some(client) => self.quotas.requests_left(client, &resources.limits, turn.now()),
             None => u32::MAX,
         };
-        let mut cx = resources.context(turn.clock(), requests_left);
+        let (mut cx, pools) = resources.context(turn.clock(), requests_left);
         let contended = self.pending.ready() > 0;
-        let mut share = Share { contended, effort: Effort::default() };
-        let stop = guarded(|| work(slot, &mut cx, &mut share));
+        let mut share = Share { contended, effort: Effort::default(), failed: None };
+        let stop = guarded(|| work(slot, &mut cx, pools, &mut share));
         if let Some(client) = slot.client {
             self.quotas.spend(client, requests_left - cx.requests_left);
         }
-        if resources.site.lookups().0 != looked_up || matches!(stop, Ok(Stop::Budget)) {
+        if resources.sites.lookups().0 != looked_up || matches!(stop, Ok(Stop::Budget)) {
             share.effort.long();
+        }
+        if let Some(path) = share.failed {
+            let (path, client) = (Path(&path), Client(slot.address));
+            resources.journal.repeat(
+                Kind::CutOff,
+                Level::Warn,
+                turn.now(),
+                format_args!(
+                    "response cut off: {path} changed or became unreadable while being sent to \
+                     {client}"
+                ),
+            );
         }
         match stop {
             Ok(stop) => self.settle(key, stop, resources, turn),
             Err(panic) => {
-                resources
-                    .log
-                    .note(format_args!("a bug ended one connection; please report: {panic}"));
+                let client = Client(self.slots[key].address);
+                resources.journal.repeat(
+                    Kind::Panic,
+                    Level::Error,
+                    turn.now(),
+                    format_args!(
+                        "bug: the connection of {client} was closed; please report: {panic}"
+                    ),
+                );
                 self.close(key, Reason::Panicked, resources, turn.now());
             }
         }
@@ -280,30 +321,39 @@ impl Connections {
 
     /// Makes sure that a connection is looked at again when it should be.
     fn settle(&mut self, key: usize, stop: Stop, resources: &mut Resources, turn: &Turn) {
+        let (limits, now) = (&resources.limits, turn.now());
         let slot = &mut self.slots[key];
         match stop {
-            Stop::Over(reason) => return self.close(key, reason, resources, turn.now()),
+            Stop::Waits if self.closes_idle && slot.wire.is_idle() => {
+                return self.close(key, Reason::Stopped, resources, now);
+            }
+            Stop::Waits => {}
+            Stop::Over(reason) => {
+                if resources.draining || !slot.keep_unacknowledged(reason, limits, now) {
+                    return self.close(key, reason, resources, now);
+                }
+            }
             Stop::Budget | Stop::Needs(_) => {
                 if !slot.queued {
                     slot.queued = true;
                     let wait = if let Stop::Needs(wait) = stop { wait } else { Wait::Turn };
-                    self.pending.push((key, slot.serial), wait, turn.now());
+                    self.pending.push((key, slot.serial), wait, now);
                 }
+                return self.wheel.schedule(key, slot.wake_at(limits, now));
             }
-            Stop::Throttled(until) => {
-                self.wheel.schedule(key, until);
-                return;
-            }
-            Stop::Waits => {
-                let token = token((key, slot.serial));
-                if let Err(error) = slot.transport.watch(&self.registry, token) {
-                    resources.log.note(format_args!("a connection cannot be watched: {error}"));
-                    return self.close(key, Reason::PeerLost, resources, turn.now());
-                }
-            }
+            Stop::Throttled(until) => return self.wheel.schedule(key, until),
         }
-        let deadline = self.slots[key].wire.deadline(&resources.limits);
-        self.wheel.schedule(key, deadline);
+        if let Err(error) = slot.transport.watch(&self.registry, token((key, slot.serial))) {
+            let client = Client(slot.address);
+            resources.journal.repeat(
+                Kind::Poll,
+                Level::Error,
+                now,
+                format_args!("closing the connection of {client}: the poll refuses it: {error}"),
+            );
+            return self.close(key, Reason::PeerLost, resources, now);
+        }
+        self.wheel.schedule(key, slot.wake_at(limits, now));
     }
 
     /// What follows the five steps: closes a connection. The kernel removes the descriptor from
@@ -312,7 +362,7 @@ impl Connections {
         self.wheel.cancel(key);
         let mut slot = self.slots.remove(key);
         let unsent = slot.wire.standing(&resources.limits, now).unsent;
-        slot.wire.end(&mut resources.pages);
+        slot.wire.end(&mut resources.pools, &mut resources.pages);
         self.turned_away -= usize::from(slot.turned_away);
         if let Some(client) = slot.client {
             self.quotas.leave(client, &resources.limits, now);
@@ -321,12 +371,10 @@ impl Connections {
             Reason::OutOfPages if !unsent => slot.transport.send_last(OUT_OF_MEMORY),
             Reason::Stalled => slot.transport.abandon(),
             Reason::MadeRoom | Reason::OutOfPages if unsent => slot.transport.abandon(),
-            Reason::FileFailed => resources.log.note(format_args!(
-                "an answer was cut off: its file changed, or could not be read"
-            )),
             _ => {}
         }
         self.closed += 1;
+        self.closed_for[reason as usize] += 1; // a unit variant is its index
     }
 
     /// True if a connection can be evicted now. The search looks at every slot, so what it finds is
@@ -379,7 +427,7 @@ impl Connections {
         let Evictable::Stuck(since) = rank else { return true };
         let acknowledged = slot.transport.was_acknowledged(now.since(since));
         if acknowledged {
-            slot.wire.report(Event::Acknowledged, &mut resources.context(turn.clock(), 0));
+            slot.wire.report(Event::Acknowledged, &mut resources.context(turn.clock(), 0).0);
         }
         !acknowledged
     }
@@ -407,9 +455,11 @@ impl Connections {
         }
     }
 
-    /// The server stops: every connection is looked at in the next turns, like other pending work,
-    /// because there may be ten thousand.
-    pub(super) fn drain(&mut self) {
+    /// The server stops, and idle connections have had their time for one more request. Every
+    /// connection is looked at in the next turns, like other pending work, because there may be ten
+    /// thousand.
+    pub(super) fn close_idle(&mut self) {
+        self.closes_idle = true;
         for (key, slot) in &mut self.slots {
             if !slot.queued {
                 slot.queued = true;
@@ -422,6 +472,9 @@ impl Connections {
 /// The response to a client for whose request or response there is no page.
 const OUT_OF_MEMORY: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\
     Retry-After: 1\r\nCache-Control: no-store\r\nConnection: close\r\n\r\n";
+
+/// What a client gets for which there is no room.
+const NO_ROOM: Failure = Failure::new(Status::ServiceUnavailable, "too many connections");
 
 /// How long a choice of victims is used, in milliseconds: others may be more evictable by then.
 const VICTIMS_MS: u64 = 20;

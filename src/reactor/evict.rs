@@ -3,24 +3,8 @@
 //! To find them means to look at every slot. So a share of those found is closed at a time; spread
 //! over them, the search costs a few dozen slots for each connection closed.
 
-use crate::clock::Tick;
-
-/// How readily a connection can be evicted; the first variant goes first, and within one the
-/// connection that has waited longest.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Evictable {
-    /// Its last response was sent; it has absorbed what the peer still sends since then.
-    Lingering(Tick),
-    /// A head or a body has been incomplete since then, which is at least a second.
-    Incomplete(Tick),
-    /// It has been idle since then.
-    Idle(Tick),
-    /// Nothing of a response could be sent since then, which is some seconds. It is evicted only if
-    /// the peer has acknowledged nothing in that time.
-    Stuck(Tick),
-}
-
-/// The candidates with the lowest rank, in order: a share of them, and `least` if there are so many.
+/// The candidates with the lowest rank, in order: a share of them, and `least` if there are that
+/// many.
 pub(super) fn choose<R: Ord>(
     candidates: impl Iterator<Item = (R, usize)>,
     least: usize,
@@ -41,6 +25,8 @@ const SHARE: usize = 64;
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::clock::Tick;
+    use crate::machine::Evictable;
 
     #[test]
     fn a_share_of_the_candidates_is_chosen_lowest_rank_first() {

@@ -8,7 +8,8 @@
 //!    share of an earlier turn ([`pending`]).
 //! 4. Drive the connections in the queue, each as far as it can go or its share allows ([`slot`]).
 //! 5. Timers that are due ([`wheel`]). Before one ends a wait, the events that have arrived
-//!    meanwhile are taken: a request that came in time is answered, even if the process was stopped.
+//!    meanwhile are taken: a request that came in time is answered, even if the process was
+//!    stopped.
 //! 6. Accept ([`accept`]). After the events, so that no event of this batch belongs to an earlier
 //!    connection of a slot.
 //! 7. Write the log.
@@ -25,7 +26,7 @@
 //! | `Connections` | the slots, their timers and queues, the quotas of clients |
 //! | `Slot` | one connection: its transport, its wire, its place in the loop |
 //! | `Wire` | the protocol of a connection; the only file that names one |
-//! | `Resources` | what all connections share: site, pages, limits, log |
+//! | `Resources` | what all connections share: site, pages, limits, journal |
 //! | `Turn` | the clocks, and the slices of time |
 //!
 //! # The five steps of a TCP server
@@ -34,19 +35,19 @@
 //! [`crate::net::Transport`]. Close: when the wire asks for it, in `Connections::close`.
 
 use std::io;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use mio::{Events, Poll, Token};
 
 use crate::clock::Tick;
 use crate::config::{Limits, WhenFull};
-use crate::site::Site;
+use crate::journal::{Journal, Kind, Level};
+use crate::site::{Fault, Sites};
 
 mod accept;
 mod connections;
 mod evict;
 pub mod listen;
-pub mod log;
 mod panics;
 mod pending;
 mod quota;
@@ -60,12 +61,14 @@ mod wire;
 use accept::Acceptor;
 use connections::Connections;
 use listen::Listener;
-use log::Log;
 use pending::Id;
 use resources::Resources;
 use signals::{Signal, Signals};
+use slot::Path;
 use turn::Turn;
-use wire::Pages;
+use wire::{Pages, Pools};
+
+pub use wire::Reason;
 
 /// The loop and everything it manages.
 #[derive(Debug)]
@@ -85,8 +88,9 @@ pub struct Reactor {
 enum Phase {
     /// It serves.
     Running,
-    /// It accepts no new connections; the responses in progress may finish until then.
-    Draining { until: Tick },
+    /// It accepts no new connections. Idle ones may send a request until `idle_until`; the
+    /// responses in progress may finish until `until`.
+    Draining { until: Tick, idle_until: Option<Tick> },
     /// It ends now.
     Over(End),
 }
@@ -101,21 +105,25 @@ pub enum End {
 }
 
 impl Reactor {
-    /// A loop that serves `site` on `listeners`. `limits.connections` must be the actual limit, not
+    /// A loop that serves `sites` on `listeners`. `limits.connections` must be the actual limit,
+    /// not
     /// 0.
     pub fn new(
-        site: Site,
+        mut sites: Sites,
         listeners: Vec<Listener>,
         when_full: WhenFull,
         limits: Limits,
     ) -> io::Result<Reactor> {
         panics::keep_panics();
-        let (poll, turn) = (Poll::new()?, Turn::new());
+        let (poll, turn) = (Poll::new()?, Turn::new(&limits));
         let acceptor = Acceptor::new(listeners, when_full, poll.registry())?;
         let signals = Signals::new(poll.registry(), SIGNALS)?;
         let connections = Connections::new(poll.registry().try_clone()?, &limits, turn.now());
         let pages = Pages::new(limits.pages);
-        let resources = Resources { site, pages, limits, log: Log::default(), draining: false };
+        let started = Instant::now();
+        sites.measure_with(Box::new(move || started.elapsed()));
+        let (journal, pools) = (Journal::default(), Pools::default());
+        let resources = Resources { sites, pools, pages, limits, journal, draining: false };
         Ok(Reactor {
             poll,
             events: Events::with_capacity(EVENTS),
@@ -130,19 +138,24 @@ impl Reactor {
 
     /// Serves until a signal ends it.
     pub fn run(&mut self) -> io::Result<End> {
-        self.resources.log.flush(); // what was noted at the start
+        self.resources.journal.flush(); // what was noted at the start
         loop {
             self.take_turn()?;
             if let Phase::Over(end) = self.phase {
-                self.resources.log.flush();
+                self.resources.journal.flush();
                 return Ok(end);
             }
         }
     }
 
     /// Adds a line to the log.
-    pub fn note(&mut self, text: std::fmt::Arguments<'_>) {
-        self.resources.log.note(text);
+    pub fn note(&mut self, level: Level, text: std::fmt::Arguments<'_>) {
+        self.resources.journal.note(level, text);
+    }
+
+    /// How many connections have been closed so far for this reason.
+    pub fn closed(&self, reason: Reason) -> u64 {
+        self.connections.closed_for(reason)
     }
 
     /// One turn of the loop; see the module's documentation.
@@ -161,10 +174,17 @@ impl Reactor {
         let Reactor { acceptor, connections, resources, turn, .. } = self;
         acceptor.accept(connections, resources, turn);
         self.end_drain();
-        while let Some(fault) = self.resources.site.take_fault() {
-            self.note(format_args!("{fault}"));
+        self.resources.sites.rest(self.turn.now());
+        while let Some(fault) = self.resources.sites.take_fault() {
+            let (journal, now) = (&mut self.resources.journal, self.turn.now());
+            match &fault {
+                Fault::File(_) => {
+                    journal.repeat(Kind::File, Level::Warn, now, format_args!("{fault}"));
+                }
+                Fault::Root(_) => journal.note(Level::Warn, format_args!("{fault}")),
+            }
         }
-        self.resources.log.flush();
+        self.resources.journal.flush();
         self.report_stall();
         Ok(())
     }
@@ -180,33 +200,36 @@ impl Reactor {
 
     /// Logs a turn that kept all clients waiting.
     fn report_stall(&mut self) {
-        let length = self.turn.length();
-        if length.as_millis() < u128::from(self.resources.limits.stall_ms) {
-            return;
-        }
-        let (lookups, last) = self.resources.site.lookups();
-        self.resources.log.note(format_args!(
-            "a turn took {} ms; {} connections; {lookups} lookups so far (the last one, perhaps \
-             not in this turn: {})",
-            length.as_millis(),
-            self.connections.len(),
-            String::from_utf8_lossy(last).escape_debug(),
-        ));
+        let Some(length) = self.turn.stalled() else { return };
+        let connections = self.connections.len();
+        let noun = if connections == 1 { "connection" } else { "connections" };
+        let (_, last) = self.resources.sites.lookups();
+        self.resources.journal.repeat(
+            Kind::Stall,
+            Level::Warn,
+            self.turn.now(),
+            format_args!(
+                "event loop was busy for {} ms ({connections} {noun}; last path looked up: {})",
+                length.as_millis(),
+                Path(last),
+            ),
+        );
     }
 
     /// How long the poll may wait.
     fn timeout(&mut self) -> Option<Duration> {
-        if self.resources.site.is_working() {
+        if self.resources.sites.is_working() {
             return Some(Duration::ZERO);
         }
         let now = self.turn.now();
         let drained = match self.phase {
-            Phase::Draining { until } => Some(until),
+            Phase::Draining { until, idle_until } => Some(idle_until.unwrap_or(until).min(until)),
             _ => None,
         };
-        let log = self.resources.log.is_waiting().then(|| now + LOG_RETRY_MS);
+        let log = self.resources.journal.is_waiting().then(|| now + LOG_RETRY_MS);
         let due = sooner(self.connections.due(), self.acceptor.due());
         // One millisecond more: the poll rounds down, and would wake up too early.
+        let due = sooner(due, self.resources.sites.due());
         sooner(due, sooner(drained, log)).map(|due| match due.since(now) {
             0 => Duration::ZERO,
             ms => Duration::from_millis(ms + 1),
@@ -238,39 +261,46 @@ impl Reactor {
                 (Signal::Stop, Phase::Running) => self.begin_drain(),
                 (Signal::Stop, Phase::Draining { .. }) => self.phase = Phase::Over(self.cut_off()),
                 (Signal::Stop, Phase::Over(_)) => {}
-                (Signal::Hangup, _) => self.resources.log.note(format_args!(
-                    "SIGHUP: nothing to reload without --config; restart to change the settings"
-                )),
-                (Signal::Reopen, _) => self.resources.log.note(format_args!(
-                    "SIGUSR1: no log file to reopen: the log goes to standard error"
-                )),
-                (Signal::Upgrade, _) => self.resources.log.note(format_args!(
-                    "SIGUSR2: cannot switch to a new program file without a supervisor; restart"
-                )),
+                (Signal::Hangup | Signal::Reopen | Signal::Upgrade, _) => {
+                    self.note(Level::Info, format_args!("{}", signal.without_supervisor()));
+                }
             }
         }
     }
 
-    /// Stops accepting, and has all connections finish.
+    /// Accepts what waits in the backlog, closes the listeners, and has all connections finish.
     fn begin_drain(&mut self) {
-        let drain_ms = self.resources.limits.drain_timeout_ms;
-        self.phase = Phase::Draining { until: self.turn.now() + drain_ms };
-        self.resources.draining = true;
-        self.acceptor.close(&mut self.resources);
-        let answers = self.connections.busy(&self.resources.limits, self.turn.now());
-        self.connections.drain();
-        if answers > 0 {
-            self.note(format_args!(
-                "stopping: {answers} {} under way may finish within {} s; a second signal cuts off",
-                if answers == 1 { "exchange" } else { "exchanges" },
-                drain_ms.div_ceil(1000),
-            ));
+        let (limits, now) = (&self.resources.limits, self.turn.now());
+        self.phase = Phase::Draining {
+            until: now + limits.drain_timeout_ms,
+            idle_until: Some(now + limits.drain_idle_ms),
+        };
+        self.acceptor.drain(limits);
+        let responses = self.connections.busy(limits, now);
+        if responses > 0 {
+            let noun = if responses == 1 { "response" } else { "responses" };
+            let seconds = limits.drain_timeout_ms.div_ceil(1000);
+            self.note(
+                Level::Info,
+                format_args!(
+                    "shutting down: waiting up to {seconds} s for {responses} {noun}; signal again \
+                     to stop now"
+                ),
+            );
         }
+        self.resources.draining = true;
     }
 
     fn end_drain(&mut self) {
-        let Phase::Draining { until } = self.phase else { return };
-        if self.connections.len() == 0 || self.turn.now() >= until {
+        let Phase::Draining { until, idle_until } = &mut self.phase else { return };
+        let now = self.turn.now();
+        if idle_until.is_some_and(|idle_until| now >= idle_until) {
+            *idle_until = None;
+            self.acceptor.close(&mut self.resources);
+            self.connections.close_idle();
+        }
+        let is_empty = self.acceptor.is_closed() && self.connections.len() == 0;
+        if is_empty || now >= *until {
             self.phase = Phase::Over(self.cut_off());
         }
     }

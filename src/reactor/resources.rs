@@ -1,19 +1,20 @@
-//! What all connections share: the site, the memory for buffers, the limits and the log.
+//! What all connections share: the sites, the memory for buffers, the limits and the journal.
 
 use crate::clock::Clock;
 use crate::config::Limits;
-use crate::site::Site;
+use crate::journal::Journal;
+use crate::site::Sites;
 
-use super::log::Log;
-use super::wire::{Context, Pages};
+use super::wire::{Context, Pages, Pools};
 
 /// What all connections share.
 #[derive(Debug)]
 pub(super) struct Resources {
-    pub(super) site: Site,
+    pub(super) sites: Sites,
+    pub(super) pools: Pools,
     pub(super) pages: Pages,
     pub(super) limits: Limits,
-    pub(super) log: Log,
+    pub(super) journal: Journal,
     /// The server stops: the responses in progress are the last.
     pub(super) draining: bool,
 }
@@ -21,9 +22,15 @@ pub(super) struct Resources {
 impl Resources {
     /// What one connection needs to work. `requests_left`: how many its client may still make.
     #[inline]
-    pub(super) fn context<'a>(&'a mut self, clock: &'a Clock, requests_left: u32) -> Context<'a> {
-        let Resources { site, pages, limits, draining, .. } = self;
-        Context { site, pages, clock, limits, draining: *draining, unread: false, requests_left }
+    pub(super) fn context<'a>(
+        &'a mut self,
+        clock: &'a Clock,
+        requests_left: u32,
+    ) -> (Context<'a>, &'a mut Pools) {
+        let Resources { sites, pages, pools, limits, draining, .. } = self;
+        let (draining, unread) = (*draining, false);
+        let cx = Context { sites, pages, clock, limits, draining, unread, requests_left };
+        (cx, pools)
     }
 
     /// True if there may not be enough pages for all that one connection can need.

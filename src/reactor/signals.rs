@@ -25,6 +25,23 @@ pub(super) enum Signal {
     Upgrade,
 }
 
+impl Signal {
+    /// Why nothing follows from a signal in a process without a supervisor; for the log.
+    pub(super) fn without_supervisor(self) -> &'static str {
+        match self {
+            Signal::Stop => "stopping",
+            Signal::Hangup => {
+                "SIGHUP: nothing to reload; the settings are read at the start: restart to change \
+                 them"
+            }
+            Signal::Reopen => "SIGUSR1: no log file to reopen; the log goes to standard error",
+            Signal::Upgrade => {
+                "SIGUSR2: no supervisor that could switch to a new program file; restart"
+            }
+        }
+    }
+}
+
 const NUMBERS: [(Signal, &[i32]); 4] = [
     (Signal::Stop, &[SIGINT, SIGTERM, SIGQUIT]),
     (Signal::Hangup, &[SIGHUP]),

@@ -1,16 +1,19 @@
 //! One connection: its transport, its wire, and its place in the loop.
 
+use std::fmt;
 use std::io;
 use std::net::IpAddr;
 
 use crate::clock::Tick;
+use crate::config::Limits;
 use crate::files::{Blocking, OpenFile, Piece};
+use crate::http::status::Failure;
 use crate::net::{Sent, Transport};
 use crate::site::Wait;
 
 use super::quota::ClientId;
 use super::turn::Share;
-use super::wire::{Context, Event, Reason, Step, Wire};
+use super::wire::{Context, Event, Pools, Reason, Step, Wire};
 
 /// A connection in the slab.
 #[derive(Debug)]
@@ -75,26 +78,32 @@ impl Slot {
 
     /// Does what the wire asks for, until it has to wait, has used up its share of the turn, or is
     /// over.
-    pub(super) fn drive(&mut self, cx: &mut Context<'_>, share: &mut Share) -> Stop {
-        let mut bytes_left = share.bytes(cx.limits);
-        if let Some(bytes) = self.bandwidth(cx) {
-            bytes_left = bytes_left.min(bytes);
+    pub(super) fn drive(
+        &mut self,
+        cx: &mut Context<'_>,
+        pools: &mut Pools,
+        share: &mut Share,
+    ) -> Stop {
+        if let Wire::Ended { until } = self.wire {
+            return self.end(until, cx);
         }
+        let bandwidth = self.bandwidth(cx).unwrap_or(u64::MAX);
+        let mut bytes_left = share.bytes(cx.limits).min(bandwidth);
         self.throttled = false;
         let mut short = false;
         for step in 0..cx.limits.steps_per_turn {
             cx.unread = self.transport.is_readable();
-            let done = match self.wire.step(cx.pages) {
+            let done = match self.wire.step() {
                 Step::Read if !self.transport.is_readable() => {
-                    if short && !self.wire.standing(cx.limits, cx.clock.tick).idle {
+                    if short && !self.wire.is_idle() {
                         short = false;
                         self.transport.receive_again();
                         continue;
                     }
-                    self.wire.release_if_empty(cx.pages);
+                    self.wire.rest(pools, cx.pages);
                     return Stop::Waits;
                 }
-                Step::Read => self.receive(cx, share).map(|is_short| short = is_short),
+                Step::Read => self.receive(cx, pools, share).map(|is_short| short = is_short),
                 Step::Write(..) | Step::SendFile { .. } if !self.transport.is_writable() => {
                     return Stop::Waits;
                 }
@@ -116,27 +125,22 @@ impl Slot {
                     if piece == Piece::Cold {
                         return Stop::Needs(Wait::Disk);
                     }
-                    share.effort.long();
-                    send_piece(&mut self.transport, lead, file, at, piece).map(|sent| {
-                        bytes_left = bytes_left.saturating_sub(sent.count);
-                        self.wire.report(Event::Written(sent.count), cx);
-                        if sent.file_ended {
-                            self.wire.report(Event::FileFailed, cx);
-                        }
-                    })
+                    let sent = send_piece(&mut self.transport, lead, file, at, piece, share);
+                    sent.map(|sent| bytes_left = bytes_left.saturating_sub(self.sent(&sent, cx)))
                 }
                 Step::Wait(_) if step == 0 => {
                     self.wire.report(Event::Retry, cx);
                     Ok(())
                 }
                 Step::Wait(wait) => return Stop::Needs(wait),
-                Step::ShutdownWrite => self.transport.shutdown_write(),
+                Step::ShutdownWrite => {
+                    self.wire.report(Event::ShutDown, cx);
+                    self.transport.shutdown_write()
+                }
                 Step::Close(reason) => return Stop::Over(reason),
             };
-            match done {
-                Ok(()) => {}
-                Err(error) if is_passing(&error) => {}
-                Err(_) => self.wire.report(Event::PeerLost, cx),
+            if done.is_err_and(|error| !is_passing(&error)) {
+                self.wire.report(Event::PeerLost, cx);
             }
             if bytes_left == 0 {
                 return self.out_of_bytes(cx);
@@ -145,10 +149,82 @@ impl Slot {
         Stop::Budget
     }
 
+    /// Reports what was sent of a file, and returns how many bytes that were.
+    fn sent(&mut self, sent: &Sent, cx: &mut Context<'_>) -> u64 {
+        self.wire.report(Event::Written(sent.count), cx);
+        if sent.file_ended {
+            self.wire.report(Event::FileFailed, cx);
+        }
+        sent.count
+    }
+
+    /// Answers with this failure before anything was read, and closes in stages.
+    pub(super) fn refuse(&mut self, failure: Failure, cx: &mut Context<'_>, pools: &mut Pools) {
+        if self.wire.room(pools, cx.pages).is_some() {
+            self.wire.report(Event::Refuse(failure), cx);
+        }
+    }
+
+    /// The protocol has ended. Returns true if the connection is kept until the peer has
+    /// acknowledged what the kernel still holds for it: closed, it would escape the limits per
+    /// client and the least rate. That costs a system call, and often a few events more. So without
+    /// a limit per client, a response that fits into the first flight is not checked.
+    pub(super) fn keep_unacknowledged(
+        &mut self,
+        reason: Reason,
+        limits: &Limits,
+        now: Tick,
+    ) -> bool {
+        if !matches!(reason, Reason::Finished | Reason::PeerClosed | Reason::FileFailed) {
+            return false;
+        }
+        let (since, sent) = self.wire.standing(limits, now).sent;
+        if sent < FIRST_FLIGHT_BYTES && (limits.connections_per_client == 0 || sent == 0) {
+            return false;
+        }
+        if self.transport.shutdown_write().is_err() || self.transport.is_acknowledged() {
+            return false;
+        }
+        let until = match sent.saturating_mul(1000).checked_div(limits.least_bytes_per_s) {
+            Some(due_ms) => since + limits.slow_allowance_ms.saturating_add(due_ms),
+            None => Tick(u64::MAX),
+        };
+        self.wire = Wire::Ended { until };
+        true
+    }
+
+    /// The protocol has ended, and the kernel may still hold bytes, which may be sent until then.
+    fn end(&self, until: Tick, cx: &Context<'_>) -> Stop {
+        if self.transport.is_acknowledged() {
+            Stop::Over(Reason::Finished)
+        } else if cx.draining {
+            Stop::Over(Reason::Stopped) // the kernel goes on without us
+        } else if until <= cx.clock.tick {
+            Stop::Over(Reason::Stalled)
+        } else {
+            Stop::Waits
+        }
+    }
+
+    /// When to look at it again. No event announces an acknowledgement.
+    #[inline]
+    pub(super) fn wake_at(&self, limits: &Limits, now: Tick) -> Tick {
+        let deadline = self.wire.deadline(limits);
+        match self.wire {
+            Wire::H1(_) => deadline,
+            Wire::Ended { .. } => deadline.min(now + ACKNOWLEDGED_MS),
+        }
+    }
+
     /// Receives once. Returns true if less came than there was room for.
     #[inline]
-    fn receive(&mut self, cx: &mut Context<'_>, share: &mut Share) -> io::Result<bool> {
-        let Some(room) = self.wire.room(cx.pages) else { return Ok(false) };
+    fn receive(
+        &mut self,
+        cx: &mut Context<'_>,
+        pools: &mut Pools,
+        share: &mut Share,
+    ) -> io::Result<bool> {
+        let Some(room) = self.wire.room(pools, cx.pages) else { return Ok(false) };
         let asked = room.len();
         let count = self.transport.receive(room)?;
         share.effort.received(count);
@@ -178,9 +254,31 @@ impl Slot {
     }
 }
 
+/// A client, as a log line names it.
+pub(super) struct Client(pub(super) Option<IpAddr>);
+
+impl fmt::Display for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Some(address) => write!(f, "{}", address.to_canonical()),
+            None => f.write_str("a client on a Unix socket"),
+        }
+    }
+}
+
+/// A path below the root, as a log line names it.
+pub(super) struct Path<'p>(pub(super) &'p [u8]);
+
+impl fmt::Display for Path<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let path = String::from_utf8_lossy(self.0);
+        write!(f, "/{}", path.trim_start_matches('/').escape_debug())
+    }
+}
+
 /// Whether a piece of a file can be sent without waiting for the disk, after `tries` attempts.
 fn prepare(file: &OpenFile, range: (u64, u64), tries: &mut u8, cx: &mut Context<'_>) -> Piece {
-    let piece = cx.site.prepare(file, range, Blocking::after(*tries), cx.clock.tick);
+    let piece = cx.sites.prepare(file, range, Blocking::after(*tries), cx.clock.tick);
     *tries = if piece == Piece::Cold { *tries + 1 } else { 0 };
     piece
 }
@@ -193,15 +291,18 @@ fn send_piece(
     file: &OpenFile,
     at: u64,
     piece: Piece,
+    share: &mut Share,
 ) -> io::Result<Sent> {
-    if let Piece::Ready(count) = piece {
-        return transport.send_file(lead, file.file(), at, count);
+    share.effort.long();
+    let sent = match piece {
+        Piece::Ready(count) => transport.send_file(lead, file.file(), at, count)?,
+        _ if lead.is_empty() => Sent { count: 0, file_ended: true },
+        _ => Sent { count: transport.send(lead, &[])? as u64, file_ended: false }, // widening
+    };
+    if sent.file_ended {
+        share.failed = Some(file.path().into());
     }
-    if lead.is_empty() {
-        return Ok(Sent { count: 0, file_ended: true });
-    }
-    let count = transport.send(lead, &[])? as u64; // widening
-    Ok(Sent { count, file_ended: false })
+    Ok(sent)
 }
 
 /// At most `bytes` of two slices.
@@ -214,6 +315,12 @@ fn at_most<'s>(bytes: u64, first: &'s [u8], second: &'s [u8]) -> (&'s [u8], &'s 
 
 /// How long a connection rests that has used up its bandwidth; about a grain of the timer wheel.
 const THROTTLE_MS: u64 = 50;
+
+/// A response of up to this many bytes leaves at once on a new connection (RFC 6928: ten segments).
+const FIRST_FLIGHT_BYTES: u64 = 14_600;
+
+/// How often a closing connection is checked for acknowledgements.
+const ACKNOWLEDGED_MS: u64 = 200;
 
 /// Errors after which the call can be repeated.
 fn is_passing(error: &io::Error) -> bool {

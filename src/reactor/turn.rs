@@ -13,21 +13,31 @@ pub(super) struct Turn {
     /// When this turn began: when the poll returned.
     began: Instant,
     clock: Clock,
+    /// How long a stage of a turn may take.
+    slice: Duration,
+    /// How long a turn may take without being logged.
+    stall: Duration,
 }
 
 impl Turn {
     /// The time before the first turn.
-    pub(super) fn new() -> Turn {
+    pub(super) fn new(limits: &Limits) -> Turn {
         let now = Instant::now();
-        Turn { started: now, began: now, clock: Clock::new(Tick(0), unix_time()) }
+        Turn {
+            started: now,
+            began: now,
+            clock: Clock::new(Tick(0), unix_time()),
+            slice: Duration::from_millis(limits.slice_ms),
+            stall: Duration::from_millis(limits.stall_ms),
+        }
     }
 
     /// A turn begins. It may serve only two or three requests, so that the cost of reading a clock
     /// shows in each of them: the wall clock is read only when a millisecond has passed.
     pub(super) fn begin(&mut self) {
         self.began = Instant::now();
-        let elapsed = (self.began - self.started).as_millis();
-        let tick = Tick(u64::try_from(elapsed).unwrap_or(u64::MAX));
+        let elapsed = self.began - self.started;
+        let tick = Tick(elapsed.as_secs() * 1000 + u64::from(elapsed.subsec_millis()));
         if tick == self.clock.tick {
             self.clock.next_turn();
         } else {
@@ -47,14 +57,22 @@ impl Turn {
         self.clock.tick
     }
 
-    /// How long this turn has taken.
-    pub(super) fn length(&self) -> Duration {
-        self.began.elapsed()
+    /// How long this turn has taken, if that is so long that it is logged.
+    #[inline]
+    pub(super) fn stalled(&self) -> Option<Duration> {
+        let now = Instant::now();
+        (now >= self.began + self.stall).then(|| now - self.began)
     }
 
     /// The slice of the first stage, which begins with the turn.
-    pub(super) fn slice(&self, limits: &Limits) -> Slice {
-        Slice::starting(self.began, limits)
+    #[inline]
+    pub(super) fn first_slice(&self) -> Slice {
+        Slice { ends: self.began + self.slice, credit: CREDIT }
+    }
+
+    /// The slice of a stage that begins now.
+    pub(super) fn slice(&self) -> Slice {
+        Slice { ends: Instant::now() + self.slice, credit: CREDIT }
     }
 }
 
@@ -75,15 +93,6 @@ pub(super) struct Slice {
 }
 
 impl Slice {
-    /// One that begins now.
-    pub(super) fn begin(limits: &Limits) -> Slice {
-        Slice::starting(Instant::now(), limits)
-    }
-
-    fn starting(at: Instant, limits: &Limits) -> Slice {
-        Slice { ends: at + Duration::from_millis(limits.slice_ms), credit: CREDIT }
-    }
-
     /// Whether it is used up; asked after each connection.
     #[inline]
     pub(super) fn is_over(&mut self, effort: Effort) -> bool {
@@ -107,6 +116,8 @@ pub(super) struct Share {
     pub(super) contended: bool,
     /// What it did.
     pub(super) effort: Effort,
+    /// The file whose response was cut off.
+    pub(super) failed: Option<Box<[u8]>>,
 }
 
 impl Share {
@@ -171,14 +182,15 @@ mod tests {
     #[test]
     fn the_clock_is_read_after_eight_small_connections_or_one_that_took_long() {
         let limits = Limits { slice_ms: 0, ..Limits::default() };
-        let mut slice = Slice::begin(&limits);
+        let turn = Turn::new(&limits);
+        let mut slice = turn.slice();
         let mut small = Effort::default();
         small.received(100);
         let looks: Vec<bool> = (0..9).map(|_| slice.is_over(small)).collect();
         assert_eq!(looks.iter().position(|over| *over), Some(7));
-        assert!(Slice::begin(&limits).is_over(Effort::LONG));
+        assert!(turn.slice().is_over(Effort::LONG));
         let mut large = Effort::default();
         large.sent(200_000);
-        assert!(Slice::begin(&limits).is_over(large));
+        assert!(turn.slice().is_over(large));
     }
 }

@@ -41,6 +41,18 @@ pub(crate) fn has_open(server: &Server, path: &Path) -> bool {
     })
 }
 
+/// Stops the server while it waits for events; [`Signal::CONT`] lets it go on.
+pub(crate) fn freeze(server: &Server) {
+    eventually("the server waits", || state(server) == Some('S'));
+    signal(server, Signal::STOP);
+    eventually("the server is stopped", || state(server) == Some('T'));
+}
+
+/// The state of the process as proc(5) names it.
+fn state(server: &Server) -> Option<char> {
+    read(server, "stat").rsplit(')').next()?.trim_start().chars().next()
+}
+
 /// User and system time that the server has used. The kernel counts it in hundredths.
 pub(crate) fn cpu_time(server: &Server) -> Duration {
     let stat = read(server, "stat");

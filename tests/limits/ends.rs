@@ -2,8 +2,10 @@
 
 use std::io;
 
+use rustix::process::Signal;
+
 use crate::client::{Client, End, request};
-use crate::process::{eventually, sockets};
+use crate::process::{eventually, freeze, signal, sockets};
 use crate::{LARGE, Site, assert_lives};
 
 #[test]
@@ -88,4 +90,48 @@ fn a_reset_at_many_points_of_an_answer_harms_nobody_else() {
     }
     eventually("all those connections are closed", || sockets(&server) == before + 1);
     assert_lives(&mut server);
+}
+
+#[test]
+fn a_request_in_the_backlog_is_answered_when_the_server_stops() {
+    let site = Site::new();
+    let mut server = site.serve(&[]);
+    freeze(&server);
+    let mut clients: Vec<Client> = (0..10).map(|_| Client::connect(&server)).collect();
+    for client in &mut clients {
+        client.send(request("/a.txt"));
+    }
+    signal(&server, Signal::TERM);
+    signal(&server, Signal::CONT);
+    for client in &mut clients {
+        assert_eq!(client.answer().status, 200);
+        assert_eq!(client.end(), End::Finished);
+    }
+    assert!(server.wait_for_end().success(), "{}", server.log());
+}
+
+#[test]
+fn a_request_on_an_idle_connection_is_answered_while_the_server_stops() {
+    let site = Site::new();
+    let mut server = site.serve(&["drain_idle_ms=60000"]);
+    let mut client = Client::connect(&server);
+    client.get("/a.txt");
+    signal(&server, Signal::TERM);
+    let endpoint = server.endpoint().clone();
+    eventually("the listener is closed", || Client::try_connect(&endpoint).is_err());
+    let answer = client.get("/a.txt");
+    assert_eq!((answer.status, answer.says_close()), (200, true));
+    assert!(server.wait_for_end().success(), "{}", server.log());
+}
+
+#[test]
+fn an_idle_connection_does_not_hold_up_a_stop_for_longer_than_its_time() {
+    let site = Site::new();
+    let mut server = site.serve(&["drain_idle_ms=300", "drain_timeout_ms=60000"]);
+    let mut client = Client::connect(&server);
+    client.get("/a.txt");
+    signal(&server, Signal::TERM);
+    assert!(!client.stirs_within(std::time::Duration::from_millis(200)), "it has some time");
+    assert_eq!(client.end(), End::Finished);
+    assert!(server.wait_for_end().success(), "{}", server.log());
 }

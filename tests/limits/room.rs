@@ -168,7 +168,7 @@ fn without_descriptors_it_answers_who_is_in_and_rests_until_there_are_some() {
     assert_eq!(inside.answer().status, 503, "there is none for a file");
 
     let log = server.log();
-    assert_eq!(log.matches("accepting pauses").count(), 1, "{log}");
+    assert_eq!(log.matches("not accepting for now").count(), 1, "{log}");
     drop(others);
     assert_eq!(newcomer.answer().body, b"alpha");
     assert_lives(&mut server);
@@ -265,7 +265,9 @@ fn readers_that_take_nothing_make_room_but_one_that_takes_something_stays() {
     newcomer.send(request("/a.txt"));
     let began = std::time::Instant::now();
     while !newcomer.stirs_within(Duration::from_millis(100)) {
-        assert!(began.elapsed() < PATIENCE, "there was no room for it");
+        // A window that is nearly closed still takes a few bytes with each probe: that is progress,
+        // and gives a reader another five seconds.
+        assert!(began.elapsed() < 3 * PATIENCE, "there was no room for it");
         let more = download.body.len() + 2_000;
         download = steady.read_until(download, more, |_| {});
     }

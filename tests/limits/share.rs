@@ -5,7 +5,8 @@ use std::net::Ipv4Addr;
 use std::time::{Duration, Instant};
 
 use crate::client::{Client, End, request};
-use crate::process::eventually;
+use crate::common::PATIENCE;
+use crate::process::{eventually, sockets};
 use crate::{LARGE, Site, assert_lives, text};
 
 #[test]
@@ -50,6 +51,51 @@ fn who_has_too_many_connections_takes_no_slot_from_anybody_else() {
     for client in clients.iter_mut().chain([&mut other]) {
         assert_eq!(client.get("/a.txt").status, 200, "those who are in stay");
     }
+}
+
+/// The kernel takes such a response at once, and the connection is over for the server.
+const LAST: &str = "GET /large HTTP/1.1\r\nHost: test\r\nRange: bytes=0-59999\r\n\
+    Connection: close\r\n\r\n";
+
+/// What the kernel holds for a client counts for it, also after the connection's last response.
+#[test]
+#[cfg(target_os = "linux")]
+fn a_response_that_its_client_does_not_read_counts_until_it_is_read() {
+    let site = Site::new();
+    let mut server = site.serve(&["connections_per_client=2"]);
+    let before = sockets(&server);
+    let mut clients = [(); 2].map(|()| Client::connect_with_small_buffer(&server));
+    for client in &mut clients {
+        client.send(LAST);
+        assert!(client.stirs_within(PATIENCE));
+    }
+    assert_eq!(Client::connect(&server).answer().status, 503, "the other two count");
+    for client in &mut clients {
+        let answer = client.answer();
+        assert_eq!((answer.status, answer.body.len()), (206, 60_000));
+        assert_eq!(client.end(), End::Finished);
+    }
+    // The clients keep their sockets open: nothing but the acknowledgement ends the connections.
+    eventually("the connections are closed", || sockets(&server) == before);
+    assert_eq!(Client::connect(&server).get("/a.txt").status, 200);
+    assert_lives(&mut server);
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn an_unread_last_response_ends_with_the_least_rate() {
+    let site = Site::new();
+    let limits = ["least_bytes_per_s=1000000", "slow_allowance_ms=300"];
+    let mut server = site.serve(&limits);
+    let before = sockets(&server);
+    let mut client = Client::connect_with_small_buffer(&server);
+    client.send(LAST);
+    let download = client.head();
+    assert_eq!(sockets(&server), before + 1, "it is kept");
+    eventually("the server gives up", || sockets(&server) == before);
+    let download = client.finish(download, |_| {});
+    assert_eq!(download.cut_off, Some(End::Reset));
+    assert_lives(&mut server);
 }
 
 #[test]

@@ -6,7 +6,7 @@ use rustix::process::Signal;
 
 use crate::client::{Client, Download, End, request};
 use crate::common::{Endpoint, PATIENCE, Server};
-use crate::process::{eventually, signal, sockets};
+use crate::process::{eventually, freeze, signal, sockets};
 use crate::{LARGE, Site, assert_lives};
 
 /// The time that most tests here set, and what may be missing of it: the server counts from when
@@ -250,8 +250,8 @@ fn who_trickles_is_cut_off_and_who_is_only_slow_is_not() {
     assert_lives(&mut server);
 }
 
-/// A process that was stopped, or a container that was paused, finds its timers passed and a request
-/// that came in time.
+/// A process that was stopped, or a container that was paused, finds its timers passed and a
+/// request that came in time.
 #[test]
 fn a_request_that_came_while_the_server_was_stopped_is_answered() {
     let site = Site::new();
@@ -261,7 +261,7 @@ fn a_request_that_came_while_the_server_was_stopped_is_answered() {
     client.get("/a.txt");
     unfinished.send("GET /a.txt HTTP/1.1\r\nHost: test\r\n");
     assert!(!unfinished.stirs_within(LIMIT / 3), "its head has arrived");
-    signal(&server, Signal::STOP);
+    freeze(&server);
     client.send(request("/a.txt"));
     unfinished.send("\r\n");
     std::thread::sleep(2 * LIMIT);
@@ -283,7 +283,7 @@ fn bytes_behind_urgent_data_are_received() {
     ] {
         let mut client = Client::connect(&server);
         client.get("/a.txt");
-        signal(&server, Signal::STOP);
+        freeze(&server);
         client.send(before);
         client.send_urgent(b'!');
         client.send(after);
@@ -296,7 +296,7 @@ fn bytes_behind_urgent_data_are_received() {
     // And between two requests, where the first is complete.
     let mut client = Client::connect(&server);
     client.get("/a.txt");
-    signal(&server, Signal::STOP);
+    freeze(&server);
     client.send(request("/a.txt"));
     client.send_urgent(b'!');
     client.send(request("/a.txt"));

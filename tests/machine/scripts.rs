@@ -4,7 +4,8 @@ use std::fs;
 use std::path::Path;
 
 use tenkay::config::SiteConfig;
-use tenkay::h1::{Reason, StateName};
+use tenkay::h1::StateName;
+use tenkay::machine::Reason;
 
 use crate::sans_io::bench::{Afterwards, Bench, End, content, put};
 
@@ -534,7 +535,7 @@ fn files() -> Vec<Script> {
 }
 
 fn endings() -> Vec<Script> {
-    use Reason::{Finished, PeerClosed, Stopped};
+    use Reason::{Finished, PeerClosed};
     let body = get_with("/tiny", "Content-Length: 5");
     let stays = get_with("/tiny", "Connection: keep-alive");
     vec![
@@ -580,6 +581,6 @@ fn endings() -> Vec<Script> {
             .ends(&[200], Finished),
         Script::new("HTTP/1.0 at a stop", stays.replace("1.1", "1.0")).draining().lingers(&[200]),
         Script::new("a body at a stop", body + "abcde").draining().lingers(&[200]),
-        Script::new("an empty line at a stop", "\r\n").draining().ends(&[], Stopped),
+        Script::new("an empty line at a stop", "\r\n").draining().waits(&[], StateName::Idle),
     ]
 }

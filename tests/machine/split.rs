@@ -2,7 +2,7 @@
 //! against what it says, then cut at every byte that comes, at every byte that goes, and into
 //! pieces of several lengths both ways; the output, the shutdown and the end are the same.
 
-use tenkay::site::Entry;
+use tenkay::site::Content;
 
 use crate::sans_io::bench::{Afterwards, Bench, Cuts, Outcome, content, play, put};
 use crate::sans_io::random::Random;
@@ -169,8 +169,8 @@ fn the_border_of_copying_lies_among_the_files() {
     let mut bench = Settings::Defaults.bench();
     let mut whole = |length: usize| {
         put(bench.folder.path(), &format!("border/{length}"), &content(length, 1));
-        match bench.find(&format!("/border/{length}")) {
-            Entry::Asset(asset) => asset.bytes().len(),
+        match bench.find(&format!("/border/{length}")).content {
+            Content::Whole(representation) => representation.bytes().len(),
             other => panic!("{length}: {other:?}"),
         }
     };

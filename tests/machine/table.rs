@@ -4,7 +4,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use tenkay::h1::{Connection, Reason, StateName, Step};
+use tenkay::h1::{Connection, StateName};
+use tenkay::http::status::{Failure, Status};
+use tenkay::machine::{Event, Reason, Step};
 
 use crate::sans_io::bench::Bench;
 use crate::sans_io::responses;
@@ -64,9 +66,9 @@ impl Act {
         match self {
             // A late report of what was asked before the end.
             Bytes(_) | Pieces(_) | Finish if closed => {
-                bench.report(|cx| connection.read_done(0, cx));
+                bench.event(connection, Event::Read(0));
             }
-            Send(_) | SendAll if closed => bench.report(|cx| connection.write_done(0, cx)),
+            Send(_) | SendAll if closed => bench.event(connection, Event::Written(0)),
             Bytes(bytes) => return bench.give(connection, bytes.as_bytes()) == bytes.len(),
             Pieces(pieces) => {
                 let bytes: String =
@@ -82,19 +84,19 @@ impl Act {
                 }
                 return any;
             }
-            Retry => bench.report(|cx| connection.retry(cx)),
+            Retry => bench.event(connection, Event::Retry),
             WorkAndRetry => {
-                while bench.site.is_working() {
-                    bench.site.work(&bench.clock, &mut || true);
+                while bench.sites.is_working() {
+                    bench.sites.work(&bench.clock, &mut || true);
                 }
-                bench.report(|cx| connection.retry(cx));
+                bench.event(connection, Event::Retry);
             }
-            TimeOut => bench.report(|cx| connection.timed_out(cx)),
-            Lost => connection.peer_lost(&mut bench.pages),
-            FileFails => connection.file_failed(&mut bench.pages),
+            TimeOut => bench.event(connection, Event::Timeout),
+            Lost => bench.event(connection, Event::PeerLost),
+            FileFails => bench.event(connection, Event::FileFailed),
             Drain => {
                 bench.draining = true;
-                bench.report(|cx| connection.drain(cx));
+                bench.event(connection, Event::Drain);
             }
         }
         true
@@ -152,6 +154,10 @@ const FILE_AND_BODY: Act = Bytes(get!("/file", "", get!("/tiny", "Content-Length
 pub(crate) const LARGE: Act = Bytes(get!("/large/", ""));
 const HEAD_OF_LARGE: Act = Bytes("HEAD /large/ HTTP/1.1\r\nHost: a\r\n\r\n");
 const HEAD_OF_LARGE_AND_PART: Act = Bytes("HEAD /large/ HTTP/1.1\r\nHost: a\r\n\r\nGET");
+const HEAD_OF_LARGE_AND_BODY: Act = Bytes(concat!(
+    "HEAD /large/ HTTP/1.1\r\nHost: a\r\n\r\n",
+    get!("/tiny", "Content-Length: 3\r\n")
+));
 const BODY_OF_LARGE: Act = Bytes(get!("/large/", "Content-Length: 3\r\n"));
 const FILE_AND_LARGE: Act = Bytes(get!("/file", "", get!("/large/", "")));
 const SMALL_AND_LARGE: Act = Bytes(get!("/tiny", "", get!("/large/", "")));
@@ -229,7 +235,7 @@ const IDLE: &[Row] = &[
     (Idle, &[], SendAll, NEVER),
     (Idle, &[SMALL], Send(10), to(Idle)),
     (Idle, &[SMALL], SendAll, to(Idle)),
-    (Idle, &[SMALL, Drain], SendAll, over(Stopped)),
+    (Idle, &[SMALL, Drain], SendAll, to(Idle)),
     (Idle, &[], Retry, to(Idle)),
     (Idle, &[], TimeOut, over(IdleTooLong)),
     (Idle, &[SMALL, SendAll], TimeOut, over(IdleTooLong)),
@@ -281,6 +287,7 @@ const DISCARD: &[Row] = &[
     (Discard, &[BODY_OF_ALONE], Bytes("abc"), to(Reply)),
     (Discard, &[BODY_OF_ALONE], Bytes("abcG"), to(Head)),
     (Discard, &[BODY], Bytes(concat!("abc", get!("/large/", ""))), to(Await)),
+    (Discard, &[BODY_OF_LARGE], Bytes("abc"), to(Await)),
     (Discard, &[CHUNKS], Bytes("1\r\na\r\n"), to(Discard)),
     (Discard, &[CHUNKS], Bytes("0\r\n\r\n"), to(Idle)),
     (Discard, &[CHUNKS], Bytes("x"), to(Reply)),
@@ -292,11 +299,11 @@ const DISCARD: &[Row] = &[
     (Discard, &[BODY], SendAll, NEVER),
     (Discard, &[SMALL_AND_BODY], Send(10), to(Discard)),
     (Discard, &[SMALL_AND_BODY], SendAll, to(Discard)),
-    (Discard, &[BODY_WITHOUT_ROOM], Send(10), to(Discard)),
-    (Discard, &[BODY_WITHOUT_ROOM], Send(usize::MAX), to(Idle)),
-    (Discard, &[LAST_BODY_WITHOUT_ROOM], Send(usize::MAX), to(Reply)),
-    (Discard, &[BODY_WITHOUT_ROOM_AND_PART], Send(usize::MAX), to(Head)),
-    (Discard, &[BODY_WITHOUT_ROOM_AND_LARGE], Send(usize::MAX), to(Await)),
+    (Head, &[BODY_WITHOUT_ROOM], Send(10), to(Head)),
+    (Head, &[BODY_WITHOUT_ROOM], Send(usize::MAX), to(Idle)),
+    (Head, &[LAST_BODY_WITHOUT_ROOM], Send(usize::MAX), to(Reply)),
+    (Head, &[BODY_WITHOUT_ROOM_AND_PART], Send(usize::MAX), to(Head)),
+    (Head, &[BODY_WITHOUT_ROOM_AND_LARGE], Send(usize::MAX), to(Await)),
     (Discard, &[BODY], Retry, to(Discard)),
     (Discard, &[BODY], TimeOut, to(Reply)),
     (Discard, &[SMALL_AND_BODY], TimeOut, over(Stalled)),
@@ -315,7 +322,7 @@ const REPLY: &[Row] = &[
     (Reply, &[ALONE], Send(10), to(Reply)),
     (Reply, &[ALONE], SendAll, to(Idle)),
     (Reply, &[ALONE], TimeOut, over(Stalled)),
-    (Reply, &[ALONE, Drain], SendAll, over(Stopped)),
+    (Reply, &[ALONE, Drain], SendAll, to(Idle)),
     (Reply, &[LAST], Send(10), to(Reply)),
     (Reply, &[LAST], SendAll, over(Finished)),
     (Reply, &[BAD], SendAll, to(Linger)),
@@ -324,7 +331,7 @@ const REPLY: &[Row] = &[
     (Reply, &[FILE_AND_PART], SendAll, to(Head)),
     (Reply, &[FILE_AND_BODY], SendAll, to(Discard)),
     (Reply, &[FILE_AND_LARGE], SendAll, to(Await)),
-    (Reply, &[FILE, Drain], SendAll, over(Stopped)),
+    (Reply, &[FILE, Drain], SendAll, to(Idle)),
     (Reply, &[FILE], Retry, to(Reply)),
     (Reply, &[FILE], TimeOut, over(Stalled)),
     (Reply, &[BAD], TimeOut, over(Stalled)),
@@ -345,7 +352,8 @@ const AWAIT: &[Row] = &[
     (Await, &[SMALL_AND_LARGE], WorkAndRetry, to(Reply)),
     (Await, &[HEAD_OF_LARGE], WorkAndRetry, to(Idle)),
     (Await, &[HEAD_OF_LARGE_AND_PART], WorkAndRetry, to(Head)),
-    (Await, &[BODY_OF_LARGE], WorkAndRetry, to(Discard)),
+    (Await, &[HEAD_OF_LARGE_AND_BODY], WorkAndRetry, to(Discard)),
+    (Await, &[BODY_OF_LARGE, Bytes("abc")], WorkAndRetry, to(Reply)),
     (Await, &[NEARLY_FULL_AND_LARGE], WorkAndRetry, to(Reply)),
     (Await, &[LARGE], TimeOut, to(Reply)),
     (Await, &[SMALL_AND_LARGE], TimeOut, over(Stalled)),
@@ -392,14 +400,14 @@ fn every_event_leads_from_every_state_to_where_the_table_says() {
         assert_eq!(connection.state(), *from, "after {before:?}");
         let happened = act.happens(&mut bench, &mut connection);
         let to = connection.state();
-        let outcome = happened.then(|| match connection.step(&mut bench.pages) {
+        let outcome = happened.then(|| match connection.step() {
             Step::Close(reason) => Outcome::Over(reason),
             _ => Outcome::To(to),
         });
         assert_eq!(outcome, *expected, "{act:?} after {before:?}");
         let cell = cells.entry((*from, act.column())).or_default();
         cell.extend(happened.then_some(to));
-        connection.peer_lost(&mut bench.pages);
+        bench.end(connection);
         assert_eq!(bench.pages.taken(), 0, "{act:?} after {before:?}");
     }
     assert_eq!(cells, documented_cells());
@@ -439,12 +447,12 @@ fn what_is_owed_is_written_before_more_is_read() {
     {
         let mut connection = connection_after(&mut bench, &[before]);
         let mut sent = 0;
-        while matches!(connection.step(&mut bench.pages), Step::Write(..) | Step::SendFile { .. }) {
+        while matches!(connection.step(), Step::Write(..) | Step::SendFile { .. }) {
             assert!(!Bytes("x").happens(&mut bench, &mut connection), "{before:?} after {sent}");
             sent += bench.take(&mut connection, 97).len();
         }
         assert!(sent > 0, "{before:?}");
-        connection.peer_lost(&mut bench.pages);
+        bench.end(connection);
     }
 }
 
@@ -476,17 +484,21 @@ fn an_exhausted_pool_closes_and_takes_nobody_elses_page() {
         let mut connection = connection_after(&mut bench, acts);
         let to = connection.state();
         if to == Linger {
-            assert!(matches!(connection.step(&mut bench.pages), Step::ShutdownWrite));
+            assert!(matches!(connection.step(), Step::ShutdownWrite));
+            bench.event(&mut connection, Event::ShutDown);
         }
-        let outcome = match connection.step(&mut bench.pages) {
+        if acts.is_empty() {
+            assert!(connection.room(&mut bench.exchanges, &mut bench.pages).is_none());
+        }
+        let outcome = match connection.step() {
             Step::Close(reason) => Outcome::Over(reason),
             _ => Outcome::To(to),
         };
         assert_eq!(outcome, end, "{acts:?} with {pages} pages left");
-        connection.peer_lost(&mut bench.pages);
+        bench.end(connection);
         assert_eq!(bench.pages.taken(), taken, "{acts:?} with {pages} pages left");
-        for other in &mut others {
-            other.peer_lost(&mut bench.pages);
+        for other in others {
+            bench.end(other);
         }
         assert_eq!(bench.pages.taken(), 0);
     }
@@ -496,29 +508,30 @@ fn an_exhausted_pool_closes_and_takes_nobody_elses_page() {
 fn a_client_without_room_is_told_so_and_left_in_stages() {
     let mut bench = warm_bench(Settings::Defaults, &[]);
     let mut connection = connection_after(&mut bench, &[]);
-    bench.report(|cx| connection.turn_away(cx));
+    connection.room(&mut bench.exchanges, &mut bench.pages).unwrap();
+    let failure = Failure::new(Status::ServiceUnavailable, "too many connections");
+    bench.event(&mut connection, Event::Refuse(failure));
     let answer = bench.take(&mut connection, usize::MAX);
     let parsed = responses::parse(&answer, |_| false).unwrap();
     assert_eq!((parsed.whole.len(), parsed.cut), (1, None));
     assert_eq!(parsed.whole[0].status, 503);
     assert_eq!(parsed.whole[0].field("Connection"), "close");
     assert_eq!(parsed.whole[0].field("Retry-After"), "1");
-    assert!(matches!(connection.step(&mut bench.pages), Step::ShutdownWrite));
+    assert!(matches!(connection.step(), Step::ShutdownWrite));
+    bench.event(&mut connection, Event::ShutDown);
     assert!(SMALL.happens(&mut bench, &mut connection), "its request is absorbed");
     assert!(Finish.happens(&mut bench, &mut connection));
-    assert!(matches!(connection.step(&mut bench.pages), Step::Close(Finished)));
+    assert!(matches!(connection.step(), Step::Close(Finished)));
 }
 
 #[test]
 fn what_is_owed_is_sent_even_if_the_pool_is_exhausted() {
     let mut bench = warm_bench(Settings::Defaults, &["pages=2"]);
     let mut connection = connection_after(&mut bench, &[SMALL]);
-    let mut other = connection_after(&mut bench, &[PART]);
+    let other = connection_after(&mut bench, &[PART]);
     assert_eq!(bench.pages.taken(), bench.limits.pages);
     while !bench.take(&mut connection, 50).is_empty() {}
     assert_eq!(connection.state(), Idle);
-    assert_eq!(bench.pages.taken(), 2, "it reads again, into the page that it sent from");
-    connection.pause(&mut bench.pages);
     assert_eq!(bench.pages.taken(), 1);
-    other.peer_lost(&mut bench.pages);
+    bench.end(other);
 }

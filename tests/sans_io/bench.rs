@@ -11,8 +11,10 @@ use tenkay::clock::{Clock, Tick};
 use tenkay::config::{Limits, SiteConfig};
 use tenkay::files::Blocking;
 use tenkay::files::Door;
-use tenkay::h1::{Connection, Context, Pages, Reason, StateName, Step};
-use tenkay::site::{Entry, Found, Site};
+use tenkay::h1::{Connection, Exchanges, StateName};
+use tenkay::http::head::{self, Bounds, Parsed};
+use tenkay::machine::{Context, Event, Pages, Reason, Step};
+use tenkay::site::{Answer, Reply, Request, Sites};
 
 /// When the clock of a bench stands still: 14 November 2023.
 pub(crate) const NOW: Duration = Duration::from_secs(1_700_000_000);
@@ -23,7 +25,8 @@ pub(crate) const MODIFIED: Duration = Duration::from_secs(1_600_000_000);
 #[derive(Debug)]
 pub(crate) struct Bench {
     pub(crate) folder: TempDir,
-    pub(crate) site: Site,
+    pub(crate) sites: Sites,
+    pub(crate) exchanges: Exchanges,
     pub(crate) pages: Pages,
     pub(crate) clock: Clock,
     pub(crate) limits: Limits,
@@ -43,16 +46,18 @@ impl Bench {
         limits.check().unwrap();
         let folder = tempfile::tempdir().unwrap();
         fill(folder.path());
-        let site = Site::new(folder.path(), config, &limits, Door::best(), 7).unwrap();
+        let sites = Sites::new(folder.path(), config, &limits, Door::best(), 7).unwrap();
+        let exchanges = Exchanges::default();
         let pages = Pages::new(limits.pages);
         let clock = Clock::new(Tick(1_000), NOW);
-        Bench { folder, site, pages, clock, limits, draining: false, requests_left: u32::MAX }
+        let (draining, requests_left) = (false, u32::MAX);
+        Bench { folder, sites, exchanges, pages, clock, limits, draining, requests_left }
     }
 
     /// Lets the machine report with what a report may use.
     pub(crate) fn report<T>(&mut self, report: impl FnOnce(&mut Context<'_>) -> T) -> T {
         let mut cx = Context {
-            site: &mut self.site,
+            sites: &mut self.sites,
             pages: &mut self.pages,
             clock: &self.clock,
             limits: &self.limits,
@@ -65,13 +70,26 @@ impl Bench {
         result
     }
 
-    /// What a path leads to, however long it takes to find out.
-    pub(crate) fn find(&mut self, path: &str) -> Entry {
+    /// The reply to a GET of a path, however long it takes to find.
+    pub(crate) fn find(&mut self, path: &str) -> Reply {
+        let head = format!("GET {path} HTTP/1.1\r\nHost: a\r\n\r\n");
+        let bounds = Bounds { head_bytes: 32_768, target_bytes: 32_768, fields: 4 };
+        let mut space = head::space();
+        let Ok(Parsed::Complete(head)) = head::parse(head.as_bytes(), &mut space, &bounds) else {
+            panic!("{path} is a path");
+        };
+        let request = Request {
+            method: head.method,
+            target: head.target,
+            expectation: head.expectation,
+            fields: &head.fields,
+            fill: None,
+        };
         for _ in 0..1000 {
-            self.site.work(&self.clock, &mut || true);
-            match self.site.find(path.as_bytes(), Blocking::Allowed, &self.clock).unwrap() {
-                Found::Entry(entry) => return entry,
-                Found::Wait(_) => {}
+            self.sites.work(&self.clock, &mut || true);
+            let answer = self.sites.respond(&request, Blocking::Allowed, &self.clock);
+            if let Answer::Reply(reply) = answer.unwrap() {
+                return reply;
             }
         }
         panic!("{path} is never found");
@@ -83,37 +101,59 @@ impl Bench {
         self.clock.set(self.clock.tick + ms, Duration::from_millis(unix + ms));
     }
 
-    /// The room that the connection reads into, if it reads; shuts down first if it is told to.
-    fn room<'c>(&mut self, connection: &'c mut Connection) -> Option<&'c mut [u8]> {
-        if connection.state() == StateName::Linger
-            && matches!(connection.step(&mut self.pages), Step::Read(_))
-        {
-            connection.pause(&mut self.pages);
+    /// Reports this event.
+    pub(crate) fn event(&mut self, connection: &mut Connection, event: Event) {
+        self.report(|cx| connection.report(event, cx));
+    }
+
+    /// Gives the memory of a connection back that it does not need.
+    pub(crate) fn rest(&mut self, connection: &mut Connection) {
+        connection.rest(&mut self.exchanges, &mut self.pages);
+    }
+
+    /// Whether the connection reads; shuts down first if it is told to.
+    fn reads(&mut self, connection: &mut Connection) -> bool {
+        if matches!(connection.step(), Step::ShutdownWrite) {
+            self.event(connection, Event::ShutDown);
         }
-        match connection.step(&mut self.pages) {
-            Step::Read(room) => Some(room),
-            _ => None,
-        }
+        matches!(connection.step(), Step::Read)
+    }
+
+    /// Receives as much of `bytes` as there is room for. Returns how many bytes that were; `None`
+    /// if there is no room.
+    pub(crate) fn receive(&mut self, connection: &mut Connection, bytes: &[u8]) -> Option<usize> {
+        let room = connection.room(&mut self.exchanges, &mut self.pages)?;
+        assert!(!room.is_empty(), "a read into no room would look like the end");
+        let count = room.len().min(bytes.len());
+        room[..count].copy_from_slice(&bytes[..count]);
+        self.event(connection, Event::Read(count));
+        Some(count)
+    }
+
+    /// Drops a connection, which must give all its memory back.
+    pub(crate) fn end(&mut self, mut connection: Connection) {
+        connection.end(&mut self.exchanges, &mut self.pages);
     }
 
     /// Gives the connection these bytes, as far as it reads. Returns how many it took.
     pub(crate) fn give(&mut self, connection: &mut Connection, mut bytes: &[u8]) -> usize {
         let all = bytes.len();
         while !bytes.is_empty() {
-            let Some(room) = self.room(connection) else { break };
-            let count = room.len().min(bytes.len());
-            room[..count].copy_from_slice(&bytes[..count]);
-            self.report(|cx| connection.read_done(count, cx));
+            if !self.reads(connection) {
+                break;
+            }
+            let Some(count) = self.receive(connection, bytes) else { break };
             bytes = &bytes[count..];
         }
+        self.rest(connection);
         all - bytes.len()
     }
 
     /// Tells the connection that the peer has finished sending. False if it does not read.
     pub(crate) fn finish(&mut self, connection: &mut Connection) -> bool {
-        let reads = self.room(connection).is_some();
+        let reads = self.reads(connection);
         if reads {
-            self.report(|cx| connection.read_done(0, cx));
+            self.receive(connection, b"");
         }
         reads
     }
@@ -121,7 +161,7 @@ impl Bench {
     /// Takes at most `most` bytes, in one step, of what the connection has to send.
     pub(crate) fn take(&mut self, connection: &mut Connection, most: usize) -> Vec<u8> {
         let mut sent = Vec::new();
-        match connection.step(&mut self.pages) {
+        match connection.step() {
             Step::Write(first, second) => {
                 sent.extend_from_slice(&first[..first.len().min(most)]);
                 sent.extend_from_slice(&second[..second.len().min(most - sent.len())]);
@@ -136,7 +176,8 @@ impl Bench {
             _ => return sent,
         }
         assert!(!sent.is_empty() || most == 0, "what is to be sent is not empty");
-        self.report(|cx| connection.write_done(sent.len() as u64, cx));
+        self.event(connection, Event::Written(sent.len() as u64));
+        self.rest(connection);
         sent
     }
 }
@@ -243,26 +284,22 @@ pub(crate) fn play(
     let (mut output, mut shut) = (Vec::new(), false);
     let mut waits = 0;
     let end = loop {
-        match connection.step(&mut bench.pages) {
-            Step::Read(room) if given < input.len() => {
-                assert!(!room.is_empty(), "a read into no room would look like the end");
-                let count = reads.next(given).min(input.len() - given).min(room.len());
-                room[..count].copy_from_slice(&input[given..given + count]);
-                given += count;
-                bench.report(|cx| connection.read_done(count, cx));
+        match connection.step() {
+            Step::Read if given < input.len() => {
+                let count = reads.next(given).min(input.len() - given);
+                let received = bench.receive(&mut connection, &input[given..given + count]);
+                given += received.expect("there are pages enough");
             }
-            Step::Read(_) => {
-                match std::mem::replace(&mut afterwards, Afterwards::Waits) {
-                    Afterwards::Waits => {
-                        connection.pause(&mut bench.pages);
-                        let holds = bench.pages.taken() > 0;
-                        assert!(!(holds && connection.is_idle()), "idle, it holds no page");
-                        break End::Waits(connection.state());
-                    }
-                    Afterwards::Finishes => bench.report(|cx| connection.read_done(0, cx)),
-                    Afterwards::Delays => bench.report(|cx| connection.timed_out(cx)),
-                };
-            }
+            Step::Read => match std::mem::replace(&mut afterwards, Afterwards::Waits) {
+                Afterwards::Waits => {
+                    bench.rest(&mut connection);
+                    let holds = bench.pages.taken() > 0;
+                    assert!(!(holds && connection.is_idle()), "idle, it holds no page");
+                    break End::Waits(connection.state());
+                }
+                Afterwards::Finishes => _ = bench.receive(&mut connection, b""),
+                Afterwards::Delays => bench.event(&mut connection, Event::Timeout),
+            },
             Step::Write(..) | Step::SendFile { .. } => {
                 let most = writes.next(output.len());
                 output.extend_from_slice(&bench.take(&mut connection, most));
@@ -270,17 +307,18 @@ pub(crate) fn play(
             Step::Wait { .. } => {
                 waits += 1;
                 assert!(waits < 1000, "the site has it at last");
-                bench.site.work(&bench.clock, &mut || true);
-                bench.report(|cx| connection.retry(cx));
+                bench.sites.work(&bench.clock, &mut || true);
+                bench.event(&mut connection, Event::Retry);
             }
             Step::ShutdownWrite => {
                 assert!(!shut, "the sending side is shut once");
                 shut = true;
+                bench.event(&mut connection, Event::ShutDown);
             }
             Step::Close(reason) => break End::Over(reason),
         }
     };
-    connection.peer_lost(&mut bench.pages);
+    bench.end(connection);
     assert_eq!(bench.pages.taken(), 0, "a closed connection holds no page");
     Outcome { output, shut, end }
 }

@@ -20,7 +20,7 @@ fn a_signal_to_reload_is_logged_and_ends_nothing() {
     for (number, line) in [
         (Signal::HUP, "SIGHUP: nothing to reload"),
         (Signal::USR1, "SIGUSR1: no log file to reopen"),
-        (Signal::USR2, "SIGUSR2: cannot switch to a new program file"),
+        (Signal::USR2, "SIGUSR2: no supervisor"),
     ] {
         signal(&server, number);
         eventually("the signal is logged", || server.log().contains(line));

@@ -1,8 +1,12 @@
 //! One client of the simulation, with the connection that serves it and the part of reactor and
 //! socket between them.
 
+use tenkay::clock::Tick;
+use tenkay::config::Limits;
 use tenkay::files::{Blocking, Piece};
-use tenkay::h1::{Connection, Reason, StateName, Step};
+use tenkay::h1::{Connection, StateName};
+use tenkay::http::status::{Failure, Status};
+use tenkay::machine::{Event, Reason, Step};
 
 use crate::files::Files;
 use crate::requests::Request;
@@ -94,19 +98,23 @@ impl Client {
 
     /// It is gone.
     pub(crate) fn leave(&mut self, world: &mut World) {
-        self.touch(world, |connection, world| connection.peer_lost(&mut world.pages));
+        self.touch(world, |connection, world| world.event(connection, Event::PeerLost));
         self.close(world);
     }
 
     pub(crate) fn turn_away(&mut self, world: &mut World) {
         self.unasked = 1;
         self.touch(world, |connection, world| {
-            world.report(|cx| connection.turn_away(cx));
+            if connection.room(&mut world.exchanges, &mut world.pages).is_some() {
+                let failure = Failure::new(Status::ServiceUnavailable, "too many connections");
+                world.event(connection, Event::Refuse(failure));
+            }
         });
+        self.close(world);
     }
 
     pub(crate) fn drain(&mut self, world: &mut World) {
-        self.touch(world, |connection, world| world.report(|cx| connection.drain(cx)));
+        self.touch(world, |connection, world| world.event(connection, Event::Drain));
         self.close(world);
     }
 
@@ -117,7 +125,7 @@ impl Client {
         }
         self.deadlines += 1;
         assert!(self.deadlines <= 2, "deadlines pass, and nothing comes of it: {self:?}");
-        self.touch(world, |connection, world| world.report(|cx| connection.timed_out(cx)));
+        self.touch(world, |connection, world| world.event(connection, Event::Timeout));
         self.close(world);
     }
 
@@ -131,11 +139,7 @@ impl Client {
             }
         }
         // The turn is over; what is lent to read into is given back.
-        self.touch(world, |connection, world| {
-            if matches!(connection.step(&mut world.pages), Step::Read(_)) {
-                connection.pause(&mut world.pages);
-            }
-        });
+        self.touch(world, |connection, world| world.rest(connection));
         self.close(world);
     }
 
@@ -150,23 +154,26 @@ impl Client {
     fn step_uncounted(&mut self, world: &mut World, random: &mut Random) -> bool {
         self.reads = false;
         let connection = &mut self.connection;
-        match connection.step(&mut world.pages) {
-            Step::Read(room) => {
-                assert!(!room.is_empty(), "a read into no room would look like the end");
+        match connection.step() {
+            Step::Read => {
                 self.reads = true;
                 let left = &self.stream[self.delivered..];
                 let nothing_to_read = left.is_empty() && (!self.is_done || self.is_told);
                 if nothing_to_read || random.once_in(8) {
-                    connection.pause(&mut world.pages);
+                    world.rest(connection);
                     return false;
                 }
+                let Some(room) = connection.room(&mut world.exchanges, &mut world.pages) else {
+                    return true; // there is no page: the next step is another one
+                };
+                assert!(!room.is_empty(), "a read into no room would look like the end");
                 self.is_told |= left.is_empty();
                 let count = whole_method(&self.asked, self.delivered, some_of(left.len(), random));
                 let count = count.min(room.len());
                 room[..count].copy_from_slice(&left[..count]);
                 self.delivered += count;
                 self.deadlines = 0;
-                world.report(|cx| connection.read_done(count, cx));
+                world.event(connection, Event::Read(count));
             }
             Step::Write(..) | Step::SendFile { .. } if random.once_in(4) => return false,
             Step::Write(first, second) => {
@@ -176,15 +183,15 @@ impl Client {
                 self.unread.extend_from_slice(&first[..of_first]);
                 self.unread.extend_from_slice(&second[..count - of_first]);
                 self.deadlines = 0;
-                world.report(|cx| connection.write_done(count as u64, cx));
+                world.event(connection, Event::Written(count as u64));
             }
             Step::SendFile { lead, file, at, count } => {
                 assert!(count > 0);
                 let count = count.min(1 + random.next() % 30_000);
                 let now = world.clock.tick;
-                let piece = world.site.prepare(file, (at, count), Blocking::Allowed, now);
+                let piece = world.sites.prepare(file, (at, count), Blocking::Allowed, now);
                 if piece != Piece::Ready(count) {
-                    connection.file_failed(&mut world.pages);
+                    world.event(connection, Event::FileFailed);
                     return true;
                 }
                 let sent = [lead, &read_file(file.file(), at, count)].concat();
@@ -192,15 +199,16 @@ impl Client {
                 let count = some_of(sent.len(), random);
                 self.unread.extend_from_slice(&sent[..count]);
                 self.deadlines = 0;
-                world.report(|cx| connection.write_done(count as u64, cx));
+                world.event(connection, Event::Written(count as u64));
             }
             Step::Wait { .. } => {
-                world.report(|cx| connection.retry(cx));
+                world.event(connection, Event::Retry);
                 return false;
             }
             Step::ShutdownWrite => {
                 assert!(!self.shut, "the sending side is shut once");
                 self.shut = true;
+                world.event(connection, Event::ShutDown);
             }
             Step::Close(_) => return false,
         }
@@ -220,30 +228,33 @@ impl Client {
         if self.connection.state() != StateName::Closed {
             return;
         }
-        let reason = |connection: &mut Connection, world: &mut World| match connection
-            .step(&mut world.pages)
-        {
+        let reason = |connection: &Connection| match connection.step() {
             Step::Close(reason) => reason,
             other => panic!("a closed connection asks for {other:?}"),
         };
-        let first = reason(&mut self.connection, world);
+        let first = reason(&self.connection);
         self.touch(world, |connection, world| {
-            world.report(|cx| connection.timed_out(cx));
-            world.report(|cx| connection.retry(cx));
-            world.report(|cx| connection.read_done(0, cx));
-            world.report(|cx| connection.write_done(0, cx));
-            connection.file_failed(&mut world.pages);
-            connection.peer_lost(&mut world.pages);
+            for late in [
+                Event::Timeout,
+                Event::Retry,
+                Event::Read(0),
+                Event::Written(0),
+                Event::FileFailed,
+                Event::PeerLost,
+            ] {
+                world.event(connection, late);
+            }
         });
-        assert_eq!(reason(&mut self.connection, world), first, "what is closed stays closed");
+        assert_eq!(reason(&self.connection), first, "what is closed stays closed");
         self.end = Some(first);
     }
 
     /// The invariants of one connection.
-    pub(crate) fn check(&mut self, files: &Files, tally: &mut Tally) {
+    pub(crate) fn check(&mut self, limits: &Limits, files: &Files, tally: &mut Tally) {
         let state = self.connection.state();
         assert!(self.held <= 2, "{} pages: {self:?}", self.held);
-        assert_eq!(self.connection.holds_page_since().is_some(), self.held > 0, "{self:?}");
+        let standing = self.connection.standing(limits, Tick(0));
+        assert_eq!(standing.holds_page_since.is_some(), self.held > 0, "{self:?}");
         if state == StateName::Closed || self.connection.is_idle() {
             assert_eq!(self.held, 0, "{self:?}");
         }

@@ -12,6 +12,8 @@ pub(crate) struct CaseFile {
     pub(crate) server: Vec<String>,
     /// Over a Unix socket instead of TCP.
     pub(crate) unix: bool,
+    /// The cases begin when the files are older than their times can tell apart.
+    pub(crate) rested: bool,
     /// Permissions count: a root user starts the server as nobody.
     pub(crate) unprivileged: bool,
     pub(crate) cases: Vec<Case>,
@@ -127,7 +129,9 @@ impl CaseFile {
             }
             asking = matches!(key, "ask" | "with");
             let read = match key {
-                "server" | "over" | "user" if self.cases.is_empty() && case.name.is_empty() => {
+                "server" | "over" | "user" | "tree"
+                    if self.cases.is_empty() && case.name.is_empty() =>
+                {
                     self.read_header(key, value)
                 }
                 _ => case.read_line(key, value),
@@ -152,6 +156,7 @@ impl CaseFile {
             }
             ("over", "unix") => self.unix = true,
             ("user", "nobody") => self.unprivileged = true,
+            ("tree", "rested") => self.rested = true,
             _ => return Err(format!("`{key}: {value}` has no meaning")),
         }
         Ok(())

@@ -101,7 +101,8 @@ fn range_complaints(answer: &Answer) -> Vec<String> {
             list.push(text.to_owned());
         }
     };
-    let of_a_file = answer.status == 206 || answer.status == 200 && answer.one("ETag").is_some();
+    let is_file = answer.one("Last-Modified").is_some();
+    let of_a_file = answer.status == 206 || answer.status == 200 && is_file;
     complain(
         of_a_file && answer.one("Accept-Ranges") != Some(b"bytes"),
         "a file without Accept-Ranges: bytes",
@@ -152,15 +153,18 @@ fn date_is_right(answer: &Answer, facts: &Facts) -> bool {
     })
 }
 
-/// A Location is on every 301 and on nothing else; it never leads to another host.
+/// A Location is on every 301 and on nothing else. It is a path, absolute or relative: no scheme
+/// and no authority that would lead to another host.
 fn location_is_right(answer: &Answer) -> bool {
     match answer.one("Location") {
         None => answer.status != 301,
         Some(value) => {
+            let first = value.split(|byte| matches!(byte, b'/' | b'?')).next().unwrap_or_default();
             answer.status == 301
-                && value.starts_with(b"/")
+                && !value.is_empty()
+                && !first.contains(&b':')
                 && !value.starts_with(b"//")
-                && !value.starts_with(b"/\\")
+                && !value.contains(&b'\\')
                 && value.iter().all(u8::is_ascii_graphic)
         }
     }
@@ -233,8 +237,10 @@ mod tests {
         let to = |target: &str| {
             about(301, &(plain() + "Content-Length: 0\r\nLocation: " + target + "\r\n"), "")
         };
-        assert!(to("/a/?q").is_empty());
-        for wrong in ["//a/", "http://a/", "a/", "", "/a b/", "/\\a"] {
+        for right in ["/a/?q", "a/", "a%3Ab/", "a/?b:c", "/a:b/"] {
+            assert!(to(right).is_empty(), "{right}");
+        }
+        for wrong in ["//a/", "http://a/", "a:b/", "", "/a b/", "/\\a", "\\a"] {
             assert_eq!(to(wrong).len(), 1, "{wrong} was taken");
         }
         assert_eq!(about(301, &(plain() + "Content-Length: 0\r\n"), "").len(), 1);

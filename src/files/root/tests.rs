@@ -43,7 +43,7 @@ fn got(root: &Root, path: &[u8]) -> Got {
             assert!(rustix::fs::Dir::new(fd).unwrap().next().is_some(), "not open for reading");
             Dir
         }
-        Err(OpenError::NotFound) => NotFound,
+        Err(OpenError::NotFound | OpenError::Refused) => NotFound,
         Err(OpenError::Forbidden) => Forbidden,
         Err(error) => Got::Else(format!("{error:?}")),
     }
@@ -386,7 +386,7 @@ fn a_rename_between_two_steps_does_not_lead_out() {
         swap(top.path());
         let got = match walk.run() {
             Ok(fd) => Got::File(io::read_to_string(File::from(fd)).unwrap()),
-            Err(OpenError::NotFound) => NotFound,
+            Err(OpenError::NotFound | OpenError::Refused) => NotFound,
             Err(error) => Got::Else(format!("{error:?}")),
         };
         assert_eq!(got, want, "{path}");
@@ -455,6 +455,7 @@ fn without_links_a_link_has_no_version() {
 fn each_error_of_the_system_has_its_kind() {
     let kind = |errno: Errno| match OpenError::from(errno) {
         OpenError::NotFound => "not found",
+        OpenError::Refused => "refused",
         OpenError::Forbidden => "forbidden",
         OpenError::Cold => "cold",
         OpenError::Leased => "leased",
@@ -466,8 +467,8 @@ fn each_error_of_the_system_has_its_kind() {
         (Errno::NOTDIR, "not found"),
         (Errno::LOOP, "not found"),
         (Errno::NAMETOOLONG, "not found"),
-        (Errno::XDEV, "not found"),
-        (Errno::NXIO, "not found"),
+        (Errno::XDEV, "refused"),
+        (Errno::NXIO, "refused"),
         (Errno::ILSEQ, "not found"),
         (Errno::ACCESS, "forbidden"),
         (Errno::PERM, "forbidden"),
@@ -492,4 +493,78 @@ fn the_door_that_was_asked_for_is_the_one_in_use() {
     let best = Root::new(top.path(), Symlinks::Off, Door::best()).unwrap();
     let works = openat2(&best.fd, b".", CROSS, Symlinks::Off, false).is_ok();
     assert_eq!(best.door(), if works { Door::Openat2 } else { Door::Walk });
+}
+
+#[test]
+fn links_may_lead_into_the_named_link_targets_and_nowhere_else() {
+    let top = fixture();
+    let (www, out) = (top.path().join("www"), top.path().join("out"));
+    fs::write(out.join("deep/file"), "deep").unwrap();
+    fs::create_dir(top.path().join("third")).unwrap();
+    fs::write(top.path().join("third/file"), "third").unwrap();
+    for (link, target) in [
+        ("absolute", out.to_str().unwrap()),
+        ("relative", "../out"),
+        ("file", "../out/deep/file"),
+        ("nested", "relative/deep/file"),
+        ("third", "../third"),
+        ("through", "relative/../third/file"),
+    ] {
+        symlink(target, www.join(link)).unwrap();
+    }
+    symlink("../www/plain", out.join("back")).unwrap();
+    symlink("../third/file", out.join("away")).unwrap();
+    for door in DOORS {
+        let root = Root::new(&www, Symlinks::Inside, door).unwrap();
+        let root = root.with_link_targets(std::slice::from_ref(&out)).unwrap();
+        for (path, want) in [
+            (&b"absolute/deep/file"[..], file("deep")),
+            (b"absolute/", Dir),
+            (b"relative/secret", file("secret")),
+            (b"file", file("deep")),
+            (b"nested", file("deep")),
+            (b"relative/back", file("plain")),
+            (b"relative/away", NotFound),
+            (b"third", NotFound),
+            (b"third/file", NotFound),
+            (b"through", NotFound),
+            (b"plain", file("plain")),
+        ] {
+            check(&root, path, &want);
+        }
+        assert!(matches!(root.version(b"third"), Err(OpenError::Refused)));
+    }
+    let root = Root::new(&www, Symlinks::Inside, Door::best()).unwrap();
+    let missing = root.with_link_targets(&[top.path().join("none")]).unwrap_err();
+    assert!(missing.to_string().contains("none"), "{missing}");
+}
+
+#[test]
+fn a_root_whose_path_leads_elsewhere_is_opened_again() {
+    let top = fixture();
+    let (www, link) = (top.path().join("www"), top.path().join("current"));
+    symlink("www", &link).unwrap();
+    for door in DOORS {
+        let root = Root::new(&link, Symlinks::Inside, door).unwrap();
+        assert!(root.reopen().unwrap().is_none());
+        fs::remove_file(&link).unwrap();
+        assert_eq!(root.reopen().unwrap_err().kind(), io::ErrorKind::NotFound);
+        symlink("out", &link).unwrap();
+        let new = root.reopen().unwrap().unwrap();
+        check(&new, b"secret", &file("secret"));
+        check(&root, b"plain", &file("plain"));
+        fs::remove_file(&link).unwrap();
+        symlink(&www, &link).unwrap();
+    }
+}
+
+#[test]
+fn a_root_that_may_only_be_searched_serves_what_it_holds() {
+    let top = fixture();
+    let www = top.path().join("www");
+    fs::set_permissions(&www, fs::Permissions::from_mode(0o311)).unwrap();
+    for root in roots(&www) {
+        check(&root, b"plain", &file("plain"));
+    }
+    fs::set_permissions(&www, fs::Permissions::from_mode(0o755)).unwrap();
 }

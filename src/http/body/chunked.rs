@@ -1,17 +1,17 @@
 //! The chunked coding, one byte of framing at a time (RFC 9112 section 7.1).
 //!
-//! Owns the grammar and the place in it: three numbers, whatever arrived so far. What was read is
-//! never kept, so a body may be cut anywhere, and no byte is looked at twice.
+//! Owns the grammar and the position in it: three numbers, however much has arrived. Bytes are not
+//! stored, so a body may be split anywhere, and no byte is read twice.
 
 use super::{Absorbed, Bounds, Fault, is_field_byte, is_token_byte, take};
 
-/// The place in a chunked body. Made by [`BodyReader::chunked`](super::BodyReader::chunked).
+/// The position in a chunked body. Made by [`BodyReader::chunked`](super::BodyReader::chunked).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Chunked {
     at: At,
-    /// Bytes of the present chunk-size line, or of the trailer section, that count for its bound.
+    /// Bytes of the current chunk-size line, or of the trailer section, that count for its bound.
     spent: u32,
-    /// The chunk size as far as it is read; then the data of the chunk that is still to come.
+    /// The chunk size as read so far; then the number of bytes that the chunk still lacks.
     left: u64,
 }
 
@@ -39,7 +39,7 @@ impl Chunked {
         Ok(Absorbed { used, data, done: self.at == At::End })
     }
 
-    /// Data that is known to be still to come: the rest of the present chunk.
+    /// Data that is announced and still missing: the rest of the current chunk.
     pub(super) fn announced(&self) -> u64 {
         if self.at == At::Data { self.left } else { 0 }
     }
@@ -82,7 +82,7 @@ impl Chunked {
     }
 }
 
-/// Puts a digit at the end of a hexadecimal number.
+/// Appends a digit to a hexadecimal number.
 fn append_digit(number: u64, digit: u8) -> Result<u64, &'static str> {
     let value = match digit {
         b'0'..=b'9' => digit - b'0',
@@ -115,7 +115,7 @@ enum At {
     QuotedEnd,
     /// The LF of a chunk-size line.
     SizeLf,
-    /// Data of the chunk: the only state in which bytes are not looked at.
+    /// Data of the chunk: the only state in which bytes are not read.
     Data,
     /// The CR after the data.
     DataCr,
@@ -186,7 +186,7 @@ impl At {
                 Err("a trailer field is malformed")
             }
 
-            // Not stepped through; nothing can follow.
+            // `absorb` does not step through these states.
             (At::Data | At::End, _) => Ok(self),
         }
     }
@@ -227,7 +227,7 @@ mod tests {
         ] {
             let expected = Some((bytes.len(), data, true));
             assert_eq!(absorb(bytes.as_bytes(), WIDE), expected, "{bytes:?}");
-            // Neither a byte more nor a byte less.
+            // Not a byte more, and not a byte less.
             let more = format!("{bytes}GET / HTTP/1.1\r\n");
             assert_eq!(absorb(more.as_bytes(), WIDE), expected, "{more:?}");
             let less = absorb(&bytes.as_bytes()[..bytes.len() - 1], WIDE);
@@ -236,7 +236,7 @@ mod tests {
     }
 
     #[test]
-    fn a_chunked_body_is_taken_to_the_letter() {
+    fn the_grammar_of_a_chunked_body_is_applied_exactly() {
         for bytes in [
             "\r\n",
             "\n",
@@ -345,7 +345,7 @@ mod tests {
                 assert_eq!(absorb(bytes.as_bytes(), short), None, "{bytes:?}");
             }
         }
-        // An endless line is refused when the bound is reached, not when it ends.
+        // An endless line is refused at the bound, not at its end.
         let bounds = Bounds { line_bytes: 8, trailer_bytes: 8 };
         assert_eq!(absorb(b"00000000", bounds), Some((8, 0, false)));
         assert_eq!(absorb(b"000000000", bounds), None);
@@ -353,7 +353,7 @@ mod tests {
         assert_eq!(absorb(b"0\r\nA:3456789", bounds), None);
     }
 
-    /// Bodies from pieces that are right, and some that are not.
+    /// Bodies of valid pieces, some of them with one byte changed.
     fn bodies() -> impl Strategy<Value = Vec<u8>> {
         let good = select(
             &[
@@ -376,7 +376,7 @@ mod tests {
         })
     }
 
-    /// What the RFC's own pseudo-code does, on a whole body, without bounds.
+    /// The pseudo-code of the RFC, for a whole body, without bounds.
     fn slow_chunked(bytes: &[u8]) -> Option<(usize, u64)> {
         let mut at = 0;
         let mut data = 0;

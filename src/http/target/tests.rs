@@ -1,19 +1,25 @@
-//! Targets taken apart, made canonical and encoded again, a table each.
+//! Splitting, canonical form and encoding of targets, a table each.
 
 use super::*;
 use proptest::prelude::*;
 use proptest::sample::select;
 
-fn origin(path: &str, query: Option<&'static str>) -> Form<'static> {
+fn origin(path: &str, query: Option<&'static str>) -> Target<'static> {
+    let is_raw = !path.is_ascii() || query.is_some_and(|query| !query.is_ascii());
     let path = path.to_owned().leak().as_bytes();
-    Form::Origin { path, query: query.map(str::as_bytes) }
+    Target { form: Form::Origin { path, query: query.map(str::as_bytes) }, is_raw }
 }
 
-fn canonical(path: &[u8]) -> Result<Vec<u8>, &'static str> {
+/// The canonical form, or the code of the failure.
+fn canonical_with(path: &[u8], slash: EncodedSlash) -> Result<Vec<u8>, u16> {
     let mut out = vec![0xaa; path.len()];
-    let length = canonicalize(path, &mut out)?;
+    let length = canonicalize(path, &mut out, slash).map_err(|failure| failure.status.code())?;
     out.truncate(length);
     Ok(out)
+}
+
+fn canonical(path: &[u8]) -> Result<Vec<u8>, u16> {
+    canonical_with(path, EncodedSlash::Refuse)
 }
 
 fn encoded(path: &[u8]) -> Vec<u8> {
@@ -34,6 +40,8 @@ fn an_origin_form_is_a_path_and_a_query() {
         ("/a\\b|\"c\"<>^`{}[]", "/a\\b|\"c\"<>^`{}[]", None),
         ("/%00%2f", "/%00%2f", None),
         ("/!~", "/!~", None),
+        ("/\u{fc}", "/\u{fc}", None),
+        ("/a?\u{20ac}", "/a", Some("\u{20ac}")),
     ] {
         assert_eq!(split(target.as_bytes()), Ok(origin(path, query)), "{target}");
     }
@@ -54,10 +62,10 @@ fn an_absolute_form_has_a_scheme_and_a_valid_host() {
         ("https://host/", Https, "host", "/", None),
         ("HTTPS://[::1]:8443/a@b", Https, "[::1]:8443", "/a@b", None),
     ] {
-        let (authority, path) = (authority.as_bytes(), path.as_bytes());
-        let query = query.map(str::as_bytes);
-        let expected = Form::Absolute { scheme, authority, path, query };
-        assert_eq!(split(target.as_bytes()), Ok(expected), "{target}");
+        let host = Host::parse(authority.as_bytes()).unwrap();
+        let (path, query) = (path.as_bytes(), query.map(str::as_bytes));
+        let form = Form::Absolute { scheme, host, path, query };
+        assert_eq!(split(target.as_bytes()), Ok(Target { form, is_raw: false }), "{target}");
     }
 }
 
@@ -107,15 +115,30 @@ fn other_targets_are_refused() {
         "/\0",
         "/\r\n",
         "/\u{7f}",
-        "/\u{e9}",
+        "/\u{e9} ",
+        "/\u{e9}#",
+        "\u{e9}",
+        "*\u{e9}",
+        "http://\u{e9}/",
+        "http://a\u{e9}",
         "*\n",
     ] {
         assert!(split(target.as_bytes()).is_err(), "{target:?}");
     }
-    assert_eq!(split(b"*"), Ok(Form::Asterisk));
-    assert!(split(b"/\xff").is_err());
-    assert!(split(b"/a#b").unwrap_err().contains("fragment"));
-    assert!(split(b"/a# b").unwrap_err().contains("visible ASCII"));
+    assert_eq!(split(b"*"), Ok(Target { form: Form::Asterisk, is_raw: false }));
+    for (target, why) in [
+        (&b"/a#b"[..], "fragment"),
+        (b"/a# b", "space"),
+        (b"/\xff\0", "control byte"),
+        (b"/\xff", "UTF-8"),
+        (b"/\xc3", "UTF-8"),
+        (b"/?\xc3a", "UTF-8"),
+        (b"/\xed\xa0\x80", "UTF-8"), // a surrogate
+    ] {
+        let failure = split(target).unwrap_err();
+        assert_eq!(failure.status.code(), 400);
+        assert!(failure.why.contains(why), "{}: {failure:?}", target.escape_ascii());
+    }
 }
 
 #[test]
@@ -130,6 +153,30 @@ fn a_bad_byte_is_found_wherever_it_stands() {
             }
         }
     }
+}
+
+#[test]
+fn a_raw_target_is_encoded_and_never_leads_to_another_host() {
+    for (target, expected) in [
+        ("/\u{fc}.txt", "/%C3%BC.txt"),
+        ("/a/\u{20ac}/b?\u{fc}=%C3", "/a/%E2%82%AC/b?%C3%BC=%C3"),
+        ("/%61\u{fc}", "/%61%C3%BC"),
+        ("/a:b\u{fc}?", "/a:b%C3%BC?"),
+        ("//evil.example/\u{fc}", "/evil.example/%C3%BC"),
+        ("///evil.example?\u{fc}", "/evil.example?%C3%BC"),
+        ("/\\evil.example/\u{fc}", "/%5Cevil.example/%C3%BC"),
+        ("/\u{fc}\u{85}\u{2028}", "/%C3%BC%C2%85%E2%80%A8"),
+        ("http://host/\u{fc}?\u{fc}", "/%C3%BC?%C3%BC"),
+        ("http://host?\u{fc}", "/?%C3%BC"),
+        ("http://host//\u{fc}", "/%C3%BC"),
+    ] {
+        let split = split(target.as_bytes()).unwrap();
+        assert!(split.is_raw, "{target}");
+        let encoded: Vec<u8> = split.encoded().collect();
+        assert_eq!(str::from_utf8(&encoded).unwrap(), expected, "{target}");
+        assert!(!super::split(&encoded).unwrap().is_raw);
+    }
+    assert_eq!(split(b"*").unwrap().encoded().count(), 0);
 }
 
 #[test]
@@ -217,34 +264,84 @@ fn a_path_that_is_bad_or_climbs_is_refused() {
         "/%00",
         "/a%00.html",
         "/\0",
-        "/%2f",
-        "/%2F",
-        "/a%2fb",
-        "/..%2f..%2fetc/passwd",
-        "/a%2F..",
-        // Even where the segment is taken back later.
+        // Even where the segment is removed by a later `..`.
         "/%00/..",
         "/%zz/..",
+        // A 400 precedes the 404 of an encoded slash.
+        "/%2f/%zz",
+        "/a%2fb/../..",
+        "/%2f%00",
     ] {
-        assert!(canonical(path.as_bytes()).is_err(), "{path:?}");
+        assert_eq!(canonical(path.as_bytes()), Err(400), "{path:?}");
+    }
+}
+
+#[test]
+fn an_encoded_slash_is_not_found_unless_it_is_decoded() {
+    for (path, decoded) in [
+        ("/%2f", Ok("/")),
+        ("/%2F", Ok("/")),
+        ("/a%2fb", Ok("/a/b")),
+        ("/@scope%2fname", Ok("/@scope/name")),
+        ("/a%2F", Ok("/a/")),
+        ("/a%2F%2f/b", Ok("/a/b")),
+        ("/a%2F..", Ok("/")),
+        ("/a%2f.%2fb", Ok("/a/b")),
+        ("/a%2fb/..", Ok("/a/")),
+        ("/..%2f..%2fetc/passwd", Err(400)),
+        ("/a/%2e%2e%2f%2e%2e", Err(400)),
+        ("/..%2f", Err(400)),
+    ] {
+        assert_eq!(canonical(path.as_bytes()), Err(404), "{path:?}");
+        let found = canonical_with(path.as_bytes(), EncodedSlash::Decode);
+        assert_eq!(found, decoded.map(|path| path.as_bytes().to_vec()), "{path:?}");
+    }
+    for path in ["/%252f", "/a%252Fb", "/2f", "/%20f", "/%2e"] {
+        let found = canonical_with(path.as_bytes(), EncodedSlash::Decode);
+        assert_eq!(found, canonical(path.as_bytes()), "decoded only once: {path}");
+    }
+    for path in ["/%2", "/%%2f", "/%2%2f", "/%2f%", "/%2f%zz", "/a%2f%00"] {
+        assert_eq!(canonical_with(path.as_bytes(), EncodedSlash::Decode), Err(400), "{path}");
+    }
+}
+
+#[test]
+fn a_directory_is_named_by_a_relative_reference() {
+    for (path, canonical, expected) in [
+        ("/sub", "/sub", "sub/"),
+        ("/a/b/sub", "/a/b/sub", "sub/"),
+        ("//evil.example", "/evil.example", "evil.example/"),
+        ("/a:b", "/a:b", "a%3Ab/"),
+        ("/x/http:", "/x/http:", "http%3A/"),
+        ("/a%20%0d%0a\\", "/a \r\n\\", "a%20%0D%0A%5C/"),
+        ("/%252f", "/%2f", "%252f/"),
+        ("/a%2fb/sub", "/a/b/sub", "sub/"),
+        ("/x/a%2fb", "/x/a/b", "/x/a/b/"),
+        ("/%2f%2fevil.example", "/evil.example", "/evil.example/"),
+    ] {
+        let location = directory_location(path.as_bytes(), canonical.as_bytes());
+        assert_eq!(location.map(char::from).collect::<String>(), expected, "{path}");
     }
 }
 
 #[test]
 fn the_room_for_the_result_must_be_as_long_as_the_path() {
-    assert!(canonicalize(b"/%61", &mut [0; 3]).is_err());
-    assert_eq!(canonicalize(b"/%61", &mut [0; 4]), Ok(2));
-    assert!(canonicalize(b"/", &mut []).is_err());
-    assert_eq!(canonicalize(b"/", &mut [0; 100]), Ok(1));
+    for slash in [EncodedSlash::Refuse, EncodedSlash::Decode] {
+        assert!(canonicalize(b"/%61", &mut [0; 3], slash).is_err());
+        assert_eq!(canonicalize(b"/%61", &mut [0; 4], slash), Ok(2));
+        assert!(canonicalize(b"/", &mut [], slash).is_err());
+        assert_eq!(canonicalize(b"/", &mut [0; 100], slash), Ok(1));
+    }
 }
 
 #[test]
-fn what_may_not_stand_in_a_path_is_encoded() {
+fn bytes_that_a_path_may_not_contain_are_encoded() {
     for (path, expected) in [
         (&b"/"[..], "/"),
         (b"", ""),
         (b"/a-b.c_d~e", "/a-b.c_d~e"),
-        (b"/!$&'()*+,;=:@", "/!$&'()*+,;=:@"),
+        (b"/!$&'()*+,;=@", "/!$&'()*+,;=@"),
+        (b"/a:b", "/a%3Ab"), // it would end a scheme in a relative reference
         (b"/ ", "/%20"),
         (b"/%41", "/%2541"),
         (b"/?#", "/%3F%23"),
@@ -273,35 +370,14 @@ fn a_query_is_encoded_only_where_it_must_be() {
     }
 }
 
-#[test]
-fn names_that_begin_with_a_dot_are_hidden() {
-    for (path, hidden) in [
-        ("/", false),
-        ("/a", false),
-        ("/a.b/c.", false),
-        ("/.git", true),
-        ("/.git/config", true),
-        ("/a/.b", true),
-        ("/a/.b/", true),
-        ("/a/.b/c", true),
-        ("/...", true),
-        ("/.well-known", false),
-        ("/.well-known/", false),
-        ("/.well-known/acme-challenge/x", false),
-        ("/.well-known/.x", true),
-        ("/.well-known/a/.x", true),
-        ("/.well-known/.well-known", true),
-        ("/.well-known2", true),
-        ("/.well-know", true),
-        ("/.Well-Known/a", true),
-        ("/a/.well-known/b", true),
-    ] {
-        assert_eq!(is_hidden(path.as_bytes()), hidden, "{path}");
+/// The same by another method: all segments decoded first, then a stack of names.
+fn slow_canonical(path: &[u8], slash: EncodedSlash) -> Option<Vec<u8>> {
+    let mut path = path.to_vec();
+    if slash == EncodedSlash::Decode {
+        let text: String = path.iter().map(|&byte| char::from(byte)).collect();
+        let text = text.replace("%2f", "/").replace("%2F", "/");
+        path = text.chars().map(|c| u8::try_from(c).unwrap()).collect();
     }
-}
-
-/// Another way to the same: first all segments decoded, then a stack of names.
-fn slow_canonical(path: &[u8]) -> Option<Vec<u8>> {
     let mut names: Vec<Vec<u8>> = Vec::new();
     let mut directory = true;
     for segment in path.strip_prefix(b"/")?.split(|byte| *byte == b'/') {
@@ -338,7 +414,7 @@ fn slow_canonical(path: &[u8]) -> Option<Vec<u8>> {
     Some(result)
 }
 
-/// Paths from the pieces that matter, most of them dangerous.
+/// Paths of the pieces that matter, most of them dangerous.
 fn paths() -> impl Strategy<Value = Vec<u8>> {
     const PIECES: [&[u8]; 18] = [
         b"/", b"/", b"/", b".", b"..", b"%2e", b"%2E%2e", b"a", b"b%63", b"%", b"%2f", b"%00",
@@ -351,13 +427,17 @@ fn paths() -> impl Strategy<Value = Vec<u8>> {
 proptest! {
     #[test]
     fn canonicalize_agrees_with_a_stack_of_names(path in paths(), any: Vec<u8>) {
-        prop_assert_eq!(canonical(&path).ok(), slow_canonical(&path));
-        prop_assert_eq!(canonical(&any).ok(), slow_canonical(&any));
+        for slash in [EncodedSlash::Refuse, EncodedSlash::Decode] {
+            for path in [&path, &any] {
+                prop_assert_eq!(canonical_with(path, slash).ok(), slow_canonical(path, slash));
+            }
+        }
     }
 
     #[test]
-    fn a_canonical_path_never_leaves_the_root(path in paths()) {
-        if let Ok(canonical) = canonical(&path) {
+    fn a_canonical_path_never_leaves_the_root(path in paths(), decode: bool) {
+        let slash = if decode { EncodedSlash::Decode } else { EncodedSlash::Refuse };
+        if let Ok(canonical) = canonical_with(&path, slash) {
             prop_assert!(canonical.starts_with(b"/"));
             prop_assert!(!canonical.contains(&0));
             let mut names: Vec<&[u8]> = canonical[1..].split(|byte| *byte == b'/').collect();
@@ -365,6 +445,11 @@ proptest! {
                 names.pop();
             }
             prop_assert!(names.iter().all(|name| !matches!(*name, b"" | b"." | b"..")));
+            if !canonical.ends_with(b"/") {
+                let location: Vec<u8> = directory_location(&path, &canonical).collect();
+                prop_assert!(location.ends_with(b"/") && !location.starts_with(b"//"));
+                prop_assert!(location.iter().all(|byte| byte.is_ascii_graphic() && *byte != b':'));
+            }
         }
     }
 
@@ -376,7 +461,7 @@ proptest! {
         for path in [path, made.into_bytes()] {
             if let Ok(path) = canonical(&encoded(&path)) {
                 let text = encoded(&path);
-                let form = split(&text).unwrap();
+                let form = split(&text).unwrap().form;
                 prop_assert_eq!(form, Form::Origin { path: &text, query: None });
                 prop_assert_eq!(canonical(&text), Ok(path));
             }
@@ -391,10 +476,15 @@ proptest! {
     }
 
     #[test]
-    fn no_target_makes_it_panic(any: Vec<u8>, text in "(https?://)?[!-~]{0,20}") {
+    fn no_target_makes_it_panic(any: Vec<u8>, text in "(https?://)?[!-~\u{fc}]{0,20}") {
         for target in [&any[..], text.as_bytes()] {
-            if let Ok(Form::Absolute { authority, path, .. }) = split(target) {
-                prop_assert!(host::is_valid(authority) && path.starts_with(b"/"));
+            let Ok(found) = split(target) else { continue };
+            prop_assert_eq!(found.is_raw, !target.is_ascii());
+            let location: Vec<u8> = found.encoded().collect();
+            prop_assert!(location.iter().all(|byte| byte.is_ascii_graphic() && *byte != b'#'));
+            prop_assert!(!location.starts_with(b"//"));
+            if let Form::Absolute { host, path, .. } = found.form {
+                prop_assert!(!host.name().is_empty() && path.starts_with(b"/"));
             }
         }
     }

@@ -11,10 +11,10 @@ use tempfile::TempDir;
 use super::*;
 use crate::config::SiteConfig;
 use crate::files::Door;
-use crate::reactor::log::Log;
+use crate::journal::Journal;
 use crate::reactor::split_token;
-use crate::reactor::wire::Pages;
-use crate::site::Site;
+use crate::reactor::wire::{Pages, Pools};
+use crate::site::Sites;
 
 /// Connections, and what they need.
 struct Bench {
@@ -28,12 +28,14 @@ struct Bench {
 impl Bench {
     fn new(limits: Limits) -> Bench {
         let root = tempfile::tempdir().unwrap();
-        let site = Site::new(root.path(), SiteConfig::default(), &limits, Door::best(), 0).unwrap();
-        let (turn, poll) = (Turn::new(), Poll::new().unwrap());
+        let sites =
+            Sites::new(root.path(), SiteConfig::default(), &limits, Door::best(), 0).unwrap();
+        let (turn, poll) = (Turn::new(&limits), Poll::new().unwrap());
         let registry = poll.registry().try_clone().unwrap();
         let connections = Connections::new(registry, &limits, turn.now());
         let pages = Pages::new(limits.pages);
-        let resources = Resources { site, pages, limits, log: Log::default(), draining: false };
+        let (journal, pools) = (Journal::default(), Pools::default());
+        let resources = Resources { sites, pools, pages, limits, journal, draining: false };
         Bench { connections, resources, turn, poll, root }
     }
 
@@ -69,7 +71,7 @@ impl Bench {
     }
 
     fn lookups(&self) -> u64 {
-        self.resources.site.lookups().0
+        self.resources.sites.lookups().0
     }
 }
 
@@ -177,8 +179,8 @@ fn connections_that_waited_for_the_disk_resume_one_look_up_at_a_time() {
 #[test]
 fn a_share_is_small_while_others_wait() {
     let limits = Limits { connections: 10, ..Limits::default() };
-    let alone = Share { contended: false, effort: Effort::default() };
-    let contended = Share { contended: true, effort: Effort::default() };
+    let alone = Share { contended: false, effort: Effort::default(), failed: None };
+    let contended = Share { contended: true, effort: Effort::default(), failed: None };
     assert_eq!(alone.bytes(&limits), limits.bytes_per_turn);
     assert!(contended.bytes(&limits) <= limits.bytes_per_turn / 4);
 }
@@ -187,4 +189,16 @@ fn a_share_is_small_while_others_wait() {
 fn the_table_has_room_for_the_spare_slots_from_the_start() {
     let bench = Bench::new(Limits { connections: 10, ..Limits::default() });
     assert!(bench.connections.slots.capacity() >= 10 + SPARE_SLOTS);
+}
+
+#[test]
+fn without_memory_a_client_gets_503_and_the_reason_is_counted() {
+    let mut bench = Bench::new(Limits { connections: 10, pages: 0, ..Limits::default() });
+    let mut peer = bench.connect(None); // the first receive needs a page
+    let mut came = String::new();
+    peer.read_to_string(&mut came).unwrap();
+    assert!(came.starts_with("HTTP/1.1 503 ") && came.ends_with("\r\n\r\n"), "{came}");
+    assert_eq!(bench.connections.len(), 0);
+    assert_eq!(bench.connections.closed_for(Reason::OutOfPages), 1);
+    assert_eq!(bench.connections.closed(), 1);
 }

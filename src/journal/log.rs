@@ -1,18 +1,18 @@
-//! What went wrong, on standard error, without ever waiting for whoever reads it.
+//! Lines on standard error, without ever waiting for its reader.
 //!
-//! Lines are gathered and written once a turn. Standard error may be a pipe that nobody empties:
-//! so it is written to only when it can take a whole piece, and what piles up beyond a bound is
-//! counted and dropped.
+//! Lines are gathered and written once a turn. Standard error may be a pipe that nobody reads: so
+//! it is written to only when it accepts a whole piece, and what exceeds a bound is counted and
+//! dropped.
 
 use std::fmt;
 use std::io::Write;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
-/// Bytes that may wait.
+/// Bytes that may wait to be written.
 const PENDING_BYTES: usize = 64 * 1024;
 
-/// A pipe that is ready takes this much at once (PIPE_BUF of Linux; POSIX asks for 512 at least).
+/// A pipe that is ready accepts this much at once (PIPE_BUF of Linux; POSIX guarantees 512).
 const PIECE: usize = if cfg!(target_os = "linux") { 4096 } else { 512 };
 
 /// Lines on their way to standard error.
@@ -33,7 +33,7 @@ impl Log {
         _ = writeln!(self.pending, "tenkay: {text}");
     }
 
-    /// Writes what standard error takes at once.
+    /// Writes what standard error accepts at once.
     pub fn flush(&mut self) {
         while !self.pending.is_empty() && is_ready() {
             let piece = self.pending.len().min(PIECE);
@@ -43,7 +43,9 @@ impl Log {
             self.pending.drain(..count);
             if self.pending.is_empty() && self.dropped > 0 {
                 let dropped = std::mem::take(&mut self.dropped);
-                self.note(format_args!("{dropped} lines were dropped: nobody read them"));
+                self.note(format_args!(
+                    "{dropped} log lines were dropped, because standard error was not read"
+                ));
             }
         }
     }

@@ -1,15 +1,15 @@
-//! The memory of connections under way.
+//! The buffers of connections.
 //!
-//! A page is taken when a request is about to be received and given back when nothing is left in
-//! it, so an idle connection holds none. The pool is a stack: the page given back last, which is
-//! still in the processor's cache, is the next to be taken.
+//! A page is taken when a request is about to be received and given back when it is empty, so an
+//! idle connection holds none. The pool is a stack: the page given back last, which is still in the
+//! processor's cache, is taken next.
 
 use crate::http::writer::Writer;
 
 /// Bytes of a page: room for the largest head, and for a run of small answers.
 pub const PAGE_BYTES: usize = 32 * 1024;
 
-/// Free pages that are kept for the next burst; more are given back to the system.
+/// Free pages that are kept for the next burst; more are freed.
 const KEPT: usize = 256;
 
 type Page = Box<[u8; PAGE_BYTES]>;
@@ -23,12 +23,12 @@ pub struct Pages {
 }
 
 impl Pages {
-    /// A pool that lends at most `most` pages at a time.
+    /// A pool of at most `most` pages.
     pub fn new(most: usize) -> Pages {
         Pages { free: Vec::new(), taken: 0, most }
     }
 
-    /// Pages that are lent at the moment.
+    /// Pages in use.
     pub fn taken(&self) -> usize {
         self.taken
     }
@@ -37,8 +37,12 @@ impl Pages {
         if self.taken == self.most {
             return None;
         }
+        let page = match self.free.pop() {
+            Some(page) => page,
+            None => new_page()?,
+        };
         self.taken += 1;
-        Some(self.free.pop().unwrap_or_else(new_page))
+        Some(page)
     }
 
     fn give(&mut self, page: Page) {
@@ -49,14 +53,17 @@ impl Pages {
     }
 }
 
-fn new_page() -> Page {
-    let bytes = vec![0; PAGE_BYTES].into_boxed_slice();
-    bytes.try_into().expect("a slice of PAGE_BYTES is an array of PAGE_BYTES")
+/// A new page, if there is memory for it.
+fn new_page() -> Option<Page> {
+    let mut bytes = Vec::new();
+    bytes.try_reserve_exact(PAGE_BYTES).ok()?;
+    bytes.resize(PAGE_BYTES, 0);
+    bytes.into_boxed_slice().try_into().ok()
 }
 
 /// Bytes in the order they came: filled at the end, consumed at the start.
 #[derive(Debug, Default)]
-pub(super) struct Buffer {
+pub struct Buffer {
     page: Option<Page>,
     start: u16,
     end: u16,
@@ -66,38 +73,38 @@ const _: () = assert!(PAGE_BYTES <= u16::MAX as usize, "offsets into a page are 
 
 impl Buffer {
     /// True if there is nothing in it.
-    pub(super) fn is_empty(&self) -> bool {
+    pub fn is_empty(&self) -> bool {
         self.start == self.end
     }
 
-    /// How much is in it.
-    pub(super) fn len(&self) -> usize {
+    /// Bytes in it.
+    pub fn len(&self) -> usize {
         usize::from(self.end - self.start)
     }
 
     /// True if it holds a page.
-    pub(super) fn has_page(&self) -> bool {
+    pub fn has_page(&self) -> bool {
         self.page.is_some()
     }
 
-    /// What is in it.
-    pub(super) fn bytes(&self) -> &[u8] {
+    /// The bytes in it.
+    pub fn bytes(&self) -> &[u8] {
         let range = usize::from(self.start)..usize::from(self.end);
         self.page.as_deref().map_or(&[], |page| &page[range])
     }
 
-    /// Overwrites one byte of what is in it.
-    pub(super) fn patch(&mut self, at: usize, byte: u8) {
+    /// Overwrites one of the bytes in it.
+    pub fn patch(&mut self, at: usize, byte: u8) {
         let at = usize::from(self.start) + at;
         if let Some(page) = self.page.as_deref_mut() {
             page[at] = byte;
         }
     }
 
-    /// The room behind what is in it, on a page from the pool. `None`: the pool is exhausted.
-    /// What is in it moves to the front first, if it stands in the way.
+    /// The room behind the bytes in it, on a page from the pool. `None`: the pool is exhausted.
+    /// The bytes move to the front first if they reach the end of the page.
     #[inline]
-    pub(super) fn room(&mut self, pages: &mut Pages) -> Option<&mut [u8]> {
+    pub fn room(&mut self, pages: &mut Pages) -> Option<&mut [u8]> {
         let page = match &mut self.page {
             Some(page) => page,
             none => none.insert(pages.take()?),
@@ -110,19 +117,19 @@ impl Buffer {
         Some(&mut page[usize::from(self.end)..])
     }
 
-    /// Bytes of room behind what is in it; a whole page if it holds none.
-    pub(super) fn room_left(&self) -> usize {
+    /// Bytes of room behind those in it; a whole page if it holds none.
+    pub fn room_left(&self) -> usize {
         PAGE_BYTES - usize::from(self.end)
     }
 
-    /// Counts `count` bytes, which were written into the room, as being in it.
-    pub(super) fn filled(&mut self, count: usize) {
+    /// `count` bytes were written into the room.
+    pub fn filled(&mut self, count: usize) {
         assert!(count <= self.room_left(), "more was filled than there was room");
         self.end += offset(count);
     }
 
     /// Drops `count` bytes from its start.
-    pub(super) fn consume(&mut self, count: usize) {
+    pub fn consume(&mut self, count: usize) {
         assert!(count <= self.len(), "more was consumed than there was");
         self.start += offset(count);
         if self.start == self.end {
@@ -133,11 +140,7 @@ impl Buffer {
 
     /// Appends what `write` writes, if all of it fits. `None`: it did not, or there is no page;
     /// then nothing was appended.
-    pub(super) fn append(
-        &mut self,
-        pages: &mut Pages,
-        write: impl FnOnce(&mut Writer<'_>),
-    ) -> Option<()> {
+    pub fn append(&mut self, pages: &mut Pages, write: impl FnOnce(&mut Writer<'_>)) -> Option<()> {
         let mut writer = Writer::new(self.room(pages)?);
         write(&mut writer);
         let count = writer.finish()?;
@@ -145,15 +148,15 @@ impl Buffer {
         Some(())
     }
 
-    /// Gives the page back if nothing is in it.
-    pub(super) fn rest(&mut self, pages: &mut Pages) {
+    /// Gives the page back if it is empty.
+    pub fn release_if_empty(&mut self, pages: &mut Pages) {
         if self.is_empty() {
             self.release(pages);
         }
     }
 
-    /// Drops what is in it, and gives the page back.
-    pub(super) fn release(&mut self, pages: &mut Pages) {
+    /// Drops the bytes in it, and gives the page back.
+    pub fn release(&mut self, pages: &mut Pages) {
         if let Some(page) = self.page.take() {
             pages.give(page);
         }
@@ -182,11 +185,11 @@ mod tests {
         let mut buffer = Buffer::default();
         put(&mut buffer, &mut pages, b"abc").unwrap();
         buffer.consume(2);
-        buffer.rest(&mut pages);
+        buffer.release_if_empty(&mut pages);
         assert_eq!((buffer.bytes(), pages.taken()), (&b"c"[..], 1));
         assert_eq!(put(&mut Buffer::default(), &mut pages, b"x"), None, "the pool is exhausted");
         buffer.consume(1);
-        buffer.rest(&mut pages);
+        buffer.release_if_empty(&mut pages);
         assert_eq!((buffer.bytes(), pages.taken()), (&b""[..], 0));
         assert_eq!(put(&mut Buffer::default(), &mut pages, b"x"), Some(()));
     }

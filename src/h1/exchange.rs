@@ -1,0 +1,584 @@
+//! An exchange: the state of a connection that does something, and what leads from one state to
+//! the next.
+
+use crate::clock::Tick;
+use crate::config::Limits;
+use crate::files::Blocking;
+use crate::http::body::Bounds as BodyBounds;
+use crate::http::head::{self, Bounds, Parsed};
+use crate::http::status::{Failure, Status};
+use crate::machine::{Context, Event, Evictable, Outbox, Pages, Reason, Standing, Step};
+use crate::site::{Reply, Wait};
+
+use super::body::Body;
+use super::inbox::{Inbox, Look};
+use super::plan::{self, Plan, Terms};
+use super::state::{State, StateName, Then};
+use super::write::{self, Desk, Frame, Full, Persistence};
+
+/// Everything that a connection needs while it is not idle; pooled.
+#[derive(Debug)]
+pub struct Exchange {
+    pub(super) state: State,
+    pub(super) inbox: Inbox,
+    pub(super) outbox: Outbox,
+    /// A head whose body has to be read before it is answered.
+    saved: Option<Saved>,
+    /// When the wait began that the deadline ends.
+    pub(super) since: Tick,
+    /// When bytes were last received.
+    received_at: Tick,
+    /// Bytes sent on this connection, saturating at 65,535.
+    pub(super) sent: u16,
+    /// How often the site was asked in vain for what the current head asks for.
+    tries: u8,
+    /// The current head was counted as a request of its client. It may be looked at several times,
+    /// but it is one request.
+    counted: bool,
+    /// The peer has finished sending.
+    peer_finished: bool,
+}
+
+/// A head that was taken out of the inbox.
+#[derive(Debug)]
+struct Saved {
+    head: Box<[u8]>,
+    /// The body is longer than the limit.
+    too_large: bool,
+}
+
+impl Exchange {
+    pub(super) fn new() -> Exchange {
+        Exchange {
+            state: State::Idle,
+            inbox: Inbox::default(),
+            outbox: Outbox::default(),
+            saved: None,
+            since: Tick(0),
+            received_at: Tick(0),
+            sent: 0,
+            tries: 0,
+            counted: false,
+            peer_finished: false,
+        }
+    }
+
+    /// What to do next.
+    #[inline]
+    pub(super) fn step(&self) -> Step<'_> {
+        match &self.state {
+            State::Reply { body, .. } => body.step(self.outbox.bytes()),
+            _ if !self.outbox.is_empty() => Step::Write(self.outbox.bytes(), &[]),
+            State::Idle | State::Head | State::Discard { .. } => Step::Read,
+            State::Linger { fin_sent: true, .. } => Step::Read,
+            State::Linger { fin_sent: false, .. } => Step::ShutdownWrite,
+            State::Await { on } => Step::Wait(*on),
+            State::Closed(reason) => Step::Close(*reason),
+        }
+    }
+
+    /// The room to receive into. `None`: there is no page; then the step has changed.
+    #[inline]
+    pub(super) fn room(&mut self, pages: &mut Pages) -> Option<&mut [u8]> {
+        if self.inbox.room(pages).is_none() {
+            self.close(Reason::OutOfPages, pages);
+            return None;
+        }
+        self.inbox.room(pages)
+    }
+
+    #[inline]
+    pub(super) fn report(&mut self, event: Event, cx: &mut Context<'_>) {
+        if self.is_closed() {
+            return;
+        }
+        match event {
+            Event::Read(count) => {
+                self.inbox.filled(count);
+                self.peer_finished |= count == 0;
+                self.received_at = cx.clock.tick;
+                self.advance(cx);
+            }
+            Event::Written(count) => self.written(count, cx),
+            Event::ShutDown => {
+                if let State::Linger { fin_sent, .. } = &mut self.state {
+                    *fin_sent = true;
+                }
+            }
+            Event::Retry => self.retry(cx),
+            Event::Timeout => self.timed_out(cx),
+            Event::PeerLost => self.close(Reason::PeerLost, cx.pages),
+            Event::FileFailed => self.close(Reason::FileFailed, cx.pages),
+            Event::Acknowledged => {
+                if self.is_unsent() {
+                    self.since = cx.clock.tick;
+                }
+            }
+            Event::Drain => {
+                if self.is_idle() {
+                    self.close(Reason::Stopped, cx.pages);
+                }
+            }
+            Event::Refuse(failure) => {
+                self.refuse(failure, cx);
+                self.advance(cx);
+            }
+        }
+    }
+
+    #[inline]
+    fn written(&mut self, count: u64, cx: &mut Context<'_>) {
+        let beyond = self.outbox.written(count);
+        if let State::Reply { body, .. } = &mut self.state {
+            body.written(beyond);
+        }
+        self.sent = self.sent.saturating_add(u16::try_from(count).unwrap_or(u16::MAX));
+        if count > 0 {
+            self.since = cx.clock.tick;
+        }
+        self.advance(cx);
+    }
+
+    fn retry(&mut self, cx: &mut Context<'_>) {
+        if let State::Await { on } = self.state {
+            // Only waits for the disk escalate to a blocking read; see `Blocking::after`.
+            if matches!(on, Wait::Path | Wait::Disk) {
+                self.tries = self.tries.saturating_add(1);
+            }
+            self.take_request(cx);
+            self.advance(cx);
+        }
+    }
+
+    fn timed_out(&mut self, cx: &mut Context<'_>) {
+        match &self.state {
+            State::Closed(_) => {}
+            State::Reply { .. } => self.close(Reason::Stalled, cx.pages),
+            _ if !self.outbox.is_empty() => self.close(Reason::Stalled, cx.pages),
+            State::Idle => self.close(Reason::IdleTooLong, cx.pages),
+            State::Linger { .. } => self.close(Reason::Finished, cx.pages),
+            State::Await { .. } => {
+                let why = "the file could not be read in time";
+                self.refuse(Failure::new(Status::ServiceUnavailable, why), cx);
+                self.advance(cx);
+            }
+            State::Head | State::Discard { .. } => {
+                let why = "the request did not arrive in time";
+                self.refuse(Failure::new(Status::RequestTimeout, why), cx);
+                self.advance(cx);
+            }
+        }
+    }
+
+    /// Does everything that needs no I/O. Idempotent. Ends: every round consumes input, or goes on
+    /// to a later stage of the same request.
+    #[inline]
+    fn advance(&mut self, cx: &mut Context<'_>) {
+        loop {
+            let progressed = match &mut self.state {
+                State::Idle | State::Head => self.take_request(cx),
+                State::Discard { .. } => self.discard(cx),
+                State::Reply { .. } => self.continue_reply(cx),
+                State::Linger { .. } => self.absorb(cx),
+                State::Await { .. } | State::Closed(_) => false,
+            };
+            if !progressed {
+                break;
+            }
+        }
+        self.inbox.release_if_empty(cx.pages);
+        self.outbox.release_if_empty(cx.pages);
+        self.check();
+    }
+
+    /// Idle, Head or Await: answers the head in the inbox, or the one that was saved, if the outbox
+    /// has room for a response.
+    #[inline]
+    fn take_request(&mut self, cx: &mut Context<'_>) -> bool {
+        if self.inbox.is_empty() && self.saved.is_none() {
+            return self.idle(cx);
+        }
+        if self.outbox.room_left() < REPLY_ROOM {
+            self.state = State::Head;
+            return false; // sending makes room, and its report comes back here
+        }
+        match self.look(cx) {
+            Look::Nothing => self.idle(cx), // there were only empty lines
+            Look::Partial if self.peer_finished => {
+                self.refuse(Failure::bad("the head has no end"), cx);
+                true
+            }
+            Look::Partial => {
+                if matches!(self.state, State::Idle) {
+                    self.state = State::Head;
+                    self.since = cx.clock.tick; // of its first byte; later ones do not extend it
+                }
+                false
+            }
+            Look::Head(plan) => {
+                self.count(cx);
+                self.follow(plan, cx)
+            }
+            Look::Failed(failure) => {
+                self.count(cx);
+                self.refuse(failure, cx);
+                true
+            }
+        }
+    }
+
+    /// Looks at the current head, and asks the site for it.
+    #[inline]
+    fn look(&mut self, cx: &mut Context<'_>) -> Look<Plan> {
+        let (bounds, received) = (bounds(cx.limits), self.inbox.len());
+        let (blocking, counted) = (Blocking::after(self.tries), self.counted);
+        if let Some(saved) = &self.saved {
+            let mut space = head::space();
+            return match head::parse(&saved.head, &mut space, &bounds) {
+                Ok(Parsed::Complete(head)) => {
+                    let terms = Terms { blocking, counted, last: received == 0 };
+                    Look::Head(plan::after_body(&head, saved.too_large, terms, cx))
+                }
+                Ok(_) => Look::Failed(Failure::bad("malformed request line")), // never
+                Err(failure) => Look::Failed(failure),
+            };
+        }
+        self.inbox.look(&bounds, |head| {
+            plan::of(head, Terms { blocking, counted, last: received == head.length }, cx)
+        })
+    }
+
+    #[inline]
+    fn follow(&mut self, plan: Plan, cx: &mut Context<'_>) -> bool {
+        match plan {
+            Plan::Later(on) => {
+                // From the first wait on; asking again does not extend it.
+                if !matches!(self.state, State::Await { .. }) {
+                    self.since = cx.clock.tick;
+                }
+                self.state = State::Await { on };
+                false
+            }
+            Plan::Reply(reply, frame, length) => self.respond(reply, frame, length, cx),
+            Plan::Body(reader, length) => {
+                let head = self.inbox.save_head(length);
+                self.saved = Some(Saved { head, too_large: false });
+                self.state = State::Discard { reader, absorbed: 0 };
+                self.since = cx.clock.tick;
+                true
+            }
+            Plan::Failed(failure) => {
+                self.refuse(failure, cx);
+                true
+            }
+        }
+    }
+
+    /// The inbox is empty: wait for the next request, if it may come.
+    fn idle(&mut self, cx: &mut Context<'_>) -> bool {
+        if !matches!(self.state, State::Idle) {
+            self.state = State::Idle;
+        }
+        if self.outbox.is_empty() && self.peer_finished {
+            self.close(Reason::PeerClosed, cx.pages);
+        }
+        false
+    }
+
+    /// Counts the current head as a request of its client, once.
+    #[inline]
+    fn count(&mut self, cx: &mut Context<'_>) {
+        if !self.counted && cx.requests_left > 0 {
+            self.counted = true;
+            cx.requests_left -= 1;
+        }
+    }
+
+    /// Drops the current head, and what was known of it.
+    #[inline]
+    fn drop_head(&mut self, length: usize) {
+        if self.saved.take().is_none() {
+            self.inbox.consume_head(length);
+        }
+        self.tries = 0;
+        self.counted = false;
+    }
+
+    /// Discard: drops the body; then its head is answered.
+    fn discard(&mut self, cx: &mut Context<'_>) -> bool {
+        let State::Discard { reader, absorbed } = &mut self.state else { return false };
+        let found = reader.absorb(self.inbox.bytes(), &body_bounds(cx.limits));
+        *absorbed += found.map_or_else(|fault| fault.data, |found| found.data);
+        let too_large = absorbed.saturating_add(reader.announced()) > cx.limits.body_bytes;
+        let used = found.map_or(0, |found| found.used);
+        self.inbox.consume(used);
+        if too_large {
+            if let Some(saved) = &mut self.saved {
+                saved.too_large = true;
+            }
+        } else if let Err(fault) = found {
+            self.refuse(Failure::bad(fault.why), cx);
+            return true;
+        } else if !found.is_ok_and(|found| found.done) {
+            if self.peer_finished {
+                self.refuse(Failure::bad("the body has no end"), cx);
+            }
+            return self.peer_finished;
+        }
+        self.state = State::Head;
+        true
+    }
+
+    /// Writes the response to the current head, and drops the head. If there is no room, nothing
+    /// happens: the head is looked at again when the outbox was sent.
+    #[inline]
+    fn respond(&mut self, reply: Reply, frame: Frame, length: usize, cx: &mut Context<'_>) -> bool {
+        if self.write(reply, frame, cx).is_ok() {
+            self.drop_head(length);
+            // A body that is sent from where it is needs nothing but to be sent.
+            let State::Reply { body, .. } = &self.state else { return true };
+            return !matches!(body, Body::Memory { .. } | Body::File { .. });
+        }
+        self.state = State::Head;
+        if !self.outbox.is_empty() {
+            return false; // sending makes room
+        }
+        if self.outbox.has_room(cx.pages) {
+            // A page is not enough: only a location made from the target is that long.
+            self.refuse(Failure::target_too_long(), cx);
+            return true;
+        }
+        self.close(Reason::OutOfPages, cx.pages);
+        false
+    }
+
+    #[inline]
+    fn write(&mut self, reply: Reply, frame: Frame, cx: &mut Context<'_>) -> Result<(), Full> {
+        let nothing_unsent = self.outbox.is_empty();
+        let outbox = &mut self.outbox;
+        let mut desk = Desk { outbox, pages: cx.pages, clock: cx.clock };
+        let body = write::write(reply, frame, &mut desk)?;
+        if nothing_unsent {
+            self.outbox.begin(cx.clock.tick, cx.limits);
+        }
+        let then = match frame.persistence {
+            Persistence::Stay | Persistence::StayAsAsked => Then::Next,
+            Persistence::Close => Then::Close,
+            Persistence::Linger => Then::Linger,
+        };
+        // A response that is all in the outbox needs no state of its own: the next may follow it.
+        self.state = match (&body, then) {
+            (Body::Empty, Then::Next) => State::Idle,
+            _ => State::Reply { body, then },
+        };
+        self.since = cx.clock.tick;
+        Ok(())
+    }
+
+    /// Answers with a failure that ends the connection. The inbox is dropped: nothing in it can be
+    /// understood any more.
+    fn refuse(&mut self, failure: Failure, cx: &mut Context<'_>) {
+        let head = self.saved.as_ref().map_or(self.inbox.bytes(), |saved| &saved.head);
+        let head_only = head.starts_with(b"HEAD ");
+        let frame = Frame { head_only, persistence: Persistence::Linger, last: true };
+        self.saved = None;
+        self.drop_head(self.inbox.len());
+        let reply = cx.sites.fail(failure);
+        if self.write(reply, frame, cx).is_err() {
+            // There is no page, or earlier responses fill it: then this one is left out.
+            self.state = State::Reply { body: Body::Empty, then: Then::Linger };
+        }
+    }
+
+    /// Reply: goes on with the next part of it, or with what follows it.
+    #[inline]
+    fn continue_reply(&mut self, cx: &mut Context<'_>) -> bool {
+        let is_surely_done = self.is_surely_done(cx);
+        let State::Reply { body, then } = &mut self.state else { return false };
+        if let Body::Parts(parts) = body {
+            if !parts.needs_next() {
+                return false;
+            }
+            match parts.advance(&mut self.outbox, cx.pages) {
+                Ok(true) => return true,
+                Ok(false) => *body = Body::Empty,
+                // The response has begun, so no other one can say why it ends.
+                Err(Full) if self.outbox.is_empty() => {
+                    self.close(Reason::MadeRoom, cx.pages);
+                    return false;
+                }
+                Err(Full) => return false,
+            }
+        }
+        if !matches!(body, Body::Empty) {
+            return false;
+        }
+        match then {
+            Then::Next => {
+                self.state = State::Idle;
+                self.since = cx.clock.tick;
+                // Nearly always, there is no other request yet.
+                return !self.inbox.is_empty() || self.peer_finished;
+            }
+            _ if !self.outbox.is_empty() => return false,
+            Then::Close if is_surely_done => self.close(Reason::Finished, cx.pages),
+            Then::Close | Then::Linger => {
+                self.state = State::Linger { absorbed: 0, fin_sent: false };
+                self.since = cx.clock.tick;
+                return true;
+            }
+        }
+        false
+    }
+
+    /// Whether the socket can be closed at once, because no bytes of the peer are unread and none
+    /// can come while the kernel still sends. A connection that sent less than 64 KiB in all has
+    /// reached the peer, or will: the socket of a peer that reads has room for it.
+    fn is_surely_done(&self, cx: &Context<'_>) -> bool {
+        self.inbox.is_empty() && !cx.unread && self.sent < u16::MAX
+    }
+
+    /// Linger: drops what arrives, until the peer has finished or has sent too much.
+    fn absorb(&mut self, cx: &mut Context<'_>) -> bool {
+        let State::Linger { absorbed, .. } = &mut self.state else { return false };
+        *absorbed += self.inbox.len() as u64; // widening
+        let too_much = *absorbed > cx.limits.linger_bytes;
+        self.inbox.consume(self.inbox.len());
+        if self.peer_finished || too_much {
+            self.close(Reason::Finished, cx.pages);
+        }
+        false
+    }
+
+    /// How it stands at `now`.
+    pub(super) fn standing(&self, limits: &Limits, now: Tick) -> Standing {
+        Standing {
+            deadline: self.deadline(limits),
+            unsent: self.is_unsent(),
+            evictable: self.evictable(now),
+            idle: self.is_idle(),
+            holds_page_since: self.holds_page_since(),
+            sent: (self.outbox.queued_since, self.outbox.sent),
+        }
+    }
+
+    /// When [`Event::Timeout`] is due. Computed from the state, never stored.
+    #[inline]
+    pub(super) fn deadline(&self, limits: &Limits) -> Tick {
+        if !self.outbox.is_empty() {
+            return self.outbox.deadline(self.since, limits);
+        }
+        let allowed = match &self.state {
+            State::Reply { .. } => return self.outbox.deadline(self.since, limits),
+            State::Idle if self.sent > 0 => limits.keep_alive_timeout_ms,
+            State::Idle => limits.first_request_timeout_ms,
+            State::Head => limits.head_timeout_ms,
+            State::Await { .. } => limits.write_timeout_ms,
+            State::Discard { .. } => limits.body_timeout_ms,
+            State::Linger { .. } => limits.linger_timeout_ms,
+            State::Closed(_) => 0,
+        };
+        self.since + allowed
+    }
+
+    /// A client that has just begun a request is given a second to complete its head, and may send
+    /// a body as long as bytes arrive.
+    fn evictable(&self, now: Tick) -> Option<Evictable> {
+        let quiet_ms = now.since(self.since);
+        match self.state {
+            State::Linger { .. } => Some(Evictable::Lingering(self.since)),
+            _ if self.is_unsent() => (quiet_ms >= STUCK_MS).then_some(Evictable::Stuck(self.since)),
+            State::Head if quiet_ms >= LONG_MS => Some(Evictable::Incomplete(self.since)),
+            State::Discard { .. } if now.since(self.received_at) >= LONG_MS => {
+                Some(Evictable::Incomplete(self.received_at))
+            }
+            State::Idle if self.sent > 0 || quiet_ms >= LONG_MS => {
+                Some(Evictable::Idle(self.since))
+            }
+            _ => None,
+        }
+    }
+
+    fn holds_page_since(&self) -> Option<Tick> {
+        let since = if self.is_unsent() { self.outbox.queued_since } else { self.since };
+        (self.inbox.has_page() || self.outbox.has_page()).then_some(since)
+    }
+
+    /// The name of the state.
+    pub(super) fn state(&self) -> StateName {
+        match &self.state {
+            State::Idle => StateName::Idle,
+            State::Head => StateName::Head,
+            State::Await { .. } => StateName::Await,
+            State::Discard { .. } => StateName::Discard,
+            State::Reply { .. } => StateName::Reply,
+            State::Linger { .. } => StateName::Linger,
+            State::Closed(_) => StateName::Closed,
+        }
+    }
+
+    /// True between requests, with nothing left to send.
+    #[inline]
+    pub(super) fn is_idle(&self) -> bool {
+        matches!(self.state, State::Idle) && self.outbox.is_empty()
+    }
+
+    fn is_closed(&self) -> bool {
+        matches!(self.state, State::Closed(_))
+    }
+
+    /// True while there is something to send.
+    fn is_unsent(&self) -> bool {
+        !self.outbox.is_empty()
+            || matches!(&self.state, State::Reply { body, .. } if !matches!(body, Body::Empty))
+    }
+
+    /// Gives an empty page back.
+    #[inline]
+    pub(super) fn release_if_empty(&mut self, pages: &mut Pages) {
+        self.inbox.release_if_empty(pages);
+    }
+
+    pub(super) fn close(&mut self, reason: Reason, pages: &mut Pages) {
+        self.inbox.release(pages);
+        self.outbox.release(pages);
+        self.saved = None;
+        self.state = State::Closed(reason);
+    }
+
+    /// The invariants of the module's text.
+    fn check(&self) {
+        let holds = self.inbox.has_page() || self.outbox.has_page();
+        debug_assert!(!self.is_idle() || !holds, "an idle connection holds no page");
+        debug_assert!(!self.is_closed() || !holds, "a closed connection holds no page");
+        let idle_input = matches!(self.state, State::Idle) && !self.inbox.is_empty();
+        debug_assert!(!idle_input, "received bytes are looked at before the next wait");
+        let linger_unsent = matches!(self.state, State::Linger { .. }) && !self.outbox.is_empty();
+        debug_assert!(!linger_unsent, "a connection lingers only when all was sent");
+        let saved_needed =
+            matches!(self.state, State::Head | State::Await { .. } | State::Discard { .. });
+        debug_assert!(saved_needed || self.saved.is_none(), "a saved head waits for its response");
+    }
+}
+
+fn bounds(limits: &Limits) -> Bounds {
+    Bounds {
+        head_bytes: limits.head_bytes,
+        target_bytes: limits.target_bytes,
+        fields: limits.fields,
+    }
+}
+
+fn body_bounds(limits: &Limits) -> BodyBounds {
+    BodyBounds { line_bytes: limits.chunk_line_bytes, trailer_bytes: limits.trailer_bytes }
+}
+
+/// Room that the outbox must have before a head is parsed: enough for any head but one with a long
+/// location, for which [`Exchange::respond`] waits.
+const REPLY_ROOM: usize = 1024;
+
+/// When a client is slow enough to make room for others.
+const LONG_MS: u64 = 1_000;
+
+/// When a client that reads nothing of its response makes room for others.
+const STUCK_MS: u64 = 5_000;

@@ -1,0 +1,152 @@
+//! The bytes that were received, and what is known of the head at their start.
+
+use crate::http::head::{self, Bounds, Head, Parsed, Scan};
+use crate::http::status::Failure;
+use crate::machine::{Buffer, Pages};
+
+/// Received bytes that are not consumed yet.
+#[derive(Debug, Default)]
+pub(super) struct Inbox {
+    buffer: Buffer,
+    /// Bytes of an incomplete head that were scanned.
+    scanned: u16,
+    /// Empty lines skipped before the request line.
+    pub(super) blank_lines: u8,
+}
+
+/// What is at the start of the inbox.
+#[derive(Debug)]
+pub(super) enum Look<T> {
+    /// No byte, or only empty lines.
+    Nothing,
+    /// The beginning of a head.
+    Partial,
+    /// No request, and nothing after it can be understood.
+    Failed(Failure),
+    /// A head, and what the caller makes of it.
+    Head(T),
+}
+
+/// How many empty lines may stand before a request line (RFC 9112 section 2.2 asks for at least
+/// one; some old clients send one after a body).
+const BLANK_LINES: u8 = 2;
+
+impl Inbox {
+    /// Looks at the start of the inbox, and hands a complete head to `judge`. Consumes nothing but
+    /// empty lines.
+    #[inline]
+    pub(super) fn look<T>(
+        &mut self,
+        bounds: &Bounds,
+        mut judge: impl FnMut(&Head<'_, '_>) -> T,
+    ) -> Look<T> {
+        while self.scanned == 0 && self.buffer.bytes().starts_with(b"\r\n") {
+            if self.blank_lines == BLANK_LINES {
+                return Look::Failed(Failure::bad("too many empty lines"));
+            }
+            self.blank_lines += 1;
+            self.buffer.consume(2);
+        }
+        match self.buffer.bytes() {
+            [] => return Look::Nothing,
+            [b'\r'] => return Look::Partial,
+            _ => {}
+        }
+        if self.scanned > 0 {
+            let bytes = self.buffer.bytes();
+            let window = &bytes[..bytes.len().min(bounds.head_bytes)];
+            match head::scan(window, usize::from(self.scanned)) {
+                Scan::Incomplete => return self.unfinished(bounds),
+                Scan::Refused(why) => return Look::Failed(Failure::bad(why)),
+                Scan::Complete(_) => {}
+            }
+        }
+        // HTTP/1.2 to 1.9 is read as 1.1: the second round parses the head with another digit.
+        for _ in 0..2 {
+            let mut space = head::space();
+            match head::parse(self.buffer.bytes(), &mut space, bounds) {
+                Ok(Parsed::Complete(head)) => return Look::Head(judge(&head)),
+                Ok(Parsed::Partial) => return self.unfinished(bounds),
+                Ok(Parsed::LaterMinor { at }) => self.buffer.patch(at, b'1'),
+                Err(failure) => return Look::Failed(failure),
+            }
+        }
+        Look::Failed(Failure::bad("malformed version"))
+    }
+
+    /// A head without an end: wait for it, unless it is as long as a head may be.
+    fn unfinished<T>(&mut self, bounds: &Bounds) -> Look<T> {
+        let bytes = self.buffer.bytes();
+        if bytes.len() >= bounds.head_bytes {
+            return Look::Failed(head::refuse_endless(&bytes[..bounds.head_bytes], bounds));
+        }
+        self.scanned = u16::try_from(bytes.len()).expect("a buffer is at most a page long");
+        Look::Partial
+    }
+
+    /// The bytes.
+    #[inline]
+    pub(super) fn bytes(&self) -> &[u8] {
+        self.buffer.bytes()
+    }
+
+    /// Bytes in it.
+    #[inline]
+    pub(super) fn len(&self) -> usize {
+        self.buffer.len()
+    }
+
+    /// True if it holds no byte.
+    #[inline]
+    pub(super) fn is_empty(&self) -> bool {
+        self.buffer.is_empty()
+    }
+
+    /// True if it holds a page.
+    pub(super) fn has_page(&self) -> bool {
+        self.buffer.has_page()
+    }
+
+    /// The room to receive into; `None` if there is no page.
+    #[inline]
+    pub(super) fn room(&mut self, pages: &mut Pages) -> Option<&mut [u8]> {
+        self.buffer.room(pages)
+    }
+
+    /// `count` bytes were received into the room.
+    #[inline]
+    pub(super) fn filled(&mut self, count: usize) {
+        self.buffer.filled(count);
+    }
+
+    /// Consumes a head, and forgets what was known of it.
+    #[inline]
+    pub(super) fn consume_head(&mut self, length: usize) {
+        self.buffer.consume(length);
+        self.scanned = 0;
+        self.blank_lines = 0;
+    }
+
+    /// Takes a complete head out, in memory of its own: it needs no page while its body is read.
+    pub(super) fn save_head(&mut self, length: usize) -> Box<[u8]> {
+        let head = self.buffer.bytes()[..length].into();
+        self.consume_head(length);
+        head
+    }
+
+    /// Consumes bytes of a body.
+    pub(super) fn consume(&mut self, count: usize) {
+        self.buffer.consume(count);
+    }
+
+    /// Gives the page back if it is empty.
+    #[inline]
+    pub(super) fn release_if_empty(&mut self, pages: &mut Pages) {
+        self.buffer.release_if_empty(pages);
+    }
+
+    /// Drops everything, and gives the page back.
+    pub(super) fn release(&mut self, pages: &mut Pages) {
+        self.buffer.release(pages);
+    }
+}

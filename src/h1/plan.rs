@@ -1,0 +1,110 @@
+//! From a complete head to what the exchange does: answer it, read its body first, or wait.
+
+use crate::files::Blocking;
+use crate::http::body::BodyReader;
+use crate::http::head::{Expectation, Framing, Head, Method, Version};
+use crate::http::status::{Failure, Status};
+use crate::machine::Context;
+use crate::site::{Answer, Reply, Request, Wait};
+
+use super::write::{self, Frame, Persistence};
+
+/// What a complete head comes to.
+pub(super) enum Plan {
+    /// Ask the site again after this.
+    Later(Wait),
+    /// Answer it now. The head has this length.
+    Reply(Reply, Frame, usize),
+    /// Read its body first. The head has this length.
+    Body(BodyReader, usize),
+    /// No request, and nothing after it can be understood.
+    Failed(Failure),
+}
+
+/// What the exchange knows about a head besides its bytes.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Terms {
+    /// Whether the site may wait for a disk.
+    pub(super) blocking: Blocking,
+    /// An earlier look at the same head has charged its client.
+    pub(super) counted: bool,
+    /// No other request follows it yet.
+    pub(super) last: bool,
+}
+
+/// What a head in the inbox comes to: a response, unless its body has to be read first.
+#[inline]
+pub(super) fn of(head: &Head<'_, '_>, terms: Terms, cx: &mut Context<'_>) -> Plan {
+    let reader = match head.framing {
+        Framing::None => return ask(head, persistence(head, cx), terms, cx),
+        Framing::Length(bytes) if bytes > cx.limits.body_bytes => {
+            return after_body(head, true, terms, cx);
+        }
+        Framing::Length(bytes) => BodyReader::length(bytes),
+        Framing::Chunked => BodyReader::chunked(),
+    };
+    if head.expectation != Expectation::None {
+        // The client waits for a 100 before it sends the body. The final response tells it not to,
+        // but it may have begun: so the connection cannot be used again (RFC 9110 section 10.1.1).
+        return ask(head, Persistence::Linger, terms, cx);
+    }
+    match cx.sites.check(&request(head)) {
+        Ok(()) => Plan::Body(reader, head.length),
+        Err(failure) => Plan::Failed(failure),
+    }
+}
+
+/// What a head comes to whose body was read, or is too long to be read. Then that is the answer,
+/// unless there is a better reason to refuse, and the connection ends, because the rest of the body
+/// is in the way.
+pub(super) fn after_body(
+    head: &Head<'_, '_>,
+    too_large: bool,
+    terms: Terms,
+    cx: &mut Context<'_>,
+) -> Plan {
+    if !too_large {
+        return ask(head, persistence(head, cx), terms, cx);
+    }
+    match ask(head, Persistence::Linger, terms, cx) {
+        Plan::Reply(reply, frame, length) if !reply.is_failure() => {
+            let why = "the body is longer than the limit";
+            let failure = Failure::new(Status::ContentTooLarge, why);
+            Plan::Reply(cx.sites.fail(failure), frame, length)
+        }
+        plan => plan,
+    }
+}
+
+#[inline]
+fn ask(head: &Head<'_, '_>, persistence: Persistence, terms: Terms, cx: &mut Context<'_>) -> Plan {
+    match cx.respond(&request(head), terms.blocking, terms.counted) {
+        Ok(Answer::Reply(reply)) => {
+            let head_only = head.method == Method::Head;
+            let frame = Frame { head_only, persistence, last: terms.last };
+            Plan::Reply(reply, frame, head.length)
+        }
+        Ok(Answer::Later(wait)) => Plan::Later(wait),
+        Err(failure) => Plan::Failed(failure),
+    }
+}
+
+#[inline]
+fn request<'r>(head: &'r Head<'r, 'r>) -> Request<'r> {
+    Request {
+        method: head.method,
+        target: head.target,
+        expectation: head.expectation,
+        fields: &head.fields,
+        fill: Some(write::fill),
+    }
+}
+
+fn persistence(head: &Head<'_, '_>, cx: &Context<'_>) -> Persistence {
+    match (head.persistent, head.version) {
+        (false, _) => Persistence::Close,
+        (true, _) if cx.draining => Persistence::Linger,
+        (true, Version::Http10) => Persistence::StayAsAsked,
+        (true, Version::Http11) => Persistence::Stay,
+    }
+}

@@ -1,0 +1,182 @@
+//! From a reply to HTTP/1.1: status line, fields, and where the body comes from.
+
+use std::rc::Rc;
+
+use crate::clock::{Clock, DATE_LINE};
+use crate::http::range::ByteRange;
+use crate::http::status::Status;
+use crate::http::writer::Writer;
+use crate::machine::{Outbox, Pages};
+use crate::site::page::Page;
+use crate::site::{Content, FieldSink, HEADROOM, Reply, Representation};
+
+use super::body::{Body, COPIED_BYTES};
+
+/// What a response says about the connection (RFC 9112 section 9.3).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Persistence {
+    /// It stays open; the default of HTTP/1.1.
+    Stay,
+    /// It stays open, which HTTP/1.0 must be told.
+    StayAsAsked,
+    /// It closes, because the client will send nothing more.
+    Close,
+    /// It closes although the client may still be sending.
+    Linger,
+}
+
+impl Persistence {
+    fn line(self) -> &'static [u8] {
+        match self {
+            Persistence::Stay => b"",
+            Persistence::StayAsAsked => b"Connection: keep-alive\r\n",
+            Persistence::Close | Persistence::Linger => b"Connection: close\r\n",
+        }
+    }
+}
+
+/// How a reply is framed.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Frame {
+    /// HEAD: all fields, no body.
+    pub(super) head_only: bool,
+    pub(super) persistence: Persistence,
+    /// The client has sent nothing more: no other response will follow this one at once.
+    pub(super) last: bool,
+}
+
+/// The response does not fit into the outbox, or there is no page for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Full;
+
+/// Where responses are written.
+pub(super) struct Desk<'d> {
+    pub(super) outbox: &'d mut Outbox,
+    pub(super) pages: &'d mut Pages,
+    pub(super) clock: &'d Clock,
+}
+
+/// Fills the headroom of a representation with the status line and the date of this second.
+pub(super) fn fill(room: &mut [u8], clock: &Clock) {
+    Writer::new(room).lead(Status::Ok, clock.date_line());
+}
+
+const _: () = assert!(HEADROOM == "HTTP/1.1 200 OK\r\n".len() + DATE_LINE, "it is filled exactly");
+
+/// Writes the head of a response into the outbox, and returns the body that follows.
+///
+/// # Errors
+/// Nothing was written.
+#[inline]
+pub(super) fn write(reply: Reply, frame: Frame, desk: &mut Desk<'_>) -> Result<Body, Full> {
+    if let Content::Whole(representation) = reply.content {
+        return write_whole(representation, frame, desk);
+    }
+    if let Content::Page(..) = &reply.content {
+        return write_page(&reply, frame, desk);
+    }
+    let body = match &reply.content {
+        _ if frame.head_only => Body::Empty,
+        Content::Range(representation, range) => Body::range(Rc::clone(representation), *range),
+        _ => Body::Empty,
+    };
+    // A small range is copied, like a small file.
+    if let Some(bytes) = body.small() {
+        let write = |writer: &mut Writer<'_>| {
+            reply.write_fields(&mut Lines(writer));
+            writer.put(b"\r\n").put(bytes);
+        };
+        if desk.append(reply.status, frame, write).is_ok() {
+            return Ok(Body::Empty);
+        }
+    }
+    desk.append(reply.status, frame, |writer| {
+        reply.write_fields(&mut Lines(writer));
+        writer.put(b"\r\n");
+    })?;
+    match reply.content {
+        Content::Ranges(representation, multipart) if !frame.head_only => {
+            Ok(Body::parts(representation, multipart))
+        }
+        _ => Ok(body),
+    }
+}
+
+/// A page. Not inlined, so that its texts take no room on the stack of a request for a file.
+#[inline(never)]
+fn write_page(reply: &Reply, frame: Frame, desk: &mut Desk<'_>) -> Result<Body, Full> {
+    let page = reply.page().filter(|_| !frame.head_only);
+    desk.append(reply.status, frame, |writer| {
+        reply.write_fields(&mut Lines(writer));
+        writer.put(b"\r\n");
+        for piece in page.iter().flat_map(Page::pieces) {
+            writer.put(piece.as_bytes());
+        }
+    })?;
+    Ok(Body::Empty)
+}
+
+/// A whole representation. One that is in memory with its head is sent from there, if no other
+/// response goes with it. In a run of responses, small ones are copied into the outbox, so that the
+/// run leaves in one send; a larger one is sent in the same call as the outbox.
+#[inline]
+fn write_whole(of: Rc<Representation>, frame: Frame, desk: &mut Desk<'_>) -> Result<Body, Full> {
+    if of.file().is_none() && !frame.head_only {
+        let whole = of.bytes();
+        let alone = frame.last && desk.outbox.is_empty();
+        let ready = frame.persistence == Persistence::Stay && of.is_filled(desk.clock);
+        let end = whole.len();
+        if alone && ready {
+            return Ok(Body::Memory { of, at: 0, end });
+        }
+        let small = end - HEADROOM <= COPIED_BYTES;
+        let copy = |writer: &mut Writer<'_>| _ = writer.put(&whole[HEADROOM..]);
+        if small && desk.append(Status::Ok, frame, copy).is_ok() {
+            return Ok(Body::Empty);
+        }
+        desk.append(Status::Ok, frame, |_| {})?;
+        return Ok(Body::Memory { of, at: HEADROOM, end });
+    }
+    desk.append(Status::Ok, frame, |writer| _ = writer.put(of.head()))?;
+    if frame.head_only || of.size() == 0 {
+        return Ok(Body::Empty);
+    }
+    let range = ByteRange { first: 0, end: of.size() };
+    Ok(Body::range(of, range))
+}
+
+impl Desk<'_> {
+    /// Appends status line, Date, Connection, and what `rest` writes.
+    #[inline]
+    fn append(
+        &mut self,
+        status: Status,
+        frame: Frame,
+        rest: impl FnOnce(&mut Writer<'_>),
+    ) -> Result<(), Full> {
+        let clock = self.clock;
+        let write = |writer: &mut Writer<'_>| {
+            writer.lead(status, clock.date_line()).put(frame.persistence.line());
+            rest(writer);
+        };
+        self.outbox.append(self.pages, write).ok_or(Full)
+    }
+}
+
+/// Fields as the lines of HTTP/1.1.
+struct Lines<'w, 'r>(&'w mut Writer<'r>);
+
+impl FieldSink for Lines<'_, '_> {
+    #[inline]
+    fn lines(&mut self, lines: &[u8]) {
+        self.0.put(lines);
+    }
+
+    fn field(&mut self, name: &'static str, value: &[u8]) {
+        self.0.field(name, value);
+    }
+
+    fn number(&mut self, name: &'static str, value: u64) {
+        self.0.number_field(name, value);
+    }
+}

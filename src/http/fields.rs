@@ -1,0 +1,202 @@
+//! The fields of a request head that influence the response, found by name.
+//!
+//! Owns the mapping from field lines to names. The meaning of a value is decided elsewhere.
+
+/// The most fields that a configuration may allow.
+pub const MAX_FIELDS: usize = 256;
+
+const _: () = assert!(MAX_FIELDS <= u8::MAX as usize + 1, "the index of a field is one byte");
+
+/// The request fields that influence the response.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Field {
+    /// RFC 9110 section 7.2.
+    Host,
+    /// RFC 9110 section 7.6.1; a list.
+    Connection,
+    /// RFC 9110 section 8.6.
+    ContentLength,
+    /// RFC 9112 section 6.1; a list.
+    TransferEncoding,
+    /// RFC 9110 section 10.1.1; a list.
+    Expect,
+    /// RFC 9110 section 13.1.1; a list.
+    IfMatch,
+    /// RFC 9110 section 13.1.2; a list.
+    IfNoneMatch,
+    /// RFC 9110 section 13.1.3.
+    IfModifiedSince,
+    /// RFC 9110 section 13.1.4.
+    IfUnmodifiedSince,
+    /// RFC 9110 section 13.1.5.
+    IfRange,
+    /// RFC 9110 section 14.2.
+    Range,
+}
+
+impl Field {
+    const COUNT: usize = Field::Range as usize + 1;
+
+    /// Names are compared without case. Length and first letter exclude most of them, which keeps
+    /// the cost for the many unknown fields of a browser low.
+    fn parse(name: &[u8]) -> Option<Field> {
+        let is = |text: &[u8], field| {
+            let may_be = name[0].to_ascii_lowercase() == text[0];
+            (may_be && name.eq_ignore_ascii_case(text)).then_some(field)
+        };
+        match name.len() {
+            4 => is(b"host", Field::Host),
+            5 => is(b"range", Field::Range),
+            6 => is(b"expect", Field::Expect),
+            8 => is(b"if-match", Field::IfMatch).or_else(|| is(b"if-range", Field::IfRange)),
+            10 => is(b"connection", Field::Connection),
+            13 => is(b"if-none-match", Field::IfNoneMatch),
+            14 => is(b"content-length", Field::ContentLength),
+            17 => is(b"if-modified-since", Field::IfModifiedSince)
+                .or_else(|| is(b"transfer-encoding", Field::TransferEncoding)),
+            19 => is(b"if-unmodified-since", Field::IfUnmodifiedSince),
+            _ => None,
+        }
+    }
+}
+
+/// A field that must not be repeated.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Line<'b> {
+    /// No line has the name.
+    Absent,
+    /// One line has the name, with this value.
+    One(&'b [u8]),
+    /// Several lines have the name, which is an error of the client.
+    Repeated,
+}
+
+/// The fields of a head: the index of the first line of each known name, and which names are
+/// repeated.
+#[derive(Clone, Copy, Debug)]
+pub struct Fields<'h, 'b> {
+    lines: &'h [httparse::Header<'b>],
+    /// Index of the first line; valid only if the bit of the field is set in `present`.
+    first: [u8; Field::COUNT],
+    present: u16,
+    repeated: u16,
+}
+
+impl<'h, 'b> Fields<'h, 'b> {
+    /// Finds the known names in the first [`MAX_FIELDS`] of `lines`.
+    pub fn collect(lines: &'h [httparse::Header<'b>]) -> Fields<'h, 'b> {
+        let lines = &lines[..lines.len().min(MAX_FIELDS)];
+        let mut fields = Fields { lines, first: [0; Field::COUNT], present: 0, repeated: 0 };
+        for (index, line) in lines.iter().enumerate() {
+            let Some(field) = Field::parse(line.name.as_bytes()) else { continue };
+            if fields.has(field) {
+                fields.repeated |= 1 << field as u8;
+            } else {
+                fields.present |= 1 << field as u8;
+                let index = u8::try_from(index).expect("an index below MAX_FIELDS is one byte");
+                fields.first[field as usize] = index;
+            }
+        }
+        fields
+    }
+
+    /// True if a line has this name.
+    pub fn has(&self, field: Field) -> bool {
+        self.present & (1 << field as u8) != 0
+    }
+
+    /// True if a line has one of these names.
+    pub fn has_any(&self, fields: &[Field]) -> bool {
+        fields.iter().any(|&field| self.has(field))
+    }
+
+    /// The value of a field that must not be repeated.
+    pub fn only(&self, field: Field) -> Line<'b> {
+        if !self.has(field) {
+            Line::Absent
+        } else if self.repeated & (1 << field as u8) != 0 {
+            Line::Repeated
+        } else {
+            Line::One(self.lines[usize::from(self.first[field as usize])].value)
+        }
+    }
+
+    /// The values of all lines with this name, in order; together they form one list
+    /// (RFC 9110 section 5.3).
+    pub fn lines(&self, field: Field) -> impl Iterator<Item = &'b [u8]> + use<'h, 'b> {
+        let first = usize::from(self.first[field as usize]);
+        let last = match (self.has(field), self.repeated & (1 << field as u8) != 0) {
+            (false, _) => first,
+            (true, false) => first + 1,
+            (true, true) => self.lines.len(),
+        };
+        let is_first_or_same = move |line: &&httparse::Header<'b>| {
+            last == first + 1 || Field::parse(line.name.as_bytes()) == Some(field)
+        };
+        self.lines[first..last].iter().filter(is_first_or_same).map(|line| line.value)
+    }
+
+    /// The elements of a list of tokens, without blanks around them; empty elements are skipped
+    /// (RFC 9110 section 5.6.1).
+    pub(super) fn items(&self, field: Field) -> impl Iterator<Item = &'b [u8]> + use<'h, 'b> {
+        self.lines(field)
+            .flat_map(|value| value.split(|&byte| byte == b','))
+            .map(<[u8]>::trim_ascii)
+            .filter(|item| !item.is_empty())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn with<T>(lines: &[(&str, &str)], look: impl FnOnce(&Fields<'_, '_>) -> T) -> T {
+        let lines: Vec<_> = lines
+            .iter()
+            .map(|(name, value)| httparse::Header { name, value: value.as_bytes() })
+            .collect();
+        look(&Fields::collect(&lines))
+    }
+
+    #[test]
+    fn lines_of_one_name_are_found_in_order_and_only_they() {
+        let lines = [
+            ("Range", "a"),
+            ("If-None-Match", "1"),
+            ("X", "y"),
+            ("if-none-match", "2"),
+            ("If-Mismatch", "3"),
+        ];
+        with(&lines, |fields| {
+            let values: Vec<&[u8]> = fields.lines(Field::IfNoneMatch).collect();
+            assert_eq!(values, [b"1", b"2"]);
+            assert_eq!(fields.lines(Field::IfMatch).count(), 0);
+            assert_eq!(fields.only(Field::Range), Line::One(b"a"));
+            assert_eq!(fields.only(Field::IfNoneMatch), Line::Repeated);
+            assert_eq!(fields.only(Field::IfRange), Line::Absent);
+            assert!(fields.has_any(&[Field::IfRange, Field::Range]));
+            assert!(!fields.has_any(&[Field::IfRange, Field::IfMatch]));
+        });
+    }
+
+    #[test]
+    fn a_list_may_be_spread_over_lines_and_have_empty_elements() {
+        let lines = [("Connection", "a ,\tb"), ("x", "c"), ("connection", ",, d,"), ("y", "e")];
+        with(&lines, |fields| {
+            let items: Vec<&[u8]> = fields.items(Field::Connection).collect();
+            assert_eq!(items, [b"a", b"b", b"d"]);
+            assert_eq!(fields.items(Field::Expect).count(), 0);
+        });
+    }
+
+    #[test]
+    fn lines_beyond_the_most_fields_do_not_count() {
+        let mut lines = vec![("x", "y"); MAX_FIELDS - 1];
+        lines.extend([("Range", "1"), ("Range", "2"), ("If-Range", "3")]);
+        with(&lines, |fields| {
+            assert_eq!(fields.only(Field::Range), Line::One(b"1"));
+            assert!(!fields.has(Field::IfRange));
+        });
+    }
+}

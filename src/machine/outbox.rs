@@ -1,0 +1,102 @@
+//! The bytes that wait to be sent, and how fast the peer reads them.
+
+use crate::clock::Tick;
+use crate::config::Limits;
+use crate::http::writer::Writer;
+
+use super::pages::{Buffer, Pages};
+
+/// Responses, or the heads of responses, that wait to be sent.
+#[derive(Debug, Default)]
+pub struct Outbox {
+    buffer: Buffer,
+    /// When the unsent output was queued, and how many bytes of it have been sent since: a client
+    /// that reads too slowly is cut off, and one that reads too fast is held back.
+    pub queued_since: Tick,
+    /// See [`Outbox::queued_since`].
+    pub sent: u64,
+}
+
+impl Outbox {
+    /// True if no bytes wait.
+    #[inline]
+    pub fn is_empty(&self) -> bool {
+        self.buffer.is_empty()
+    }
+
+    /// The bytes that wait.
+    #[inline]
+    pub fn bytes(&self) -> &[u8] {
+        self.buffer.bytes()
+    }
+
+    /// True if it holds a page.
+    pub fn has_page(&self) -> bool {
+        self.buffer.has_page()
+    }
+
+    /// Bytes of room.
+    #[inline]
+    pub fn room_left(&self) -> usize {
+        self.buffer.room_left()
+    }
+
+    /// Whether it holds a page, or gets one now.
+    pub fn has_room(&mut self, pages: &mut Pages) -> bool {
+        self.buffer.room(pages).is_some()
+    }
+
+    /// Appends what `write` writes, if all of it fits. `None`: it does not, or there is no page;
+    /// then nothing was appended.
+    #[inline]
+    pub fn append(&mut self, pages: &mut Pages, write: impl FnOnce(&mut Writer<'_>)) -> Option<()> {
+        self.buffer.append(pages, write)
+    }
+
+    /// `count` bytes of the response were sent: first those that wait here. Returns how many were
+    /// sent beyond them.
+    #[inline]
+    pub fn written(&mut self, count: u64) -> u64 {
+        let here = self.buffer.len().min(usize::try_from(count).unwrap_or(usize::MAX));
+        self.buffer.consume(here);
+        self.sent += count;
+        count - here as u64 // widening
+    }
+
+    /// A response begins while nothing else is unsent. A client that is ahead of its bandwidth
+    /// limit keeps its count, or every small request would have a burst of its own.
+    #[inline]
+    pub fn begin(&mut self, now: Tick, limits: &Limits) {
+        let rate = limits.connection_bytes_per_s;
+        let earned = now.since(self.queued_since).saturating_mul(rate) / 1000;
+        if rate == 0 || self.sent <= earned {
+            self.queued_since = now;
+            self.sent = 0;
+        }
+    }
+
+    /// When a client that does not read is cut off: after a time without progress, which began at
+    /// `since`, or when all in all it was slower than the least rate, after a grace period. The
+    /// second ends those that read a byte whenever the first is about to end them.
+    pub fn deadline(&self, since: Tick, limits: &Limits) -> Tick {
+        let stalled = since + limits.write_timeout_ms;
+        match self.sent.saturating_mul(1000).checked_div(limits.least_bytes_per_s) {
+            Some(earned_ms) => {
+                let allowed = limits.slow_allowance_ms.saturating_add(earned_ms);
+                stalled.min(self.queued_since + allowed)
+            }
+            None => stalled, // no rate is required
+        }
+    }
+
+    /// Gives the page back if no bytes wait.
+    #[inline]
+    pub fn release_if_empty(&mut self, pages: &mut Pages) {
+        self.buffer.release_if_empty(pages);
+    }
+
+    /// Drops the bytes that wait, and gives the page back.
+    pub fn release(&mut self, pages: &mut Pages) {
+        self.buffer.release(pages);
+    }
+}

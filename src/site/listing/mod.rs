@@ -1,0 +1,90 @@
+//! The listing of a folder, made in slices.
+//!
+//! A folder can be large and there is only one thread, so a [`Listing`] works in steps, each
+//! bounded in entries and in time. [`Lister`] reads the folder and puts the entries in order;
+//! [`Html`] writes the page. The same folder in the same state gives the same bytes, so a validator
+//! can be computed from them.
+
+use std::io;
+
+use rustix::fd::OwnedFd;
+
+use crate::files::Root;
+
+pub mod html;
+pub mod lister;
+
+pub use html::Html;
+pub use lister::Lister;
+
+/// A listing that is being made.
+pub struct Listing {
+    lister: Lister,
+    /// The page, once everything is read.
+    html: Option<Html>,
+}
+
+/// What a step of a [`Listing`] came to.
+#[derive(Debug)]
+pub enum Progress {
+    /// There is more to do: call [`Listing::step`] again.
+    More,
+    /// The whole page.
+    Done(Vec<u8>),
+}
+
+impl Listing {
+    /// A listing of the freshly opened `dir`; for the arguments and errors see [`Lister::new`].
+    ///
+    /// # Errors
+    /// Those of the system.
+    pub fn new(dir: OwnedFd, path: &[u8], most: usize) -> io::Result<Listing> {
+        Ok(Listing { lister: Lister::new(dir, path, most)?, html: None })
+    }
+
+    /// Continues with at most `entries` entries (at least one): as many are looked up, or as many
+    /// rows are written. `enough` is asked after each entry that was looked up; when it says true,
+    /// the step ends. So a slow disk delays a step by one look-up.
+    ///
+    /// `root` is the root that the directory was opened from. After the page has been handed out,
+    /// another step gives an empty one.
+    ///
+    /// # Errors
+    /// See [`Lister::read`].
+    pub fn step(
+        &mut self,
+        root: &Root,
+        entries: usize,
+        enough: &mut dyn FnMut() -> bool,
+    ) -> io::Result<Progress> {
+        let Some(html) = &mut self.html else {
+            if self.lister.read(root, entries, enough)? {
+                self.html = Some(Html::new(self.lister.path(), self.lister.totals()));
+            }
+            return Ok(Progress::More);
+        };
+        for _ in 0..entries.max(1) {
+            match self.lister.next_entry() {
+                Some(entry) => html.push(&entry),
+                None => return Ok(Progress::Done(html.finish())),
+            }
+        }
+        Ok(Progress::More)
+    }
+}
+
+/// The whole listing at once; see [`Listing::new`] and [`Listing::step`].
+///
+/// # Errors
+/// See [`Lister::read`].
+pub fn listing_html(root: &Root, dir: OwnedFd, path: &[u8], most: usize) -> io::Result<Vec<u8>> {
+    let mut listing = Listing::new(dir, path, most)?;
+    loop {
+        if let Progress::Done(page) = listing.step(root, usize::MAX, &mut || false)? {
+            return Ok(page);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

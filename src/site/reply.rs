@@ -1,0 +1,158 @@
+//! A response, independent of the wire that sends it.
+//!
+//! A [`Reply`] is what a request gets: a status and its content. A wire asks it for the fields
+//! ([`Reply::write_fields`]) and frames the body; it decides nothing about either.
+
+use std::rc::Rc;
+
+use crate::http::range::ByteRange;
+use crate::http::status::{Failure, Status};
+use crate::http::writer::Writer;
+
+use super::multipart::Multipart;
+use super::page::{Page, Up};
+use super::policy::Policy;
+use super::representation::Representation;
+
+/// What a request gets.
+#[derive(Debug)]
+pub struct Reply {
+    /// The status.
+    pub status: Status,
+    /// The fields and the body.
+    pub content: Content,
+}
+
+/// The fields and the body of a reply.
+#[derive(Debug)]
+pub enum Content {
+    /// 200: a representation.
+    Whole(Rc<Representation>),
+    /// 206: one range of it.
+    Range(Rc<Representation>, ByteRange),
+    /// 206: several ranges of it.
+    Ranges(Rc<Representation>, Box<Multipart>),
+    /// 304: no body.
+    NotModified(Rc<Representation>),
+    /// 204: no body; the methods that are supported.
+    Options(Rc<Policy>),
+    /// A page that says what happened.
+    Page(Rc<Policy>, Detail, Up),
+}
+
+/// What a page is about, besides its status.
+#[derive(Clone, Debug)]
+pub enum Detail {
+    /// A failure, and the reason, which may be empty.
+    Failure(&'static str),
+    /// A redirect, and its location.
+    Location(Rc<[u8]>),
+    /// 416, and the size of the representation.
+    Size(u64),
+}
+
+/// Takes the fields of a reply, in the encoding of its wire.
+pub trait FieldSink {
+    /// Field lines that are ready, each with its CRLF.
+    fn lines(&mut self, lines: &[u8]);
+    /// One field.
+    fn field(&mut self, name: &'static str, value: &[u8]);
+    /// One field whose value is a number.
+    fn number(&mut self, name: &'static str, value: u64);
+}
+
+impl Reply {
+    /// The page of a failure, which links to the folder above its path.
+    pub(super) fn failure(failure: Failure, policy: &Rc<Policy>, up: Up) -> Reply {
+        let content = Content::Page(Rc::clone(policy), Detail::Failure(failure.why), up);
+        Reply { status: failure.status, content }
+    }
+
+    /// True for 4xx and 5xx.
+    pub fn is_failure(&self) -> bool {
+        self.status.code() >= 400
+    }
+
+    /// Writes all fields but Date and those that belong to the connection.
+    #[inline]
+    pub fn write_fields(&self, sink: &mut impl FieldSink) {
+        match &self.content {
+            Content::Whole(representation) => {
+                let head = representation.head();
+                sink.lines(&head[..head.len() - 2]); // without the empty line
+            }
+            Content::Range(representation, range) => {
+                sink.lines(representation.typed_fields());
+                compose(sink, "Content-Range", |value| {
+                    value.put(b"bytes ").put_number(range.first).put(b"-");
+                    value.put_number(range.end - 1).put(b"/").put_number(representation.size());
+                });
+                sink.number("Content-Length", range.end - range.first);
+            }
+            Content::Ranges(representation, multipart) => {
+                sink.lines(representation.common_fields());
+                compose(sink, "Content-Type", |value| {
+                    value.put(b"multipart/byteranges; boundary=").put(multipart.boundary());
+                });
+                sink.number("Content-Length", multipart.length(representation));
+            }
+            Content::NotModified(representation) => sink.lines(representation.common_fields()),
+            Content::Options(policy) => {
+                sink.lines(policy.lines());
+                sink.lines(ALLOW);
+            }
+            Content::Page(policy, detail, _) => self.write_page_fields(policy, detail, sink),
+        }
+    }
+
+    fn write_page_fields(&self, policy: &Policy, detail: &Detail, sink: &mut impl FieldSink) {
+        sink.lines(policy.lines());
+        match detail {
+            Detail::Location(location) => sink.field("Location", location),
+            Detail::Size(size) => compose(sink, "Content-Range", |value| {
+                value.put(b"bytes */").put_number(*size);
+            }),
+            Detail::Failure(_) => match self.status {
+                Status::MethodNotAllowed => sink.lines(ALLOW),
+                Status::TooManyRequests | Status::ServiceUnavailable => sink.lines(RETRY_AFTER),
+                _ => {}
+            },
+        }
+        if self.status.is_server_error() {
+            sink.lines(b"Cache-Control: no-store\r\n");
+        }
+        sink.lines(b"Content-Type: text/html; charset=utf-8\r\n");
+        if let Some(page) = self.page() {
+            sink.number("Content-Length", page.length() as u64); // widening
+        }
+    }
+
+    /// The page, if the body is one.
+    pub fn page(&self) -> Option<Page> {
+        match &self.content {
+            Content::Page(_, detail, up) => Some(Page::new(self.status, why(detail), *up)),
+            _ => None,
+        }
+    }
+}
+
+fn why(detail: &Detail) -> &'static str {
+    match detail {
+        Detail::Failure(why) => why,
+        Detail::Location(_) | Detail::Size(_) => "",
+    }
+}
+
+/// Gives a field whose value is written piece by piece.
+fn compose(sink: &mut impl FieldSink, name: &'static str, write: impl FnOnce(&mut Writer<'_>)) {
+    let mut room = [0; 128];
+    let mut value = Writer::new(&mut room);
+    write(&mut value);
+    let length = value.finish().expect("a range, a size or a boundary is shorter than the room");
+    sink.field(name, &room[..length]);
+}
+
+const ALLOW: &[u8] = b"Allow: GET, HEAD, OPTIONS\r\n";
+
+/// RFC 9110 section 10.2.3, in seconds: a shortage lasts for moments.
+const RETRY_AFTER: &[u8] = b"Retry-After: 1\r\n";

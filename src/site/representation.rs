@@ -1,0 +1,358 @@
+//! One representation: a file or a page in the form in which it is sent.
+//!
+//! A [`Representation`] is made once and then only read. The fields that depend on nothing but the
+//! file are ready in one piece of memory, followed by the body if that is small:
+//!
+//! ```text
+//! | headroom | common fields | Content-Type | Content-Length | empty line | body, or nothing |
+//! 0          ^ HEADROOM      ^ common_end   ^ type_end                    ^ head_end
+//! ```
+//!
+//! So the fields of a 304 are one slice, those of a 206 a longer one. The headroom belongs to the
+//! wire: HTTP/1.1 fills it with status line and date, once a second at most, and then sends the
+//! whole response with a small file as one slice. Another wire ignores it.
+
+use std::cell::Cell;
+use std::rc::Rc;
+
+use memmap2::MmapMut;
+
+use crate::clock::{Clock, DATE_LINE};
+use crate::files::{OpenFile, Version};
+use crate::http::conditional::{Validators, last_modified, tells_versions_apart};
+use crate::http::date;
+use crate::http::etag::ETag;
+use crate::http::writer::Writer;
+
+use super::policy::Policy;
+
+/// Bytes before the fields that the wire may fill.
+pub const HEADROOM: usize = "HTTP/1.1 200 OK\r\n".len() + DATE_LINE;
+
+/// Fills the headroom for responses of the second that the clock shows.
+pub type Fill = fn(&mut [u8], &Clock);
+
+/// The fields, the validators, and where the bytes are.
+#[derive(Debug)]
+pub struct Representation {
+    bytes: Bytes,
+    /// The second for which the headroom was filled.
+    filled: i64,
+    common_end: u16,
+    type_end: u16,
+    head_end: u16,
+    size: u64,
+    /// Boxed because it is larger than all the rest, which every request for a small file reads.
+    file: Option<Box<OpenFile>>,
+    validators: Box<OwnedValidators>,
+    ranges: bool,
+}
+
+/// The validators of one version of a file (RFC 9110 section 8.8).
+#[derive(Debug)]
+pub(super) struct OwnedValidators {
+    etag: Option<ETag>,
+    last_modified: Option<i64>,
+    /// The file was so young that it may have changed without its time changing.
+    young: bool,
+    /// The date is that of the file, and not of the response in which it was first sent.
+    dated: bool,
+}
+
+/// What the head of a representation is made from.
+pub(super) struct Facts<'a> {
+    pub(super) policy: &'a Policy,
+    /// Further field lines that every response about it carries, each with its CRLF.
+    pub(super) lines: &'a [u8],
+    /// The value of Content-Type.
+    pub(super) media_type: &'a str,
+    /// The bytes are text in UTF-8.
+    pub(super) charset: bool,
+    pub(super) validators: OwnedValidators,
+    /// Parts of it can be requested.
+    pub(super) ranges: bool,
+}
+
+/// There is no memory for the representation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct OutOfMemory;
+
+impl Representation {
+    /// A representation whose body stays in its file.
+    pub(super) fn on_disk(
+        facts: Facts<'_>,
+        file: OpenFile,
+        gauge: &Gauge,
+    ) -> Result<Representation, OutOfMemory> {
+        let size = file.version().size;
+        let mut made = Representation::new(facts, size, &[], gauge)?;
+        made.file = Some(Box::new(file));
+        Ok(made)
+    }
+
+    /// A representation whose body is in memory.
+    pub(super) fn in_memory(
+        facts: Facts<'_>,
+        body: &[u8],
+        gauge: &Gauge,
+    ) -> Result<Representation, OutOfMemory> {
+        Representation::new(facts, body.len() as u64, body, gauge) // widening
+    }
+
+    fn new(
+        facts: Facts<'_>,
+        size: u64,
+        body: &[u8],
+        gauge: &Gauge,
+    ) -> Result<Representation, OutOfMemory> {
+        const FITS: &str = "the fields of a representation are shorter than FIELDS_ROOM";
+        let mut fields = [0; FIELDS_ROOM];
+        let mut writer = Writer::new(&mut fields);
+        writer.put(&[0; HEADROOM]).put(facts.policy.lines()).put(facts.lines);
+        if let Some(etag) = &facts.validators.etag {
+            writer.field("ETag", etag.as_bytes());
+        }
+        if let Some(date) = facts.validators.last_modified.and_then(date::imf_fixdate) {
+            writer.field("Last-Modified", &date);
+        }
+        if facts.ranges {
+            writer.field("Accept-Ranges", b"bytes");
+        }
+        let common_end = offset(writer.finish().expect(FITS));
+        let charset: &[u8] = if facts.charset { b"; charset=utf-8\r\n" } else { b"\r\n" };
+        writer.put(b"Content-Type: ").put(facts.media_type.as_bytes()).put(charset);
+        let type_end = offset(writer.finish().expect(FITS));
+        writer.number_field("Content-Length", size).put(b"\r\n");
+        let head_end = writer.finish().expect(FITS);
+        let bytes = Bytes::of(&fields[..head_end], body, gauge).ok_or(OutOfMemory)?;
+        let (validators, head_end) = (Box::new(facts.validators), offset(head_end));
+        let ranges = facts.ranges;
+        let filled = NEVER;
+        Ok(Representation {
+            bytes,
+            filled,
+            common_end,
+            type_end,
+            head_end,
+            size,
+            file: None,
+            validators,
+            ranges,
+        })
+    }
+
+    /// Fills the headroom, unless that was done in this second.
+    #[inline]
+    pub(super) fn fill(&mut self, fill: Fill, clock: &Clock) {
+        if !self.is_filled(clock) {
+            fill(&mut self.bytes.as_mut()[..HEADROOM], clock);
+            self.filled = clock.unix_seconds();
+        }
+    }
+
+    /// Whether the headroom was filled in this second.
+    #[inline]
+    pub fn is_filled(&self, clock: &Clock) -> bool {
+        self.filled == clock.unix_seconds()
+    }
+
+    /// Bytes of the body.
+    pub fn size(&self) -> u64 {
+        self.size
+    }
+
+    /// The open file, if the body is not in memory.
+    #[inline]
+    pub fn file(&self) -> Option<&OpenFile> {
+        self.file.as_deref()
+    }
+
+    /// Headroom, fields, empty line and, if it is in memory, the body.
+    #[inline]
+    pub fn bytes(&self) -> &[u8] {
+        self.bytes.as_ref()
+    }
+
+    /// Where in [`Representation::bytes`] the body begins.
+    pub fn head_end(&self) -> usize {
+        usize::from(self.head_end)
+    }
+
+    /// The fields that every response about it has, including a 304.
+    pub fn common_fields(&self) -> &[u8] {
+        &self.bytes()[HEADROOM..usize::from(self.common_end)]
+    }
+
+    /// The common fields and Content-Type.
+    pub fn typed_fields(&self) -> &[u8] {
+        &self.bytes()[HEADROOM..usize::from(self.type_end)]
+    }
+
+    /// The line with Content-Type.
+    pub fn type_line(&self) -> &[u8] {
+        &self.bytes()[usize::from(self.common_end)..usize::from(self.type_end)]
+    }
+
+    /// All fields and the empty line after them.
+    pub fn head(&self) -> &[u8] {
+        &self.bytes()[HEADROOM..self.head_end()]
+    }
+
+    /// The values that conditions are compared with.
+    pub fn validators(&self) -> Validators<'_> {
+        let own = &self.validators;
+        Validators {
+            etag: own.etag.as_ref().map_or(b"", ETag::as_bytes),
+            last_modified: own.last_modified,
+            date_is_strong: !own.young && own.dated,
+        }
+    }
+
+    /// Whether parts of it can be requested.
+    pub fn has_ranges(&self) -> bool {
+        self.ranges
+    }
+
+    /// True if the file was so young that its validators are provisional.
+    pub(super) fn is_young(&self) -> bool {
+        self.validators.young
+    }
+
+    /// Bytes of memory that it takes, roughly.
+    pub(super) fn weight(&self) -> usize {
+        self.bytes().len()
+    }
+}
+
+/// No clock shows it.
+const NEVER: i64 = i64::MIN;
+
+impl OwnedValidators {
+    /// Those of a file whose bytes are in memory: the tag is made from the content, so it is equal
+    /// on every server and changes whenever the bytes do.
+    /// `replaced`: see [`OwnedValidators::of_file`].
+    pub(super) fn of_content(
+        bytes: &[u8],
+        version: &Version,
+        replaced: bool,
+        clock: &Clock,
+    ) -> OwnedValidators {
+        OwnedValidators {
+            etag: Some(ETag::of_content(bytes)),
+            last_modified: date_of(version, replaced, clock),
+            young: is_young(version, clock),
+            dated: version.modified_ns <= clock.unix_ns,
+        }
+    }
+
+    /// Those of a file that stays on disk: size and modification time; `replaced`: inode and change
+    /// time as well, because the file was once replaced by one of the same size and time; its date
+    /// means nothing then. A time that every file of an image has in common makes no tag.
+    pub(super) fn of_file(version: &Version, replaced: bool, clock: &Clock) -> OwnedValidators {
+        let young = is_young(version, clock);
+        let replaced = replaced.then_some((version.inode, version.changed_ns));
+        let tag = || ETag::of_file(version.size, version.modified_ns, replaced, young);
+        OwnedValidators {
+            etag: tells_versions_apart(version.modified_ns).then(tag),
+            last_modified: date_of(version, replaced.is_some(), clock),
+            young,
+            dated: version.modified_ns <= clock.unix_ns,
+        }
+    }
+
+    /// Those of a page that was generated.
+    pub(super) fn of_page(bytes: &[u8]) -> OwnedValidators {
+        let etag = Some(ETag::of_content(bytes));
+        OwnedValidators { etag, last_modified: None, young: false, dated: false }
+    }
+}
+
+fn date_of(version: &Version, replaced: bool, clock: &Clock) -> Option<i64> {
+    if replaced { None } else { last_modified(version.modified_ns, clock.unix_seconds()) }
+}
+
+/// True while a file could still change without its times changing: the clocks of file systems tick
+/// as slowly as once in two seconds (FAT), the kernel's own every few milliseconds. The change time
+/// counts, because tools set the modification time to any value.
+pub(super) fn is_young(version: &Version, clock: &Clock) -> bool {
+    (clock.unix_ns - version.changed_ns).abs() < YOUNG_NS
+}
+
+const YOUNG_NS: i128 = 2_000_000_000;
+
+/// Bytes in memory, counted by a [`Gauge`] until they are dropped.
+#[derive(Debug)]
+struct Bytes {
+    memory: Memory,
+    gauge: Gauge,
+}
+
+#[derive(Debug)]
+enum Memory {
+    Heap(Box<[u8]>),
+    /// Pages of its own, which go back to the system at once when they are dropped.
+    Mapped(MmapMut),
+}
+
+impl Bytes {
+    /// Copies head and body into one piece of memory, if there is enough.
+    fn of(head: &[u8], body: &[u8], gauge: &Gauge) -> Option<Bytes> {
+        let size = head.len() + body.len();
+        let memory = if size >= MAPPED_BYTES {
+            let mut map = MmapMut::map_anon(size).ok()?;
+            map[..head.len()].copy_from_slice(head);
+            map[head.len()..].copy_from_slice(body);
+            Memory::Mapped(map)
+        } else {
+            let mut bytes = Vec::new();
+            bytes.try_reserve_exact(size).ok()?;
+            bytes.extend_from_slice(head);
+            bytes.extend_from_slice(body);
+            Memory::Heap(bytes.into_boxed_slice())
+        };
+        gauge.0.set(gauge.0.get() + size);
+        Some(Bytes { memory, gauge: gauge.clone() })
+    }
+
+    #[inline]
+    fn as_ref(&self) -> &[u8] {
+        match &self.memory {
+            Memory::Heap(bytes) => bytes,
+            Memory::Mapped(map) => map,
+        }
+    }
+
+    fn as_mut(&mut self) -> &mut [u8] {
+        match &mut self.memory {
+            Memory::Heap(bytes) => bytes,
+            Memory::Mapped(map) => map,
+        }
+    }
+}
+
+impl Drop for Bytes {
+    fn drop(&mut self) {
+        self.gauge.0.set(self.gauge.0.get() - self.as_ref().len());
+    }
+}
+
+/// Counts the bytes of all representations that exist: those in the cache, and those that were
+/// evicted but are still being sent.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Gauge(Rc<Cell<usize>>);
+
+impl Gauge {
+    pub(super) fn bytes(&self) -> usize {
+        self.0.get()
+    }
+}
+
+/// From here on, memory comes from the system and goes back to it: allocators keep what is smaller.
+const MAPPED_BYTES: usize = 64 * 1024;
+
+fn offset(at: usize) -> u16 {
+    u16::try_from(at).expect("the fields of a representation are shorter than FIELDS_ROOM")
+}
+
+/// Room for the head of a representation; it takes about 400 bytes.
+const FIELDS_ROOM: usize = 2048;

@@ -1,0 +1,70 @@
+//! Whether an entry still holds, and what an error means for a request.
+
+use crate::clock::Clock;
+use crate::config::Limits;
+use crate::files::{Kind, OpenError};
+use crate::http::status::{Failure, Status};
+use crate::site::Site;
+use crate::site::representation::is_young;
+use crate::site::resource::Outcome;
+
+use super::cache::Known;
+
+/// Whether an entry still matches what is on disk.
+pub(super) fn holds(known: &Known, site: &Site, limits: &Limits, clock: &Clock) -> bool {
+    let Some(version) = &known.version else { return false };
+    let now = match site.root.version(&known.path) {
+        Ok(now) => now,
+        // Without a descriptor to look at it, what is in memory is better than a failure.
+        Err(OpenError::Exhausted(_)) => return known.entry.is_in_memory(),
+        Err(_) => return false,
+    };
+    if !are_absent(site, &known.path, known.absent) {
+        return false;
+    }
+    match &known.entry.outcome {
+        Outcome::Failure(_) => false,
+        // It must be the same directory: a link in its place may lead outside now.
+        Outcome::Redirect(_) => now.kind == version.kind && now.is_same_file(version),
+        Outcome::Resource(resource) => {
+            let identity = &resource.identity;
+            let settled = identity.is_young() && !is_young(version, clock);
+            let listing_is_old = version.kind == Kind::Directory
+                && clock.tick.since(known.made) >= limits.listing_age_ms;
+            // After the wall clock was set back, the date may lie in the future.
+            let dated = identity.validators().last_modified <= Some(clock.unix_seconds());
+            now == *version && !settled && !listing_is_old && dated
+        }
+    }
+}
+
+/// Whether the first `count` index names still do not exist in the folder of `path`.
+fn are_absent(site: &Site, path: &[u8], count: u8) -> bool {
+    let folder = path.iter().rposition(|&byte| byte == b'/').map_or(0, |slash| slash + 1);
+    site.config.index.iter().take(usize::from(count)).all(|name| {
+        match site.root.version(&[&path[..folder], name.as_bytes()].concat()) {
+            Ok(version) => version.kind == Kind::Directory,
+            Err(error) => matches!(error, OpenError::NotFound),
+        }
+    })
+}
+
+pub(super) fn has_no_index(site: &Site, canonical: &[u8]) -> bool {
+    are_absent(site, &canonical[1..], index_names(site))
+}
+
+/// How many index names a site has.
+pub(super) fn index_names(site: &Site) -> u8 {
+    u8::try_from(site.config.index.len()).unwrap_or(u8::MAX)
+}
+
+pub(super) fn failure_of(error: &OpenError) -> Failure {
+    match error {
+        OpenError::NotFound | OpenError::Refused => Failure::new(Status::NotFound, ""),
+        OpenError::Forbidden => Failure::new(Status::Forbidden, ""),
+        OpenError::Exhausted(_) | OpenError::Leased | OpenError::Cold => {
+            Failure::new(Status::ServiceUnavailable, "")
+        }
+        OpenError::Failed(_) => Failure::new(Status::InternalServerError, ""),
+    }
+}

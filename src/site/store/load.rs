@@ -1,0 +1,279 @@
+//! From a canonical path to what it leads to, found on disk.
+
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::FileExt;
+
+use rustix::fd::OwnedFd;
+use rustix::io::Errno;
+
+use crate::clock::Clock;
+use crate::config::Limits;
+use crate::files::{Blocking, Disk, Kind, OpenError, OpenFile, Opened, Version};
+use crate::http::status::{Failure, Status};
+use crate::http::target;
+use crate::http::text::is_utf8_prefix;
+use crate::site::representation::{Facts, Gauge, OwnedValidators, Representation, is_young};
+use crate::site::resource::Outcome;
+use crate::site::{Site, Wait};
+
+use super::seen::Seen;
+
+/// What a path leads to.
+pub(super) enum Loaded {
+    /// An outcome that is complete.
+    Made(Made),
+    /// A folder that is to be listed.
+    Folder(OwnedFd, Version),
+}
+
+/// An outcome, and what is needed to tell whether it still holds.
+pub(super) struct Made {
+    pub(super) outcome: Outcome,
+    /// The file or folder below the root.
+    pub(super) path: Vec<u8>,
+    /// Its version, if that is enough to tell whether it still holds.
+    pub(super) version: Option<Version>,
+    /// How many of the first index names must not exist.
+    pub(super) absent: u8,
+}
+
+/// Why there is no outcome yet, or only a failure.
+pub(super) enum Obstacle {
+    /// It takes longer than the caller may wait.
+    Wait(Wait),
+    /// It cannot be opened.
+    Open(OpenError),
+    /// It is not served.
+    Failure(Failure),
+}
+
+impl From<OpenError> for Obstacle {
+    fn from(error: OpenError) -> Obstacle {
+        match error {
+            OpenError::Cold => Obstacle::Wait(Wait::Path),
+            OpenError::Leased => Obstacle::Wait(Wait::Disk),
+            error => Obstacle::Open(error),
+        }
+    }
+}
+
+impl From<io::Error> for Obstacle {
+    /// Running out of descriptors stays apart from a failing disk.
+    fn from(error: io::Error) -> Obstacle {
+        Obstacle::Open(match Errno::from_io_error(&error) {
+            Some(errno) => errno.into(),
+            None => OpenError::Failed(error),
+        })
+    }
+}
+
+/// What loading needs.
+pub(super) struct Loader<'a> {
+    pub(super) site: &'a Site,
+    pub(super) disk: &'a mut Disk,
+    /// Room to read a file into before its size in memory is known.
+    pub(super) scratch: &'a mut Vec<u8>,
+    pub(super) gauge: &'a Gauge,
+    pub(super) seen: &'a mut Seen,
+    pub(super) limits: &'a Limits,
+    pub(super) blocking: Blocking,
+    pub(super) clock: &'a Clock,
+}
+
+impl Loader<'_> {
+    /// Finds out what a path leads to: `canonical` is decoded, `key` the same in its encoding.
+    pub(super) fn load(&mut self, key: &[u8], canonical: &[u8]) -> Result<Loaded, Obstacle> {
+        if self.site.hidden.hides(canonical) {
+            return Err(OpenError::NotFound.into());
+        }
+        if canonical.ends_with(b"/") {
+            self.load_directory(canonical)
+        } else {
+            self.load_file(key, canonical).map(Loaded::Made)
+        }
+    }
+
+    fn load_file(&mut self, key: &[u8], canonical: &[u8]) -> Result<Made, Obstacle> {
+        let path = &canonical[1..];
+        match self.site.root.open(path, self.blocking)? {
+            Opened::File(file, version) => self.file(file, version, path.to_vec(), 0),
+            Opened::Directory(_, version) => {
+                let location = target::directory_location(key, canonical).collect();
+                let outcome = Outcome::Redirect(location);
+                Ok(Made { outcome, path: path.to_vec(), version: Some(version), absent: 0 })
+            }
+        }
+    }
+
+    /// A path that ends with a slash: the first index file that exists, or a listing. An index file
+    /// that exists but may not be served answers for itself.
+    fn load_directory(&mut self, canonical: &[u8]) -> Result<Loaded, Obstacle> {
+        let path = &canonical[1..];
+        for (absent, name) in (0..).zip(&self.site.config.index) {
+            let index = [path, name.as_bytes()].concat();
+            match self.site.root.open(&index, self.blocking) {
+                Ok(Opened::File(file, version)) => {
+                    return self.file(file, version, index, absent).map(Loaded::Made);
+                }
+                Ok(Opened::Directory(..)) | Err(OpenError::NotFound) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        if !self.site.config.listing {
+            let version = self.site.root.version(path)?;
+            return Err(match version.kind {
+                Kind::Directory => {
+                    Obstacle::Failure(Failure::new(Status::Forbidden, "this folder is not listed"))
+                }
+                _ => OpenError::NotFound.into(),
+            });
+        }
+        match self.site.root.open(path, self.blocking)? {
+            Opened::Directory(directory, version) => Ok(Loaded::Folder(directory, version)),
+            Opened::File(..) => Err(OpenError::NotFound.into()),
+        }
+    }
+
+    /// The outcome for an open file: small ones are read, large ones stay open.
+    fn file(
+        &mut self,
+        file: File,
+        version: Version,
+        path: Vec<u8>,
+        absent: u8,
+    ) -> Result<Made, Obstacle> {
+        let largest = self.limits.cached_body_bytes as u64; // widening
+        let fits = self.gauge.bytes() < self.limits.resident_bytes;
+        if version.size > largest || !(fits || version.size == 0) {
+            let outcome = self.on_disk(file, version, &path)?;
+            return Ok(Made { outcome, path, version: Some(version), absent });
+        }
+        let (version, sized) = self.read(&file, version)?;
+        let replaced = self.seen.is_replaced(self.site, &path, &version);
+        let validators = OwnedValidators::of_content(self.scratch, &version, replaced, self.clock);
+        let facts = self.facts(&path, validators, is_utf8_prefix(self.scratch, true));
+        let outcome = match Representation::in_memory(facts, self.scratch, self.gauge) {
+            Ok(made) => Outcome::resource(made),
+            Err(_) => self.on_disk(file, version, &path)?,
+        };
+        // A file without a size shows no version that means anything.
+        Ok(Made { outcome, path, version: sized.then_some(version), absent })
+    }
+
+    fn on_disk(&mut self, file: File, version: Version, path: &[u8]) -> Result<Outcome, Obstacle> {
+        let start = self.start_of(&file, &version)?;
+        let is_text = is_utf8_prefix(start, start.len() as u64 == version.size);
+        let replaced = self.seen.is_replaced(self.site, path, &version);
+        let validators = OwnedValidators::of_file(&version, replaced, self.clock);
+        let file = OpenFile::new(file, version, path, self.disk);
+        let made = Representation::on_disk(self.facts(path, validators, is_text), file, self.gauge);
+        let made = made.map_err(|_| Obstacle::Open(Errno::NOMEM.into()))?;
+        Ok(Outcome::resource(made))
+    }
+
+    /// The first bytes of a large file, which tell whether it is text.
+    fn start_of(&mut self, file: &File, version: &Version) -> Result<&[u8], Obstacle> {
+        let size = usize::try_from(version.size).unwrap_or(usize::MAX).min(TEXT_BYTES);
+        self.scratch.clear();
+        self.scratch.resize(size, 0);
+        match self.disk.read(file, version, self.scratch, self.blocking) {
+            Ok(true) => Ok(self.scratch),
+            Ok(false) => Err(Obstacle::Wait(Wait::Disk)),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    fn facts<'f>(&'f self, path: &[u8], validators: OwnedValidators, is_utf8: bool) -> Facts<'f> {
+        let media_type = self.site.media_types.of(path);
+        Facts {
+            policy: &self.site.policy,
+            lines: b"",
+            media_type: media_type.value,
+            charset: media_type.takes_charset && is_utf8,
+            validators,
+            ranges: true,
+        }
+    }
+
+    /// Reads a small file into the scratch. Returns the version that was read, and whether its size
+    /// is that of the file: files below /proc have none, and some below /sys promise too much.
+    fn read(&mut self, file: &File, mut version: Version) -> Result<(Version, bool), Obstacle> {
+        for attempt in 1.. {
+            let size = usize::try_from(version.size).unwrap_or(usize::MAX);
+            self.scratch.clear();
+            if self.scratch.try_reserve(size).is_err() {
+                return Err(Obstacle::Open(Errno::NOMEM.into()));
+            }
+            self.scratch.resize(size, 0);
+            let read = self.disk.read(file, &version, self.scratch, self.blocking);
+            let after = Version::of(file)?;
+            match read {
+                Ok(false) => return Err(Obstacle::Wait(Wait::Disk)),
+                Ok(true) if after == version && size == 0 => return self.read_unsized(file, after),
+                // The same version before and after: the bytes are of that version.
+                Ok(true) if after == version => return Ok((version, true)),
+                // A log that grows without pause: what was read is its beginning, whole.
+                Ok(true) if attempt >= READ_ATTEMPTS && after.size > version.size => {
+                    return Ok((version, true));
+                }
+                Err(error) if error.kind() != io::ErrorKind::UnexpectedEof => {
+                    return Err(error.into());
+                }
+                Err(_) if after == version => return self.read_unsized(file, after),
+                _ if attempt >= READ_ATTEMPTS => break,
+                _ => version = after,
+            }
+        }
+        Err(io::Error::other("the file was rewritten each time it was read").into())
+    }
+
+    /// Reads a file to its end, wherever that is.
+    fn read_unsized(&mut self, file: &File, version: Version) -> Result<(Version, bool), Obstacle> {
+        let most = self.limits.cached_body_bytes.max(UNSIZED_BYTES);
+        self.scratch.clear();
+        loop {
+            let done = self.scratch.len();
+            if done > most {
+                let text = "the file has no size and is longer than cached_body_bytes";
+                return Err(io::Error::other(text).into());
+            }
+            self.scratch.resize(done + UNSIZED_BYTES, 0);
+            let count = file.read_at(&mut self.scratch[done..], done as u64)?; // widening
+            self.scratch.truncate(done + count);
+            if count == 0 {
+                return Ok((version, done as u64 == version.size));
+            }
+        }
+    }
+
+    /// The outcome for the page of a listing.
+    pub(super) fn listing(&self, page: &[u8]) -> Result<Outcome, Obstacle> {
+        let facts = Facts {
+            policy: &self.site.policy,
+            // A cache must not guess how long a listing is fresh.
+            lines: b"Cache-Control: no-cache\r\n",
+            media_type: "text/html",
+            charset: true,
+            validators: OwnedValidators::of_page(page),
+            ranges: false,
+        };
+        let made = Representation::in_memory(facts, page, self.gauge);
+        made.map(Outcome::resource).map_err(|_| Obstacle::Open(Errno::NOMEM.into()))
+    }
+}
+
+/// The beginning of a large file that decides whether it is text in UTF-8.
+const TEXT_BYTES: usize = 64 * 1024;
+
+/// Bytes read at a time from a file without a size.
+const UNSIZED_BYTES: usize = 4096;
+
+/// The version of a folder, if it can tell whether the listing still holds. A young folder can
+/// change without its time changing, so its listing is made anew each time.
+pub(super) fn rested(version: Version, clock: &Clock) -> Option<Version> {
+    (!is_young(&version, clock)).then_some(version)
+}
+
+/// How often a small file is read that changes while it is read.
+const READ_ATTEMPTS: u32 = 3;

@@ -1,0 +1,203 @@
+//! Long work, cut into slices: the listings in progress.
+//!
+//! A folder of 100,000 entries takes a third of a second to read and to render. So that is done a
+//! slice at a time, one in each turn of the loop, while those who asked for it wait and all others
+//! are served. A bounded number of folders is read at a time; more of them queue, oldest first.
+
+use std::collections::VecDeque;
+use std::io;
+use std::time::Duration;
+
+use crate::clock::Tick;
+use crate::files::{Root, Version};
+use crate::site::listing::{Listing, Progress};
+use crate::site::resource::Entry;
+
+use super::cache::Part;
+
+/// The listings in progress, those that queue, and those that have just ended.
+#[derive(Debug, Default)]
+pub(super) struct Jobs {
+    running: VecDeque<Job>,
+    queued: VecDeque<Queued>,
+    finished: VecDeque<(Target, Entry, Tick)>,
+    /// Jobs that ended with their root.
+    abandoned: Vec<u64>,
+    /// The number given last.
+    last_id: u64,
+}
+
+/// What a job is for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Target {
+    pub(super) part: Part,
+    /// The key of its entry in the cache.
+    pub(super) key: Box<[u8]>,
+    /// The decoded canonical path of the folder.
+    pub(super) canonical: Box<[u8]>,
+}
+
+/// A folder that is being read or rendered.
+pub(super) struct Job {
+    pub(super) id: u64,
+    pub(super) target: Target,
+    /// The version of the folder that is being read.
+    pub(super) version: Version,
+    pub(super) listing: Listing,
+}
+
+/// A folder that will be read.
+#[derive(Debug)]
+pub(super) struct Queued {
+    pub(super) id: u64,
+    pub(super) target: Target,
+}
+
+impl std::fmt::Debug for Job {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Job({})", String::from_utf8_lossy(&self.target.key))
+    }
+}
+
+/// A listing that ended: in a page, or in an error.
+pub(super) struct Ended {
+    pub(super) job: Job,
+    pub(super) page: io::Result<Vec<u8>>,
+}
+
+impl Jobs {
+    pub(super) fn is_working(&self) -> bool {
+        !(self.running.is_empty() && self.queued.is_empty() && self.abandoned.is_empty())
+    }
+
+    /// The number of the job for this folder, if there is one.
+    pub(super) fn find(&self, part: Part, key: &[u8]) -> Option<u64> {
+        let is_it = |target: &Target| target.part == part && *target.key == *key;
+        let running = self.running.iter().find(|job| is_it(&job.target)).map(|job| job.id);
+        running.or_else(|| self.queued.iter().find(|job| is_it(&job.target)).map(|job| job.id))
+    }
+
+    /// Begins a job, and returns its number.
+    pub(super) fn begin(&mut self, target: Target, version: Version, listing: Listing) -> u64 {
+        self.last_id += 1;
+        self.running.push_back(Job { id: self.last_id, target, version, listing });
+        self.last_id
+    }
+
+    /// Whether one more folder can be read now.
+    pub(super) fn can_begin(&self) -> bool {
+        self.running.len() < RUNNING_MAX
+    }
+
+    /// Queues a folder, and returns the number of its job; `None` if the queue is full.
+    pub(super) fn queue(&mut self, target: Target) -> Option<u64> {
+        if self.queued.len() >= QUEUED_MAX {
+            return None;
+        }
+        self.last_id += 1;
+        self.queued.push_back(Queued { id: self.last_id, target });
+        Some(self.last_id)
+    }
+
+    /// The next folder of the queue, if it can be read now.
+    pub(super) fn next_queued(&mut self) -> Option<Queued> {
+        if self.can_begin() { self.queued.pop_front() } else { None }
+    }
+
+    /// Begins a queued job.
+    pub(super) fn resume(&mut self, queued: Queued, version: Version, listing: Listing) {
+        let Queued { id, target } = queued;
+        self.running.push_back(Job { id, target, version, listing });
+    }
+
+    /// The folder whose turn it is.
+    pub(super) fn part_in_turn(&self) -> Option<Part> {
+        self.running.front().map(|job| job.target.part)
+    }
+
+    /// Continues the job whose turn it is, until it ends or it is `enough` for now.
+    pub(super) fn work(&mut self, root: &Root, enough: &mut dyn FnMut() -> bool) -> Option<Ended> {
+        let mut job = self.running.pop_front()?;
+        loop {
+            match job.listing.step(root, STEP, enough) {
+                Ok(Progress::More) if enough() => {
+                    self.running.push_back(job);
+                    return None;
+                }
+                Ok(Progress::More) => {}
+                Ok(Progress::Done(page)) => return Some(Ended { job, page: Ok(page) }),
+                Err(error) => return Some(Ended { job, page: Err(error) }),
+            }
+        }
+    }
+
+    /// Drops the jobs of an earlier root.
+    pub(super) fn drop_part(&mut self, part: Part) {
+        let (running, queued) = (&self.running, &self.queued);
+        let ids = running.iter().map(|job| (job.target.part, job.id));
+        let ids = ids.chain(queued.iter().map(|job| (job.target.part, job.id)));
+        self.abandoned.extend(ids.filter(|(other, _)| *other == part).map(|(_, id)| id));
+        self.running.retain(|job| job.target.part != part);
+        self.queued.retain(|job| job.target.part != part);
+    }
+
+    /// The number of a job that ended with its root.
+    pub(super) fn take_abandoned(&mut self) -> Option<u64> {
+        self.abandoned.pop()
+    }
+
+    /// Keeps a listing that has just ended, for those who wait for it.
+    pub(super) fn keep(&mut self, target: Target, entry: Entry, now: Tick) {
+        self.finished.retain(|(other, ..)| *other != target);
+        self.finished.truncate(FINISHED_MAX - 1);
+        self.finished.push_front((target, entry, now));
+    }
+
+    /// The listing of this folder that ended a short while ago.
+    pub(super) fn kept(&mut self, part: Part, key: &[u8], now: Tick) -> Option<Entry> {
+        self.finished.retain(|(.., since)| now.since(*since) < KEPT_MS);
+        let mut kept = self.finished.iter();
+        let found = kept.find(|(target, ..)| target.part == part && *target.key == *key);
+        found.map(|(_, entry, _)| entry.clone())
+    }
+}
+
+/// Measures how long something takes. Without a clock, everything takes no time.
+#[derive(Default)]
+pub(super) struct Stopwatch(Option<Box<dyn Fn() -> Duration>>);
+
+impl Stopwatch {
+    pub(super) fn new(clock: Box<dyn Fn() -> Duration>) -> Stopwatch {
+        Stopwatch(Some(clock))
+    }
+
+    /// The time since a moment that does not change.
+    pub(super) fn now(&self) -> Duration {
+        self.0.as_ref().map_or(Duration::ZERO, |clock| clock())
+    }
+}
+
+impl std::fmt::Debug for Stopwatch {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Stopwatch")
+    }
+}
+
+/// Folders that are read at a time.
+const RUNNING_MAX: usize = 16;
+
+/// Folders that queue.
+const QUEUED_MAX: usize = 1024;
+
+/// Entries of a folder between two readings of the clock: at about 3 us each, if its disk need not
+/// be read.
+pub(super) const STEP: usize = 16;
+
+/// Listings that have just ended and are kept for those who wait for them.
+const FINISHED_MAX: usize = 16;
+
+/// How long they are kept.
+const KEPT_MS: u64 = 2_000;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,112 @@
+//! Which folders are listed at once, and which become jobs.
+
+use std::cell::Cell;
+use std::fs;
+use std::rc::Rc;
+use std::time::Duration;
+
+use tempfile::TempDir;
+
+use crate::clock::{Clock, Tick};
+use crate::config::{Limits, SiteConfig};
+use crate::files::{Blocking, Door};
+use crate::site::resource::Outcome;
+use crate::site::store::{Found, Query};
+use crate::site::{Sites, Wait};
+
+struct Bench {
+    folder: TempDir,
+    sites: Sites,
+    clock: Clock,
+    /// While this is true, a quarter of a millisecond passes between two looks at the stopwatch.
+    slow: Rc<Cell<bool>>,
+}
+
+impl Bench {
+    fn new() -> Bench {
+        let folder = tempfile::tempdir().unwrap();
+        let (config, limits) = (SiteConfig::default(), Limits::default());
+        let mut sites = Sites::new(folder.path(), config, &limits, Door::best(), 0).unwrap();
+        let (slow, passed) = (Rc::new(Cell::new(false)), Cell::new(Duration::ZERO));
+        let is_slow = Rc::clone(&slow);
+        sites.measure_with(Box::new(move || {
+            if is_slow.get() {
+                passed.set(passed.get() + Duration::from_micros(250));
+            }
+            passed.get()
+        }));
+        let clock = Clock::new(Tick(1_000), Duration::from_secs(1_700_000_000));
+        Bench { folder, sites, clock, slow }
+    }
+
+    /// What a new folder with this many files leads to.
+    fn find(&mut self, folder: &str, files: usize) -> Result<Outcome, Wait> {
+        let path = self.folder.path().join(folder);
+        fs::create_dir(&path).unwrap();
+        for number in 0..files {
+            fs::write(path.join(number.to_string()), "").unwrap();
+        }
+        self.find_again(folder)
+    }
+
+    fn find_again(&mut self, folder: &str) -> Result<Outcome, Wait> {
+        let path = format!("/{folder}/");
+        let query = Query { path: path.as_bytes(), blocking: Blocking::Allowed, fill: None };
+        let Sites { sites, store, .. } = &mut self.sites;
+        match store.find(&mut sites[0], query, &self.clock).unwrap() {
+            Found::At(at) => Ok(store.entry(at).outcome.clone()),
+            Found::Wait(wait) => Err(wait),
+        }
+    }
+}
+
+#[test]
+fn a_small_folder_is_listed_at_once() {
+    let mut bench = Bench::new();
+    assert!(matches!(bench.find("dir", 12), Ok(Outcome::Resource(_))));
+    assert!(!bench.sites.is_working());
+}
+
+/// Otherwise, 128 look-ups on a slow disk would hold up every other connection.
+#[test]
+fn a_small_folder_on_a_slow_disk_is_listed_in_slices() {
+    let mut bench = Bench::new();
+    bench.slow.set(true);
+    assert!(matches!(bench.find("dir", 12), Err(Wait::Job(_))));
+    let mut slices = 1;
+    while bench.sites.work(&bench.clock, &mut || true).is_none() {
+        slices += 1;
+    }
+    assert!(slices > 10, "each look-up is a slice of its own: {slices}");
+    assert!(matches!(bench.find_again("dir"), Ok(Outcome::Resource(_))));
+}
+
+#[test]
+fn a_small_folder_does_not_wait_for_other_listings() {
+    let mut bench = Bench::new();
+    bench.slow.set(true);
+    for number in 0..super::RUNNING_MAX {
+        assert!(matches!(bench.find(&format!("slow{number}"), 3), Err(Wait::Job(_))));
+    }
+    assert!(matches!(bench.find("one-more", 3), Err(Wait::Job(_))), "it queues");
+    assert_eq!(bench.sites.store.jobs.queued.len(), 1);
+    bench.slow.set(false);
+    assert!(matches!(bench.find("small", 3), Ok(Outcome::Resource(_))), "it needs none");
+}
+
+#[test]
+fn a_queued_folder_is_listed_when_a_place_is_free() {
+    let mut bench = Bench::new();
+    bench.slow.set(true);
+    for number in 0..=super::RUNNING_MAX {
+        assert!(matches!(bench.find(&format!("slow{number}"), 3), Err(Wait::Job(_))));
+    }
+    let mut ended = Vec::new();
+    while bench.sites.is_working() {
+        ended.extend(bench.sites.work(&bench.clock, &mut || true));
+    }
+    ended.sort_unstable();
+    assert_eq!(ended, Vec::from_iter(1..=super::RUNNING_MAX as u64 + 1), "each job ended once");
+    let last = format!("slow{}", super::RUNNING_MAX);
+    assert!(matches!(bench.find_again(&last), Ok(Outcome::Resource(_))));
+}

@@ -1,147 +1,397 @@
-//! What was typed: the arguments, their help, and their errors, from one table.
+//! The command line and the environment: flags, their help, and their errors, from one table.
+//!
+//! An environment variable is parsed as the flag of the same name, so both accept the same values.
+//! Each source becomes a [`Layer`].
 
+use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
 
+use clap::builder::{OsStringValueParser, TypedValueParser};
 use clap::error::ErrorKind;
-use clap::{CommandFactory, Parser, ValueEnum};
+use clap::{ArgAction, CommandFactory, Parser, ValueEnum};
 
-use crate::config::{Config, Limits, ListenAddress, SiteConfig, Symlinks, WhenFull};
+use crate::config::layer::{Layer, Origin, Sourced, nearest};
+use crate::config::{
+    Account, Config, EncodedSlash, Limits, ListenAddress, Sandbox, Symlinks, WhenFull,
+    parse_media_type, split_outside_quotes,
+};
 
-/// The command line.
+/// The command line. Each flag except `--no-NAME` can also be set by the environment variable
+/// `TENKAY_NAME`.
 #[derive(Debug, Parser)]
 #[command(
     name = "tenkay",
     version,
-    about = "Serves the files of a folder over HTTP, from one thread.",
+    about = "Static file server: serves a folder over HTTP from one thread.",
+    after_help = "Every option can be set in the environment, too: TENKAY_LISTEN, TENKAY_LIMIT, \
+                  ... (lists are comma-separated).",
     after_long_help = limits_help(),
+    args_override_self = true,
 )]
-pub struct Args {
-    /// The folder to serve
-    #[arg(default_value = ".")]
-    root: PathBuf,
+struct Args {
+    /// Folder to serve [default: .]
+    root: Option<PathBuf>,
 
     #[arg(
         short,
         long,
         value_name = "ADDRESS",
-        default_value = "127.0.0.1:8080",
         help = "\
-        Where to await connections: host:port, [::]:port (IPv4 and IPv6) or unix:/path; port 0 \
-        picks a free one. May be given several times"
+        Address to listen on: PORT (on 127.0.0.1), :PORT (on all addresses), HOST:PORT, \
+        [IPv6]:PORT, http://HOST:PORT/ or unix:/PATH; port 0 picks a free one; repeatable \
+        [default: 127.0.0.1:8080]"
     )]
     listen: Vec<ListenAddress>,
 
-    /// Files that stand for their folder, in order of preference
-    #[arg(long, value_name = "NAMES", value_delimiter = ',', default_value = "index.html")]
-    #[arg(value_parser = index_name)]
+    /// Port to listen on; the address stays 127.0.0.1, or the one that TENKAY_LISTEN sets
+    #[arg(short, long, value_name = "PORT", conflicts_with = "listen")]
+    port: Option<u16>,
+
+    /// Index files, comma-separated; the first that exists is served [default: index.html]
+    #[arg(long, value_name = "NAMES", value_delimiter = ',', value_parser = index_name)]
     index: Vec<String>,
 
-    /// List folders that have no index file (this is so unless said otherwise)
+    /// List folders without an index file (the default)
     #[arg(long, overrides_with = "no_listing")]
-    listing: bool,
+    #[arg(value_name = "on|off", num_args = 0..=1, require_equals = true)]
+    #[arg(default_missing_value = "on", value_parser = switch)]
+    listing: Option<bool>,
 
-    /// Answer 403 for folders that have no index file
-    #[arg(long)]
+    /// Answer 403 for folders without an index file
+    #[arg(long, overrides_with = "listing")]
     no_listing: bool,
 
-    /// Follow symbolic links inside the folder, or treat them as absent
-    #[arg(long, value_name = "HOW", default_value = "follow")]
-    symlinks: SymlinksArg,
+    /// Symbolic links below ROOT: follow them if they stay inside, or treat them as absent
+    /// [default: follow]
+    #[arg(long, value_name = "follow|off", hide_possible_values = true)]
+    symlinks: Option<SymlinksArg>,
 
-    /// Whether answers name the server
-    #[arg(long, value_name = "HOW", default_value = "on")]
-    server_header: Switch,
+    /// Folders outside ROOT that symbolic links may lead into, comma-separated; repeatable
+    #[arg(long, value_name = "FOLDERS", value_delimiter = ',')]
+    #[arg(value_parser = OsStringValueParser::new().map(PathBuf::from))]
+    link_targets: Vec<PathBuf>,
 
-    /// Become this user once the sockets are bound; needs root
-    #[arg(long, value_name = "NAME")]
-    user: Option<String>,
+    /// Names that are neither served nor listed: globs with * and ?, comma-separated
+    /// [default: .*]
+    #[arg(long, value_name = "GLOBS", value_delimiter = ',', value_parser = glob)]
+    hidden: Vec<String>,
 
-    /// Give up access to all files but those that are served (Linux with Landlock)
-    #[arg(long, value_name = "HOW", default_value = "on")]
-    sandbox: Switch,
+    /// Names that are served although --hidden matches them [default: .well-known]
+    #[arg(long, value_name = "GLOBS", value_delimiter = ',', value_parser = glob)]
+    hidden_except: Vec<String>,
 
-    /// What new connections get while there is no room: they wait, or get a 503 at once
-    #[arg(long, value_name = "HOW", default_value = "wait")]
-    when_full: WhenFullArg,
+    /// %2F in a path: refuse the request, or decode it to a slash [default: refuse]
+    #[arg(long, value_name = "refuse|decode", hide_possible_values = true)]
+    encoded_slash: Option<EncodedSlashArg>,
 
-    /// Change a limit; --help lists them. May be given several times
-    #[arg(long = "limit", value_name = "NAME=VALUE")]
-    limits: Vec<String>,
+    /// Media type for an extension, such as foo=application/x-foo; repeatable
+    #[arg(long = "type", value_name = "EXT=TYPE", value_parser = parse_media_type)]
+    media_types: Vec<(String, String)>,
+
+    /// Send a Server field in responses (the default)
+    #[arg(long, overrides_with = "no_server_header")]
+    #[arg(value_name = "on|off", num_args = 0..=1, require_equals = true)]
+    #[arg(default_missing_value = "on", value_parser = switch)]
+    server_header: Option<bool>,
+
+    /// Send no Server field
+    #[arg(long, overrides_with = "server_header")]
+    no_server_header: bool,
+
+    /// Switch to this user after binding the sockets (names or numbers); needs root
+    #[arg(long, value_name = "USER[:GROUP]")]
+    user: Option<Account>,
+
+    /// Files the process may read (Landlock, Linux): on: below the folder that holds ROOT;
+    /// strict: below ROOT; off: all; link targets always [default: on]
+    #[arg(long, overrides_with = "no_sandbox")]
+    #[arg(value_name = "on|strict|off", num_args = 0..=1, require_equals = true)]
+    #[arg(default_missing_value = "on", value_parser = sandbox)]
+    sandbox: Option<Sandbox>,
+
+    /// Same as --sandbox=off
+    #[arg(long, overrides_with = "sandbox")]
+    no_sandbox: bool,
+
+    /// At the connection limit: let new connections wait, or answer 503 [default: wait]
+    #[arg(long, value_name = "wait|refuse", hide_possible_values = true)]
+    when_full: Option<WhenFullArg>,
+
+    /// Set a limit (--help lists all of them); repeatable
+    #[arg(long = "limit", value_name = "NAME=VALUE", value_parser = Limits::parse)]
+    limits: Vec<(&'static str, u64)>,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum SymlinksArg {
-    /// Follow them as long as they stay inside
     Follow,
-    /// Treat them as absent
     Off,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
+enum EncodedSlashArg {
+    Refuse,
+    Decode,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
 enum WhenFullArg {
-    /// They wait until a connection ends
     Wait,
-    /// They get a 503
     Refuse,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Switch {
-    /// Yes
-    On,
-    /// No
-    Off,
+/// What the command line and the environment say.
+#[derive(Debug)]
+pub struct Settings {
+    /// The settings of the run.
+    pub config: Config,
+    /// Lines for the log: environment variables that have no meaning.
+    pub warnings: Vec<String>,
+}
+
+/// Reads the command line `args`, with the name of the program first, and the environment.
+///
+/// # Errors
+/// Also if help or version was asked for: see [`clap::Error::exit_code`].
+pub fn read(
+    args: impl IntoIterator<Item = OsString>,
+    environment: impl IntoIterator<Item = (OsString, OsString)>,
+) -> Result<Settings, clap::Error> {
+    let flags = Args::try_parse_from(join_switches(args))?.into_layer(&Origin::Flag);
+    let (variables, warnings) = from_environment(environment)?;
+    let config = flags.over(variables).into_config().map_err(|why| invalid(&why))?;
+    Ok(Settings { config, warnings })
+}
+
+/// Takes `--sandbox off` as `--sandbox=off`. A switch has its value behind `=`, so that a ROOT can
+/// follow it; but in earlier versions the value of these two was a word of its own.
+fn join_switches(args: impl IntoIterator<Item = OsString>) -> Vec<OsString> {
+    let mut joined: Vec<OsString> = Vec::new();
+    let mut is_options = true;
+    for arg in args {
+        if let Some(last) = joined.last_mut().filter(|_| is_options)
+            && SEPARATE
+                .iter()
+                .any(|(flag, values)| *last == **flag && values.iter().any(|value| arg == *value))
+        {
+            last.push("=");
+            last.push(arg);
+            continue;
+        }
+        is_options &= arg != "--";
+        joined.push(arg);
+    }
+    joined
+}
+
+const SEPARATE: &[(&str, &[&str])] =
+    &[("--server-header", &["on", "off"]), ("--sandbox", &["on", "strict", "off"])];
+
+/// The settings of the environment, and warnings about variables without a meaning.
+fn from_environment(
+    environment: impl IntoIterator<Item = (OsString, OsString)>,
+) -> Result<(Layer, Vec<String>), clap::Error> {
+    let command = Args::command();
+    let mut variables: Vec<(String, OsString)> = environment
+        .into_iter()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value)))
+        .filter(|(name, _)| name.starts_with(PREFIX))
+        .collect();
+    variables.sort();
+    let (mut layer, mut warnings) = (Layer::default(), Vec::new());
+    for (name, value) in variables {
+        if is_service_link(&name, &value) {
+            continue;
+        }
+        let argument = command.get_arguments().find(|argument| variable(argument) == name);
+        match argument {
+            Some(argument) => layer = from_variable(argument, &name, &value)?.over(layer),
+            None => warnings.push(unknown(&name, &command)),
+        }
+    }
+    Ok((layer, warnings))
+}
+
+const PREFIX: &str = "TENKAY_";
+
+/// The variable that sets the same as this argument; empty if there is none.
+fn variable(argument: &clap::Arg) -> String {
+    let name = argument.get_long().unwrap_or(argument.get_id().as_str());
+    if name.starts_with("no-") || matches!(name, "help" | "version") {
+        return String::new();
+    }
+    format!("{PREFIX}{}", name.to_uppercase().replace('-', "_"))
+}
+
+/// Kubernetes sets such variables in every container beside a service that is called tenkay.
+fn is_service_link(name: &str, value: &OsStr) -> bool {
+    name.starts_with("TENKAY_SERVICE_")
+        || name.starts_with("TENKAY_PORT_")
+        || (name == "TENKAY_PORT" && value.as_encoded_bytes().starts_with(b"tcp://"))
+}
+
+/// Parses a variable as the flag of the same name, which is repeated for each entry of a list.
+fn from_variable(argument: &clap::Arg, name: &str, value: &OsStr) -> Result<Layer, clap::Error> {
+    let mut args = vec![OsString::from("tenkay")];
+    match argument.get_long() {
+        None => args.extend(["--".into(), value.to_owned()]),
+        Some(long) => {
+            let mut add = |value: &OsStr| {
+                let mut arg = OsString::from(format!("--{long}="));
+                arg.push(value);
+                args.push(arg);
+            };
+            let is_list = matches!(argument.get_action(), ArgAction::Append);
+            match value.to_str().filter(|_| is_list && argument.get_value_delimiter().is_none()) {
+                Some(text) => {
+                    for entry in split_outside_quotes(text, ',') {
+                        add(entry.trim().as_ref());
+                    }
+                }
+                None => add(value),
+            }
+        }
+    }
+    // A switch without a value would be taken as on.
+    let is_switch = argument.get_num_args().is_some_and(|count| count.min_values() == 0);
+    if value.is_empty() && is_switch {
+        return Err(invalid(&format!("{name}: the value is missing: on or off")));
+    }
+    let parsed = Args::try_parse_from(args).map_err(|error| {
+        let text = error.to_string();
+        let text = text.strip_prefix("error: ").unwrap_or(&text);
+        let what = text.split("\n\n").next().unwrap_or_default();
+        invalid(&format!("{name}: {what}"))
+    })?;
+    Ok(parsed.into_layer(&Origin::Environment(name.to_owned())))
+}
+
+fn unknown(name: &str, command: &clap::Command) -> String {
+    let known: Vec<String> =
+        command.get_arguments().map(variable).filter(|known| !known.is_empty()).collect();
+    let positive = name.replacen("TENKAY_NO_", PREFIX, 1);
+    let hint = if positive != name && known.contains(&positive) {
+        format!("use {positive}=off")
+    } else {
+        match nearest(name, known.iter().map(String::as_str)) {
+            Some(near) => format!("did you mean {near}?"),
+            None => "tenkay --help lists the options".to_owned(),
+        }
+    };
+    format!("unknown environment variable {name}; {hint}")
+}
+
+fn invalid(why: &str) -> clap::Error {
+    Args::command().error(ErrorKind::ValueValidation, why)
 }
 
 impl Args {
-    /// What is meant by what was typed. The error says what is wrong with a limit, as clap says it
-    /// of all else.
-    pub fn into_config(self) -> Result<Config, clap::Error> {
-        let wrong = |why| {
-            Args::command().error(ErrorKind::ValueValidation, format!("a wrong --limit: {why}"))
-        };
-        let mut limits = Limits::default();
-        for assignment in &self.limits {
-            limits.set(assignment).map_err(wrong)?;
+    fn into_layer(self, origin: &Origin) -> Layer {
+        fn some<T>(value: Option<T>, origin: &Origin) -> Option<Sourced<T>> {
+            value.map(|value| Sourced::new(value, origin))
         }
-        limits.check().map_err(wrong)?;
-        Ok(Config {
-            root: self.root,
-            listen: self.listen,
-            site: SiteConfig {
-                index: self.index,
-                listing: !self.no_listing,
-                symlinks: match self.symlinks {
-                    SymlinksArg::Follow => Symlinks::Inside,
-                    SymlinksArg::Off => Symlinks::Off,
-                },
-                server_header: self.server_header == Switch::On,
-            },
-            user: self.user,
-            sandbox: self.sandbox == Switch::On,
-            when_full: match self.when_full {
-                WhenFullArg::Wait => WhenFull::Wait,
-                WhenFullArg::Refuse => WhenFull::Refuse,
-            },
-            limits,
-        })
+        // An empty entry stands for an empty list.
+        fn list<T: Default + PartialEq>(
+            values: Vec<T>,
+            origin: &Origin,
+        ) -> Option<Sourced<Vec<T>>> {
+            let is_set = !values.is_empty();
+            let values = values.into_iter().filter(|value| *value != T::default()).collect();
+            is_set.then(|| Sourced::new(values, origin))
+        }
+        fn each<T>(values: Vec<T>, origin: &Origin) -> Vec<Sourced<T>> {
+            values.into_iter().map(|value| Sourced::new(value, origin)).collect()
+        }
+        let listen = Some(self.listen).filter(|listen| !listen.is_empty());
+        Layer {
+            root: some(self.root, origin),
+            listen: some(listen, origin),
+            port: some(self.port, origin),
+            index: list(self.index, origin),
+            listing: some(self.listing.or(self.no_listing.then_some(false)), origin),
+            symlinks: some(self.symlinks.map(Symlinks::from), origin),
+            link_targets: list(self.link_targets, origin),
+            hidden: list(self.hidden, origin),
+            hidden_except: list(self.hidden_except, origin),
+            encoded_slash: some(self.encoded_slash.map(EncodedSlash::from), origin),
+            media_types: each(self.media_types, origin),
+            server_header: some(
+                self.server_header.or(self.no_server_header.then_some(false)),
+                origin,
+            ),
+            user: some(self.user, origin),
+            sandbox: some(self.sandbox.or(self.no_sandbox.then_some(Sandbox::Off)), origin),
+            when_full: some(self.when_full.map(WhenFull::from), origin),
+            limits: each(self.limits, origin),
+        }
     }
 }
 
-/// An index file is a name, not a path, and not one that is never served.
+impl From<SymlinksArg> for Symlinks {
+    fn from(arg: SymlinksArg) -> Symlinks {
+        match arg {
+            SymlinksArg::Follow => Symlinks::Inside,
+            SymlinksArg::Off => Symlinks::Off,
+        }
+    }
+}
+
+impl From<EncodedSlashArg> for EncodedSlash {
+    fn from(arg: EncodedSlashArg) -> EncodedSlash {
+        match arg {
+            EncodedSlashArg::Refuse => EncodedSlash::Refuse,
+            EncodedSlashArg::Decode => EncodedSlash::Decode,
+        }
+    }
+}
+
+impl From<WhenFullArg> for WhenFull {
+    fn from(arg: WhenFullArg) -> WhenFull {
+        match arg {
+            WhenFullArg::Wait => WhenFull::Wait,
+            WhenFullArg::Refuse => WhenFull::Refuse,
+        }
+    }
+}
+
+fn switch(text: &str) -> Result<bool, String> {
+    match text {
+        "on" | "true" | "1" => Ok(true),
+        "off" | "false" | "0" => Ok(false),
+        _ => Err("use on, off, true, false, 1 or 0".to_owned()),
+    }
+}
+
+fn sandbox(text: &str) -> Result<Sandbox, String> {
+    match (text, switch(text)) {
+        ("strict", _) => Ok(Sandbox::Strict),
+        (_, Ok(true)) => Ok(Sandbox::On),
+        (_, Ok(false)) => Ok(Sandbox::Off),
+        _ => Err("use on, strict or off".to_owned()),
+    }
+}
+
 fn index_name(text: &str) -> Result<String, String> {
     if text.is_empty() || text.contains(['/', '\0']) {
         return Err("an index file is a name without a slash".to_owned());
     }
-    if text.starts_with('.') {
-        return Err("names that begin with a dot are not served".to_owned());
-    }
     Ok(text.to_owned())
+}
+
+/// A glob for one name; empty: none.
+fn glob(text: &str) -> Result<String, String> {
+    if text.contains(['/', '\0']) {
+        return Err("a glob matches one name: it has no slash".to_owned());
+    }
+    Ok(text.trim().to_owned())
 }
 
 /// The table of limits, for the long help.
 fn limits_help() -> String {
-    let mut help = String::from("Limits (--limit NAME=VALUE):\n");
+    let mut help = String::from(
+        "Every option can be set in the environment, too: TENKAY_LISTEN, TENKAY_LIMIT, ... \
+         (lists are comma-separated).\n\nLimits (--limit NAME=VALUE):\n",
+    );
     for row in Limits::TABLE {
         let meaning = row.meaning.trim();
         help.push_str(&format!(
@@ -153,74 +403,4 @@ fn limits_help() -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn config(args: &[&str]) -> Result<Config, String> {
-        let args = std::iter::once("tenkay").chain(args.iter().copied());
-        Args::try_parse_from(args).and_then(Args::into_config).map_err(|error| error.to_string())
-    }
-
-    #[test]
-    fn the_table_of_arguments_is_sound() {
-        Args::command().debug_assert();
-    }
-
-    #[test]
-    fn nothing_typed_means_this_folder_on_port_8080() {
-        let config = config(&[]).unwrap();
-        assert_eq!(config.root, PathBuf::from("."));
-        assert_eq!(config.listen, [ListenAddress::Tcp("127.0.0.1:8080".to_owned())]);
-        assert!(config.site.listing && config.site.server_header);
-        assert_eq!(config.limits, Limits::default());
-    }
-
-    #[test]
-    fn every_option_reaches_the_setting_it_names() {
-        let config = config(&[
-            "/srv",
-            "--listen",
-            "[::]:80",
-            "--listen",
-            "unix:/run/t",
-            "--index",
-            "a.html,b.html",
-            "--no-listing",
-            "--symlinks",
-            "off",
-            "--server-header",
-            "off",
-            "--limit",
-            "fields=7",
-        ])
-        .unwrap();
-        assert_eq!(config.root, PathBuf::from("/srv"));
-        assert_eq!(config.listen.len(), 2);
-        assert_eq!(config.site.index, ["a.html", "b.html"]);
-        assert!(!config.site.listing && !config.site.server_header);
-        assert_eq!(config.site.symlinks, Symlinks::Off);
-        assert_eq!(config.limits.fields, 7);
-    }
-
-    #[test]
-    fn the_last_of_listing_and_no_listing_counts() {
-        assert!(config(&["--no-listing", "--listing"]).unwrap().site.listing);
-        assert!(!config(&["--listing", "--no-listing"]).unwrap().site.listing);
-    }
-
-    #[test]
-    fn an_error_says_what_is_wrong() {
-        for (args, expected) in [
-            (&["--listen", "8080"][..], "the port is missing"),
-            (&["--limit", "fields=0"], "from 1 to 256"),
-            (&["--limit", "head_bytes=100", "--limit", "target_bytes=101"], "cannot be larger"),
-            (&["--index", "a/b"], "without a slash"),
-            (&["--index", ".index"], "begin with a dot"),
-            (&["--symlinks", "maybe"], "follow"),
-            (&["--nonsense"], "--nonsense"),
-        ] {
-            let error = config(args).unwrap_err();
-            assert!(error.contains(expected), "{args:?}: {error}");
-        }
-    }
-}
+mod tests;

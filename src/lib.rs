@@ -16,9 +16,9 @@
 //! | [`reactor`] | *when* does something happen? | the loop: slots, queues, timers, limits, signals |
 //!
 //! Around them: [`cli`] is what was typed, [`config`] what is meant, with every bound of the
-//! program in one struct; [`clock`] is time as plain data; [`sandbox`] drops the rights that the
-//! process does not need. Imports run inward only, in the order of this table; only `main` knows
-//! `reactor`. A test enforces this.
+//! program in one struct; [`clock`] is time as plain data; [`system`] reads what the machine
+//! allows; [`sandbox`] drops privileges. Imports run inward only, in the order of this table; only
+//! `main` knows `reactor`. A test enforces this.
 //!
 //! # The five steps of a TCP server
 //!
@@ -110,3 +110,4 @@ pub mod net;
 pub mod reactor;
 pub mod sandbox;
 pub mod site;
+pub mod system;

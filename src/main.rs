@@ -1,121 +1,168 @@
 //! From the command line to a running server; the only place with exit codes.
+//!
+//! Exit status: 0: all responses finished; 1: some were cut off, or it could not start; 2: bad
+//! arguments. Standard output and error may fail at any time; the exit status stays the same.
 
 #![forbid(unsafe_code)]
 
 use std::hash::{BuildHasher, RandomState};
-use std::io::Write;
+use std::io::{self, Write};
 use std::path::Path;
 use std::process::ExitCode;
 
-use clap::Parser;
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-
-use tenkay::cli::Args;
-use tenkay::config::{Config, Limits, ListenAddress};
+use tenkay::cli::{self, Settings};
+use tenkay::config::{Config, Limits, ListenAddress, SiteConfig};
 use tenkay::files::Door;
 use tenkay::journal::Level;
-use tenkay::reactor::listen::{self, Listener};
-use tenkay::reactor::{End, Reactor};
+use tenkay::reactor::listen::{self, Listener, SocketFile};
+use tenkay::reactor::{End, Reactor, signals};
 use tenkay::sandbox;
 use tenkay::site::Sites;
+use tenkay::system;
 
 fn main() -> ExitCode {
-    let config = Args::parse().into_config().unwrap_or_else(|error| error.exit());
-    match serve(config) {
+    let settings = match cli::read(std::env::args_os(), std::env::vars_os()) {
+        Ok(settings) => settings,
+        Err(error) => return print(&error),
+    };
+    let mut sockets = Vec::new();
+    let result = serve(settings, &mut sockets);
+    for socket in sockets {
+        // The event loop has removed it, and logged if it could not; this is for a failed start.
+        _ = socket.remove();
+    }
+    match result {
         Ok(End::Finished) => ExitCode::SUCCESS,
         Ok(End::CutOff(connections)) => {
             let noun = if connections == 1 { "connection" } else { "connections" };
-            eprintln!("tenkay: ended with {connections} {noun} cut off");
+            complain(&format!("ended with {connections} {noun} cut off"));
             ExitCode::FAILURE
         }
         Err(error) => {
-            eprintln!("tenkay: {error}");
+            complain(&error);
             ExitCode::FAILURE
         }
     }
 }
 
-/// Sets everything up, says so in one line, and serves until a signal ends it.
-fn serve(config: Config) -> Result<End, String> {
-    let Config { root, listen, site, user, sandbox, when_full, mut limits } = config;
-    let mut warnings: Vec<String> = fit_to_descriptors(&mut limits).into_iter().collect();
-    let listing = site.listing;
-    let listeners = bind(&listen, &limits)?;
-    warnings.extend(listeners.iter().filter_map(Listener::warning));
+/// Prints what clap has to say: the help or the version, or what is wrong with the arguments.
+fn print(text: &clap::Error) -> ExitCode {
+    let printed = text.print().and_then(|()| io::stdout().flush());
+    match printed {
+        Err(error) if !text.use_stderr() => {
+            complain(&format!("cannot write to standard output: {error}"));
+            ExitCode::FAILURE
+        }
+        _ => ExitCode::from(u8::try_from(text.exit_code()).unwrap_or(2)),
+    }
+}
+
+/// Writes a line to standard error. If that fails, nobody can be told.
+fn complain(text: &str) {
+    _ = writeln!(io::stderr(), "tenkay: {text}");
+}
+
+/// Sets everything up, prints the start line, and serves until a signal ends it. `sockets` gets the
+/// Unix sockets, which the caller removes.
+fn serve(settings: Settings, sockets: &mut Vec<SocketFile>) -> Result<End, String> {
+    let Settings { config, mut warnings } = settings;
+    let Config { root, listen, site, user, sandbox, when_full, mut limits, chosen_limits } = config;
+    signals::ignore_file_size_signal()
+        .map_err(|error| format!("cannot install a signal handler: {error}"))?;
+    warnings.extend(system::fit(&mut limits, &chosen_limits));
+    let listeners = bind(&listen, &limits, sockets)?;
+    warnings.extend(listeners.iter().flat_map(Listener::warnings).cloned());
+    warnings.extend(inapplicable_limits(&listen, &limits));
     match &user {
-        Some(name) => sandbox::become_user(name)?,
+        Some(account) => sandbox::become_user(account)?,
         None if sandbox::is_root() => {
-            warnings.push("running as root; --user NAME gives its rights up".to_owned());
+            warnings.push("running as root; use --user NAME to drop privileges".to_owned());
         }
         None => {}
     }
+    let start_line = start_line(&root, &listeners, &site);
+    let folders = sandbox::readable(sandbox, &root, &site.link_targets);
     // A fresh hasher is as random as the standard library makes it.
     let chance = RandomState::new().hash_one(std::process::id());
     let sites = Sites::new(&root, site, &limits, Door::best(), chance).map_err(|error| {
         format!("cannot serve '{}': {error}; name a folder that can be read", root.display())
     })?;
-    let urls: Vec<String> = listeners.iter().map(Listener::url).collect();
     let mut reactor = Reactor::new(sites, listeners, when_full, limits)
         .map_err(|error| format!("cannot set up the event loop: {error}"))?;
-    let shown = root.canonicalize().unwrap_or_else(|_| root.clone());
-    if sandbox {
-        let sockets: Vec<&Path> = listen.iter().filter_map(ListenAddress::path).collect();
-        warnings.extend(sandbox::lock_in(&root, &sockets));
+    if let Some((folders, warning)) = folders {
+        let paths: Vec<&Path> = sockets.iter().map(SocketFile::path).collect();
+        warnings.extend(warning);
+        warnings.extend(sandbox::lock_in(&folders, &paths));
     }
     for warning in warnings {
         reactor.note(Level::Warn, format_args!("{warning}"));
     }
-    // Who started us may have closed standard output; that is no reason not to serve.
-    _ = writeln!(
-        std::io::stdout(),
-        "tenkay {} serves {} at {} (listings {})",
-        env!("CARGO_PKG_VERSION"),
-        shown.display(),
-        urls.join(" and "),
-        if listing { "on" } else { "off" },
-    );
+    // A closed or full standard output is no reason not to serve.
+    _ = writeln!(io::stdout(), "{start_line}");
     reactor.run().map_err(|error| format!("the event loop failed: {error}"))
 }
 
-/// Binds every address, or says which one cannot be bound.
-fn bind(addresses: &[ListenAddress], limits: &Limits) -> Result<Vec<Listener>, String> {
+/// Binds every address, or says which one cannot be bound, and what to do.
+fn bind(
+    addresses: &[ListenAddress],
+    limits: &Limits,
+    sockets: &mut Vec<SocketFile>,
+) -> Result<Vec<Listener>, String> {
     let mut listeners = Vec::new();
     for address in addresses {
-        listeners.extend(listen::listen(address, limits).map_err(|error| {
-            format!("cannot listen on {address}: {error}; choose another with --listen")
-        })?);
+        let bound = listen::listen(address, limits).map_err(|error| {
+            let advice = match error.kind() {
+                io::ErrorKind::AddrInUse if address.path().is_none_or(is_socket) => {
+                    "another server listens there: stop it, or choose another address with --listen"
+                }
+                io::ErrorKind::PermissionDenied if address.path().is_none() => {
+                    "ports below 1024 may need root: start it as root with --user, or choose \
+                     another port with --listen"
+                }
+                _ => "choose another address with --listen",
+            };
+            format!("cannot listen on {address}: {error}; {advice}")
+        })?;
+        sockets.extend(bound.iter().filter_map(Listener::socket_file).cloned());
+        listeners.extend(bound);
     }
     Ok(listeners)
 }
 
-/// Raises the soft limit on open files to the hard one, and makes the bounds on connections and
-/// cached files fit into it. Returns a warning if less is possible than was asked for.
-fn fit_to_descriptors(limits: &mut Limits) -> Option<String> {
-    let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
-    if current != maximum {
-        // If it is refused, the soft limit is what there is.
-        _ = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum });
-    }
-    let descriptors = getrlimit(Resource::Nofile)
-        .current
-        .map_or(usize::MAX, |limit| usize::try_from(limit).unwrap_or(usize::MAX))
-        .min(MOST_CONNECTIONS);
-    // Files get at most a quarter, so that a small limit still leaves room for clients.
-    limits.open_files = limits.open_files.min((descriptors / 4).max(1));
-    let possible = descriptors.saturating_sub(limits.open_files + OWN_DESCRIPTORS).max(1);
-    let asked = limits.connections;
-    limits.connections = if asked == 0 { possible } else { asked.min(possible) };
-    (asked > possible).then(|| {
+fn is_socket(path: &Path) -> bool {
+    use std::os::unix::fs::FileTypeExt;
+    path.symlink_metadata().is_ok_and(|metadata| metadata.file_type().is_socket())
+}
+
+/// A warning about limits per client that do not apply to clients without an address.
+fn inapplicable_limits(addresses: &[ListenAddress], limits: &Limits) -> Option<String> {
+    let socket = addresses.iter().find(|address| address.path().is_some())?;
+    let set = [
+        ("requests_per_s", limits.requests_per_s),
+        ("connections_per_client", limits.connections_per_client),
+    ];
+    let names: Vec<&str> =
+        set.iter().filter(|(_, value)| *value > 0).map(|(name, _)| *name).collect();
+    let verb = if names.len() == 1 { "does" } else { "do" };
+    (!names.is_empty()).then(|| {
         format!(
-            "{asked} connections were asked for, but the limit on open files allows {possible}; \
-             raise it (ulimit -Hn, LimitNOFILE=)"
+            "{} {verb} not apply to {socket}: its clients have no address; set such a limit in the \
+             proxy",
+            names.join(" and ")
         )
     })
 }
 
-/// Descriptors for the poll, the listeners, the signals, the standard streams, the root, and files
-/// that are being opened.
-const OWN_DESCRIPTORS: usize = 64;
-
-/// Where the limit on open files is infinite, this bounds the table of connections.
-const MOST_CONNECTIONS: usize = 1 << 20;
+/// What is served where, in one line.
+fn start_line(root: &Path, listeners: &[Listener], site: &SiteConfig) -> String {
+    let machine = listen::machine_addresses();
+    let links: Vec<String> =
+        listeners.iter().flat_map(|listener| listener.links(&machine)).collect();
+    format!(
+        "tenkay {} serves {} at {} (listings {})",
+        env!("CARGO_PKG_VERSION"),
+        root.canonicalize().unwrap_or_else(|_| root.to_owned()).display(),
+        links.join(" and "),
+        if site.listing { "on" } else { "off" },
+    )
+}

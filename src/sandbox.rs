@@ -1,95 +1,197 @@
-//! Giving up what the process does not need, before the first request is read.
+//! Drops privileges before the first request is read.
 //!
-//! Two things: being root (`--user`), and access to files outside the folder that is served
-//! (Landlock, where the kernel has it). Both are done once, after the sockets are bound and the
-//! folder is open, and cannot be undone. What remains if the server is ever taken over: reading
-//! the folder, and talking to those who connected.
+//! Two steps, both irreversible: the switch to another user (`--user`), and Landlock, which limits
+//! the files that the process can read (`--sandbox`). They are taken after the sockets are bound
+//! and the root is open. An attacker who takes over the process can then read the served files and
+//! talk to the clients, and nothing else.
 
-use std::path::Path;
+use std::ffi::CString;
+use std::path::{Path, PathBuf};
 
-use nix::unistd::{User, geteuid, setgid, setuid};
+use nix::unistd::{Gid, Group, Uid, User, getegid, geteuid, setgid, setuid};
 
-/// Becomes this user, for good: the groups first, because later there is no right to change them.
+use crate::config::{Account, Sandbox};
+
+/// Switches to this account for good: the groups first, because the user may not change them.
 ///
 /// # Errors
-/// In one line: there is no such user, or the process may not become it.
-pub fn become_user(name: &str) -> Result<(), String> {
-    let user = User::from_name(name)
-        .map_err(|error| format!("--user: cannot look up '{name}': {error}"))?
-        .ok_or_else(|| format!("--user: there is no user '{name}'"))?;
-    if user.uid == geteuid() {
+/// In one line: there is no such account, or the process may not switch to it.
+pub fn become_user(account: &Account) -> Result<(), String> {
+    let identity = Identity::look_up(account)?;
+    if identity.is_current(account) {
         return Ok(());
     }
-    let refused = |error| format!("--user: cannot become '{name}': {error}; only root can");
-    drop_groups(&user).map_err(refused)?;
-    setgid(user.gid).map_err(refused)?;
-    setuid(user.uid).map_err(refused)
+    let refused =
+        |error| format!("cannot switch to user '{account}': only root may change users ({error})");
+    identity.set_groups().map_err(refused)?;
+    setgid(identity.gid).map_err(refused)?;
+    setuid(identity.uid).map_err(refused)
 }
 
-/// The groups that came with root go; those of the user are not needed to read its files, but for
-/// its own.
-#[cfg(not(any(target_os = "macos", target_os = "ios")))]
-fn drop_groups(user: &User) -> nix::Result<()> {
-    nix::unistd::setgroups(&[user.gid])
+/// The numbers of an account.
+#[derive(Debug)]
+struct Identity {
+    uid: Uid,
+    gid: Gid,
+    /// The name, under which the system lists further groups; `None`: the user is not listed.
+    name: Option<CString>,
 }
 
-/// macOS keeps the groups of a process in a service of its own, not in the kernel.
-#[cfg(any(target_os = "macos", target_os = "ios"))]
-fn drop_groups(_user: &User) -> nix::Result<()> {
-    Ok(())
+impl Identity {
+    fn look_up(account: &Account) -> Result<Identity, String> {
+        let name = &account.user;
+        let number = name.parse().ok().filter(|&uid| uid != NOT_AN_ID).map(Uid::from_raw);
+        let failed = |error| format!("--user: cannot look up user '{name}': {error}");
+        let mut user = User::from_name(name).map_err(failed)?;
+        if let (None, Some(uid)) = (&user, number) {
+            user = User::from_uid(uid).map_err(failed)?;
+        }
+        let (uid, own_gid) = match (&user, number) {
+            (Some(user), _) => (user.uid, user.gid),
+            // A user that is not listed has no group but, by custom, that of the same number.
+            (None, Some(uid)) => (uid, Gid::from_raw(uid.as_raw())),
+            (None, None) => {
+                return Err(format!("--user: no such user '{name}'; create it, or give a number"));
+            }
+        };
+        let gid = account.group.as_deref().map_or(Ok(own_gid), look_up_group)?;
+        let name = user.and_then(|user| CString::new(user.name).ok());
+        Ok(Identity { uid, gid, name })
+    }
+
+    /// True if there is nothing to switch. Root stays in its groups.
+    fn is_current(&self, account: &Account) -> bool {
+        let same_group = account.group.is_none() || self.gid == getegid();
+        self.uid == geteuid() && same_group
+    }
+
+    /// Replaces the groups of root by those of the user: administrators rely on them to give it
+    /// access to files.
+    #[cfg(not(any(target_os = "macos", target_os = "ios")))]
+    fn set_groups(&self) -> nix::Result<()> {
+        match &self.name {
+            Some(name) => nix::unistd::initgroups(name, self.gid),
+            None => nix::unistd::setgroups(&[self.gid]),
+        }
+    }
+
+    /// macOS keeps the groups of a process in a service, not in the kernel.
+    #[cfg(any(target_os = "macos", target_os = "ios"))]
+    fn set_groups(&self) -> nix::Result<()> {
+        Ok(())
+    }
 }
 
-/// True if the process has the rights of root.
+fn look_up_group(name: &str) -> Result<Gid, String> {
+    let group = Group::from_name(name)
+        .map_err(|error| format!("--user: cannot look up group '{name}': {error}"))?;
+    let number = || name.parse().ok().filter(|&gid| gid != NOT_AN_ID).map(Gid::from_raw);
+    group
+        .map(|group| group.gid)
+        .or_else(number)
+        .ok_or_else(|| format!("--user: no such group '{name}'; create it, or give a number"))
+}
+
+/// The kernel takes this number as "leave it as it is".
+const NOT_AN_ID: u32 = u32::MAX;
+
+/// True if the process has the privileges of root.
 pub fn is_root() -> bool {
     geteuid().is_root()
 }
 
-/// Locks the process in: it can read below `root`, and nothing else of the file system; it can make
-/// no connections. It can remove the sockets in `sockets` when it ends, and, because Landlock knows
-/// folders only, what else lies below their folders: a socket should have a folder of its own.
-/// Returns what could not be had, in one line.
-pub fn lock_in(root: &Path, sockets: &[&Path]) -> Option<String> {
-    platform::lock_in(root, sockets)
+/// The folders that a process may read in this mode, and a warning if they are too many to
+/// protect anything. Nothing, if the sandbox is off.
+pub fn readable(
+    mode: Sandbox,
+    root: &Path,
+    link_targets: &[PathBuf],
+) -> Option<(Vec<PathBuf>, Option<String>)> {
+    let mut folders = vec![root.to_owned()];
+    let mut warning = None;
+    match mode {
+        Sandbox::Off => return None,
+        Sandbox::Strict => {}
+        Sandbox::On => {
+            // A link may be switched: then the new root lies beside the old one, or beside the
+            // folder that the link led to.
+            let named = std::path::absolute(root).ok();
+            let resolved = root.canonicalize().ok();
+            for path in [named, resolved].into_iter().flatten() {
+                folders.extend(path.parent().map(Path::to_owned));
+            }
+            if folders.iter().any(|folder| folder == Path::new("/")) {
+                warning = Some(format!(
+                    "the sandbox lets the process read every file: '{}' lies in /; use \
+                     --sandbox strict, or serve a folder further down",
+                    root.display()
+                ));
+            }
+        }
+    }
+    folders.extend_from_slice(link_targets);
+    Some((folders, warning))
+}
+
+/// Locks the process in: it can read below `folders`, and nothing else of the file system; it can
+/// open no connections. It can remove the sockets in `sockets` when it ends, and, because Landlock
+/// knows only folders, everything else in theirs: a socket should have a folder of its own.
+/// Returns one line for each thing that is not as it should be.
+pub fn lock_in(folders: &[PathBuf], sockets: &[&Path]) -> Vec<String> {
+    platform::lock_in(folders, sockets)
 }
 
 #[cfg(target_os = "linux")]
 mod platform {
-    use super::Path;
+    use std::path::{Path, PathBuf};
+
     use landlock::{
         ABI, Access, AccessFs, AccessNet, CompatLevel, Compatible, PathBeneath, PathFd, Ruleset,
         RulesetAttr, RulesetCreatedAttr, RulesetError, RulesetStatus,
     };
 
-    /// The newest version of the rules that we know; older kernels enforce what they can.
+    /// The newest version of the rules that this code knows; older kernels enforce what they can.
     const NEWEST: ABI = ABI::V5;
 
-    pub(super) fn lock_in(root: &Path, sockets: &[&Path]) -> Option<String> {
-        // Landlock asks for this, and it is right without it, too: nothing that is executed can
-        // ever have more rights than we do.
+    pub(super) fn lock_in(folders: &[PathBuf], sockets: &[&Path]) -> Vec<String> {
+        // Landlock requires it. Without a sandbox it does no harm: the server executes nothing.
         if let Err(error) = rustix::thread::set_no_new_privs(true) {
-            return Some(format!("no sandbox: no_new_privs is refused: {error}"));
+            return vec![format!("no sandbox: no_new_privs is refused: {error}")];
         }
-        match enforce(root, sockets) {
-            Ok(RulesetStatus::FullyEnforced) => None,
+        let mut warnings = Vec::new();
+        match enforce(folders, sockets, &mut warnings) {
+            Ok(RulesetStatus::FullyEnforced) => {}
             Ok(RulesetStatus::PartiallyEnforced) => {
-                Some("the sandbox is partial: this kernel has an older Landlock".to_owned())
+                warnings
+                    .push("the sandbox is partial: this kernel has an older Landlock".to_owned());
             }
             Ok(RulesetStatus::NotEnforced) => {
-                Some("no sandbox: this kernel has no Landlock".to_owned())
+                warnings.push("no sandbox: this kernel has no Landlock".to_owned());
             }
-            Err(error) => Some(format!("no sandbox: {error}")),
+            Err(error) => warnings.push(format!("no sandbox: {error}")),
         }
+        warnings
     }
 
-    fn enforce(root: &Path, sockets: &[&Path]) -> Result<RulesetStatus, RulesetError> {
+    fn enforce(
+        folders: &[PathBuf],
+        sockets: &[&Path],
+        warnings: &mut Vec<String>,
+    ) -> Result<RulesetStatus, RulesetError> {
         let mut rules = Ruleset::default()
             .set_compatibility(CompatLevel::BestEffort)
             .handle_access(AccessFs::from_all(NEWEST))?
             .handle_access(AccessNet::from_all(NEWEST))?
             .create()?;
         let read = AccessFs::ReadFile | AccessFs::ReadDir;
-        if let Ok(folder) = PathFd::new(root) {
-            rules = rules.add_rule(PathBeneath::new(folder, read))?;
+        for folder in folders {
+            match PathFd::new(folder) {
+                Ok(fd) => rules = rules.add_rule(PathBeneath::new(fd, read))?,
+                Err(error) => warnings.push(format!(
+                    "the sandbox does not let the process read '{}': {error}",
+                    folder.display()
+                )),
+            }
         }
         for socket in sockets {
             let parent = socket.parent().filter(|parent| !parent.as_os_str().is_empty());
@@ -103,10 +205,10 @@ mod platform {
 
 #[cfg(not(target_os = "linux"))]
 mod platform {
-    use super::Path;
+    use std::path::{Path, PathBuf};
 
-    pub(super) fn lock_in(_root: &Path, _sockets: &[&Path]) -> Option<String> {
-        Some("no sandbox: this system has no Landlock".to_owned())
+    pub(super) fn lock_in(_folders: &[PathBuf], _sockets: &[&Path]) -> Vec<String> {
+        vec!["no sandbox: this system has no Landlock".to_owned()]
     }
 }
 
@@ -114,17 +216,61 @@ mod platform {
 mod tests {
     use super::*;
 
-    #[test]
-    fn an_unknown_user_is_an_error_that_names_it() {
-        let error = become_user("no-such-user-at-all").unwrap_err();
-        assert!(error.contains("there is no user 'no-such-user-at-all'"), "{error}");
+    fn account(text: &str) -> Account {
+        text.parse().unwrap()
     }
 
     #[test]
-    fn to_become_who_one_is_needs_no_rights() {
-        let me = User::from_uid(geteuid()).unwrap();
-        if let Some(me) = me {
-            assert_eq!(become_user(&me.name), Ok(()));
+    fn an_unknown_name_is_an_error_that_names_it() {
+        let error = become_user(&account("no-such-user-at-all")).unwrap_err();
+        assert!(error.contains("no such user 'no-such-user-at-all'"), "{error}");
+        let error = become_user(&account("0:no-such-group-at-all")).unwrap_err();
+        assert!(error.contains("no such group 'no-such-group-at-all'"), "{error}");
+    }
+
+    #[test]
+    fn a_number_needs_no_name() {
+        let unlisted = "4123456789";
+        let identity = Identity::look_up(&account(unlisted)).unwrap();
+        assert_eq!((identity.uid.as_raw(), identity.gid.as_raw()), (4_123_456_789, 4_123_456_789));
+        assert_eq!(identity.name, None);
+        let identity = Identity::look_up(&account("4123456789:12")).unwrap();
+        assert_eq!(identity.gid.as_raw(), 12);
+        assert_eq!(Identity::look_up(&account("0")).unwrap().name, Some(c"root".to_owned()));
+        assert!(Identity::look_up(&account("4294967295")).is_err(), "it means no change");
+        assert!(Identity::look_up(&account("0:4294967295")).is_err(), "it means no change");
+    }
+
+    #[test]
+    fn a_switch_to_oneself_needs_no_privileges() {
+        if let Some(me) = User::from_uid(geteuid()).unwrap() {
+            assert_eq!(become_user(&account(&me.name)), Ok(()));
         }
+    }
+
+    #[test]
+    fn each_mode_reads_its_folders() {
+        let top = tempfile::tempdir().unwrap();
+        let top = top.path().canonicalize().unwrap();
+        let [releases, place, target] = ["releases", "place", "target"].map(|name| top.join(name));
+        let one = releases.join("1");
+        std::fs::create_dir_all(&one).unwrap();
+        std::fs::create_dir(&place).unwrap();
+        let root = place.join("current");
+        std::os::unix::fs::symlink(&one, &root).unwrap();
+        let targets = [target.clone()];
+        let folders = |mode| readable(mode, &root, &targets).map(|(folders, _)| folders);
+        assert_eq!(folders(Sandbox::Off), None);
+        assert_eq!(folders(Sandbox::Strict), Some(vec![root.clone(), target.clone()]));
+        assert_eq!(folders(Sandbox::On), Some(vec![root.clone(), place, releases, target]));
+    }
+
+    #[test]
+    fn a_root_in_the_top_folder_is_reported() {
+        let warning = |mode, root| readable(mode, Path::new(root), &[]).unwrap().1;
+        let line = warning(Sandbox::On, "/usr").unwrap();
+        assert!(line.contains("'/usr' lies in /; use --sandbox strict"), "{line}");
+        assert_eq!(warning(Sandbox::Strict, "/usr"), None);
+        assert_eq!(warning(Sandbox::On, "/usr/lib/missing"), None);
     }
 }

@@ -1,30 +1,47 @@
-//! The sandbox, proven from inside: this test starts itself again as a child that locks itself in
-//! and then tries what it should not be able to do. (A process that is locked in stays so, hence
-//! the child.) Where the kernel has no Landlock, the child must say so in one line.
+//! The sandbox, tested from inside: each test starts itself again as a child that locks itself in
+//! and then tries what it should not be able to do. (There is no way out of a sandbox, hence the
+//! child.) Where the kernel has no Landlock, the child must say so in one line.
+
+#![allow(clippy::unwrap_used, reason = "in a test, that is the assertion")]
 
 use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use tenkay::config::Sandbox;
 use tenkay::sandbox;
 
-/// Set for the child: the folder that it locks itself into.
+/// Set for the child: the folder that everything lies in.
 const FOLDER: &str = "TENKAY_TEST_FOLDER";
 
-#[test]
-fn a_process_that_is_locked_in_reads_its_folder_and_nothing_else() {
-    if let Some(folder) = std::env::var_os(FOLDER) {
-        return child(&PathBuf::from(folder));
-    }
+/// A fresh folder:
+///
+/// | path | is |
+/// |---|---|
+/// | `site/root/inside` | a file of the root |
+/// | `site/beside/file` | a file beside the root |
+/// | `target/file` | a file of a link target |
+/// | `outside/file` | a file that no mode allows |
+/// | `run/socket` | a file in the place of a socket |
+fn tree() -> tempfile::TempDir {
     let top = tempfile::tempdir().unwrap();
-    let folder = top.path().join("site");
-    fs::create_dir(&folder).unwrap();
-    fs::write(folder.join("inside"), "inside").unwrap();
-    fs::write(top.path().join("outside"), "outside").unwrap();
-    let name = "a_process_that_is_locked_in_reads_its_folder_and_nothing_else";
+    for folder in ["site/root", "site/beside", "target", "outside", "run"] {
+        fs::create_dir_all(top.path().join(folder)).unwrap();
+    }
+    for file in ["site/root/inside", "site/beside/file", "target/file", "outside/file"] {
+        fs::write(top.path().join(file), "text").unwrap();
+    }
+    fs::write(top.path().join("run/socket"), "").unwrap();
+    top
+}
+
+/// Runs the test of this name once more, as the child.
+fn run_child(name: &str) {
+    let top = tree();
     let output = Command::new(std::env::current_exe().unwrap())
         .args(["--exact", name, "--nocapture"])
-        .env(FOLDER, &folder)
+        .env(FOLDER, top.path())
         .output()
         .unwrap();
     let text = String::from_utf8_lossy(&output.stdout);
@@ -32,32 +49,54 @@ fn a_process_that_is_locked_in_reads_its_folder_and_nothing_else() {
     assert!(text.contains("locked in") || text.contains("no sandbox"), "{text}");
 }
 
-fn child(folder: &Path) {
-    let socket = folder.with_file_name("run").join("socket");
-    fs::create_dir(folder.with_file_name("run")).expect("a folder for the socket");
-    fs::write(&socket, "").expect("a file in the place of the socket");
-    let problem = sandbox::lock_in(folder, &[&socket]);
-    assert_eq!(
-        fs::read_to_string(folder.join("inside")).expect("the folder can be read"),
-        "inside"
-    );
-    if let Some(problem) = problem {
-        assert!(problem.contains("sandbox"), "{problem}");
-        assert!(!problem.contains('\n'), "{problem}");
+#[test]
+fn in_mode_on_the_process_reads_below_the_folder_of_the_root() {
+    match std::env::var_os(FOLDER) {
+        Some(top) => child(&PathBuf::from(top), Sandbox::On),
+        None => run_child("in_mode_on_the_process_reads_below_the_folder_of_the_root"),
+    }
+}
+
+#[test]
+fn in_mode_strict_the_process_reads_the_root_alone() {
+    match std::env::var_os(FOLDER) {
+        Some(top) => child(&PathBuf::from(top), Sandbox::Strict),
+        None => run_child("in_mode_strict_the_process_reads_the_root_alone"),
+    }
+}
+
+fn child(top: &Path, mode: Sandbox) {
+    let root = top.join("site/root");
+    let socket = top.join("run/socket");
+    let (folders, _) = sandbox::readable(mode, &root, &[top.join("target")]).expect("it is on");
+    let problems = sandbox::lock_in(&folders, &[&socket]);
+    let read = |path: &str| fs::read_to_string(top.join(path));
+    for path in ["site/root/inside", "target/file"] {
+        assert_eq!(read(path).expect(path), "text");
+    }
+    if let [problem] = &problems[..] {
+        assert!(problem.contains("sandbox") && !problem.contains('\n'), "{problem}");
         println!("{problem}");
         return;
     }
-    let denied = [
-        ("to read outside", fs::read(folder.join("../outside")).map(drop)),
-        ("to list outside", fs::read_dir(folder.join("..")).map(drop)),
-        ("to write inside", fs::write(folder.join("new"), "")),
-        ("to delete inside", fs::remove_file(folder.join("inside"))),
-        ("to run a program", Command::new("/bin/true").status().map(drop)),
-    ];
-    for (what, result) in denied {
+    assert!(problems.is_empty(), "{problems:?}");
+    let is_denied = |what: &str, result: io::Result<()>| {
         let kind = result.expect_err(what).kind();
-        assert_eq!(kind, std::io::ErrorKind::PermissionDenied, "{what}");
+        assert_eq!(kind, io::ErrorKind::PermissionDenied, "{what}");
+    };
+    match mode {
+        Sandbox::On => {
+            assert_eq!(read("site/beside/file").expect("beside the root"), "text");
+            // A root that is made anew can be opened.
+            fs::read_dir(top.join("site")).expect("the folder of the root can be read");
+        }
+        _ => is_denied("to read beside the root", read("site/beside/file").map(drop)),
     }
+    is_denied("to read outside", read("outside/file").map(drop));
+    is_denied("to list outside", fs::read_dir(top).map(drop));
+    is_denied("to write inside", fs::write(root.join("new"), ""));
+    is_denied("to delete inside", fs::remove_file(root.join("inside")));
+    is_denied("to run a program", Command::new("/bin/true").status().map(drop));
     fs::remove_file(&socket).expect("the socket can be removed at the end");
     println!("locked in");
 }

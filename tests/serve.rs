@@ -1,6 +1,7 @@
 //! The life of the process: how it starts, what it says when it cannot, and how it ends.
 //!
-//! `serve/crowd.rs` holds ten thousand connections to it.
+//! `serve/crowd.rs` opens ten thousand connections; `serve/settings.rs` tests flags and the
+//! environment, `serve/start.rs` starts under difficult conditions, `serve/signals.rs` signals.
 
 #![allow(clippy::panic, clippy::unwrap_used)] // in a test, that is the assertion
 
@@ -16,6 +17,12 @@ mod crowd;
 #[path = "common/process.rs"]
 #[allow(dead_code)] // this crate uses a part of it
 mod process;
+#[path = "serve/settings.rs"]
+mod settings;
+#[path = "serve/signals.rs"]
+mod signals;
+#[path = "serve/start.rs"]
+mod start;
 
 use std::fs;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
@@ -56,7 +63,7 @@ fn the_greeting_says_in_one_line_what_is_served_where() {
     let server = Server::start(root.path(), &["--no-listing"]);
     let Endpoint::Tcp(address) = server.endpoint() else { panic!("it listens on TCP") };
     let expected = format!(
-        "tenkay {} serves {} at http://{address} (listings off)",
+        "tenkay {} serves {} at http://{address}/ (listings off)",
         env!("CARGO_PKG_VERSION"),
         root.path().canonicalize().unwrap().display(),
     );
@@ -86,7 +93,7 @@ fn the_unspecified_ipv6_address_serves_ipv4_as_well() {
     }
     let root = small_root();
     let server = Setup::new(root.path()).listen(["[::]:0"]).start().unwrap();
-    let [Endpoint::Tcp(address)] = server.endpoints()[..] else { panic!("one address") };
+    let Endpoint::Tcp(address) = *server.endpoint() else { panic!("an address") };
     for local in [SocketAddr::from((Ipv6Addr::LOCALHOST, 0)), (Ipv4Addr::LOCALHOST, 0).into()] {
         let address = SocketAddr::new(local.ip(), address.port());
         assert_serves(Client::try_connect_to(address).unwrap());
@@ -155,7 +162,8 @@ fn an_address_that_cannot_be_had_is_told_in_one_line() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
     let setup = Setup::new(root.path()).listen([&address]);
-    assert_one_line(setup, &["cannot listen on", &address, "in use", "--listen"]);
+    let trouble = ["cannot listen on", &address, "in use", "another server listens", "--listen"];
+    assert_one_line(setup, &trouble);
     // An address for documentation, which no machine has (RFC 5737).
     let setup = Setup::new(root.path()).listen(["192.0.2.1:0"]);
     assert_one_line(setup, &["cannot listen on 192.0.2.1:0", "--listen"]);
@@ -172,10 +180,11 @@ fn what_is_typed_wrongly_is_explained_with_status_2() {
         (&["second-root"], "second-root"),
         (&["--symlinks", "maybe"], "maybe"),
         (&["--listen", "127.0.0.1:99999"], "99999"),
-        (&["--listen", "8080"], "the port is missing"),
-        (&["--listen", "::1:80"], "brackets"),
+        (&["--listen", "localhost"], "the port is missing"),
+        (&["--listen", "::1:80"], "put IPv6 addresses in brackets: [::1]:8080"),
+        (&["--listen", "/run/s"], "write unix:/run/s"),
         (&["--index", "a/b"], "without a slash"),
-        (&["--limit", "nonsense=1"], "there is no limit 'nonsense'"),
+        (&["--limit", "nonsense=1"], "unknown limit 'nonsense' (see tenkay --help)"),
         (&["--limit", "fields=0"], "from 1 to 256"),
         (&["--limit", "fields=x"], "not a number"),
         (&["--limit", "fields"], "NAME=VALUE"),

@@ -25,12 +25,10 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("h1", &["http", "clock", "config", "files", "site", "machine"]),
     ("reactor", &["http", "clock", "config", "files", "site", "machine", "h1", "net", "journal"]),
     ("cli", &["config"]),
-    ("sandbox", &[]),
+    ("system", &["config"]),
+    ("sandbox", &["config"]),
     ("lib", &[]),
-    (
-        "main",
-        &["cli", "clock", "config", "files", "h1", "http", "journal", "reactor", "sandbox", "site"],
-    ),
+    ("main", &["cli", "config", "files", "journal", "reactor", "sandbox", "site", "system"]),
 ];
 
 const FILE_LINES: usize = 600;

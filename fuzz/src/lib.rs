@@ -1,7 +1,8 @@
 //! The fuzz targets of tenkay, and the slow, plain references that they hold it against.
 //!
 //! Each target is a function `run(data)` in a module of its name; the programs in `fuzz_targets`
-//! do nothing but call it. So the seeds can be run as a test, too, without a fuzzer.
+//! do nothing but call it. So the seeds can be run as a test, too, without a fuzzer: `cargo test`
+//! of the server runs them, as its test `seeds`.
 //!
 //! Nothing in the references uses the code under test: each says the same thing another way,
 //! without regard to speed.
@@ -15,6 +16,8 @@
 //! | [`chunked`] | bounds and cuts, then a chunked body | [`chunks`] |
 //!
 //! An input is a line of settings and then, after its LF, the bytes that matter.
+
+#![allow(clippy::panic, clippy::unwrap_used, reason = "in a fuzz target they are the assertion")]
 
 pub mod chunked;
 pub mod chunks;
@@ -66,7 +69,9 @@ mod tests {
 
     /// Runs every seed of a target, and what fuzzing has left in its corpus, if that is there.
     fn replay(target: &str, run: fn(&[u8])) {
-        let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+        // As a test of the server, this file belongs to the package above.
+        let package = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let here = if package.ends_with("fuzz") { package.into() } else { package.join("fuzz") };
         let mut seeds = 0;
         for folder in ["seeds", "corpus"] {
             let Ok(entries) = here.join(folder).join(target).read_dir() else { continue };

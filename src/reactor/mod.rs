@@ -52,7 +52,7 @@ mod panics;
 mod pending;
 mod quota;
 mod resources;
-mod signals;
+pub mod signals;
 mod slot;
 mod turn;
 pub mod wheel;
@@ -63,7 +63,7 @@ use connections::Connections;
 use listen::Listener;
 use pending::Id;
 use resources::Resources;
-use signals::Signals;
+use signals::{Signal, Signals};
 use slot::Path;
 use turn::Turn;
 use wire::{Pages, Pools};
@@ -254,13 +254,16 @@ impl Reactor {
         }
     }
 
-    /// The first signal begins the end; the second is the end.
+    /// The first signal to stop begins the drain; the second one ends it.
     fn take_signals(&mut self) {
-        for _ in 0..self.signals.take() {
-            match self.phase {
-                Phase::Running => self.begin_drain(),
-                Phase::Draining { .. } => self.phase = Phase::Over(self.cut_off()),
-                Phase::Over(_) => {}
+        for signal in self.signals.take() {
+            match (signal, self.phase) {
+                (Signal::Stop, Phase::Running) => self.begin_drain(),
+                (Signal::Stop, Phase::Draining { .. }) => self.phase = Phase::Over(self.cut_off()),
+                (Signal::Stop, Phase::Over(_)) => {}
+                (Signal::Hangup | Signal::Reopen | Signal::Upgrade, _) => {
+                    self.note(Level::Info, format_args!("{}", signal.without_supervisor()));
+                }
             }
         }
     }

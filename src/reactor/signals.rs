@@ -1,40 +1,122 @@
-//! SIGINT and SIGTERM as bytes in a socket, so that the loop can poll for them like for anything
-//! else. (A signal handler may do next to nothing; writing a byte is allowed.)
+//! Signals as bytes in sockets, so that the loop can poll for them: a signal handler may do little
+//! more than write a byte. Each kind of signal has a socket of its own, and no signal is lost
+//! while another one is handled.
 
 use std::io::{self, Read};
 use std::os::unix::net::UnixStream as StdStream;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use mio::net::UnixStream;
 use mio::{Interest, Registry, Token};
-use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2, SIGXFSZ};
 use signal_hook::low_level::pipe;
 
-/// The reading end.
+/// What a signal asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Signal {
+    /// SIGINT, SIGTERM or SIGQUIT: stop; the second one: at once.
+    Stop,
+    /// SIGHUP: read the settings again.
+    Hangup,
+    /// SIGUSR1: open the log files again.
+    Reopen,
+    /// SIGUSR2: hand over to a new program file.
+    Upgrade,
+}
+
+impl Signal {
+    /// Why nothing follows from a signal in a process without a supervisor; for the log.
+    pub(super) fn without_supervisor(self) -> &'static str {
+        match self {
+            Signal::Stop => "stopping",
+            Signal::Hangup => {
+                "SIGHUP: nothing to reload; the settings are read at the start: restart to change \
+                 them"
+            }
+            Signal::Reopen => "SIGUSR1: no log file to reopen; the log goes to standard error",
+            Signal::Upgrade => {
+                "SIGUSR2: no supervisor that could switch to a new program file; restart"
+            }
+        }
+    }
+}
+
+const NUMBERS: [(Signal, &[i32]); 4] = [
+    (Signal::Stop, &[SIGINT, SIGTERM, SIGQUIT]),
+    (Signal::Hangup, &[SIGHUP]),
+    (Signal::Reopen, &[SIGUSR1]),
+    (Signal::Upgrade, &[SIGUSR2]),
+];
+
+/// The reading ends.
 #[derive(Debug)]
 pub(super) struct Signals {
-    stream: UnixStream,
+    streams: Vec<(Signal, UnixStream)>,
 }
 
 impl Signals {
-    /// Takes over the signals to stop, and reports them under `token`.
+    /// Takes over the signals, and reports them under `token`.
     pub(super) fn new(registry: &Registry, token: Token) -> io::Result<Signals> {
-        let (read, write) = StdStream::pair()?;
-        read.set_nonblocking(true)?;
-        write.set_nonblocking(true)?;
-        pipe::register(SIGINT, write.try_clone()?)?;
-        pipe::register(SIGTERM, write)?;
-        let mut stream = UnixStream::from_std(read);
-        registry.register(&mut stream, token, Interest::READABLE)?;
-        Ok(Signals { stream })
+        let mut streams = Vec::with_capacity(NUMBERS.len());
+        for (signal, numbers) in NUMBERS {
+            let (read, write) = StdStream::pair()?;
+            read.set_nonblocking(true)?;
+            write.set_nonblocking(true)?;
+            for &number in numbers {
+                pipe::register(number, write.try_clone()?)?;
+            }
+            let mut stream = UnixStream::from_std(read);
+            registry.register(&mut stream, token, Interest::READABLE)?;
+            streams.push((signal, stream));
+        }
+        Ok(Signals { streams })
     }
 
-    /// How many signals came since the last call.
-    pub(super) fn take(&mut self) -> usize {
-        let mut bytes = [0; 16];
-        let mut signals = 0;
-        while let Ok(count @ 1..) = self.stream.read(&mut bytes) {
-            signals += count;
+    /// The signals since the last call; of one kind as many as have come.
+    pub(super) fn take(&mut self) -> Vec<Signal> {
+        let mut signals = Vec::new();
+        for (signal, stream) in &mut self.streams {
+            let mut bytes = [0; 16];
+            while let Ok(count @ 1..) = stream.read(&mut bytes) {
+                signals.extend(std::iter::repeat_n(*signal, count));
+            }
         }
         signals
+    }
+}
+
+/// Ignores SIGXFSZ, which would end the process when its log file reaches RLIMIT_FSIZE: the write
+/// fails instead, as on a full disk.
+///
+/// # Errors
+/// If the handler cannot be installed.
+pub fn ignore_file_size_signal() -> io::Result<()> {
+    // The flag is never read: what counts is that there is a handler.
+    signal_hook::flag::register(SIGXFSZ, Arc::new(AtomicBool::new(false))).map(drop)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rustix::process::{Signal as Number, getpid, kill_process};
+
+    #[test]
+    fn each_signal_is_reported_by_its_kind_and_as_often_as_it_came() {
+        let poll = mio::Poll::new().unwrap();
+        let mut signals = Signals::new(poll.registry(), Token(0)).unwrap();
+        assert_eq!(signals.take(), []);
+        // A signal that a process sends to itself is delivered before kill returns, to this
+        // thread or, if it blocks it, to another one: so wait for each of them.
+        let mut came = Vec::new();
+        for number in [Number::HUP, Number::TERM, Number::USR1, Number::QUIT, Number::USR2] {
+            kill_process(getpid(), number).unwrap();
+            let before = came.len();
+            while came.len() == before {
+                came.extend(signals.take());
+            }
+        }
+        use Signal::{Hangup, Reopen, Stop, Upgrade};
+        assert_eq!(came, [Hangup, Stop, Reopen, Stop, Upgrade]);
     }
 }

@@ -76,6 +76,12 @@ impl Setup {
         self
     }
 
+    /// Sets an environment variable.
+    pub(crate) fn env(mut self, name: &str, value: &str) -> Setup {
+        self.command.env(name, value);
+        self
+    }
+
     /// Listens on a Unix socket instead of a TCP port.
     pub(crate) fn unix(self, socket: &Path) -> Setup {
         self.listen([format!("unix:{}", socket.display())])
@@ -253,11 +259,13 @@ fn lines_of(child: &mut Child) -> mpsc::Receiver<String> {
     receiver
 }
 
-/// Every `http://ADDRESS` and `unix:/path` of the greeting.
+/// Every `http://ADDRESS/` and `unix:/path` of the greeting; `localhost` is taken as 127.0.0.1.
 fn endpoints(greeting: &str) -> impl Iterator<Item = Endpoint> {
     greeting.split_whitespace().map(|word| word.trim_end_matches([',', '/'])).filter_map(|word| {
         match word.strip_prefix("http://") {
-            Some(address) => address.parse().ok().map(Endpoint::Tcp),
+            Some(address) => {
+                address.replace("localhost", "127.0.0.1").parse().ok().map(Endpoint::Tcp)
+            }
             None => word.strip_prefix("unix:").map(|path| Endpoint::Unix(path.into())),
         }
     })
@@ -270,13 +278,16 @@ mod tests {
     #[test]
     fn the_greeting_says_where_to_connect() {
         let of = |greeting| endpoints(greeting).collect::<Vec<_>>();
-        let tcp = of("tenkay 0.1.0 serves /srv at http://127.0.0.1:4123 (listings on)");
+        let tcp = of("tenkay 0.1.0 serves /srv at http://127.0.0.1:4123/ (listings on)");
         assert_eq!(tcp, [Endpoint::Tcp(([127, 0, 0, 1], 4123).into())]);
         let both = of("tenkay 0.1.0 serves /srv at unix:/tmp/s and http://127.0.0.1:80 (");
         assert_eq!(
             both,
             [Endpoint::Unix("/tmp/s".into()), Endpoint::Tcp(([127, 0, 0, 1], 80).into())]
         );
+        let every = of("tenkay 0.1.0 serves /srv at http://localhost:81/ and http://[::1]:81/ (");
+        assert_eq!(every[0], Endpoint::Tcp(([127, 0, 0, 1], 81).into()));
+        assert_eq!(every.len(), 2);
         assert_eq!(of("tenkay: cannot listen"), []);
     }
 }

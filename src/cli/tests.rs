@@ -1,0 +1,288 @@
+//! Tests of the command line and the environment.
+
+use super::*;
+
+fn read_all(args: &[&str], environment: &[(&str, &str)]) -> Result<Settings, String> {
+    let args = std::iter::once("tenkay").chain(args.iter().copied()).map(OsString::from);
+    let environment = environment.iter().map(|(name, value)| (name.into(), value.into()));
+    read(args, environment).map_err(|error| error.to_string())
+}
+
+fn flags(args: &[&str]) -> Result<Config, String> {
+    read_all(args, &[]).map(|settings| settings.config)
+}
+
+fn variables(environment: &[(&str, &str)]) -> Result<Config, String> {
+    read_all(&[], environment).map(|settings| settings.config)
+}
+
+fn shown<T: ToString>(values: &[T]) -> Vec<String> {
+    values.iter().map(ToString::to_string).collect()
+}
+
+#[test]
+fn the_table_of_arguments_is_sound() {
+    Args::command().debug_assert();
+}
+
+#[test]
+fn without_arguments_this_folder_is_served_on_port_8080() {
+    let config = flags(&[]).unwrap();
+    assert_eq!(config.root, PathBuf::from("."));
+    assert_eq!(shown(&config.listen), ["127.0.0.1:8080"]);
+    let site = config.site;
+    assert!(site.listing && site.server_header);
+    assert_eq!((site.hidden, site.hidden_except), (vec![".*".into()], vec![".well-known".into()]));
+    assert_eq!(site.encoded_slash, EncodedSlash::Refuse);
+    assert!(site.link_targets.is_empty() && site.media_types.is_empty());
+    assert_eq!(config.sandbox, Sandbox::On);
+    assert_eq!(config.limits, Limits::default());
+    assert_eq!(config.limits.write_timeout_ms, 60_000);
+    assert_eq!(config.limits.ranges, 256);
+    assert!(config.chosen_limits.is_empty());
+}
+
+/// The same settings as flags and as variables.
+const SAME: (&[&str], &[(&str, &str)]) = (
+    &[
+        "/srv",
+        "--listen=[::]:80",
+        "--listen=unix:/run/t",
+        "--index=a.html,b.html",
+        "--no-listing",
+        "--symlinks=off",
+        "--link-targets=/mnt/a",
+        "--link-targets=/mnt/b",
+        "--hidden=*~,.*",
+        "--hidden-except=.x",
+        "--encoded-slash=decode",
+        "--type=foo=text/x-foo; a=\"b,c\"",
+        "--type=BAR=text/x-bar",
+        "--no-server-header",
+        "--user=www:site",
+        "--sandbox=strict",
+        "--when-full=refuse",
+        "--limit=fields=7",
+        "--limit=head_bytes=9000",
+    ],
+    &[
+        ("TENKAY_ROOT", "/srv"),
+        ("TENKAY_LISTEN", "[::]:80, unix:/run/t"),
+        ("TENKAY_INDEX", "a.html,b.html"),
+        ("TENKAY_LISTING", "false"),
+        ("TENKAY_SYMLINKS", "off"),
+        ("TENKAY_LINK_TARGETS", "/mnt/a,/mnt/b"),
+        ("TENKAY_HIDDEN", "*~,.*"),
+        ("TENKAY_HIDDEN_EXCEPT", ".x"),
+        ("TENKAY_ENCODED_SLASH", "decode"),
+        ("TENKAY_TYPE", "foo=text/x-foo; a=\"b,c\",BAR=text/x-bar"),
+        ("TENKAY_SERVER_HEADER", "0"),
+        ("TENKAY_USER", "www:site"),
+        ("TENKAY_SANDBOX", "strict"),
+        ("TENKAY_WHEN_FULL", "refuse"),
+        ("TENKAY_LIMIT", "fields=7,head_bytes=9000"),
+    ],
+);
+
+#[test]
+fn every_option_reaches_its_setting_from_both_sources() {
+    let (args, environment) = SAME;
+    for config in [flags(args).unwrap(), variables(environment).unwrap()] {
+        assert_eq!(config.root, PathBuf::from("/srv"));
+        assert_eq!(shown(&config.listen), ["[::]:80", "unix:/run/t"]);
+        let site = config.site;
+        assert_eq!(site.index, ["a.html", "b.html"]);
+        assert!(!site.listing && !site.server_header);
+        assert_eq!(site.symlinks, Symlinks::Off);
+        assert_eq!(site.link_targets, [PathBuf::from("/mnt/a"), PathBuf::from("/mnt/b")]);
+        assert_eq!(
+            (site.hidden, site.hidden_except),
+            (vec!["*~".into(), ".*".into()], vec![".x".into()])
+        );
+        assert_eq!(site.encoded_slash, EncodedSlash::Decode);
+        let types = [("foo", "text/x-foo; a=\"b,c\""), ("bar", "text/x-bar")];
+        assert_eq!(site.media_types, types.map(|(ext, media)| (ext.into(), media.into())));
+        assert_eq!(config.user.unwrap().to_string(), "www:site");
+        assert_eq!(config.sandbox, Sandbox::Strict);
+        assert_eq!(config.when_full, WhenFull::Refuse);
+        assert_eq!((config.limits.fields, config.limits.head_bytes), (7, 9000));
+        assert_eq!(config.chosen_limits, ["fields", "head_bytes"]);
+    }
+}
+
+#[test]
+fn every_flag_has_a_variable() {
+    let command = Args::command();
+    for argument in command.get_arguments() {
+        let name = variable(argument);
+        let is_tested = SAME.1.iter().any(|(tested, _)| *tested == name);
+        let long = argument.get_long().unwrap_or_default();
+        let has_none = long.starts_with("no-") || ["help", "version"].contains(&long);
+        assert!(is_tested || has_none || long == "port", "{name}: add it to SAME");
+    }
+}
+
+#[test]
+fn flags_win_over_variables() {
+    let both =
+        |args: &[&str], environment: &[(&str, &str)]| read_all(args, environment).unwrap().config;
+    let config = both(&["--listing", "b"], &[("TENKAY_LISTING", "off"), ("TENKAY_ROOT", "a")]);
+    assert!(config.site.listing);
+    assert_eq!(config.root, PathBuf::from("b"));
+    let config = both(&["--no-listing"], &[("TENKAY_LISTING", "on")]);
+    assert!(!config.site.listing);
+    let limits = [("TENKAY_LIMIT", "fields=7,head_bytes=9000")];
+    let config = both(&["--limit", "fields=8"], &limits);
+    assert_eq!((config.limits.fields, config.limits.head_bytes), (8, 9000));
+    let config = both(&["-p", "9"], &[("TENKAY_LISTEN", ":8080")]);
+    assert_eq!(shown(&config.listen), ["*:9"]);
+    let config = both(&["-l", ":8080"], &[("TENKAY_PORT", "9")]);
+    assert_eq!(shown(&config.listen), ["*:8080"]);
+    assert_eq!(shown(&variables(&[("TENKAY_PORT", "9")]).unwrap().listen), ["127.0.0.1:9"]);
+}
+
+#[test]
+fn a_switch_has_many_forms_and_the_last_one_counts() {
+    for (args, expected) in [
+        (&["--server-header"][..], true),
+        (&["--no-server-header"], false),
+        (&["--server-header", "on"], true),
+        (&["--server-header", "off"], false),
+        (&["--server-header=off"], false),
+        (&["--server-header=true"], true),
+        (&["--server-header=false"], false),
+        (&["--server-header=1"], true),
+        (&["--server-header=0"], false),
+        (&["--no-server-header", "--server-header"], true),
+        (&["--server-header", "--no-server-header"], false),
+        (&["--server-header=on", "--server-header=off"], false),
+        (&["--server-header", "on", "--no-server-header"], false),
+    ] {
+        assert_eq!(flags(args).unwrap().site.server_header, expected, "{args:?}");
+    }
+    for (args, expected) in [
+        (&["--sandbox", "off"][..], Sandbox::Off),
+        (&["--sandbox", "on"], Sandbox::On),
+        (&["--sandbox", "strict"], Sandbox::Strict),
+        (&["--sandbox=0"], Sandbox::Off),
+        (&["--sandbox"], Sandbox::On),
+        (&["--no-sandbox"], Sandbox::Off),
+        (&["--no-sandbox", "--sandbox=strict"], Sandbox::Strict),
+    ] {
+        assert_eq!(flags(args).unwrap().sandbox, expected, "{args:?}");
+    }
+    assert!(flags(&["--listing"]).unwrap().site.listing);
+    assert!(!flags(&["--listing=off"]).unwrap().site.listing);
+    assert!(flags(&["--no-listing", "--listing"]).unwrap().site.listing);
+    assert!(!flags(&["--listing", "--no-listing"]).unwrap().site.listing);
+}
+
+#[test]
+fn a_root_may_follow_a_switch() {
+    for args in [
+        &["--server-header", "folder"][..],
+        &["--sandbox", "folder"],
+        &["--listing", "folder"],
+        &["--", "folder"],
+    ] {
+        assert_eq!(flags(args).unwrap().root, PathBuf::from("folder"), "{args:?}");
+    }
+    assert_eq!(flags(&["--listing", "--", "off"]).unwrap().root, PathBuf::from("off"));
+    assert_eq!(flags(&["--", "--sandbox"]).unwrap().root, PathBuf::from("--sandbox"));
+}
+
+#[test]
+fn an_empty_list_is_a_list() {
+    let config = flags(&["--hidden="]).unwrap();
+    assert!(config.site.hidden.is_empty());
+    assert_eq!(config.site.hidden_except, [".well-known"]);
+    assert!(variables(&[("TENKAY_HIDDEN", "")]).unwrap().site.hidden.is_empty());
+    assert!(variables(&[("TENKAY_LINK_TARGETS", "")]).unwrap().site.link_targets.is_empty());
+}
+
+#[test]
+fn an_index_file_may_begin_with_a_dot_if_it_is_not_hidden() {
+    assert!(flags(&["--index=.i"]).unwrap_err().contains("'.i' is never served"));
+    assert!(flags(&["--index=.i", "--hidden="]).is_ok());
+    assert!(flags(&["--index=.i", "--hidden-except=.i"]).is_ok());
+}
+
+#[test]
+fn an_error_says_what_is_wrong() {
+    for (args, expected) in [
+        (&["--listen", "localhost"][..], "the port is missing"),
+        (&["--listen", "/run/x"], "write unix:/run/x"),
+        (&["--listen", "::1:80"], "put IPv6 addresses in brackets"),
+        (&["--port", "65536"], "65536"),
+        (&["-p", "1", "-l", "2"], "cannot be used with"),
+        (&["--limit", "fields=0"], "from 1 to 256"),
+        (&["--limit", "x=0"], "unknown limit 'x' (see tenkay --help)"),
+        (&["--limit", "head_bytes=100", "--limit", "target_bytes=101"], "cannot be larger"),
+        (&["--index", "a/b"], "without a slash"),
+        (&["--hidden", "a/b"], "no slash"),
+        (&["--symlinks", "maybe"], "follow"),
+        (&["--encoded-slash", "keep"], "decode"),
+        (&["--listing=maybe"], "use on, off, true, false, 1 or 0"),
+        (&["--sandbox=maybe"], "use on, strict or off"),
+        (&["--type", "foo"], "EXT=TYPE"),
+        (&["--type", "foo=bar"], "TYPE/SUBTYPE"),
+        (&["--user", ":"], "USER:GROUP"),
+        (&["--nonsense"], "--nonsense"),
+    ] {
+        let error = flags(args).unwrap_err();
+        assert!(error.contains(expected), "{args:?}: {error}");
+    }
+}
+
+#[test]
+fn a_bad_variable_is_named() {
+    for (name, value, expected) in [
+        ("TENKAY_LISTEN", "localhost", "the port is missing"),
+        ("TENKAY_LISTEN", "8080,", "the port is missing"),
+        ("TENKAY_LISTING", "maybe", "use on, off"),
+        ("TENKAY_LISTING", "", "the value is missing"),
+        ("TENKAY_ROOT", "", "a value is required"),
+        ("TENKAY_PORT", "x", "invalid digit"),
+        ("TENKAY_PORT", "", ""),
+        ("TENKAY_SYMLINKS", "maybe", "follow"),
+        ("TENKAY_LIMIT", "fields=7,x=1", "unknown limit 'x'"),
+        ("TENKAY_TYPE", "foo=bar", "TYPE/SUBTYPE"),
+    ] {
+        let error = variables(&[(name, value)]).unwrap_err();
+        let start = format!("error: {name}: ");
+        assert!(error.starts_with(&start) && error.contains(expected), "{name}={value}: {error}");
+        assert!(error.contains("--help"), "{error}");
+    }
+    let error = variables(&[("TENKAY_LIMIT", "head_bytes=100,target_bytes=101")]).unwrap_err();
+    assert!(error.contains("cannot be larger") && error.contains("TENKAY_LIMIT"), "{error}");
+}
+
+#[test]
+fn an_unknown_variable_is_a_warning_with_the_nearest_name() {
+    for (name, expected) in [
+        ("TENKAY_LISTN", "unknown environment variable TENKAY_LISTN; did you mean TENKAY_LISTEN?"),
+        (
+            "TENKAY_NO_LISTING",
+            "unknown environment variable TENKAY_NO_LISTING; use TENKAY_LISTING=off",
+        ),
+        (
+            "TENKAY_QQQQ",
+            "unknown environment variable TENKAY_QQQQ; tenkay --help lists the options",
+        ),
+    ] {
+        let settings = read_all(&[], &[(name, "x"), ("PATH", "y")]).unwrap();
+        assert_eq!(settings.warnings, [expected]);
+    }
+}
+
+#[test]
+fn the_variables_of_a_kubernetes_service_called_tenkay_mean_nothing() {
+    let environment = [
+        ("TENKAY_PORT", "tcp://10.0.0.1:80"),
+        ("TENKAY_PORT_80_TCP", "tcp://10.0.0.1:80"),
+        ("TENKAY_SERVICE_HOST", "10.0.0.1"),
+    ];
+    let settings = read_all(&[], &environment).unwrap();
+    assert_eq!(shown(&settings.config.listen), ["127.0.0.1:8080"]);
+    assert!(settings.warnings.is_empty());
+}

@@ -1,0 +1,188 @@
+//! Addresses to listen on, as people type them.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+/// One address to listen on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ListenAddress {
+    /// `host:port`; the name is looked up once, at start.
+    Tcp(String),
+    /// A port on every address of the machine, IPv4 and IPv6.
+    Every(u16),
+    /// `unix:/path`.
+    Unix(PathBuf),
+}
+
+impl ListenAddress {
+    /// The path of the socket, if it has one.
+    pub fn path(&self) -> Option<&Path> {
+        match self {
+            ListenAddress::Tcp(_) | ListenAddress::Every(_) => None,
+            ListenAddress::Unix(path) => Some(path),
+        }
+    }
+
+    /// The same address with another port; `None` if it has no port.
+    #[must_use]
+    pub fn with_port(&self, port: u16) -> Option<ListenAddress> {
+        match self {
+            ListenAddress::Tcp(text) => {
+                let host = text.rsplit_once(':').map_or(text.as_str(), |(host, _)| host);
+                Some(ListenAddress::Tcp(format!("{host}:{port}")))
+            }
+            ListenAddress::Every(_) => Some(ListenAddress::Every(port)),
+            ListenAddress::Unix(_) => None,
+        }
+    }
+
+    /// A port on the loopback address.
+    pub fn loopback(port: u16) -> ListenAddress {
+        ListenAddress::Tcp(format!("127.0.0.1:{port}"))
+    }
+}
+
+const FORMS: &str = "use PORT, :PORT (all addresses), HOST:PORT, [IPv6]:PORT or unix:/PATH";
+
+impl FromStr for ListenAddress {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<ListenAddress, String> {
+        if let Some(path) = text.strip_prefix("unix:") {
+            if path.is_empty() {
+                return Err(format!("the path is missing; {FORMS}"));
+            }
+            return Ok(ListenAddress::Unix(PathBuf::from(path)));
+        }
+        if let Some((scheme, rest)) = text.split_once("://") {
+            return from_url(scheme, rest);
+        }
+        if text.contains('/') {
+            return Err(format!("for a Unix socket, write unix:{text}"));
+        }
+        if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
+            return parse_port(text).map(ListenAddress::loopback);
+        }
+        from_host_and_port(text)
+    }
+}
+
+/// `http://host[:port][/]`, copied from a browser or from the start line.
+fn from_url(scheme: &str, rest: &str) -> Result<ListenAddress, String> {
+    if !scheme.eq_ignore_ascii_case("http") {
+        return Err(format!("'{scheme}' is not supported, only http; {FORMS}"));
+    }
+    let authority = rest.strip_suffix('/').unwrap_or(rest);
+    if authority.contains(['/', '?', '#', '@']) {
+        return Err("an address is http://HOST:PORT/ without a path".to_owned());
+    }
+    let has_port = authority
+        .rsplit_once(':')
+        .is_some_and(|(host, _)| !host.starts_with('[') || host.ends_with(']'));
+    if has_port || authority.is_empty() {
+        from_host_and_port(authority)
+    } else {
+        from_host_and_port(&format!("{authority}:80"))
+    }
+}
+
+fn from_host_and_port(text: &str) -> Result<ListenAddress, String> {
+    let Some((host, port)) = text.rsplit_once(':') else {
+        return Err(format!("the port is missing; {FORMS}"));
+    };
+    // An IPv6 address with or without a port: its brackets tell where it ends.
+    if host.contains(':') && !(host.starts_with('[') && host.ends_with(']')) {
+        return Err(if text.starts_with('[') && text.ends_with(']') {
+            format!("the port is missing; {FORMS}")
+        } else {
+            "put IPv6 addresses in brackets: [::1]:8080".to_owned()
+        });
+    }
+    let port = parse_port(port)?;
+    match host {
+        "" | "*" => Ok(ListenAddress::Every(port)),
+        _ => Ok(ListenAddress::Tcp(format!("{host}:{port}"))),
+    }
+}
+
+fn parse_port(text: &str) -> Result<u16, String> {
+    let is_number = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    let port = if is_number { text.parse().ok() } else { None };
+    port.ok_or_else(|| format!("'{text}' is not a port from 0 to 65535; {FORMS}"))
+}
+
+impl fmt::Display for ListenAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            ListenAddress::Tcp(text) => f.write_str(text),
+            ListenAddress::Every(port) => write!(f, "*:{port}"),
+            ListenAddress::Unix(path) => write!(f, "unix:{}", path.display()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_is_what_people_type() {
+        let tcp = |text: &str| Ok(ListenAddress::Tcp(text.to_owned()));
+        for good in ["127.0.0.1:8080", "[::]:0", "localhost:65535", "[::1]:80"] {
+            assert_eq!(good.parse(), tcp(good));
+        }
+        for (typed, meant) in [
+            ("8081", "127.0.0.1:8081"),
+            ("0", "127.0.0.1:0"),
+            ("http://localhost:8080", "localhost:8080"),
+            ("http://localhost:8080/", "localhost:8080"),
+            ("HTTP://[::1]:8080/", "[::1]:8080"),
+            ("http://example.org/", "example.org:80"),
+            ("http://[::1]", "[::1]:80"),
+        ] {
+            assert_eq!(typed.parse(), tcp(meant), "{typed}");
+        }
+        for every in [":8081", "*:8081", "http://*:8081/"] {
+            assert_eq!(every.parse(), Ok(ListenAddress::Every(8081)), "{every}");
+        }
+        assert_eq!("unix:/run/x".parse(), Ok(ListenAddress::Unix(PathBuf::from("/run/x"))));
+    }
+
+    #[test]
+    fn an_error_says_what_to_type_instead() {
+        for (bad, hint) in [
+            ("", "the port is missing"),
+            ("localhost", "the port is missing"),
+            ("[::1]", "the port is missing"),
+            ("a:", "'' is not a port"),
+            ("a:65536", "from 0 to 65535"),
+            ("65536", "from 0 to 65535"),
+            ("a:-1", "from 0 to 65535"),
+            ("a:+1", "from 0 to 65535"),
+            ("unix:", "the path is missing"),
+            ("::1:80", "put IPv6 addresses in brackets: [::1]:8080"),
+            ("::1", "put IPv6 addresses in brackets"),
+            ("/run/x.sock", "write unix:/run/x.sock"),
+            ("./x", "write unix:./x"),
+            ("https://a:443", "'https' is not supported"),
+            ("http://a:80/b", "without a path"),
+            ("http:///", "the port is missing"),
+        ] {
+            let error = bad.parse::<ListenAddress>().unwrap_err();
+            assert!(error.contains(hint), "{bad}: {error}");
+        }
+    }
+
+    #[test]
+    fn another_port_keeps_the_host() {
+        let moved = |text: &str| {
+            let address: ListenAddress = text.parse().unwrap();
+            address.with_port(9).map(|address| address.to_string())
+        };
+        assert_eq!(moved("[::1]:80").as_deref(), Some("[::1]:9"));
+        assert_eq!(moved("a:80").as_deref(), Some("a:9"));
+        assert_eq!(moved(":80").as_deref(), Some("*:9"));
+        assert_eq!(moved("unix:/x"), None);
+    }
+}

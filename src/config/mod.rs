@@ -1,0 +1,168 @@
+//! The settings of a run: what `main` hands to the rest of the program.
+//!
+//! [`crate::cli`] reads flags and environment into a [`layer::Layer`] each; [`layer`] merges the
+//! layers into a [`Config`]. Nothing here does I/O.
+
+use std::path::PathBuf;
+use std::str::FromStr;
+
+mod fit;
+pub mod layer;
+mod limits;
+mod listen;
+mod media_type;
+
+pub use fit::{CONNECTION_BYTES, MemoryLimit};
+pub use limits::{Limit, Limits};
+pub use listen::ListenAddress;
+pub use media_type::parse_media_type;
+pub(crate) use media_type::split_outside_quotes;
+
+/// Everything a run needs to know.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// The folder to serve.
+    pub root: PathBuf,
+    /// Addresses to listen on; at least one.
+    pub listen: Vec<ListenAddress>,
+    /// Which files are served, and how.
+    pub site: SiteConfig,
+    /// The account to switch to after binding.
+    pub user: Option<Account>,
+    /// Which files the process may read after the start.
+    pub sandbox: Sandbox,
+    /// What happens to new connections at the connection limit.
+    pub when_full: WhenFull,
+    /// Every limit of the program.
+    pub limits: Limits,
+    /// Names of the limits that were set explicitly: only the others are lowered to fit into the
+    /// memory of the machine.
+    pub chosen_limits: Vec<&'static str>,
+}
+
+/// What happens to new connections at the connection limit, if no connection can be evicted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WhenFull {
+    /// They wait in the backlog.
+    Wait,
+    /// They are answered 503.
+    Refuse,
+}
+
+/// Which files the process may read after the start, enforced by Landlock.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sandbox {
+    /// The folder that holds the root, so that a root that is made anew can be opened, and the
+    /// link targets.
+    On,
+    /// The root and the link targets alone.
+    Strict,
+    /// Every file that the user may read.
+    Off,
+}
+
+/// Which files of the root are served, and how.
+#[derive(Clone, Debug)]
+pub struct SiteConfig {
+    /// Names of index files; the first that exists is served.
+    pub index: Vec<String>,
+    /// Whether folders without an index file are listed.
+    pub listing: bool,
+    /// What happens at a symbolic link.
+    pub symlinks: Symlinks,
+    /// Folders outside the root that links may lead into.
+    pub link_targets: Vec<PathBuf>,
+    /// Names that are neither served nor listed, at any depth: globs with `*` and `?`.
+    pub hidden: Vec<String>,
+    /// Names that are served although `hidden` matches them: globs with `*` and `?`.
+    pub hidden_except: Vec<String>,
+    /// What `%2F` in a path means.
+    pub encoded_slash: EncodedSlash,
+    /// Media types by extension (in lower case, without a dot), in addition to the built-in ones,
+    /// which they override. If an extension occurs twice, the last one counts.
+    pub media_types: Vec<(String, String)>,
+    /// Whether responses have a Server field.
+    pub server_header: bool,
+}
+
+impl Default for SiteConfig {
+    fn default() -> SiteConfig {
+        SiteConfig {
+            index: vec!["index.html".to_owned()],
+            listing: true,
+            symlinks: Symlinks::Inside,
+            link_targets: Vec::new(),
+            hidden: vec![".*".to_owned()],
+            hidden_except: vec![".well-known".to_owned()],
+            encoded_slash: EncodedSlash::Refuse,
+            media_types: Vec::new(),
+            server_header: true,
+        }
+    }
+}
+
+/// What happens at symbolic links below the root. The root's own path may always be one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Symlinks {
+    /// They are followed if they stay inside the root or lead into a link target.
+    Inside,
+    /// They are treated as absent.
+    Off,
+}
+
+/// What `%2F` in a path means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EncodedSlash {
+    /// The request is refused.
+    Refuse,
+    /// It is a slash, before anything else looks at the path.
+    Decode,
+}
+
+/// An account to run as: `USER` or `USER:GROUP`, names or numbers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Account {
+    /// A user name, or a user number if there is no such name.
+    pub user: String,
+    /// A group name or number; `None`: the user's own group.
+    pub group: Option<String>,
+}
+
+impl FromStr for Account {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Account, String> {
+        let (user, group) = match text.split_once(':') {
+            Some((user, group)) => (user, Some(group)),
+            None => (text, None),
+        };
+        if user.is_empty() || group.is_some_and(|group| group.is_empty() || group.contains(':')) {
+            return Err("give USER or USER:GROUP".to_owned());
+        }
+        Ok(Account { user: user.to_owned(), group: group.map(str::to_owned) })
+    }
+}
+
+impl std::fmt::Display for Account {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.user)?;
+        self.group.as_ref().map_or(Ok(()), |group| write!(f, ":{group}"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_account_is_a_user_and_perhaps_a_group() {
+        let account = |user: &str, group: Option<&str>| {
+            Ok(Account { user: user.to_owned(), group: group.map(str::to_owned) })
+        };
+        assert_eq!("www".parse(), account("www", None));
+        assert_eq!("4711:site".parse(), account("4711", Some("site")));
+        for bad in ["", ":", "a:", ":a", "a:b:c"] {
+            assert!(bad.parse::<Account>().is_err(), "{bad}");
+        }
+    }
+}

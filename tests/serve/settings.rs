@@ -1,0 +1,162 @@
+//! Flags and environment variables, as the running server obeys them.
+
+use std::fs;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::Path;
+
+use crate::client::Client;
+use crate::common::{Endpoint, Server, Setup, run_to_end};
+use crate::{assert_serves, small_root};
+
+fn port(server: &Server) -> u16 {
+    match server.endpoint() {
+        Endpoint::Tcp(address) => address.port(),
+        Endpoint::Unix(path) => panic!("{}", path.display()),
+    }
+}
+
+#[test]
+fn the_environment_sets_what_no_flag_sets() {
+    let (root, place) = (small_root(), tempfile::tempdir().unwrap());
+    let socket = place.path().join("s");
+    let none: [&str; 0] = [];
+    let server = Setup::new(root.path())
+        .listen(none)
+        .env("TENKAY_LISTEN", &format!("127.0.0.1:0,unix:{}", socket.display()))
+        .env("TENKAY_LISTING", "off")
+        .env("TENKAY_ROOT", "/nonexistent")
+        .start()
+        .unwrap();
+    assert!(server.greeting().ends_with("(listings off)"), "{}", server.greeting());
+    let [Endpoint::Tcp(_), Endpoint::Unix(path)] = &server.endpoints()[..] else {
+        panic!("{}", server.greeting())
+    };
+    assert_eq!(path, &socket);
+    assert_serves(Client::connect(&server));
+
+    let server = Setup::new(root.path())
+        .env("TENKAY_LISTEN", "192.0.2.1:1")
+        .env("TENKAY_LISTING", "off")
+        .args(["--listing"])
+        .start()
+        .unwrap();
+    assert!(server.greeting().ends_with("(listings on)"), "{}", server.greeting());
+}
+
+#[test]
+fn a_bad_variable_is_named_and_the_status_is_2() {
+    for (name, value) in [
+        ("TENKAY_LISTEN", "nowhere"),
+        ("TENKAY_LIMIT", "fields=0"),
+        ("TENKAY_SANDBOX", "maybe"),
+        ("TENKAY_TYPE", "foo"),
+    ] {
+        let setup = Setup::new(Path::new(".")).env(name, value);
+        let (status, out, errors) = run_to_end(setup);
+        assert_eq!((status.code(), &out[..]), (Some(2), ""), "{errors}");
+        assert!(errors.starts_with(&format!("error: {name}: ")), "{errors}");
+    }
+}
+
+#[test]
+fn an_unknown_variable_is_a_warning_with_the_nearest_name() {
+    let root = small_root();
+    let mut server = Setup::new(root.path()).env("TENKAY_LISTN", "x").start().unwrap();
+    assert_serves(Client::connect(&server));
+    let log = server.log();
+    let line = "tenkay: unknown environment variable TENKAY_LISTN; did you mean TENKAY_LISTEN?\n";
+    assert!(log.contains(line), "{log}");
+}
+
+#[test]
+fn a_port_alone_listens_on_the_loopback_address() {
+    let root = small_root();
+    let none: [&str; 0] = [];
+    for args in [["-p", "0"], ["-l", "0"]] {
+        let server = Setup::new(root.path()).listen(none).args(args).start().unwrap();
+        let Endpoint::Tcp(address) = server.endpoint() else { panic!("{}", server.greeting()) };
+        assert_eq!(address.ip(), Ipv4Addr::LOCALHOST);
+        assert_serves(Client::connect(&server));
+    }
+}
+
+#[test]
+fn a_colon_before_the_port_means_all_addresses_and_the_start_line_has_links() {
+    let root = small_root();
+    for typed in [":0", "*:0", "http://*:0/"] {
+        let server = Setup::new(root.path()).listen([typed]).start().unwrap();
+        let greeting = server.greeting();
+        assert!(
+            greeting.contains(&format!(" at http://localhost:{}/ ", port(&server))),
+            "{greeting}"
+        );
+        for endpoint in &server.endpoints() {
+            assert_serves(Client::try_connect(endpoint).unwrap());
+        }
+        if std::net::TcpListener::bind("[::1]:0").is_ok() {
+            let address: SocketAddr = format!("[::1]:{}", port(&server)).parse().unwrap();
+            assert_serves(Client::try_connect_to(address).unwrap());
+        }
+    }
+}
+
+#[test]
+fn a_url_is_an_address() {
+    let root = small_root();
+    let server = Setup::new(root.path()).listen(["http://127.0.0.1:0/"]).start().unwrap();
+    assert_serves(Client::connect(&server));
+}
+
+#[test]
+fn earlier_forms_of_switches_still_work() {
+    let root = small_root();
+    for (args, is_named) in [
+        (&["--server-header", "off", "--sandbox", "off"][..], false),
+        (&["--server-header", "on", "--sandbox", "on"], true),
+        (&["--no-server-header", "--no-sandbox"], false),
+        (&["--server-header=1", "--sandbox=strict"], true),
+    ] {
+        let server = Server::start(root.path(), args);
+        let answer = Client::connect(&server).get("/a.txt");
+        assert_eq!(answer.one("Server").is_some(), is_named, "{args:?}");
+    }
+}
+
+#[test]
+fn limits_per_client_do_not_apply_to_a_unix_socket_and_the_log_tells() {
+    let (root, place) = (small_root(), tempfile::tempdir().unwrap());
+    let socket = place.path().join("s");
+    let limits = |names: &[&str]| -> String {
+        let args = names.iter().flat_map(|limit| ["--limit", limit]);
+        let mut server = Setup::new(root.path()).args(args).unix(&socket).start().unwrap();
+        assert_serves(Client::connect(&server)); // the log is written before anything is served
+        server.log()
+    };
+    let line = "requests_per_s does not apply to unix:";
+    assert!(limits(&["requests_per_s=1"]).contains(line));
+    let line = "requests_per_s and connections_per_client do not apply to unix:";
+    assert!(limits(&["requests_per_s=1", "connections_per_client=2"]).contains(line));
+    assert!(!limits(&[]).contains("apply"));
+}
+
+#[test]
+fn the_sandbox_reads_the_folder_of_the_root_or_the_root_alone() {
+    let top = tempfile::tempdir().unwrap();
+    let [root, target] = ["site", "target"].map(|name| top.path().join(name));
+    for folder in [&root, &target] {
+        fs::create_dir(folder).unwrap();
+        fs::write(folder.join("a.txt"), "alpha").unwrap();
+    }
+    let targets = format!("--link-targets={}", target.display());
+    for mode in ["on", "strict", "off"] {
+        let mut server = Server::start(&root, &["--sandbox", mode, &targets]);
+        assert_serves(Client::connect(&server));
+        let log = server.log();
+        assert!(!log.contains("does not let the process read"), "{log}");
+    }
+    let missing = format!("--link-targets={}", top.path().join("missing").display());
+    let mut server = Server::start(&root, &[&missing]);
+    assert_serves(Client::connect(&server));
+    let log = server.log();
+    assert!(log.contains("no sandbox") || log.contains("missing': "), "{log}");
+}

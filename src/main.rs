@@ -84,9 +84,8 @@ fn serve(settings: Settings, sockets: &mut Vec<SocketFile>) -> Result<End, Strin
     let folders = sandbox::readable(sandbox, &root, &site.link_targets);
     // A fresh hasher is as random as the standard library makes it.
     let chance = RandomState::new().hash_one(std::process::id());
-    let sites = Sites::new(&root, site, &limits, Door::best(), chance).map_err(|error| {
-        format!("cannot serve '{}': {error}; name a folder that can be read", root.display())
-    })?;
+    let sites = Sites::new(&root, site, &limits, Door::best(), chance)
+        .map_err(|error| format!("cannot serve '{}': {error}", root.display()))?;
     let mut reactor = Reactor::new(sites, listeners, when_full, limits)
         .map_err(|error| format!("cannot set up the event loop: {error}"))?;
     if let Some((folders, warning)) = folders {

@@ -12,6 +12,7 @@ mod limits;
 mod listen;
 mod media_type;
 
+pub use crate::http::target::EncodedSlash;
 pub use fit::{CONNECTION_BYTES, MemoryLimit};
 pub use limits::{Limit, Limits};
 pub use listen::ListenAddress;
@@ -108,15 +109,6 @@ pub enum Symlinks {
     Inside,
     /// They are treated as absent.
     Off,
-}
-
-/// What `%2F` in a path means.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum EncodedSlash {
-    /// The request is refused.
-    Refuse,
-    /// It is a slash, before anything else looks at the path.
-    Decode,
 }
 
 /// An account to run as: `USER` or `USER:GROUP`, names or numbers.

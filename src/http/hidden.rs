@@ -104,6 +104,11 @@ impl Hidden {
             .any(|(depth, name)| !name.is_empty() && self.hides_name(name, depth == 0))
     }
 
+    /// True if a name is absent from listings: it matches a pattern, excepted or not.
+    pub fn is_unlisted(&self, name: &[u8]) -> bool {
+        self.patterns.iter().any(|glob| glob.matches(name))
+    }
+
     /// True if a single name is hidden. `at_root` says that it stands directly below the root,
     /// which is the only place where RFC 8615 gives `.well-known` a meaning: elsewhere, no
     /// exception applies to that name.

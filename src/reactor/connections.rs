@@ -280,8 +280,7 @@ impl Connections {
             None => u32::MAX,
         };
         let (mut cx, pools) = resources.context(turn.clock(), requests_left);
-        let contended = self.pending.ready() > 0;
-        let mut share = Share { contended, effort: Effort::default(), failed: None };
+        let mut share = Share { effort: Effort::default(), failed: None };
         let stop = guarded(|| work(slot, &mut cx, pools, &mut share));
         if let Some(client) = slot.client {
             self.quotas.spend(client, requests_left - cx.requests_left);

@@ -88,7 +88,7 @@ impl Slot {
             return self.end(until, cx);
         }
         let bandwidth = self.bandwidth(cx).unwrap_or(u64::MAX);
-        let mut bytes_left = share.bytes(cx.limits).min(bandwidth);
+        let mut bytes_left = cx.limits.bytes_per_turn.min(bandwidth);
         self.throttled = false;
         let mut short = false;
         for step in 0..cx.limits.steps_per_turn {

@@ -112,29 +112,11 @@ impl Slice {
 /// What a connection may do each time it is driven.
 #[derive(Debug)]
 pub(super) struct Share {
-    /// Other connections wait.
-    pub(super) contended: bool,
     /// What it did.
     pub(super) effort: Effort,
     /// The file whose response was cut off.
     pub(super) failed: Option<Box<[u8]>>,
 }
-
-impl Share {
-    /// Bytes that may be sent. While others wait, all shares are small: a new request waits for one
-    /// share of each connection before it.
-    #[inline]
-    pub(super) fn bytes(&self, limits: &Limits) -> u64 {
-        if self.contended {
-            limits.bytes_per_turn.min(CONTENDED_BYTES)
-        } else {
-            limits.bytes_per_turn
-        }
-    }
-}
-
-/// Bytes sent to one connection in one turn while others wait: about 25 us.
-const CONTENDED_BYTES: u64 = 128 * 1024;
 
 /// How much work a connection caused: bytes sent, and as much as would take as long.
 #[derive(Clone, Copy, Debug, Default)]

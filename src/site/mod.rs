@@ -22,7 +22,7 @@ use std::time::Duration;
 use crate::clock::{Clock, Tick};
 use crate::config::{Limits, SiteConfig};
 use crate::files::{Blocking, Door, OpenFile, Piece, Root};
-use crate::http::hidden::Hidden;
+use crate::http::hidden::{Glob, Hidden};
 use crate::http::target::EncodedSlash;
 
 pub mod listing;
@@ -66,7 +66,7 @@ pub struct Site {
     root: Root,
     config: SiteConfig,
     policy: Rc<Policy>,
-    hidden: Hidden,
+    hidden: Rc<Hidden>,
     encoded_slash: EncodedSlash,
     media_types: MediaTypes,
     /// The part of the store for this root.
@@ -82,7 +82,8 @@ impl Sites {
     /// makes the boundary of multipart responses hard to guess.
     ///
     /// # Errors
-    /// Those of the system, if the folder or a link target cannot be opened.
+    /// The folder or a link target cannot be opened, or a pattern of hidden names is malformed; the
+    /// text says which, and what to do.
     pub fn new(
         root: &Path,
         config: SiteConfig,
@@ -91,13 +92,17 @@ impl Sites {
         chance: u64,
     ) -> io::Result<Sites> {
         let mut store = Store::new(limits);
+        let opened = Root::new(root, config.symlinks, door).map_err(|error| {
+            io::Error::new(error.kind(), format!("{error}; name a folder that can be read"))
+        })?;
+        let hidden = Hidden::new(globs(&config.hidden)?, globs(&config.hidden_except)?);
         let site = Site {
             index: 0,
-            root: Root::new(root, config.symlinks, door)?,
+            root: opened.with_link_targets(&config.link_targets)?,
             policy: Rc::new(Policy::of(&config)),
-            hidden: Hidden::default(),
-            encoded_slash: EncodedSlash::Refuse,
-            media_types: MediaTypes::default(),
+            hidden: Rc::new(hidden),
+            encoded_slash: config.encoded_slash,
+            media_types: MediaTypes::new(&config.media_types),
             config,
             part: store.new_part(),
             checked: Tick(0),
@@ -173,6 +178,16 @@ impl Sites {
     pub fn close_files(&mut self) {
         self.store.close_files();
     }
+}
+
+fn globs(patterns: &[String]) -> io::Result<Vec<Glob>> {
+    let parse = |pattern: &String| {
+        Glob::parse(pattern.as_bytes()).map_err(|why| {
+            let text = format!("the hidden name '{pattern}': {why}");
+            io::Error::new(io::ErrorKind::InvalidInput, text)
+        })
+    };
+    patterns.iter().map(parse).collect()
 }
 
 /// When to ask again.

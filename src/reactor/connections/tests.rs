@@ -177,15 +177,6 @@ fn connections_that_waited_for_the_disk_resume_one_look_up_at_a_time() {
 }
 
 #[test]
-fn a_share_is_small_while_others_wait() {
-    let limits = Limits { connections: 10, ..Limits::default() };
-    let alone = Share { contended: false, effort: Effort::default(), failed: None };
-    let contended = Share { contended: true, effort: Effort::default(), failed: None };
-    assert_eq!(alone.bytes(&limits), limits.bytes_per_turn);
-    assert!(contended.bytes(&limits) <= limits.bytes_per_turn / 4);
-}
-
-#[test]
 fn the_table_has_room_for_the_spare_slots_from_the_start() {
     let bench = Bench::new(Limits { connections: 10, ..Limits::default() });
     assert!(bench.connections.slots.capacity() >= 10 + SPARE_SLOTS);

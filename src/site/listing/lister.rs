@@ -12,18 +12,21 @@
 use std::cmp::{Ordering, Reverse};
 use std::collections::BinaryHeap;
 use std::io;
+use std::rc::Rc;
 use std::vec::IntoIter;
 
 use rustix::fd::OwnedFd;
 use rustix::fs::{AtFlags, Dir, FileType, statat};
 
 use crate::files::{Kind, OpenError, Root, Version};
+use crate::http::hidden::Hidden;
 
 /// A folder that is being read.
 pub struct Lister {
     dir: Dir,
     /// The path of the folder below the root, as [`Root`] takes it: empty, or `a/b/`.
     path: Vec<u8>,
+    hidden: Rc<Hidden>,
     most: usize,
     /// The entries read last, not yet sorted.
     unsorted: Vec<Entry>,
@@ -121,17 +124,19 @@ impl Eq for Head {}
 
 impl Lister {
     /// Lists the freshly opened `dir`, whose decoded canonical path is `path` (it begins and ends
-    /// with `/`). At most `most` entries are listed: the first ones that the system returns.
+    /// with `/`). At most `most` entries are listed: the first ones that the system returns, without
+    /// those that `hidden` leaves out.
     ///
     /// # Errors
     /// Those of the system.
-    pub fn new(dir: OwnedFd, path: &[u8], most: usize) -> io::Result<Lister> {
+    pub fn new(dir: OwnedFd, path: &[u8], most: usize, hidden: &Rc<Hidden>) -> io::Result<Lister> {
         let path = path.strip_prefix(b"/").unwrap_or(path);
         debug_assert!(path.is_empty() || path.ends_with(b"/"), "the path of a folder ends in /");
         Ok(Lister {
             dir: Dir::new(dir)?,
             path: path.to_vec(),
             most,
+            hidden: Rc::clone(hidden),
             unsorted: Vec::new(),
             runs: Vec::new(),
             heads: BinaryHeap::new(),
@@ -171,7 +176,7 @@ impl Lister {
             };
             let found = found?;
             let name = found.file_name().to_bytes();
-            if is_hidden(name) {
+            if self.hidden.is_unlisted(name) {
                 continue;
             }
             if let Some(version) = self.look_up(root, name)? {
@@ -244,11 +249,6 @@ impl Lister {
         }
         root.version(&[&self.path, name].concat())
     }
-}
-
-/// Whether a name is left out; `.well-known` is, too, although a GET serves it.
-fn is_hidden(name: &[u8]) -> bool {
-    name.starts_with(b".")
 }
 
 /// The key that sorts names in natural order when keys are compared byte by byte: letters without

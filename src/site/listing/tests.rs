@@ -313,7 +313,7 @@ fn steps_of_any_size_make_the_same_page() {
         (1000, false, 3),
         (1000, true, 53),
     ] {
-        let mut listing = Listing::new(open_dir(&root, "/"), b"/", 100).unwrap();
+        let mut listing = Listing::new(open_dir(&root, "/"), b"/", 100, &Rc::default()).unwrap();
         let mut steps = 1;
         let page = loop {
             match listing.step(&root, size, &mut || hurry).unwrap() {
@@ -336,7 +336,7 @@ fn a_step_asks_after_each_look_up_whether_it_is_enough() {
         fs::write(top.path().join(format!("file{at}")), "").unwrap();
     }
     let root = Root::new(top.path(), Symlinks::Inside, Door::best()).unwrap();
-    let mut lister = Lister::new(open_dir(&root, "/"), b"/", 100).unwrap();
+    let mut lister = Lister::new(open_dir(&root, "/"), b"/", 100, &Rc::default()).unwrap();
     for enough_at in [1, 2, 5] {
         let (before, mut asked) = (lister.totals().files, 0);
         let mut enough = || {

@@ -303,7 +303,8 @@ impl Store {
         match self.loader(site, blocking, clock).load(key, canonical)? {
             Loaded::Made(made) => Ok(made),
             Loaded::Folder(folder, version) => {
-                let listing = Listing::new(folder, canonical, self.limits.listing_entries)?;
+                let listing =
+                    Listing::new(folder, canonical, self.limits.listing_entries, &site.hidden)?;
                 let target =
                     Target { part: site.part, key: key.into(), canonical: canonical.into() };
                 self.list(site, target, version, listing, clock)
@@ -443,7 +444,7 @@ impl Store {
             let loaded = self.loader(site, Blocking::Path, clock).load(key, canonical);
             let Ok(Loaded::Folder(folder, version)) = loaded else { return Some(id) };
             let most = self.limits.listing_entries;
-            match Listing::new(folder, &queued.target.canonical, most) {
+            match Listing::new(folder, &queued.target.canonical, most, &site.hidden) {
                 Ok(listing) => self.jobs.resume(queued, version, listing),
                 Err(_) => return Some(id), // the next request for it meets the error again
             }

@@ -125,11 +125,12 @@ impl Connection {
     pub fn rest(&mut self, exchanges: &mut Exchanges, pages: &mut Pages) {
         let Connection::Busy(exchange) = self else { return };
         exchange[0].release_if_empty(pages);
-        if exchange[0].is_idle() {
-            let idle = Idle::of(&exchange[0]);
-            if let Connection::Busy(exchange) = std::mem::replace(self, Connection::Idle(idle)) {
-                exchanges.give(exchange);
-            }
+        if !exchange[0].is_idle() {
+            return;
+        }
+        let idle = Idle::of(&exchange[0]);
+        if let Connection::Busy(exchange) = std::mem::replace(self, Connection::Idle(idle)) {
+            exchanges.give(exchange);
         }
     }
 

@@ -80,7 +80,7 @@ impl Exchange {
     /// The room to receive into. `None`: there is no page; then the step has changed.
     #[inline]
     pub(super) fn room(&mut self, pages: &mut Pages) -> Option<&mut [u8]> {
-        if self.inbox.room(pages).is_none() {
+        if !self.inbox.take_page(pages) {
             self.close(Reason::OutOfPages, pages);
             return None;
         }

@@ -107,6 +107,12 @@ impl Inbox {
         self.buffer.has_page()
     }
 
+    /// Whether it holds a page, or gets one now.
+    #[inline]
+    pub(super) fn take_page(&mut self, pages: &mut Pages) -> bool {
+        self.buffer.take_page(pages)
+    }
+
     /// The room to receive into; `None` if there is no page.
     #[inline]
     pub(super) fn room(&mut self, pages: &mut Pages) -> Option<&mut [u8]> {

@@ -43,7 +43,7 @@ impl Outbox {
 
     /// Whether it holds a page, or gets one now.
     pub fn has_room(&mut self, pages: &mut Pages) -> bool {
-        self.buffer.room(pages).is_some()
+        self.buffer.take_page(pages)
     }
 
     /// Appends what `write` writes, if all of it fits. `None`: it does not, or there is no page;

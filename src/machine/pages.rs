@@ -101,6 +101,15 @@ impl Buffer {
         }
     }
 
+    /// Whether it holds a page, or gets one now.
+    #[inline]
+    pub fn take_page(&mut self, pages: &mut Pages) -> bool {
+        if self.page.is_none() {
+            self.page = pages.take();
+        }
+        self.page.is_some()
+    }
+
     /// The room behind the bytes in it, on a page from the pool. `None`: the pool is exhausted.
     /// The bytes move to the front first if they reach the end of the page.
     #[inline]

@@ -17,7 +17,12 @@
 //!
 //! An input is a line of settings and then, after its LF, the bytes that matter.
 
-#![allow(clippy::panic, clippy::unwrap_used, reason = "in a fuzz target they are the assertion")]
+#![allow(
+    clippy::needless_pass_by_value,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "in a fuzz target they are the assertion, and nothing has to be fast"
+)]
 
 pub mod chunked;
 pub mod chunks;

@@ -2,7 +2,7 @@
 //!
 //! Each source fills a [`Layer`] in which every value carries its [`Origin`]. [`Layer::over`] puts
 //! one layer over another, [`Layer::into_config`] adds the defaults and checks the values against
-//! each other. A new setting is one line in [`settings!`]; a new source (a file) is one more layer.
+//! each other. A new setting is one line in `settings!`; a new source (a file) is one more layer.
 
 use std::fmt;
 use std::path::PathBuf;

@@ -22,7 +22,7 @@
 //!
 //! # The five steps of a TCP server
 //!
-//! 1. Create a socket: [`reactor::listen::listen`].
+//! 1. Create a socket: [`net::listen::listen`].
 //! 2. Bind it to an address: there.
 //! 3. Listen: there; and accept: `Acceptor::accept` in `reactor/accept.rs`.
 //! 4. Receive and send: [`net::Transport`].
@@ -58,7 +58,7 @@
 //!
 //! If you know the five steps, and want to see how one thread does them for many connections:
 //!
-//! 1. [`reactor::listen`]: a socket is created, bound and listened on, as in any textbook.
+//! 1. [`net::listen`]: a socket is created, bound and listened on, as in any textbook.
 //! 2. [`reactor`]: the loop, and what a turn of it is; then `accept.rs`.
 //! 3. `slot.rs`: `Slot::drive` is all that happens to one connection; [`net::Transport`], below it,
 //!    sends and receives, and explains what an edge is.
@@ -90,7 +90,7 @@
 //! | `openat2` with `RESOLVE_BENEATH` | a walk, component by component, with `O_NOFOLLOW` | [`files::Door`] |
 //! | `RESOLVE_CACHED`, `RWF_NOWAIT` | plain reads, which may wait for a disk | [`files::Disk`] |
 //! | Landlock | nothing | [`sandbox`] |
-//! | `TCP_DEFER_ACCEPT`, `TCP_NOTSENT_LOWAT`, `TCP_USER_TIMEOUT` | nothing | [`reactor::listen`] |
+//! | `TCP_DEFER_ACCEPT`, `TCP_NOTSENT_LOWAT`, `TCP_USER_TIMEOUT` | nothing | [`net::listen`] |
 //! | `TCP_INFO`: does a slow peer acknowledge anything? | only sent bytes count | [`net`] |
 //! | `sendfile`, `MSG_MORE` | read and send | [`net`] |
 //!

@@ -14,7 +14,7 @@ use tenkay::cli::{self, Settings};
 use tenkay::config::{Config, Limits, ListenAddress, SiteConfig};
 use tenkay::files::Door;
 use tenkay::journal::Level;
-use tenkay::reactor::listen::{self, Listener, SocketFile};
+use tenkay::net::listen::{self, Listener, SocketFile};
 use tenkay::reactor::{End, Reactor, signals};
 use tenkay::sandbox;
 use tenkay::site::Sites;

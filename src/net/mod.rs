@@ -4,6 +4,7 @@
 //! knows nothing of protocols: the event loop asks it whether bytes may be there, and receives or
 //! sends.
 
+pub mod listen;
 pub mod transport;
 
 pub use transport::{Sent, Transport};

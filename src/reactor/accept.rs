@@ -11,10 +11,10 @@ use crate::journal::{Kind, Level};
 use crate::net::Transport;
 
 use super::connections::{Connections, SPARE_SLOTS};
-use super::listen::Listener;
 use super::listener_token;
 use super::resources::Resources;
 use super::turn::{Effort, Turn};
+use crate::net::listen::Listener;
 
 /// The listeners, and what prevents accepting.
 #[derive(Debug)]
@@ -277,8 +277,8 @@ mod tests {
     use super::*;
     use crate::config::{ListenAddress, SiteConfig};
     use crate::files::Door;
+    use crate::net::listen::listen;
     use crate::reactor::Reactor;
-    use crate::reactor::listen::listen;
     use crate::site::Sites;
     use std::net::TcpStream;
 

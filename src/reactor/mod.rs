@@ -31,7 +31,7 @@
 //!
 //! # The five steps of a TCP server
 //!
-//! Create, bind, listen: [`listen::listen`]. Accept: `Acceptor::accept`. Send and receive:
+//! Create, bind, listen: [`crate::net::listen::listen`]. Accept: `Acceptor::accept`. Send and receive:
 //! [`crate::net::Transport`]. Close: when the wire asks for it, in `Connections::close`.
 
 use std::io;
@@ -47,7 +47,6 @@ use crate::site::{Fault, Sites};
 mod accept;
 mod connections;
 mod evict;
-pub mod listen;
 mod panics;
 mod pending;
 mod quota;
@@ -58,9 +57,9 @@ mod turn;
 pub mod wheel;
 mod wire;
 
+use crate::net::listen::Listener;
 use accept::Acceptor;
 use connections::Connections;
-use listen::Listener;
 use pending::Id;
 use resources::Resources;
 use signals::{Signal, Signals};

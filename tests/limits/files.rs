@@ -108,13 +108,12 @@ fn a_file_that_changes_while_it_is_sent_is_sent_whole_or_cut_off_but_never_mixed
 
 #[test]
 fn what_was_answered_before_a_file_failed_still_arrives() {
-    const MIDDLE: usize = 200_000;
+    const MIDDLE: usize = 20_000;
     let site = Site::new();
     let path = site.path().join("large");
     fs::write(site.path().join("middle"), text('m', MIDDLE)).unwrap();
     // Enough at once for all of the first answer and a little of the second, which then rests.
-    let mut server =
-        site.serve(&["connection_bytes_per_s=1000000", "connection_burst_bytes=250000"]);
+    let mut server = site.serve(&["connection_bytes_per_s=100000", "connection_burst_bytes=25000"]);
     let mut client = Client::connect_with_small_buffer(&server);
     client.send(["/middle", "/large"].map(request).concat());
     eventually("the second answer is begun", || has_open(&server, &path));

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::os::unix::fs::symlink;
 use std::path::Path;
 
 use crate::client::Client;
@@ -154,9 +155,25 @@ fn the_sandbox_reads_the_folder_of_the_root_or_the_root_alone() {
         let log = server.log();
         assert!(!log.contains("does not let the process read"), "{log}");
     }
+}
+
+#[test]
+fn links_into_link_targets_are_followed_and_missing_targets_refuse_the_start() {
+    let top = tempfile::tempdir().unwrap();
+    let [root, target] = ["site", "target"].map(|name| top.path().join(name));
+    for folder in [&root, &target] {
+        fs::create_dir(folder).unwrap();
+        fs::write(folder.join("a.txt"), "alpha").unwrap();
+    }
+    symlink(&target, root.join("link")).unwrap();
+    let targets = format!("--link-targets={}", target.display());
+    for (mode, option, status) in
+        [("on", &*targets, 200), ("strict", &targets, 200), ("off", "--listing", 404)]
+    {
+        let server = Server::start(&root, &["--sandbox", mode, option]);
+        assert_eq!(Client::connect(&server).get("/link/a.txt").status, status, "{mode}");
+    }
     let missing = format!("--link-targets={}", top.path().join("missing").display());
-    let mut server = Server::start(&root, &[&missing]);
-    assert_serves(Client::connect(&server));
-    let log = server.log();
-    assert!(log.contains("no sandbox") || log.contains("missing': "), "{log}");
+    let error = Setup::new(&root).args([&missing]).start().err().expect("it refuses to start");
+    assert!(error.contains("missing'") && error.contains("No such file"), "{error}");
 }

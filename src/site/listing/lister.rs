@@ -124,8 +124,8 @@ impl Eq for Head {}
 
 impl Lister {
     /// Lists the freshly opened `dir`, whose decoded canonical path is `path` (it begins and ends
-    /// with `/`). At most `most` entries are listed: the first ones that the system returns, without
-    /// those that `hidden` leaves out.
+    /// with `/`). At most `most` entries are listed: the first ones that the system returns,
+    /// without those that `hidden` leaves out.
     ///
     /// # Errors
     /// Those of the system.

@@ -22,7 +22,7 @@ use crate::config::{Limits, ListenAddress};
 pub struct Listener {
     socket: Listening,
     /// A connection may be waiting. Edge-triggered: the poll reports it only once.
-    pub(super) ready: bool,
+    pub ready: bool,
     /// What is not as it was asked for, though the server can serve without it.
     warnings: Vec<String>,
 }
@@ -298,7 +298,7 @@ impl SocketFile {
 
 impl Listener {
     /// Accepts one connection, in non-blocking mode, with the address of the client.
-    pub(super) fn accept(&self) -> io::Result<(OwnedFd, Option<IpAddr>)> {
+    pub fn accept(&self) -> io::Result<(OwnedFd, Option<IpAddr>)> {
         match &self.socket {
             Listening::Tcp(listener) => {
                 listener.accept().map(|(stream, from)| (stream.into(), Some(from.ip())))
@@ -310,7 +310,7 @@ impl Listener {
     }
 
     /// Whether a connection is waiting, without accepting it.
-    pub(super) fn somebody_waits(&self) -> bool {
+    pub fn somebody_waits(&self) -> bool {
         let mut fds = [match &self.socket {
             Listening::Tcp(listener) => PollFd::new(listener, PollFlags::IN),
             Listening::Unix(listener, _) => PollFd::new(listener, PollFlags::IN),
@@ -320,7 +320,7 @@ impl Listener {
     }
 
     /// Asks the poll to report connections under `token`.
-    pub(super) fn register(&mut self, registry: &Registry, token: Token) -> io::Result<()> {
+    pub fn register(&mut self, registry: &Registry, token: Token) -> io::Result<()> {
         match &mut self.socket {
             Listening::Tcp(listener) => listener.register(registry, token, Interest::READABLE),
             Listening::Unix(listener, _) => listener.register(registry, token, Interest::READABLE),
@@ -379,7 +379,7 @@ impl Listener {
     }
 
     /// Stops listening. Returns what remains of it that should not, for the log.
-    pub(super) fn close(self) -> Option<String> {
+    pub fn close(self) -> Option<String> {
         let file = self.socket_file()?;
         let error = file.remove().err()?;
         let path = file.path.display();

@@ -28,7 +28,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("system", &["config"]),
     ("sandbox", &["config"]),
     ("lib", &[]),
-    ("main", &["cli", "config", "files", "journal", "reactor", "sandbox", "site", "system"]),
+    ("main", &["cli", "config", "files", "journal", "net", "reactor", "sandbox", "site", "system"]),
 ];
 
 const FILE_LINES: usize = 600;
@@ -122,6 +122,89 @@ fn is_word(character: char) -> bool {
 fn word_at(text: &str) -> String {
     let word: String = text.chars().take_while(|character| is_word(*character)).collect();
     if word.is_empty() { text.chars().take(1).collect() } else { word }
+}
+
+#[test]
+fn an_impl_stays_in_the_folder_of_its_type() {
+    let files: Vec<Source> = sources("src").into_iter().filter(|file| !file.is_test).collect();
+    let mut lines = Vec::new();
+    for file in &files {
+        for (number, line) in file.code_lines() {
+            let Some(name) = inherent_impl(line) else { continue };
+            let defines = |other: &&Source| defines(other, &name);
+            let homes: Vec<&str> = files.iter().filter(defines).map(Source::folder).collect();
+            if !homes.is_empty() && !homes.contains(&file.folder()) {
+                let advice = "a method may touch any field: move it to the type, or give it a type";
+                lines.push(format!("{}:{number}: impl {name} is elsewhere: {advice}", file.path));
+            }
+        }
+    }
+    assert!(lines.is_empty(), "\n{}", lines.join("\n"));
+}
+
+/// The type of an inherent impl that begins on this line.
+fn inherent_impl(line: &str) -> Option<String> {
+    let rest = line.strip_prefix("impl")?;
+    if rest.contains(" for ") {
+        return None;
+    }
+    let rest = match rest.strip_prefix('<') {
+        Some(generics) => generics.split_once('>')?.1,
+        None => rest,
+    };
+    Some(word_at(rest.trim_start()))
+}
+
+fn defines(file: &Source, name: &str) -> bool {
+    file.code_lines().any(|(_, line)| {
+        ["struct ", "enum "].iter().any(|kind| {
+            let words = line.split_once(kind).map(|(_, rest)| word_at(rest));
+            words.as_deref() == Some(name) && !line.trim_start().starts_with("//")
+        })
+    })
+}
+
+#[test]
+fn no_two_files_of_a_folder_import_each_other_in_a_circle() {
+    let files = sources("src");
+    let mut lines = Vec::new();
+    for file in files.iter().filter(|file| !file.is_test) {
+        let mut seen = vec![file.path.clone()];
+        let mut ahead = siblings(file, &files);
+        while let Some(next) = ahead.pop() {
+            if next.path == file.path {
+                lines.push(format!("{}: part of a circle: {}", file.path, seen.join(", ")));
+                break;
+            }
+            if !seen.contains(&next.path) {
+                seen.push(next.path.clone());
+                ahead.extend(siblings(next, &files));
+            }
+        }
+    }
+    assert!(lines.is_empty(), "\n{}", lines.join("\n"));
+}
+
+/// The files beside this one that it imports; a `mod.rs` belongs to its folder and is none of them.
+fn siblings<'f>(file: &Source, files: &'f [Source]) -> Vec<&'f Source> {
+    let found = file.code_lines().flat_map(|(_, line)| {
+        let code = without_comment(line);
+        let at = code.match_indices("super::").map(|(at, _)| at).collect::<Vec<_>>();
+        at.into_iter()
+            .filter(move |&at| !code[..at].ends_with("super::"))
+            .map(move |at| word_at(&code[at + "super::".len()..]))
+    });
+    let names: Vec<String> = found.collect();
+    let folder = file.folder();
+    let is_sibling = |other: &&Source| {
+        let name = other.path.strip_prefix(folder).and_then(|rest| rest.strip_prefix('/'));
+        let name = name.and_then(|rest| rest.strip_suffix(".rs")).unwrap_or_default();
+        other.folder() == folder && name != "mod" && names.iter().any(|one| one == name)
+    };
+    if file.path.ends_with("/mod.rs") {
+        return Vec::new();
+    }
+    files.iter().filter(|other| !other.is_test).filter(is_sibling).collect()
 }
 
 #[test]
@@ -278,6 +361,11 @@ impl Source {
     fn layer(&self) -> &str {
         let path = self.path.strip_prefix("src/").unwrap_or(&self.path);
         path.split(['/', '.']).next().unwrap_or_default()
+    }
+
+    /// The folder that it is in.
+    fn folder(&self) -> &str {
+        self.path.rsplit_once('/').map_or("", |(folder, _)| folder)
     }
 
     /// How many modules deep its code stands: 1 for `src/clock.rs` and `src/site/mod.rs`.

@@ -20,12 +20,6 @@ use crate::clock::Tick;
 use super::root::{Blocking, Root};
 use super::version::Version;
 
-/// How often data that is not in memory is tried, [`RETRY_MS`] apart, before a read waits for it.
-pub const COLD_TRIES: u8 = 100;
-
-/// Milliseconds between attempts: about what a disk needs.
-pub const RETRY_MS: u64 = 2;
-
 /// A file that stays open while it is sent, and the version that was opened.
 #[derive(Debug)]
 pub struct OpenFile {

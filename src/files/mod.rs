@@ -8,8 +8,7 @@
 mod disk;
 mod root;
 mod version;
-mod walk;
 
-pub use disk::{COLD_TRIES, Disk, OpenFile, Piece, RETRY_MS};
-pub use root::{Blocking, Door, OpenError, Opened, Root};
+pub use disk::{Disk, OpenFile, Piece};
+pub use root::{Blocking, COLD_TRIES, Door, OpenError, Opened, RETRY_MS, Root};
 pub use version::{Kind, Version};

@@ -9,7 +9,7 @@
 //! - [`Door::Openat2`] (Linux 5.6): one system call in which the kernel itself refuses to leave
 //!   the root, whatever is renamed meanwhile.
 //! - [`Door::Walk`]: component by component, each opened with `O_NOFOLLOW` below the descriptor
-//!   of the one before, with links read and followed by hand (see [`super::walk`]). It serves
+//!   of the one before, with links read and followed by hand (see [`walk`]). It serves
 //!   other systems, old kernels, sandboxes that refuse `openat2`, absolute links and links into
 //!   [link targets](Root::with_link_targets).
 //!
@@ -39,7 +39,10 @@ use rustix::io::{Errno, retry_on_intr};
 use crate::config::Symlinks;
 
 use super::version::{Kind, Version};
-use super::walk::Walk;
+
+mod walk;
+
+use walk::Walk;
 
 /// How paths are resolved below the root.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -74,11 +77,17 @@ impl Blocking {
     pub fn after(tries: u8) -> Blocking {
         match tries {
             0 => Blocking::Never,
-            1..super::COLD_TRIES => Blocking::Path,
+            1..COLD_TRIES => Blocking::Path,
             _ => Blocking::Allowed,
         }
     }
 }
+
+/// How often data that is not in memory is tried, [`RETRY_MS`] apart, before a read waits for it.
+pub const COLD_TRIES: u8 = 100;
+
+/// Milliseconds between attempts: about what a disk needs.
+pub const RETRY_MS: u64 = 2;
 
 /// What [`Root::open`] found, open for reading, with the facts of exactly this descriptor.
 #[derive(Debug)]
@@ -115,22 +124,22 @@ pub enum OpenError {
 /// [`Root::reopen`] notices that.
 #[derive(Debug)]
 pub struct Root {
-    pub(super) fd: OwnedFd,
-    pub(super) symlinks: Symlinks,
+    fd: OwnedFd,
+    symlinks: Symlinks,
     door: Door,
     /// The path as configured, absolute, its links not resolved.
     path: PathBuf,
     version: Version,
     /// The absolute paths by which links may name the root: with and without links resolved.
-    pub(super) aliases: Vec<PathBuf>,
-    pub(super) targets: Vec<Target>,
+    aliases: Vec<PathBuf>,
+    targets: Vec<Target>,
 }
 
 /// A folder outside the root into which links may lead.
 #[derive(Debug)]
-pub(super) struct Target {
-    pub(super) fd: OwnedFd,
-    pub(super) aliases: Vec<PathBuf>,
+struct Target {
+    fd: OwnedFd,
+    aliases: Vec<PathBuf>,
 }
 
 impl Root {
@@ -357,7 +366,7 @@ fn openat2(_: &OwnedFd, _: &[u8], _: OFlags, _: Symlinks, _: bool) -> Result<Own
 
 /// How everything that may be served is opened: for reading, without waiting, without becoming
 /// the terminal of this process, and not for its children.
-pub(super) const READ: OFlags =
+const READ: OFlags =
     OFlags::RDONLY.union(OFlags::NONBLOCK).union(OFlags::CLOEXEC).union(OFlags::NOCTTY);
 
 /// How a name is resolved to look at its version: where the system has `O_PATH`, nothing is opened.
@@ -369,9 +378,9 @@ const LOOK: OFlags = READ;
 /// How a directory is opened to pass through it. With `O_PATH`, the right to search it is enough;
 /// other systems want the right to read it as well.
 #[cfg(any(target_os = "linux", target_os = "android"))]
-pub(super) const CROSS: OFlags = OFlags::PATH.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
+const CROSS: OFlags = OFlags::PATH.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
-pub(super) const CROSS: OFlags = READ.union(OFlags::DIRECTORY);
+const CROSS: OFlags = READ.union(OFlags::DIRECTORY);
 
 /// How often `openat2` is asked again after a race with a rename. After that the walk takes over,
 /// which has no such race: it finds its way without `..`.

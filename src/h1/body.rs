@@ -6,7 +6,9 @@ use crate::http::range::ByteRange;
 use crate::machine::{Outbox, Pages, Step};
 use crate::site::{Multipart, Representation};
 
-use super::write::Full;
+/// The response does not fit into the outbox, or there is no page for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Full;
 
 /// The part of a response that follows the outbox.
 #[derive(Debug)]

@@ -10,11 +10,11 @@ use crate::http::status::{Failure, Status};
 use crate::machine::{Context, Event, Evictable, Outbox, Pages, Reason, Standing, Step};
 use crate::site::{Reply, Wait};
 
-use super::body::Body;
+use super::body::{Body, Full};
 use super::inbox::{Inbox, Look};
 use super::plan::{self, Plan, Terms};
 use super::state::{State, StateName, Then};
-use super::write::{self, Desk, Frame, Full, Persistence};
+use super::write::{self, Desk, Frame, Persistence};
 
 /// Everything that a connection needs while it is not idle; pooled.
 #[derive(Debug)]

@@ -10,7 +10,7 @@ use crate::machine::{Outbox, Pages};
 use crate::site::page::Page;
 use crate::site::{Content, FieldSink, HEADROOM, Reply, Representation};
 
-use super::body::{Body, COPIED_BYTES};
+use super::body::{Body, COPIED_BYTES, Full};
 
 /// What a response says about the connection (RFC 9112 section 9.3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,10 +44,6 @@ pub(super) struct Frame {
     /// The client has sent nothing more: no other response will follow this one at once.
     pub(super) last: bool,
 }
-
-/// The response does not fit into the outbox, or there is no page for it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Full;
 
 /// Where responses are written.
 pub(super) struct Desk<'d> {

@@ -31,8 +31,8 @@
 //!
 //! # The five steps of a TCP server
 //!
-//! Create, bind, listen: [`crate::net::listen::listen`]. Accept: `Acceptor::accept`. Send and receive:
-//! [`crate::net::Transport`]. Close: when the wire asks for it, in `Connections::close`.
+//! Create, bind, listen: [`crate::net::listen::listen`]. Accept: `Acceptor::accept`. Send and
+//! receive: [`crate::net::Transport`]. Close: when the wire asks for it, in `Connections::close`.
 
 use std::io;
 use std::time::{Duration, Instant};

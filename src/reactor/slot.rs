@@ -38,7 +38,7 @@ pub(super) struct Slot {
 
 // Ten thousand idle connections must stay cheap: a slot and its links in the timer wheel (16 bytes)
 // have to fit into 160 bytes.
-const _: () = assert!(size_of::<Slot>() <= 144, "a slot takes at most 144 bytes");
+const _: () = assert!(size_of::<Slot>() <= 96, "a slot takes at most 96 bytes");
 
 /// Why [`Slot::drive`] stopped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

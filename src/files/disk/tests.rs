@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::time::SystemTime;
 
 use crate::config::Symlinks;
-use crate::files::{Door, Opened};
+use crate::files::{COLD_TRIES, Door, Opened};
 
 use super::*;
 

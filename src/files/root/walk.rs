@@ -12,7 +12,7 @@
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::fs::{FileType, Mode, OFlags, fstat, openat, readlinkat};
@@ -20,7 +20,7 @@ use rustix::io::{Errno, retry_on_intr};
 
 use crate::config::Symlinks;
 
-use super::root::{CROSS, OpenError, READ, Root};
+use super::{CROSS, OpenError, READ, Root};
 
 /// One resolution in progress.
 pub(super) struct Walk<'r> {
@@ -159,7 +159,7 @@ impl<'r> Walk<'r> {
     /// Begins again at the folder that the absolute path `path` leads into, with the rest of it
     /// before the components that are ahead already.
     fn begin_at(&mut self, path: &[u8]) -> Result<(), OpenError> {
-        let (base, rest) = self.root.locate(path).ok_or(OpenError::Refused)?;
+        let (base, rest) = locate(self.root, path).ok_or(OpenError::Refused)?;
         let rest = rest.to_vec();
         self.base = base;
         self.here = Here::Base;
@@ -216,20 +216,18 @@ impl<'r> Walk<'r> {
     }
 }
 
-impl Root {
-    /// The folder that the absolute path leads into, by its text, and the rest of the path.
-    fn locate<'t>(&self, path: &'t [u8]) -> Option<(Base, &'t [u8])> {
-        let path = Path::new(OsStr::from_bytes(path));
-        let below = |aliases: &[std::path::PathBuf]| {
-            let rest = aliases.iter().find_map(|alias| path.strip_prefix(alias).ok())?;
-            Some(rest.as_os_str().as_bytes())
-        };
-        if let Some(rest) = below(&self.aliases) {
-            return Some((Base::Root, rest));
-        }
-        let mut targets = self.targets.iter().enumerate();
-        targets.find_map(|(index, target)| Some((Base::Target(index), below(&target.aliases)?)))
+/// The folder that the absolute path leads into, by its text, and the rest of the path.
+fn locate<'t>(root: &Root, path: &'t [u8]) -> Option<(Base, &'t [u8])> {
+    let path = Path::new(OsStr::from_bytes(path));
+    let below = |aliases: &[PathBuf]| {
+        let rest = aliases.iter().find_map(|alias| path.strip_prefix(alias).ok())?;
+        Some(rest.as_os_str().as_bytes())
+    };
+    if let Some(rest) = below(&root.aliases) {
+        return Some((Base::Root, rest));
     }
+    let mut targets = root.targets.iter().enumerate();
+    targets.find_map(|(index, target)| Some((Base::Target(index), below(&target.aliases)?)))
 }
 
 /// Whether a link was opened itself, which `O_PATH` does where other flags fail.

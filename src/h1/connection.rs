@@ -104,19 +104,21 @@ impl Connection {
     /// Takes a report.
     #[inline]
     pub fn report(&mut self, event: Event, cx: &mut Context<'_>) {
-        match (&mut *self, event) {
-            (Connection::Busy(exchange), event) => exchange[0].report(event, cx),
-            (Connection::Closed(_), _) => {}
-            (Connection::Idle(_), Event::Timeout) => {
-                *self = Connection::Closed(Reason::IdleTooLong);
-            }
-            (Connection::Idle(_), Event::PeerLost) => *self = Connection::Closed(Reason::PeerLost),
-            (Connection::Idle(_), Event::FileFailed) => {
-                *self = Connection::Closed(Reason::FileFailed);
-            }
-            (Connection::Idle(_), Event::Drain) => *self = Connection::Closed(Reason::Stopped),
-            (Connection::Idle(_), _) => {}
+        match self {
+            Connection::Busy(exchange) => exchange[0].report(event, cx),
+            Connection::Idle(_) => self.report_idle(event),
+            Connection::Closed(_) => {}
         }
+    }
+
+    fn report_idle(&mut self, event: Event) {
+        *self = Connection::Closed(match event {
+            Event::Timeout => Reason::IdleTooLong,
+            Event::PeerLost => Reason::PeerLost,
+            Event::FileFailed => Reason::FileFailed,
+            Event::Drain => Reason::Stopped,
+            _ => return,
+        });
     }
 
     /// Gives back the memory that is not needed: an empty page, and the exchange of a connection

@@ -89,17 +89,18 @@ impl Exchange {
 
     #[inline]
     pub(super) fn report(&mut self, event: Event, cx: &mut Context<'_>) {
-        if self.is_closed() {
-            return;
-        }
         match event {
-            Event::Read(count) => {
-                self.inbox.filled(count);
-                self.peer_finished |= count == 0;
-                self.received_at = cx.clock.tick;
-                self.advance(cx);
-            }
+            _ if self.is_closed() => {}
+            Event::Read(count) => self.received(count, cx),
             Event::Written(count) => self.written(count, cx),
+            rare => self.report_rare(rare, cx),
+        }
+    }
+
+    /// Takes the reports that no request needs.
+    fn report_rare(&mut self, event: Event, cx: &mut Context<'_>) {
+        match event {
+            Event::Read(_) | Event::Written(_) => {}
             Event::ShutDown => {
                 if let State::Linger { fin_sent, .. } = &mut self.state {
                     *fin_sent = true;
@@ -124,6 +125,14 @@ impl Exchange {
                 self.advance(cx);
             }
         }
+    }
+
+    #[inline]
+    fn received(&mut self, count: usize, cx: &mut Context<'_>) {
+        self.inbox.filled(count);
+        self.peer_finished |= count == 0;
+        self.received_at = cx.clock.tick;
+        self.advance(cx);
     }
 
     #[inline]

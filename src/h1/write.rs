@@ -4,11 +4,11 @@ use std::rc::Rc;
 
 use crate::clock::{Clock, DATE_LINE};
 use crate::http::range::ByteRange;
-use crate::http::status::Status;
+use crate::http::status::{Failure, Status};
 use crate::http::writer::Writer;
 use crate::machine::{Outbox, Pages};
 use crate::site::page::Page;
-use crate::site::{Content, FieldSink, HEADROOM, Reply, Representation};
+use crate::site::{Content, FieldSink, HEADROOM, Reply, Representation, Sites};
 
 use super::body::{Body, COPIED_BYTES, Full};
 
@@ -157,6 +157,21 @@ impl Desk<'_> {
         };
         self.outbox.append(self.pages, write).ok_or(Full)
     }
+}
+
+/// Writes a whole 503 into memory that is not from the pool, because the pool is exhausted. Returns
+/// its length; 0 if it does not fit.
+pub fn write_unavailable(room: &mut [u8], sites: &Sites, clock: &Clock) -> usize {
+    let why = "the server has no memory for this request";
+    let reply = sites.fail(Failure::new(Status::ServiceUnavailable, why));
+    let mut writer = Writer::new(room);
+    writer.lead(reply.status, clock.date_line()).put(Persistence::Close.line());
+    reply.write_fields(&mut Lines(&mut writer));
+    writer.put(b"\r\n");
+    for piece in reply.page().iter().flat_map(Page::pieces) {
+        writer.put(piece.as_bytes());
+    }
+    writer.finish().unwrap_or(0)
 }
 
 /// Fields as the lines of HTTP/1.1.

@@ -21,7 +21,7 @@ use super::resources::Resources;
 use super::slot::{Client, Path, Slot, Stop};
 use super::turn::{Effort, Share, Turn};
 use super::wheel::Wheel;
-use super::wire::{Context, Event, Evictable, Pools, Reason, Wire};
+use super::wire::{self, Context, Event, Evictable, Pools, Reason, Wire};
 use super::{SERIAL_MASK, sooner, token};
 
 /// The connections, and when to look at each.
@@ -270,7 +270,7 @@ impl Connections {
         work: impl FnOnce(&mut Slot, &mut Context<'_>, &mut Pools, &mut Share) -> Stop,
     ) -> Effort {
         if resources.is_short_of_pages() {
-            self.evict_for_pages(key, resources, turn.now());
+            self.evict_for_pages(key, resources, turn);
         }
         resources.sites.allow_lookups(resources.limits.lookups_per_turn);
         let looked_up = resources.sites.lookups().0;
@@ -312,7 +312,7 @@ impl Connections {
                         "bug: the connection of {client} was closed; please report: {panic}"
                     ),
                 );
-                self.close(key, Reason::Panicked, resources, turn.now());
+                self.close(key, Reason::Panicked, resources, turn);
             }
         }
         share.effort
@@ -324,12 +324,12 @@ impl Connections {
         let slot = &mut self.slots[key];
         match stop {
             Stop::Waits if self.closes_idle && slot.wire.is_idle() => {
-                return self.close(key, Reason::Stopped, resources, now);
+                return self.close(key, Reason::Stopped, resources, turn);
             }
             Stop::Waits => {}
             Stop::Over(reason) => {
                 if resources.draining || !slot.keep_unacknowledged(reason, limits, now) {
-                    return self.close(key, reason, resources, now);
+                    return self.close(key, reason, resources, turn);
                 }
             }
             Stop::Budget | Stop::Needs(_) => {
@@ -350,14 +350,15 @@ impl Connections {
                 now,
                 format_args!("closing the connection of {client}: the poll refuses it: {error}"),
             );
-            return self.close(key, Reason::PeerLost, resources, now);
+            return self.close(key, Reason::PeerLost, resources, turn);
         }
         self.wheel.schedule(key, slot.wake_at(limits, now));
     }
 
     /// What follows the five steps: closes a connection. The kernel removes the descriptor from
     /// the poll.
-    fn close(&mut self, key: usize, reason: Reason, resources: &mut Resources, now: Tick) {
+    fn close(&mut self, key: usize, reason: Reason, resources: &mut Resources, turn: &Turn) {
+        let now = turn.now();
         self.wheel.cancel(key);
         let mut slot = self.slots.remove(key);
         let unsent = slot.wire.standing(&resources.limits, now).unsent;
@@ -367,7 +368,11 @@ impl Connections {
             self.quotas.leave(client, &resources.limits, now);
         }
         match reason {
-            Reason::OutOfPages if !unsent => slot.transport.send_last(OUT_OF_MEMORY),
+            Reason::OutOfPages if !unsent => {
+                let mut room = [0; LAST_BYTES];
+                let length = wire::write_unavailable(&mut room, &resources.sites, turn.clock());
+                slot.transport.send_last(&room[..length]);
+            }
             Reason::Stalled => slot.transport.abandon(),
             Reason::MadeRoom | Reason::OutOfPages if unsent => slot.transport.abandon(),
             _ => {}
@@ -437,20 +442,21 @@ impl Connections {
             return false;
         }
         let Some((_, (key, _))) = self.victims.pop() else { return false };
-        self.close(key, Reason::MadeRoom, resources, turn.now());
+        self.close(key, Reason::MadeRoom, resources, turn);
         true
     }
 
     /// Closes the connections that have held a page longest, but not `worker`. An honest head
     /// arrives within a moment; the client that has held its page longest is slow or hostile.
-    fn evict_for_pages(&mut self, worker: usize, resources: &mut Resources, now: Tick) {
+    fn evict_for_pages(&mut self, worker: usize, resources: &mut Resources, turn: &Turn) {
+        let now = turn.now();
         let candidates = self.slots.iter().filter(|(key, _)| *key != worker);
         let candidates = candidates.filter_map(|(key, slot)| {
             Some((slot.wire.standing(&resources.limits, now).holds_page_since?, key))
         });
         let chosen: Vec<usize> = evict::choose(candidates, 1).map(|(_, key)| key).collect();
         for key in chosen {
-            self.close(key, Reason::OutOfPages, resources, now);
+            self.close(key, Reason::OutOfPages, resources, turn);
         }
     }
 
@@ -468,9 +474,8 @@ impl Connections {
     }
 }
 
-/// The response to a client for whose request or response there is no page.
-const OUT_OF_MEMORY: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\
-    Retry-After: 1\r\nCache-Control: no-store\r\nConnection: close\r\n\r\n";
+/// Room on the stack for a 503 when there is no page for it.
+const LAST_BYTES: usize = 4096;
 
 /// What a client gets for which there is no room.
 const NO_ROOM: Failure = Failure::new(Status::ServiceUnavailable, "too many connections");

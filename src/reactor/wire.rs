@@ -4,9 +4,10 @@
 //! ([`Wire::step`]), where to receive into ([`Wire::room`]) and how it stands
 //! ([`Wire::standing`]), and takes reports ([`Wire::report`]).
 
-use crate::clock::Tick;
+use crate::clock::{Clock, Tick};
 use crate::config::Limits;
-use crate::h1::{Connection, Exchanges};
+use crate::h1::{self, Connection, Exchanges};
+use crate::site::Sites;
 
 pub use crate::machine::Reason;
 pub(super) use crate::machine::{Context, Event, Evictable, Pages, Standing, Step};
@@ -25,6 +26,11 @@ pub(super) enum Wire {
 #[derive(Debug, Default)]
 pub(super) struct Pools {
     h1: Exchanges,
+}
+
+/// Writes the response of a connection for which there is no page. Returns its length.
+pub(super) fn write_unavailable(room: &mut [u8], sites: &Sites, clock: &Clock) -> usize {
+    h1::write_unavailable(room, sites, clock)
 }
 
 impl Wire {

@@ -188,7 +188,8 @@ fn without_memory_a_client_gets_503_and_the_reason_is_counted() {
     let mut peer = bench.connect(None); // the first receive needs a page
     let mut came = String::new();
     peer.read_to_string(&mut came).unwrap();
-    assert!(came.starts_with("HTTP/1.1 503 ") && came.ends_with("\r\n\r\n"), "{came}");
+    assert!(came.starts_with("HTTP/1.1 503 ") && came.ends_with("</html>\n"), "{came}");
+    assert!(came.contains("\r\nDate: ") && came.contains("\r\nServer: tenkay\r\n"), "{came}");
     assert_eq!(bench.connections.len(), 0);
     assert_eq!(bench.connections.closed_for(Reason::OutOfPages), 1);
     assert_eq!(bench.connections.closed(), 1);

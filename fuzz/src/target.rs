@@ -110,7 +110,7 @@ fn check_canonical(path: &[u8]) {
     let form = Form::Origin { path: &encoded, query: None };
     assert_eq!(split(&encoded), Ok(Target { form, is_raw: false }));
     if !found.ends_with(b"/") {
-        let location: Vec<u8> = directory_location(path, &found).collect();
+        let location: Vec<u8> = directory_location(&found).collect();
         assert_eq!(location, paths::directory_location(&found));
     }
     if !found.contains(&b'%') {

@@ -42,7 +42,7 @@ impl Field {
     /// the cost for the many unknown fields of a browser low.
     fn parse(name: &[u8]) -> Option<Field> {
         let is = |text: &[u8], field| {
-            let may_be = name[0].to_ascii_lowercase() == text[0];
+            let may_be = name[0] | 0x20 == text[0]; // letters in lower case; others differ below
             (may_be && name.eq_ignore_ascii_case(text)).then_some(field)
         };
         match name.len() {

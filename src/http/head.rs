@@ -301,10 +301,13 @@ fn every_line_ends_with_crlf(bytes: &[u8], lines: &[httparse::Header<'_>]) -> bo
 /// one is refused there, too.
 fn host<'b>(fields: &Fields<'_, 'b>, version: Version) -> Result<Option<Host<'b>>, Failure> {
     match fields.only(Field::Host) {
-        Line::One(value) => match Host::parse(value) {
-            Some(host) => Ok(Some(host)),
-            None => Err(Failure::bad("the Host field is not a valid host")),
-        },
+        Line::One(value) => {
+            let host = Host::parse(value);
+            if host.is_none() {
+                return Err(Failure::bad("the Host field is not a valid host"));
+            }
+            Ok(host)
+        }
         Line::Repeated => Err(Failure::bad("the request has more than one Host field")),
         Line::Absent if version == Version::Http10 => Ok(None),
         Line::Absent => Err(Failure::bad("the request has no Host field")),

@@ -10,8 +10,9 @@ use core::net::Ipv6Addr;
 /// A valid host with an optional port.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Host<'v> {
-    name: &'v [u8],
-    port: Option<&'v [u8]>,
+    value: &'v [u8],
+    /// Where the name ends: at the colon before the port, or at the end of the value.
+    name_end: usize,
 }
 
 impl<'v> Host<'v> {
@@ -22,36 +23,34 @@ impl<'v> Host<'v> {
     /// port after the colon, and a port of any number of digits; a port above 65535 is therefore
     /// valid. Zone identifiers (RFC 6874) are refused, because they have a meaning only on the
     /// machine that sends them.
+    #[inline]
     pub fn parse(value: &'v [u8]) -> Option<Host<'v>> {
-        let end = match value.iter().position(|byte| !REG_NAME[usize::from(*byte)]) {
-            None => return Some(Host { name: value, port: None }),
-            Some(end) if value[end] == b':' => end,
-            Some(end) if value[end] == b'%' => encoded_name_end(value, end)?,
-            Some(0) if value[0] == b'[' => literal_end(value)?,
-            Some(_) => return None,
-        };
-        let (name, rest) = value.split_at(end);
-        match rest {
-            [] => Some(Host { name, port: None }),
-            [b':', port @ ..] if is_port(port) => Some(Host { name, port: Some(port) }),
-            _ => None,
+        let mut at = 0;
+        while at < value.len() && REG_NAME[usize::from(value[at])] {
+            at += 1;
         }
+        let name_end = match &value[at..] {
+            [] => at,
+            [b':', port @ ..] if is_port(port) => at,
+            _ => unusual_name_end(value, at)?,
+        };
+        Some(Host { value, name_end })
     }
 
     /// The host without its port, as the client sent it. An IPv6 address has its brackets.
     pub fn name(&self) -> &'v [u8] {
-        self.name
+        &self.value[..self.name_end]
     }
 
     /// The digits after the colon, if there is a colon; they may be empty.
     pub fn port(&self) -> Option<&'v [u8]> {
-        self.port
+        self.value[self.name_end..].strip_prefix(b":")
     }
 
     /// The host without the dot that may end a fully qualified name: `example.org.` and
     /// `example.org` select the same site.
     pub fn relative_name(&self) -> &'v [u8] {
-        without_final_dot(self.name)
+        without_final_dot(self.name())
     }
 
     /// True if this is the host `name`: compared without case, a final dot, and the port.
@@ -74,8 +73,24 @@ fn without_final_dot(name: &[u8]) -> &[u8] {
     name.strip_suffix(b".").unwrap_or(name)
 }
 
-/// Where `reg-name = *( unreserved / pct-encoded / sub-delims )` ends. The rare, slow case; the
-/// bytes before `at` belong to the name.
+/// Where the name of a valid host ends that is percent-encoded or in brackets. `at` is its first
+/// byte that is not of a plain name.
+#[cold]
+fn unusual_name_end(value: &[u8], at: usize) -> Option<usize> {
+    let end = match value[at] {
+        b'%' => encoded_name_end(value, at)?,
+        b'[' if at == 0 => literal_end(value)?,
+        _ => return None,
+    };
+    match &value[end..] {
+        [] => Some(end),
+        [b':', port @ ..] if is_port(port) => Some(end),
+        _ => None,
+    }
+}
+
+/// Where `reg-name = *( unreserved / pct-encoded / sub-delims )` ends. The bytes before `at` belong
+/// to the name.
 fn encoded_name_end(value: &[u8], mut at: usize) -> Option<usize> {
     loop {
         match value[at..] {

@@ -317,21 +317,20 @@ pub fn encode_path(decoded: &[u8]) -> impl Iterator<Item = u8> + Clone + '_ {
     })
 }
 
-/// The Location that names a directory with its slash, for a request for `path` (as the client sent
-/// it) whose canonical form names a directory without one.
-///
-/// It is relative (`sub/`), so that it is right behind a proxy that adds a prefix to all paths.
-/// Only where the client sent the last slash encoded, and so counts the segments differently, it is
-/// the absolute path. It never begins with two slashes.
-pub fn directory_location<'c>(
-    path: &[u8],
-    canonical: &'c [u8],
-) -> impl Iterator<Item = u8> + Clone + 'c {
+/// The Location that names a directory with its slash, for a canonical path that names it without
+/// one: a relative reference (`sub/`), so that it is right behind a proxy that adds a prefix to all
+/// paths. Wrong for a request whose path [`ends_in_hidden_slash`].
+pub fn directory_location(canonical: &[u8]) -> impl Iterator<Item = u8> + Clone + '_ {
     debug_assert!(!canonical.ends_with(b"/"), "the slash is missing");
-    let last = |path: &[u8]| memrchr(b'/', path).map_or(0, |slash| slash + 1);
-    let segments_differ = next_slash(&path[last(path)..]).is_some();
-    let start = if segments_differ { 0 } else { last(canonical) };
-    encode_path(&canonical[start..]).chain(std::iter::once(b'/'))
+    let name = memrchr(b'/', canonical).map_or(0, |slash| slash + 1);
+    encode_path(&canonical[name..]).chain(std::iter::once(b'/'))
+}
+
+/// True if the last segment of a path, as the client sent it, has an encoded slash. The client
+/// takes it for a single segment, so a reference relative to it would lead elsewhere.
+pub fn ends_in_hidden_slash(path: &[u8]) -> bool {
+    let last = memrchr(b'/', path).map_or(0, |slash| slash + 1);
+    next_slash(&path[last..]).is_some()
 }
 
 /// A query as the client sent it, with every byte encoded that a query may not contain (RFC 3986

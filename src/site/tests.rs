@@ -252,6 +252,30 @@ fn a_redirect_stays_on_this_host_and_on_its_line() {
     assert_eq!(located[..], *b"a/?b=c&d=%22%0D%0A%0D%23");
 }
 
+#[test]
+fn an_encoded_slash_is_a_slash_if_it_is_to_be_decoded() {
+    let mut bench = Bench::new(DOORS[0]);
+    bench.put("a/b/c", "1");
+    bench.put("a/.hidden", "2");
+    bench.sites.sites[0].encoded_slash = EncodedSlash::Decode;
+    for (path, expected) in [
+        ("/a%2fb%2Fc", content("1")),
+        ("/a/b%2fc", content("1")),
+        ("/a%2f.hidden", NOT_FOUND),
+        ("/a%252fb", NOT_FOUND),
+        ("/..%2fa", Malformed),
+        // Relative to what the client sent, where that is right.
+        ("/a/b", to("b/")),
+        ("/x%2f..%2fa/b", to("b/")),
+        ("/a%2fb", to("/a/b/")),
+        ("/%2f%2fa%2fb", to("/a/b/")),
+        ("/a/x%2f..%2fb", to("/a/b/")),
+    ] {
+        assert_eq!(bench.got(path), expected, "{path}");
+        assert_eq!(bench.got(path), expected, "{path}, from the cache");
+    }
+}
+
 /// Changes something on disk.
 type Step = fn(&Bench);
 

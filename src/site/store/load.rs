@@ -82,24 +82,24 @@ pub(super) struct Loader<'a> {
 }
 
 impl Loader<'_> {
-    /// Finds out what a path leads to: `canonical` is decoded, `key` the same in its encoding.
-    pub(super) fn load(&mut self, key: &[u8], canonical: &[u8]) -> Result<Loaded, Obstacle> {
+    /// Finds out what a decoded canonical path leads to.
+    pub(super) fn load(&mut self, canonical: &[u8]) -> Result<Loaded, Obstacle> {
         if self.site.hidden.hides(canonical) {
             return Err(OpenError::NotFound.into());
         }
         if canonical.ends_with(b"/") {
             self.load_directory(canonical)
         } else {
-            self.load_file(key, canonical).map(Loaded::Made)
+            self.load_file(canonical).map(Loaded::Made)
         }
     }
 
-    fn load_file(&mut self, key: &[u8], canonical: &[u8]) -> Result<Made, Obstacle> {
+    fn load_file(&mut self, canonical: &[u8]) -> Result<Made, Obstacle> {
         let path = &canonical[1..];
         match self.site.root.open(path, self.blocking)? {
             Opened::File(file, version) => self.file(file, version, path.to_vec(), 0),
             Opened::Directory(_, version) => {
-                let location = target::directory_location(key, canonical).collect();
+                let location = target::directory_location(canonical).collect();
                 let outcome = Outcome::Redirect(location);
                 Ok(Made { outcome, path: path.to_vec(), version: Some(version), absent: 0 })
             }

@@ -182,6 +182,16 @@ impl Store {
                 self.look_up(site, &key, &canonical, query, clock)
             }
         };
+        // The client counts the segments of such a path differently: "relative" leads elsewhere.
+        let found = match found {
+            Found::At(at)
+                if target::ends_in_hidden_slash(query.path)
+                    && matches!(self.entry(at).outcome, Outcome::Redirect(_)) =>
+            {
+                self.keep_last(site, Outcome::Redirect([&key[..], b"/"].concat().into()))
+            }
+            found => found,
+        };
         self.key = key;
         Ok(found)
     }
@@ -300,7 +310,7 @@ impl Store {
         blocking: Blocking,
         clock: &Clock,
     ) -> Result<Made, Obstacle> {
-        match self.loader(site, blocking, clock).load(key, canonical)? {
+        match self.loader(site, blocking, clock).load(canonical)? {
             Loaded::Made(made) => Ok(made),
             Loaded::Folder(folder, version) => {
                 let listing =
@@ -440,8 +450,8 @@ impl Store {
             let part = queued.target.part;
             let site = sites.iter().find(|site| site.part == part).expect(JOBS_OF_PARTS);
             let id = queued.id;
-            let Target { key, canonical, .. } = &queued.target;
-            let loaded = self.loader(site, Blocking::Path, clock).load(key, canonical);
+            let Target { canonical, .. } = &queued.target;
+            let loaded = self.loader(site, Blocking::Path, clock).load(canonical);
             let Ok(Loaded::Folder(folder, version)) = loaded else { return Some(id) };
             let most = self.limits.listing_entries;
             match Listing::new(folder, &queued.target.canonical, most, &site.hidden) {

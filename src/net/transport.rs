@@ -94,7 +94,9 @@ impl Transport {
         plain.send_file(lead, file, at, count)
     }
 
-    /// Sends what the transport itself has buffered. A plain one buffers nothing.
+    /// Sends what the transport itself has buffered, as far as the socket accepts it. A plain one
+    /// buffers nothing. The driver calls this first in each turn of the connection.
+    #[inline]
     pub fn flush(&mut self) -> io::Result<()> {
         let Transport::Plain(_) = self;
         Ok(())

@@ -87,6 +87,9 @@ impl Slot {
         if let Wire::Ended { until } = self.wire {
             return self.end(until, cx);
         }
+        if self.transport.flush().is_err_and(|error| !is_passing(&error)) {
+            self.wire.report(Event::PeerLost, cx);
+        }
         let bandwidth = self.bandwidth(cx).unwrap_or(u64::MAX);
         let mut bytes_left = cx.limits.bytes_per_turn.min(bandwidth);
         self.throttled = false;
@@ -112,12 +115,8 @@ impl Slot {
                 }
                 Step::Write(first, second) => {
                     let (first, second) = at_most(bytes_left, first, second);
-                    self.transport.send(first, second).map(|count| {
-                        share.effort.sent(count);
-                        let count = count as u64; // widening
-                        bytes_left = bytes_left.saturating_sub(count);
-                        self.wire.report(Event::Written(count), cx);
-                    })
+                    let written = self.transport.send(first, second);
+                    written.map(|count| bytes_left -= self.written(count, share, cx))
                 }
                 Step::SendFile { lead, file, at, count } => {
                     let count = count.min(cx.limits.sendfile_bytes).min(bytes_left);
@@ -147,6 +146,15 @@ impl Slot {
             }
         }
         Stop::Budget
+    }
+
+    /// Reports what was sent from memory, and returns how many bytes that were.
+    #[inline]
+    fn written(&mut self, count: usize, share: &mut Share, cx: &mut Context<'_>) -> u64 {
+        share.effort.sent(count);
+        let count = count as u64; // widening
+        self.wire.report(Event::Written(count), cx);
+        count
     }
 
     /// Reports what was sent of a file, and returns how many bytes that were.

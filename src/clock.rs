@@ -1,15 +1,14 @@
 //! Time as plain data.
 //!
-//! The reactor reads the clocks of the machine once a turn and stores what they said in a
-//! [`Clock`]; everything else is told the time by argument. So a test can hold time still, or
-//! let it jump.
+//! The reactor reads the system clocks once per turn and stores the values in a [`Clock`]. All
+//! other code takes the time as an argument, so a test can stop time or let it jump.
 
 use std::ops::Add;
 use std::time::Duration;
 
 use crate::http::date;
 
-/// Milliseconds since the program started, by a clock that never goes back.
+/// Milliseconds since the program started, by a monotonic clock.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Tick(pub u64);
 
@@ -23,24 +22,24 @@ impl Tick {
 impl Add<u64> for Tick {
     type Output = Tick;
 
-    /// The tick that lies `ms` milliseconds later.
+    /// The tick `ms` milliseconds later.
     fn add(self, ms: u64) -> Tick {
         Tick(self.0.saturating_add(ms))
     }
 }
 
-/// What the clocks said at the start of this turn.
+/// The time at the start of this turn.
 #[derive(Clone, Debug)]
 pub struct Clock {
     /// For timeouts.
     pub tick: Tick,
     /// The number of this turn of the loop.
     pub turn: u64,
-    /// Nanoseconds since 1970 by the wall clock. For ages of files.
+    /// Nanoseconds since 1970 by the wall clock; for the ages of files.
     pub unix_ns: i128,
-    /// The same in whole seconds, to which the date belongs.
+    /// The same in whole seconds: the second of `date_line`.
     unix_seconds: u64,
-    /// The field line `Date: ...`, with its CRLF; made once a second.
+    /// The field line `Date: ...`, with its CRLF; made once per second.
     date_line: [u8; DATE_LINE],
 }
 
@@ -48,7 +47,7 @@ pub struct Clock {
 pub const DATE_LINE: usize = 6 + date::LENGTH + 2;
 
 impl Clock {
-    /// A clock that says `tick`, and `unix` after the start of 1970.
+    /// A clock that shows `tick`, and the wall-clock time `unix` since 1970.
     pub fn new(tick: Tick, unix: Duration) -> Clock {
         let (unix_seconds, date_line) = (unix.as_secs(), [0; DATE_LINE]);
         let mut clock = Clock { tick, turn: 0, unix_ns: 0, unix_seconds, date_line };
@@ -57,12 +56,12 @@ impl Clock {
         clock
     }
 
-    /// A turn begins in which the clock says what it said in the last one.
+    /// Begins a turn at the same time as the last one.
     pub fn next_turn(&mut self) {
         self.turn += 1;
     }
 
-    /// A turn begins, and the clock moves. The wall clock may go back; then the date does, too.
+    /// Begins a turn at a new time. If the wall clock goes back, so does the date.
     pub fn set(&mut self, tick: Tick, unix: Duration) {
         self.tick = tick;
         self.next_turn();
@@ -85,7 +84,7 @@ impl Clock {
     }
 
     fn write_date(&mut self) {
-        // A machine whose clock stands after the year 9999 gets the last date that can be written.
+        // After the year 9999, the last date that the format can express.
         let date = date::imf_fixdate(self.unix_seconds()).unwrap_or(*LAST_DATE);
         self.date_line[..6].copy_from_slice(b"Date: ");
         self.date_line[6..6 + date::LENGTH].copy_from_slice(&date);

@@ -1,9 +1,9 @@
-//! A request that the cache answers allocates nothing: 10,000 of each kind go through connection
-//! and site, from the first byte to the last, and a counting allocator sees none of it.
+//! A request that the cache answers allocates nothing: 10,000 of each kind run through connection
+//! and site, from the first byte to the last, under a counting allocator.
 //!
-//! Three kinds do allocate, by design, and a bound on them is held here as well: several ranges
+//! Three kinds do allocate, by design, and are bounded here as well: several ranges
 //! (the list of them outlives the head), a redirect with a query (its location is made for this
-//! request) and a body that is thrown away before the answer (the plan of the answer waits).
+//! request) and a body that is dropped before the response (its head is saved).
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "in a test they are the assertion")]
 
@@ -31,7 +31,7 @@ fn bench() -> Bench {
     })
 }
 
-/// Plays one exchange, and answers how many bytes came. The driver allocates nothing either.
+/// Plays one exchange, and returns the number of bytes sent. The driver allocates nothing either.
 fn exchange(bench: &mut Bench, connection: &mut Connection, mut input: &[u8]) -> u64 {
     let mut output = 0;
     loop {
@@ -65,7 +65,7 @@ fn exchange(bench: &mut Bench, connection: &mut Connection, mut input: &[u8]) ->
     }
 }
 
-/// Allocations of so many requests, after the first few have filled the cache and the pool.
+/// Allocations of this many requests, after the first few have filled the cache and the pool.
 fn allocations(bench: &mut Bench, input: &[u8], requests: u64, between: fn(&mut Bench)) -> u64 {
     let mut connection = Connection::new(bench.clock.tick);
     let expected = exchange(bench, &mut connection, input);
@@ -87,7 +87,7 @@ fn request(target: &str, lines: &str) -> Vec<u8> {
     format!("GET {target} HTTP/1.1\r\nHost: localhost:8080\r\n{lines}\r\n").into_bytes()
 }
 
-/// As a browser writes it.
+/// The fields of a browser.
 const BROWSER: &str = "User-Agent: Mozilla/5.0 (X11; Linux x86_64; rv:130.0) Gecko/20100101\r\n\
      Accept: text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8\r\n\
      Accept-Language: en-US,en;q=0.5\r\nAccept-Encoding: gzip, deflate, br, zstd\r\n\
@@ -138,9 +138,9 @@ fn a_request_that_the_cache_answers_allocates_nothing() {
     }
 }
 
-/// Looking at a file again, to find that nothing changed, needs no memory either.
+/// Revalidating an unchanged file needs no memory either.
 #[test]
-fn an_entry_that_still_holds_is_revalidated_without_allocating() {
+fn a_valid_entry_is_revalidated_without_allocating() {
     let mut bench = bench();
     for name in ["/small", "/file", "/dir/", "/dir"] {
         let input = request(name, "");
@@ -150,7 +150,7 @@ fn an_entry_that_still_holds_is_revalidated_without_allocating() {
 }
 
 #[test]
-fn a_connection_needs_no_memory_of_its_own() {
+fn a_connection_allocates_nothing() {
     let mut bench = bench();
     let input = b"GET /small HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
     let one = |bench: &mut Bench| {
@@ -196,7 +196,7 @@ fn refusals_allocate_nothing() {
 }
 
 #[test]
-fn what_allocates_by_design_allocates_little() {
+fn requests_that_allocate_by_design_allocate_little() {
     let mut bench = bench();
     for (name, input, most) in [
         ("several ranges", request("/file", "Range: bytes=0-0,5-9,20-29\r\n"), 3),

@@ -1,8 +1,8 @@
-//! What real clients make of the server: curl and wget, as people use them.
+//! Tests with real clients: curl and wget, in their common uses.
 //!
-//! The wire tests say what the bytes are; these say that the bytes are enough for a download to be
-//! resumed, a cache to be asked again, and a site to be copied to the last byte. A client that is
-//! not installed is skipped with a message.
+//! The wire tests check the bytes; these tests check that downloads can be resumed, caches
+//! revalidated, and sites copied byte for byte. A client that is not installed is skipped with a
+//! message.
 
 mod common;
 
@@ -17,10 +17,10 @@ use std::time::{Duration, SystemTime};
 use common::{Server, Setup};
 use tempfile::TempDir;
 
-/// Seconds after which a client gives up: a bound on failure only.
+/// Seconds after which a client gives up; only a failing test takes that long.
 const PATIENCE_S: &str = "60";
 
-/// A program that talks HTTP.
+/// An HTTP client program.
 struct Client {
     program: &'static str,
     fixed: &'static [&'static str],
@@ -84,10 +84,10 @@ fn write(root: &Path, name: impl AsRef<Path>, bytes: &[u8]) {
 }
 
 fn text(bytes: Vec<u8>) -> String {
-    String::from_utf8(bytes).expect("what curl says is text")
+    String::from_utf8(bytes).expect("the output of curl is text")
 }
 
-/// The status that curl gets with these arguments; the body goes nowhere.
+/// The status that curl gets with these arguments; the body is discarded.
 fn status(args: &[&str]) -> String {
     let written = ["--output", "/dev/null", "--write-out", "%{http_code}"];
     text(CURL.get(written.iter().chain(args)))
@@ -309,7 +309,7 @@ fn wget_resumes_a_download_where_it_stopped() {
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success() && said.contains("206 Partial Content"), "{said}");
     assert!(fs::read(&file).unwrap() == content(3_000_000));
-    // Once more: nothing is left to be sent, and nothing is broken by asking.
+    // Again: the download is complete, and another attempt does not damage it.
     WGET.run(args);
     assert!(fs::read(&file).unwrap() == content(3_000_000));
 }
@@ -350,7 +350,7 @@ fn wget_copies_a_tree_by_its_listings() {
         return;
     }
     let root = TempDir::with_prefix("tenkay-listing-").unwrap();
-    // No `%41.txt`: wget would save it as `A.txt`, whatever the server says.
+    // No `%41.txt`: wget would save it as `A.txt`.
     let names: [&[u8]; 13] = [
         b"plain.txt",
         b"a space.txt",
@@ -389,7 +389,7 @@ fn mirror(server: &Server, more: &[&str]) -> TempDir {
         "--level=inf",
         "--no-parent",
         "--no-host-directories",
-        // The name of a page is that after its redirect.
+        // wget names a page by its URL after the redirect.
         "--trust-server-names",
         "--execute=robots=off",
         "--directory-prefix",
@@ -459,7 +459,7 @@ fn files_below(root: &Path) -> BTreeMap<Vec<u8>, Vec<u8>> {
     files
 }
 
-/// The same names with the same contents; says which are not.
+/// Asserts that both have the same names and contents, and lists the differences.
 fn assert_same(expected: &BTreeMap<Vec<u8>, Vec<u8>>, came: &BTreeMap<Vec<u8>, Vec<u8>>) {
     let names = |names: Vec<&Vec<u8>>| {
         names.iter().map(|name| name.escape_ascii().to_string()).collect::<Vec<_>>()

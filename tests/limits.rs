@@ -1,20 +1,20 @@
-//! Hostile clients, full tables and broken files: what the bounds of the program are for.
+//! Hostile clients, full tables and broken files: tests of the limits.
 //!
 //! | module | question |
 //! |---|---|
 //! | [`time`] | how long may a client take? |
 //! | [`room`] | what happens when slots or descriptors run out? |
-//! | [`share`] | how much may one client have? |
-//! | [`files`] | what if a file changes while it is sent, or is none? |
+//! | [`share`] | how many connections, requests and bytes may one client have? |
+//! | [`files`] | what if a file changes while it is sent, or is no regular file? |
 //! | [`ends`] | what if a client leaves, at any point? |
 //!
-//! Times are bounds for failure only: a test asserts that something took at least as long as it
-//! must, and at most as long as nobody would wait for.
+//! Upper bounds on times only limit a failing test: a test asserts that something took at least as
+//! long as it must, and waits at most `PATIENCE`.
 
 #![allow(clippy::panic, clippy::unwrap_used)] // in a test, that is the assertion
 
 #[path = "wire/answer.rs"]
-#[allow(dead_code)] // this crate looks at less of an answer than the wire tests do
+#[allow(dead_code)] // this crate uses less of it than the wire tests do
 mod answer;
 #[path = "common/client.rs"]
 #[allow(dead_code)] // this crate uses a part of it
@@ -42,10 +42,10 @@ use tempfile::TempDir;
 use client::Client;
 use common::{Server, Setup};
 
-/// A folder with a small file and one that no socket's buffers can hold.
+/// A folder with a small file, and a large one that exceeds all socket buffers.
 struct Site {
     root: TempDir,
-    /// For a Unix socket, which takes a known number of bytes and no more.
+    /// For a Unix socket, whose buffer has a fixed size.
     place: TempDir,
 }
 
@@ -67,7 +67,7 @@ impl Site {
     }
 
     /// A server with these limits on a Unix socket: its buffers do not grow, so that the server
-    /// learns at once that nobody reads.
+    /// notices at once that the client does not read.
     fn serve_unix(&self, limits: &[&str]) -> Server {
         self.setup(limits).unix(&self.place.path().join("s")).start().unwrap()
     }
@@ -79,13 +79,13 @@ impl Site {
 
 const LARGE: usize = 4 << 20;
 
-/// So many bytes in which each says where it is: no two pieces look alike, none like zeros.
+/// `length` bytes of numbered lines, so that no two pieces are equal.
 fn text(first: char, length: usize) -> Vec<u8> {
     let lines = (0_usize..).flat_map(|line| format!("{first}{line:014}\n").into_bytes());
     lines.take(length).collect()
 }
 
-/// The server still answers a newcomer, and met no bug on the way.
+/// Asserts that the server still answers a new connection, and has logged no bug.
 fn assert_lives(server: &mut Server) {
     assert_eq!(Client::connect(server).get("/a.txt").body, b"alpha");
     let log = server.log();

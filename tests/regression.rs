@@ -1,4 +1,4 @@
-//! One test for each mended bug. The name says what must be so; the text says what was wrong.
+//! One test for each fixed bug. The name is the requirement; the text describes the bug.
 
 mod common;
 
@@ -21,11 +21,11 @@ fn connect(server: &Server) -> TcpStream {
     stream
 }
 
-/// What comes of these bytes on a connection of their own, whose sending side is then shut.
+/// The responses to these bytes on a new connection, whose sending side is then shut down.
 fn ask(server: &Server, request: &str) -> String {
     let mut stream = connect(server);
     stream.write_all(request.as_bytes()).expect("the server reads");
-    stream.shutdown(Shutdown::Write).expect("a side can be shut");
+    stream.shutdown(Shutdown::Write).expect("the sending side can be shut down");
     let mut answer = Vec::new();
     stream.read_to_end(&mut answer).expect("the server answers");
     String::from_utf8_lossy(&answer).into_owned()
@@ -37,7 +37,7 @@ fn field<'a>(answer: &'a str, name: &str) -> &'a str {
     answer[at + start.len()..].split("\r\n").next().unwrap_or_default()
 }
 
-/// A file larger than what is kept in memory, old enough for a strong entity-tag.
+/// A file too large to cache in memory, old enough for a strong entity-tag.
 fn write_old(path: &Path, byte: u8, size: usize) {
     fs::write(path, vec![byte; size]).expect("a file can be written");
     let old = SystemTime::now() - Duration::from_secs(3600);
@@ -47,10 +47,10 @@ fn write_old(path: &Path, byte: u8, size: usize) {
 
 const LARGE: usize = 8_000_000;
 
-/// A cached large file that was written to in place, and had grown, was sent under its old strong
-/// entity-tag for up to a second: a download resumed in that second was spliced of two versions.
+/// A cached large file that was written to in place, and had grown, was sent with its old strong
+/// entity-tag for up to a second: a download resumed in that second mixed two versions.
 #[test]
-fn a_file_that_was_rewritten_is_never_sent_under_its_old_tag() {
+fn a_rewritten_file_is_never_sent_with_its_old_tag() {
     let root = tempfile::tempdir().unwrap();
     let path = root.path().join("big");
     write_old(&path, b'a', LARGE);
@@ -68,10 +68,10 @@ fn a_file_that_was_rewritten_is_never_sent_under_its_old_tag() {
     assert!(second.ends_with("BBBBBBBB"));
 }
 
-/// After a cached large file was touched, a request for it got no answer, and took the answers
-/// before it along.
+/// After a cached large file was touched, a request for it got no response, and earlier responses
+/// on the connection were lost.
 #[test]
-fn a_file_that_was_touched_is_answered_and_so_is_what_came_before() {
+fn a_touched_file_is_answered_and_so_are_the_requests_before_it() {
     let root = tempfile::tempdir().unwrap();
     let path = root.path().join("big");
     write_old(&path, b'a', LARGE);
@@ -85,10 +85,10 @@ fn a_file_that_was_touched_is_answered_and_so_is_what_came_before() {
     assert!(answers.contains("HTTP/1.1 206 ") && answers.ends_with("bbbb"), "{answers:.600}");
 }
 
-/// A file rewritten in place with a longer one, while it was sent, was taken for a log that
-/// grows: the answer was spliced of both.
+/// A file rewritten in place with a longer one, while it was sent, was mistaken for a log that
+/// grows: the response mixed both versions.
 #[test]
-fn a_file_rewritten_while_it_is_sent_ends_the_answer_and_a_log_does_not() {
+fn a_rewritten_file_cuts_off_its_response_and_a_growing_log_does_not() {
     for (grown_by_appending, complete) in [(false, false), (true, true)] {
         let root = tempfile::tempdir().unwrap();
         let path = root.path().join("big");
@@ -96,7 +96,7 @@ fn a_file_rewritten_while_it_is_sent_ends_the_answer_and_a_log_does_not() {
         let server = Server::start(root.path(), &[]);
         let mut stream = connect(&server);
         stream.write_all(b"GET /big HTTP/1.0\r\n\r\n").unwrap();
-        stream.read_exact(&mut [0; 1000]).unwrap(); // it has begun, and cannot go on by itself
+        stream.read_exact(&mut [0; 1000]).unwrap(); // it has begun, and blocks until more is read
         if grown_by_appending {
             let mut file = fs::File::options().append(true).open(&path).unwrap();
             file.write_all(b"one more line").unwrap();
@@ -104,7 +104,7 @@ fn a_file_rewritten_while_it_is_sent_ends_the_answer_and_a_log_does_not() {
             fs::write(&path, vec![b'B'; LARGE + 1]).unwrap();
         }
         let mut rest = Vec::new();
-        // It may end in a reset, where the end is not what was announced.
+        // It may end with a reset if it was cut off.
         let ended = stream.read_to_end(&mut rest);
         let whole = ended.is_ok() && rest.ends_with(b"aaaa") && rest.len() > LARGE - 1000;
         assert_eq!(whole, complete, "appended: {grown_by_appending}, {} bytes", rest.len());
@@ -112,10 +112,10 @@ fn a_file_rewritten_while_it_is_sent_ends_the_answer_and_a_log_does_not() {
     }
 }
 
-/// A connection that was to be closed after its answer was closed while the kernel still held most
-/// of a large one: a byte of the client that came then made it a reset, and the end was lost.
+/// A connection was closed after its last response while the kernel still buffered most of it: a
+/// late byte of the client then caused a reset, and the end of the response was lost.
 #[test]
-fn a_late_byte_of_the_client_does_not_cost_it_the_end_of_the_answer() {
+fn a_late_byte_of_the_client_does_not_cut_off_its_response() {
     let root = tempfile::tempdir().unwrap();
     write_old(&root.path().join("big"), b'a', LARGE);
     let server = Server::start(root.path(), &[]);
@@ -132,7 +132,7 @@ fn a_late_byte_of_the_client_does_not_cost_it_the_end_of_the_answer() {
     }
 }
 
-/// A redirect was kept as long as its path led to some directory, even one outside.
+/// A redirect was cached as long as its path named some directory, even one outside the root.
 #[test]
 fn a_redirect_does_not_outlive_the_link_that_it_was_made_for() {
     let root = tempfile::tempdir().unwrap();
@@ -147,10 +147,10 @@ fn a_redirect_does_not_outlive_the_link_that_it_was_made_for() {
     assert!(ask(&server, request).starts_with("HTTP/1.1 404 "));
 }
 
-/// As many connections as there are pages, each with one byte of a head, took all pages, and
-/// everybody else was closed without an answer.
+/// Connections with one byte of a head each took all pages, and all others were closed without a
+/// response.
 #[test]
-fn those_who_hold_all_pages_make_room_for_others() {
+fn connections_that_hold_all_pages_are_evicted() {
     let root = tempfile::tempdir().unwrap();
     fs::write(root.path().join("small"), "small").unwrap();
     let server = Server::start(root.path(), &["--limit", "pages=16"]);
@@ -164,7 +164,7 @@ fn those_who_hold_all_pages_make_room_for_others() {
     assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
 }
 
-/// One request for a large folder was charged as several, because it is looked at several times.
+/// One request for a large folder was charged as several, because it is evaluated several times.
 #[test]
 fn a_request_that_takes_time_counts_once() {
     let root = tempfile::tempdir().unwrap();
@@ -179,9 +179,9 @@ fn a_request_that_takes_time_counts_once() {
     assert!(answer.starts_with("HTTP/1.1 200 "), "{answer:.300}");
 }
 
-/// Whether a large answer was still on its way was judged by the last answer alone: a small one
-/// behind it, with `Connection: close`, closed the socket, and a late request of the client made
-/// that a reset which cost it the end of the large one.
+/// The decision to close at once considered only the last response: a small one with `Connection:
+/// close` behind a large one closed the socket, a late request then caused a reset, and the end of
+/// the large response was lost.
 #[test]
 fn a_small_last_answer_does_not_cut_off_a_large_one_before_it() {
     let root = tempfile::tempdir().unwrap();

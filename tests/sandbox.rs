@@ -1,6 +1,6 @@
-//! The sandbox, tested from inside: each test starts itself again as a child that locks itself in
-//! and then tries what it should not be able to do. (There is no way out of a sandbox, hence the
-//! child.) Where the kernel has no Landlock, the child must say so in one line.
+//! The sandbox, tested from inside: each test runs itself again as a child that enters the sandbox
+//! and then tries forbidden operations. (A process cannot leave its sandbox, hence the child.)
+//! Where the kernel has no Landlock, the child must report that in one line.
 
 #![allow(clippy::unwrap_used, reason = "in a test, that is the assertion")]
 
@@ -12,7 +12,7 @@ use std::process::Command;
 use tenkay::config::Sandbox;
 use tenkay::sandbox;
 
-/// Set for the child: the folder that everything lies in.
+/// Set for the child: the folder with all files of the test.
 const FOLDER: &str = "TENKAY_TEST_FOLDER";
 
 /// A fresh folder:
@@ -36,7 +36,7 @@ fn tree() -> tempfile::TempDir {
     top
 }
 
-/// Runs the test of this name once more, as the child.
+/// Runs the test of this name again, as the child.
 fn run_child(name: &str) {
     let top = tree();
     let output = Command::new(std::env::current_exe().unwrap())
@@ -87,7 +87,7 @@ fn child(top: &Path, mode: Sandbox) {
     match mode {
         Sandbox::On => {
             assert_eq!(read("site/beside/file").expect("beside the root"), "text");
-            // A root that is made anew can be opened.
+            // A root that is created again can be opened.
             fs::read_dir(top.join("site")).expect("the folder of the root can be read");
         }
         _ => is_denied("to read beside the root", read("site/beside/file").map(drop)),

@@ -1,5 +1,5 @@
-//! The tests of the scripts, which are written in Python, so that `cargo test` runs all tests there
-//! are. Without Python they are left out, with a message.
+//! The tests of the scripts, which are written in Python, so that `cargo test` runs all tests.
+//! Without Python they are skipped with a message.
 
 use std::path::Path;
 use std::process::Command;

@@ -1,4 +1,4 @@
-//! The life of the process: how it starts, what it says when it cannot, and how it ends.
+//! The life of the process: start, errors at start, and end.
 //!
 //! `serve/crowd.rs` opens ten thousand connections; `serve/settings.rs` tests flags and the
 //! environment, `serve/start.rs` starts under difficult conditions, `serve/signals.rs` signals.
@@ -6,7 +6,7 @@
 #![allow(clippy::panic, clippy::unwrap_used)] // in a test, that is the assertion
 
 #[path = "wire/answer.rs"]
-#[allow(dead_code)] // this crate looks at less of an answer than the wire tests do
+#[allow(dead_code)] // this crate uses less of it than the wire tests do
 mod answer;
 #[path = "common/client.rs"]
 #[allow(dead_code)] // this crate uses a part of it
@@ -44,7 +44,7 @@ fn small_root() -> TempDir {
     root
 }
 
-/// A folder with a file that no socket's buffers can hold.
+/// A folder with a file that exceeds all socket buffers.
 fn large_root() -> TempDir {
     let root = small_root();
     fs::write(root.path().join("large"), vec![b'x'; LARGE]).unwrap();
@@ -58,7 +58,7 @@ fn assert_serves(mut client: Client) {
 }
 
 #[test]
-fn the_greeting_says_in_one_line_what_is_served_where() {
+fn the_start_line_names_the_folder_and_the_address() {
     let root = small_root();
     let server = Server::start(root.path(), &["--no-listing"]);
     let Endpoint::Tcp(address) = server.endpoint() else { panic!("it listens on TCP") };
@@ -104,7 +104,7 @@ fn the_unspecified_ipv6_address_serves_ipv4_as_well() {
 fn a_socket_file_is_replaced_if_stale_left_alone_if_live_and_removed_at_the_end() {
     let (root, place) = (small_root(), tempfile::tempdir().unwrap());
     let path = place.path().join("s");
-    // Dropping a server kills it, so it cannot tidy up.
+    // Dropping a server kills it, so it cannot remove its socket.
     drop(Setup::new(root.path()).unix(&path).start().unwrap());
     assert!(fs::symlink_metadata(&path).unwrap().file_type().is_socket());
 
@@ -129,7 +129,7 @@ fn a_file_that_is_no_socket_is_never_replaced() {
     assert_eq!(fs::read(&path).unwrap(), b"precious");
 }
 
-/// Standard error has exactly one line, which names the program and the trouble.
+/// Asserts that standard error has exactly one line, which names the program and the failure.
 fn assert_one_line(setup: Setup, trouble: &[&str]) {
     let (status, out, errors) = run_to_end(setup);
     assert_eq!(status.code(), Some(1), "{errors}");
@@ -142,7 +142,7 @@ fn assert_one_line(setup: Setup, trouble: &[&str]) {
 }
 
 #[test]
-fn a_root_that_cannot_be_served_is_told_in_one_line() {
+fn a_root_that_cannot_be_served_is_an_error_of_one_line() {
     let root = small_root();
     let missing = root.path().join("missing");
     assert_one_line(Setup::new(&missing), &["cannot serve", "missing", "No such file"]);
@@ -157,7 +157,7 @@ fn a_root_that_cannot_be_served_is_told_in_one_line() {
 }
 
 #[test]
-fn an_address_that_cannot_be_had_is_told_in_one_line() {
+fn an_address_that_cannot_be_bound_is_an_error_of_one_line() {
     let root = small_root();
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
@@ -174,7 +174,7 @@ fn an_address_that_cannot_be_had_is_told_in_one_line() {
 }
 
 #[test]
-fn what_is_typed_wrongly_is_explained_with_status_2() {
+fn bad_arguments_are_explained_with_exit_status_2() {
     for (wrong, trouble) in [
         (&["--nonsense"][..], "--nonsense"),
         (&["second-root"], "second-root"),
@@ -215,10 +215,11 @@ fn version_and_help_are_printed_and_nothing_is_served() {
 }
 
 #[test]
-fn a_signal_lets_running_answers_finish_and_closes_what_is_idle() {
+fn a_signal_lets_responses_finish_and_closes_idle_connections() {
     for stop in [Signal::TERM, Signal::INT] {
         let root = large_root();
-        // Or the one that never asks would stay with the kernel, which drops it without a word.
+        // Otherwise, a connection without a request would stay in the kernel, which drops it
+        // silently.
         let mut server = Server::start(root.path(), &["--limit", "defer_accept_s=0"]);
         let mut idle = Client::connect(&server);
         idle.get("/a.txt");
@@ -229,11 +230,11 @@ fn a_signal_lets_running_answers_finish_and_closes_what_is_idle() {
 
         signal(&server, stop);
         assert_eq!(idle.end(), End::Finished, "an idle connection is closed at once");
-        assert_eq!(fresh.end(), End::Finished, "and so is one that never asked for anything");
+        assert_eq!(fresh.end(), End::Finished, "and so is one without a request");
         eventually("new connections are refused", || {
             Client::try_connect(server.endpoint()).is_err()
         });
-        assert_eq!(server.has_ended(), None, "the download is still under way");
+        assert_eq!(server.has_ended(), None, "the download is still in progress");
         let download = slow.finish(download, |_| {});
         assert_eq!((download.body.len(), download.cut_off), (LARGE, None));
         assert_eq!(slow.end(), End::Finished);
@@ -241,7 +242,7 @@ fn a_signal_lets_running_answers_finish_and_closes_what_is_idle() {
     }
 }
 
-/// They are closed a slice at a time, and all of them.
+/// The server closes them in slices; none may be left.
 #[test]
 fn a_crowd_of_idle_connections_is_closed_at_a_signal() {
     let root = small_root();
@@ -255,7 +256,11 @@ fn a_crowd_of_idle_connections_is_closed_at_a_signal() {
         assert_eq!(client.end(), End::Finished);
     }
     assert!(server.wait_for_end().success(), "{}", server.log());
-    assert!(!server.log().contains("stopping"), "nothing was under way: {}", server.log());
+    assert!(
+        !server.log().contains("shutting down"),
+        "no response was in progress: {}",
+        server.log()
+    );
 }
 
 #[test]
@@ -276,7 +281,7 @@ fn a_refusal_says_why() {
 }
 
 #[test]
-fn anybody_who_may_enter_the_folder_of_a_unix_socket_may_connect() {
+fn a_unix_socket_has_permissions_for_all_users() {
     let (root, place) = (small_root(), tempfile::tempdir().unwrap());
     let socket = place.path().join("s");
     let server = Setup::new(root.path()).unix(&socket).start().unwrap();
@@ -286,14 +291,14 @@ fn anybody_who_may_enter_the_folder_of_a_unix_socket_may_connect() {
 }
 
 #[test]
-fn a_request_under_way_at_a_signal_is_answered_as_the_last_one() {
+fn a_request_in_progress_at_a_signal_is_answered_as_the_last_one() {
     let root = small_root();
     let mut server = Server::start(root.path(), &[]);
     let mut client = Client::connect(&server);
     client.get("/a.txt");
     let (first, rest) = ("GET /a.txt HTTP/1.1\r\nHo", "st: test\r\n\r\n");
     client.send(first);
-    // What was sent on this connection before anything on a later one is seen no later.
+    // The server sees these bytes no later than any bytes on a later connection.
     assert_serves(Client::connect(&server));
     signal(&server, Signal::TERM);
     eventually("new connections are refused", || Client::try_connect(server.endpoint()).is_err());
@@ -307,7 +312,7 @@ fn a_request_under_way_at_a_signal_is_answered_as_the_last_one() {
 }
 
 #[test]
-fn what_does_not_finish_in_time_is_cut_off_and_the_status_says_so() {
+fn a_response_beyond_the_drain_timeout_is_cut_off_with_exit_status_1() {
     let root = large_root();
     let mut server = Server::start(root.path(), &["--limit", "drain_timeout_ms=200"]);
     let mut slow = Client::connect(&server);
@@ -316,7 +321,10 @@ fn what_does_not_finish_in_time_is_cut_off_and_the_status_says_so() {
     let began = Instant::now();
     signal(&server, Signal::TERM);
     assert_eq!(server.wait_for_end().code(), Some(1));
-    assert!(began.elapsed() >= Duration::from_millis(200), "it waited until the bound");
+    assert!(
+        began.elapsed() >= Duration::from_millis(200),
+        "it waited for less than drain_timeout_ms"
+    );
     let log = server.log();
     assert!(
         log.contains("shutting down: waiting up to 1 s for 1 response; signal again to stop now"),
@@ -340,7 +348,7 @@ fn a_second_signal_ends_it_at_once() {
         signal(&server, Signal::INT);
         assert_eq!(idle.end(), End::Finished, "the first signal has arrived");
         signal(&server, second);
-        // Without it, this would take the 30 s of the drain, which is longer than the patience.
+        // Without the second signal, this would take 30 s, which is longer than PATIENCE.
         assert_eq!(server.wait_for_end().code(), Some(1));
     }
 }
@@ -357,7 +365,7 @@ fn standard_output_and_error_may_be_closed() {
 }
 
 #[test]
-fn one_thread_does_everything_whatever_the_load() {
+fn one_thread_does_all_work_at_any_load() {
     let root = large_root();
     let server = Server::start(root.path(), &[]);
     let mut clients: Vec<Client> = (0..50).map(|_| Client::connect(&server)).collect();

@@ -1,30 +1,29 @@
-//! A day in the life of the machine, at random.
+//! A random simulation of the machine.
 //!
-//! **Purpose**: find what no case foresaw: orders of events on many connections that share one
-//! site, one bounded pool of pages, one clock and files that change under them.
+//! **Purpose**: find orders of events that no other test covers, on many connections that share one
+//! site, one bounded pool of pages, one clock and files that change meanwhile.
 //!
-//! **Clock**: simulated. It moves only by an action of its own; the wall clock may go back.
+//! **Clock**: simulated. It moves only by an action; the wall clock may go back.
 //!
-//! **Actions**, each on a connection drawn by lot: open; send whole, wrong, changed or partial
-//! requests; deliver some bytes of them; take some bytes of the answers; refuse to read or to
-//! write for now; half-close; reset; turn away. And on all: let time pass, and report the
-//! deadlines that have passed; begin to stop; replace, rewrite, truncate, append to or delete a
-//! file; go on with the site's long work.
+//! **Actions** on a random connection: open; send whole, malformed, changed or partial requests;
+//! deliver some bytes of them; read some bytes of the responses; block reads or writes for now;
+//! half-close; reset; refuse. Actions on all: let time pass, and report the deadlines that have
+//! passed; begin to shut down; replace, rewrite, truncate, append to or delete a file; continue the
+//! site's long work.
 //!
 //! **Invariants**, after every action:
 //! 1. The pool has lent as many pages as the connections hold: at most two each, none if idle or
 //!    closed; none at all when all are closed.
-//! 2. What is closed stays closed, for the same reason, whatever is reported late.
-//! 3. A connection that is in the midst of an answer does not read.
-//! 4. What it sends is a sequence of well-formed answers, read by a parser of our own: in order, of
-//!    a status that fits the request, not more of them than requests were begun, and none after
-//!    one that said it was the last.
-//! 5. The body of each is one version of the file that was there, or the part of it asked for.
-//! 6. A deadline that has passed leads to the end after at most two reports, if nothing else
-//!    happens.
+//! 2. A closed connection stays closed, for the same reason, whatever is reported late.
+//! 3. A connection does not read in the middle of a response.
+//! 4. Its output is a sequence of well-formed responses, read by an independent parser: in order,
+//!    with a status that fits the request, at most one per request, and none after one with
+//!    `Connection: close`.
+//! 5. The body of each is one version of the file, or the requested part of it.
+//! 6. If only deadlines pass, the connection closes after at most two reports.
 //!
-//! **Replay**: a failure prints its seed and the command. What a run does depends on the seed
-//! alone, but for what the kernel has in memory when a file is read.
+//! **Replay**: a failure prints its seed and the command. A run depends on the seed alone, and on
+//! the page cache of the kernel when a file is read.
 //!
 //! ```text
 //! TENKAY_SIM_SEED=1 TENKAY_SIM_STEPS=1000000 cargo test --release --test simulation
@@ -56,16 +55,16 @@ use files::Files;
 use sans_io::bench::NOW;
 use sans_io::random::Random;
 
-/// Steps when nothing is said: about two seconds in a debug build.
+/// Default number of steps: about two seconds in a debug build.
 const STEPS: u64 = 40_000;
 
-/// After so many steps, site, pool and limits are made anew.
+/// Steps between new sites, pools and limits.
 const EPISODE: u64 = 4_000;
 
-/// Connections at a time.
+/// Simultaneous connections.
 const CLIENTS: usize = 24;
 
-/// What is shared by the connections.
+/// The state shared by the connections.
 struct World {
     sites: Sites,
     exchanges: Exchanges,
@@ -75,7 +74,7 @@ struct World {
     unix_ms: u64,
     limits: Limits,
     draining: bool,
-    /// What the next report is told of bytes that were not received yet.
+    /// Whether the next report says that the socket has unread bytes.
     unread: bool,
     /// Requests that each client may make before the next refill.
     requests_left: u32,
@@ -83,7 +82,7 @@ struct World {
 
 impl World {
     fn new(files: &Files, random: &mut Random) -> World {
-        // So files that are sent from disk need not be large.
+        // So that files need not be large to be sent from disk.
         let mut limits = Limits { cached_body_bytes: 65_536, ..Limits::default() };
         let pages = 3 + random.below(60);
         let revalidate_ms = random.pick(&[0, 100, 1_000]);
@@ -98,7 +97,7 @@ impl World {
         ] {
             limits.set(&change).unwrap();
         }
-        // By the walk, because what `openat2` says of a path depends on the kernel's memory.
+        // By the walk, because the result of `openat2` depends on the kernel's caches.
         let sites =
             Sites::new(files.folder(), SiteConfig::default(), &limits, Door::Walk, 7).unwrap();
         World {
@@ -114,7 +113,7 @@ impl World {
         }
     }
 
-    /// Lets the machine report with what a report may use.
+    /// Calls `report` with the context of a report.
     fn report<T>(&mut self, report: impl FnOnce(&mut Context<'_>) -> T) -> T {
         let mut cx = Context {
             sites: &mut self.sites,
@@ -135,12 +134,12 @@ impl World {
         self.report(|cx| connection.report(event, cx));
     }
 
-    /// Gives the memory back that a connection does not need.
+    /// Returns the unused memory of a connection.
     fn rest(&mut self, connection: &mut Connection) {
         connection.rest(&mut self.exchanges, &mut self.pages);
     }
 
-    /// Time passes: mostly a little, at times a lot. The wall clock can be set back.
+    /// Time passes: usually a little, sometimes a lot. The wall clock can be set back.
     fn pass(&mut self, random: &mut Random) {
         let ms = match random.below(20) {
             0 => random.below(100_000),
@@ -156,13 +155,13 @@ impl World {
         self.next_turn();
     }
 
-    /// A turn of the loop begins.
+    /// Begins a turn of the loop.
     fn next_turn(&mut self) {
         self.clock.set(self.clock.tick, Duration::from_millis(self.unix_ms));
     }
 }
 
-/// What happened so far, for the curious and for the test that enough did.
+/// Counts of events, printed at the end, and for the check that enough happened.
 #[derive(Debug, Default)]
 struct Tally {
     opened: u64,
@@ -173,7 +172,7 @@ struct Tally {
     file_changes: u64,
 }
 
-/// Says how to repeat a run that failed.
+/// Prints how to repeat a failed run.
 struct Replay {
     seed: u64,
     steps: u64,
@@ -193,7 +192,7 @@ impl Drop for Replay {
 }
 
 #[test]
-fn chance_breaks_no_invariant() {
+fn random_events_break_no_invariant() {
     let number = |name: &str, otherwise: u64| match env::var(name) {
         Ok(text) => text.parse().unwrap_or_else(|_| panic!("{name} is a number, not {text:?}")),
         Err(_) => otherwise,
@@ -211,7 +210,7 @@ fn chance_breaks_no_invariant() {
     if steps >= STEPS {
         // A simulation in which nothing happens finds nothing.
         for status in [200, 204, 206, 301, 304, 400, 404, 405, 408, 412, 413, 416, 429, 501, 503] {
-            assert!(tally.statuses.contains_key(&status), "no answer was {status}");
+            assert!(tally.statuses.contains_key(&status), "no response was {status}");
         }
         for end in ["Finished", "PeerClosed", "PeerLost", "IdleTooLong", "Stalled", "FileFailed"] {
             assert!(tally.ends.contains_key(end), "no connection ended as {end}");
@@ -243,7 +242,7 @@ fn episode(
     assert_eq!(world.pages.taken(), 0, "all are closed");
 }
 
-/// Does one thing.
+/// Performs one action.
 fn act(
     world: &mut World,
     clients: &mut Vec<Client>,
@@ -252,7 +251,7 @@ fn act(
     tally: &mut Tally,
 ) {
     if clients.is_empty() {
-        world.draining = false; // the stop is over: the next server begins with the same cache
+        world.draining = false; // shutdown is over: the next server begins with the same cache
     }
     let room = clients.len() < CLIENTS && !world.draining;
     if clients.is_empty() || (room && random.once_in(12)) {
@@ -278,7 +277,7 @@ fn act(
         }
         44..48 => {
             files.change(random, world.unix_ms);
-            world.next_turn(); // what was seen of a file before is not relied upon
+            world.next_turn(); // checks of a file from an earlier turn are not reused
             tally.file_changes += 1;
         }
         48 => world.requests_left = u32::try_from(random.below(20)).unwrap(),
@@ -296,10 +295,10 @@ fn act(
     }
 }
 
-/// The invariants of the text above; those of a single answer are checked where it is read.
+/// Checks the invariants above; those of a single response are checked where it is read.
 fn check(world: &World, clients: &mut Vec<Client>, files: &Files, tally: &mut Tally) {
     let held: usize = clients.iter().map(Client::held).sum();
-    assert_eq!(held, world.pages.taken(), "the pool has lent what the connections hold");
+    assert_eq!(held, world.pages.taken(), "the connections hold all pages taken from the pool");
     assert!(held <= world.limits.pages, "no more than there are");
     for client in clients.iter_mut() {
         client.check(&world.limits, files, tally);

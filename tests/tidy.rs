@@ -1,9 +1,9 @@
-//! The rules of the house that no compiler checks: who may import whom, how long a file, a function
-//! and a line may be, and what is not written at all. Each complaint says what to do.
+//! The house rules that no compiler checks: import layers, the length of files, functions and
+//! lines, and forbidden words. Each complaint says what to do.
 //!
-//! Rules hold for all Rust of the repository, but those on imports and on forbidden words hold for
-//! `src` outside of tests only. An exception is a row of [`EXCEPTIONS`], with its reason; one that
-//! is not needed any more is a complaint itself.
+//! The rules apply to all Rust code of the repository; those on imports and forbidden words apply
+//! to `src` outside of tests only. An exception is a row of [`EXCEPTIONS`], with its reason; an
+//! exception that is no longer needed is a complaint itself.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "in a test they are the assertion")]
 
@@ -11,8 +11,8 @@ use std::fs;
 use std::ops::Range;
 use std::path::Path;
 
-/// What each part of the crate may import, besides itself. Imports run inward only, so that the
-/// inner rings can be tested, fuzzed and read without the outer ones.
+/// The parts that each part of the crate may import, besides itself. Imports point inward only, so
+/// that the inner layers can be tested, fuzzed and read without the outer ones.
 const LAYERS: &[(&str, &[&str])] = &[
     ("http", &[]),
     ("clock", &["http"]),
@@ -35,20 +35,20 @@ const FILE_LINES: usize = 600;
 const FUNCTION_LINES: usize = 70;
 const LINE_COLUMNS: usize = 100;
 
-/// What is not written in `src` outside of tests, and what to write instead.
+/// Words that are forbidden in `src` outside of tests, and the advice for each.
 const FORBIDDEN: &[(&str, &str)] = &[
-    ("unsafe", "there is a safe function for it, or it is done another way"),
-    ("thread::spawn", "there is one thread: cut the work into steps of the loop"),
+    ("unsafe", "use a safe function, or another approach"),
+    ("thread::spawn", "there is one thread: split the work into steps of the loop"),
     ("thread::sleep", "the loop waits in one place, the poll: schedule a timer"),
     (".unwrap()", "return the error, or say in `expect` why there is none"),
     ("todo!", "do it now, or leave it out"),
     ("unimplemented!", "do it now, or leave it out"),
-    ("dbg!", "take it out again"),
+    ("dbg!", "remove it"),
     ("TODO", "do it now, or open an issue"),
-    ("FIXME", "mend it now, or open an issue"),
+    ("FIXME", "fix it now, or open an issue"),
 ];
 
-/// File, the rule it may break, and why.
+/// A file, the rule that it may break, and the reason.
 const EXCEPTIONS: &[(&str, &str, &str)] = &[
     ("src/site/listing/html.rs", "unsafe", "'unsafe-inline' is a word of a security policy"),
     ("src/site/media/table.rs", "TODO", "it is the name of a file that people publish"),
@@ -84,7 +84,7 @@ fn judge_imports(file: &Source) -> Vec<Complaint> {
     file.code_lines().filter_map(import).collect()
 }
 
-/// The parts of the crate that a line of code names.
+/// The parts of the crate that a line of code refers to.
 fn imports(file: &Source, code: &str) -> Vec<String> {
     let mut found = Vec::new();
     for root in ["crate::", "tenkay::"] {
@@ -94,7 +94,7 @@ fn imports(file: &Source, code: &str) -> Vec<String> {
             }
         }
     }
-    // `super::super::x` names a part of the crate if it climbs out of the own one.
+    // `super::super::x` refers to another part if it leaves the own one.
     let depth = file.module_depth();
     let mut rest = code;
     while let Some(at) = rest.find("super::") {
@@ -104,7 +104,7 @@ fn imports(file: &Source, code: &str) -> Vec<String> {
             climbed += 1;
             rest = after;
         }
-        // What is no part of the crate stands in a module inside the file.
+        // A name that is no part of the crate is a module inside the file.
         let name = word_at(rest);
         if climbed >= depth && (name == "{" || LAYERS.iter().any(|(layer, _)| *layer == name)) {
             found.push(name);
@@ -117,8 +117,8 @@ fn is_word(character: char) -> bool {
     character.is_alphanumeric() || character == '_'
 }
 
-/// The word at the start; where there is none (a list in braces), the bracket, which nobody may
-/// import: one `use` for each part keeps this test, and its reader, from having to parse.
+/// The word at the start; for a list in braces, the brace, which no part may import: with one `use`
+/// per part, this test needs no parser.
 fn word_at(text: &str) -> String {
     let word: String = text.chars().take_while(|character| is_word(*character)).collect();
     if word.is_empty() { text.chars().take(1).collect() } else { word }
@@ -185,7 +185,7 @@ fn no_two_files_of_a_folder_import_each_other_in_a_circle() {
     assert!(lines.is_empty(), "\n{}", lines.join("\n"));
 }
 
-/// The files beside this one that it imports; a `mod.rs` belongs to its folder and is none of them.
+/// The files of the same folder that it imports, except `mod.rs`.
 fn siblings<'f>(file: &Source, files: &'f [Source]) -> Vec<&'f Source> {
     let found = file.code_lines().flat_map(|(_, line)| {
         let code = without_comment(line);
@@ -208,7 +208,7 @@ fn siblings<'f>(file: &Source, files: &'f [Source]) -> Vec<&'f Source> {
 }
 
 #[test]
-fn some_words_are_not_written() {
+fn forbidden_words_do_not_occur() {
     check(&["src"], judge_words);
 }
 
@@ -226,7 +226,7 @@ fn judge_words(file: &Source) -> Vec<Complaint> {
     complaints
 }
 
-/// Whether the word stands there by itself; `unsafe_code` is not `unsafe`.
+/// True if the line has the whole word; `unsafe_code` is not `unsafe`.
 fn has_word(text: &str, word: &str) -> bool {
     text.match_indices(word).any(|(at, _)| {
         let before = text[..at].ends_with(is_word) && word.starts_with(is_word);
@@ -252,7 +252,7 @@ fn files_begin_with_their_contract_and_stay_short() {
 fn judge_file(file: &Source) -> Vec<Complaint> {
     let mut complaints = Vec::new();
     if !file.text.starts_with("//!") {
-        let what = "begin with `//!`: what the file owns, and what it leaves to others";
+        let what = "begin with `//!`: the purpose of the file, and what it leaves to others";
         complaints.push(complaint("contract", 1, what));
     }
     let lines = file.text.lines().count();
@@ -285,8 +285,8 @@ fn judge_functions(file: &Source) -> Vec<Complaint> {
         .collect()
 }
 
-/// The functions with the lines they take, counted from 1. The code is formatted by rustfmt, so a
-/// function ends with the first bracket that stands below its own `fn`, or on its line.
+/// The functions with their lines, counted from 1. rustfmt formats the code, so a function ends at
+/// the first brace that is indented like its `fn`, or on the same line.
 fn functions(text: &str) -> Vec<(String, Range<usize>)> {
     let lines: Vec<&str> = text.lines().collect();
     let mut found = Vec::new();
@@ -332,7 +332,7 @@ fn judge_lines(file: &Source) -> Vec<Complaint> {
             complain("line length", &format!("longer than {LINE_COLUMNS} columns: break it"));
         }
         if line.ends_with(char::is_whitespace) {
-            complain("blanks", "take away the blanks at the end of the line");
+            complain("blanks", "remove the blanks at the end of the line");
         }
         if line.contains('\t') {
             complain("tabs", "write spaces, or \\t in a literal, instead of a tab");
@@ -344,7 +344,7 @@ fn judge_lines(file: &Source) -> Vec<Complaint> {
     complaints
 }
 
-/// Where there is Rust.
+/// The folders with Rust code.
 const ALL: &[&str] = &["src", "tests", "benches", "examples", "fuzz/fuzz_targets", "fuzz/src"];
 
 /// One file.
@@ -352,7 +352,7 @@ struct Source {
     /// From the root of the repository.
     path: String,
     text: String,
-    /// All of it is a test.
+    /// The whole file is a test.
     is_test: bool,
 }
 
@@ -368,7 +368,7 @@ impl Source {
         self.path.rsplit_once('/').map_or("", |(folder, _)| folder)
     }
 
-    /// How many modules deep its code stands: 1 for `src/clock.rs` and `src/site/mod.rs`.
+    /// The depth of its module: 1 for `src/clock.rs` and `src/site/mod.rs`.
     fn module_depth(&self) -> usize {
         let depth = self.path.split('/').count() - 1;
         if self.path.ends_with("/mod.rs") { depth - 1 } else { depth }
@@ -401,8 +401,8 @@ fn complaint(rule: &str, line: usize, what: &str) -> Complaint {
 
 type Judge = fn(&Source) -> Vec<Complaint>;
 
-/// Lets `judge` look at every file below these folders, and fails with all complaints but those
-/// that have an exception.
+/// Calls `judge` for every file below these folders, and fails with all complaints that have no
+/// exception.
 fn check(folders: &[&str], judge: Judge) {
     let mut lines = Vec::new();
     for folder in folders {
@@ -420,7 +420,7 @@ fn check(folders: &[&str], judge: Judge) {
     assert!(lines.is_empty(), "\n{}", lines.join("\n"));
 }
 
-/// The Rust below a folder, which need not be there.
+/// The Rust files below a folder, which may be missing.
 fn sources(folder: &str) -> Vec<Source> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let Ok(entries) = fs::read_dir(root.join(folder)) else { return Vec::new() };
@@ -443,7 +443,7 @@ fn sources(folder: &str) -> Vec<Source> {
 }
 
 #[test]
-fn no_exception_is_left_over() {
+fn every_exception_is_needed() {
     let judges: [Judge; 5] = [judge_imports, judge_words, judge_file, judge_functions, judge_lines];
     let files: Vec<Source> = ALL.iter().flat_map(|folder| sources(folder)).collect();
     for (path, rule, _) in EXCEPTIONS {
@@ -452,12 +452,12 @@ fn no_exception_is_left_over() {
             .filter(|file| file.path == *path)
             .flat_map(|file| judges.iter().flat_map(move |judge| judge(file)))
             .any(|complaint| complaint.rule == *rule);
-        assert!(needed, "{path} keeps the rule on {rule} now: take its exception out");
+        assert!(needed, "{path} obeys the rule on {rule} now: remove its exception");
     }
 }
 
 #[test]
-fn the_rules_see_what_breaks_them() {
+fn the_rules_detect_violations() {
     let source = |path: &str, text: &str| Source {
         path: path.to_owned(),
         text: text.to_owned(),

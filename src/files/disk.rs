@@ -1,14 +1,14 @@
 //! Open files, and reading them without waiting for a disk.
 //!
-//! A read from a disk can take milliseconds, and one thread serves all clients. Linux can be asked
-//! to read only what is in memory already (`preadv2` with `RWF_NOWAIT`). The rest is prefetched
-//! (`POSIX_FADV_WILLNEED`) and read a little later, while others are served. Only after a bounded
-//! number of attempts does a read wait for the disk.
+//! A read from a disk can take milliseconds, and one thread serves all clients. Linux can read from
+//! the page cache only (`preadv2` with `RWF_NOWAIT`). The rest is prefetched
+//! (`POSIX_FADV_WILLNEED`) and read a little later; meanwhile, other requests are served. Only
+//! after a bounded number of attempts does a read wait for the disk.
 //!
-//! Elsewhere, and on file systems that cannot tell what is in memory, reads are plain.
+//! On other systems, and on file systems without `RWF_NOWAIT`, reads block.
 //!
 //! A file that is being sent may change meanwhile. [`Disk::prepare`] decides before each piece
-//! whether the response can go on.
+//! whether the response can continue.
 
 use std::cell::Cell;
 use std::fs::File;
@@ -27,7 +27,7 @@ pub struct OpenFile {
     version: Version,
     /// Where it was found below the root.
     path: Box<[u8]>,
-    /// Its last bytes, if they could be read without waiting.
+    /// Its last bytes, if they were in memory when it was opened.
     tail: Option<[u8; TAIL]>,
     /// The last version whose content is known to be that of `version`.
     seen: Cell<Version>,
@@ -50,7 +50,7 @@ pub enum Piece {
     Ready(u64),
     /// They are not in memory; the kernel was asked to read them.
     Cold,
-    /// The file was truncated or rewritten: what was announced cannot be sent any more.
+    /// The file was truncated or rewritten: the announced content is gone.
     Changed,
 }
 
@@ -90,13 +90,14 @@ impl OpenFile {
         Version::of(&self.file).is_ok_and(|now| now == self.version)
     }
 
-    /// Whether a response that has begun can go on up to `end`: the bytes up to there are still
-    /// those of the version that was opened.
+    /// Whether a response in progress can continue up to `end`: the bytes up to there are still
+    /// those of the opened version.
     ///
     /// A log that grows keeps its old bytes; it counts as one if the bytes that were its end are
-    /// unchanged. A change time alone moves when the file is renamed, linked or removed or gets
+    /// unchanged. The change time alone moves when the file is renamed, linked, removed or gets
     /// other permissions, but also when it is rewritten and its modification time is set back
-    /// (`rsync --inplace --times`). So the response ends if nothing else explains the change.
+    /// (`rsync --inplace --times`). So the response is cut off unless links, permissions or owner
+    /// explain the change.
     fn still_covers(&self, end: u64, root: &Root) -> bool {
         let Ok(now) = Version::of(&self.file) else { return false };
         if now.size != self.version.size {
@@ -131,22 +132,22 @@ impl OpenFile {
     }
 }
 
-/// How long bytes that were in memory are assumed to be there still, in milliseconds: the kernel
-/// gives up recently used pages last.
+/// How long bytes found in memory are assumed to stay there, in milliseconds: the kernel evicts
+/// recently used pages last.
 const WARM_MS: u64 = 100;
 
-/// Bytes at the end of a file that are compared to tell a log that grows from a file that is
+/// Bytes at the end of a file that are compared to distinguish a log that grows from a file that is
 /// rewritten.
 const TAIL: usize = 64;
 
-/// What is known of the machine's file systems.
+/// The capabilities of the machine's file systems.
 #[derive(Debug, Default)]
 pub struct Disk {
-    /// Devices whose file systems cannot read "only what is in memory".
+    /// Devices whose file systems do not support `RWF_NOWAIT` ("blind").
     blind: Vec<u64>,
 }
 
-/// More file systems than this are not told apart: they count as blind.
+/// At most this many devices are remembered; all others count as blind.
 const BLIND_MAX: usize = 64;
 
 impl Disk {
@@ -183,9 +184,9 @@ impl Disk {
         Ok(true)
     }
 
-    /// The one question before each piece of a file is sent: whether the file still holds what was
-    /// announced, and whether `count` bytes from `at` can probably be sent without waiting, judged
-    /// by the first and the last of them (the kernel reads ahead in one piece).
+    /// Called before each piece of a file is sent. Checks whether the file still has the announced
+    /// content, and whether `count` bytes from `at` can probably be sent without waiting, judged by
+    /// the first and the last of them (the kernel reads ahead in one piece).
     pub fn prepare(
         &mut self,
         root: &Root,
@@ -221,7 +222,7 @@ impl Disk {
         true
     }
 
-    /// Fills `room` from `at` if that needs no waiting, or if the file system cannot tell.
+    /// Fills `room` from `at` if the bytes are in memory, or if the file system is blind.
     fn read_now(&mut self, file: &File, version: &Version, room: &mut [u8], at: u64) -> bool {
         if self.is_blind(version) {
             return file.read_exact_at(room, at).is_ok();
@@ -235,9 +236,9 @@ impl Disk {
             || self.blind.contains(&version.device)
     }
 
-    /// Reads what is in memory. `None`: nothing is, or the file system cannot tell, and is then
-    /// known to be blind. `Some(0)` is the end of the file, or an old kernel that answers 0 instead
-    /// of `EAGAIN`: a plain read tells which.
+    /// Reads the bytes that are in memory. `None`: none are, or the file system cannot tell and is
+    /// now marked as blind. `Some(0)` is the end of the file, or an old kernel that returns 0
+    /// instead of `EAGAIN`: a blocking read shows which.
     fn read_cached(
         &mut self,
         file: &File,
@@ -248,7 +249,7 @@ impl Disk {
         match read_nowait(file, room, at) {
             Ok(count) => Some(count),
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => None,
-            // EOPNOTSUPP where it is not supported; a plain read tells anything else.
+            // EOPNOTSUPP if it is not supported; a blocking read reports any other error.
             Err(error) if error.kind() == io::ErrorKind::Unsupported => {
                 self.blind.push(version.device);
                 None

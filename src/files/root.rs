@@ -1,26 +1,26 @@
-//! From a path to an open file, and never to one outside the root.
+//! From a path to an open file, never outside the root.
 //!
-//! Owns the root directory's descriptor and the only entry: every file and folder that is served
-//! was opened by [`Root::open`]. It takes decoded, canonical paths and knows nothing of HTTP,
-//! hidden names, index files or caches; it keeps no state between two calls.
+//! Owns the root directory's descriptor and the only way to open a file: every file and folder that
+//! is served was opened by [`Root::open`]. It takes decoded, canonical paths and knows nothing of
+//! HTTP, hidden names, index files or caches; it keeps no state between two calls.
 //!
-//! There are two doors, and they give the same answers:
+//! There are two implementations ("doors") with the same results:
 //!
 //! - [`Door::Openat2`] (Linux 5.6): one system call in which the kernel itself refuses to leave
-//!   the root, whatever is renamed meanwhile.
+//!   the root, even if directories are renamed meanwhile.
 //! - [`Door::Walk`]: component by component, each opened with `O_NOFOLLOW` below the descriptor
 //!   of the one before, with links read and followed by hand (see [`walk`]). It serves
 //!   other systems, old kernels, sandboxes that refuse `openat2`, absolute links and links into
 //!   [link targets](Root::with_link_targets).
 //!
-//! They differ only where no ordinary folder shows it: the walk gives up after a number of lookups,
-//! it takes the "magic" links below `/proc` for the text they show, and it follows links by itself,
+//! They differ in unusual cases only: the walk gives up after a number of lookups, it follows the
+//! text of the "magic" links below `/proc`, and it follows links by itself,
 //! so kernel settings that forbid following them (`nosymfollow` mounts, `fs.protected_symlinks`) do
 //! not apply to it.
 //!
 //! A symbolic link is followed while it stays inside: a relative one that never climbs above the
 //! root, or an absolute one that begins with the root's own path, which then means the root as it
-//! was opened. `openat2` refuses every absolute link, so the walk judges a second time what
+//! was opened. `openat2` refuses every absolute link, so the walk tries the paths again that
 //! `openat2` refuses as leading outside (`EXDEV`).
 //!
 //! Files are opened with `O_NONBLOCK`, so that a FIFO without a writer does not stall the thread,
@@ -73,7 +73,7 @@ pub enum Blocking {
 }
 
 impl Blocking {
-    /// What is permitted after `tries` attempts that found the data not in memory.
+    /// The permission after `tries` attempts that did not find the data in memory.
     pub fn after(tries: u8) -> Blocking {
         match tries {
             0 => Blocking::Never,
@@ -83,7 +83,7 @@ impl Blocking {
     }
 }
 
-/// How often data that is not in memory is tried, [`RETRY_MS`] apart, before a read waits for it.
+/// Non-blocking attempts, [`RETRY_MS`] apart, before a blocking read.
 pub const COLD_TRIES: u8 = 100;
 
 /// Milliseconds between attempts: about what a disk needs.
@@ -108,20 +108,19 @@ pub enum OpenError {
     Refused,
     /// It may exist, but this process has no permission to reach or to read it.
     Forbidden,
-    /// Not available for the moment: no descriptor or no memory left (`EMFILE`, `ENFILE`,
-    /// `ENOMEM`). Nothing to cache.
+    /// Temporarily unavailable: no descriptor or no memory left (`EMFILE`, `ENFILE`, `ENOMEM`).
+    /// Must not be cached.
     Exhausted(io::Error),
     /// Another process holds a lease on the file and was asked to give it back (`EAGAIN`).
     Leased,
-    /// Something on the way is not in the kernel's memory, and the caller must not wait.
+    /// A directory on the path is not in the kernel's memory, and the caller must not wait.
     Cold,
     /// The disk failed (`EIO`), or something unexpected happened.
     Failed(io::Error),
 }
 
 /// A directory that is served. Everything is opened relative to its descriptor, so it stays the
-/// same directory when its path is renamed or comes to mean another one;
-/// [`Root::reopen`] notices that.
+/// same directory when its path is renamed or replaced; [`Root::reopen`] detects that.
 #[derive(Debug)]
 pub struct Root {
     fd: OwnedFd,
@@ -143,12 +142,12 @@ struct Target {
 }
 
 impl Root {
-    /// Opens the directory at `path`, which may be a symbolic link itself. The right to search it
-    /// is enough; only a listing needs the right to read it.
+    /// Opens the directory at `path`, which may be a symbolic link itself. Search permission is
+    /// enough; only a listing needs read permission.
     ///
     /// Whether `openat2` works is tried here, once, on the root. So a sandbox that refuses the call
     /// (old seccomp filters answer `EPERM`, not `ENOSYS`) is not mistaken later for a file without
-    /// permission; [`Root::door`] tells the outcome.
+    /// permission; [`Root::door`] returns the result.
     ///
     /// # Errors
     /// Those of the system, if `path` is not a directory that this process may search.
@@ -182,11 +181,11 @@ impl Root {
         Ok(self)
     }
 
-    /// Looks at the root's own path: `None` if it still leads to this directory, else the directory
-    /// to which it leads now, opened with the same rules.
+    /// Checks the root's own path: `None` if it still names this directory, else the directory that
+    /// it names now, opened with the same rules.
     ///
     /// # Errors
-    /// Those of the system: the path leads nowhere, or to something that cannot be served.
+    /// Those of the system: the path does not exist, or names something that cannot be served.
     pub fn reopen(&self) -> io::Result<Option<Root>> {
         let now = Version::from(&retry_on_intr(|| stat(&self.path))?);
         if now.is_same_file(&self.version) {
@@ -254,8 +253,8 @@ impl Root {
         if blocking >= Blocking::Path {
             return self.resolve_in_kernel(path, flags);
         }
-        // The answer for a path that is in memory is final, except for "it leads outside" (see
-        // `resolve_in_kernel`) and for everything that an older kernel may mean by it.
+        // A result from memory is final, except for "it leads outside" (see `resolve_in_kernel`)
+        // and the errors of older kernels.
         match openat2(&self.fd, path, flags, self.symlinks, true) {
             Err(Errno::AGAIN) => Err(OpenError::Cold),
             Err(Errno::XDEV | Errno::NOSYS | Errno::INVAL) => self.resolve_in_kernel(path, flags),
@@ -263,13 +262,13 @@ impl Root {
         }
     }
 
-    /// By `openat2`; what only the walk can judge goes on to it.
+    /// By `openat2`; falls back to the walk where only that can decide.
     fn resolve_in_kernel(&self, path: &[u8], flags: OFlags) -> Result<OwnedFd, OpenError> {
         for _ in 0..RACES_MAX {
             match openat2(&self.fd, path, flags, self.symlinks, false) {
                 Ok(fd) => return Ok(fd),
                 // A rename anywhere on the machine while the kernel went through a `..`; or a
-                // lease, which the walk will meet again.
+                // lease, which the walk will report as well.
                 Err(Errno::AGAIN) => {}
                 // A link that leads outside, or an absolute one that may lead back in; or the
                 // process has entered a sandbox since it started.
@@ -284,7 +283,7 @@ impl Root {
 /// Opens a folder for lookups below it, and returns the absolute paths that name it.
 fn open_folder(path: &Path) -> io::Result<(OwnedFd, Vec<PathBuf>)> {
     let fd = retry_on_intr(|| openat(CWD, path, CROSS, Mode::empty()))?;
-    // A descriptor that only names the folder needs no right to search it, but this does.
+    // An `O_PATH` descriptor needs no search permission on the folder, but this open does.
     retry_on_intr(|| openat(&fd, ".", CROSS, Mode::empty()))?;
     let mut aliases = vec![path.canonicalize()?, std::path::absolute(path)?];
     aliases.dedup();
@@ -331,7 +330,7 @@ impl std::error::Error for OpenError {
     }
 }
 
-/// The path in the form on which both doors agree.
+/// The path in the form that both doors take.
 fn acceptable(path: &[u8]) -> Result<&[u8], OpenError> {
     if path.starts_with(b"/") || path.contains(&0) || path.len() > PATH_BYTES_MAX {
         return Err(OpenError::NotFound);
@@ -358,7 +357,7 @@ fn openat2(
     retry_on_intr(|| rustix::fs::openat2(dir, path, flags, Mode::empty(), resolve))
 }
 
-/// Other systems are like a Linux without the call.
+/// Other systems behave like a Linux without the call.
 #[cfg(not(target_os = "linux"))]
 fn openat2(_: &OwnedFd, _: &[u8], _: OFlags, _: Symlinks, _: bool) -> Result<OwnedFd, Errno> {
     Err(Errno::NOSYS)
@@ -375,15 +374,15 @@ const LOOK: OFlags = OFlags::PATH.union(OFlags::CLOEXEC);
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
 const LOOK: OFlags = READ;
 
-/// How a directory is opened to pass through it. With `O_PATH`, the right to search it is enough;
-/// other systems want the right to read it as well.
+/// How a directory is opened to pass through it. With `O_PATH`, search permission is enough;
+/// other systems need read permission as well.
 #[cfg(any(target_os = "linux", target_os = "android"))]
 const CROSS: OFlags = OFlags::PATH.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
 const CROSS: OFlags = READ.union(OFlags::DIRECTORY);
 
-/// How often `openat2` is asked again after a race with a rename. After that the walk takes over,
-/// which has no such race: it finds its way without `..`.
+/// Retries of `openat2` after a race with a rename. After that the walk takes over, which has no
+/// such race: it does not use `..`.
 const RACES_MAX: usize = 8;
 
 /// The longest path the system takes (`PATH_MAX` less its NUL).

@@ -5,7 +5,7 @@ use std::io;
 use rustix::fd::AsFd;
 use rustix::fs::{FileType, Stat, fstat};
 
-/// What a [`Version`] was read from.
+/// The type of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     /// A regular file.
@@ -16,8 +16,8 @@ pub enum Kind {
     Other,
 }
 
-/// The identity of one version of one file: while two versions are equal, everything learnt from
-/// the file still holds.
+/// The identity of one version of one file: while two versions are equal, everything
+/// known about the file stays valid.
 ///
 /// The change time is part of it because the modification time can be set to any value, and because
 /// it also moves when permissions change. No field shows a rewrite in place to the same size within

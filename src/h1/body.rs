@@ -1,4 +1,4 @@
-//! The part of a response that is still to be sent behind the bytes in the outbox.
+//! The part of a response that follows the bytes in the outbox.
 
 use std::rc::Rc;
 
@@ -49,13 +49,13 @@ impl Body {
             Body::Memory { of, at, end } => Step::Write(lead, &of.bytes()[*at..*end]),
             Body::File { of, at, end } => match of.file() {
                 Some(file) => Step::SendFile { lead, file, at: *at, count: end - at },
-                None => Step::Write(lead, &[]), // never: `Body::range` made it from a file
+                None => Step::Write(lead, &[]), // unreachable: `Body::range` made it from a file
             },
             Body::Parts(parts) => parts.current.step(lead),
         }
     }
 
-    /// Bytes in memory that are so few that they are better copied into the outbox.
+    /// Bytes in memory that are few enough to copy into the outbox.
     pub(super) fn small(&self) -> Option<&[u8]> {
         match self {
             Body::Memory { of, at, end } if end - at <= COPIED_BYTES => {
@@ -110,9 +110,9 @@ impl Parts {
         matches!(self.current, Body::Empty)
     }
 
-    /// Goes on to the next part: writes its head, or the closing delimiter, into the outbox. A part
-    /// that is small and in memory is copied there as well, so that many of them leave in one send.
-    /// False if nothing is left.
+    /// Advances to the next part: writes its head, or the closing delimiter, into the outbox. A
+    /// part that is small and in memory is copied there as well, so that one send takes many of
+    /// them. False if nothing is left.
     ///
     /// # Errors
     /// Nothing was done.

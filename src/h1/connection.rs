@@ -7,19 +7,19 @@ use crate::machine::{Context, Event, Evictable, Pages, Reason, Standing, Step};
 use super::exchange::Exchange;
 use super::state::{State, StateName};
 
-/// One client's connection. An idle one is a few words; whatever happens in an exchange lives in
-/// memory from a pool.
+/// One client's connection. An idle one is a few words; the state of an exchange is in memory from
+/// a pool.
 #[derive(Debug)]
 pub enum Connection {
     /// Between requests, with nothing left to send.
     Idle(Idle),
     /// Something was received, or is to be sent.
     Busy(Box<[Exchange; 1]>),
-    /// Over.
+    /// Closed, and why.
     Closed(Reason),
 }
 
-/// What an idle connection remembers.
+/// The state of an idle connection.
 #[derive(Clone, Copy, Debug)]
 pub struct Idle {
     since: Tick,
@@ -40,7 +40,7 @@ pub struct Exchanges {
     free: Vec<Box<[Exchange; 1]>>,
 }
 
-/// Free exchanges that are kept for the next burst.
+/// Free exchanges kept for the next burst.
 const KEPT: usize = 1024;
 
 impl Exchanges {
@@ -82,8 +82,8 @@ impl Connection {
         }
     }
 
-    /// The room to receive into after [`Step::Read`]. `None`: there is no memory; then the step has
-    /// changed.
+    /// The buffer to receive into after [`Step::Read`]. `None`: there is no memory; then the step
+    /// has changed.
     #[inline]
     pub fn room(&mut self, exchanges: &mut Exchanges, pages: &mut Pages) -> Option<&mut [u8]> {
         if let Connection::Idle(idle) = *self {
@@ -101,7 +101,7 @@ impl Connection {
         }
     }
 
-    /// Takes a report.
+    /// Handles a report.
     #[inline]
     pub fn report(&mut self, event: Event, cx: &mut Context<'_>) {
         match self {
@@ -121,7 +121,7 @@ impl Connection {
         });
     }
 
-    /// Gives back the memory that is not needed: an empty page, and the exchange of a connection
+    /// Returns unused memory to the pool: an empty page, and the exchange of a connection
     /// that has become idle. A driver calls this when it finds nothing to receive.
     #[inline]
     pub fn rest(&mut self, exchanges: &mut Exchanges, pages: &mut Pages) {
@@ -136,7 +136,7 @@ impl Connection {
         }
     }
 
-    /// Gives back all memory before the connection is dropped.
+    /// Returns all memory before the connection is dropped.
     pub fn end(&mut self, exchanges: &mut Exchanges, pages: &mut Pages) {
         let reason = match self {
             Connection::Closed(reason) => *reason,
@@ -157,7 +157,7 @@ impl Connection {
         }
     }
 
-    /// How it stands at `now`.
+    /// Its standing at `now`.
     pub fn standing(&self, limits: &Limits, now: Tick) -> Standing {
         match self {
             Connection::Busy(exchange) => exchange[0].standing(limits, now),
@@ -217,7 +217,7 @@ impl Idle {
         Idle { since: exchange.since, sent: exchange.sent, blank_lines, counted }
     }
 
-    /// Puts what it remembers into a clean exchange.
+    /// Moves its state into a clean exchange.
     #[inline]
     fn wake(self, exchange: &mut Exchange) {
         exchange.since = self.since;
@@ -236,7 +236,7 @@ impl Idle {
         self.since + allowed
     }
 
-    /// A client that has just come is given a second for its first request.
+    /// A new client has a second for its first request before it can be evicted.
     fn evictable(&self, now: Tick) -> Option<Evictable> {
         let may_go = self.sent > 0 || now.since(self.since) >= 1_000;
         may_go.then_some(Evictable::Idle(self.since))

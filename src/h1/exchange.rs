@@ -1,5 +1,4 @@
-//! An exchange: the state of a connection that does something, and what leads from one state to
-//! the next.
+//! An exchange: the state of a busy connection, and the transitions between states.
 
 use crate::clock::Tick;
 use crate::config::Limits;
@@ -22,18 +21,18 @@ pub struct Exchange {
     pub(super) state: State,
     pub(super) inbox: Inbox,
     pub(super) outbox: Outbox,
-    /// A head whose body has to be read before it is answered.
+    /// A head that is answered after its body was read.
     saved: Option<Saved>,
-    /// When the wait began that the deadline ends.
+    /// Start of the current wait; the deadline is relative to it.
     pub(super) since: Tick,
     /// When bytes were last received.
     received_at: Tick,
     /// Bytes sent on this connection, saturating at 65,535.
     pub(super) sent: u16,
-    /// How often the site was asked in vain for what the current head asks for.
+    /// Unsuccessful attempts to get the response to the current head from the site.
     tries: u8,
-    /// The current head was counted as a request of its client. It may be looked at several times,
-    /// but it is one request.
+    /// The current head was counted as a request of its client. It may be evaluated several times,
+    /// but counts once.
     counted: bool,
     /// The peer has finished sending.
     peer_finished: bool,
@@ -77,7 +76,7 @@ impl Exchange {
         }
     }
 
-    /// The room to receive into. `None`: there is no page; then the step has changed.
+    /// The buffer to receive into. `None`: there is no page; then the step has changed.
     #[inline]
     pub(super) fn room(&mut self, pages: &mut Pages) -> Option<&mut [u8]> {
         if !self.inbox.take_page(pages) {
@@ -97,7 +96,7 @@ impl Exchange {
         }
     }
 
-    /// Takes the reports that no request needs.
+    /// Handles the reports that do not concern a request.
     fn report_rare(&mut self, event: Event, cx: &mut Context<'_>) {
         match event {
             Event::Read(_) | Event::Written(_) => {}
@@ -179,8 +178,8 @@ impl Exchange {
         }
     }
 
-    /// Does everything that needs no I/O. Idempotent. Ends: every round consumes input, or goes on
-    /// to a later stage of the same request.
+    /// Does all work that needs no I/O. Idempotent. Terminates: every round consumes input, or
+    /// advances to a later stage of the same request.
     #[inline]
     fn advance(&mut self, cx: &mut Context<'_>) {
         loop {
@@ -209,7 +208,7 @@ impl Exchange {
         }
         if self.outbox.room_left() < REPLY_ROOM {
             self.state = State::Head;
-            return false; // sending makes room, and its report comes back here
+            return false; // sending makes room, and its report leads here again
         }
         match self.look(cx) {
             Look::Nothing => self.idle(cx), // there were only empty lines
@@ -236,7 +235,7 @@ impl Exchange {
         }
     }
 
-    /// Looks at the current head, and asks the site for it.
+    /// Evaluates the current head, and asks the site for the reply.
     #[inline]
     fn look(&mut self, cx: &mut Context<'_>) -> Look<Plan> {
         let (bounds, received) = (bounds(cx.limits), self.inbox.len());
@@ -261,7 +260,7 @@ impl Exchange {
     fn follow(&mut self, plan: Plan, cx: &mut Context<'_>) -> bool {
         match plan {
             Plan::Later(on) => {
-                // From the first wait on; asking again does not extend it.
+                // Set by the first wait only: another attempt does not extend the deadline.
                 if !matches!(self.state, State::Await { .. }) {
                     self.since = cx.clock.tick;
                 }
@@ -283,7 +282,7 @@ impl Exchange {
         }
     }
 
-    /// The inbox is empty: wait for the next request, if it may come.
+    /// The inbox is empty: waits for the next request, if one is possible.
     fn idle(&mut self, cx: &mut Context<'_>) -> bool {
         if !matches!(self.state, State::Idle) {
             self.state = State::Idle;
@@ -303,7 +302,7 @@ impl Exchange {
         }
     }
 
-    /// Drops the current head, and what was known of it.
+    /// Drops the current head, and everything known about it.
     #[inline]
     fn drop_head(&mut self, length: usize) {
         if self.saved.take().is_none() {
@@ -313,7 +312,7 @@ impl Exchange {
         self.counted = false;
     }
 
-    /// Discard: drops the body; then its head is answered.
+    /// Discard: drops the body, then answers its head.
     fn discard(&mut self, cx: &mut Context<'_>) -> bool {
         let State::Discard { reader, absorbed } = &mut self.state else { return false };
         let found = reader.absorb(self.inbox.bytes(), &body_bounds(cx.limits));
@@ -338,13 +337,13 @@ impl Exchange {
         true
     }
 
-    /// Writes the response to the current head, and drops the head. If there is no room, nothing
-    /// happens: the head is looked at again when the outbox was sent.
+    /// Writes the response to the current head, and drops the head. If there is no room, it does
+    /// nothing: the head is evaluated again when the outbox was sent.
     #[inline]
     fn respond(&mut self, reply: Reply, frame: Frame, length: usize, cx: &mut Context<'_>) -> bool {
         if self.write(reply, frame, cx).is_ok() {
             self.drop_head(length);
-            // A body that is sent from where it is needs nothing but to be sent.
+            // A body that is not copied needs no more work before it is sent.
             let State::Reply { body, .. } = &self.state else { return true };
             return !matches!(body, Body::Memory { .. } | Body::File { .. });
         }
@@ -353,7 +352,7 @@ impl Exchange {
             return false; // sending makes room
         }
         if self.outbox.has_room(cx.pages) {
-            // A page is not enough: only a location made from the target is that long.
+            // A page is not enough. Only a location made from the target is that long.
             self.refuse(Failure::target_too_long(), cx);
             return true;
         }
@@ -375,7 +374,7 @@ impl Exchange {
             Persistence::Close => Then::Close,
             Persistence::Linger => Then::Linger,
         };
-        // A response that is all in the outbox needs no state of its own: the next may follow it.
+        // A response that is entirely in the outbox needs no state: the next one may follow it.
         self.state = match (&body, then) {
             (Body::Empty, Then::Next) => State::Idle,
             _ => State::Reply { body, then },
@@ -384,8 +383,8 @@ impl Exchange {
         Ok(())
     }
 
-    /// Answers with a failure that ends the connection. The inbox is dropped: nothing in it can be
-    /// understood any more.
+    /// Answers with a failure that ends the connection. The inbox is dropped, because the start of
+    /// the next request is unknown.
     fn refuse(&mut self, failure: Failure, cx: &mut Context<'_>) {
         let head = self.saved.as_ref().map_or(self.inbox.bytes(), |saved| &saved.head);
         let head_only = head.starts_with(b"HEAD ");
@@ -394,12 +393,12 @@ impl Exchange {
         self.drop_head(self.inbox.len());
         let reply = cx.sites.fail(failure);
         if self.write(reply, frame, cx).is_err() {
-            // There is no page, or earlier responses fill it: then this one is left out.
+            // There is no page, or earlier responses fill it: close without this response.
             self.state = State::Reply { body: Body::Empty, then: Then::Linger };
         }
     }
 
-    /// Reply: goes on with the next part of it, or with what follows it.
+    /// Reply: continues with the next part, or with the state that follows.
     #[inline]
     fn continue_reply(&mut self, cx: &mut Context<'_>) -> bool {
         let is_surely_done = self.is_surely_done(cx);
@@ -411,7 +410,7 @@ impl Exchange {
             match parts.advance(&mut self.outbox, cx.pages) {
                 Ok(true) => return true,
                 Ok(false) => *body = Body::Empty,
-                // The response has begun, so no other one can say why it ends.
+                // The response has begun, so an error response is impossible.
                 Err(Full) if self.outbox.is_empty() => {
                     self.close(Reason::MadeRoom, cx.pages);
                     return false;
@@ -426,7 +425,7 @@ impl Exchange {
             Then::Next => {
                 self.state = State::Idle;
                 self.since = cx.clock.tick;
-                // Nearly always, there is no other request yet.
+                // Usually, no further request has arrived yet.
                 return !self.inbox.is_empty() || self.peer_finished;
             }
             _ if !self.outbox.is_empty() => return false,
@@ -441,8 +440,8 @@ impl Exchange {
     }
 
     /// Whether the socket can be closed at once, because no bytes of the peer are unread and none
-    /// can come while the kernel still sends. A connection that sent less than 64 KiB in all has
-    /// reached the peer, or will: the socket of a peer that reads has room for it.
+    /// can come while the kernel still sends. Less than 64 KiB in total
+    /// have reached the peer, or will: they fit into the receive buffer of a peer that reads.
     fn is_surely_done(&self, cx: &Context<'_>) -> bool {
         self.inbox.is_empty() && !cx.unread && self.sent < u16::MAX
     }
@@ -459,7 +458,7 @@ impl Exchange {
         false
     }
 
-    /// How it stands at `now`.
+    /// Its standing at `now`.
     pub(super) fn standing(&self, limits: &Limits, now: Tick) -> Standing {
         Standing {
             deadline: self.deadline(limits),
@@ -490,8 +489,8 @@ impl Exchange {
         self.since + allowed
     }
 
-    /// A client that has just begun a request is given a second to complete its head, and may send
-    /// a body as long as bytes arrive.
+    /// A client that has just begun a request has a second to complete its head before it can be
+    /// evicted. While the bytes of a body arrive, it cannot be evicted.
     fn evictable(&self, now: Tick) -> Option<Evictable> {
         let quiet_ms = now.since(self.since);
         match self.state {
@@ -542,7 +541,7 @@ impl Exchange {
             || matches!(&self.state, State::Reply { body, .. } if !matches!(body, Body::Empty))
     }
 
-    /// Gives an empty page back.
+    /// Returns empty pages to the pool.
     #[inline]
     pub(super) fn release_if_empty(&mut self, pages: &mut Pages) {
         self.inbox.release_if_empty(pages);
@@ -555,7 +554,7 @@ impl Exchange {
         self.state = State::Closed(reason);
     }
 
-    /// The invariants of the module's text.
+    /// Checks the invariants of the module documentation.
     fn check(&self) {
         let holds = self.inbox.has_page() || self.outbox.has_page();
         debug_assert!(!self.is_idle() || !holds, "an idle connection holds no page");
@@ -582,12 +581,12 @@ fn body_bounds(limits: &Limits) -> BodyBounds {
     BodyBounds { line_bytes: limits.chunk_line_bytes, trailer_bytes: limits.trailer_bytes }
 }
 
-/// Room that the outbox must have before a head is parsed: enough for any head but one with a long
-/// location, for which [`Exchange::respond`] waits.
+/// Room that the outbox must have before a head is parsed: enough for any response head except one
+/// with a long location, for which [`Exchange::respond`] waits.
 const REPLY_ROOM: usize = 1024;
 
-/// When a client is slow enough to make room for others.
+/// A client that makes no progress for this long can be evicted.
 const LONG_MS: u64 = 1_000;
 
-/// When a client that reads nothing of its response makes room for others.
+/// A client that reads nothing of its response for this long can be evicted.
 const STUCK_MS: u64 = 5_000;

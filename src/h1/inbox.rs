@@ -1,4 +1,4 @@
-//! The bytes that were received, and what is known of the head at their start.
+//! Received bytes, and the scan state of the head at their start.
 
 use crate::http::head::{self, Bounds, Head, Parsed, Scan};
 use crate::http::status::Failure;
@@ -14,16 +14,16 @@ pub(super) struct Inbox {
     pub(super) blank_lines: u8,
 }
 
-/// What is at the start of the inbox.
+/// The content at the start of the inbox.
 #[derive(Debug)]
 pub(super) enum Look<T> {
     /// No byte, or only empty lines.
     Nothing,
     /// The beginning of a head.
     Partial,
-    /// No request, and nothing after it can be understood.
+    /// No request; the start of the next one is unknown.
     Failed(Failure),
-    /// A head, and what the caller makes of it.
+    /// A head, and the caller's evaluation of it.
     Head(T),
 }
 
@@ -32,7 +32,7 @@ pub(super) enum Look<T> {
 const BLANK_LINES: u8 = 2;
 
 impl Inbox {
-    /// Looks at the start of the inbox, and hands a complete head to `judge`. Consumes nothing but
+    /// Examines the start of the inbox, and passes a complete head to `judge`. Consumes nothing but
     /// empty lines.
     #[inline]
     pub(super) fn look<T>(
@@ -113,19 +113,19 @@ impl Inbox {
         self.buffer.take_page(pages)
     }
 
-    /// The room to receive into; `None` if there is no page.
+    /// The buffer to receive into; `None` if there is no page.
     #[inline]
     pub(super) fn room(&mut self, pages: &mut Pages) -> Option<&mut [u8]> {
         self.buffer.room(pages)
     }
 
-    /// `count` bytes were received into the room.
+    /// `count` bytes were received into the buffer.
     #[inline]
     pub(super) fn filled(&mut self, count: usize) {
         self.buffer.filled(count);
     }
 
-    /// Consumes a head, and forgets what was known of it.
+    /// Consumes a head, and resets the scan state.
     #[inline]
     pub(super) fn consume_head(&mut self, length: usize) {
         self.buffer.consume(length);
@@ -133,7 +133,7 @@ impl Inbox {
         self.blank_lines = 0;
     }
 
-    /// Takes a complete head out, in memory of its own: it needs no page while its body is read.
+    /// Moves a complete head into its own memory, so that it needs no page while its body is read.
     pub(super) fn save_head(&mut self, length: usize) -> Box<[u8]> {
         let head = self.buffer.bytes()[..length].into();
         self.consume_head(length);
@@ -145,13 +145,13 @@ impl Inbox {
         self.buffer.consume(count);
     }
 
-    /// Gives the page back if it is empty.
+    /// Returns the page to the pool if it is empty.
     #[inline]
     pub(super) fn release_if_empty(&mut self, pages: &mut Pages) {
         self.buffer.release_if_empty(pages);
     }
 
-    /// Drops everything, and gives the page back.
+    /// Drops everything, and returns the page to the pool.
     pub(super) fn release(&mut self, pages: &mut Pages) {
         self.buffer.release(pages);
     }

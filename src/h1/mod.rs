@@ -1,14 +1,14 @@
 //! HTTP/1.1 on one connection, without a socket.
 //!
 //! A [`Connection`] keeps the contract of [`crate::machine`]. While it is idle, it is a few words;
-//! everything else lives in an [`Exchange`] from a pool.
+//! all other state is in an [`Exchange`] from a pool.
 //!
 //! - `connection`: idle, busy or closed
-//! - `exchange`: the states, and what leads from one to the next
+//! - `exchange`: the states, and the transitions between them
 //! - `inbox`: received bytes, and the head at their start
 //! - `plan`: from a complete head to what the exchange does
 //! - `write`: from a reply to status line and fields
-//! - `body`: the part of a response that is still to be sent
+//! - `body`: the part of a response that follows the outbox
 //!
 //! # States
 //!
@@ -41,10 +41,10 @@
 //! send, and the next may follow it. One that is sent from the cache or from a file is a Reply
 //! until it was sent. Pending output is sent before more input is read: a client that sends without
 //! reading is not read from, so it holds at most two pages. A request with a body leaves its page:
-//! its head is saved, the body is dropped, and only then the site is asked. Any state but Linger
+//! its head is saved, the body is dropped, and then the site is asked. Any state but Linger
 //! and Closed may have unsent bytes of earlier responses; a timeout while bytes are unsent is a
-//! stalled write, and closes. A connection for which there is no page gets a fixed 503; a failure
-//! that finds none is left out, and the connection lingers without it.
+//! stalled write, and closes. A connection for which there is no page gets a fixed 503; if there
+//! is none for a failure, the connection lingers without a response.
 //!
 //! # Invariants
 //!

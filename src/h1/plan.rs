@@ -1,4 +1,4 @@
-//! From a complete head to what the exchange does: answer it, read its body first, or wait.
+//! From a complete head to the next action: answer it, read its body first, or wait.
 
 use crate::files::Blocking;
 use crate::http::body::BodyReader;
@@ -9,7 +9,7 @@ use crate::site::{Answer, Reply, Request, Wait};
 
 use super::write::{self, Frame, Persistence};
 
-/// What a complete head comes to.
+/// The action for a complete head.
 pub(super) enum Plan {
     /// Ask the site again after this.
     Later(Wait),
@@ -17,22 +17,22 @@ pub(super) enum Plan {
     Reply(Reply, Frame, usize),
     /// Read its body first. The head has this length.
     Body(BodyReader, usize),
-    /// No request, and nothing after it can be understood.
+    /// No request; the start of the next one is unknown.
     Failed(Failure),
 }
 
-/// What the exchange knows about a head besides its bytes.
+/// The circumstances of a head, besides its bytes.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Terms {
     /// Whether the site may wait for a disk.
     pub(super) blocking: Blocking,
-    /// An earlier look at the same head has charged its client.
+    /// An earlier evaluation of the same head has charged its client.
     pub(super) counted: bool,
     /// No other request follows it yet.
     pub(super) last: bool,
 }
 
-/// What a head in the inbox comes to: a response, unless its body has to be read first.
+/// The action for a head in the inbox: a response, unless its body has to be read first.
 #[inline]
 pub(super) fn of(head: &Head<'_, '_>, terms: Terms, cx: &mut Context<'_>) -> Plan {
     let reader = match head.framing {
@@ -54,9 +54,9 @@ pub(super) fn of(head: &Head<'_, '_>, terms: Terms, cx: &mut Context<'_>) -> Pla
     }
 }
 
-/// What a head comes to whose body was read, or is too long to be read. Then that is the answer,
-/// unless there is a better reason to refuse, and the connection ends, because the rest of the body
-/// is in the way.
+/// The action for a head whose body was read, or is too long to be read. A body that is too long
+/// gets a 413, unless the request fails for another reason, and the connection ends, because the
+/// rest of the body is unread.
 pub(super) fn after_body(
     head: &Head<'_, '_>,
     too_large: bool,

@@ -1,4 +1,4 @@
-//! Where an exchange stands, and what follows. No logic: the transitions are in
+//! The states of an exchange. No logic: the transitions are in
 //! [`super::exchange`].
 
 use crate::http::body::BodyReader;
@@ -7,14 +7,14 @@ use crate::site::Wait;
 
 use super::body::Body;
 
-/// Where an exchange stands. Only the data of that state exists.
+/// The state of an exchange, with the data of that state only.
 #[derive(Debug)]
 pub(super) enum State {
     /// Between requests; the inbox is empty.
     Idle,
     /// A part of a head is in the inbox, or a whole head that waits for room in the outbox.
     Head,
-    /// A head is complete, and the site is getting what it asks for.
+    /// A head is complete, and the site is loading the file or listing.
     Await { on: Wait },
     /// The body of the request is read and dropped; its head was saved.
     Discard { reader: BodyReader, absorbed: u64 },
@@ -23,11 +23,11 @@ pub(super) enum State {
     /// The response was sent. What the peer still sends is dropped, so that it reads the response
     /// and not a reset (RFC 9112 section 9.6).
     Linger { absorbed: u64, fin_sent: bool },
-    /// Over.
+    /// Closed, and why.
     Closed(Reason),
 }
 
-/// What follows a reply.
+/// The state that follows a reply.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Then {
     /// The next request.

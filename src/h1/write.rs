@@ -1,4 +1,4 @@
-//! From a reply to HTTP/1.1: status line, fields, and where the body comes from.
+//! From a reply to HTTP/1.1: status line, fields, and the source of the body.
 
 use std::rc::Rc;
 
@@ -17,7 +17,7 @@ use super::body::{Body, COPIED_BYTES, Full};
 pub(super) enum Persistence {
     /// It stays open; the default of HTTP/1.1.
     Stay,
-    /// It stays open, which HTTP/1.0 must be told.
+    /// It stays open; HTTP/1.0 needs `Connection: keep-alive`.
     StayAsAsked,
     /// It closes, because the client will send nothing more.
     Close,
@@ -41,7 +41,7 @@ pub(super) struct Frame {
     /// HEAD: all fields, no body.
     pub(super) head_only: bool,
     pub(super) persistence: Persistence,
-    /// The client has sent nothing more: no other response will follow this one at once.
+    /// No further request has arrived: no other response follows this one at once.
     pub(super) last: bool,
 }
 
@@ -98,7 +98,7 @@ pub(super) fn write(reply: Reply, frame: Frame, desk: &mut Desk<'_>) -> Result<B
     }
 }
 
-/// A page. Not inlined, so that its texts take no room on the stack of a request for a file.
+/// A page. Not inlined, so that its texts take no stack space in a request for a file.
 #[inline(never)]
 fn write_page(reply: &Reply, frame: Frame, desk: &mut Desk<'_>) -> Result<Body, Full> {
     let page = reply.page().filter(|_| !frame.head_only);
@@ -113,8 +113,8 @@ fn write_page(reply: &Reply, frame: Frame, desk: &mut Desk<'_>) -> Result<Body, 
 }
 
 /// A whole representation. One that is in memory with its head is sent from there, if no other
-/// response goes with it. In a run of responses, small ones are copied into the outbox, so that the
-/// run leaves in one send; a larger one is sent in the same call as the outbox.
+/// response is sent with it. In a run of responses, small ones are copied into the outbox, so that
+/// one send takes the run; a larger one is sent in the same call as the outbox.
 #[inline]
 fn write_whole(of: Rc<Representation>, frame: Frame, desk: &mut Desk<'_>) -> Result<Body, Full> {
     if of.file().is_none() && !frame.head_only {

@@ -1,8 +1,9 @@
-//! What the protocol machines of all wires share: the contract with their driver, and their memory.
+//! The shared base of the protocol machines: the contract with their driver, and their memory.
 //!
 //! A machine does no I/O and reads no clock. Its driver asks what to do next (`step`, without side
-//! effects), gives it room to receive into (`room`), reports what happened (`report`), and asks how
-//! it stands (`standing`). So tests drive a machine byte by byte, and a fuzzer at full speed.
+//! effects), asks for a buffer to receive into (`room`), reports what happened (`report`), and asks
+//! for deadlines and evictability (`standing`). So tests drive a machine byte by byte, and a fuzzer
+//! at full speed.
 
 mod outbox;
 mod pages;
@@ -18,10 +19,10 @@ use crate::files::Blocking;
 use crate::http::status::{Failure, Status};
 use crate::site::{Answer, Request, Sites};
 
-/// What a report may use.
+/// The resources of a report.
 #[derive(Debug)]
 pub struct Context<'a> {
-    /// What to answer.
+    /// The source of replies.
     pub sites: &'a mut Sites,
     /// Memory for buffers.
     pub pages: &'a mut Pages,
@@ -29,17 +30,17 @@ pub struct Context<'a> {
     pub clock: &'a Clock,
     /// The bounds.
     pub limits: &'a Limits,
-    /// The server stops: the responses in progress are the last.
+    /// The server shuts down: the responses in progress are the last.
     pub draining: bool,
-    /// The socket may hold bytes that were not received yet: to close it now would reset it, and
-    /// the peer might lose the end of the response.
+    /// The socket may hold unread bytes: closing it now would send a reset, and the peer might lose
+    /// the end of the response.
     pub unread: bool,
-    /// Requests that this client may make now; each one takes one, and without one it gets 429.
+    /// Requests that this client may make now. Each request decrements it; at 0, it gets a 429.
     pub requests_left: u32,
 }
 
 impl Context<'_> {
-    /// What a request gets. `counted`: an earlier look at it has charged its client.
+    /// The reply to a request. `counted`: an earlier evaluation of it has charged its client.
     ///
     /// # Errors
     /// As for [`Sites::respond`].

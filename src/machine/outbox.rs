@@ -1,4 +1,4 @@
-//! The bytes that wait to be sent, and how fast the peer reads them.
+//! Bytes that wait to be sent, and the rate at which the peer reads them.
 
 use crate::clock::Tick;
 use crate::config::Limits;
@@ -11,7 +11,7 @@ use super::pages::{Buffer, Pages};
 pub struct Outbox {
     buffer: Buffer,
     /// When the unsent output was queued, and how many bytes of it have been sent since: a client
-    /// that reads too slowly is cut off, and one that reads too fast is held back.
+    /// that reads too slowly is cut off, and one that reads too fast is throttled.
     pub queued_since: Tick,
     /// See [`Outbox::queued_since`].
     pub sent: u64,
@@ -46,15 +46,15 @@ impl Outbox {
         self.buffer.take_page(pages)
     }
 
-    /// Appends what `write` writes, if all of it fits. `None`: it does not, or there is no page;
+    /// Appends the output of `write`, if all of it fits. `None`: it does not, or there is no page;
     /// then nothing was appended.
     #[inline]
     pub fn append(&mut self, pages: &mut Pages, write: impl FnOnce(&mut Writer<'_>)) -> Option<()> {
         self.buffer.append(pages, write)
     }
 
-    /// `count` bytes of the response were sent: first those that wait here. Returns how many were
-    /// sent beyond them.
+    /// `count` bytes were sent, those of the outbox first. Returns how many of them were not from
+    /// the outbox.
     #[inline]
     pub fn written(&mut self, count: u64) -> u64 {
         let here = self.buffer.len().min(usize::try_from(count).unwrap_or(usize::MAX));
@@ -63,7 +63,7 @@ impl Outbox {
         count - here as u64 // widening
     }
 
-    /// A response begins while nothing else is unsent. A client that is ahead of its bandwidth
+    /// A response begins while the outbox is empty. A client that is ahead of its bandwidth
     /// limit keeps its count, or every small request would have a burst of its own.
     #[inline]
     pub fn begin(&mut self, now: Tick, limits: &Limits) {
@@ -75,9 +75,9 @@ impl Outbox {
         }
     }
 
-    /// When a client that does not read is cut off: after a time without progress, which began at
-    /// `since`, or when all in all it was slower than the least rate, after a grace period. The
-    /// second ends those that read a byte whenever the first is about to end them.
+    /// When a slow client is cut off: after a time without progress since `since`, or when its
+    /// average rate is below the least rate after a grace period. The second rule catches clients
+    /// that read a byte just before each timeout.
     pub fn deadline(&self, since: Tick, limits: &Limits) -> Tick {
         let stalled = since + limits.write_timeout_ms;
         match self.sent.saturating_mul(1000).checked_div(limits.least_bytes_per_s) {
@@ -89,13 +89,13 @@ impl Outbox {
         }
     }
 
-    /// Gives the page back if no bytes wait.
+    /// Returns the page to the pool if no bytes wait.
     #[inline]
     pub fn release_if_empty(&mut self, pages: &mut Pages) {
         self.buffer.release_if_empty(pages);
     }
 
-    /// Drops the bytes that wait, and gives the page back.
+    /// Drops the waiting bytes, and returns the page to the pool.
     pub fn release(&mut self, pages: &mut Pages) {
         self.buffer.release(pages);
     }

@@ -1,15 +1,15 @@
 //! The buffers of connections.
 //!
-//! A page is taken when a request is about to be received and given back when it is empty, so an
-//! idle connection holds none. The pool is a stack: the page given back last, which is still in the
-//! processor's cache, is taken next.
+//! A connection takes a page to receive a request and returns it when it is empty, so an idle
+//! connection holds none. The pool is a stack: the page returned last, which is still in the CPU
+//! cache, is taken next.
 
 use crate::http::writer::Writer;
 
-/// Bytes of a page: room for the largest head, and for a run of small answers.
+/// Bytes of a page: room for the largest head, and for a run of small responses.
 pub const PAGE_BYTES: usize = 32 * 1024;
 
-/// Free pages that are kept for the next burst; more are freed.
+/// Free pages kept for the next burst; further ones are freed.
 const KEPT: usize = 256;
 
 type Page = Box<[u8; PAGE_BYTES]>;
@@ -61,7 +61,7 @@ fn new_page() -> Option<Page> {
     bytes.into_boxed_slice().try_into().ok()
 }
 
-/// Bytes in the order they came: filled at the end, consumed at the start.
+/// A queue of bytes: filled at the end, consumed at the start.
 #[derive(Debug, Default)]
 pub struct Buffer {
     page: Option<Page>,
@@ -110,8 +110,8 @@ impl Buffer {
         self.page.is_some()
     }
 
-    /// The room behind the bytes in it, on a page from the pool. `None`: the pool is exhausted.
-    /// The bytes move to the front first if they reach the end of the page.
+    /// The free space behind the bytes in it, on a page from the pool. `None`: the pool is
+    /// exhausted. The bytes move to the front first if they reach the end of the page.
     #[inline]
     pub fn room(&mut self, pages: &mut Pages) -> Option<&mut [u8]> {
         let page = match &mut self.page {
@@ -147,7 +147,7 @@ impl Buffer {
         }
     }
 
-    /// Appends what `write` writes, if all of it fits. `None`: it did not, or there is no page;
+    /// Appends the output of `write`, if all of it fits. `None`: it did not, or there is no page;
     /// then nothing was appended.
     pub fn append(&mut self, pages: &mut Pages, write: impl FnOnce(&mut Writer<'_>)) -> Option<()> {
         let mut writer = Writer::new(self.room(pages)?);
@@ -157,14 +157,14 @@ impl Buffer {
         Some(())
     }
 
-    /// Gives the page back if it is empty.
+    /// Returns the page to the pool if it is empty.
     pub fn release_if_empty(&mut self, pages: &mut Pages) {
         if self.is_empty() {
             self.release(pages);
         }
     }
 
-    /// Drops the bytes in it, and gives the page back.
+    /// Drops the bytes in it, and returns the page to the pool.
     pub fn release(&mut self, pages: &mut Pages) {
         if let Some(page) = self.page.take() {
             pages.give(page);

@@ -8,13 +8,13 @@ use crate::site::Wait;
 /// What to do next.
 #[derive(Debug)]
 pub enum Step<'c> {
-    /// Receive into the room of the machine, and report [`Event::Read`].
+    /// Receive into the buffer of the machine, and report [`Event::Read`].
     Read,
     /// Send these two slices, one behind the other, and report [`Event::Written`].
     Write(&'c [u8], &'c [u8]),
     /// Send `lead`, then `count` bytes of the file from `at`; report [`Event::Written`].
     SendFile {
-        /// Bytes that go first; may be empty.
+        /// Bytes to send first; may be empty.
         lead: &'c [u8],
         /// The file, and the version of it that is being sent.
         file: &'c OpenFile,
@@ -23,7 +23,7 @@ pub enum Step<'c> {
         /// Bytes of the file; more than 0.
         count: u64,
     },
-    /// Wait until the site has what the request asks for, then report [`Event::Retry`].
+    /// Wait until the site has the file or listing, then report [`Event::Retry`].
     Wait(Wait),
     /// Shut down the sending direction, and report [`Event::ShutDown`].
     ShutdownWrite,
@@ -34,13 +34,13 @@ pub enum Step<'c> {
 /// What happened.
 #[derive(Clone, Copy, Debug)]
 pub enum Event {
-    /// Bytes were received into the room; 0: the peer has finished sending.
+    /// Bytes were received into the buffer; 0: the peer has finished sending.
     Read(usize),
     /// This many bytes of [`Step::Write`] or [`Step::SendFile`] were sent.
     Written(u64),
     /// The sending direction was shut down.
     ShutDown,
-    /// What [`Step::Wait`] waits for may be there.
+    /// The wait of [`Step::Wait`] may be over.
     Retry,
     /// The deadline has passed.
     Timeout,
@@ -50,22 +50,22 @@ pub enum Event {
     FileFailed,
     /// The peer acknowledged bytes since the last progress, although none could be sent.
     Acknowledged,
-    /// The server stops: close if nothing is being received or sent.
+    /// The server shuts down: close if nothing is being received or sent.
     Drain,
     /// Answer with this failure instead of reading a request, and close. Only after `room`.
     Refuse(Failure),
 }
 
-/// Why a connection is over.
+/// Why a connection was closed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Reason {
-    /// Every request was answered, and the last response said that it was the last.
+    /// Every request was answered, and the last response had `Connection: close`.
     Finished,
     /// The peer closed between requests.
     PeerClosed,
     /// The connection was reset, or the socket failed.
     PeerLost,
-    /// No request came in time.
+    /// No request arrived in time.
     IdleTooLong,
     /// The peer did not read the response in time.
     Stalled,
@@ -75,9 +75,9 @@ pub enum Reason {
     OutOfPages,
     /// Another connection needed its slot or its memory.
     MadeRoom,
-    /// Its work panicked, which is a bug.
+    /// A panic while it was served, which is a bug.
     Panicked,
-    /// The server stops.
+    /// The server shuts down.
     Stopped,
 }
 
@@ -100,7 +100,7 @@ impl Reason {
     ];
 }
 
-/// How a connection stands.
+/// The deadline and the evictability of a connection.
 #[derive(Clone, Copy, Debug)]
 pub struct Standing {
     /// When [`Event::Timeout`] is due.

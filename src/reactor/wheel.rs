@@ -1,16 +1,16 @@
-//! The timer wheel: when is which connection to be looked at again?
+//! The timer wheel: one timer per connection.
 //!
 //! A hashed wheel with one doubly linked list per slot; all operations are O(1). It is lazy: a
-//! timer is moved only to an earlier time. One that comes up too early, because its connection was
-//! busy meanwhile, is found to be so by asking the connection, and is set anew. So a keep-alive
-//! request touches no list.
+//! timer is moved only to an earlier time. If the deadline of a connection moved to a later time,
+//! its timer expires too early; the caller then computes the deadline and sets the timer again. So
+//! a keep-alive request touches no list.
 
 use crate::clock::Tick;
 
-/// Milliseconds of a slot: how late a timer may be.
+/// Milliseconds per slot: a timer may expire that much too late.
 const GRAIN_MS: u64 = 64;
 
-/// Slots; a timer beyond the last one comes up there and is set anew (131 s).
+/// Slots (131 s). A timer beyond the last one expires there, and the caller sets it again.
 const SLOTS: usize = 2048;
 
 const WORDS: usize = SLOTS / 64;
@@ -21,10 +21,10 @@ const UNSET: u64 = u64::MAX;
 #[derive(Debug)]
 pub struct Wheel {
     heads: Box<[u32; SLOTS]>,
-    /// One bit a slot: is there anything in it?
+    /// One bit per slot: set if the slot has a timer.
     occupied: [u64; WORDS],
     links: Vec<Link>,
-    /// The slot, counted from the start of time, up to which everything was expired.
+    /// All slots up to this one, counted from tick 0, have expired.
     now: u64,
     /// No key is due before this slot.
     earliest: u64,
@@ -34,7 +34,7 @@ pub struct Wheel {
 struct Link {
     previous: u32,
     next: u32,
-    /// The slot, counted from the start of time; [`UNSET`]: not in any list.
+    /// The slot, counted from tick 0; [`UNSET`]: not in any list.
     due: u64,
 }
 
@@ -50,19 +50,19 @@ impl Wheel {
         }
     }
 
-    /// Sees to it that `key` comes up at `deadline` or, rarely, before; at most [`GRAIN_MS`] after.
+    /// Sets the timer of `key`: it expires at most [`GRAIN_MS`] after `deadline`, rarely before it.
     #[inline]
     pub fn schedule(&mut self, key: usize, deadline: Tick) {
         let furthest = self.now + SLOTS as u64 - 1; // widening
         let due = (deadline.0 / GRAIN_MS + 1).clamp(self.now + 1, furthest);
         if self.links.get(key).is_some_and(|link| link.due <= due) {
-            return; // it comes up early enough, and is looked at then
+            return; // it expires early enough; the caller then sets it again
         }
         self.cancel(key);
         self.link(key, due);
     }
 
-    /// Forgets `key`.
+    /// Removes the timer of `key`.
     pub fn cancel(&mut self, key: usize) {
         let Some(&Link { previous, next, due }) = self.links.get(key) else { return };
         if due == UNSET {
@@ -83,7 +83,7 @@ impl Wheel {
         }
     }
 
-    /// Takes a key out that is due at `now`, if there is one.
+    /// Removes a key that is due at `now`, if there is one, and returns it.
     pub fn expire(&mut self, now: Tick) -> Option<usize> {
         let target = now.0 / GRAIN_MS;
         let Some(due) = self.next_slot().filter(|&due| due <= target) else {
@@ -104,8 +104,8 @@ impl Wheel {
         self.next_slot().map(|due| Tick(due * GRAIN_MS))
     }
 
-    /// The first occupied slot, by looking through the bits, up to 64 at a time. What was found
-    /// empty is not looked at again, so that a turn in which nothing is due costs next to nothing.
+    /// The first occupied slot. Checks up to 64 bits at a time, and never checks a slot again that
+    /// was empty, so that a turn in which nothing is due has little work.
     fn next_slot(&mut self) -> Option<u64> {
         let end = self.now + SLOTS as u64; // widening; every key is due after `now` and before this
         let mut due = self.earliest.max(self.now + 1);
@@ -201,7 +201,7 @@ mod tests {
     }
 
     proptest! {
-        /// Against a model: a sorted map of deadlines.
+        /// Compares the wheel with a model: a sorted map of deadlines.
         #[test]
         fn every_timer_expires_once_and_in_time(
             actions in prop::collection::vec((0_usize..8, 0_u64..200_000, 0_u64..5_000), 1..100)

@@ -2,7 +2,7 @@
 //!
 //! Owns the tables and the lookup. It opens no file and does not look at content, so it cannot say
 //! whether a text is UTF-8: [`MediaType::takes_charset`] says whether `charset=utf-8` may be added
-//! once somebody knows that it is. A lookup allocates nothing.
+//! to a file that the caller found to be UTF-8. A lookup allocates nothing.
 //!
 //! The tables hold types that browsers, players and package tools act on, under the names that are
 //! registered with IANA where there are any (RFC 6838). Everything else is
@@ -12,10 +12,10 @@
 //!   section 8.1); in XML, SVG included, the parameter would overrule the encoding that the
 //!   document itself declares (RFC 7303 section 3).
 //! - JavaScript is `text/javascript` (RFC 9239).
-//! - What people want to read is `text/plain`, because browsers display it: source code and
+//! - Files that people read are `text/plain`, because browsers display it: source code and
 //!   configuration, and files such as README, LICENSE-MIT and SHA256SUMS. This includes YAML, TOML,
 //!   SQL, JSON Lines, SRT and PEM. Their own types (`application/yaml`, `application/toml`,
-//!   `application/sql`, `application/jsonl` ...) are correct, but browsers save what has them, and
+//!   `application/sql`, `application/jsonl` ...) are correct, but browsers save such files, and
 //!   no tool that downloads such a file looks at its type.
 //! - Names such as `LICENSE-MIT` and `COPYING.LIB` are texts if the extension is unknown.
 //! - `.ts` is `video/mp2t`. On a file server it is a segment of an HLS stream, for which players
@@ -113,7 +113,7 @@ fn is_text(name: &[u8]) -> bool {
 
 const TEXT: &str = "text/plain";
 
-/// RFC 9110 section 8.3: what a recipient assumes when it is told nothing.
+/// RFC 9110 section 8.3: what a recipient assumes without a Content-Type.
 const UNKNOWN: &str = "application/octet-stream";
 
 #[cfg(test)]

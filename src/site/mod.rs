@@ -1,15 +1,15 @@
-//! What to answer.
+//! From requests to replies.
 //!
-//! [`Sites`] turns a [`Request`] into a [`Reply`] that is independent of the wire. A [`Site`] is a
-//! root and its rules; what is known about paths is in one store for all sites. Nothing here knows
-//! connections, or how a response is framed.
+//! [`Sites`] turns a [`Request`] into a [`Reply`] that is independent of the wire format. A
+//! [`Site`] is a root and its rules; one store caches paths for all sites. This module knows
+//! nothing about connections or the framing of responses.
 //!
 //! | module | question |
 //! |---|---|
-//! | [`respond`] | what does this request get? |
+//! | [`respond`] | what is the reply to this request? |
 //! | [`reply`] | what are the fields and the body of a response? |
 //! | [`select`] | which part of a representation is requested? |
-//! | [`store`] | what does this path lead to, and does that still hold? |
+//! | [`store`] | what does this path lead to, and is that still valid? |
 //! | [`resource`], [`representation`] | in which forms can it be sent? |
 //! | [`policy`] | what do the rules of this path add? |
 //! | [`listing`], [`page`], [`multipart`], [`media`] | what is the content of a generated body? |
@@ -48,7 +48,7 @@ use media::MediaTypes;
 pub use store::Fault;
 use store::{Part, Store};
 
-/// The sites, and what is known about their paths.
+/// The sites, and the cache of their paths.
 #[derive(Debug)]
 pub struct Sites {
     sites: Vec<Site>,
@@ -73,7 +73,7 @@ pub struct Site {
     part: Part,
     /// When the path of the root was last looked at.
     checked: Tick,
-    /// The path of the root leads nowhere.
+    /// The path of the root does not exist.
     is_gone: bool,
 }
 
@@ -116,7 +116,7 @@ impl Sites {
         })
     }
 
-    /// The one question before a piece of a large file is sent; see
+    /// Checks a piece of a large file before it is sent; see
     /// [`Disk::prepare`](crate::files::Disk::prepare).
     pub fn prepare(
         &mut self,
@@ -133,7 +133,7 @@ impl Sites {
         self.store.is_working()
     }
 
-    /// Continues long work until `enough` says true; it is asked after each entry of a folder.
+    /// Continues long work until `enough` returns true; it is called after each entry of a folder.
     /// Returns the number of a job that ended.
     pub fn work(&mut self, clock: &Clock, enough: &mut dyn FnMut() -> bool) -> Option<u64> {
         self.store.work(&self.sites, clock, enough)
@@ -145,7 +145,7 @@ impl Sites {
         self.store.measure_with(stopwatch);
     }
 
-    /// When [`Sites::rest`] is due, if at all.
+    /// When [`Sites::rest`] is due; `None` while there is nothing to close.
     pub fn due(&self) -> Option<Tick> {
         self.store.due()
     }
@@ -157,7 +157,7 @@ impl Sites {
         }
     }
 
-    /// Permits this many lookups on disk until the next call; more of them wait.
+    /// Permits this many lookups on disk until the next call; further ones wait.
     pub fn allow_lookups(&mut self, most: u32) {
         self.store.allow_lookups(most);
     }
@@ -173,8 +173,8 @@ impl Sites {
         self.store.take_fault()
     }
 
-    /// Closes the cached files, because their descriptors are needed elsewhere. Those that are
-    /// being sent stay open until they are sent.
+    /// Closes the cached files, because other code needs their descriptors. Files that are being
+    /// sent stay open until then.
     pub fn close_files(&mut self) {
         self.store.close_files();
     }
@@ -193,7 +193,7 @@ fn globs(patterns: &[String]) -> io::Result<Vec<Glob>> {
 /// When to ask again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Wait {
-    /// In the next turn: this one has made enough lookups.
+    /// In the next turn: the lookups of this one are used up.
     Turn,
     /// In the next turn, with more blocking: a part of the path must be read from the disk.
     Path,

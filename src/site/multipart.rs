@@ -15,7 +15,7 @@ use super::representation::Representation;
 pub struct Multipart {
     ranges: Box<[ByteRange]>,
     boundary: Rc<[u8]>,
-    /// Index of the next part; one more than there are once the end was written.
+    /// Index of the next part; once the end was written, the number of parts plus one.
     next: usize,
 }
 
@@ -44,8 +44,8 @@ impl Multipart {
         self.next > self.ranges.len()
     }
 
-    /// Writes what stands before the bytes of the next part: a delimiter and the head of the part;
-    /// after the last part, the closing delimiter.
+    /// Writes the delimiter and the head of the next part; after the last part, the closing
+    /// delimiter.
     pub fn write_lead(&self, representation: &Representation, writer: &mut Writer<'_>) {
         // The CRLF before a delimiter belongs to it, so the first one has it as well; zsync and
         // others rely on that.
@@ -59,7 +59,7 @@ impl Multipart {
         writer.put(b"\r\n");
     }
 
-    /// The lead was written: goes on to the next part.
+    /// Advances to the next part, after the lead was written.
     pub fn advance(&mut self) {
         self.next += 1;
     }

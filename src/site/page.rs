@@ -1,12 +1,12 @@
 //! The pages of failures and redirects, and the look that they share with listings.
 //!
-//! A [`Page`] says in one sentence what happened, in another one what to do, and names the reason
-//! if there is one. It consists of static texts, so it allocates nothing and its length is known
+//! A [`Page`] has one sentence about what happened, one about what to do, and the reason if there
+//! is one. It consists of static texts, so it allocates nothing and its length is known
 //! before it is written.
 
 use crate::http::status::Status;
 
-/// The page of one answer, as a list of texts.
+/// The page of one response, as a list of texts.
 #[derive(Clone, Copy, Debug)]
 pub struct Page {
     pieces: [&'static str; 15],

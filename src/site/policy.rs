@@ -1,7 +1,7 @@
 //! What a path's rules add to its responses.
 //!
 //! A policy depends on the path alone. It is decided once, when the entry of the path is made, and
-//! kept with the entry; a request that the cache answers asks no rule.
+//! kept with the entry, so a request that the cache answers evaluates no rule.
 
 use crate::config::SiteConfig;
 
@@ -22,7 +22,7 @@ impl Policy {
         Policy { lines: lines.into() }
     }
 
-    /// The field lines that every response carries, each with its CRLF.
+    /// Field lines for every response, each with its CRLF.
     pub fn lines(&self) -> &[u8] {
         &self.lines
     }

@@ -1,7 +1,7 @@
-//! A response, independent of the wire that sends it.
+//! A response, independent of the wire format.
 //!
-//! A [`Reply`] is what a request gets: a status and its content. A wire asks it for the fields
-//! ([`Reply::write_fields`]) and frames the body; it decides nothing about either.
+//! A [`Reply`] is a status and its content. The wire format encodes the fields
+//! ([`Reply::write_fields`]) and frames the body, and decides nothing about either.
 
 use std::rc::Rc;
 
@@ -14,7 +14,7 @@ use super::page::{Page, Up};
 use super::policy::Policy;
 use super::representation::Representation;
 
-/// What a request gets.
+/// The reply to a request.
 #[derive(Debug)]
 pub struct Reply {
     /// The status.
@@ -34,9 +34,9 @@ pub enum Content {
     Ranges(Rc<Representation>, Box<Multipart>),
     /// 304: no body.
     NotModified(Rc<Representation>),
-    /// 204: no body; the methods that are supported.
+    /// 204: no body; lists the supported methods.
     Options(Rc<Policy>),
-    /// A page that says what happened.
+    /// A page that explains the status.
     Page(Rc<Policy>, Detail, Up),
 }
 
@@ -51,7 +51,7 @@ pub enum Detail {
     Size(u64),
 }
 
-/// Takes the fields of a reply, in the encoding of its wire.
+/// Receives the fields of a reply and encodes them for the wire.
 pub trait FieldSink {
     /// Field lines that are ready, each with its CRLF.
     fn lines(&mut self, lines: &[u8]);
@@ -143,7 +143,7 @@ fn why(detail: &Detail) -> &'static str {
     }
 }
 
-/// Gives a field whose value is written piece by piece.
+/// Passes on a field with the value that `write` formats.
 fn compose(sink: &mut impl FieldSink, name: &'static str, write: impl FnOnce(&mut Writer<'_>)) {
     let mut room = [0; 128];
     let mut value = Writer::new(&mut room);
@@ -154,5 +154,5 @@ fn compose(sink: &mut impl FieldSink, name: &'static str, write: impl FnOnce(&mu
 
 const ALLOW: &[u8] = b"Allow: GET, HEAD, OPTIONS\r\n";
 
-/// RFC 9110 section 10.2.3, in seconds: a shortage lasts for moments.
+/// RFC 9110 section 10.2.3, in seconds: shortages are short.
 const RETRY_AFTER: &[u8] = b"Retry-After: 1\r\n";

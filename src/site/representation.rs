@@ -8,9 +8,9 @@
 //! 0          ^ HEADROOM      ^ common_end   ^ type_end                    ^ head_end
 //! ```
 //!
-//! So the fields of a 304 are one slice, those of a 206 a longer one. The headroom belongs to the
-//! wire: HTTP/1.1 fills it with status line and date, once a second at most, and then sends the
-//! whole response with a small file as one slice. Another wire ignores it.
+//! So the fields of a 304 are one slice, those of a 206 a longer one. The headroom is for the wire
+//! format: HTTP/1.1 fills it with status line and date, once per second at most, and then sends the
+//! whole response with a small file as one slice. Other wire formats ignore it.
 
 use std::cell::Cell;
 use std::rc::Rc;
@@ -26,7 +26,7 @@ use crate::http::writer::Writer;
 
 use super::policy::Policy;
 
-/// Bytes before the fields that the wire may fill.
+/// Bytes before the fields, for the wire format.
 pub const HEADROOM: usize = "HTTP/1.1 200 OK\r\n".len() + DATE_LINE;
 
 /// Fills the headroom for responses of the second that the clock shows.
@@ -42,7 +42,7 @@ pub struct Representation {
     type_end: u16,
     head_end: u16,
     size: u64,
-    /// Boxed because it is larger than all the rest, which every request for a small file reads.
+    /// Boxed to keep the struct small: every request for a small file reads the other fields.
     file: Option<Box<OpenFile>>,
     validators: Box<OwnedValidators>,
     ranges: bool,
@@ -55,14 +55,14 @@ pub(super) struct OwnedValidators {
     last_modified: Option<i64>,
     /// The file was so young that it may have changed without its time changing.
     young: bool,
-    /// The date is that of the file, and not of the response in which it was first sent.
+    /// The date is the modification time of the file, not the Date of the first response.
     dated: bool,
 }
 
 /// What the head of a representation is made from.
 pub(super) struct Facts<'a> {
     pub(super) policy: &'a Policy,
-    /// Further field lines that every response about it carries, each with its CRLF.
+    /// Further field lines for all responses about it, each with its CRLF.
     pub(super) lines: &'a [u8],
     /// The value of Content-Type.
     pub(super) media_type: &'a str,
@@ -141,7 +141,7 @@ impl Representation {
         })
     }
 
-    /// Fills the headroom, unless that was done in this second.
+    /// Fills the headroom, unless it was filled in this second.
     #[inline]
     pub(super) fn fill(&mut self, fill: Fill, clock: &Clock) {
         if !self.is_filled(clock) {
@@ -218,13 +218,13 @@ impl Representation {
         self.validators.young
     }
 
-    /// Bytes of memory that it takes, roughly.
+    /// Approximate bytes of memory.
     pub(super) fn weight(&self) -> usize {
         self.bytes().len()
     }
 }
 
-/// No clock shows it.
+/// No clock shows this second.
 const NEVER: i64 = i64::MIN;
 
 impl OwnedValidators {
@@ -246,8 +246,8 @@ impl OwnedValidators {
     }
 
     /// Those of a file that stays on disk: size and modification time; `replaced`: inode and change
-    /// time as well, because the file was once replaced by one of the same size and time; its date
-    /// means nothing then. A time that every file of an image has in common makes no tag.
+    /// time as well, because the file was once replaced by one of the same size and time, so its
+    /// date is no validator. A time that every file of an image has in common makes no tag.
     pub(super) fn of_file(version: &Version, replaced: bool, clock: &Clock) -> OwnedValidators {
         let young = is_young(version, clock);
         let replaced = replaced.then_some((version.inode, version.changed_ns));
@@ -290,7 +290,7 @@ struct Bytes {
 #[derive(Debug)]
 enum Memory {
     Heap(Box<[u8]>),
-    /// Pages of its own, which go back to the system at once when they are dropped.
+    /// Anonymous memory pages, returned to the system as soon as they are dropped.
     Mapped(MmapMut),
 }
 
@@ -347,7 +347,7 @@ impl Gauge {
     }
 }
 
-/// From here on, memory comes from the system and goes back to it: allocators keep what is smaller.
+/// From this size on, memory is mapped from the system and unmapped: allocators keep freed memory.
 const MAPPED_BYTES: usize = 64 * 1024;
 
 fn offset(at: usize) -> u16 {

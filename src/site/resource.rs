@@ -1,4 +1,4 @@
-//! What a path leads to.
+//! The outcome of a path: a file, a listing, a redirect or a failure.
 
 use std::rc::Rc;
 
@@ -9,16 +9,16 @@ use crate::clock::Clock;
 
 use super::representation::{Fill, Representation};
 
-/// What is known about one path: what it leads to, and what its rules add.
+/// A path's outcome, and the additions of its rules.
 #[derive(Clone, Debug)]
 pub struct Entry {
-    /// What the path leads to.
+    /// The outcome.
     pub outcome: Outcome,
-    /// What its rules add to each response.
+    /// The additions of its rules to each response.
     pub policy: Rc<Policy>,
 }
 
-/// What a path leads to.
+/// The outcome of a path.
 #[derive(Clone, Debug)]
 pub enum Outcome {
     /// A file or a listing.
@@ -50,7 +50,7 @@ impl Entry {
     }
 
     /// Fills the headroom of its representation for this second, unless it is being sent; then the
-    /// wire writes the head elsewhere.
+    /// wire format writes the head elsewhere.
     #[inline]
     pub(super) fn fill(&mut self, fill: Fill, clock: &Clock) {
         if let Outcome::Resource(resource) = &mut self.outcome

@@ -1,4 +1,4 @@
-//! From a request to a reply: the decisions that every wire shares.
+//! From a request to a reply: the decisions that all wire formats share.
 
 use std::rc::Rc;
 
@@ -18,36 +18,36 @@ use super::select::{Selection, select};
 use super::store::{Found, Query};
 use super::{Sites, Wait};
 
-/// A request, independent of the wire that it came on.
+/// A request, independent of the wire format.
 #[derive(Debug)]
 pub struct Request<'r> {
     /// The method.
     pub method: Method,
-    /// The request target as it came; not validated yet.
+    /// The request target as the client sent it; not validated yet.
     pub target: &'r [u8],
     /// What the client expects before it sends a body.
     pub expectation: Expectation,
     /// The fields.
     pub fields: &'r Fields<'r, 'r>,
-    /// How the wire fills the headroom of a representation; `None` if it does not use it.
+    /// How the wire format fills the headroom of a representation; `None` if it does not use it.
     pub fill: Option<Fill>,
 }
 
-/// The answer of [`Sites::respond`].
+/// The result of [`Sites::respond`].
 #[derive(Debug)]
 pub enum Answer {
-    /// This is what the request gets.
+    /// The reply to the request.
     Reply(Reply),
-    /// It takes longer than the caller may wait: ask again after this.
+    /// It takes longer than the caller may wait: call again after this.
     Later(Wait),
 }
 
 impl Sites {
-    /// What a request gets.
+    /// The reply to a request.
     ///
     /// # Errors
-    /// The request is malformed or misdirected. A wire that cannot tell what follows such a request
-    /// ends the connection after the [page](Sites::fail) of the failure.
+    /// The request is malformed or misdirected. HTTP/1.1, which cannot tell where the next request
+    /// begins, ends the connection after the [page](Sites::fail) of the failure.
     pub fn respond(
         &mut self,
         request: &Request<'_>,
@@ -92,7 +92,7 @@ impl Sites {
         self.look_up(request, path, query, blocking, clock)
     }
 
-    /// Whether a request is well-formed, as far as that can be told without looking at a file.
+    /// Checks that a request is well-formed, without looking up a file.
     ///
     /// # Errors
     /// Those of [`Sites::respond`].
@@ -151,7 +151,7 @@ impl Sites {
         Ok(Answer::Reply(reply))
     }
 
-    /// A path that names no file is an orderly failure; any other one is malformed.
+    /// A path that no file can have is an ordinary 404; all other failures are malformed requests.
     fn unfit(&self, failure: Failure) -> Result<Answer, Failure> {
         match failure.status {
             Status::NotFound => Ok(Answer::Reply(self.fail(failure))),

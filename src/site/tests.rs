@@ -1,5 +1,5 @@
-//! What paths lead to, and for how long that is believed. Every case goes through both doors; the
-//! clock stands still unless a case moves it.
+//! The outcomes of paths, and how long they are cached. Every case runs with both doors; the clock
+//! stands still unless a case moves it.
 
 use std::ffi::OsStr;
 use std::fs::{self, File};
@@ -19,11 +19,11 @@ use super::*;
 
 const DOORS: [Door; 2] = [Door::Openat2, Door::Walk];
 
-/// When the clock stands still, and when the files were modified.
+/// The time of the stopped clock, and the modification time of the files.
 const NOW: Duration = Duration::from_secs(1_700_000_000);
 const MODIFIED: Duration = Duration::from_secs(1_600_000_000);
 
-/// What a path leads to, in a form that can be written in a table.
+/// The outcome of a path, in a form for tables.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Got {
     /// A file or a listing with this content.
@@ -32,7 +32,7 @@ enum Got {
     To(String),
     /// A failure with this status.
     Failed(Status),
-    /// A path that is no path.
+    /// A malformed path.
     Malformed,
 }
 
@@ -63,7 +63,7 @@ impl Bench {
     }
 
     fn with(door: Door, changes: &[&str], config: SiteConfig) -> Bench {
-        // So files that are sent from disk need not be large.
+        // So that files need not be large to be sent from disk.
         let mut limits = Limits { cached_body_bytes: 65_536, ..Limits::default() };
         for change in changes {
             limits.set(change).unwrap();
@@ -77,7 +77,7 @@ impl Bench {
         self.folder.path().join(name)
     }
 
-    /// Writes a file as it was long ago.
+    /// Writes a file with an old modification time.
     fn put(&self, name: &str, text: &str) {
         let path = self.path(name);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
@@ -94,12 +94,12 @@ impl Bench {
         self.clock.set(self.clock.tick + ms, NOW + Duration::from_millis(passed));
     }
 
-    /// Waits until every entry is looked at again.
+    /// Moves the clock so that every entry is revalidated.
     fn wait_for_revalidation(&mut self) {
         self.wait(self.limits.revalidate_ms);
     }
 
-    /// What a path leads to, or why that is not known yet.
+    /// The outcome of a path, or why it is not known yet.
     fn find(&mut self, path: &[u8], blocking: Blocking) -> Result<Result<Entry, Wait>, Failure> {
         let Sites { sites, store, .. } = &mut self.sites;
         let query = Query { path, blocking, fill: None };
@@ -209,7 +209,7 @@ fn a_path_leads_to_a_file_a_folder_or_nothing() {
             ("plain", Malformed),
         ] {
             assert_eq!(bench.got(path), expected, "{path} by {door:?}");
-            assert_eq!(bench.got(path), expected, "{path} by {door:?}, once more");
+            assert_eq!(bench.got(path), expected, "{path} by {door:?}, again");
         }
         assert_eq!(bench.sites.take_fault(), None);
     }
@@ -280,7 +280,7 @@ fn an_encoded_slash_is_a_slash_if_it_is_to_be_decoded() {
 type Step = fn(&Bench);
 
 #[test]
-fn the_first_index_file_there_is_stands_for_its_folder() {
+fn the_first_index_file_that_exists_is_served_for_its_folder() {
     for door in DOORS {
         let index = vec!["first".to_owned(), "second".to_owned()];
         let mut bench = Bench::with(door, &[], SiteConfig { index, ..SiteConfig::default() });
@@ -312,7 +312,7 @@ fn remove(bench: &Bench, name: &str) {
 }
 
 #[test]
-fn what_may_not_be_read_is_forbidden() {
+fn an_unreadable_file_is_forbidden() {
     for door in DOORS {
         let config = SiteConfig { listing: false, ..SiteConfig::default() };
         let mut bench = Bench::with(door, &[], config);
@@ -328,9 +328,9 @@ fn what_may_not_be_read_is_forbidden() {
     }
 }
 
-/// Within the interval an entry is used without a look at the disk: even if the file is gone.
+/// Within the interval, an entry is used without a system call, even if the file is gone.
 #[test]
-fn a_hit_asks_nobody() {
+fn a_hit_needs_no_system_call() {
     for door in DOORS {
         let mut bench = Bench::new(door);
         bench.put("plain", "1");
@@ -349,7 +349,7 @@ fn a_hit_asks_nobody() {
         bench.wait(bench.limits.revalidate_ms - 1);
         assert_eq!(paths.map(|path| bench.got(path)), before, "by {door:?}");
         assert_eq!(bench.sites.lookups().0, lookups);
-        // The same entry by another spelling.
+        // The same entry by another encoding of the path.
         assert_eq!(bench.got("/%70lain"), before[0]);
         assert_eq!(bench.sites.lookups().0, lookups);
 
@@ -362,7 +362,7 @@ fn a_hit_asks_nobody() {
 }
 
 #[test]
-fn an_unchanged_file_is_looked_at_and_not_read_again() {
+fn an_unchanged_file_is_revalidated_and_not_read_again() {
     for (name, size) in [("small", 10), ("large", 100_000)] {
         let mut bench = Bench::new(DOORS[0]);
         bench.put(name, &"a".repeat(size));
@@ -377,19 +377,19 @@ fn an_unchanged_file_is_looked_at_and_not_read_again() {
     }
 }
 
-/// Changes `file` on disk, to something made from this text.
+/// Changes `file` on disk, to content made from this text.
 type Change = fn(&Bench, &str);
 
-/// Every way in which a file can come to hold something else is noticed after the interval, and
-/// whoever still sends the old version has all of it, unless it was written over in place.
+/// Every kind of change of a file is detected after the interval, and a response in progress keeps
+/// all of the old version, unless the file was overwritten in place.
 #[test]
-fn a_changed_file_is_served_anew() {
+fn a_changed_file_is_read_again() {
     let changes: [(&str, Change); 6] = [
         ("replaced", |bench, text| {
             bench.put("new", text);
             fs::rename(bench.path("new"), bench.path("file")).unwrap();
         }),
-        ("removed and made anew", |bench, text| {
+        ("removed and created again", |bench, text| {
             remove(bench, "file");
             bench.put("file", text);
         }),
@@ -406,7 +406,8 @@ fn a_changed_file_is_served_anew() {
                 bench.put("file", &old);
                 let (before, etag) = (bench.representation("/file"), bench.etag("/file"));
                 change(&bench, &new);
-                // What is in memory is used for a while; of an open file it shows at once.
+                // A body in memory is used for a while; the change of an open file is detected at
+                // once.
                 let kept = Rc::ptr_eq(&before, &bench.representation("/file"));
                 assert_eq!(kept, before.file().is_none(), "{what}, {size}");
                 bench.wait_for_revalidation();
@@ -444,7 +445,7 @@ fn a_listing_follows_its_folder() {
         bench.wait_for_revalidation();
         assert!(!lists(&mut bench, "one"), "by {door:?}");
 
-        // What changes in a file does not show on its folder: a listing has an age as well.
+        // A changed file does not change the times of its folder, so a listing has a maximum age.
         let before = bench.got("/dir/");
         bench.put("dir/two", &"2".repeat(2_000_000));
         bench.wait_for_revalidation();
@@ -454,9 +455,9 @@ fn a_listing_follows_its_folder() {
     }
 }
 
-/// The time of a folder does not show that it changed twice within a tick of its clock.
+/// The time of a folder does not show a second change within a tick of its clock.
 #[test]
-fn the_listing_of_a_folder_that_just_changed_is_made_anew() {
+fn the_listing_of_a_folder_that_just_changed_is_made_again() {
     let mut bench = Bench::new(DOORS[0]);
     let same_time = SystemTime::UNIX_EPOCH + NOW - Duration::from_secs(1);
     let mut names = Vec::new();
@@ -476,12 +477,12 @@ fn the_listing_of_a_folder_that_just_changed_is_made_anew() {
     let lookups = bench.sites.lookups().0;
     bench.wait_for_revalidation();
     bench.got("/dir/");
-    assert_eq!(bench.sites.lookups().0, lookups, "it has rested, and is only looked at");
+    assert_eq!(bench.sites.lookups().0, lookups, "no longer young: only revalidated");
 }
 
 #[test]
-fn a_large_listing_is_made_while_its_clients_wait() {
-    // In the second case the page is too large for the cache; who waits for it gets it even so.
+fn a_large_listing_is_made_in_slices() {
+    // In the second case, the page is too large for the cache; the waiting requests get it anyway.
     for changes in [&[][..], &["cache_bytes=1000"]] {
         let mut bench = Bench::with(DOORS[0], changes, SiteConfig::default());
         fs::create_dir(bench.path("dir")).unwrap();
@@ -499,7 +500,7 @@ fn a_large_listing_is_made_while_its_clients_wait() {
             bench.sites.work(&bench.clock, &mut || true);
             turns += 1;
         }
-        assert!((2..1600).contains(&turns), "in slices, and at an end: {turns}");
+        assert!((2..1600).contains(&turns), "in slices, and it ends: {turns}");
         for path in ["/dir/", "/%64ir/", "/dir/"] {
             assert!(matches!(bench.find(path.as_bytes(), Blocking::Never), Ok(Ok(_))), "{path}");
             assert!(body(&bench.representation(path)).contains("href=\"799\""));
@@ -509,13 +510,13 @@ fn a_large_listing_is_made_while_its_clients_wait() {
 }
 
 #[test]
-fn descriptors_of_cached_files_can_be_had_back() {
+fn descriptors_of_cached_files_can_be_freed() {
     let mut bench = Bench::with(DOORS[0], &["open_files=2"], SiteConfig::default());
     for name in ["a", "b", "c"] {
         bench.put(name, &name.repeat(100_000));
     }
     let first = bench.representation("/a");
-    assert_eq!(Rc::strong_count(&first), 2, "here and in the cache");
+    assert_eq!(Rc::strong_count(&first), 2, "one here, one in the cache");
     for path in ["/b", "/c"] {
         bench.representation(path);
     }
@@ -523,13 +524,13 @@ fn descriptors_of_cached_files_can_be_had_back() {
     let last = bench.representation("/c");
     bench.sites.close_files();
     assert_eq!(Rc::strong_count(&last), 1, "the cache keeps none");
-    assert_eq!(body(&last), "c".repeat(100_000), "who sends it, can");
+    assert_eq!(body(&last), "c".repeat(100_000), "a response in progress can still read it");
     assert_eq!(body(&bench.representation("/c")), body(&last));
 }
 
-/// One turn must not be as long as a client likes: what it asks for beyond its share waits.
+/// A client must not be able to prolong a turn: lookups beyond the limit wait.
 #[test]
-fn so_many_paths_are_looked_up_and_the_rest_waits() {
+fn lookups_beyond_the_limit_of_a_turn_wait() {
     let mut bench = Bench::new(DOORS[0]);
     for name in ["a", "b", "c"] {
         bench.put(name, name);
@@ -543,7 +544,7 @@ fn so_many_paths_are_looked_up_and_the_rest_waits() {
     assert!(matches!(find("/a", Some(2)), Ok(())));
     assert!(matches!(find("/b", None), Ok(())));
     assert!(matches!(find("/c", None), Err(Wait::Turn)));
-    assert!(matches!(find("/a", None), Ok(())), "what is known costs nothing");
+    assert!(matches!(find("/a", None), Ok(())), "a cached path needs no lookup");
     assert!(matches!(find("/c", Some(1)), Ok(())));
 }
 

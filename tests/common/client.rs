@@ -1,7 +1,7 @@
 //! A client that can misbehave: it reads as slowly as a test likes, stops in the middle, resets.
 //!
-//! Reads and writes block, with [`PATIENCE`] as the bound on failure. What comes is kept, and taken
-//! apart by the strict parser of the wire tests.
+//! Reads and writes block, with [`PATIENCE`] as the bound on failure. Received bytes are kept, and
+//! parsed by the strict parser of the wire tests.
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Ipv4Addr, Shutdown, SocketAddr};
@@ -22,31 +22,31 @@ pub(crate) struct Client {
 /// How a connection ended, seen from the client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum End {
-    /// In order, by a FIN.
+    /// With a FIN.
     Finished,
-    /// By a reset.
+    /// With a reset.
     Reset,
 }
 
-/// An answer whose body came in part or as a whole.
+/// A response whose body was received in part or as a whole.
 #[derive(Debug)]
 pub(crate) struct Download {
     /// The head, with no body in it.
     pub(crate) head: Answer,
-    /// What came of the body.
+    /// The received part of the body.
     pub(crate) body: Vec<u8>,
-    /// How the connection ended before the announced length was there; `None`: all of it came.
+    /// How the connection ended before the announced length was received; `None`: it is complete.
     pub(crate) cut_off: Option<End>,
 }
 
 impl Client {
-    /// Connects to where the server listens first.
+    /// Connects to the first address of the server.
     pub(crate) fn connect(server: &Server) -> Client {
         Client::try_connect(server.endpoint()).expect("the server takes the connection")
     }
 
     /// Connects with a receive buffer that is as small as the kernel allows, so that the server
-    /// soon learns that nothing is read.
+    /// soon notices that the client does not read.
     pub(crate) fn connect_with_small_buffer(server: &Server) -> Client {
         let (socket, address) = Client::socket(server.endpoint()).expect("a socket");
         socket.set_recv_buffer_size(1).expect("a smaller buffer");
@@ -65,8 +65,8 @@ impl Client {
         Client::open(socket, &address)
     }
 
-    /// Connects, and only then bounds how long is waited: with a bound, Linux gives up a connect
-    /// with EINTR where it would otherwise take it up again.
+    /// Sets the timeouts after the connect: with a timeout, Linux fails an interrupted connect with
+    /// EINTR instead of restarting it.
     fn open(socket: Socket, address: &SockAddr) -> std::io::Result<Client> {
         socket.connect(address)?;
         socket.set_read_timeout(Some(PATIENCE))?;
@@ -104,7 +104,7 @@ impl Client {
         self.socket.send_out_of_band(&[byte]).expect("the server reads");
     }
 
-    /// Asks for a path and waits for the answer.
+    /// Requests a path and waits for the response.
     pub(crate) fn get(&mut self, path: &str) -> Answer {
         self.send(request(path));
         self.answer()
@@ -130,7 +130,7 @@ impl Client {
         }
     }
 
-    /// The head of an answer with a body, and what came behind it so far.
+    /// The head of a response with a body, and the bytes received behind it.
     pub(crate) fn head(&mut self) -> Download {
         loop {
             match Answer::parse(&self.came, true, false).expect("a head by RFC 9112") {
@@ -144,8 +144,8 @@ impl Client {
         }
     }
 
-    /// The rest of a body, or what comes of it; no faster than `pace` allows: called with the
-    /// length so far before each read.
+    /// The rest of a body, or the part of it that arrives. `pace` is called before each read with
+    /// the length so far, and may wait.
     pub(crate) fn finish(&mut self, download: Download, pace: impl FnMut(usize)) -> Download {
         let length = download.head.content_length().expect("one length").expect("a length");
         let length = usize::try_from(length).expect("a length that fits this machine");
@@ -172,25 +172,25 @@ impl Client {
         download
     }
 
-    /// Waits for the end of the connection; what comes before it is an error.
+    /// Waits for the end of the connection; any bytes before it are an error.
     pub(crate) fn end(&mut self) -> End {
         match self.receive(4096) {
-            Ok(()) => panic!("this came: {:?}", self.came.escape_ascii().to_string()),
+            Ok(()) => panic!("unexpected bytes: {:?}", self.came.escape_ascii().to_string()),
             Err(end) => end,
         }
     }
 
-    /// Says that nothing more will be sent.
+    /// Shuts down the sending side.
     pub(crate) fn half_close(&self) {
         self.socket.shutdown(Shutdown::Write).expect("the connection is open");
     }
 
-    /// Closes in the rudest way: the server gets a reset, whatever is under way.
+    /// Closes with a reset, even during a response.
     pub(crate) fn reset(self) {
         self.socket.set_linger(Some(Duration::ZERO)).expect("an open socket");
     }
 
-    /// True if something comes, or the connection ends, within this time. Takes nothing.
+    /// True if bytes arrive or the connection ends within this time. Reads nothing.
     pub(crate) fn stirs_within(&self, time: Duration) -> bool {
         let until = Instant::now() + time;
         loop {
@@ -217,7 +217,7 @@ impl Client {
                 Err(error) => match error.kind() {
                     ErrorKind::Interrupted => {}
                     ErrorKind::ConnectionReset | ErrorKind::BrokenPipe => return Err(End::Reset),
-                    ErrorKind::WouldBlock => panic!("nothing came for {PATIENCE:?}"),
+                    ErrorKind::WouldBlock => panic!("nothing was received for {PATIENCE:?}"),
                     _ => panic!("read: {error}"),
                 },
             }
@@ -230,5 +230,5 @@ pub(crate) fn request(path: &str) -> String {
     format!("GET {path} HTTP/1.1\r\nHost: test\r\n\r\n")
 }
 
-/// What a client reads at once.
+/// Bytes per read.
 const PIECE: usize = 64 * 1024;

@@ -1,7 +1,7 @@
-//! What all end-to-end tests share: the built server as a child process.
+//! The base of all end-to-end tests: the built server as a child process.
 //!
-//! A [`Server`] listens on port 0 or on a socket in a temporary directory, so that tests run beside
-//! each other; it is killed by its own handle when it is dropped, however the test ends.
+//! A [`Server`] listens on port 0 or on a socket in a temporary directory, so that tests can
+//! run in parallel. It is killed through its own handle when it is dropped, however the test ends.
 
 #![allow(clippy::panic)] // in a test, that is the assertion
 #![allow(dead_code)] // each test crate that includes this file uses its own part of it
@@ -18,16 +18,16 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// A bound on failure, never a time that a passing test waits for.
+/// The timeout of a failing test; a passing test never waits that long.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
 
-/// Somebody without rights, for tests of permissions that root would pass.
+/// An unprivileged user, for tests of permissions, which do not apply to root.
 const NOBODY: u32 = 65534;
 
-/// How the error begins if the user of [`Setup::unprivileged`] cannot get at the program.
+/// Start of the error if the user of [`Setup::unprivileged`] cannot execute the program.
 pub(crate) const MAY_NOT_START: &str = "cannot start: Permission denied";
 
-/// Where the server can be reached.
+/// An address of the server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Endpoint {
     Tcp(SocketAddr),
@@ -56,7 +56,7 @@ impl Setup {
         Setup { command, listen: vec!["127.0.0.1:0".to_owned()] }
     }
 
-    /// The built server, with so many descriptors at most.
+    /// The built server, with at most this many descriptors.
     pub(crate) fn with_descriptors(root: &Path, most: u32) -> Setup {
         Setup::in_shell(root, &format!("ulimit -n {most} && exec \"$@\""))
     }
@@ -96,7 +96,7 @@ impl Setup {
         self
     }
 
-    /// Runs without the rights of root: as it is for a user, as nobody for root.
+    /// Runs without the privileges of root: if root runs the tests, as the user `nobody`.
     pub(crate) fn unprivileged(mut self) -> Setup {
         if rustix::process::geteuid().is_root() {
             self.command.uid(NOBODY).gid(NOBODY);
@@ -104,7 +104,7 @@ impl Setup {
         self
     }
 
-    /// Starts the server and waits until it says where it listens.
+    /// Starts the server and waits until it has printed its addresses.
     pub(crate) fn start(mut self) -> Result<Server, String> {
         self.add_addresses();
         let errors = tempfile::tempfile().map_err(|error| error.to_string())?;
@@ -119,14 +119,14 @@ impl Setup {
         };
         server.greeting = lines
             .recv_timeout(PATIENCE)
-            .map_err(|_| format!("the server did not greet; it said: {}", server.log()))?;
+            .map_err(|_| format!("the server printed no start line; its log: {}", server.log()))?;
         server.endpoint = endpoints(&server.greeting)
             .next()
             .ok_or_else(|| format!("no address in the greeting {:?}", server.greeting))?;
         Ok(server)
     }
 
-    /// Starts a server that cannot greet, and waits until it can be reached on this socket.
+    /// Starts a server that cannot print its start line, and waits until this socket accepts.
     pub(crate) fn start_silently(mut self, socket: &Path) -> Result<Server, String> {
         self.add_addresses();
         let errors = tempfile::tempfile().map_err(|error| error.to_string())?;
@@ -159,12 +159,12 @@ impl Server {
         Setup::new(root).args(args).start().expect("the server starts")
     }
 
-    /// Where to connect to.
+    /// The first address.
     pub(crate) fn endpoint(&self) -> &Endpoint {
         &self.endpoint
     }
 
-    /// All places to connect to, in the order of the greeting.
+    /// All addresses, in the order of the start line.
     pub(crate) fn endpoints(&self) -> Vec<Endpoint> {
         endpoints(&self.greeting).collect()
     }
@@ -190,14 +190,14 @@ impl Server {
     /// What it wrote to stderr so far.
     pub(crate) fn log(&mut self) -> String {
         let mut text = Vec::new();
-        // The position in the file is shared with the child, so it is put back to the end.
+        // The child shares the position in the file, so it is set back to the end.
         let read = self.errors.rewind().and_then(|()| self.errors.read_to_end(&mut text));
         read.map_or_else(|error| error.to_string(), |_| String::from_utf8_lossy(&text).into_owned())
     }
 
     /// Waits until it has ended.
     pub(crate) fn wait_for_end(&mut self) -> ExitStatus {
-        wait(&mut self.child).unwrap_or_else(|| panic!("it goes on; it said: {}", self.log()))
+        wait(&mut self.child).unwrap_or_else(|| panic!("it does not end; its log: {}", self.log()))
     }
 
     /// How it ended, if it did.
@@ -212,19 +212,19 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        // Both fail only if the process is gone already, which is what is wanted.
+        // Both fail only if the process has already ended, which is fine.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
 }
 
-/// Runs a server that is expected to end by itself: its status, and what it said.
+/// Runs a server that is expected to end by itself: its exit status, stdout and stderr.
 pub(crate) fn run_to_end(mut setup: Setup) -> (ExitStatus, String, String) {
     setup.add_addresses();
     let mut child =
         setup.command.stderr(Stdio::piped()).spawn().expect("the server can be started");
     let status = wait(&mut child);
-    // Nothing to be done if it is gone already, which is what is wanted.
+    // Fails only if the process has already ended, which is fine.
     let _ = child.kill();
     let output = child.wait_with_output().expect("its output");
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
@@ -250,7 +250,7 @@ fn lines_of(child: &mut Child) -> mpsc::Receiver<String> {
     let (sender, receiver) = mpsc::channel();
     if let Some(stdout) = child.stdout.take() {
         thread::spawn(move || {
-            // The receiver goes when the greeting has come; the pipe is emptied all the same.
+            // The receiver is dropped after the start line; the pipe must be drained nevertheless.
             for line in BufReader::new(stdout).lines().map_while(Result::ok) {
                 let _ = sender.send(line);
             }

@@ -1,4 +1,4 @@
-//! What the kernel says about a process, and waiting for it to say something else.
+//! The kernel's view of a process, and waiting for a change of it.
 
 use std::fs;
 use std::path::Path;
@@ -41,7 +41,7 @@ pub(crate) fn has_open(server: &Server, path: &Path) -> bool {
     })
 }
 
-/// Stops the server while it waits for events; [`Signal::CONT`] lets it go on.
+/// Stops the server while it waits for events; [`Signal::CONT`] continues it.
 pub(crate) fn freeze(server: &Server) {
     eventually("the server waits", || state(server) == Some('S'));
     signal(server, Signal::STOP);
@@ -56,8 +56,8 @@ fn state(server: &Server) -> Option<char> {
 /// User and system time that the server has used. The kernel counts it in hundredths.
 pub(crate) fn cpu_time(server: &Server) -> Duration {
     let stat = read(server, "stat");
-    // The name of the program stands in parentheses, and may hold anything; then the state, and
-    // utime and stime as fields 14 and 15 of proc(5).
+    // The name of the program is in parentheses and may contain anything. Then follow the state,
+    // and utime and stime as fields 14 and 15 of proc(5).
     let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or("").split_whitespace().collect();
     let ticks = |field: usize| fields[field - 3].parse::<u64>().expect("a number of ticks");
     Duration::from_millis((ticks(14) + ticks(15)) * 10)
@@ -72,11 +72,11 @@ pub(crate) fn memory(server: &Server) -> u64 {
     size.parse::<u64>().expect("a number") * 1024
 }
 
-/// Waits until something that no event tells has come about.
+/// Waits for a condition that no event announces.
 pub(crate) fn eventually(what: &str, mut is_so: impl FnMut() -> bool) {
     let until = Instant::now() + PATIENCE;
     while !is_so() {
-        assert!(Instant::now() < until, "it never came about that {what}");
+        assert!(Instant::now() < until, "timeout; expected: {what}");
         std::thread::sleep(Duration::from_millis(2));
     }
 }
@@ -84,7 +84,7 @@ pub(crate) fn eventually(what: &str, mut is_so: impl FnMut() -> bool) {
 fn entries(server: &Server, folder: &str) -> Vec<String> {
     let path = format!("/proc/{}/{folder}", server.pid());
     let entries = fs::read_dir(path).expect("the server runs");
-    // One that ends while the folder is read is none.
+    // An entry that disappears while the folder is read does not count.
     entries.flatten().map(|entry| entry.file_name().to_string_lossy().into_owned()).collect()
 }
 

@@ -1,4 +1,4 @@
-//! Clients that leave: in order together with their request, or rudely at any point.
+//! Clients that leave: with a FIN after their request, or with a reset at any point.
 
 use std::io;
 
@@ -9,7 +9,7 @@ use crate::process::{eventually, freeze, signal, sockets};
 use crate::{LARGE, Site, assert_lives};
 
 #[test]
-fn a_fin_that_comes_with_the_request_does_not_cost_the_answer() {
+fn a_request_followed_by_a_fin_is_answered() {
     let site = Site::new();
     let mut server = site.serve(&[]);
     for (path, length) in [("/a.txt", 5), ("/large", LARGE)] {
@@ -27,7 +27,7 @@ fn a_fin_that_comes_with_the_request_does_not_cost_the_answer() {
 }
 
 #[test]
-fn a_fin_alone_ends_the_connection_in_silence() {
+fn a_fin_without_a_request_closes_without_a_response() {
     let site = Site::new();
     let mut server = site.serve(&[]);
     let mut client = Client::connect(&server);
@@ -40,7 +40,7 @@ fn a_fin_alone_ends_the_connection_in_silence() {
     assert_lives(&mut server);
 }
 
-/// Requests with every kind of answer under way.
+/// Requests with every kind of response.
 const SCRIPTS: &[&str] = &[
     "GET /a.txt HTTP/1.1\r\nHost: test\r\n\r\nGET /large HTTP/1.1\r\nHost: test\r\n\r\n",
     "GET /large HTTP/1.1\r\nHost: test\r\nRange: bytes=5-6,9-2000000\r\n\r\n",
@@ -50,7 +50,7 @@ const SCRIPTS: &[&str] = &[
 ];
 
 #[test]
-fn a_reset_at_any_byte_of_a_request_harms_nobody_else() -> io::Result<()> {
+fn a_reset_at_any_byte_of_a_request_affects_no_other_client() -> io::Result<()> {
     let site = Site::new();
     let mut server = site.serve(&[]);
     let before = sockets(&server);
@@ -69,7 +69,7 @@ fn a_reset_at_any_byte_of_a_request_harms_nobody_else() -> io::Result<()> {
 }
 
 #[test]
-fn a_reset_at_many_points_of_an_answer_harms_nobody_else() {
+fn a_reset_at_many_points_of_a_response_affects_no_other_client() {
     let site = Site::new();
     let mut server = site.serve(&[]);
     let before = sockets(&server);
@@ -125,13 +125,16 @@ fn a_request_on_an_idle_connection_is_answered_while_the_server_stops() {
 }
 
 #[test]
-fn an_idle_connection_does_not_hold_up_a_stop_for_longer_than_its_time() {
+fn an_idle_connection_delays_shutdown_by_drain_idle_ms_at_most() {
     let site = Site::new();
     let mut server = site.serve(&["drain_idle_ms=300", "drain_timeout_ms=60000"]);
     let mut client = Client::connect(&server);
     client.get("/a.txt");
     signal(&server, Signal::TERM);
-    assert!(!client.stirs_within(std::time::Duration::from_millis(200)), "it has some time");
+    assert!(
+        !client.stirs_within(std::time::Duration::from_millis(200)),
+        "drain_idle_ms has not passed"
+    );
     assert_eq!(client.end(), End::Finished);
     assert!(server.wait_for_end().success(), "{}", server.log());
 }

@@ -1,7 +1,7 @@
-//! Files that change while they are sent, and things in a folder that are no files.
+//! Files that change while they are sent, and entries of a folder that are not regular files.
 //!
-//! The sockets here are Unix sockets: they hold some 200 KB, so most of a large file is still to be
-//! sent when a client has read its head.
+//! The tests use Unix sockets: these buffer about 200 KB, so most of a large file is unsent when a
+//! client has read the head.
 
 use std::ffi::OsStr;
 use std::fs::{self, File, Permissions};
@@ -16,21 +16,21 @@ use crate::client::{Client, End, request};
 use crate::process::{eventually, has_open, sockets};
 use crate::{LARGE, Site, assert_lives, text};
 
-/// What is done to the large file while it is sent, and what a client may make of that.
+/// A change of the large file while it is sent, and its effect on the response.
 struct Change {
     what: &'static str,
     apply: fn(&Path),
     sent: Sent,
-    /// The status of a request that comes after the change.
+    /// The status of a request after the change.
     then: u16,
 }
 
-/// What becomes of an answer whose file changed.
+/// The fate of a response whose file changed.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Sent {
     /// The old version, whole.
     Whole,
-    /// The beginning of the old version, and then nothing.
+    /// The beginning of the old version, cut off.
     CutOff,
 }
 
@@ -78,11 +78,11 @@ fn rewrite(path: &Path) {
 }
 
 #[test]
-fn a_file_that_changes_while_it_is_sent_is_sent_whole_or_cut_off_but_never_mixed() {
+fn a_response_is_never_a_mix_of_two_versions() {
     let old = text('a', LARGE);
     for change in CHANGES {
         let site = Site::new();
-        // What nobody may read shows only to a server that is nobody.
+        // Root may read everything, so the server must not run as root to see the permissions.
         for folder in [site.path(), site.place.path()] {
             fs::set_permissions(folder, Permissions::from_mode(0o777)).unwrap();
         }
@@ -95,10 +95,10 @@ fn a_file_that_changes_while_it_is_sent_is_sent_whole_or_cut_off_but_never_mixed
         (change.apply)(&site.path().join("large"));
         let download = client.finish(download, |_| {});
         let what = change.what;
-        assert!(old.starts_with(&download.body), "{what}: what came is not of the old version");
+        assert!(old.starts_with(&download.body), "{what}: the bytes are not from the old version");
         match change.sent {
             Sent::Whole => assert_eq!((download.cut_off, download.body.len()), (None, LARGE)),
-            Sent::CutOff => assert!(download.cut_off.is_some(), "{what}: it went on"),
+            Sent::CutOff => assert!(download.cut_off.is_some(), "{what}: it was not cut off"),
         }
         let answer = Client::connect(&server).get("/large");
         assert_eq!(answer.status, change.then, "{what}");
@@ -107,18 +107,18 @@ fn a_file_that_changes_while_it_is_sent_is_sent_whole_or_cut_off_but_never_mixed
 }
 
 #[test]
-fn what_was_answered_before_a_file_failed_still_arrives() {
+fn earlier_responses_arrive_although_a_file_failed() {
     const MIDDLE: usize = 20_000;
     let site = Site::new();
     let path = site.path().join("large");
     fs::write(site.path().join("middle"), text('m', MIDDLE)).unwrap();
-    // Enough at once for all of the first answer and a little of the second, which then rests.
+    // The burst covers the first response and a little of the second, which is then throttled.
     let mut server = site.serve(&["connection_bytes_per_s=100000", "connection_burst_bytes=25000"]);
     let mut client = Client::connect_with_small_buffer(&server);
     client.send(["/middle", "/large"].map(request).concat());
     eventually("the second answer is begun", || has_open(&server, &path));
     set_size(&path, 0);
-    eventually("it is given up", || server.log().contains("cut off"));
+    eventually("the response is cut off", || server.log().contains("cut off"));
     assert!(client.answer().body == text('m', MIDDLE), "the first answer did not arrive");
     let download = client.head();
     let download = client.finish(download, |_| {});
@@ -130,15 +130,15 @@ fn what_was_answered_before_a_file_failed_still_arrives() {
 }
 
 #[test]
-fn what_was_answered_with_the_head_of_a_file_that_failed_still_arrives() {
+fn a_response_queued_with_the_head_of_a_failed_file_arrives() {
     let site = Site::new();
     let path = site.path().join("other");
     fs::copy(site.path().join("large"), &path).unwrap();
-    // Both requests are looked up at once, so that the answers are sent together.
+    // Both requests are looked up in one turn, so that the responses are sent together.
     let limits = ["connection_bytes_per_s=1000", "connection_burst_bytes=1", "lookups_per_turn=2"];
     let mut server = site.serve(&limits);
     let mut client = Client::connect(&server);
-    // This head alone is more than its bandwidth, so that what follows has to rest.
+    // This head alone exceeds the bandwidth, so that the rest is throttled.
     client.send("GET /large HTTP/1.1\r\nHost: test\r\nRange: bytes=0-0\r\n\r\n");
     assert_eq!(client.answer().status, 206);
     client.send(["/a.txt", "/other"].map(request).concat());
@@ -152,7 +152,7 @@ fn what_was_answered_with_the_head_of_a_file_that_failed_still_arrives() {
 }
 
 #[test]
-fn a_log_that_grows_is_sent_up_to_where_it_ended_when_it_was_asked_for() {
+fn a_log_that_grows_is_sent_up_to_its_announced_length() {
     let site = Site::new();
     let path = site.path().join("log");
     for start in [0, 100, LARGE] {
@@ -174,7 +174,7 @@ fn a_log_that_grows_is_sent_up_to_where_it_ended_when_it_was_asked_for() {
 }
 
 #[test]
-fn a_small_file_that_is_replaced_all_the_time_is_never_mixed() {
+fn a_small_file_that_is_replaced_often_is_never_mixed() {
     let site = Site::new();
     let path = site.path().join("small");
     let mut server = site.serve(&["revalidate_ms=0"]);
@@ -197,7 +197,7 @@ fn a_file_larger_than_any_memory_has_a_head_and_an_end() {
     let path = site.path().join("huge");
     let mut file = File::create(&path).unwrap();
     file.set_len(SIZE - 3).unwrap();
-    // Appending writes at the end, and leaves the rest a hole.
+    // Appending writes at the end and leaves a hole before it.
     file = File::options().append(true).open(&path).unwrap();
     file.write_all(b"end").unwrap();
     let mut server = site.serve(&[]);
@@ -213,7 +213,7 @@ fn a_file_larger_than_any_memory_has_a_head_and_an_end() {
         assert_eq!((answer.status, &answer.body[..]), (206, &b"\0\0end"[..]));
         assert_eq!(answer.content_range(), Ok(Some((SIZE - 5, SIZE - 1, SIZE))));
     }
-    // Who asks for all of it and leaves costs nothing more.
+    // The server closes the connection of a client that requests all of it and leaves.
     client.send(request("/huge"));
     client.head();
     drop(client);
@@ -222,7 +222,7 @@ fn a_file_larger_than_any_memory_has_a_head_and_an_end() {
 }
 
 #[test]
-fn an_empty_file_is_an_answer_without_a_body() {
+fn an_empty_file_gets_a_response_with_an_empty_body() {
     let site = Site::new();
     fs::write(site.path().join("empty"), "").unwrap();
     let mut server = site.serve(&[]);
@@ -232,7 +232,7 @@ fn an_empty_file_is_an_answer_without_a_body() {
 }
 
 #[test]
-fn what_is_no_file_is_not_found_and_nobody_waits_for_it() {
+fn special_files_are_not_found_and_do_not_block() {
     let site = Site::new();
     let at = |name: &str| site.path().join(name);
     let fifo = Command::new("mkfifo").arg(at("fifo")).status();
@@ -252,11 +252,11 @@ fn what_is_no_file_is_not_found_and_nobody_waits_for_it() {
 }
 
 #[test]
-fn a_folder_of_100_000_entries_is_listed_while_others_are_answered() {
+fn a_folder_of_100_000_entries_is_listed_while_other_requests_are_answered() {
     let site = Site::new();
     let folder = site.path().join("folder");
     fs::create_dir(&folder).unwrap();
-    // Links are made faster than files; but no file may have so many.
+    // Hard links are created faster than files, but the number of links per file is limited.
     let sources: Vec<_> = (0..4).map(|number| site.path().join(number.to_string())).collect();
     for source in &sources {
         fs::write(source, "").unwrap();
@@ -274,8 +274,8 @@ fn a_folder_of_100_000_entries_is_listed_while_others_are_answered() {
         assert_eq!(other.get("/a.txt").status, 200);
         longest = longest.max(began.elapsed());
     }
-    eprintln!("others waited {longest:?} at most");
-    assert!(longest < Duration::from_secs(1), "others waited {longest:?}");
+    eprintln!("other requests waited {longest:?} at most");
+    assert!(longest < Duration::from_secs(1), "other requests waited {longest:?}");
     let page = lister.answer();
     let page = String::from_utf8(page.body).unwrap();
     assert_eq!(page.matches("href=\"0").count(), ENTRIES);

@@ -9,15 +9,15 @@ use crate::common::{PATIENCE, Server, Setup};
 use crate::process::{cpu_time, descriptors, eventually};
 use crate::{LARGE, Site, assert_lives};
 
-/// Long enough to tell a server that waits from one that is merely not done.
+/// Long enough to distinguish a server that waits from one that is only slow.
 const A_WHILE: Duration = Duration::from_millis(200);
 
-/// Connections that have had an answer, the one idle longest first.
+/// Connections that have received a response; the one idle longest is the first.
 fn idle_clients(server: &Server, count: usize) -> Vec<Client> {
     let ask = |_| {
         let mut client = Client::connect(server);
         client.get("/a.txt");
-        // The server counts in milliseconds: the next one must be idle for less long.
+        // The server counts in milliseconds: the next one must have been idle for less time.
         std::thread::sleep(Duration::from_millis(3));
         client
     };
@@ -25,18 +25,18 @@ fn idle_clients(server: &Server, count: usize) -> Vec<Client> {
 }
 
 #[test]
-fn as_many_connections_as_allowed_are_left_alone() {
+fn below_the_limit_no_connection_is_evicted() {
     let site = Site::new();
     let server = site.serve(&["connections=4"]);
     let mut clients = idle_clients(&server, 4);
     for client in &mut clients {
-        assert!(!client.stirs_within(A_WHILE / 4), "it was closed, and for nobody");
+        assert!(!client.stirs_within(A_WHILE / 4), "it was evicted without need");
         assert_eq!(client.get("/a.txt").status, 200);
     }
 }
 
 #[test]
-fn at_the_limit_the_connection_idle_longest_makes_room() {
+fn at_the_limit_the_connection_idle_longest_is_evicted() {
     let site = Site::new();
     let mut server = site.serve(&["connections=4"]);
     let mut clients = idle_clients(&server, 4);
@@ -51,7 +51,7 @@ fn at_the_limit_the_connection_idle_longest_makes_room() {
     assert_lives(&mut server);
 }
 
-/// A connection, over a Unix socket, that has read no more than the head of a large answer.
+/// A connection on a Unix socket that has read only the head of a large response.
 fn busy_client(server: &Server) -> (Client, Download) {
     let mut client = Client::connect(server);
     client.send(request("/large"));
@@ -60,13 +60,13 @@ fn busy_client(server: &Server) -> (Client, Download) {
 }
 
 #[test]
-fn when_nobody_is_idle_newcomers_wait_until_somebody_leaves() {
+fn without_an_idle_connection_new_ones_wait_for_a_free_slot() {
     let site = Site::new();
     let mut server = site.serve_unix(&["connections=2"]);
     let mut busy = vec![busy_client(&server), busy_client(&server)];
     let mut newcomer = Client::connect(&server);
     newcomer.send(request("/a.txt"));
-    assert!(!newcomer.stirs_within(A_WHILE), "there was no room for it");
+    assert!(!newcomer.stirs_within(A_WHILE), "all slots were taken");
     busy.pop();
     assert_eq!(newcomer.answer().body, b"alpha");
     drop((busy, newcomer));
@@ -74,7 +74,7 @@ fn when_nobody_is_idle_newcomers_wait_until_somebody_leaves() {
 }
 
 #[test]
-fn who_only_lingers_makes_room_before_anybody_who_is_idle() {
+fn a_lingering_connection_is_evicted_before_an_idle_one() {
     let site = Site::new();
     let mut server = site.serve(&["connections=3", "linger_timeout_ms=600000"]);
     let mut idle = idle_clients(&server, 1);
@@ -92,7 +92,7 @@ fn who_only_lingers_makes_room_before_anybody_who_is_idle() {
 }
 
 #[test]
-fn when_nobody_is_idle_newcomers_are_refused_if_that_is_wanted() {
+fn without_an_idle_connection_new_ones_are_refused_if_configured() {
     let site = Site::new();
     let setup = site.setup(&["connections=1"]).args(["--when-full", "refuse"]);
     let mut server = setup.unix(&site.place.path().join("s")).start().unwrap();
@@ -115,30 +115,30 @@ fn when_nobody_is_idle_newcomers_are_refused_if_that_is_wanted() {
 
 #[test]
 #[cfg(target_os = "linux")]
-fn who_has_not_asked_yet_takes_no_slot() {
+fn a_connection_without_a_request_takes_no_slot() {
     let site = Site::new();
     let limits = ["connections=1", "defer_accept_s=60"];
     let mut server = site.setup(&limits).args(["--when-full", "refuse"]).start().unwrap();
     let mut silent = Client::connect(&server);
     let mut other = Client::connect(&server);
     assert_eq!(other.get("/a.txt").status, 200, "the only slot is free");
-    assert_eq!(silent.get("/a.txt").status, 200, "and it is not too late to ask");
+    assert_eq!(silent.get("/a.txt").status, 200, "the request is still accepted");
     drop((silent, other));
     assert_lives(&mut server);
 }
 
-/// Lets the server have so many descriptors more than it has now, and no more.
+/// Limits the server to `more` descriptors above those it has open now.
 fn leave_descriptors(server: &Server, more: usize) {
     let taken = descriptors(server);
     let mut free = (0_u64..).filter(|number| !taken.contains(number));
-    let limit = free.nth(more).expect("numbers do not end");
+    let limit = free.nth(more).expect("the iterator is infinite");
     let pid = i32::try_from(server.pid()).ok().and_then(Pid::from_raw);
     let maximum = getrlimit(Resource::Nofile).maximum;
     prlimit(pid, Resource::Nofile, Rlimit { current: Some(limit), maximum })
-        .expect("the limit of one's own child can be lowered");
+        .expect("a process may lower the limit of its child");
 }
 
-/// Processor time that the server uses in a second in which nothing happens, in percent.
+/// CPU time that the server uses in a second without events, in percent.
 fn load(server: &Server) -> u128 {
     let before = cpu_time(server);
     std::thread::sleep(Duration::from_secs(1));
@@ -146,7 +146,7 @@ fn load(server: &Server) -> u128 {
 }
 
 #[test]
-fn without_descriptors_it_answers_who_is_in_and_rests_until_there_are_some() {
+fn without_descriptors_it_serves_open_connections_and_pauses_accepting() {
     let site = Site::new();
     std::fs::copy(site.path().join("large"), site.path().join("other")).unwrap();
     let mut server = site.serve_unix(&[]);
@@ -161,11 +161,11 @@ fn without_descriptors_it_answers_who_is_in_and_rests_until_there_are_some() {
 
     let load = load(&server);
     assert!(load < 5, "waiting for descriptors took {load} % of the time");
-    assert!(!newcomer.stirs_within(Duration::ZERO), "there was no descriptor for it");
+    assert!(!newcomer.stirs_within(Duration::ZERO), "it was accepted without a descriptor");
     let download = inside.finish(download, |_| {});
     assert_eq!((download.cut_off, download.body.len()), (None, LARGE));
-    assert_eq!(inside.answer().body, b"alpha", "what is in memory needs no descriptor");
-    assert_eq!(inside.answer().status, 503, "there is none for a file");
+    assert_eq!(inside.answer().body, b"alpha", "a cached file needs no descriptor");
+    assert_eq!(inside.answer().status, 503, "no descriptor is left for a file");
 
     let log = server.log();
     assert_eq!(log.matches("not accepting for now").count(), 1, "{log}");
@@ -175,7 +175,7 @@ fn without_descriptors_it_answers_who_is_in_and_rests_until_there_are_some() {
 }
 
 #[test]
-fn without_descriptors_who_is_idle_makes_room() {
+fn without_descriptors_an_idle_connection_is_evicted() {
     let site = Site::new();
     let mut server = site.serve(&[]);
     leave_descriptors(&server, 3);
@@ -186,12 +186,12 @@ fn without_descriptors_who_is_idle_makes_room() {
 }
 
 #[test]
-fn with_a_tiny_limit_on_open_files_it_still_serves_one_after_the_other() {
+fn with_a_tiny_limit_on_open_files_it_serves_one_connection_after_the_other() {
     let site = Site::new();
     let setup = Setup::with_descriptors(site.path(), 40).args(["--when-full", "refuse"]);
     let mut server = setup.unix(&site.place.path().join("s")).start().unwrap();
     let (mut busy, download) = busy_client(&server);
-    // More than there are descriptors: they are refused, and make room for each other.
+    // More than there are descriptors: they are refused, and evict each other.
     let mut crowd: Vec<Client> = (0..60).map(|_| Client::connect(&server)).collect();
     for client in &mut crowd {
         assert_eq!(client.answer().status, 503);
@@ -209,14 +209,14 @@ fn with_a_tiny_limit_on_open_files_it_still_serves_one_after_the_other() {
     assert_lives(&mut server);
 }
 
-/// The head of a request whose body does not come.
+/// The head of a request whose body is never sent.
 const UNFINISHED: &str = "POST /a.txt HTTP/1.1\r\nHost: test\r\nContent-Length: 10\r\n\r\n";
 
 #[test]
-fn requests_without_an_end_do_not_lock_out_newcomers() {
+fn incomplete_requests_do_not_lock_out_new_connections() {
     let site = Site::new();
     let mut server = site.serve(&["connections=8", "defer_accept_s=0"]);
-    // Twice as many as there are slots, so that newcomers queue behind some of them.
+    // Twice as many as there are slots, so that new connections queue behind some of them.
     let crowd = |text: &str| -> Vec<Client> {
         let connect = |_| {
             let mut client = Client::connect(&server);
@@ -234,13 +234,13 @@ fn requests_without_an_end_do_not_lock_out_newcomers() {
 }
 
 #[test]
-fn a_request_without_an_end_makes_room_before_anybody_who_is_idle() {
+fn an_incomplete_request_is_evicted_before_an_idle_connection() {
     let site = Site::new();
     let mut server = site.serve(&["connections=2"]);
     let mut idle = idle_clients(&server, 1);
     let mut unfinished = Client::connect(&server);
     unfinished.send(UNFINISHED);
-    // A second is the time that it has.
+    // After a second, it can be evicted.
     std::thread::sleep(Duration::from_millis(1200));
     assert_eq!(Client::connect(&server).get("/a.txt").status, 200);
     assert!(matches!(unfinished.end(), End::Finished | End::Reset));
@@ -251,7 +251,7 @@ fn a_request_without_an_end_makes_room_before_anybody_who_is_idle() {
 
 #[test]
 #[cfg(target_os = "linux")]
-fn readers_that_take_nothing_make_room_but_one_that_takes_something_stays() {
+fn clients_that_read_nothing_are_evicted_but_a_slow_reader_stays() {
     let site = Site::new();
     std::fs::write(site.path().join("middle"), vec![b'm'; 60_000]).unwrap();
     let mut server = site.serve(&["connections=3", "write_timeout_ms=3600000"]);
@@ -265,9 +265,9 @@ fn readers_that_take_nothing_make_room_but_one_that_takes_something_stays() {
     newcomer.send(request("/a.txt"));
     let began = std::time::Instant::now();
     while !newcomer.stirs_within(Duration::from_millis(100)) {
-        // A window that is nearly closed still takes a few bytes with each probe: that is progress,
-        // and gives a reader another five seconds.
-        assert!(began.elapsed() < 3 * PATIENCE, "there was no room for it");
+        // A nearly closed window still accepts a few bytes per probe. That counts as progress, and
+        // protects the client for another five seconds.
+        assert!(began.elapsed() < 3 * PATIENCE, "no connection was evicted for it");
         let more = download.body.len() + 2_000;
         download = steady.read_until(download, more, |_| {});
     }
@@ -279,7 +279,7 @@ fn readers_that_take_nothing_make_room_but_one_that_takes_something_stays() {
 }
 
 #[test]
-fn a_client_that_loses_its_buffer_is_told_so() {
+fn a_client_whose_buffer_is_taken_gets_503() {
     let site = Site::new();
     let mut server = site.serve(&["pages=2"]);
     let mut holder = Client::connect(&server);
@@ -294,10 +294,10 @@ fn a_client_that_loses_its_buffer_is_told_so() {
 }
 
 #[test]
-fn when_buffers_are_scarce_those_who_held_one_longest_make_room() {
+fn without_buffers_the_connections_that_held_one_longest_are_evicted() {
     let site = Site::new();
     let mut server = site.serve(&["pages=4"]);
-    // Half a head holds a buffer, as long as its client likes.
+    // Half a head occupies a buffer until the client sends the rest.
     let mut holders: Vec<Client> = (0..8).map(|_| Client::connect(&server)).collect();
     for client in &mut holders {
         client.send("GET /a.txt");

@@ -1,4 +1,4 @@
-//! How much one client may have: connections, requests, bytes.
+//! Limits per client: connections, requests, bytes.
 
 use std::fs;
 use std::net::Ipv4Addr;
@@ -10,7 +10,7 @@ use crate::process::{eventually, sockets};
 use crate::{LARGE, Site, assert_lives, text};
 
 #[test]
-fn one_client_has_so_many_connections_and_the_next_gets_503() {
+fn a_connection_beyond_the_limit_of_its_client_gets_503() {
     let site = Site::new();
     let mut server = site.serve(&["connections_per_client=2"]);
     let mut clients = [Client::connect(&server), Client::connect(&server)];
@@ -35,10 +35,10 @@ fn one_client_has_so_many_connections_and_the_next_gets_503() {
 }
 
 #[test]
-fn who_has_too_many_connections_takes_no_slot_from_anybody_else() {
+fn a_client_at_its_limit_evicts_no_other_client() {
     let site = Site::new();
     let server = site.serve(&["connections=3", "connections_per_client=2"]);
-    // Any address of 127.0.0.0/8 will do for another client.
+    // Another address of 127.0.0.0/8 counts as another client.
     let mut other = Client::connect_from(Ipv4Addr::new(127, 0, 0, 2), &server);
     assert_eq!(other.get("/a.txt").status, 200);
     let mut clients = [Client::connect(&server), Client::connect(&server)];
@@ -53,11 +53,12 @@ fn who_has_too_many_connections_takes_no_slot_from_anybody_else() {
     }
 }
 
-/// The kernel takes such a response at once, and the connection is over for the server.
+/// The kernel buffers such a response at once, and the server then closes the connection.
 const LAST: &str = "GET /large HTTP/1.1\r\nHost: test\r\nRange: bytes=0-59999\r\n\
     Connection: close\r\n\r\n";
 
-/// What the kernel holds for a client counts for it, also after the connection's last response.
+/// Data that the kernel buffers for a client counts for it, also after the last response of the
+/// connection.
 #[test]
 #[cfg(target_os = "linux")]
 fn a_response_that_its_client_does_not_read_counts_until_it_is_read() {
@@ -75,7 +76,7 @@ fn a_response_that_its_client_does_not_read_counts_until_it_is_read() {
         assert_eq!((answer.status, answer.body.len()), (206, 60_000));
         assert_eq!(client.end(), End::Finished);
     }
-    // The clients keep their sockets open: nothing but the acknowledgement ends the connections.
+    // The clients keep their sockets open: only the acknowledgement ends the connections.
     eventually("the connections are closed", || sockets(&server) == before);
     assert_eq!(Client::connect(&server).get("/a.txt").status, 200);
     assert_lives(&mut server);
@@ -83,7 +84,7 @@ fn a_response_that_its_client_does_not_read_counts_until_it_is_read() {
 
 #[test]
 #[cfg(target_os = "linux")]
-fn an_unread_last_response_ends_with_the_least_rate() {
+fn an_unread_last_response_is_cut_off_by_the_least_rate() {
     let site = Site::new();
     let limits = ["least_bytes_per_s=1000000", "slow_allowance_ms=300"];
     let mut server = site.serve(&limits);
@@ -91,8 +92,8 @@ fn an_unread_last_response_ends_with_the_least_rate() {
     let mut client = Client::connect_with_small_buffer(&server);
     client.send(LAST);
     let download = client.head();
-    assert_eq!(sockets(&server), before + 1, "it is kept");
-    eventually("the server gives up", || sockets(&server) == before);
+    assert_eq!(sockets(&server), before + 1, "the connection is kept");
+    eventually("the server closes", || sockets(&server) == before);
     let download = client.finish(download, |_| {});
     assert_eq!(download.cut_off, Some(End::Reset));
     assert_lives(&mut server);
@@ -117,7 +118,7 @@ fn requests_beyond_the_rate_get_429_and_the_connection_stays() {
         let other = Client::connect(&server).get("/a.txt");
         assert!(other.status == 429 || began.elapsed() >= Duration::from_millis(250));
     }
-    eventually("a request is regained", || client.get("/a.txt").status == 200);
+    eventually("a request is allowed again", || client.get("/a.txt").status == 200);
     assert!(began.elapsed() >= Duration::from_millis(245), "at four per second");
 }
 
@@ -134,17 +135,17 @@ fn a_request_that_has_to_wait_is_charged_once() {
     assert_eq!(answer.status, 200, "its listing takes several turns, but is one request");
 }
 
-/// What the tests of bandwidth allow: a burst, then so much per second.
+/// The limits in the tests of bandwidth.
 const RATE: [&str; 2] = ["connection_bytes_per_s=1000000", "connection_burst_bytes=100000"];
 const BURST: usize = 100_000;
 
-/// The least time that so many bytes take, but for what rounding gives away.
+/// The least time that `bytes` bytes take at `RATE`, less the error of rounding.
 fn due(bytes: usize) -> Duration {
     Duration::from_secs_f64((bytes - BURST) as f64 / 1_000_000.0 * 0.97)
 }
 
 #[test]
-fn a_download_takes_the_time_that_its_bandwidth_gives_it() {
+fn a_download_is_limited_to_its_bandwidth() {
     let site = Site::new();
     fs::write(site.path().join("file"), text('f', 700_000)).unwrap();
     let mut server = site.serve(&RATE);
@@ -157,7 +158,7 @@ fn a_download_takes_the_time_that_its_bandwidth_gives_it() {
 }
 
 #[test]
-fn the_bandwidth_of_a_connection_is_the_same_in_many_small_requests() {
+fn the_bandwidth_limit_covers_many_small_requests() {
     let site = Site::new();
     fs::write(site.path().join("file"), text('f', 50_000)).unwrap();
     let mut server = site.serve(&RATE);

@@ -1,4 +1,4 @@
-//! How long a client may take: each wait ends, whatever it does meanwhile.
+//! Timeouts: each wait for a client ends, whatever the client does meanwhile.
 
 use std::time::{Duration, Instant};
 
@@ -9,15 +9,15 @@ use crate::common::{Endpoint, PATIENCE, Server};
 use crate::process::{eventually, freeze, signal, sockets};
 use crate::{LARGE, Site, assert_lives};
 
-/// The time that most tests here set, and what may be missing of it: the server counts from when
-/// it saw the first byte, a client from when it sent it; both read their clocks in milliseconds.
+/// The timeout in most tests here, and its tolerance: the server counts from the receipt of the
+/// first byte, the client from sending it, both in milliseconds.
 const LIMIT: Duration = Duration::from_millis(300);
 const ROUNDING: Duration = Duration::from_millis(5);
 
-/// How often a drip comes.
+/// Interval between two bytes of a slow client.
 const DRIP: Duration = Duration::from_millis(20);
 
-/// Sends a byte now and then until the server says something; when that was.
+/// Sends a byte from time to time until the server responds, and returns the time that took.
 fn drip(client: &mut Client, bytes: &[u8]) -> Duration {
     let began = Instant::now();
     for byte in bytes.iter().cycle() {
@@ -25,9 +25,9 @@ fn drip(client: &mut Client, bytes: &[u8]) -> Duration {
         if client.stirs_within(DRIP) {
             return began.elapsed();
         }
-        assert!(began.elapsed() < PATIENCE, "it listens for ever");
+        assert!(began.elapsed() < PATIENCE, "there is no timeout");
     }
-    unreachable!("a cycle does not end")
+    unreachable!("the iterator is infinite")
 }
 
 fn assert_in_time(taken: Duration) {
@@ -35,7 +35,7 @@ fn assert_in_time(taken: Duration) {
 }
 
 #[test]
-fn a_head_that_drips_gets_408_when_its_time_is_over() {
+fn a_slow_head_gets_408_after_its_timeout() {
     let site = Site::new();
     let mut server = site.serve(&["head_timeout_ms=300"]);
     let mut client = Client::connect(&server);
@@ -49,7 +49,7 @@ fn a_head_that_drips_gets_408_when_its_time_is_over() {
 }
 
 #[test]
-fn a_second_head_that_drips_gets_408_like_a_first_one() {
+fn a_slow_second_head_gets_408_as_well() {
     let site = Site::new();
     let mut server = site.serve(&["head_timeout_ms=300"]);
     let mut client = Client::connect(&server);
@@ -61,7 +61,7 @@ fn a_second_head_that_drips_gets_408_like_a_first_one() {
 }
 
 #[test]
-fn a_body_that_drips_gets_408_when_its_time_is_over() {
+fn a_slow_body_gets_408_after_its_timeout() {
     for (framing, drips) in [
         ("Content-Length: 60000\r\n\r\n", &b"x"[..]),
         ("Transfer-Encoding: chunked\r\n\r\n", b"1\r\nx\r\n"),
@@ -79,13 +79,13 @@ fn a_body_that_drips_gets_408_when_its_time_is_over() {
 }
 
 #[test]
-fn who_never_asks_is_left_without_a_word() {
+fn a_connection_without_a_request_is_closed_without_a_response() {
     let site = Site::new();
     let mut server = site.serve(&["first_request_timeout_ms=300", "defer_accept_s=0"]);
     let began = Instant::now();
     assert_eq!(Client::connect(&server).end(), End::Finished);
     assert_in_time(began.elapsed());
-    // Empty lines are no request, and give no time.
+    // Empty lines are not a request, and do not extend the timeout.
     let mut client = Client::connect(&server);
     client.send("\r\n");
     assert_eq!(client.end(), End::Finished);
@@ -93,13 +93,13 @@ fn who_never_asks_is_left_without_a_word() {
 }
 
 #[test]
-fn who_asks_no_more_is_left_after_the_keep_alive_time() {
+fn an_idle_connection_is_closed_after_the_keep_alive_timeout() {
     let site = Site::new();
     let mut server = site.serve(&["keep_alive_timeout_ms=300", "first_request_timeout_ms=10"]);
     let mut client = Client::connect(&server);
     for _ in 0..3 {
         client.get("/a.txt");
-        // Each answer begins the time anew.
+        // Each response restarts the timeout.
         assert!(!client.stirs_within(LIMIT / 2));
     }
     client.get("/a.txt");
@@ -110,7 +110,7 @@ fn who_asks_no_more_is_left_after_the_keep_alive_time() {
 }
 
 #[test]
-fn who_lingers_after_a_last_answer_is_left_however_much_it_sends() {
+fn a_lingering_connection_is_closed_however_much_it_sends() {
     let site = Site::new();
     let mut server = site.serve(&["linger_timeout_ms=300"]);
     let mut client = Client::connect(&server);
@@ -119,13 +119,13 @@ fn who_lingers_after_a_last_answer_is_left_however_much_it_sends() {
     assert_eq!(client.end(), End::Finished);
     let began = Instant::now();
     while client.try_send(b"x").is_ok() {
-        assert!(began.elapsed() < PATIENCE, "it is absorbed for ever");
+        assert!(began.elapsed() < PATIENCE, "it lingers without a timeout");
         std::thread::sleep(DRIP);
     }
     assert_lives(&mut server);
 }
 
-/// Asks for the large file, and reads only the head of the answer.
+/// Requests the large file, and reads only the head of the response.
 fn begin(server: &Server) -> (Client, Download) {
     let mut client = Client::connect_with_small_buffer(server);
     client.send(request("/large"));
@@ -134,7 +134,7 @@ fn begin(server: &Server) -> (Client, Download) {
 }
 
 #[test]
-fn who_takes_nothing_of_its_answer_is_cut_off() {
+fn a_client_that_does_not_read_is_cut_off() {
     let site = Site::new();
     let mut server = site.serve_unix(&["write_timeout_ms=300"]);
     let before = sockets(&server);
@@ -148,13 +148,13 @@ fn who_takes_nothing_of_its_answer_is_cut_off() {
 }
 
 #[test]
-fn who_is_cut_off_leaves_nothing_for_the_kernel_to_keep() {
+fn a_cut_off_connection_leaves_no_data_in_the_kernel() {
     let site = Site::new();
     let mut server = site.serve(&["write_timeout_ms=300"]);
     let before = sockets(&server);
     let (mut client, download) = begin(&server);
-    // A FIN would stand in line behind megabytes that nobody takes, and the kernel would keep them
-    // for minutes.
+    // A FIN would queue behind megabytes that the client does not read, and the kernel would keep
+    // them for minutes.
     let download = client.finish(download, |_| {
         eventually("the server closes", || sockets(&server) == before);
     });
@@ -162,7 +162,7 @@ fn who_is_cut_off_leaves_nothing_for_the_kernel_to_keep() {
     assert_lives(&mut server);
 }
 
-/// What the kernel holds for connections to this port that were closed here, or nearly so.
+/// Connections to this port that the server has closed and the kernel still keeps.
 #[cfg(target_os = "linux")]
 fn orphans(server: &Server) -> usize {
     let Endpoint::Tcp(address) = server.endpoint() else { unreachable!("it listens on TCP") };
@@ -176,11 +176,11 @@ fn orphans(server: &Server) -> usize {
     table.lines().filter(is_orphan).count()
 }
 
-/// An answer that the kernel took whole is closed behind at once, and no limit of ours sees it any
-/// more: the kernel must forget it.
+/// If the kernel buffers a whole last response, the server closes the connection at once, and no
+/// limit of the server applies any more: the kernel must time out.
 #[cfg(target_os = "linux")]
 #[test]
-fn what_is_left_to_a_peer_that_takes_nothing_is_forgotten_by_the_kernel() {
+fn the_kernel_drops_data_for_a_closed_connection_whose_peer_does_not_read() {
     let site = Site::new();
     let mut server = site.serve(&["write_timeout_ms=300"]);
     let before = sockets(&server);
@@ -190,16 +190,17 @@ fn what_is_left_to_a_peer_that_takes_nothing_is_forgotten_by_the_kernel() {
     );
     let download = client.head();
     eventually("the server closes", || sockets(&server) == before);
-    eventually("the kernel forgets it", || orphans(&server) == 0);
+    eventually("the kernel drops it", || orphans(&server) == 0);
     let download = client.finish(download, |_| {});
     assert_eq!(download.cut_off, Some(End::Reset));
     assert_lives(&mut server);
 }
 
-/// It takes what the kernel holds for longer than the time without progress, but steadily.
+/// The client reads the data buffered by the kernel steadily, but for longer than
+/// `write_timeout_ms`.
 #[cfg(target_os = "linux")]
 #[test]
-fn who_takes_steadily_what_the_kernel_holds_is_not_cut_off() {
+fn a_client_that_reads_buffered_data_steadily_is_not_cut_off() {
     const BYTES_PER_S: f64 = 200_000.0;
     let site = Site::new();
     // Half of it must be gone until the server can send more: that takes five seconds.
@@ -218,7 +219,7 @@ fn who_takes_steadily_what_the_kernel_holds_is_not_cut_off() {
     assert_lives(&mut server);
 }
 
-/// Reads the large file on a Unix socket at so many bytes per second, as long as the server serves.
+/// Reads the large file on a Unix socket at this rate, until its end or until it is cut off.
 fn read_at_rate(server: &Server, bytes_per_s: usize) -> (Download, Duration) {
     let before = sockets(server);
     let (mut client, download) = begin(server);
@@ -233,27 +234,27 @@ fn read_at_rate(server: &Server, bytes_per_s: usize) -> (Download, Duration) {
 }
 
 #[test]
-fn who_trickles_is_cut_off_and_who_is_only_slow_is_not() {
+fn a_client_below_the_least_rate_is_cut_off_and_one_above_it_is_not() {
     let site = Site::new();
-    // Whatever is taken within 8 s is progress; so only the least rate can end this.
+    // The client reads within each 8 s, so only the least rate can cut it off.
     let limits = ["write_timeout_ms=8000", "least_bytes_per_s=1000000", "slow_allowance_ms=300"];
     let mut server = site.serve_unix(&limits);
-    // A tenth of what is asked for: what the socket holds is credit for 0.2 s, then it ends.
+    // A tenth of the least rate: the socket buffer is credit for 0.2 s, then it is cut off.
     let (download, taken) = read_at_rate(&server, 100_000);
-    assert!(download.cut_off.is_some(), "a trickle took all of {} bytes", download.body.len());
+    assert!(download.cut_off.is_some(), "a slow client got all of {} bytes", download.body.len());
     assert!(download.body.len() < LARGE / 4, "{} bytes", download.body.len());
-    assert!(taken >= Duration::from_millis(300), "it has an allowance");
-    // Six times what is asked for.
+    assert!(taken >= Duration::from_millis(300), "it was cut off within the grace period");
+    // Six times the least rate.
     let (download, taken) = read_at_rate(&server, 6_000_000);
     assert_eq!((download.cut_off, download.body.len()), (None, LARGE));
-    assert!(taken > Duration::from_millis(600), "it was slower than the allowance");
+    assert!(taken > Duration::from_millis(600), "it read for longer than the grace period");
     assert_lives(&mut server);
 }
 
-/// A process that was stopped, or a container that was paused, finds its timers passed and a
-/// request that came in time.
+/// After a process was stopped or a container was paused, its timers have expired, but a request
+/// has arrived in time.
 #[test]
-fn a_request_that_came_while_the_server_was_stopped_is_answered() {
+fn a_request_received_while_the_process_was_stopped_is_answered() {
     let site = Site::new();
     let mut server = site.serve(&["keep_alive_timeout_ms=300", "head_timeout_ms=300"]);
     let mut client = Client::connect(&server);
@@ -271,7 +272,7 @@ fn a_request_that_came_while_the_server_was_stopped_is_answered() {
     assert_lives(&mut server);
 }
 
-/// A receive ends at urgent data, and no event announces the bytes behind it.
+/// A receive call stops at urgent data, and no event reports the bytes behind it.
 #[test]
 fn bytes_behind_urgent_data_are_received() {
     let site = Site::new();

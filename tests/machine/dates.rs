@@ -1,5 +1,5 @@
-//! The date of an answer is that of its second, also of one that stands ready, and stays the same
-//! from its first byte to its last.
+//! The Date of a response is that of the second in which it begins, even if the rest of the head
+//! was prepared earlier, and it does not change while the response is sent.
 
 use tenkay::h1::Connection;
 
@@ -9,7 +9,7 @@ use crate::table::warm_bench;
 
 const REQUEST: &[u8] = b"GET /tiny HTTP/1.1\r\nHost: a\r\n\r\n";
 
-/// Sends the request on a new connection, and takes so many bytes of the answer.
+/// Sends the request on a new connection, and reads at most this many bytes of the response.
 fn ask(bench: &mut Bench, most: usize) -> (Connection, Vec<u8>) {
     let mut connection = Connection::new(bench.clock.tick);
     assert_eq!(bench.give(&mut connection, REQUEST), REQUEST.len());
@@ -17,7 +17,7 @@ fn ask(bench: &mut Bench, most: usize) -> (Connection, Vec<u8>) {
     (connection, sent)
 }
 
-/// The answer holds the date line of the clock.
+/// Asserts that the response has the Date line of the clock.
 fn assert_dated(answer: &[u8], bench: &Bench) {
     let line = bench.clock.date_line();
     assert!(
@@ -29,7 +29,7 @@ fn assert_dated(answer: &[u8], bench: &Bench) {
 }
 
 #[test]
-fn an_answer_that_stands_ready_is_dated_anew_in_each_second() {
+fn a_prepared_response_has_a_new_date_in_each_second() {
     let mut bench = warm_bench(Settings::Defaults, &[]);
     for _ in 0..3 {
         for _ in 0..2 {
@@ -41,7 +41,7 @@ fn an_answer_that_stands_ready_is_dated_anew_in_each_second() {
 }
 
 #[test]
-fn an_answer_under_way_keeps_its_date_and_holds_up_nobody_elses() {
+fn a_response_in_progress_keeps_its_date_and_delays_no_other() {
     let mut bench = warm_bench(Settings::Defaults, &[]);
     let (_, whole) = ask(&mut bench, usize::MAX);
     let (mut slow, mut sent) = ask(&mut bench, 30);
@@ -49,7 +49,7 @@ fn an_answer_under_way_keeps_its_date_and_holds_up_nobody_elses() {
     let (_, other) = ask(&mut bench, usize::MAX);
     assert_dated(&other, &bench);
     assert_eq!(other.len(), whole.len());
-    // What was begun in the middle of a date goes on with that date.
+    // A response that was cut in the middle of its date continues with that date.
     sent.extend(bench.take(&mut slow, usize::MAX));
     assert_eq!(sent, whole);
     let (_, later) = ask(&mut bench, usize::MAX);

@@ -1,4 +1,4 @@
-//! Which limit ends which wait, from when it counts, and what does not extend it.
+//! The limit of each wait, its start, and events that do not extend it.
 
 use tenkay::clock::Tick;
 use tenkay::config::Limits;
@@ -11,7 +11,7 @@ use crate::table::Act::{self, Bytes, Finish, Lost, Retry, Send, SendAll, TimeOut
 use crate::table::{BAD, BODY, FILE, LARGE, LAST, PART, SMALL, SMALL_AND_BODY, SMALL_AND_PART};
 use crate::table::{connection_after, warm_bench};
 
-/// Limits that cannot be taken for one another, nor for a sum of some steps of a test.
+/// Limits that cannot be mistaken for each other, nor for a sum of some steps of a test.
 const LIMITS: &[&str] = &[
     "first_request_timeout_ms=10007",
     "head_timeout_ms=20011",
@@ -31,10 +31,10 @@ const WRITE: Limit = |limits| limits.write_timeout_ms;
 const LINGER: Limit = |limits| limits.linger_timeout_ms;
 const AT_ONCE: Limit = |_| 0;
 
-/// Time between two acts.
+/// Milliseconds between two acts.
 const PAUSE_MS: u64 = 1_000;
 
-/// Lets these acts happen, with a pause before each. Returns the ticks: of the start, and of each.
+/// Performs these acts, with a pause before each. Returns the ticks of the start and of each act.
 fn play(bench: &mut Bench, acts: &[Act]) -> (Connection, Vec<Tick>) {
     let mut connection = connection_after(bench, &[]);
     let mut ticks = vec![bench.clock.tick];
@@ -47,7 +47,7 @@ fn play(bench: &mut Bench, acts: &[Act]) -> (Connection, Vec<Tick>) {
 }
 
 #[test]
-fn each_wait_has_its_limit_and_counts_from_its_beginning() {
+fn each_wait_has_its_limit_and_counts_from_its_start() {
     let mut bench = warm_bench(Settings::LargeFolder, LIMITS);
     // After these acts, this limit counts from the act of this number (0: from the accept).
     let rows: &[(&[Act], Limit, usize)] = &[
@@ -59,7 +59,7 @@ fn each_wait_has_its_limit_and_counts_from_its_beginning() {
         (&[BODY], BODY_LIMIT, 1),
         (&[PART, Bytes(" /tiny HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\n")], BODY_LIMIT, 2),
         (&[BODY, Bytes("a"), Bytes("b")], BODY_LIMIT, 1),
-        // While something is owed, the only question is if the peer takes it.
+        // While output is unsent, only the write timeout applies.
         (&[SMALL], WRITE, 1),
         (&[FILE], WRITE, 1),
         (&[LAST], WRITE, 1),
@@ -77,7 +77,7 @@ fn each_wait_has_its_limit_and_counts_from_its_beginning() {
         (&[FILE, Send(1), Send(0), Send(0)], WRITE, 2),
         (&[LARGE], WRITE, 1),
         (&[LARGE, Retry, Retry], WRITE, 1),
-        // When it is sent, the next wait begins.
+        // When the output is sent, the next wait begins.
         (&[SMALL, SendAll], KEEP_ALIVE, 2),
         (&[FILE, SendAll], KEEP_ALIVE, 2),
         (&[SMALL, SendAll, Bytes("\r\n")], KEEP_ALIVE, 2),
@@ -89,7 +89,7 @@ fn each_wait_has_its_limit_and_counts_from_its_beginning() {
         (&[SMALL_AND_BODY, SendAll, Bytes("a"), Bytes("b")], BODY_LIMIT, 2),
         (&[BAD, SendAll], LINGER, 2),
         (&[BAD, SendAll, Bytes("a"), Bytes("b")], LINGER, 2),
-        // What is over is due.
+        // A closed connection is due at once.
         (&[LAST, SendAll], AT_ONCE, 2),
         (&[Finish], AT_ONCE, 0),
         (&[SMALL, SendAll, Lost], AT_ONCE, 2),
@@ -104,9 +104,9 @@ fn each_wait_has_its_limit_and_counts_from_its_beginning() {
     }
 }
 
-/// A client that sends a byte whenever it is about to be forgotten is forgotten all the same.
+/// A client that sends a byte before each timeout still times out.
 #[test]
-fn drips_end_at_the_deadline() {
+fn slow_bytes_do_not_extend_the_deadline() {
     const LONG: Act = Bytes("GET /tiny HTTP/1.1\r\nHost: a\r\nContent-Length: 60000\r\n\r\n");
     for acts in [&[PART][..], &[LONG], &[BAD, SendAll]] {
         let mut bench = warm_bench(Settings::Defaults, LIMITS);
@@ -124,10 +124,10 @@ fn drips_end_at_the_deadline() {
     }
 }
 
-/// A client that takes a byte whenever it is about to be cut off is cut off all the same, when its
-/// allowance is used up; one that takes as much as is asked for is not.
+/// A client that reads a byte before each timeout is cut off after its grace period; one that reads
+/// at the least rate is not.
 #[test]
-fn an_answer_is_taken_at_the_least_rate_or_not_at_all() {
+fn a_client_below_the_least_rate_is_cut_off() {
     let changes = [LIMITS, &["least_bytes_per_s=500", "slow_allowance_ms=60000"]].concat();
     for (bytes_a_second, lasts_ms) in [(1, 60_000 + 2), (250, 120_000), (500, u64::MAX)] {
         let mut bench = warm_bench(Settings::Defaults, &changes);
@@ -142,10 +142,10 @@ fn an_answer_is_taken_at_the_least_rate_or_not_at_all() {
             }
         }
         let lasted_ms = bench.clock.tick.since(begun);
-        assert_eq!(passed, lasts_ms < u64::MAX, "{bytes_a_second} a second, {sent} bytes");
+        assert_eq!(passed, lasts_ms < u64::MAX, "{bytes_a_second} bytes per second, {sent} bytes");
         assert!(!passed || lasted_ms.abs_diff(lasts_ms) <= 2_000, "{bytes_a_second}: {lasted_ms}");
     }
-    // Without a least rate, any progress will do.
+    // Without a least rate, any progress is enough.
     let changes = [LIMITS, &["least_bytes_per_s=0"]].concat();
     let mut bench = warm_bench(Settings::Defaults, &changes);
     let mut connection = connection_after(&mut bench, &[FILE]);
@@ -156,18 +156,18 @@ fn an_answer_is_taken_at_the_least_rate_or_not_at_all() {
     }
 }
 
-/// The kernel may hold so much that nothing more is sent for long, although the peer takes it.
+/// The kernel may buffer so much that nothing is sent for a long time, although the peer reads.
 #[test]
-fn who_takes_what_the_kernel_holds_has_not_stalled_but_may_be_too_slow() {
+fn a_client_that_reads_buffered_data_has_not_stalled_but_may_be_too_slow() {
     let changes = [LIMITS, &["least_bytes_per_s=500", "slow_allowance_ms=60000"]].concat();
     let mut bench = warm_bench(Settings::Defaults, &changes);
     let mut connection = connection_after(&mut bench, &[FILE]);
     let begun = bench.clock.tick;
     bench.wait(bench.limits.write_timeout_ms - 1);
     bench.event(&mut connection, Event::Acknowledged);
-    // Not the stall is due now, but the rate: nothing was paid.
+    // Now the least rate is due, not the write timeout: nothing was sent.
     assert_eq!(connection.deadline(&bench.limits), begun + 60_000);
-    // Who is owed nothing is not waited for any longer because of an acknowledgement.
+    // Without unsent output, an acknowledgement does not extend the deadline.
     let mut idle = connection_after(&mut bench, &[SMALL, SendAll]);
     let deadline = idle.deadline(&bench.limits);
     bench.wait(1_000);
@@ -175,9 +175,10 @@ fn who_takes_what_the_kernel_holds_has_not_stalled_but_may_be_too_slow() {
     assert_eq!(idle.deadline(&bench.limits), deadline);
 }
 
-/// What was earned by one answer is not spent on the next: each run of answers is judged by itself.
+/// The bytes of one response do not count for the next: the rate of each run of responses counts by
+/// itself.
 #[test]
-fn the_least_rate_is_judged_anew_when_something_is_owed_anew() {
+fn the_least_rate_counts_from_the_start_of_each_run_of_responses() {
     let mut bench = warm_bench(Settings::Defaults, LIMITS);
     let mut connection = connection_after(&mut bench, &[FILE, SendAll]);
     let standing = |bench: &Bench, connection: &Connection| {
@@ -194,8 +195,8 @@ fn the_least_rate_is_judged_anew_when_something_is_owed_anew() {
     assert_eq!(standing(&bench, &connection).sent.1, 7);
 }
 
-/// However a connection stands, if nothing happens but that its deadlines pass, it is closed after
-/// two of them: one for an answer that says so, one for the peer that does not take it.
+/// In any state, a connection on which only deadlines pass is closed after two of them: one that
+/// queues a 408 or 503, and one for the peer that does not read it.
 #[test]
 fn time_alone_closes_every_connection() {
     let mut bench = warm_bench(Settings::LargeFolder, LIMITS);

@@ -1,9 +1,9 @@
 //! The protocol machine, driven without sockets.
 //!
-//! `split` plays whole exchanges, cut at every byte that comes and at every byte that goes;
-//! `table` enumerates what every event makes of every state; `deadlines` says which limit ends
-//! which wait; `dates`, which date an answer has; `sends`, how many sends it takes. The exchanges
-//! themselves stand in `scripts`.
+//! `split` plays whole exchanges, cut at every byte received and at every byte sent; `table`
+//! enumerates the transitions of every state for every event; `deadlines` tests the limit of each
+//! wait; `dates`, the Date of responses; `sends`, the number of send calls. The exchanges are in
+//! `scripts`.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "in a test they are the assertion")]
 

@@ -1,4 +1,4 @@
-//! Exchanges, a row each: what the peer sends, and what it must get.
+//! Exchanges, one row each: the input, and the expected responses.
 
 use std::fs;
 use std::path::Path;
@@ -16,26 +16,26 @@ pub(crate) struct Script {
     pub(crate) input: Vec<u8>,
     pub(crate) afterwards: Afterwards,
     pub(crate) draining: bool,
-    /// How many requests the client may make.
+    /// Requests that the client may make.
     pub(crate) requests: u32,
     pub(crate) settings: Settings,
-    /// The statuses of the answers.
+    /// The statuses of the responses.
     pub(crate) statuses: Vec<u16>,
-    /// Which answers are to HEAD, counted from 0.
+    /// Indices of the responses to HEAD.
     pub(crate) heads: Vec<usize>,
     pub(crate) end: End,
 }
 
-/// What the bench is built with.
+/// The settings of the bench.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Settings {
-    /// As the program starts.
+    /// The defaults.
     Defaults,
     /// Tight bounds, so that short inputs reach them; and no listings.
     Tight,
     /// A target may be as long as a page.
     LongTargets,
-    /// As the program starts, with a folder that is too large to be listed at once.
+    /// The defaults, with a folder that is too large to be listed at once.
     LargeFolder,
 }
 
@@ -76,7 +76,7 @@ impl Settings {
     }
 }
 
-/// The files. Their names say where their bytes are when they are sent.
+/// The files. Their names tell where their bytes are when they are sent.
 fn fill(folder: &Path) {
     for (name, length) in [
         ("empty", 0),
@@ -115,19 +115,19 @@ impl Script {
         self
     }
 
-    /// Answers with these statuses; then it absorbs what may still come.
+    /// Answers with these statuses, then lingers.
     fn lingers(mut self, statuses: &[u16]) -> Script {
         self.end = End::Waits(StateName::Linger);
         self.stays(statuses)
     }
 
-    /// Answers with these statuses; then it is over.
+    /// Answers with these statuses, then closes.
     fn ends(mut self, statuses: &[u16], reason: Reason) -> Script {
         self.end = End::Over(reason);
         self.stays(statuses)
     }
 
-    /// Answers nothing yet, and waits in this state.
+    /// Answers with these statuses, and waits in this state.
     fn waits(mut self, statuses: &[u16], state: StateName) -> Script {
         self.end = End::Waits(state);
         self.stays(statuses)
@@ -283,7 +283,7 @@ fn pipelined() -> Vec<Script> {
         .large_folder()
         .stays(&[[200; 9].as_slice(), &[301, 200, 200, 404, 429]].concat())
         .heads(&[11]),
-        // Of a large answer, the kernel may still hold a part when a late byte of the peer comes.
+        // The kernel may still be sending a large response when a late byte of the peer arrives.
         Script::new("a large one ends it", last("/file")).waits(&[200, 200], StateName::Linger),
         Script::new("a small one ends it", last("/tiny")).ends(&[200, 200], Reason::Finished),
         Script::new("the third is incomplete", get("/tiny").repeat(2) + "GET /ti")
@@ -375,7 +375,7 @@ fn bodies() -> Vec<Script> {
     ]
 }
 
-/// Lets a row of chunks grow to exactly the bound of the tight settings.
+/// Extends chunks to exactly the limit of the tight settings.
 trait TightChunks {
     fn tight_chunks(self, after: &str) -> String;
 }
@@ -502,7 +502,7 @@ fn files() -> Vec<Script> {
     ] {
         scripts.push(Script::new(name, get(target)).stays(&[200]));
         let last = Script::new(name, get_with(target, "Connection: close"));
-        // The kernel may still be sending a large answer when a late byte of the peer comes.
+        // The kernel may still be sending a large response when a late byte of the peer arrives.
         scripts.push(match target {
             "/copied" | "/memory" => last.ends(&[200], Reason::Finished),
             _ => last.waits(&[200], StateName::Linger),

@@ -1,4 +1,4 @@
-//! How many sends an answer takes: each is a system call, and a segment or more on the wire.
+//! The number of send calls per response: each is a system call, and at least one TCP segment.
 
 use tenkay::h1::Connection;
 
@@ -12,7 +12,7 @@ fn request(path: &str, range: &str) -> String {
 }
 
 #[test]
-fn what_is_small_and_in_memory_leaves_in_one_send() {
+fn small_responses_in_memory_take_one_send() {
     let small: Vec<String> = (0..60).map(|at| format!("{}-{}", 10 * at, 10 * at + 4)).collect();
     for (what, requests, sends) in [
         ("a small file", request("/tiny", ""), 1),
@@ -22,7 +22,7 @@ fn what_is_small_and_in_memory_leaves_in_one_send() {
         ("16 small ranges, each asked for alone", request("/memory", "0-9").repeat(16), 1),
         ("60 small ranges", request("/copied", &small.join(",")), 1),
         ("60 small ranges twice", request("/memory", &small.join(",")).repeat(2), 1),
-        // Each with its head, and the end.
+        // Each range with its head, and the closing delimiter.
         ("two large ranges", request("/memory", "0-4999,6000-10999"), 3),
     ] {
         let mut bench = warm_bench(Settings::Defaults, &["ranges=64"]);
@@ -32,9 +32,9 @@ fn what_is_small_and_in_memory_leaves_in_one_send() {
         let mut connection = Connection::new(bench.clock.tick);
         assert_eq!(bench.give(&mut connection, requests.as_bytes()), requests.len());
         for _ in 0..sends {
-            assert!(!connection.is_idle(), "{what}: fewer are enough");
+            assert!(!connection.is_idle(), "{what}: it took fewer sends");
             assert!(!bench.take(&mut connection, usize::MAX).is_empty(), "{what}");
         }
-        assert!(connection.is_idle(), "{what}: there is more to send");
+        assert!(connection.is_idle(), "{what}: it needs more sends");
     }
 }

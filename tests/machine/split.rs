@@ -1,6 +1,6 @@
-//! However an exchange is cut, it is the same exchange: each script is played whole and held
-//! against what it says, then cut at every byte that comes, at every byte that goes, and into
-//! pieces of several lengths both ways; the output, the shutdown and the end are the same.
+//! The result of an exchange does not depend on how it is cut. Each script is played whole and
+//! compared with its expectations, then cut at every byte received, at every byte sent, and into
+//! pieces of several lengths both ways; the output, the shutdown and the end must be the same.
 
 use tenkay::site::Content;
 
@@ -13,7 +13,7 @@ fn benches() -> Vec<(Settings, Bench)> {
     Settings::ALL.into_iter().map(|settings| (settings, settings.bench())).collect()
 }
 
-/// Runs `check` on every script, on a bench with its settings, and on what it comes to uncut.
+/// Runs `check` on every script, with a bench of its settings and its uncut result.
 fn for_each_script(mut check: impl FnMut(&Script, &mut Bench, &Outcome)) {
     let mut benches = benches();
     for script in all() {
@@ -46,7 +46,7 @@ fn summary(outcome: &Outcome) -> String {
 }
 
 #[test]
-fn every_script_ends_as_it_says() {
+fn every_script_has_its_expected_result() {
     for_each_script(|script, _, whole| {
         let parsed = responses::parse(&whole.output, |index| script.heads.contains(&index))
             .unwrap_or_else(|error| panic!("'{}': {error}", script.name));
@@ -75,7 +75,7 @@ fn input_may_be_cut_anywhere() {
 fn output_may_be_cut_anywhere() {
     for_each_script(|script, bench, whole| {
         let length = whole.output.len();
-        // A head of many kilobytes takes its time in a debug build.
+        // A head of many kilobytes takes long in a debug build.
         let step = if script.input.len() > 2000 { 16 } else { 1 };
         for at in cuts(length).into_iter().step_by(step) {
             assert_same(script, bench, whole, Cuts::Nowhere, Cuts::At(at));
@@ -99,8 +99,8 @@ fn input_and_output_may_be_cut_at_once() {
     });
 }
 
-/// Every place to cut so many bytes in two; of long ones those near the ends, some near the borders
-/// of pages and copies, and a sample between.
+/// Every offset at which to cut `length` bytes in two; for long inputs those near the ends, some
+/// near the limits of pages and copies, and a sample between.
 fn cuts(length: usize) -> Vec<usize> {
     const BORDERS: [usize; 5] = [4096, 8192, 16_384, 32_768, 65_536];
     if length <= 1500 {
@@ -116,8 +116,8 @@ fn cuts(length: usize) -> Vec<usize> {
     cuts
 }
 
-/// One byte is changed, at every place, to every kind of byte: what the peer gets for it does not
-/// depend on how it was cut.
+/// Changes one byte, at every offset, to every kind of byte. The output must not depend on how the
+/// input was cut.
 #[test]
 fn a_wrong_byte_has_the_same_consequences_however_it_is_cut() {
     const BYTES: &[u8] = b"\0\t\n\r \"%*/:;0a\x7f\xff";
@@ -136,8 +136,8 @@ fn a_wrong_byte_has_the_same_consequences_however_it_is_cut() {
             for (settings, bench) in &mut benches[..2] {
                 let mut outcome = |reads: Cuts| {
                     let outcome = play(bench, &input, Afterwards::Finishes, reads, Cuts::Nowhere);
-                    // A client that said it would send no more, and did, is closed on at once if
-                    // that was seen too late.
+                    // A client that sends after `Connection: close` is closed at once if these
+                    // bytes arrive after the response.
                     (outcome.output, outcome.end)
                 };
                 let whole = outcome(Cuts::Nowhere);
@@ -150,9 +150,9 @@ fn a_wrong_byte_has_the_same_consequences_however_it_is_cut() {
     }
 }
 
-/// Scripts, one after the other on one connection, cut by chance.
+/// Scripts, one after the other on one connection, cut at random.
 #[test]
-fn chance_cuts_nothing_else() {
+fn random_cuts_change_nothing() {
     let mut random = Random::new(1);
     for_each_script(|script, bench, whole| {
         for _ in 0..3 {
@@ -165,7 +165,7 @@ fn chance_cuts_nothing_else() {
 }
 
 #[test]
-fn the_border_of_copying_lies_among_the_files() {
+fn the_files_cover_the_limit_of_copying() {
     let mut bench = Settings::Defaults.bench();
     let mut whole = |length: usize| {
         put(bench.folder.path(), &format!("border/{length}"), &content(length, 1));
@@ -174,7 +174,7 @@ fn the_border_of_copying_lies_among_the_files() {
             other => panic!("{length}: {other:?}"),
         }
     };
-    // An answer with its fields is copied if it has at most 4096 bytes.
+    // A response with its fields is copied if it has at most 4096 bytes.
     let wholes: Vec<usize> = (3800..3900).map(&mut whole).collect();
     let border = 3800 + wholes.iter().position(|&whole| whole == 4096).unwrap();
     for length in border - 1..=border + 1 {

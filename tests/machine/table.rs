@@ -1,6 +1,6 @@
-//! What every event makes of every state: the rows below are played, and what they come to is held
-//! against the table in the documentation of `tenkay::h1`, cell by cell. A cell of that table
-//! names all states that some row comes to, and no other.
+//! The state transitions: the rows below are played, and the results are compared with the table in
+//! the documentation of `tenkay::h1`, cell by cell. A cell of that table names exactly the states
+//! that result from some row.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -18,35 +18,35 @@ use Act::{
 use Reason::{Finished, IdleTooLong, PeerClosed, PeerLost, Stalled, Stopped};
 use StateName::{Await, Closed, Discard, Head, Idle, Linger, Reply};
 
-/// What can happen to a connection.
+/// An event of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Act {
-    /// Bytes come.
+    /// Bytes arrive.
     Bytes(&'static str),
-    /// Bytes come at once, each piece so many times over.
+    /// Bytes arrive in one read: each piece, repeated this many times.
     Pieces(&'static [(&'static str, usize)]),
     /// The peer has finished sending.
     Finish,
-    /// So much of the output is sent, in one step.
+    /// This many bytes of the output are sent, in one step.
     Send(usize),
-    /// All is sent that the connection can send without reading.
+    /// Everything is sent that the connection can send without reading.
     SendAll,
-    /// The site is asked again, in vain.
+    /// The site is asked again, without success.
     Retry,
-    /// The site is asked again, and now it has what is asked for.
+    /// The site is asked again, and returns a reply.
     WorkAndRetry,
     /// The deadline has passed.
     TimeOut,
-    /// The peer is gone.
+    /// The connection was reset.
     Lost,
     /// The file is shorter than it was.
     FileFails,
-    /// The server begins to stop.
+    /// The server begins to shut down.
     Drain,
 }
 
 impl Act {
-    /// The column of the table that this is in.
+    /// Its column in the table.
     fn column(self) -> &'static str {
         match self {
             Bytes(_) | Pieces(_) => "bytes come",
@@ -60,11 +60,11 @@ impl Act {
         }
     }
 
-    /// Lets it happen. False if the connection does not ask for it.
+    /// Performs it. False if the connection does not ask for it.
     pub(crate) fn happens(self, bench: &mut Bench, connection: &mut Connection) -> bool {
         let closed = connection.state() == Closed;
         match self {
-            // A late report of what was asked before the end.
+            // A late report of a step from before the end.
             Bytes(_) | Pieces(_) | Finish if closed => {
                 bench.event(connection, Event::Read(0));
             }
@@ -103,7 +103,7 @@ impl Act {
     }
 }
 
-/// A bench that has what the acts here ask for at hand, but for the large folder.
+/// A bench that has cached everything that the acts request, except the large folder.
 pub(crate) fn warm_bench(settings: Settings, changes: &[&str]) -> Bench {
     let mut bench = settings.bench_with(changes);
     for path in ["/tiny", "/file", "/dir", "/no-such"] {
@@ -112,7 +112,7 @@ pub(crate) fn warm_bench(settings: Settings, changes: &[&str]) -> Bench {
     bench
 }
 
-/// A connection to which all this has happened.
+/// A connection after these acts.
 pub(crate) fn connection_after(bench: &mut Bench, acts: &[Act]) -> Connection {
     bench.draining = false;
     let mut connection = Connection::new(bench.clock.tick);
@@ -122,25 +122,25 @@ pub(crate) fn connection_after(bench: &mut Bench, acts: &[Act]) -> Connection {
     connection
 }
 
-/// A request in HTTP/1.1, with further field lines; then what comes behind it.
+/// A request in HTTP/1.1 with further field lines, and the bytes behind it.
 macro_rules! get {
     ($target:literal, $lines:literal $(, $behind:expr)?) => {
         concat!("GET ", $target, " HTTP/1.1\r\nHost: a\r\n", $lines, "\r\n" $(, $behind)?)
     };
 }
 
-/// A small answer that is sent from where it stands, because nothing goes with it.
+/// A small response that is sent from the cache, because it is alone.
 const ALONE: Act = Bytes(get!("/tiny", ""));
-/// A small answer that is written into the output.
+/// A small response that is written into the outbox.
 pub(crate) const SMALL: Act = Bytes("HEAD /tiny HTTP/1.1\r\nHost: a\r\n\r\n");
 pub(crate) const FILE: Act = Bytes(get!("/file", ""));
 pub(crate) const LAST: Act = Bytes(get!("/tiny", "Connection: close\r\n"));
 pub(crate) const BODY: Act = Bytes("HEAD /tiny HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\n");
 pub(crate) const PART: Act = Bytes("GET");
 pub(crate) const BAD: Act = Bytes("G\0");
-/// A small answer, and the beginning of a head.
+/// A small response, and the beginning of a head.
 pub(crate) const SMALL_AND_PART: Act = Bytes(get!("/tiny", "", "GET"));
-/// A small answer, and a request whose body is due.
+/// A small response, and a request whose body is missing.
 pub(crate) const SMALL_AND_BODY: Act =
     Bytes(get!("/tiny", "", get!("/tiny", "Content-Length: 3\r\n")));
 const BODY_OF_FILE: Act = Bytes(get!("/file", "Content-Length: 3\r\n"));
@@ -162,14 +162,14 @@ const BODY_OF_LARGE: Act = Bytes(get!("/large/", "Content-Length: 3\r\n"));
 const FILE_AND_LARGE: Act = Bytes(get!("/file", "", get!("/large/", "")));
 const SMALL_AND_LARGE: Act = Bytes(get!("/tiny", "", get!("/large/", "")));
 
-/// More small answers than the output holds; then another request.
+/// More small responses than the outbox can hold, then another request.
 const MANY: Act = Pieces(&[(get!("/tiny", ""), 130)]);
 const MANY_AND_FILE: Act = Pieces(&[(get!("/tiny", ""), 130), (get!("/file", ""), 1)]);
 const MANY_AND_BODY: Act =
     Pieces(&[(get!("/tiny", ""), 130), (get!("/tiny", "Content-Length: 3\r\n"), 1)]);
 const MANY_AND_LARGE: Act = Pieces(&[(get!("/tiny", ""), 130), (get!("/large/", ""), 1)]);
 const NEARLY_FULL_AND_LARGE: Act = Pieces(&[(get!("/tiny", ""), 100), (get!("/large/", ""), 1)]);
-/// Small answers, then a body, complete, whose answer is too long to stand behind them.
+/// Small responses, then a complete body whose response is too long for the rest of the outbox.
 const BODY_WITHOUT_ROOM: Act = Pieces(&[
     (get!("/tiny", ""), 100),
     ("GET /dir?", 1),
@@ -196,7 +196,8 @@ const LAST_BODY_WITHOUT_ROOM: Act = Pieces(&[
     (" HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: 3\r\n\r\nabc", 1),
 ]);
 
-/// From a state, reached by these acts, one more act leads to a state; `None`: it cannot happen.
+/// A transition: a state, the acts that reach it, another act, and the next state; `None`: the act
+/// is impossible.
 type Row = (StateName, &'static [Act], Act, Option<Outcome>);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -388,7 +389,7 @@ const CLOSED: &[Row] = &[
 ];
 
 #[test]
-fn every_event_leads_from_every_state_to_where_the_table_says() {
+fn every_event_leads_from_every_state_as_in_the_table() {
     let mut bench = warm_bench(Settings::LargeFolder, &[]);
     let mut cells: BTreeMap<(StateName, &str), BTreeSet<StateName>> = BTreeMap::new();
     for (from, before, act, expected) in
@@ -413,7 +414,7 @@ fn every_event_leads_from_every_state_to_where_the_table_says() {
     assert_eq!(cells, documented_cells());
 }
 
-/// The cells of the table in the documentation of the module, without what stands in parentheses.
+/// The cells of the table in the documentation of the module, without the text in parentheses.
 fn documented_cells() -> BTreeMap<(StateName, &'static str), BTreeSet<StateName>> {
     let documentation = include_str!("../../src/h1/mod.rs");
     let mut rows = documentation
@@ -441,7 +442,7 @@ fn state_of(name: &str) -> StateName {
 }
 
 #[test]
-fn what_is_owed_is_written_before_more_is_read() {
+fn pending_output_is_sent_before_more_input_is_read() {
     let mut bench = warm_bench(Settings::Defaults, &[]);
     for before in [SMALL, FILE, LAST, BAD, SMALL_AND_PART, SMALL_AND_BODY, MANY, BODY_WITHOUT_ROOM]
     {
@@ -457,21 +458,21 @@ fn what_is_owed_is_written_before_more_is_read() {
 }
 
 #[test]
-fn an_exhausted_pool_closes_and_takes_nobody_elses_page() {
+fn an_exhausted_pool_closes_and_takes_no_page_of_others() {
     let exhausted = Reason::OutOfPages;
     for (pages, acts, end) in [
         // No page to read into.
         (0, &[][..], Outcome::Over(exhausted)),
-        // No page to answer from.
+        // No page for the response.
         (1, &[SMALL], Outcome::Over(exhausted)),
         (1, &[FILE], Outcome::Over(exhausted)),
         (1, &[BODY, Bytes("abc")], Outcome::Over(exhausted)),
-        // What is sent from where it stands needs no page but the one to read into.
+        // A response from the cache needs only the page to read into.
         (1, &[ALONE], Outcome::To(Reply)),
-        // A refusal is dropped: what it says is seen by the end as well.
+        // An error response is dropped: the connection closes without it.
         (1, &[BAD], Outcome::To(Linger)),
         (1, &[PART, TimeOut], Outcome::To(Linger)),
-        // Two are enough for anything.
+        // Two pages are always enough.
         (2, &[SMALL], Outcome::To(Idle)),
         (2, &[BAD], Outcome::To(Reply)),
     ] {
@@ -505,7 +506,7 @@ fn an_exhausted_pool_closes_and_takes_nobody_elses_page() {
 }
 
 #[test]
-fn a_client_without_room_is_told_so_and_left_in_stages() {
+fn a_refused_client_gets_503_and_a_staged_close() {
     let mut bench = warm_bench(Settings::Defaults, &[]);
     let mut connection = connection_after(&mut bench, &[]);
     connection.room(&mut bench.exchanges, &mut bench.pages).unwrap();
@@ -525,7 +526,7 @@ fn a_client_without_room_is_told_so_and_left_in_stages() {
 }
 
 #[test]
-fn what_is_owed_is_sent_even_if_the_pool_is_exhausted() {
+fn pending_output_is_sent_even_if_the_pool_is_exhausted() {
     let mut bench = warm_bench(Settings::Defaults, &["pages=2"]);
     let mut connection = connection_after(&mut bench, &[SMALL]);
     let other = connection_after(&mut bench, &[PART]);

@@ -1,5 +1,5 @@
-//! A bench for the machine: a folder with files, a site over it, a pool of pages and a clock that
-//! stands still; and a driver that plays the part of reactor, socket and peer for one connection.
+//! A bench for the machine: a folder with files, a site, a pool of pages and a stopped clock; and a
+//! driver that acts as reactor, socket and peer of one connection.
 
 use std::fs::{self, File};
 use std::os::unix::fs::FileExt;
@@ -16,12 +16,12 @@ use tenkay::http::head::{self, Bounds, Parsed};
 use tenkay::machine::{Context, Event, Pages, Reason, Step};
 use tenkay::site::{Answer, Reply, Request, Sites};
 
-/// When the clock of a bench stands still: 14 November 2023.
+/// The time of the stopped clock: 14 November 2023.
 pub(crate) const NOW: Duration = Duration::from_secs(1_700_000_000);
-/// When the files of a bench were modified: 13 September 2020.
+/// The modification time of the files: 13 September 2020.
 pub(crate) const MODIFIED: Duration = Duration::from_secs(1_600_000_000);
 
-/// Everything that a connection needs around it.
+/// The surroundings of a connection.
 #[derive(Debug)]
 pub(crate) struct Bench {
     pub(crate) folder: TempDir,
@@ -36,9 +36,9 @@ pub(crate) struct Bench {
 }
 
 impl Bench {
-    /// A bench over a folder that `fill` fills, with these changes (`NAME=VALUE`) to the limits.
+    /// A bench with a folder that `fill` fills, and these changes (`NAME=VALUE`) to the limits.
     pub(crate) fn new(changes: &[&str], config: SiteConfig, fill: impl FnOnce(&Path)) -> Bench {
-        // So files that are sent from disk need not be large.
+        // So that files need not be large to be sent from disk.
         let mut limits = Limits { cached_body_bytes: 65_536, ..Limits::default() };
         for change in changes {
             limits.set(change).unwrap();
@@ -54,7 +54,7 @@ impl Bench {
         Bench { folder, sites, exchanges, pages, clock, limits, draining, requests_left }
     }
 
-    /// Lets the machine report with what a report may use.
+    /// Calls `report` with the context of a report.
     pub(crate) fn report<T>(&mut self, report: impl FnOnce(&mut Context<'_>) -> T) -> T {
         let mut cx = Context {
             sites: &mut self.sites,
@@ -70,13 +70,13 @@ impl Bench {
         result
     }
 
-    /// The reply to a GET of a path, however long it takes to find.
+    /// The reply to a GET of a path, after all waits.
     pub(crate) fn find(&mut self, path: &str) -> Reply {
         let head = format!("GET {path} HTTP/1.1\r\nHost: a\r\n\r\n");
         let bounds = Bounds { head_bytes: 32_768, target_bytes: 32_768, fields: 4 };
         let mut space = head::space();
         let Ok(Parsed::Complete(head)) = head::parse(head.as_bytes(), &mut space, &bounds) else {
-            panic!("{path} is a path");
+            panic!("{path} is malformed");
         };
         let request = Request {
             method: head.method,
@@ -106,12 +106,12 @@ impl Bench {
         self.report(|cx| connection.report(event, cx));
     }
 
-    /// Gives the memory of a connection back that it does not need.
+    /// Returns the unused memory of a connection.
     pub(crate) fn rest(&mut self, connection: &mut Connection) {
         connection.rest(&mut self.exchanges, &mut self.pages);
     }
 
-    /// Whether the connection reads; shuts down first if it is told to.
+    /// Whether the connection reads; performs a shutdown step first.
     fn reads(&mut self, connection: &mut Connection) -> bool {
         if matches!(connection.step(), Step::ShutdownWrite) {
             self.event(connection, Event::ShutDown);
@@ -123,19 +123,19 @@ impl Bench {
     /// if there is no room.
     pub(crate) fn receive(&mut self, connection: &mut Connection, bytes: &[u8]) -> Option<usize> {
         let room = connection.room(&mut self.exchanges, &mut self.pages)?;
-        assert!(!room.is_empty(), "a read into no room would look like the end");
+        assert!(!room.is_empty(), "an empty read would look like the end");
         let count = room.len().min(bytes.len());
         room[..count].copy_from_slice(&bytes[..count]);
         self.event(connection, Event::Read(count));
         Some(count)
     }
 
-    /// Drops a connection, which must give all its memory back.
+    /// Drops a connection, which must return all its memory.
     pub(crate) fn end(&mut self, mut connection: Connection) {
         connection.end(&mut self.exchanges, &mut self.pages);
     }
 
-    /// Gives the connection these bytes, as far as it reads. Returns how many it took.
+    /// Delivers these bytes while the connection reads. Returns how many it read.
     pub(crate) fn give(&mut self, connection: &mut Connection, mut bytes: &[u8]) -> usize {
         let all = bytes.len();
         while !bytes.is_empty() {
@@ -149,7 +149,7 @@ impl Bench {
         all - bytes.len()
     }
 
-    /// Tells the connection that the peer has finished sending. False if it does not read.
+    /// Reports that the peer has finished sending. False if the connection does not read.
     pub(crate) fn finish(&mut self, connection: &mut Connection) -> bool {
         let reads = self.reads(connection);
         if reads {
@@ -158,7 +158,7 @@ impl Bench {
         reads
     }
 
-    /// Takes at most `most` bytes, in one step, of what the connection has to send.
+    /// Sends at most `most` bytes of the connection's output, in one step.
     pub(crate) fn take(&mut self, connection: &mut Connection, most: usize) -> Vec<u8> {
         let mut sent = Vec::new();
         match connection.step() {
@@ -170,12 +170,12 @@ impl Bench {
                 sent.extend_from_slice(&lead[..lead.len().min(most)]);
                 let left = u64::try_from(most - sent.len()).expect("widening").min(count);
                 let read = read_file(file.file(), at, left);
-                assert_eq!(read.len() as u64, left, "the file is as long as it was");
+                assert_eq!(read.len() as u64, left, "the file has not shrunk");
                 sent.extend_from_slice(&read);
             }
             _ => return sent,
         }
-        assert!(!sent.is_empty() || most == 0, "what is to be sent is not empty");
+        assert!(!sent.is_empty() || most == 0, "a write step is not empty");
         self.event(connection, Event::Written(sent.len() as u64));
         self.rest(connection);
         sent
@@ -196,7 +196,7 @@ pub(crate) fn read_file(file: &File, at: u64, count: u64) -> Vec<u8> {
     bytes
 }
 
-/// Writes a file whose modification lies well back.
+/// Writes a file with an old modification time.
 pub(crate) fn put(folder: &Path, name: &str, bytes: &[u8]) {
     let path = folder.join(name);
     fs::create_dir_all(path.parent().unwrap()).unwrap();
@@ -209,7 +209,7 @@ pub(crate) fn set_modified(path: &Path, time: SystemTime) {
     File::open(path).unwrap().set_modified(time).unwrap();
 }
 
-/// So many bytes, in which no piece of some length comes twice; each `version` is different.
+/// `length` bytes without repetition of longer pieces; different for each `version`.
 pub(crate) fn content(length: usize, version: u64) -> Vec<u8> {
     let mut random = super::random::Random::new(version);
     let mut bytes = Vec::with_capacity(length + 8);
@@ -223,16 +223,16 @@ pub(crate) fn content(length: usize, version: u64) -> Vec<u8> {
 /// Where bytes are cut into pieces.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Cuts {
-    /// Nowhere that the machine does not ask for.
+    /// Only where the machine requires it.
     Nowhere,
-    /// After so many bytes, once.
+    /// Once, after this many bytes.
     At(usize),
     /// Into pieces of this length.
     Each(usize),
 }
 
 impl Cuts {
-    /// How long the piece after `done` bytes is at most.
+    /// The maximum length of the piece after `done` bytes.
     fn next(self, done: usize) -> usize {
         match self {
             Cuts::At(at) if done < at => at - done,
@@ -258,11 +258,11 @@ pub(crate) enum Afterwards {
 pub(crate) enum End {
     /// The connection waits for the peer.
     Waits(StateName),
-    /// It is over.
+    /// The connection is closed.
     Over(Reason),
 }
 
-/// What came of an exchange.
+/// The result of an exchange.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Outcome {
     pub(crate) output: Vec<u8>,
@@ -271,7 +271,8 @@ pub(crate) struct Outcome {
     pub(crate) end: End,
 }
 
-/// Plays a whole exchange: gives `input` and takes what comes, cut as told, until nothing moves.
+/// Plays a whole exchange: delivers `input` and reads the output, cut as specified, until neither
+/// side makes progress.
 pub(crate) fn play(
     bench: &mut Bench,
     input: &[u8],
@@ -288,13 +289,13 @@ pub(crate) fn play(
             Step::Read if given < input.len() => {
                 let count = reads.next(given).min(input.len() - given);
                 let received = bench.receive(&mut connection, &input[given..given + count]);
-                given += received.expect("there are pages enough");
+                given += received.expect("the pool has enough pages");
             }
             Step::Read => match std::mem::replace(&mut afterwards, Afterwards::Waits) {
                 Afterwards::Waits => {
                     bench.rest(&mut connection);
                     let holds = bench.pages.taken() > 0;
-                    assert!(!(holds && connection.is_idle()), "idle, it holds no page");
+                    assert!(!(holds && connection.is_idle()), "an idle connection holds no page");
                     break End::Waits(connection.state());
                 }
                 Afterwards::Finishes => _ = bench.receive(&mut connection, b""),
@@ -306,7 +307,7 @@ pub(crate) fn play(
             }
             Step::Wait { .. } => {
                 waits += 1;
-                assert!(waits < 1000, "the site has it at last");
+                assert!(waits < 1000, "the site never replies");
                 bench.sites.work(&bench.clock, &mut || true);
                 bench.event(&mut connection, Event::Retry);
             }

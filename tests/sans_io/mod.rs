@@ -1,5 +1,5 @@
-//! What the tests share that drive the machine without sockets: a bench to put a connection on,
-//! a reader of its answers that is independent of the code under test, and chance with a seed.
+//! The base of the tests that drive the machine without sockets: a bench, a response parser that is
+//! independent of the code under test, and a seeded random generator.
 
 #![allow(dead_code, reason = "each test program uses its own part of this")]
 

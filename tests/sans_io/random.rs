@@ -1,6 +1,6 @@
-//! Chance that can be repeated: SplitMix64 (Steele, Lea and Flood, 2014).
+//! A reproducible random generator: SplitMix64 (Steele, Lea and Flood, 2014).
 
-/// A generator; two with the same seed say the same.
+/// A generator. The same seed gives the same numbers.
 #[derive(Debug)]
 pub(crate) struct Random(u64);
 

@@ -1,7 +1,7 @@
-//! A reader of answers, as a strict client would read them (RFC 9112), written without a look at
-//! the code that writes them: what both get wrong in the same way, no test would find.
+//! A strict parser of responses (RFC 9112), written independently of the code that writes them, so
+//! that both are unlikely to have the same bug.
 
-/// One whole answer.
+/// One complete response.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Response {
     pub(crate) status: u16,
@@ -15,32 +15,33 @@ impl Response {
         let mut values =
             self.fields.iter().filter(|(own, _)| own.eq_ignore_ascii_case(name)).map(|(_, v)| v);
         let value = values.next().map_or("", String::as_str);
-        assert!(values.next().is_none(), "{name} stands twice in {:?}", self.fields);
+        assert!(values.next().is_none(), "{name} occurs twice in {:?}", self.fields);
         value
     }
 }
 
-/// What a stream of bytes holds.
+/// The responses in a stream of bytes.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Parsed {
-    /// The answers that are complete.
+    /// The complete responses.
     pub(crate) whole: Vec<Response>,
-    /// What there is of the next one: its head, if that is complete, and the bytes after it.
+    /// The incomplete next one: its head, if that is complete, and the bytes after it.
     pub(crate) cut: Option<Cut>,
 }
 
-/// The beginning of an answer.
+/// The beginning of a response.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Cut {
-    /// Status and fields, with what is there of the body; `None` while the head is incomplete.
+    /// Status and fields, with the body so far; `None` while the head is incomplete.
     pub(crate) begun: Option<Response>,
     pub(crate) bytes: usize,
 }
 
-/// Reads answers until the bytes end. `is_head` says which requests were HEAD, counted from 0.
+/// Parses responses to the end of the bytes. `is_head` tells which requests, counted from 0, were
+/// HEAD.
 ///
 /// # Errors
-/// What no server may send.
+/// Anything that a server must not send.
 pub(crate) fn parse(
     mut bytes: &[u8],
     mut is_head: impl FnMut(usize) -> bool,
@@ -99,7 +100,7 @@ fn head(bytes: &[u8]) -> Result<Response, String> {
     Ok(response)
 }
 
-/// How long the body is that follows this head.
+/// The length of the body after this head.
 fn body_length(response: &Response, is_head: bool) -> Result<usize, String> {
     let announced = response.field("Content-Length");
     if matches!(response.status, 204 | 304) {
@@ -112,7 +113,7 @@ fn body_length(response: &Response, is_head: bool) -> Result<usize, String> {
     Ok(if is_head { 0 } else { length })
 }
 
-/// Where `needle` stands first.
+/// The first position of `needle`.
 pub(crate) fn find(haystack: &[u8], needle: &[u8]) -> Option<usize> {
     haystack.windows(needle.len()).position(|window| window == needle)
 }

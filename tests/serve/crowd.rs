@@ -1,8 +1,8 @@
-//! Ten thousand connections at a time, held open by this process.
+//! Ten thousand simultaneous connections, held open by this process.
 //!
 //! Both sides need a descriptor for each: so the tests here raise their soft limit (the server
-//! raises its own), run one after the other, and make do with fewer connections, and say so, where
-//! the hard limit is low.
+//! raises its own) and run one after the other. Where the hard limit is low, they use fewer
+//! connections and print a message.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -12,7 +12,7 @@ use crate::client::Client;
 use crate::common::Server;
 use crate::process::memory;
 
-/// What the program is named after.
+/// "Ten k": the number of connections after which the program is named.
 const TEN_THOUSAND: usize = 10_000;
 
 /// Descriptors for everything but the crowd: those of the tests that run beside it, and the
@@ -20,10 +20,10 @@ const TEN_THOUSAND: usize = 10_000;
 const RESERVE: usize = 700;
 
 /// User memory of an idle connection, in bytes, that a release build may take. In a debug build
-/// the slot is the same; the bound is looser because it says nothing.
+/// the slot is the same; the bound is loose there because debug builds use more memory elsewhere.
 const IDLE_BYTES: u64 = if cfg!(debug_assertions) { 320 } else { 160 };
 
-/// The right to hold a crowd, and how large it may be.
+/// The lock on the descriptors, and the number of connections.
 fn crowd() -> (MutexGuard<'static, ()>, usize) {
     static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
     let guard = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);

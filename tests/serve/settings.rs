@@ -1,4 +1,4 @@
-//! Flags and environment variables, as the running server obeys them.
+//! The effect of flags and environment variables on the running server.
 
 use std::fs;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -124,7 +124,7 @@ fn earlier_forms_of_switches_still_work() {
 }
 
 #[test]
-fn limits_per_client_do_not_apply_to_a_unix_socket_and_the_log_tells() {
+fn limits_per_client_do_not_apply_to_a_unix_socket_and_are_logged() {
     let (root, place) = (small_root(), tempfile::tempdir().unwrap());
     let socket = place.path().join("s");
     let limits = |names: &[&str]| -> String {

@@ -92,7 +92,7 @@ fn program() -> &'static str {
 }
 
 #[test]
-fn a_server_whose_output_fails_serves_all_the_same() {
+fn a_server_whose_output_fails_still_serves() {
     let (root, place) = (small_root(), tempfile::tempdir().unwrap());
     let socket = place.path().join("s");
     // A warning at start, and one at a signal.

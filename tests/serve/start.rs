@@ -37,7 +37,7 @@ fn with_little_memory_it_starts_with_lower_limits_and_logs_each() {
     }
 }
 
-/// True if this command succeeds; else the test that needs it says so and is left out.
+/// True if this command succeeds; else prints that the test is skipped.
 fn can_run(program: &str, args: &[&str]) -> bool {
     let output = Command::new(program).args(args).output();
     let can = output.is_ok_and(|output| output.status.success());
@@ -80,7 +80,7 @@ fn an_option_that_the_kernel_lacks_is_a_warning() {
 /// A name with one address that cannot be bound was an error.
 #[test]
 #[cfg(target_os = "linux")]
-fn a_name_is_served_at_those_of_its_addresses_that_work() {
+fn a_name_is_served_at_its_usable_addresses() {
     let place = tempfile::tempdir().unwrap();
     let hosts = place.path().join("hosts");
     fs::write(&hosts, "127.0.0.1 localhost\n::1 localhost\n127.0.0.1 localhost\n").unwrap();
@@ -166,7 +166,7 @@ fn a_user_keeps_its_groups() {
 }
 
 #[test]
-fn a_user_that_may_not_be_switched_to_is_told_in_one_line() {
+fn a_user_that_cannot_be_switched_to_is_an_error_of_one_line() {
     let root = small_root();
     let setup = Setup::new(root.path()).args(["--user", "4711"]).unprivileged();
     if rustix::process::geteuid().is_root() {

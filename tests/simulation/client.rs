@@ -15,31 +15,31 @@ use crate::sans_io::random::Random;
 use crate::sans_io::responses;
 use crate::{Tally, World};
 
-/// See the text of the module.
+/// See the module documentation.
 pub(crate) struct Client {
     connection: Connection,
     /// Pages that its connection holds.
     held: usize,
-    /// What it asked so far; the second is where each begins in the stream.
+    /// Its requests so far, and the offset of each in the stream.
     asked: Vec<(Request, usize)>,
-    /// The stream of requests, and how much of it was delivered.
+    /// The stream of requests, and the number of bytes delivered.
     stream: Vec<u8>,
     delivered: usize,
-    /// It will send no more; and the connection knows.
+    /// It has finished sending; and the connection has received that.
     is_done: bool,
     is_told: bool,
-    /// What came and was not read yet, and how many answers were read.
+    /// Received bytes that were not parsed yet, and the number of responses parsed.
     unread: Vec<u8>,
     answers: usize,
-    /// An answer said that it was the last.
+    /// A response had `Connection: close`.
     was_last: bool,
-    /// It was turned away: one answer comes that nobody asked for.
+    /// It was refused: one response arrives without a request.
     unasked: usize,
     shut: bool,
     end: Option<Reason>,
-    /// The last step asked it to read: then nothing is owed.
+    /// The last step was a read: then no output is pending.
     reads: bool,
-    /// Deadlines that passed since anything else happened.
+    /// Deadlines that passed since the last other event.
     deadlines: u32,
 }
 
@@ -82,7 +82,7 @@ impl Client {
         }
         let count = if random.once_in(10) { 1 + random.below(40) } else { 1 };
         for _ in 0..count {
-            // After something unclear, an answer without a body could not be told from one with.
+            // After an unclear request, a response to HEAD cannot be distinguished from one to GET.
             let only_get = self.asked.iter().any(|(request, _)| !request.is_clear());
             let request = Request::any(random, only_get);
             let start = self.stream.len();
@@ -91,12 +91,12 @@ impl Client {
         }
     }
 
-    /// It will send no more; perhaps in the middle of a request.
+    /// It finishes sending, perhaps in the middle of a request.
     pub(crate) fn half_close(&mut self) {
         self.is_done = true;
     }
 
-    /// It is gone.
+    /// It resets the connection.
     pub(crate) fn leave(&mut self, world: &mut World) {
         self.touch(world, |connection, world| world.event(connection, Event::PeerLost));
         self.close(world);
@@ -124,12 +124,12 @@ impl Client {
             return;
         }
         self.deadlines += 1;
-        assert!(self.deadlines <= 2, "deadlines pass, and nothing comes of it: {self:?}");
+        assert!(self.deadlines <= 2, "deadlines passed without effect: {self:?}");
         self.touch(world, |connection, world| world.event(connection, Event::Timeout));
         self.close(world);
     }
 
-    /// Does what the connection asks for, as the reactor would, for one turn.
+    /// Performs the steps of the connection for one turn, like the reactor.
     pub(crate) fn drive(&mut self, world: &mut World, random: &mut Random) {
         for _ in 0..STEPS_PER_TURN {
             let goes_on = self.step(world, random);
@@ -138,7 +138,7 @@ impl Client {
                 return;
             }
         }
-        // The turn is over; what is lent to read into is given back.
+        // At the end of the turn, the unused buffer is returned.
         self.touch(world, |connection, world| world.rest(connection));
         self.close(world);
     }
@@ -166,7 +166,7 @@ impl Client {
                 let Some(room) = connection.room(&mut world.exchanges, &mut world.pages) else {
                     return true; // there is no page: the next step is another one
                 };
-                assert!(!room.is_empty(), "a read into no room would look like the end");
+                assert!(!room.is_empty(), "an empty read would look like the end");
                 self.is_told |= left.is_empty();
                 let count = whole_method(&self.asked, self.delivered, some_of(left.len(), random));
                 let count = count.min(room.len());
@@ -195,7 +195,11 @@ impl Client {
                     return true;
                 }
                 let sent = [lead, &read_file(file.file(), at, count)].concat();
-                assert_eq!(sent.len() as u64, lead.len() as u64 + count, "no shorter than it says");
+                assert_eq!(
+                    sent.len() as u64,
+                    lead.len() as u64 + count,
+                    "the file is as long as announced"
+                );
                 let count = some_of(sent.len(), random);
                 self.unread.extend_from_slice(&sent[..count]);
                 self.deadlines = 0;
@@ -215,7 +219,7 @@ impl Client {
         true
     }
 
-    /// Lets something happen to the connection, and counts the pages that it takes or gives.
+    /// Calls `report`, and counts the pages that the connection takes or returns.
     fn touch(&mut self, world: &mut World, happen: impl FnOnce(&mut Connection, &mut World)) {
         let taken = world.pages.taken();
         happen(&mut self.connection, world);
@@ -223,7 +227,7 @@ impl Client {
         self.reads = false;
     }
 
-    /// If it is closed: it stays so, whatever is reported late.
+    /// Checks that a closed connection stays closed, whatever is reported late.
     fn close(&mut self, world: &mut World) {
         if self.connection.state() != StateName::Closed {
             return;
@@ -245,11 +249,11 @@ impl Client {
                 world.event(connection, late);
             }
         });
-        assert_eq!(reason(&self.connection), first, "what is closed stays closed");
+        assert_eq!(reason(&self.connection), first, "a closed connection stays closed");
         self.end = Some(first);
     }
 
-    /// The invariants of one connection.
+    /// Checks the invariants of one connection.
     pub(crate) fn check(&mut self, limits: &Limits, files: &Files, tally: &mut Tally) {
         let state = self.connection.state();
         assert!(self.held <= 2, "{} pages: {self:?}", self.held);
@@ -266,7 +270,7 @@ impl Client {
         }
     }
 
-    /// Reads the answers that came.
+    /// Parses the received responses.
     fn read(&mut self, files: &Files, tally: &mut Tally) {
         let (answers, asked, unasked) = (self.answers, &self.asked, self.unasked);
         let is_head = |index: usize| match (answers + index).checked_sub(unasked) {
@@ -276,11 +280,11 @@ impl Client {
         let parsed = responses::parse(&self.unread, is_head)
             .unwrap_or_else(|error| panic!("{error}: {self:?}"));
         let cut = parsed.cut.as_ref().map_or(0, |cut| cut.bytes);
-        assert!(self.is_over() || cut == 0, "it reads in the midst of an answer: {self:?}");
+        assert!(self.is_over() || cut == 0, "it reads in the middle of a response: {self:?}");
         tally.bytes += (self.unread.len() - cut) as u64;
         self.unread.clear();
         for response in &parsed.whole {
-            assert!(!self.was_last, "{} after the last answer: {self:?}", response.status);
+            assert!(!self.was_last, "{} after the last response: {self:?}", response.status);
             *tally.statuses.entry(response.status).or_default() += 1;
             tally.answers += 1;
             self.was_last = response.field("Connection") == "close";
@@ -297,20 +301,20 @@ impl Client {
         let index = self.answers - self.unasked;
         let unclear = self.asked.iter().position(|(request, _)| !request.is_clear());
         if unclear.is_some_and(|unclear| unclear <= index) {
-            // It may have swallowed what follows, but it does not make two of one.
+            // It may contain later requests, but it is never answered twice.
             assert!(index < self.asked.len(), "more answers than requests: {self:?}");
             return;
         }
         let Some((request, start)) = self.asked.get(index) else {
             panic!("more answers than requests: {self:?}");
         };
-        assert!(*start < self.delivered, "an answer before its request: {self:?}");
+        assert!(*start < self.delivered, "a response before its request: {self:?}");
         request.check(response, files);
     }
 }
 
-/// How much is delivered, if not the method HEAD were cut: of half of it, nobody knows that the
-/// answer has no body.
+/// The number of bytes to deliver. Never cuts the method HEAD: the error response to a half of it
+/// would have a body.
 fn whole_method(asked: &[(Request, usize)], delivered: usize, count: usize) -> usize {
     const METHOD: usize = "HEAD ".len();
     let cut = delivered + count;
@@ -320,7 +324,7 @@ fn whole_method(asked: &[(Request, usize)], delivered: usize, count: usize) -> u
     place.map_or(count, |start| start + METHOD - delivered)
 }
 
-/// Some of so many; often all.
+/// A random part of a number; often all.
 fn some_of(count: usize, random: &mut Random) -> usize {
     if count == 0 || random.once_in(2) { count } else { 1 + random.below(count) }
 }

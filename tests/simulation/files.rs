@@ -1,4 +1,4 @@
-//! The files of the simulation, with a memory of every version that was there.
+//! The files of the simulation, with all their versions.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
@@ -30,12 +30,12 @@ pub(crate) struct Files {
     changes: u64,
 }
 
-/// What is known of one file.
+/// The history of one file.
 #[derive(Default)]
 struct Known {
-    /// What it held since the episode began; the last is what it holds.
+    /// Its contents since the episode began; the last one is current.
     versions: Vec<Vec<u8>>,
-    /// It is not there, or was not at some time of the episode.
+    /// It is missing, or was at some time of the episode.
     is_gone: bool,
     was_gone: bool,
 }
@@ -60,7 +60,7 @@ impl Files {
         self.folder.path()
     }
 
-    /// A new site knows only what is there now.
+    /// A new site sees only the current versions.
     pub(crate) fn begin_episode(&mut self) {
         for known in self.known.values_mut() {
             let last = known.versions.len() - 1;
@@ -74,17 +74,17 @@ impl Files {
         random.pick(FILES).0
     }
 
-    /// What a file held at any time of the episode.
+    /// All contents of a file during the episode.
     pub(crate) fn versions(&self, name: &str) -> impl Iterator<Item = &[u8]> {
         self.known[name].versions.iter().map(Vec::as_slice)
     }
 
-    /// Whether it can be missed.
+    /// Whether it may be answered with 404.
     pub(crate) fn was_gone(&self, name: &str) -> bool {
         self.known[name].was_gone
     }
 
-    /// Something happens to some file.
+    /// Changes a random file.
     pub(crate) fn change(&mut self, random: &mut Random, unix_ms: u64) {
         let name = Files::any(random);
         let known = &self.known[name];
@@ -97,7 +97,7 @@ impl Files {
         }
     }
 
-    /// Another file takes its place.
+    /// Replaces it with another file.
     fn replace(&mut self, name: &'static str, random: &mut Random, unix_ms: u64) {
         let (_, least, most) = FILES.iter().find(|(other, ..)| *other == name).unwrap();
         let bytes = content(least + random.below(most - least), self.changes + 1);
@@ -109,7 +109,7 @@ impl Files {
         known.is_gone = false;
     }
 
-    /// The same file gets other bytes, as many as it had.
+    /// Overwrites it with as many other bytes.
     fn rewrite(&mut self, name: &'static str, unix_ms: u64) {
         let length = self.versions(name).last().unwrap().len();
         let bytes = content(length, self.changes + 1);
@@ -141,7 +141,7 @@ impl Files {
         known.was_gone = true;
     }
 
-    /// Keeps the version in mind, and gives it a time of its own: long ago, or now.
+    /// Records the version, and gives it a unique time: an old one, or the current one.
     fn finish(&mut self, name: &str, bytes: Vec<u8>, path: &Path, unix_ms: Option<u64>) {
         self.changes += 1;
         let base = unix_ms.map_or(MODIFIED, Duration::from_millis);

@@ -1,4 +1,4 @@
-//! What the clients of the simulation ask, and which answers fit.
+//! The requests of the simulated clients, and the responses that fit.
 
 use crate::files::Files;
 use crate::sans_io::random::Random;
@@ -12,7 +12,7 @@ pub(crate) struct Request {
     pub(crate) fits: Fits,
 }
 
-/// What may be answered.
+/// The allowed responses.
 #[derive(Clone, Debug)]
 pub(crate) enum Fits {
     /// This file, or these parts of it: first byte and one past the last of each.
@@ -21,12 +21,12 @@ pub(crate) enum Fits {
     FileOr { name: &'static str, status: u16 },
     /// This status.
     Status(u16),
-    /// Anything: nobody can say what it is.
+    /// Anything: the request is unclear.
     Anything,
 }
 
 impl Request {
-    /// Something that can be asked. Without `plain`, also what ends the connection.
+    /// A random request. Without `plain`, also one that ends the connection.
     pub(crate) fn any(random: &mut Random, only_get: bool) -> Request {
         let name = Files::any(random);
         let file = |parts| Fits::File { name, parts };
@@ -78,23 +78,23 @@ impl Request {
         self
     }
 
-    /// One byte becomes another.
+    /// Changes one byte.
     fn changed(mut self, random: &mut Random) -> Request {
         let at = random.below(self.bytes.len());
         self.bytes[at] = *random.pick(b"\0\r\n :/%a9\xff");
         self
     }
 
-    /// Whether what follows can be told apart from it.
+    /// Whether the start of the next request is known.
     pub(crate) fn is_clear(&self) -> bool {
         !matches!(self.fits, Fits::Anything)
     }
 
-    /// Fails if this answer does not fit.
+    /// Fails if this response does not fit.
     pub(crate) fn check(&self, response: &Response, files: &Files) {
         let status = response.status;
         let text = String::from_utf8_lossy(&self.bytes);
-        // Too many requests; cut off, too late, or waited for in vain.
+        // Rate limit, incomplete request, timeout of the request, or timeout of the disk.
         let last = response.field("Connection") == "close";
         if status == 429 || (matches!(status, 400 | 408 | 503) && last) {
             return;
@@ -105,7 +105,7 @@ impl Request {
             Fits::Anything => return,
         };
         if status == 404 {
-            return assert!(files.was_gone(name), "{name} was always there");
+            return assert!(files.was_gone(name), "{name} was never missing");
         }
         let fits = match (&self.fits, status) {
             (_, 200) => files.versions(name).any(|version| self.is_whole(response, version)),
@@ -117,7 +117,7 @@ impl Request {
             (Fits::FileOr { status: other, .. }, status) => *other == status,
             _ => false,
         };
-        assert!(fits, "{status} with {} bytes is no answer to {text}", response.body.len());
+        assert!(fits, "{status} with {} bytes does not fit {text}", response.body.len());
     }
 
     fn is_whole(&self, response: &Response, version: &[u8]) -> bool {
@@ -142,7 +142,7 @@ fn is_part(response: &Response, part: (usize, usize), version: &[u8]) -> bool {
         && response.body == version[first..end.min(version.len())]
 }
 
-/// Reads multipart/byteranges (RFC 9110 section 14.6), or the one part that there is.
+/// Reads multipart/byteranges (RFC 9110 section 14.6), or a single part.
 fn are_parts(response: &Response, parts: &[(usize, usize)], version: &[u8]) -> bool {
     let there: Vec<_> = parts.iter().filter(|(first, _)| *first < version.len()).collect();
     if let [only] = there[..] {

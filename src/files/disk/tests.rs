@@ -1,4 +1,4 @@
-//! Reading without waiting, and what a file may change while it is sent.
+//! Reading without waiting, and changes of a file while it is sent.
 
 use std::fs::{self, Permissions};
 use std::io::Write;
@@ -19,7 +19,7 @@ fn file(bytes: &[u8]) -> (File, Version) {
 }
 
 #[test]
-fn what_was_just_written_is_read_at_once_in_every_way() {
+fn a_file_that_was_just_written_is_read_at_once_in_every_mode() {
     let (file, version) = file(b"0123456789");
     let mut blind = Disk { blind: vec![version.device] };
     for (disk, blocking) in [
@@ -38,9 +38,9 @@ fn what_was_just_written_is_read_at_once_in_every_way() {
 }
 
 /// Where the page cache can be emptied for one file, the first attempt finds nothing, and the bytes
-/// arrive within the bounded number of attempts or by waiting for them.
+/// arrive within the bounded number of attempts or by a blocking read.
 #[test]
-fn what_is_not_in_memory_is_prefetched_and_arrives() {
+fn data_that_is_not_in_memory_is_prefetched() {
     let (file, version) = file(&[b'a'; 1 << 20]);
     file.sync_all().unwrap();
     rustix::fs::fadvise(&file, 0, None, rustix::fs::Advice::DontNeed).unwrap();
@@ -52,7 +52,7 @@ fn what_is_not_in_memory_is_prefetched_and_arrives() {
             return;
         }
     }
-    panic!("a read that may wait always succeeds");
+    panic!("a blocking read always succeeds");
 }
 
 #[test]
@@ -65,11 +65,11 @@ fn blocking_is_allowed_step_by_step() {
 }
 
 #[test]
-fn what_was_found_in_memory_is_remembered_for_a_while_and_for_no_other_bytes() {
+fn bytes_found_in_memory_are_remembered_for_a_while() {
     let (file, version) = file(&[b'a'; 100]);
     let open = OpenFile::new(file, version, b"a", &mut Disk::default());
     let now = Tick(1_000);
-    assert!(!open.is_warm(10, 20, now), "nothing was looked for yet");
+    assert!(!open.is_warm(10, 20, now), "nothing was checked yet");
     open.warm.set(Warm { first: 10, end: 30, since: now });
     for (at, count, later_ms, warm) in [
         (10, 20, 0, true),
@@ -150,7 +150,7 @@ fn a_file_may_be_renamed_removed_or_linked_and_may_grow_while_it_is_sent() {
 }
 
 #[test]
-fn a_file_that_was_rewritten_or_truncated_is_not_sent_any_further() {
+fn a_rewritten_or_truncated_file_is_not_sent_any_further() {
     type Change = fn(&Sending);
     let changes: &[(&str, Change)] = &[
         ("truncated", |it| {

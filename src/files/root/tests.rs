@@ -1,4 +1,4 @@
-//! Every case goes through both doors; on systems without `openat2` both are the walk.
+//! Every case runs with both doors; on systems without `openat2`, both are the walk.
 
 use std::ffi::OsStr;
 use std::fs;
@@ -12,7 +12,7 @@ use super::*;
 
 const DOORS: [Door; 2] = [Door::Openat2, Door::Walk];
 
-/// What a path comes to, in a form that can be written in a table.
+/// The result for a path, in a form for tables.
 #[derive(Debug, PartialEq)]
 enum Got {
     /// A file with this content.
@@ -67,7 +67,7 @@ fn fixture() -> tempfile::TempDir {
 fn check(root: &Root, path: &[u8], want: &Got) {
     let path_shown = path.escape_ascii();
     assert_eq!(got(root, path), *want, "{path_shown} by {:?}, {:?}", root.door, root.symlinks);
-    // What opens has the version that it was opened with.
+    // The version of the path is that of the opened file.
     if let Ok(Opened::File(_, version) | Opened::Directory(_, version)) =
         root.open(path, Blocking::Allowed)
     {
@@ -225,7 +225,7 @@ fn forty_links_are_followed_and_one_more_is_not() {
 }
 
 #[test]
-fn links_that_only_waste_time_are_given_up() {
+fn the_number_of_lookups_is_limited() {
     let top = fixture();
     let www = top.path().join("www");
     // Each link goes down and up 600 times and then to the next.
@@ -289,7 +289,7 @@ fn only_a_readable_directory_can_be_the_root() {
 }
 
 #[test]
-fn fifos_and_sockets_are_not_found_and_nothing_waits_for_them() {
+fn fifos_and_sockets_are_not_found_and_do_not_block() {
     let top = fixture();
     let www = top.path().join("www");
     assert!(Command::new("mkfifo").arg(www.join("fifo")).status().unwrap().success());
@@ -304,7 +304,7 @@ fn fifos_and_sockets_are_not_found_and_nothing_waits_for_them() {
 }
 
 #[test]
-fn what_may_not_be_read_is_forbidden() {
+fn an_unreadable_file_is_forbidden() {
     let top = fixture();
     let www = top.path().join("www");
     let mode = |path: &str, mode| {
@@ -320,14 +320,14 @@ fn what_may_not_be_read_is_forbidden() {
         check(&root, b"plain", &Forbidden);
         check(&root, b"plain/", &NotFound);
         check(&root, b"link", &link);
-        // Search without read passes through on Linux, and is not listed.
+        // Search permission without read permission: Linux passes through, but cannot list.
         mode("a", 0o111);
         check(&root, b"a", &Forbidden);
         if cfg!(target_os = "linux") {
             check(&root, b"a/b/nested", &file("nested"));
             check(&root, b"a/b/c/../nested", &file("nested"));
         }
-        // Read without search shows names, and no more.
+        // Read permission without search permission: only the names are readable.
         mode("a", 0o444);
         check(&root, b"a", &Dir);
         check(&root, b"a/b", &Forbidden);
@@ -337,7 +337,7 @@ fn what_may_not_be_read_is_forbidden() {
 }
 
 #[test]
-fn deep_paths_and_long_ways_up_open() {
+fn deep_paths_and_long_climbs_open() {
     let top = fixture();
     let www = top.path().join("www");
     let deep = "d/".repeat(200);
@@ -354,10 +354,10 @@ fn deep_paths_and_long_ways_up_open() {
     }
 }
 
-/// The renames of an attacker, each at the worst moment: between two steps of the walk.
+/// Renames by an attacker between two steps of the walk.
 #[test]
 fn a_rename_between_two_steps_does_not_lead_out() {
-    // (path, link in it and its target, steps before the swap, the swap, what may come of it)
+    // (path, link in it and its target, steps before the swap, the swap, allowed result)
     type Swap = fn(&Path);
     let move_out: Swap = |top| fs::rename(top.join("www/a/b"), top.join("out/b")).unwrap();
     let link_out: Swap = |top| {
@@ -371,7 +371,7 @@ fn a_rename_between_two_steps_does_not_lead_out() {
         ("a/b/c/../../secret", 3, move_out, NotFound),
         ("a/b/c/../../../plain", 3, move_out, file("plain")),
         ("a/b/c/../x", 3, move_out, NotFound),
-        // A name already gone through has become a link out.
+        // A name that was already passed becomes a link out.
         ("a/b/../secret", 2, link_out, NotFound),
         // The next name becomes a link out.
         ("a/secret", 0, link_out, NotFound),
@@ -394,7 +394,7 @@ fn a_rename_between_two_steps_does_not_lead_out() {
 }
 
 #[test]
-fn an_open_file_keeps_its_version_and_the_version_tells_the_new_one() {
+fn an_open_file_keeps_its_version_and_the_path_has_the_new_one() {
     let top = fixture();
     let www = top.path().join("www");
     type Change = fn(&Path);
@@ -485,8 +485,8 @@ fn each_error_of_the_system_has_its_kind() {
 
 #[cfg(target_os = "linux")]
 #[test]
-fn the_door_that_was_asked_for_is_the_one_in_use() {
-    // Where openat2 is missing, the other tests have tested the walk twice; here that shows.
+fn the_requested_door_is_in_use() {
+    // Without openat2, the other tests test the walk twice; this test fails then.
     let top = fixture();
     let walk = Root::new(top.path(), Symlinks::Off, Door::Walk).unwrap();
     assert_eq!(walk.door(), Door::Walk);
@@ -540,7 +540,7 @@ fn links_may_lead_into_the_named_link_targets_and_nowhere_else() {
 }
 
 #[test]
-fn a_root_whose_path_leads_elsewhere_is_opened_again() {
+fn a_replaced_root_is_opened_again() {
     let top = fixture();
     let (www, link) = (top.path().join("www"), top.path().join("current"));
     symlink("www", &link).unwrap();
@@ -559,7 +559,7 @@ fn a_root_whose_path_leads_elsewhere_is_opened_again() {
 }
 
 #[test]
-fn a_root_that_may_only_be_searched_serves_what_it_holds() {
+fn a_root_with_search_permission_only_serves_its_files() {
     let top = fixture();
     let www = top.path().join("www");
     fs::set_permissions(&www, fs::Permissions::from_mode(0o311)).unwrap();

@@ -1,14 +1,14 @@
-//! The walk: path resolution by hand, component by component.
+//! The walk: path resolution in user space, component by component.
 //!
-//! Owns the state of one resolution: where it stands, which components are left, how many lookups
-//! it has made. It never lets the system follow a link (`O_NOFOLLOW` at every step) or climb (`..`
+//! Owns the state of one resolution: the current directory, the remaining components, the number of
+//! lookups. It never lets the system follow a link (`O_NOFOLLOW` at every step) or climb (`..`
 //! is never passed on), so by construction each descriptor is a child of the one before, and the
 //! first is the root or a link target.
 //!
-//! `..` occurs inside link targets only. It is answered from the names passed so far: one is
-//! dropped, and the rest is walked again when the next descriptor is needed. That costs a few calls
-//! in a rare case; in return, a walk of any depth holds two descriptors at most, and a directory
-//! that is moved outside meanwhile cannot lead it there.
+//! `..` occurs inside link targets only. It removes the last of the names passed so far, and the
+//! rest is walked again when the next descriptor is needed. That costs a few calls in a rare case,
+//! but a walk of any depth holds two descriptors at most, and a directory that is moved outside
+//! meanwhile cannot lead it there.
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
@@ -43,7 +43,7 @@ pub(super) struct Walk<'r> {
     lookups: usize,
 }
 
-/// Where a walk begins, and begins again after an absolute link.
+/// The start of a walk, and its new start after an absolute link.
 #[derive(Clone, Copy)]
 enum Base {
     Root,
@@ -77,7 +77,7 @@ impl<'r> Walk<'r> {
         walk
     }
 
-    /// To the end. The bounds on links and lookups bound this loop.
+    /// Walks to the end. The limits of links and lookups bound this loop.
     pub(super) fn run(mut self) -> Result<OwnedFd, OpenError> {
         loop {
             if let Some(fd) = self.step()? {
@@ -86,7 +86,7 @@ impl<'r> Walk<'r> {
         }
     }
 
-    /// One component further; the descriptor if that was the last.
+    /// Walks one component; returns the descriptor if that was the last.
     pub(super) fn step(&mut self) -> Result<Option<OwnedFd>, OpenError> {
         let Some(name) = self.ahead.pop() else {
             // The path is the root, or a link at its end leads to `.` or `..`.
@@ -117,8 +117,7 @@ impl<'r> Walk<'r> {
         }
     }
 
-    /// `..`: one name less. Above the base there is nothing, unless the path leads from there into
-    /// another folder in which links may lead.
+    /// `..`: removes a name. Above the base, the path must lead into another link target.
     fn climb(&mut self) -> Result<(), OpenError> {
         if self.names.pop().is_some() {
             self.here = if self.names.is_empty() { Here::Base } else { Here::Unknown };
@@ -136,7 +135,7 @@ impl<'r> Walk<'r> {
         self.begin_at(&path)
     }
 
-    /// Puts the target of the link `name` ahead. Not found if it is no link after all.
+    /// Prepends the target of the link `name`. Not found if it is no longer a link.
     fn follow(&mut self, name: &[u8]) -> Result<(), OpenError> {
         if self.root.symlinks == Symlinks::Off || self.links == LINKS_MAX {
             return Err(OpenError::NotFound);
@@ -156,8 +155,8 @@ impl<'r> Walk<'r> {
         }
     }
 
-    /// Begins again at the folder that the absolute path `path` leads into, with the rest of it
-    /// before the components that are ahead already.
+    /// Restarts at the folder that the absolute path `path` leads into, and prepends the rest of it
+    /// to the components ahead.
     fn begin_at(&mut self, path: &[u8]) -> Result<(), OpenError> {
         let (base, rest) = locate(self.root, path).ok_or(OpenError::Refused)?;
         let rest = rest.to_vec();
@@ -168,7 +167,7 @@ impl<'r> Walk<'r> {
         Ok(())
     }
 
-    /// Puts the components of `path` before those that are ahead already.
+    /// Prepends the components of `path` to those ahead.
     fn put_ahead(&mut self, path: &[u8]) {
         let names = path.split(|&byte| byte == b'/').filter(|&name| name != b"" && name != b".");
         self.ahead.extend(names.rev().map(Box::from));
@@ -230,7 +229,7 @@ fn locate<'t>(root: &Root, path: &'t [u8]) -> Option<(Base, &'t [u8])> {
     targets.find_map(|(index, target)| Some((Base::Target(index), below(&target.aliases)?)))
 }
 
-/// Whether a link was opened itself, which `O_PATH` does where other flags fail.
+/// Whether the link itself was opened, which `O_PATH` does where other flags fail.
 fn is_link(fd: &OwnedFd, flags: OFlags) -> Result<bool, OpenError> {
     if flags.contains(READ) || flags.contains(OFlags::DIRECTORY) {
         return Ok(false);
@@ -248,7 +247,7 @@ fn open_below(dir: BorrowedFd<'_>, name: &[u8], flags: OFlags) -> Result<OwnedFd
     retry_on_intr(|| openat(dir, name, flags | OFlags::NOFOLLOW, Mode::empty()))
 }
 
-/// What systems answer when `O_NOFOLLOW` meets a link: `ELOOP` by POSIX, `ENOTDIR` together with
+/// The errors of systems when `O_NOFOLLOW` meets a link: `ELOOP` by POSIX, `ENOTDIR` together with
 /// `O_DIRECTORY`, `EMLINK` on FreeBSD, `EFTYPE` on NetBSD.
 fn may_be_a_link(error: Errno) -> bool {
     #[cfg(target_os = "netbsd")]
@@ -258,7 +257,7 @@ fn may_be_a_link(error: Errno) -> bool {
     matches!(error, Errno::LOOP | Errno::NOTDIR | Errno::MLINK)
 }
 
-/// Links followed in one resolution: as many as Linux allows.
+/// Links followed in one resolution: the limit of Linux.
 const LINKS_MAX: usize = 40;
 
 /// Lookups in one resolution. The longest path has 2048 components; only links made to waste time

@@ -87,7 +87,7 @@ fn malformed_heads_are_refused() {
 }
 
 #[test]
-fn versions_are_told_apart() {
+fn versions_are_distinguished() {
     for (version, expected) in [
         ("HTTP/1.0", Ok(Version::Http10)),
         ("HTTP/1.1", Ok(Version::Http11)),
@@ -165,7 +165,7 @@ fn the_scan_of_new_bytes_finds_what_a_scan_of_all_finds() {
 }
 
 #[test]
-fn the_end_of_a_body_must_be_unmistakable() {
+fn the_end_of_a_body_must_be_unambiguous() {
     for (lines, expected) in [
         ("", Ok(Framing::None)),
         ("Content-Length: 0\r\n", Ok(Framing::None)),

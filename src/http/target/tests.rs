@@ -378,7 +378,7 @@ fn a_query_is_encoded_only_where_it_must_be() {
     }
 }
 
-/// The same by another method: all segments decoded first, then a stack of names.
+/// The same by another method: decodes all segments, then uses a stack of names.
 fn slow_canonical(path: &[u8], slash: EncodedSlash) -> Option<Vec<u8>> {
     let mut path = path.to_vec();
     if slash == EncodedSlash::Decode {
@@ -422,7 +422,7 @@ fn slow_canonical(path: &[u8], slash: EncodedSlash) -> Option<Vec<u8>> {
     Some(result)
 }
 
-/// Paths of the pieces that matter, most of them dangerous.
+/// Paths made of significant pieces, most of them dangerous.
 fn paths() -> impl Strategy<Value = Vec<u8>> {
     const PIECES: [&[u8]; 18] = [
         b"/", b"/", b"/", b".", b"..", b"%2e", b"%2E%2e", b"a", b"b%63", b"%", b"%2f", b"%00",

@@ -262,7 +262,7 @@ fn push_time(page: &mut Vec<u8>, unix_ns: i128) {
     push_formatted(page, format_args!("{year:04}-{month:02}-{day:02}"));
     let end = page.len();
     push_formatted(page, format_args!("T{hour:02}:{minute:02}:{second:02}Z\">"));
-    // The same again: the date, and `HH:MM` of the time.
+    // For readers: the date, and `HH:MM` of the time.
     page.extend_from_within(start..end);
     page.push(b' ');
     page.extend_from_within(end + 1..end + 6);
@@ -314,8 +314,8 @@ caption small { font-size: 1em }
 @media (max-width: 36rem) { tr > :nth-child(3) { display: none } }
 ";
 
-/// The page can run no script and load nothing but the icon of the site, even if a name were not
-/// escaped as it must be.
+/// Even if a name were not escaped correctly, the page could run no script and load nothing but the
+/// icon of the site.
 const POLICY: &str = "<meta http-equiv=\"Content-Security-Policy\" \
 content=\"default-src 'none'; img-src 'self' data:; style-src 'unsafe-inline'; \
 base-uri 'none'; form-action 'none'\">\n";

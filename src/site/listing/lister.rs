@@ -1,8 +1,8 @@
 //! Reading a folder, and putting its entries in order.
 //!
 //! Owns one open directory. A [`Lister`] reads it in slices and then hands out its entries in
-//! order; how they are shown is not its concern. It finds what a GET would serve, or refuse for
-//! want of permission: regular files and directories. Hidden names, FIFOs, sockets, devices, and
+//! order; [`Html`](super::Html) renders them. It lists what a GET would serve, or refuse with 403:
+//! regular files and directories. Hidden names, FIFOs, sockets, devices, and
 //! links that are broken or lead out of the root are left out. [`Root::version`] decides whether
 //! a link may be followed.
 //!
@@ -43,7 +43,7 @@ pub struct Totals {
     pub folders: usize,
     /// Regular files.
     pub files: usize,
-    /// Bytes in all files.
+    /// Bytes of all files together.
     pub bytes: u64,
     /// The folder has more entries than the limit; only those counted here are listed.
     pub is_cut: bool,
@@ -57,7 +57,7 @@ pub struct Entry {
     key_bytes: usize,
     /// True for a directory, and for a link to one.
     pub directory: bool,
-    /// Bytes; of no meaning for a directory.
+    /// Size in bytes; meaningless for a directory.
     pub size: u64,
     /// Last modification, nanoseconds since 1970.
     pub modified_ns: i128,
@@ -154,9 +154,9 @@ impl Lister {
         &self.totals
     }
 
-    /// Reads at most `entries` entries (at least one). It stops earlier when `enough` says so,
-    /// which is asked after each entry whose attributes were looked up, because that may have
-    /// waited for a disk. Returns true once everything is read.
+    /// Reads at most `entries` entries (at least one). It stops earlier if `enough` returns
+    /// true; it is called after each lookup of attributes, because that may have waited for a disk.
+    /// Returns true once everything is read.
     ///
     /// `root` is the root that the directory was opened from.
     ///

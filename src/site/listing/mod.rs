@@ -26,7 +26,7 @@ pub struct Listing {
     html: Option<Html>,
 }
 
-/// What a step of a [`Listing`] came to.
+/// The result of a step of a [`Listing`].
 #[derive(Debug)]
 pub enum Progress {
     /// There is more to do: call [`Listing::step`] again.
@@ -44,9 +44,9 @@ impl Listing {
         Ok(Listing { lister: Lister::new(dir, path, most, hidden)?, html: None })
     }
 
-    /// Continues with at most `entries` entries (at least one): as many are looked up, or as many
-    /// rows are written. `enough` is asked after each entry that was looked up; when it says true,
-    /// the step ends. So a slow disk delays a step by one look-up.
+    /// Continues with at most `entries` entries (at least one): looks them up, or writes their
+    /// rows. The step ends when `enough` returns true; it is called after each lookup, so a slow
+    /// disk delays a step by one lookup.
     ///
     /// `root` is the root that the directory was opened from. After the page has been handed out,
     /// another step gives an empty one.

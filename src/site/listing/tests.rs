@@ -1,4 +1,4 @@
-//! What a listing shows, in which order, and in how many steps.
+//! The content of listings, their order, and their steps.
 
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
@@ -26,7 +26,7 @@ fn open_dir(root: &Root, path: &str) -> OwnedFd {
     dir
 }
 
-/// The decoded targets of the rows, in order, as a browser would ask for them.
+/// The decoded targets of the rows, in order, as a browser would request them.
 fn targets(page: &str) -> Vec<Vec<u8>> {
     let rows = page.split_once("<tbody>").unwrap().1;
     rows.split("<a href=\"")
@@ -35,7 +35,7 @@ fn targets(page: &str) -> Vec<Vec<u8>> {
             let href = rest.split('"').next().unwrap();
             assert!(href.bytes().all(|byte| byte.is_ascii_graphic()), "{href}");
             let href = href.replace("&amp;", "&");
-            // No scheme, no authority, no query, no fragment: the whole of it is a path.
+            // No scheme, no authority, no query, no fragment: only a path.
             assert!(!href.starts_with('/') && !href.contains([':', '?', '#']), "{href}");
             decode(&href)
         })
@@ -60,7 +60,7 @@ fn shown(page: &str) -> Vec<&str> {
 }
 
 #[test]
-fn links_lead_to_exactly_the_names_whatever_bytes_they_have() {
+fn links_name_exactly_the_files_whatever_bytes_the_names_have() {
     let top = tempfile::tempdir().unwrap();
     let mut names: BTreeSet<Vec<u8>> = BTreeSet::new();
     // Every byte that a name can have: alone, in front, inside, at the end.
@@ -248,7 +248,7 @@ fn the_page_is_whole_and_small() {
     }
     assert!(full.ends_with("</tbody>\n</table>\n</main>\n</body>\n</html>\n"));
     assert!(!full.contains("<script") && !full.contains("more."));
-    // Whatever a name holds, the page cannot load or run anything but its own style.
+    // Whatever a name contains, the page can load and run nothing but its own style.
     assert!(full.contains("Content-Security-Policy"));
 
     let empty = page(top.path(), Symlinks::Inside, "/a <b> & c/d/empty/", 100);
@@ -262,7 +262,7 @@ fn the_page_is_whole_and_small() {
 }
 
 #[test]
-fn the_same_folder_gives_the_same_bytes_in_whatever_order_it_was_filled() {
+fn the_same_folder_gives_the_same_bytes_in_any_order_of_creation() {
     let names = ["b", "a", "B", "10", "9", "é", "dir"];
     let fill = |names: &mut dyn Iterator<Item = &&str>| {
         let top = tempfile::tempdir().unwrap();
@@ -282,7 +282,7 @@ fn the_same_folder_gives_the_same_bytes_in_whatever_order_it_was_filled() {
 }
 
 #[test]
-fn a_cut_listing_says_so() {
+fn a_truncated_listing_has_a_note() {
     let top = tempfile::tempdir().unwrap();
     for name in ["1", "2", "3", ".hidden"] {
         fs::write(top.path().join(name), "").unwrap();
@@ -304,7 +304,7 @@ fn steps_of_any_size_make_the_same_page() {
     }
     let whole = page(top.path(), Symlinks::Inside, "/", 100);
     let root = Root::new(top.path(), Symlinks::Inside, Door::best()).unwrap();
-    // Entries of a step, whether it is soon enough, and the most steps that this may take.
+    // Entries per step, the result of `enough`, and the most steps that this may take.
     for (size, hurry, steps_most) in [
         (0, false, 105),
         (1, false, 105),
@@ -328,9 +328,9 @@ fn steps_of_any_size_make_the_same_page() {
     }
 }
 
-/// Otherwise, a step of many entries on a slow disk would hold up every other connection.
+/// Otherwise, a step of many entries on a slow disk would delay every other connection.
 #[test]
-fn a_step_asks_after_each_look_up_whether_it_is_enough() {
+fn a_step_calls_enough_after_each_lookup() {
     let top = tempfile::tempdir().unwrap();
     for at in 0..20 {
         fs::write(top.path().join(format!("file{at}")), "").unwrap();

@@ -1,4 +1,4 @@
-//! Which type a name has.
+//! The types of names.
 
 use super::*;
 
@@ -118,7 +118,7 @@ fn the_extension_is_what_follows_the_last_dot_of_the_last_segment() {
 }
 
 #[test]
-fn what_people_read_is_displayed_and_not_saved() {
+fn texts_are_displayed_and_not_saved() {
     for name in [
         "Cargo.toml",
         "a.yaml",

@@ -1,14 +1,14 @@
-//! The entries of paths, and how many of them are kept.
+//! The cache of paths, and its bounds.
 //!
 //! The key is the part of the store (one root of one site, as it was opened) and the path of a
 //! request target in its canonical encoding, byte for byte: a request in that spelling (browsers
 //! and our own listings use it) is found without decoding anything.
 //!
 //! Entries are of three kinds, each with its own bound and its own queue, so that a crawler of
-//! missing paths never evicts a file, and a folder of large files no small one. Each queue gives a
-//! second chance: an entry that was used since it was queued goes to the back once more (the CLOCK
-//! algorithm). Every operation is O(1), amortised; when the table grows, it moves eight bytes for
-//! each entry and reads no key.
+//! missing paths never evicts a file, and large files never evict small ones. The queues use the
+//! CLOCK algorithm: an entry that was used since it was queued moves to the back again. Every
+//! operation is O(1), amortised; when the table grows, it moves eight bytes per entry and reads no
+//! key.
 
 use std::collections::VecDeque;
 use std::hash::{BuildHasher, Hasher, RandomState};
@@ -24,21 +24,21 @@ use crate::site::resource::{Entry, Outcome};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::site) struct Part(pub(in crate::site) u32);
 
-/// An entry, and what is needed to tell whether it still holds.
+/// An entry, and the data to revalidate it.
 #[derive(Debug)]
 pub(super) struct Known {
     pub(super) entry: Entry,
     /// The file or directory below the root that the entry was made from.
     pub(super) path: Box<[u8]>,
-    /// The version it was made from; `None`: only making it again can tell.
+    /// The version it was made from; `None`: it cannot be revalidated, only made again.
     pub(super) version: Option<Version>,
     /// How many of the first index names must not exist in the folder of `path`.
     pub(super) absent: u8,
     /// When it was made.
     pub(super) made: Tick,
-    /// When it was last found to hold.
+    /// When it was last revalidated.
     pub(super) checked: Tick,
-    /// When it was last used; kept up to date for open files alone.
+    /// When it was last used; kept up to date for open files only.
     pub(super) used: Tick,
 }
 
@@ -76,7 +76,7 @@ struct Slot {
     serial: u64,
 }
 
-/// The cache. See the module's text.
+/// The cache. See the module documentation.
 #[derive(Debug)]
 pub(super) struct Cache {
     table: HashTable<Reference>,
@@ -117,7 +117,7 @@ impl Cache {
         Some(place)
     }
 
-    /// What is kept at `place`.
+    /// The entry at `place`, with the data to revalidate it.
     #[inline]
     pub(super) fn known(&mut self, place: Place) -> &mut Known {
         &mut self.slot(place).known
@@ -134,8 +134,8 @@ impl Cache {
         self.slots[place.index()].as_mut().expect(OCCUPIED)
     }
 
-    /// Keeps `known` under `key`, in place of what was kept there, and evicts entries beyond the
-    /// bounds. `Err` if it cannot be kept: it is too large, or there is no memory.
+    /// Stores `known` under `key`, replaces an earlier entry, and evicts entries beyond the bounds.
+    /// `Err` if it cannot be kept: it is too large, or there is no memory.
     pub(super) fn insert(&mut self, part: Part, key: &[u8], known: Known) -> Result<Place, Entry> {
         self.remove(part, key);
         let kind = Kind::of(&known.entry);
@@ -168,7 +168,7 @@ impl Cache {
     fn reserve(&mut self, kind: Kind) -> Option<()> {
         if self.vacant.is_empty() {
             self.slots.try_reserve(1).ok()?;
-            // So that no removal ever needs memory.
+            // Reserved now, so that no removal ever needs memory.
             let places = self.slots.capacity();
             self.vacant.try_reserve(places - self.vacant.len()).ok()?;
         }
@@ -183,7 +183,7 @@ impl Cache {
             reference.hash == hash && is_slot_of(&slots[reference.place.index()], part, key)
         });
         if let Some(&Reference { place, .. }) = found {
-            // Its position in the queue is found stale when its turn comes.
+            // Its position in the queue stays, and is recognised as stale later.
             self.take(place);
         }
     }
@@ -210,18 +210,18 @@ impl Cache {
         self.rings[Kind::File as usize].queue = queue;
     }
 
-    /// How many open files are kept.
+    /// The number of open files.
     pub(super) fn files(&self) -> usize {
         self.rings[Kind::File as usize].now.entries
     }
 
-    /// Evicts from one ring until it is within its bounds, but not `except`. Ends: every round
-    /// either drops a queue position for good or clears a `used`.
+    /// Evicts from one ring until it is within its bounds, but never `except`. Terminates: every
+    /// round either removes a queue position or clears a `used`.
     fn shrink(&mut self, kind: Kind, except: Place) {
         loop {
             let ring = &mut self.rings[kind as usize];
             let too_much = ring.now.entries > ring.most.entries || ring.now.bytes > ring.most.bytes;
-            // Positions of entries that were removed must not accumulate either.
+            // Stale positions must not accumulate either.
             let stale = ring.queue.len() > 2 * ring.now.entries + 16;
             if !too_much && !stale {
                 return;
@@ -309,7 +309,7 @@ struct Ring {
     most: Use,
 }
 
-/// Bytes that an entry takes, including the key and the bookkeeping.
+/// Bytes of memory per entry, including the key and the bookkeeping.
 fn cost(key: &[u8], known: &Known) -> usize {
     let body = match &known.entry.outcome {
         Outcome::Resource(resource) => resource.identity.weight(),

@@ -1,4 +1,4 @@
-//! Whether an entry still holds, and what an error means for a request.
+//! Revalidation of entries, and the meaning of an error for a request.
 
 use crate::clock::Clock;
 use crate::config::Limits;
@@ -15,7 +15,7 @@ pub(super) fn holds(known: &Known, site: &Site, limits: &Limits, clock: &Clock) 
     let Some(version) = &known.version else { return false };
     let now = match site.root.version(&known.path) {
         Ok(now) => now,
-        // Without a descriptor to look at it, what is in memory is better than a failure.
+        // Without a descriptor to check the file, a body in memory is better than a 503.
         Err(OpenError::Exhausted(_)) => return known.entry.is_in_memory(),
         Err(_) => return false,
     };
@@ -31,7 +31,7 @@ pub(super) fn holds(known: &Known, site: &Site, limits: &Limits, clock: &Clock) 
             let settled = identity.is_young() && !is_young(version, clock);
             let listing_is_old = version.kind == Kind::Directory
                 && clock.tick.since(known.made) >= limits.listing_age_ms;
-            // After the wall clock was set back, the date may lie in the future.
+            // After the wall clock was set back, the date can lie in the future.
             let dated = identity.validators().last_modified <= Some(clock.unix_seconds());
             now == *version && !settled && !listing_is_old && dated
         }

@@ -1,7 +1,7 @@
-//! Events for the log: files that failed, and roots that come and go.
+//! Events for the log: files that failed, and roots that disappear or return.
 //!
-//! A failing disk says the same for every request; the journal limits repeated lines, and this
-//! queue is bounded between two turns.
+//! A failing disk reports the same error for every request; the journal limits repeated lines, and
+//! this queue is bounded between two turns.
 
 use std::collections::VecDeque;
 use std::fmt;

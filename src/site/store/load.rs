@@ -1,4 +1,4 @@
-//! From a canonical path to what it leads to, found on disk.
+//! Loading: from a canonical path to an outcome, by reading the disk.
 
 use std::fs::File;
 use std::io;
@@ -19,20 +19,20 @@ use crate::site::{Site, Wait};
 
 use super::seen::Seen;
 
-/// What a path leads to.
+/// The result of loading a path.
 pub(super) enum Loaded {
-    /// An outcome that is complete.
+    /// A complete outcome.
     Made(Made),
-    /// A folder that is to be listed.
+    /// A folder to list.
     Folder(OwnedFd, Version),
 }
 
-/// An outcome, and what is needed to tell whether it still holds.
+/// An outcome, and the data to revalidate it.
 pub(super) struct Made {
     pub(super) outcome: Outcome,
     /// The file or folder below the root.
     pub(super) path: Vec<u8>,
-    /// Its version, if that is enough to tell whether it still holds.
+    /// Its version; `None` if that is not enough to revalidate the outcome.
     pub(super) version: Option<Version>,
     /// How many of the first index names must not exist.
     pub(super) absent: u8,
@@ -68,11 +68,11 @@ impl From<io::Error> for Obstacle {
     }
 }
 
-/// What loading needs.
+/// The parameters of loading.
 pub(super) struct Loader<'a> {
     pub(super) site: &'a Site,
     pub(super) disk: &'a mut Disk,
-    /// Room to read a file into before its size in memory is known.
+    /// Buffer to read a small file into.
     pub(super) scratch: &'a mut Vec<u8>,
     pub(super) gauge: &'a Gauge,
     pub(super) seen: &'a mut Seen,
@@ -82,7 +82,7 @@ pub(super) struct Loader<'a> {
 }
 
 impl Loader<'_> {
-    /// Finds out what a decoded canonical path leads to.
+    /// Loads a decoded canonical path.
     pub(super) fn load(&mut self, canonical: &[u8]) -> Result<Loaded, Obstacle> {
         if self.site.hidden.hides(canonical) {
             return Err(OpenError::NotFound.into());
@@ -107,7 +107,7 @@ impl Loader<'_> {
     }
 
     /// A path that ends with a slash: the first index file that exists, or a listing. An index file
-    /// that exists but may not be served answers for itself.
+    /// that exists but cannot be served is a failure; the next name is not tried.
     fn load_directory(&mut self, canonical: &[u8]) -> Result<Loaded, Obstacle> {
         let path = &canonical[1..];
         for (absent, name) in (0..).zip(&self.site.config.index) {
@@ -157,7 +157,7 @@ impl Loader<'_> {
             Ok(made) => Outcome::resource(made),
             Err(_) => self.on_disk(file, version, &path)?,
         };
-        // A file without a size shows no version that means anything.
+        // The version of a file without a size does not show a change.
         Ok(Made { outcome, path, version: sized.then_some(version), absent })
     }
 
@@ -197,7 +197,7 @@ impl Loader<'_> {
     }
 
     /// Reads a small file into the scratch. Returns the version that was read, and whether its size
-    /// is that of the file: files below /proc have none, and some below /sys promise too much.
+    /// is correct: files below /proc have size 0, and some below /sys have less than their size.
     fn read(&mut self, file: &File, mut version: Version) -> Result<(Version, bool), Obstacle> {
         for attempt in 1.. {
             let size = usize::try_from(version.size).unwrap_or(usize::MAX);
@@ -213,7 +213,7 @@ impl Loader<'_> {
                 Ok(true) if after == version && size == 0 => return self.read_unsized(file, after),
                 // The same version before and after: the bytes are of that version.
                 Ok(true) if after == version => return Ok((version, true)),
-                // A log that grows without pause: what was read is its beginning, whole.
+                // A log that keeps growing: the bytes that were read are its beginning.
                 Ok(true) if attempt >= READ_ATTEMPTS && after.size > version.size => {
                     return Ok((version, true));
                 }
@@ -228,7 +228,7 @@ impl Loader<'_> {
         Err(io::Error::other("the file was rewritten each time it was read").into())
     }
 
-    /// Reads a file to its end, wherever that is.
+    /// Reads a file to its end, whatever its size says.
     fn read_unsized(&mut self, file: &File, version: Version) -> Result<(Version, bool), Obstacle> {
         let most = self.limits.cached_body_bytes.max(UNSIZED_BYTES);
         self.scratch.clear();
@@ -251,7 +251,7 @@ impl Loader<'_> {
     pub(super) fn listing(&self, page: &[u8]) -> Result<Outcome, Obstacle> {
         let facts = Facts {
             policy: &self.site.policy,
-            // A cache must not guess how long a listing is fresh.
+            // Otherwise, a cache would choose a freshness lifetime by heuristics.
             lines: b"Cache-Control: no-cache\r\n",
             media_type: "text/html",
             charset: true,
@@ -269,11 +269,11 @@ const TEXT_BYTES: usize = 64 * 1024;
 /// Bytes read at a time from a file without a size.
 const UNSIZED_BYTES: usize = 4096;
 
-/// The version of a folder, if it can tell whether the listing still holds. A young folder can
-/// change without its time changing, so its listing is made anew each time.
+/// The version of a folder, if it can revalidate the listing. A young folder can change without a
+/// change of its time, so its listing is made again each time.
 pub(super) fn rested(version: Version, clock: &Clock) -> Option<Version> {
     (!is_young(&version, clock)).then_some(version)
 }
 
-/// How often a small file is read that changes while it is read.
+/// Attempts to read a small file that changes while it is read.
 const READ_ATTEMPTS: u32 = 3;

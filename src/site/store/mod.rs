@@ -1,10 +1,9 @@
-//! What is known about paths, for all sites: memory and descriptors are bounded for the process.
+//! The cache of paths for all sites: memory and descriptors are bounded for the process.
 //!
-//! A request is looked up by the bytes of its path. Only a miss, or an entry that was not checked
-//! for a while, costs system calls: an open and an fstat to see that nothing has changed, or an
-//! open, an fstat, the reads, and an fstat that shows whether the file stayed the same, to make the
-//! entry. All facts of a representation come from one fstat of one open file, so a response never
-//! mixes two versions of it.
+//! A request is looked up by the bytes of its path. A hit that was revalidated recently needs no
+//! system call. Revalidation takes an open and an fstat. A miss takes an open, an fstat, the reads,
+//! and a second fstat that shows whether the file changed meanwhile. All facts of a representation
+//! come from one fstat of one open file, so a response never mixes two versions of it.
 
 use std::rc::Rc;
 use std::time::Duration;
@@ -37,12 +36,12 @@ use load::{Loaded, Loader, Made, Obstacle, rested};
 use seen::Seen;
 use work::{Ended, Job, Jobs, Stopwatch, Target};
 
-/// What is known about paths. See the module's text.
+/// The cache of paths. See the module documentation.
 #[derive(Debug)]
 pub(super) struct Store {
     limits: Limits,
     cache: Cache,
-    /// The entry found last that is not in the cache.
+    /// The last result that is not in the cache.
     last: Option<Entry>,
     disk: Disk,
     jobs: Jobs,
@@ -50,21 +49,21 @@ pub(super) struct Store {
     faults: Faults,
     gauge: Gauge,
     seen: Seen,
-    /// The part given out last.
+    /// The last part number.
     part: u32,
-    /// Room to decode a path into.
+    /// Buffer for a decoded path.
     decoded: Box<[u8]>,
     /// The canonical encoding of the path that was looked up last.
     key: Vec<u8>,
     scratch: Vec<u8>,
-    /// How many paths were looked up on disk.
+    /// Number of paths looked up on disk.
     lookups: u64,
     lookups_left: u32,
-    /// When files that rest were last closed.
+    /// When unused files were last closed.
     swept: Tick,
 }
 
-/// A question to the store.
+/// A query to the store.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Query<'q> {
     /// The path of a request target.
@@ -73,16 +72,16 @@ pub(super) struct Query<'q> {
     pub(super) fill: Option<Fill>,
 }
 
-/// The answer of [`Store::find`].
+/// The result of [`Store::find`].
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Found {
-    /// [`Store::entry`] shows it.
+    /// [`Store::entry`] returns it.
     At(At),
     /// It takes longer than the caller may wait.
     Wait(Wait),
 }
 
-/// Where an entry is until the next question.
+/// Where an entry is until the next query.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum At {
     Cache(Place),
@@ -116,7 +115,7 @@ impl Store {
         self.stopwatch = Stopwatch::new(stopwatch);
     }
 
-    /// A part for a root that was just opened.
+    /// A new part, for a root that was just opened.
     pub(super) fn new_part(&mut self) -> Part {
         self.part += 1;
         Part(self.part)
@@ -159,7 +158,7 @@ impl Store {
     ) -> Result<Found, Failure> {
         let length = match self.decode(site, query.path) {
             Ok(length) => length,
-            // An orderly failure: the request was understood.
+            // An ordinary 404: the request is well-formed.
             Err(failure) if failure.status == Status::NotFound => {
                 return Ok(self.keep_last(site, Outcome::Failure(failure)));
             }
@@ -169,7 +168,7 @@ impl Store {
             let failure = Failure::new(Status::ServiceUnavailable, "the site's folder is missing");
             return Ok(self.keep_last(site, Outcome::Failure(failure)));
         }
-        // Taken out for the moment, because a lookup needs the rest of the store.
+        // Moved out for now, because the lookup borrows the rest of the store.
         let mut key = std::mem::take(&mut self.key);
         key.clear();
         key.extend(target::encode_path(&self.decoded[..length]));
@@ -182,7 +181,7 @@ impl Store {
                 self.look_up(site, &key, &canonical, query, clock)
             }
         };
-        // The client counts the segments of such a path differently: "relative" leads elsewhere.
+        // The client sees fewer segments in such a path: a relative location would be wrong.
         let found = match found {
             Found::At(at)
                 if target::ends_in_hidden_slash(query.path)
@@ -196,7 +195,7 @@ impl Store {
         Ok(found)
     }
 
-    /// Whether a path is well-formed.
+    /// Checks that a path is well-formed.
     ///
     /// # Errors
     /// The reason why it is not.
@@ -212,7 +211,7 @@ impl Store {
         target::canonicalize(path, room, encoded_slash)
     }
 
-    /// What the cache has, if it holds: checked a short while ago, or found unchanged now.
+    /// The cached entry, if it is valid: revalidated a short time ago, or now.
     #[inline]
     fn recall(
         &mut self,
@@ -224,8 +223,8 @@ impl Store {
         let place = self.cache.find(site.part, key)?;
         let known = self.cache.known(place);
         if clock.tick.since(known.checked) < self.limits.revalidate_ms {
-            // What is in memory stays as it was. An open file may have been written to, and then
-            // its validators are not those of the bytes that would be sent.
+            // A body in memory cannot change. An open file may have been written to; its
+            // validators would then not match the bytes that are sent.
             if let Outcome::Resource(resource) = &known.entry.outcome
                 && let Some(file) = resource.identity.file()
             {
@@ -247,7 +246,7 @@ impl Store {
         Some(place)
     }
 
-    /// Finds out on disk what a canonical path leads to, and keeps it.
+    /// Looks up a canonical path on disk, and caches the result.
     fn look_up(
         &mut self,
         site: &Site,
@@ -273,7 +272,7 @@ impl Store {
         let mut made = self.make(site, key, canonical, query.blocking, clock);
         let exhausted = matches!(made, Err(Obstacle::Open(OpenError::Exhausted(_))));
         if exhausted && self.cache.drop_files() {
-            // With the descriptors that were given back.
+            // Again, with the descriptors that this freed.
             made = self.make(site, key, canonical, query.blocking, clock);
         }
         match made {
@@ -332,8 +331,8 @@ impl Store {
         Loader { site, disk, scratch, gauge, seen, limits, blocking, clock }
     }
 
-    /// A folder that can be listed within a bounded attempt is listed at once; another one becomes
-    /// a job.
+    /// A folder that can be listed within a bounded attempt is listed at once; otherwise, it
+    /// becomes a job.
     fn list(
         &mut self,
         site: &Site,
@@ -365,7 +364,7 @@ impl Store {
         }
     }
 
-    /// Keeps an outcome in the cache; if that is impossible, until the next question.
+    /// Stores an outcome in the cache; if that is impossible, keeps it until the next query.
     fn keep(
         &mut self,
         site: &Site,
@@ -395,7 +394,7 @@ impl Store {
         Found::At(At::Last)
     }
 
-    /// Looks at the path of the root, and opens the folder to which it leads now.
+    /// Checks the path of the root, and opens the folder that it names now.
     fn check_root(&mut self, site: &mut Site, clock: &Clock) {
         site.checked = clock.tick;
         match site.root.reopen() {
@@ -413,7 +412,7 @@ impl Store {
                     self.faults.root(format!("{root}: {error}; answering 503 until it is back"));
                 }
                 site.is_gone = true;
-                // What was known of it is not found again, and made anew if it comes back.
+                // A new part, so that the entries of the missing root are never found again.
                 site.part = self.new_part();
             }
         }
@@ -425,7 +424,7 @@ impl Store {
         }
     }
 
-    /// Continues long work until it is `enough`. Returns the number of a job that ended.
+    /// Continues long work until `enough` returns true. Returns the number of a job that ended.
     pub(super) fn work(
         &mut self,
         sites: &[Site],
@@ -444,7 +443,7 @@ impl Store {
         Some(id)
     }
 
-    /// Begins jobs that were queued. Returns the number of one that ended at once, by an error.
+    /// Starts queued jobs. Returns the number of a job that failed at once.
     fn begin_queued(&mut self, sites: &[Site], clock: &Clock) -> Option<u64> {
         while let Some(queued) = self.jobs.next_queued() {
             let part = queued.target.part;
@@ -456,13 +455,13 @@ impl Store {
             let most = self.limits.listing_entries;
             match Listing::new(folder, &queued.target.canonical, most, &site.hidden) {
                 Ok(listing) => self.jobs.resume(queued, version, listing),
-                Err(_) => return Some(id), // the next request for it meets the error again
+                Err(_) => return Some(id), // the next request for the folder reports the error
             }
         }
         None
     }
 
-    /// A job has ended: those who wait find its entry from now on.
+    /// Stores the entry of a finished job for the requests that wait for it.
     fn finish(&mut self, site: &Site, ended: Ended, clock: &Clock) {
         let Job { target, version, .. } = ended.job;
         let listed = ended.page.map_err(Obstacle::from);
@@ -482,7 +481,7 @@ impl Store {
             let made = Made { outcome, path, version, absent: index_names(site) };
             self.keep(site, &target.key, made, None, clock);
         }
-        // They must find it even if the cache did not keep it, or evicts it at once.
+        // Those requests must find it even if the cache rejected it, or evicts it at once.
         self.jobs.keep(target, entry, clock.tick);
     }
 
@@ -496,7 +495,7 @@ impl Store {
         (self.lookups, &self.key)
     }
 
-    /// Permits this many lookups on disk until the next call; more of them wait.
+    /// Permits this many lookups on disk until the next call; further ones wait.
     pub(super) fn allow_lookups(&mut self, most: u32) {
         self.lookups_left = most;
     }
@@ -506,8 +505,8 @@ impl Store {
         self.faults.take()
     }
 
-    /// Closes the cached files, because their descriptors are needed elsewhere. Those that are
-    /// being sent stay open until they are sent.
+    /// Closes the cached files, because other code needs their descriptors. Files that are being
+    /// sent stay open until then.
     pub(super) fn close_files(&mut self) {
         self.cache.drop_files();
     }
@@ -545,11 +544,11 @@ impl Store {
 /// An invariant of [`Store`].
 const JOBS_OF_PARTS: &str = "the jobs of a part end with it";
 
-/// How long a folder may take to be listed at once, so that a slow disk does not stop the loop.
+/// Time limit for listing a folder at once, so that a slow disk does not stop the loop.
 const ATTEMPT: Duration = Duration::from_micros(500);
 
-/// Steps that a folder may take to be listed at once; a larger one becomes a job.
+/// Step limit for listing a folder at once; a larger folder becomes a job.
 const SMALL_LISTING_STEPS: u32 = 8;
 
-/// What a listing costs among the lookups of a turn, besides its own.
+/// A listing counts as this many lookups of a turn, besides its own.
 const LISTING_LOOKUPS: u32 = 7;

@@ -1,8 +1,8 @@
-//! The versions of files that were served: whether a file was once replaced by another of the
-//! same size and modification time, which its tag must then show (RFC 9110 section 8.8.1).
+//! The versions of served files. They show whether a file was replaced by another one of the same
+//! size and modification time; the entity-tag must then differ (RFC 9110 section 8.8.1).
 //!
-//! The memory is bounded. When it is full, the oldest half is forgotten, and the tags of those
-//! files are made from size and time again until a replacement is seen again.
+//! The memory is bounded. When it is full, the oldest half is dropped, and the tags of those
+//! files are made from size and time alone until another replacement is seen.
 
 use std::collections::HashMap;
 use std::hash::BuildHasher;
@@ -14,11 +14,11 @@ use crate::site::Site;
 #[derive(Debug, Default)]
 pub(super) struct Seen {
     files: HashMap<u64, File>,
-    /// Those of an earlier time; consulted when a file is not in `files`.
+    /// The previous generation; consulted when a file is not in `files`.
     earlier: HashMap<u64, File>,
 }
 
-/// What was seen of one file.
+/// The versions seen of one file.
 #[derive(Clone, Copy, Debug)]
 struct File {
     size: u64,
@@ -29,12 +29,13 @@ struct File {
 }
 
 impl Seen {
-    /// Whether the file at `path` was ever replaced by one that size and modification time do not
-    /// tell apart, this version included.
+    /// Whether the file at `path` was ever replaced by one of the same size and modification time,
+    /// this version included.
     pub(super) fn is_replaced(&mut self, site: &Site, path: &[u8], version: &Version) -> bool {
         let key = self.files.hasher().hash_one((site.index, path));
         let before = self.files.get(&key).or_else(|| self.earlier.get(&key));
-        // Permissions change the change time as well; that makes another tag, and does no harm.
+        // A change of permissions also moves the change time. The tag then changes without need,
+        // which is harmless.
         let replaced = before.is_some_and(|before| {
             let same = (before.size, before.modified_ns) == (version.size, version.modified_ns);
             let other = (before.inode, before.changed_ns) != (version.inode, version.changed_ns);
@@ -50,5 +51,5 @@ impl Seen {
     }
 }
 
-/// Files remembered, and as many of an earlier time.
+/// Files per generation.
 const FILES_MAX: usize = 16_384;

@@ -1,8 +1,8 @@
 //! Long work, cut into slices: the listings in progress.
 //!
-//! A folder of 100,000 entries takes a third of a second to read and to render. So that is done a
-//! slice at a time, one in each turn of the loop, while those who asked for it wait and all others
-//! are served. A bounded number of folders is read at a time; more of them queue, oldest first.
+//! A folder of 100,000 entries takes a third of a second to read and to render. So the work
+//! is split into slices, one per turn of the loop, and other requests are served between them. A
+//! bounded number of folders is read at the same time; further folders queue, oldest first.
 
 use std::collections::VecDeque;
 use std::io;
@@ -15,19 +15,19 @@ use crate::site::resource::Entry;
 
 use super::cache::Part;
 
-/// The listings in progress, those that queue, and those that have just ended.
+/// The listings in progress, in the queue, and just finished.
 #[derive(Debug, Default)]
 pub(super) struct Jobs {
     running: VecDeque<Job>,
     queued: VecDeque<Queued>,
     finished: VecDeque<(Target, Entry, Tick)>,
-    /// Jobs that ended with their root.
+    /// Jobs that were dropped together with their root.
     abandoned: Vec<u64>,
-    /// The number given last.
+    /// The last job number.
     last_id: u64,
 }
 
-/// What a job is for.
+/// The folder that a job lists.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Target {
     pub(super) part: Part,
@@ -59,7 +59,7 @@ impl std::fmt::Debug for Job {
     }
 }
 
-/// A listing that ended: in a page, or in an error.
+/// A finished listing: a page or an error.
 pub(super) struct Ended {
     pub(super) job: Job,
     pub(super) page: io::Result<Vec<u8>>,
@@ -70,21 +70,21 @@ impl Jobs {
         !(self.running.is_empty() && self.queued.is_empty() && self.abandoned.is_empty())
     }
 
-    /// The number of the job for this folder, if there is one.
+    /// The number of the job for this folder; `None` if it has none.
     pub(super) fn find(&self, part: Part, key: &[u8]) -> Option<u64> {
         let is_it = |target: &Target| target.part == part && *target.key == *key;
         let running = self.running.iter().find(|job| is_it(&job.target)).map(|job| job.id);
         running.or_else(|| self.queued.iter().find(|job| is_it(&job.target)).map(|job| job.id))
     }
 
-    /// Begins a job, and returns its number.
+    /// Starts a job, and returns its number.
     pub(super) fn begin(&mut self, target: Target, version: Version, listing: Listing) -> u64 {
         self.last_id += 1;
         self.running.push_back(Job { id: self.last_id, target, version, listing });
         self.last_id
     }
 
-    /// Whether one more folder can be read now.
+    /// True if another folder can be read now.
     pub(super) fn can_begin(&self) -> bool {
         self.running.len() < RUNNING_MAX
     }
@@ -99,12 +99,12 @@ impl Jobs {
         Some(self.last_id)
     }
 
-    /// The next folder of the queue, if it can be read now.
+    /// Removes the next folder from the queue, if it can be read now.
     pub(super) fn next_queued(&mut self) -> Option<Queued> {
         if self.can_begin() { self.queued.pop_front() } else { None }
     }
 
-    /// Begins a queued job.
+    /// Starts a queued job.
     pub(super) fn resume(&mut self, queued: Queued, version: Version, listing: Listing) {
         let Queued { id, target } = queued;
         self.running.push_back(Job { id, target, version, listing });
@@ -115,7 +115,7 @@ impl Jobs {
         self.running.front().map(|job| job.target.part)
     }
 
-    /// Continues the job whose turn it is, until it ends or it is `enough` for now.
+    /// Continues the job whose turn it is, until it ends or `enough` returns true.
     pub(super) fn work(&mut self, root: &Root, enough: &mut dyn FnMut() -> bool) -> Option<Ended> {
         let mut job = self.running.pop_front()?;
         loop {
@@ -141,19 +141,19 @@ impl Jobs {
         self.queued.retain(|job| job.target.part != part);
     }
 
-    /// The number of a job that ended with its root.
+    /// Removes a job that was dropped together with its root, and returns its number.
     pub(super) fn take_abandoned(&mut self) -> Option<u64> {
         self.abandoned.pop()
     }
 
-    /// Keeps a listing that has just ended, for those who wait for it.
+    /// Keeps a finished listing for the requests that wait for it.
     pub(super) fn keep(&mut self, target: Target, entry: Entry, now: Tick) {
         self.finished.retain(|(other, ..)| *other != target);
         self.finished.truncate(FINISHED_MAX - 1);
         self.finished.push_front((target, entry, now));
     }
 
-    /// The listing of this folder that ended a short while ago.
+    /// The listing of this folder, if it was finished a moment ago.
     pub(super) fn kept(&mut self, part: Part, key: &[u8], now: Tick) -> Option<Entry> {
         self.finished.retain(|(.., since)| now.since(*since) < KEPT_MS);
         let mut kept = self.finished.iter();
@@ -162,7 +162,7 @@ impl Jobs {
     }
 }
 
-/// Measures how long something takes. Without a clock, everything takes no time.
+/// Measures durations. Without a clock, every duration is 0.
 #[derive(Default)]
 pub(super) struct Stopwatch(Option<Box<dyn Fn() -> Duration>>);
 
@@ -171,7 +171,7 @@ impl Stopwatch {
         Stopwatch(Some(clock))
     }
 
-    /// The time since a moment that does not change.
+    /// The time since a fixed moment.
     pub(super) fn now(&self) -> Duration {
         self.0.as_ref().map_or(Duration::ZERO, |clock| clock())
     }
@@ -183,17 +183,17 @@ impl std::fmt::Debug for Stopwatch {
     }
 }
 
-/// Folders that are read at a time.
+/// Folders read at the same time.
 const RUNNING_MAX: usize = 16;
 
-/// Folders that queue.
+/// Folders in the queue.
 const QUEUED_MAX: usize = 1024;
 
-/// Entries of a folder between two readings of the clock: at about 3 us each, if its disk need not
-/// be read.
+/// Entries of a folder between two clock reads. An entry takes about 3 us if the disk need not be
+/// read.
 pub(super) const STEP: usize = 16;
 
-/// Listings that have just ended and are kept for those who wait for them.
+/// Finished listings that are kept for the requests that wait for them.
 const FINISHED_MAX: usize = 16;
 
 /// How long they are kept.

@@ -39,7 +39,7 @@ fn a_file_replaced_by_other_bytes_of_the_same_size_and_time_has_another_tag() {
                 assert!(it.validators().last_modified.is_none() || tags.is_empty());
                 assert!(no_tag || !tags.contains(&it.validators().etag.to_vec()), "{time:?}");
                 tags.push(it.validators().etag.to_vec());
-                // What was seen is remembered, however often the file is opened again.
+                // The replacement is remembered, however often the file is opened again.
                 bench.sites.close_files();
                 assert_eq!(tags.last().unwrap(), bench.representation("/file").validators().etag);
             }
@@ -49,7 +49,7 @@ fn a_file_replaced_by_other_bytes_of_the_same_size_and_time_has_another_tag() {
 
 /// While a large file could change without its times changing, its tag is weak.
 #[test]
-fn a_tag_of_size_and_time_becomes_strong_when_the_file_has_rested() {
+fn a_tag_of_size_and_time_becomes_strong_when_the_file_is_no_longer_young() {
     for door in DOORS {
         for size in [10, 100_000] {
             let mut bench = Bench::new(door);
@@ -76,9 +76,9 @@ fn a_tag_of_size_and_time_becomes_strong_when_the_file_has_rested() {
     }
 }
 
-/// Times that no clock of ours can show are no reason to fail.
+/// Times beyond the range of our clocks are not an error.
 #[test]
-fn odd_times_of_files_are_borne() {
+fn files_with_odd_times_are_served() {
     let day = Duration::from_secs(86_400);
     let at = SystemTime::UNIX_EPOCH;
     for (time, last_modified) in [
@@ -109,7 +109,7 @@ fn odd_times_of_files_are_borne() {
             assert_eq!(head.contains("Last-Modified: "), last_modified.is_some(), "{head}");
             let no_tag = size > 65_536 && last_modified.is_none();
             assert_eq!(head.contains("ETag: "), !no_tag, "{head}");
-            // A wall clock that was set back makes none of it wrong.
+            // A wall clock that was set back changes nothing.
             bench.clock.set(bench.clock.tick + 60_000, Duration::from_secs(1));
             assert_eq!(body(&bench.representation("/file")).len(), size);
         }

@@ -1,4 +1,4 @@
-//! How names, sizes, times and the whole page are written.
+//! The format of names, sizes, times and of the whole page.
 
 use std::time::{Duration, UNIX_EPOCH};
 
@@ -42,7 +42,7 @@ fn invisible_characters_are_replaced() {
         push_text(&mut text, format!("a{char}b").as_bytes());
         assert_eq!(String::from_utf8(text).unwrap(), "a\u{fffd}b", "{}", char.escape_unicode());
     }
-    // Joiners that change what is seen: in Persian, in Hindi and in an emoji.
+    // Joiners that change the rendering: in Persian, in Hindi and in an emoji.
     for name in [
         "\u{645}\u{6cc}\u{200c}\u{631}\u{648}\u{645}",
         "\u{915}\u{94d}\u{200d}\u{937}",
@@ -114,7 +114,7 @@ fn dates_are_those_of_the_calendar() {
     ] {
         assert_eq!(date(seconds), want);
     }
-    // Every day up to 2400, against an implementation that is not ours: `Sun, 06 Nov 1994 …`.
+    // Every day up to 2400, compared with an independent implementation: `Sun, 06 Nov 1994 …`.
     let months =
         ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
     for day in 0..157_054_u64 {

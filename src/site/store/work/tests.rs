@@ -1,4 +1,4 @@
-//! Which folders are listed at once, and which become jobs.
+//! Folders that are listed at once, and folders that become jobs.
 
 use std::cell::Cell;
 use std::fs;
@@ -18,7 +18,7 @@ struct Bench {
     folder: TempDir,
     sites: Sites,
     clock: Clock,
-    /// While this is true, a quarter of a millisecond passes between two looks at the stopwatch.
+    /// While this is true, a quarter of a millisecond passes between two reads of the stopwatch.
     slow: Rc<Cell<bool>>,
 }
 
@@ -39,7 +39,7 @@ impl Bench {
         Bench { folder, sites, clock, slow }
     }
 
-    /// What a new folder with this many files leads to.
+    /// The outcome of a new folder with this many files.
     fn find(&mut self, folder: &str, files: usize) -> Result<Outcome, Wait> {
         let path = self.folder.path().join(folder);
         fs::create_dir(&path).unwrap();
@@ -67,7 +67,7 @@ fn a_small_folder_is_listed_at_once() {
     assert!(!bench.sites.is_working());
 }
 
-/// Otherwise, 128 look-ups on a slow disk would hold up every other connection.
+/// Otherwise, 128 lookups on a slow disk would delay every other connection.
 #[test]
 fn a_small_folder_on_a_slow_disk_is_listed_in_slices() {
     let mut bench = Bench::new();
@@ -77,7 +77,7 @@ fn a_small_folder_on_a_slow_disk_is_listed_in_slices() {
     while bench.sites.work(&bench.clock, &mut || true).is_none() {
         slices += 1;
     }
-    assert!(slices > 10, "each look-up is a slice of its own: {slices}");
+    assert!(slices > 10, "each lookup is a slice: {slices}");
     assert!(matches!(bench.find_again("dir"), Ok(Outcome::Resource(_))));
 }
 

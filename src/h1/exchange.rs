@@ -581,9 +581,10 @@ fn body_bounds(limits: &Limits) -> BodyBounds {
     BodyBounds { line_bytes: limits.chunk_line_bytes, trailer_bytes: limits.trailer_bytes }
 }
 
-/// Room that the outbox must have before a head is parsed: enough for any response head except one
-/// with a long location, for which [`Exchange::respond`] waits.
-const REPLY_ROOM: usize = 1024;
+/// Room that the outbox must have before a head is parsed: enough for any failure with its page,
+/// because [`Exchange::refuse`] does not wait for room, and for any response head except one with a
+/// long location, for which [`Exchange::respond`] waits.
+const REPLY_ROOM: usize = 4096;
 
 /// A client that makes no progress for this long can be evicted.
 const LONG_MS: u64 = 1_000;

@@ -201,7 +201,9 @@ fn an_empty_list_is_a_list() {
 }
 
 #[test]
-fn an_index_file_may_begin_with_a_dot_if_it_is_not_hidden() {
+fn an_index_file_must_not_be_hidden() {
+    assert!(flags(&["--hidden=*.html"]).unwrap_err().contains("'*.html' hides it"));
+    assert!(flags(&["--hidden=*.html", "--hidden-except=index.*"]).is_ok());
     assert!(flags(&["--index=.i"]).unwrap_err().contains("'.i' is never served"));
     assert!(flags(&["--index=.i", "--hidden="]).is_ok());
     assert!(flags(&["--index=.i", "--hidden-except=.i"]).is_ok());

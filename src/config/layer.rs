@@ -10,6 +10,7 @@ use std::path::PathBuf;
 use super::{
     Account, Config, EncodedSlash, Limits, ListenAddress, Sandbox, SiteConfig, Symlinks, WhenFull,
 };
+use crate::http::hidden::Glob;
 
 /// Where a value comes from. A later variant wins over an earlier one.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -236,17 +237,27 @@ fn limits(
     Ok((limits, chosen))
 }
 
-/// An index file that is hidden would never be served.
+/// An index file whose name is hidden would never be served under that name, so its folder must not
+/// serve it either.
 fn check_index(site: &SiteConfig) -> Result<(), String> {
-    let is_dot_hidden = site.hidden.iter().any(|glob| glob == ".*");
-    let excepted = |name: &String| site.hidden_except.contains(name);
-    match site.index.iter().find(|name| name.starts_with('.') && !excepted(name)) {
-        Some(name) if is_dot_hidden => Err(format!(
-            "index file '{name}' is never served: names that begin with a dot are hidden; add it \
-             to hidden_except"
-        )),
-        _ => Ok(()),
+    let matching = |globs: &'_ [String], name: &str| {
+        let matches = |glob: &Glob| glob.matches(name.as_bytes());
+        globs
+            .iter()
+            .find(|text| Glob::parse(text.as_bytes()).is_ok_and(|glob| matches(&glob)))
+            .cloned()
+    };
+    for name in &site.index {
+        if let Some(pattern) = matching(&site.hidden, name)
+            && matching(&site.hidden_except, name).is_none()
+        {
+            return Err(format!(
+                "index file '{name}' is never served: the pattern '{pattern}' hides it; change \
+                 --hidden, or add the name to --hidden-except"
+            ));
+        }
     }
+    Ok(())
 }
 
 /// The known name that `typed` was probably meant to be, if there is one.

@@ -117,7 +117,7 @@ impl Acceptor {
         turn: &Turn,
     ) -> bool {
         let (most, now) = (resources.limits.connections, turn.now());
-        if connections.len() < most {
+        if connections.admitted() < most {
             return true;
         }
         // The search looks at every slot when it finds none: once a tick is enough.
@@ -129,7 +129,7 @@ impl Acceptor {
             WhenFull::Wait => 0,
             WhenFull::Refuse => SPARE_SLOTS,
         };
-        if connections.len() < most + spare {
+        if connections.turned_away() < spare {
             return true;
         }
         self.pause.full = Some(now + FULL_PAUSE_MS);

@@ -270,7 +270,7 @@ impl<'w> Run<'w> {
             match exchange.next(false) {
                 Next::End(End::Finished) => {}
                 next => {
-                    self.wrong.push(format!("expected the end of the connection, got {next:?}"))
+                    self.wrong.push(format!("expected the end of the connection, got {next:?}"));
                 }
             }
         }

@@ -1,4 +1,4 @@
-//! The wire tests: what the built server answers, byte for byte, to what a client sends.
+//! The wire tests: the responses of the built server, byte for byte, to the bytes of a client.
 //!
 //! The cases are data, one file per subject: `tests/wire/*.cases`. How to read and to add one is
 //! explained in `tests/wire/README.md`. The modules below run them:
@@ -8,12 +8,12 @@
 //! | [`common`] | the server as a child process |
 //! | [`tree`] | the directory that is served, from tree.txt |
 //! | [`text`] | escapes, repetition and captured values in the data |
-//! | [`format`] | a file of cases into plain data |
-//! | [`answer`] | response heads, bodies and multiparts out of bytes |
-//! | [`rules`] | what must hold of every answer |
-//! | [`checks`] | what a case expects of its answer |
+//! | [`format`] | parses a file of cases |
+//! | [`answer`] | parses response heads, bodies and multiparts |
+//! | [`rules`] | rules for every response |
+//! | [`checks`] | the expectations of a case |
 //! | [`exchange`] | one connection |
-//! | [`run`] | all of a file, and the report |
+//! | [`run`] | runs a file, and reports |
 
 #[path = "wire/answer.rs"]
 mod answer;
@@ -33,7 +33,7 @@ mod text;
 #[path = "wire/tree.rs"]
 mod tree;
 
-/// One test for each file of cases, and one that no file is forgotten.
+/// One test for each file of cases, and one that all files are listed.
 macro_rules! case_files {
     ($($name:ident)*) => {
         /// `cargo test --test wire cases_of::ranges` runs one file.

@@ -1,7 +1,7 @@
-//! Target `chunked`: the reader of bodies, in any pieces, against a whole-buffer decoder.
+//! Target `chunked`: compares the reader of bodies, in any pieces, with a whole-buffer decoder.
 //!
-//! Input: `LINE-BOUND TRAILER-BOUND LENGTHS...`, LF, the body. The lengths are those of the pieces
-//! in which it comes.
+//! Input: `LINE-LIMIT TRAILER-LIMIT LENGTHS...`, LF, the body. The lengths are those of the pieces
+//! in which it is delivered.
 
 use tenkay::http::body::{Absorbed, BodyReader, Bounds};
 
@@ -36,14 +36,15 @@ pub fn run(data: &[u8]) {
             _ => panic!("expected {expected:?}, found {found:?}"),
         }
     }
-    // A body of known length ends where it is said to, whatever is in it.
+    // A body of known length ends after that length, whatever it contains.
     let length = u64::from(bounds.line_bytes).max(1);
     let found = absorb(BodyReader::length(length), bytes, &lengths, &bounds).expect("no grammar");
     let there = length.min(bytes.len() as u64);
     assert_eq!((found.used as u64, found.data, found.done), (there, there, there == length));
 }
 
-/// Feeds the pieces; all counts together. The error is how much data came before the fault.
+/// Feeds the pieces, and returns the sums of all counts. The error is the amount of data before the
+/// fault.
 fn absorb(
     mut reader: BodyReader,
     bytes: &[u8],
@@ -53,7 +54,10 @@ fn absorb(
     let mut all = Absorbed { used: 0, data: 0, done: false };
     for piece in crate::pieces(bytes, lengths) {
         let found = reader.absorb(piece, bounds).map_err(|fault| all.data + fault.data)?;
-        assert!(found.done || found.used == piece.len(), "it stops early only at its end");
+        assert!(
+            found.done || found.used == piece.len(),
+            "it stops early only at the end of the body"
+        );
         all.used += found.used;
         all.data += found.data;
         all.done = found.done;

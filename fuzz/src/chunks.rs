@@ -2,7 +2,7 @@
 //!
 //! The reference of targets `chunked` and `machine`.
 
-/// What a buffer holds.
+/// The result for a buffer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Body {
     /// A body that ends after `used` bytes and has `data` bytes of data.
@@ -12,21 +12,21 @@ pub enum Body {
         /// Bytes of data.
         data: u64,
     },
-    /// The beginning of a body, with so many bytes of data so far.
+    /// The beginning of a body, with the bytes of data so far.
     Part {
         /// Bytes of data.
         data: u64,
     },
-    /// A body whose chunks announce more data than is allowed.
+    /// A body whose chunks announce more data than the limit.
     TooLarge,
-    /// Nothing that can become a body. Of its data, so many bytes came before the flaw.
+    /// Malformed, with the bytes of data before the fault.
     Bad {
         /// Bytes of data.
         data: u64,
     },
 }
 
-/// The bounds of a body, each in bytes.
+/// The limits of a body, each in bytes.
 #[derive(Clone, Copy, Debug)]
 pub struct Bounds {
     /// Of a line with a size, without its CRLF.
@@ -78,7 +78,7 @@ fn trailers(bytes: &[u8], start: usize, data: u64, trailer_max: usize) -> Body {
         match line(&bytes[at..], most) {
             Line::Whole([]) => return Body::Whole { used: at + 2, data },
             Line::Whole(line) if is_trailer(line) && line.len() + 2 <= most => at += line.len() + 2,
-            // The CR and LF of a trailer count, too.
+            // The CR and LF of a trailer count as well.
             Line::Begun([]) | Line::Begun([b'\r']) => return Body::Part { data },
             Line::Begun(begun)
                 if begun.len() <= most && could_end(begun, &["", ":", "a:"], is_trailer) =>
@@ -93,7 +93,7 @@ fn trailers(bytes: &[u8], start: usize, data: u64, trailer_max: usize) -> Body {
 enum Line<'b> {
     /// Without its CRLF.
     Whole(&'b [u8]),
-    /// All that is there; perhaps with a CR at its end.
+    /// All remaining bytes, perhaps with a CR at the end.
     Begun(&'b [u8]),
     Bad,
 }
@@ -113,7 +113,7 @@ fn line(bytes: &[u8], most: usize) -> Line<'_> {
     if length > most { Line::Bad } else { line }
 }
 
-/// Whether one of the endings makes a line of what is there.
+/// Whether one of the endings completes a valid line.
 fn could_end(begun: &[u8], endings: &[&str], is_line: fn(&[u8]) -> bool) -> bool {
     if let [line @ .., b'\r'] = begun {
         return is_line(line);
@@ -157,7 +157,7 @@ fn is_size_line(line: &[u8]) -> bool {
     true
 }
 
-/// What follows the closing quote.
+/// The rest after the closing quote.
 fn after_quoted(quoted: &[u8]) -> Option<&[u8]> {
     let mut at = 0;
     while quoted.get(at)? != &b'"' {
@@ -182,13 +182,13 @@ fn is_control(byte: u8) -> bool {
     byte != b'\t' && byte.is_ascii_control()
 }
 
-/// What follows a token that is not empty.
+/// The rest after a token that is not empty.
 fn after_token(bytes: &[u8]) -> Option<&[u8]> {
     let length = bytes.iter().take_while(|&&byte| is_token_byte(byte)).count();
     (length > 0).then(|| &bytes[length..])
 }
 
-/// `tchar`: visible, and no delimiter (RFC 9110 section 5.6.2).
+/// `tchar`: visible, and not a delimiter (RFC 9110 section 5.6.2).
 pub fn is_token_byte(byte: u8) -> bool {
     byte.is_ascii_graphic() && !b"\"(),/:;<=>?@[\\]{}".contains(&byte)
 }

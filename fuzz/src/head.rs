@@ -1,7 +1,8 @@
-//! Target `head`: parsing and scanning of request heads, in any pieces, against a naive reading.
+//! Target `head`: compares parsing and scanning of request heads, in any pieces, with a naive
+//! parser.
 //!
-//! Input: `HEAD-BOUND TARGET-BOUND FIELDS-BOUND LENGTHS...`, LF, a request head. The lengths are
-//! those of the pieces in which it comes.
+//! Input: `HEAD-LIMIT TARGET-LIMIT FIELDS-LIMIT LENGTHS...`, LF, a request head. The lengths are
+//! those of the pieces in which it is delivered.
 
 use tenkay::http::fields::{Field, Line, MAX_FIELDS};
 use tenkay::http::head::{self, Bounds, Expectation, Framing, Head, Method, Parsed, Scan, Version};
@@ -19,7 +20,7 @@ pub fn run(data: &[u8]) {
         fields: bound(8).clamp(1, MAX_FIELDS),
     };
     if bytes.starts_with(b"\r\n") {
-        return; // skipped before a head is looked for
+        return; // empty lines are skipped before the head
     }
     let expected = requests::read(
         bytes,
@@ -47,7 +48,7 @@ fn check_parse(bytes: &[u8], bounds: &Bounds, expected: &Found) {
                 return check_request(&found, expected);
             }
             (Ok(Parsed::Partial), Found::Partial) => return,
-            // The caller knows when a head is as long as it may be.
+            // The caller enforces the limit of the head.
             (Ok(Parsed::Partial), Found::Bad(statuses)) if bytes.len() >= bounds.head_bytes => {
                 let failure = head::refuse_endless(&bytes[..bounds.head_bytes], bounds);
                 return assert!(statuses.contains(&failure.status.code()), "{failure:?}");
@@ -116,7 +117,7 @@ const FIELDS: &[(Field, &str)] = &[
     (Field::Range, "range"),
 ];
 
-/// Piece by piece, the scan comes to what it says of the whole.
+/// The scan of pieces must have the same result as the scan of the whole.
 fn check_scan(bytes: &[u8], lengths: &[u64]) {
     let whole = head::scan(bytes, 0);
     let mut seen = 0;

@@ -1,21 +1,21 @@
-//! The fuzz targets of tenkay, and the slow, plain references that they hold it against.
+//! The fuzz targets of tenkay, and the slow, simple references that they compare it with.
 //!
 //! Each target is a function `run(data)` in a module of its name; the programs in `fuzz_targets`
-//! do nothing but call it. So the seeds can be run as a test, too, without a fuzzer: `cargo test`
-//! of the server runs them, as its test `seeds`.
+//! only call it. So the seeds also run as a test, without a fuzzer: `cargo test` of the server runs
+//! them as its test `seeds`.
 //!
-//! Nothing in the references uses the code under test: each says the same thing another way,
-//! without regard to speed.
+//! The references do not use the code under test: they are independent implementations, without
+//! regard to speed.
 //!
 //! | target | input | compared with |
 //! |---|---|---|
 //! | [`machine`] | a plan, then the bytes of a client | [`requests`], [`responses`], [`tree`] |
-//! | [`head`] | cuts, then a request head | [`requests`] |
+//! | [`head`] | limits and cuts, then a request head | [`requests`] |
 //! | [`target`] | a request target | [`paths`], [`tree`] |
 //! | [`range`] | a size, then a Range field | a bitmap, and sorted intervals |
-//! | [`chunked`] | bounds and cuts, then a chunked body | [`chunks`] |
+//! | [`chunked`] | limits and cuts, then a chunked body | [`chunks`] |
 //!
-//! An input is a line of settings and then, after its LF, the bytes that matter.
+//! An input is a line of settings, an LF, and the bytes for the code under test.
 
 #![allow(
     clippy::needless_pass_by_value,
@@ -36,7 +36,7 @@ pub mod responses;
 pub mod target;
 pub mod tree;
 
-/// The line of settings at the start of an input, and what follows it.
+/// The line of settings at the start of an input, and the rest.
 pub fn settings(data: &[u8]) -> (&[u8], &[u8]) {
     match data.iter().position(|&byte| byte == b'\n') {
         Some(end) => (&data[..end], &data[end + 1..]),
@@ -44,14 +44,13 @@ pub fn settings(data: &[u8]) -> (&[u8], &[u8]) {
     }
 }
 
-/// The numbers in a line of settings, whatever stands between them.
+/// The numbers in a line of settings, with any separators.
 pub fn numbers(line: &[u8]) -> impl Iterator<Item = u64> + Clone + '_ {
     line.split(|byte| !byte.is_ascii_digit())
         .filter_map(|digits| str::from_utf8(digits).ok()?.parse().ok())
 }
 
-/// Cuts `bytes` into pieces whose lengths are `lengths`, over and over; one piece if there are
-/// none.
+/// Cuts `bytes` into pieces of these lengths, used cyclically; one piece if there are none.
 pub fn pieces<'b>(bytes: &'b [u8], lengths: &[u64]) -> Vec<&'b [u8]> {
     let lengths = if lengths.is_empty() { &[u64::MAX] } else { lengths };
     let mut rest = bytes;
@@ -72,7 +71,7 @@ pub fn pieces<'b>(bytes: &'b [u8], lengths: &[u64]) -> Vec<&'b [u8]> {
 mod tests {
     use std::path::Path;
 
-    /// Runs every seed of a target, and what fuzzing has left in its corpus, if that is there.
+    /// Runs every seed of a target, and its corpus from earlier fuzzing, if there is one.
     fn replay(target: &str, run: fn(&[u8])) {
         // As a test of the server, this file belongs to the package above.
         let package = Path::new(env!("CARGO_MANIFEST_DIR"));
@@ -85,7 +84,7 @@ mod tests {
                 seeds += 1;
             }
         }
-        assert!(seeds >= 10, "the seeds of {target} are there");
+        assert!(seeds >= 10, "seeds of {target} are missing");
     }
 
     #[test]

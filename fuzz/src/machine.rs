@@ -1,17 +1,17 @@
-//! Target `machine`: what a client sends, through connection and site, to what it is answered.
+//! Target `machine`: from the bytes of a client, through connection and site, to the responses.
 //!
 //! Input: `SETTING ENDING OPERATIONS...` without blanks, LF, the bytes that the client sends.
 //!
 //! - SETTING: a letter; see [`setting`].
-//! - ENDING: `e` the client closes its side when it has sent all, `t` it falls silent, `l` it is
-//!   gone.
-//! - OPERATIONS: one for each read or write, over and over; none means as much as there is.
-//!   `0` to `9`: 1 to 10 bytes. `a` to `z`: more. `W`: not now. `Z`: a write of nothing. `T`, `F`,
-//!   `L`: timeout, end, loss. `G`: the file fails. `D`: the server is told to stop. Anything else:
-//!   as much as there is.
+//! - ENDING, when the client has sent everything: `e` it shuts down its sending side, `t` it sends
+//!   nothing more, `l` the connection is reset.
+//! - OPERATIONS: one for each read or write, used cyclically; none means as much as possible.
+//!   `0` to `9`: 1 to 10 bytes. `a` to `z`: more. `W`: would block. `Z`: a write of 0 bytes. `T`,
+//!   `F`, `L`: timeout, end, reset. `G`: the file fails. `D`: the server shuts down. Anything else:
+//!   as much as possible.
 //!
-//! A conversation is held twice: as the operations have it, and in one piece. The answers must be
-//! the same, and those that the [`oracle`](crate::oracle) finds due.
+//! A conversation runs twice: with the operations, and in one piece. The responses must be the
+//! same, and those that the [`oracle`](crate::oracle) expects.
 
 use std::os::unix::fs::FileExt;
 use std::time::Duration;
@@ -42,28 +42,29 @@ pub fn run(data: &[u8]) {
         return oracle::check(&setting, sent, &cut.output, Seen::Stopped);
     }
     let whole = Play::new(&setting, sent, b"").run();
-    // With one page for everything, only what is sent from where it stands is an answer, and that
-    // depends on whether another request is in the input already.
+    // With a single page, only responses sent from the cache are possible, and that depends on
+    // whether another request has already been received.
     let scarce = setting.pages < 2;
     if !scarce && cut.seen == Seen::Whole && whole.seen == Seen::Whole {
         let (in_pieces, at_once) = (cut.output.escape_ascii(), whole.output.escape_ascii());
         assert!(cut.output == whole.output, "in pieces: {in_pieces}\nat once: {at_once}");
-        // One that lingers counts what comes after its last answer: that depends on the pieces.
+        // A lingering connection counts the bytes after its last response: that depends on the
+        // pieces.
         let may_linger = [cut.reason, whole.reason].contains(&Some(Reason::Finished));
         assert!(may_linger || cut.reason == whole.reason, "{:?}, {:?}", cut.reason, whole.reason);
     } else {
         let both = cut.output.len().min(whole.output.len());
-        assert!(cut.output[..both] == whole.output[..both], "one is the beginning of the other");
+        assert!(cut.output[..both] == whole.output[..both], "one must be a prefix of the other");
         assert!(cut.output.len() == both || scarce || whole.seen == Seen::Cut);
     }
     let seen = if scarce { Seen::Cut } else { whole.seen };
     oracle::check(&setting, sent, &whole.output, seen);
 }
 
-/// What the letter stands for: `s` small limits, `f` all from files and next to no cache, `q` a
+/// The settings of a letter: `s` small limits, `f` all bodies from files and a minimal cache, `q` a
 /// quota of two requests, `o` options off, `p` too few pages; anything else: the defaults.
 fn setting(letter: u8) -> Setting {
-    // So files that are sent from disk need not be large.
+    // So that files need not be large to be sent from disk.
     let mut limits = Limits { cached_body_bytes: 65_536, ..Limits::default() };
     let mut site = SiteConfig::default();
     let (mut quota, mut pages) = (u32::MAX, 8);
@@ -113,14 +114,15 @@ const FILES: &[&str] = &[
     "lookups_per_turn=1",
 ];
 
-/// Where a conversation ends that would never end by itself: more is not looked at.
+/// Bytes of output after which an endless conversation is stopped.
 const OUTPUT_MAX: usize = 1 << 18;
 
-/// After so many steps, the operations are no longer followed, so that small pieces of large files
-/// do not take for ever.
+/// After this many steps, the operations are ignored, so that small pieces of large files do not
+/// take too long.
 const STEPS_IN_PIECES: u32 = 20_000;
 
-/// Steps without progress: some tries in vain for each file, and the steps of a listing.
+/// Most steps without progress: attempts that do not find a file in memory, and the steps of a
+/// listing.
 const IDLE_STEPS_MAX: u32 = 256 + COLD_TRIES as u32;
 
 /// One conversation.
@@ -136,13 +138,13 @@ struct Play<'p> {
     draining: bool,
     steps: u32,
     idle_steps: u32,
-    /// The client's side has ended, in the way of `ended.ending`.
+    /// The client's side has ended, as in `ended.ending`.
     over: bool,
     shut: bool,
     ended: Ended,
 }
 
-/// How a conversation went.
+/// The result of a conversation.
 struct Ended {
     output: Vec<u8>,
     /// Bytes that were received.
@@ -152,7 +154,7 @@ struct Ended {
     reason: Option<Reason>,
 }
 
-/// What the next operation is.
+/// The next operation.
 enum Operation {
     Move(usize),
     NotNow,
@@ -162,7 +164,7 @@ enum Operation {
     Stop,
 }
 
-/// What the driver does after it has looked at a step; the step borrows the connection.
+/// What the driver reports after a step. The step itself borrows the connection.
 enum Report {
     Read(usize),
     Wrote(u64),
@@ -207,7 +209,7 @@ impl<'p> Play<'p> {
         }
     }
 
-    /// To the end. Ends because every step moves a byte, or counts as idle.
+    /// Runs to the end. Terminates because every step moves a byte, or counts as idle.
     fn run(mut self) -> Ended {
         let mut connection = Connection::new(self.clock.tick);
         loop {
@@ -258,7 +260,7 @@ impl<'p> Play<'p> {
         std::mem::swap(&mut self.exchanges, &mut exchanges);
         let report = match connection.room(&mut exchanges, &mut pages) {
             Some(room) => {
-                assert!(!room.is_empty(), "no room means that there is nothing to read");
+                assert!(!room.is_empty(), "an empty read would look like the end");
                 self.receive(room)
             }
             None => Report::Nothing, // the next step is another one
@@ -267,10 +269,10 @@ impl<'p> Play<'p> {
         report
     }
 
-    /// Does what the step says.
+    /// Performs a step.
     fn look(&mut self, step: Step<'_>) -> Report {
         match step {
-            Step::Read => unreachable!("it is done with the connection itself"),
+            Step::Read => unreachable!("reads are performed on the connection itself"),
             Step::Write(first, second) => {
                 assert!(!self.shut && first.len() + second.len() > 0);
                 let operation = self.operation();
@@ -281,7 +283,7 @@ impl<'p> Play<'p> {
             }
             Step::SendFile { lead, file, at, count } => {
                 assert!(!self.shut && count > 0 && at + count <= file.version().size);
-                assert!(self.still_covers(file, at, count), "nobody writes to it");
+                assert!(self.still_covers(file, at, count), "the file never changes");
                 let operation = self.operation();
                 if matches!(operation, Operation::FileFails) {
                     self.cut();
@@ -293,7 +295,7 @@ impl<'p> Play<'p> {
                     let mut bytes = lead[..of_lead].to_vec();
                     bytes.resize(count, 0);
                     let read = file.file().read_exact_at(&mut bytes[of_lead..], at);
-                    read.expect("it is all there");
+                    read.expect("the file is complete");
                     bytes
                 })
             }
@@ -307,31 +309,30 @@ impl<'p> Play<'p> {
         }
     }
 
-    /// Whether the file still holds what was announced.
+    /// Whether the file still has the announced content.
     fn still_covers(&mut self, file: &OpenFile, at: u64, count: u64) -> bool {
         let now = self.clock.tick;
         self.sites.prepare(file, (at, count), Blocking::Allowed, now) == Piece::Ready(count)
     }
 
-    /// The site needs time. Operations are followed only where this does not depend on what the
-    /// kernel has in memory.
+    /// The site needs time. Operations apply only where this does not depend on the page cache.
     fn wait(&mut self, wait: Wait) -> Report {
         if matches!(wait, Wait::Job(_))
             && matches!(self.operation(), Operation::End(Ending::Silence))
         {
-            self.ended.seen = Seen::Stopped; // what it gives up waiting for, is 503
+            self.ended.seen = Seen::Stopped; // a wait that times out gets a 503
             return Report::TimedOut;
         }
         Report::Retry(wait)
     }
 
-    /// What the loop does before it asks again.
+    /// The work of the loop before another attempt.
     fn begin_turn(&mut self, wait: Wait) {
         self.sites.allow_lookups(self.setting.limits.lookups_per_turn);
         match wait {
             Wait::Disk => self.clock.tick = self.clock.tick + RETRY_MS,
             Wait::Job(_) => {
-                // A listing asks after each entry.
+                // A listing calls this after each entry.
                 let mut asked = 0;
                 let mut enough = || {
                     asked += 1;
@@ -363,7 +364,7 @@ impl<'p> Play<'p> {
         }
     }
 
-    /// The client's side ends, now and whenever it is read from again.
+    /// Ends the client's side, now and at every further read.
     fn end(&mut self, ending: Ending) -> Report {
         self.over = true;
         self.ended.ending = ending;
@@ -386,7 +387,7 @@ impl<'p> Play<'p> {
             Operation::NotNow => return Report::Nothing,
             Operation::Nothing => 0,
             Operation::Stop => return Report::Stop,
-            // It reads no more, but what it sent was received: an end is nothing to a writer.
+            // The end of the input does not prevent the connection from writing.
             Operation::End(Ending::Eof) => most,
             Operation::End(Ending::Silence) => {
                 self.cut();
@@ -408,14 +409,14 @@ impl<'p> Play<'p> {
         Report::Wrote(count as u64)
     }
 
-    /// From here on, answers may be missing.
+    /// From here on, responses may be missing.
     fn cut(&mut self) {
         if self.ended.seen == Seen::Whole {
             self.ended.seen = Seen::Cut;
         }
     }
 
-    /// Reports to the connection what was done.
+    /// Passes a report to the connection.
     fn tell(&mut self, connection: &mut Connection, report: &Report) {
         if let Report::TimedOut = report {
             self.clock.tick = self.clock.tick.max(connection.deadline(&self.setting.limits));
@@ -453,6 +454,6 @@ impl<'p> Play<'p> {
             None => connection.rest(&mut self.exchanges, cx.pages),
         }
         self.quota = cx.requests_left;
-        assert!(self.sites.take_fault().is_none(), "nothing is wrong with the folder");
+        assert!(self.sites.take_fault().is_none(), "the folder has no faults");
     }
 }

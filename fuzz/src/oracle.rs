@@ -1,8 +1,8 @@
-//! What a client must be answered, found out without the server.
+//! The expected responses to the bytes of a client, computed without the server.
 //!
-//! Walks over the bytes that a client sent, request by request, and over what it was answered, and
-//! panics where the second does not follow from the first. Conditions (`If-...`) are the one thing
-//! that is not worked out: an answer to them must be one of those that are possible.
+//! Walks over the bytes of a client, request by request, and over the responses, and panics if a
+//! response does not fit its request. Only conditions (`If-...`) are not evaluated: their response
+//! must be one of the possible ones.
 
 use tenkay::config::{Limits, SiteConfig, Symlinks};
 
@@ -16,42 +16,42 @@ use crate::tree::{Tree, tree};
 /// The surroundings of a conversation.
 #[derive(Clone, Debug)]
 pub struct Setting {
-    /// The bounds.
+    /// The limits.
     pub limits: Limits,
-    /// How files are presented.
+    /// The configuration of the site.
     pub site: SiteConfig,
     /// Requests that the client may make.
     pub quota: u32,
     /// Pages for buffers.
     pub pages: usize,
-    /// What happens when the client has sent all.
+    /// What happens when the client has sent everything.
     pub ending: Ending,
 }
 
 /// How the client's side ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ending {
-    /// It closes its sending side.
+    /// It shuts down its sending side.
     Eof,
-    /// It falls silent until the server has had enough.
+    /// It sends nothing more until the server times out.
     Silence,
-    /// It is gone.
+    /// The connection is reset.
     Lost,
 }
 
-/// How much of the conversation was seen.
+/// How complete the responses are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Seen {
-    /// All of it.
+    /// Complete.
     Whole,
-    /// The answers may be cut off.
+    /// They may be cut off.
     Cut,
-    /// The same, and the server was told to stop meanwhile, or gave up waiting for its disk: so any
-    /// answer may be the last, or 503.
+    /// The same, and the server was shut down meanwhile, or a wait for the disk timed out: so any
+    /// response may be the last, or a 503.
     Stopped,
 }
 
-/// Holds what was answered against what was sent.
+/// Compares the responses with the requests.
 pub fn check(setting: &Setting, sent: &[u8], answered: &[u8], seen: Seen) {
     let mut quota = setting.quota;
     let (mut sent, mut answered) = (sent, answered);
@@ -63,42 +63,46 @@ pub fn check(setting: &Setting, sent: &[u8], answered: &[u8], seen: Seen) {
         check_response(setting, &due, &response, seen);
         answered = &answered[response.length..];
         if response.field("connection") == Some("close") {
-            assert!(answered.is_empty(), "after the last: {}", answered.escape_ascii());
+            assert!(
+                answered.is_empty(),
+                "bytes after the last response: {}",
+                answered.escape_ascii()
+            );
             return;
         }
         sent = &sent[due.used..];
     }
-    assert!(answered.is_empty(), "nobody asked for {}", answered.escape_ascii());
+    assert!(answered.is_empty(), "a response without a request: {}", answered.escape_ascii());
 }
 
-/// The answer that is due.
+/// The expected response.
 #[derive(Debug)]
 struct Due {
     /// One of these.
     statuses: Vec<u16>,
     /// A body is announced, but not sent.
     head_only: bool,
-    /// It is the last.
+    /// It is the last one.
     closes: bool,
-    /// HTTP/1.0 has asked for the connection to stay.
+    /// An HTTP/1.0 client has requested keep-alive.
     says_keep_alive: bool,
     what: What,
     /// Bytes of the request.
     used: usize,
 }
 
-/// What is sent.
+/// The expected body.
 #[derive(Clone, Debug)]
 enum What {
-    /// A file, and the value of the one Range field that may count.
+    /// A file, and the value of the Range field that may apply.
     File(Vec<u8>, Option<Vec<u8>>),
     Listing,
     Redirect(Vec<u8>),
-    /// A page that says what went wrong, or nothing.
+    /// An error page, or nothing.
     Page,
 }
 
-/// What must be answered to the next request, if there is one.
+/// The expected response to the next request, if there is one.
 fn next(setting: &Setting, sent: &[u8], quota: &mut u32) -> Option<Due> {
     let mut rest = sent;
     for _ in 0..2 {
@@ -153,7 +157,7 @@ fn next(setting: &Setting, sent: &[u8], quota: &mut u32) -> Option<Due> {
         Absorbed::NotWanted => due.closes = true,
         Absorbed::TooLarge => {
             due.closes = true;
-            // A failure remains what it was; conditions may have failed or not.
+            // A failure stays a failure; conditions may hold or not.
             if due.statuses.iter().any(|&status| status < 400) {
                 due.statuses.retain(|&status| status >= 400);
                 due.statuses.push(413);
@@ -168,7 +172,7 @@ fn next(setting: &Setting, sent: &[u8], quota: &mut u32) -> Option<Due> {
     Some(due)
 }
 
-/// The answer to a request that is never finished.
+/// The response to an incomplete request.
 fn unfinished(ending: Ending) -> Option<u16> {
     match ending {
         Ending::Eof => Some(400),
@@ -177,13 +181,13 @@ fn unfinished(ending: Ending) -> Option<u16> {
     }
 }
 
-/// What becomes of the body of a request.
+/// The result of reading the body of a request.
 enum Absorbed {
     Whole(usize),
     Part,
     Bad,
     TooLarge,
-    /// The client waits to be asked for it, and is not.
+    /// The client waits for a 100, which is never sent.
     NotWanted,
 }
 
@@ -213,7 +217,7 @@ fn body(setting: &Setting, request: &Request, rest: &[u8]) -> Absorbed {
     }
 }
 
-/// The statuses that are possible and what is sent, or the status after which nothing follows.
+/// The possible statuses and the body, or the status that ends the connection.
 fn plan(setting: &Setting, request: &Request) -> Result<(Vec<u16>, What), u16> {
     let page = |status: u16| Ok((vec![status], What::Page));
     if request.expects == Expects::Other {
@@ -283,7 +287,7 @@ fn entry(setting: &Setting, tree: &Tree, canonical: &[u8]) -> Result<What, u16> 
             return Ok(index);
         }
         let folder = tree.resolve(path, follow).filter(|place| place.directory).ok_or(404_u16)?;
-        // Its index is a link that leads outside: it exists, but is not served.
+        // The index is a link that leads outside: it exists, but is not served.
         if follow && folder.path == b"outer-index" {
             return Err(404);
         }
@@ -309,7 +313,7 @@ fn of_file(setting: &Setting, request: &Request, file: Vec<u8>) -> (Vec<u16>, Wh
         [value] if request.method == "GET" => Some(value.to_vec()),
         _ => None,
     };
-    // The media type is not known here, but it has some length from 10 to 60 bytes.
+    // The media type is unknown here, but its length is from 10 to 60 bytes.
     let ranged = |type_length: usize| {
         let fields = "Content-Type: \r\n".len() + type_length;
         let heads = Heads { boundary: "tenkay-0123456789abcdef".len(), fields };
@@ -375,7 +379,7 @@ fn check_response(setting: &Setting, due: &Due, response: &Response, seen: Seen)
     }
 }
 
-/// 2024-01-01, when all conversations take place.
+/// The time of all conversations: 2024-01-01.
 const DATE: &str = "Mon, 01 Jan 2024 00:00:00 GMT";
 
 fn check_file(

@@ -1,4 +1,4 @@
-//! Targets, paths and hosts, read the slow way.
+//! A slow, simple parser of targets, paths and hosts.
 //!
 //! The reference of `http::target` and `http::host` (RFC 3986, RFC 9112 section 3.2).
 
@@ -9,11 +9,11 @@ pub enum Form {
     Origin(Vec<u8>, Option<Vec<u8>>),
     /// Whether it is https, then authority, path, query.
     Absolute(bool, Vec<u8>, Vec<u8>, Option<Vec<u8>>),
-    /// The star.
+    /// `*`.
     Asterisk,
 }
 
-/// Takes a target apart; nothing if it is malformed.
+/// Splits a target; `None` if it is malformed.
 pub fn split(target: &[u8]) -> Option<Form> {
     let text = str::from_utf8(target).ok()?;
     if text.chars().any(|c| c.is_ascii() && !c.is_ascii_graphic() || c == '#') {
@@ -48,7 +48,7 @@ pub fn split(target: &[u8]) -> Option<Form> {
 /// A slash that separates, as opposed to a byte of a name.
 const SLASH: u16 = 256;
 
-/// The canonical form of a path, by rewriting it until no rule applies; nothing if it is refused.
+/// The canonical form of a path, by rewriting it until no rule applies; `None` if it is refused.
 pub fn canonical(path: &[u8]) -> Option<Vec<u8>> {
     read(path).filter(|_| !has_encoded_slash(path))
 }
@@ -58,7 +58,7 @@ pub fn has_encoded_slash(path: &[u8]) -> bool {
     path.windows(3).any(|it| it.eq_ignore_ascii_case(b"%2f"))
 }
 
-/// As [`canonical`], whatever is encoded: nothing if the path is malformed.
+/// As [`canonical`], with encoded slashes accepted; `None` if the path is malformed.
 pub fn read(path: &[u8]) -> Option<Vec<u8>> {
     if path.first() != Some(&b'/') {
         return None;
@@ -98,7 +98,7 @@ pub fn read(path: &[u8]) -> Option<Vec<u8>> {
     Some(bytes.map(|symbol| u8::try_from(symbol).expect("a byte")).collect())
 }
 
-/// Puts one slash in place of the first `pattern`.
+/// Replaces the first `pattern` with a slash.
 fn rewrite(symbols: &mut Vec<u16>, pattern: &[u16]) -> bool {
     let found = find(symbols, pattern);
     if let Some(at) = found {
@@ -124,7 +124,7 @@ pub fn encoded(path: &[u8]) -> Vec<u8> {
         .into_bytes()
 }
 
-/// Where a request is redirected that is not percent-encoded: a path with one slash at its start,
+/// The location for a target that is not percent-encoded: a path with one slash at its start,
 /// and the query.
 pub fn location(form: &Form) -> Vec<u8> {
     let (Form::Origin(path, query) | Form::Absolute(_, _, path, query)) = form else {
@@ -142,13 +142,13 @@ pub fn location(form: &Form) -> Vec<u8> {
     location
 }
 
-/// Where a request for a folder without its slash is redirected.
+/// The location for a folder without its slash.
 pub fn directory_location(canonical: &[u8]) -> Vec<u8> {
     let name = canonical.rsplit(|&byte| byte == b'/').next().expect("a part");
     [encoded(name), b"/".to_vec()].concat()
 }
 
-/// A query, with every byte encoded that may not stand in one. What was encoded well stays.
+/// A query, with every byte encoded that a query may not contain. Existing encoding stays.
 pub fn encoded_query(query: &[u8]) -> Vec<u8> {
     let mut result = Vec::new();
     for (at, &byte) in query.iter().enumerate() {
@@ -163,7 +163,7 @@ pub fn encoded_query(query: &[u8]) -> Vec<u8> {
     result
 }
 
-/// Whether a canonical path has a name that begins with a dot, but for `/.well-known`.
+/// Whether a canonical path has a name that begins with a dot, except `/.well-known`.
 pub fn is_hidden(canonical: &[u8]) -> bool {
     let rest = match canonical.strip_prefix(b"/.well-known") {
         Some(rest) if rest.is_empty() || rest.starts_with(b"/") => rest,

@@ -1,4 +1,4 @@
-//! Target `range`: the selection of ranges against two models.
+//! Target `range`: compares the selection of ranges with two models.
 //!
 //! Input: `SIZE MOST BOUNDARY FIELDS`, LF, the value of a Range field. The last two numbers are the
 //! lengths of the boundary and of the field lines of each part; they may be absent.
@@ -33,7 +33,7 @@ pub fn run(data: &[u8]) {
 /// Files up to this size are modelled byte by byte.
 const BITMAP_MAX: u64 = 2048;
 
-/// What a multipart body has besides the bytes of the file.
+/// The overhead of a multipart body.
 #[derive(Clone, Copy, Debug)]
 pub struct Heads {
     /// The length of the boundary.
@@ -57,7 +57,7 @@ impl Heads {
     }
 }
 
-/// What is to be sent.
+/// The expected selection.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Chosen {
     /// All of it.
@@ -80,8 +80,8 @@ fn chosen(selection: &Selection) -> Chosen {
     }
 }
 
-/// The first and last byte of each range asked for, cut at the end of the file; `None` where the
-/// file has none of it. Nothing at all if the field does not count.
+/// The first and last byte of each requested range, clamped to the end of the file; an inner `None`
+/// if the file has none of it. The outer `None`: the field is ignored.
 fn asked(value: &[u8], size: u64, most: usize) -> Option<Vec<Option<(u64, u64)>>> {
     let text: String = value.iter().map(|&byte| char::from(byte)).collect();
     let (unit, list) = text.split_once('=')?;
@@ -90,7 +90,7 @@ fn asked(value: &[u8], size: u64, most: usize) -> Option<Vec<Option<(u64, u64)>>
     }
     let blank = |c: char| c == ' ' || c == '\t';
     let elements: Vec<&str> = list.split(',').collect();
-    // The list follows the equals sign at once; blanks belong to a comma.
+    // The list follows the equals sign directly; blanks are allowed around commas only.
     if elements[0].starts_with(blank) && !elements[0].trim_matches(blank).is_empty() {
         return None;
     }
@@ -99,7 +99,7 @@ fn asked(value: &[u8], size: u64, most: usize) -> Option<Vec<Option<(u64, u64)>>
     if elements.is_empty() || elements.len() > most || elements.len() > MAX_RANGES {
         return None;
     }
-    // Of an empty file a suffix can be had, but not be written as a range.
+    // A suffix of an empty file is satisfiable, but has no Content-Range.
     let is_suffix = |it: &&str| it.starts_with('-') && it.contains(|c| matches!(c, '1'..='9'));
     if size == 0 && elements.iter().any(is_suffix) {
         return None;
@@ -107,7 +107,7 @@ fn asked(value: &[u8], size: u64, most: usize) -> Option<Vec<Option<(u64, u64)>>
     elements.into_iter().map(|element| one(element, size)).collect()
 }
 
-/// One range; the outer `None` says that it is malformed.
+/// One range; the outer `None`: it is malformed.
 fn one(element: &str, size: u64) -> Option<Option<(u64, u64)>> {
     let (first, last) = element.split_once('-')?;
     let plain = |text: &str| text.chars().all(|c| c.is_ascii_digit());
@@ -133,7 +133,7 @@ fn one(element: &str, size: u64) -> Option<Option<(u64, u64)>> {
     Some(Some((u64::try_from(first).unwrap(), u64::try_from(last).unwrap())))
 }
 
-/// The value of digits, if there are any.
+/// The value of digits; `None` if there are none.
 fn number(digits: &str) -> Option<i128> {
     if digits.is_empty() {
         return None;
@@ -146,8 +146,8 @@ fn number(digits: &str) -> Option<i128> {
     Some(if digits.is_empty() { 0 } else { digits.parse::<i128>().unwrap().min(beyond) })
 }
 
-/// With the intervals sorted and merged, as in a textbook. Without `heads`, several parts are sent
-/// however long they are.
+/// The model that sorts and merges intervals. Without `heads`, the length of several parts is not
+/// limited.
 pub fn by_intervals(value: &[u8], size: u64, most: usize, heads: Option<Heads>) -> Chosen {
     let chosen = merged(value, size, most);
     heads.map_or(chosen.clone(), |heads| heads.judge(chosen, size))
@@ -182,7 +182,7 @@ fn merged(value: &[u8], size: u64, most: usize) -> Chosen {
     Chosen::Ranges(merged.into_iter().map(|(first, last, _)| (first, last)).collect())
 }
 
-/// With one mark for each byte of the file: who asked for it first.
+/// The model that marks each byte of the file with the first range that requests it.
 fn by_bitmap(value: &[u8], size: u64, most: usize) -> Chosen {
     let Some(asked) = asked(value, size, most) else { return Chosen::Whole };
     let mut first_asker = vec![None; usize::try_from(size).unwrap()];

@@ -1,12 +1,12 @@
-//! Request heads, read naively and to the letter (RFC 9112 sections 2 to 6).
+//! A naive, literal parser of request heads (RFC 9112 sections 2 to 6).
 //!
-//! The reference of targets `head` and `machine`. Where a head has several flaws, it does not say
+//! The reference of targets `head` and `machine`. If a head has several faults, it does not decide
 //! which is found first: it collects the statuses of all of them.
 
 use crate::chunks::is_token_byte;
 use crate::paths;
 
-/// How large a head may be.
+/// The limits of a head.
 #[derive(Clone, Copy, Debug)]
 pub struct Bounds {
     /// Bytes of the head.
@@ -17,18 +17,18 @@ pub struct Bounds {
     pub fields: usize,
 }
 
-/// What stands at the start of the bytes.
+/// The result for the start of the bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Found {
     /// The beginning of a head, or nothing.
     Partial,
-    /// No head; one of these statuses is the answer.
+    /// Malformed; the response has one of these statuses.
     Bad(Vec<u16>),
     /// A head.
     Whole(Request),
 }
 
-/// A head that is a head.
+/// A valid head.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Request {
     /// The method.
@@ -41,7 +41,7 @@ pub struct Request {
     pub fields: Vec<(String, Vec<u8>)>,
     /// How the body ends.
     pub framing: Framing,
-    /// Whether the connection stays.
+    /// Whether the connection persists.
     pub persistent: bool,
     /// Whether a 100 is expected: none, that, or something else.
     pub expects: Expects,
@@ -54,20 +54,20 @@ pub struct Request {
 pub enum Framing {
     /// There is none.
     None,
-    /// After so many bytes.
+    /// After this many bytes.
     Length(u64),
     /// After a chunk of size 0.
     Chunked,
 }
 
-/// What Expect says.
+/// The value of Expect.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Expects {
     /// Nothing.
     Nothing,
     /// 100-continue.
     Continue,
-    /// Something that we do not know.
+    /// Anything else.
     Other,
 }
 
@@ -88,7 +88,7 @@ impl Request {
     }
 }
 
-/// Reads the head at the start of `bytes`; empty lines before it were skipped.
+/// Parses the head at the start of `bytes`; empty lines before it were skipped.
 pub fn read(bytes: &[u8], bounds: Bounds) -> Found {
     let window = &bytes[..bytes.len().min(bounds.head)];
     let end = window.windows(4).position(|four| four == b"\r\n\r\n").map(|at| at + 4);
@@ -178,13 +178,13 @@ fn request_line(line: &[u8], bounds: Bounds, flaws: &mut Vec<u16>) -> (String, V
     let words: Vec<&[u8]> = line.split(|&byte| byte == b' ').collect();
     let [method, target, version] = words[..] else {
         flaws.push(400);
-        // What is understood of it may still be found wanting in another way.
+        // The parsed parts may have further faults.
         if words.iter().any(|word| word.len() > bounds.target) {
             flaws.push(414);
         }
         return (String::new(), Vec::new(), true);
     };
-    // Whatever else stands in a target is judged later, except that of CONNECT, which never is.
+    // Other faults of a target are checked later, except for CONNECT, whose target is not checked.
     let is_text = str::from_utf8(target).is_ok_and(|text| !text.contains('\t'));
     if method.is_empty() || !method.iter().all(|&byte| is_token_byte(byte)) || !is_text {
         flaws.push(400);

@@ -1,7 +1,6 @@
-//! Responses, read strictly: what is not exactly as it must be, panics.
+//! A strict parser of responses: any deviation panics.
 //!
-//! Knows nothing of requests but whether one was HEAD. What an answer should have said is decided
-//! in [`crate::oracle`].
+//! Knows only whether a request was HEAD. [`crate::oracle`] compares responses with requests.
 
 use crate::chunks::is_token_byte;
 
@@ -25,7 +24,7 @@ impl Response {
     }
 }
 
-/// Reads the response at the start of `bytes`; nothing if it is cut off.
+/// Parses the response at the start of `bytes`; `None` if it is cut off.
 pub fn read(bytes: &[u8], head_only: bool) -> Option<Response> {
     let end = bytes.windows(4).position(|four| four == b"\r\n\r\n")?;
     let text = str::from_utf8(&bytes[..end]).expect("a head is ASCII");

@@ -1,7 +1,7 @@
-//! Target `target`: from a request target to an open file, and never to one outside the root.
+//! Target `target`: from a request target to an open file, never outside the root.
 //!
-//! Input: nothing or `raw`, LF, a request target. What is `raw` goes to the doors as it is, too,
-//! with its dots and slashes: they must hold even if the way to them did not.
+//! Input: nothing or `raw`, LF, a request target. With `raw`, the doors also get the path as it is,
+//! with its dots and slashes: they must be safe without the earlier checks.
 
 use std::fs::File;
 use std::os::unix::fs::MetadataExt;
@@ -57,12 +57,12 @@ fn check_split(target: &[u8]) {
     assert!(!encoded.starts_with(b"//"));
     assert_eq!(Some(form), paths::split(target));
     if found.is_raw {
-        let again = split(&encoded).expect("what is encoded is a target");
+        let again = split(&encoded).expect("an encoded target is valid");
         assert_eq!((again.is_raw, again.encoded().collect()), (false, encoded.clone()));
     }
 }
 
-/// A query may be put behind a Location whatever it is, and what was encoded stays as it is.
+/// Any query can be appended to a Location, and existing encoding stays.
 fn check_query(query: &[u8]) {
     let once: Vec<u8> = encode_query(query).collect();
     assert!(once.iter().all(|&byte| byte.is_ascii_graphic() && byte != b'#'));
@@ -77,7 +77,7 @@ fn canonical(path: &[u8]) -> Option<Vec<u8>> {
     Some(room)
 }
 
-/// With encoded slashes decoded, a path is what it is with plain ones.
+/// With encoded slashes decoded, a path equals the same path with plain ones.
 fn check_decoded_slashes(path: &[u8]) {
     let mut plain = Vec::new();
     let mut rest = path;
@@ -103,7 +103,7 @@ fn check_canonical(path: &[u8]) {
     let mut names = names.split(|&byte| byte == b'/');
     assert!(found == b"/" || names.all(|name| !matches!(name, b"" | b"." | b"..")));
 
-    // There and back.
+    // Encoding and decoding gives the same path.
     let encoded: Vec<u8> = encode_path(&found).collect();
     assert_eq!(encoded, paths::encoded(&found));
     assert_eq!(canonical(&encoded), Some(found.clone()));
@@ -119,7 +119,7 @@ fn check_canonical(path: &[u8]) {
     assert_eq!(Hidden::default().hides(&found), paths::is_hidden(&found));
 }
 
-/// Both doors, with and without links, answer as the model does, and open nothing outside.
+/// Both doors, with and without links, have the result of the model, and open nothing outside.
 fn check_doors(path: &[u8]) {
     let tree = tree();
     for (symlinks, follow) in [(Symlinks::Inside, true), (Symlinks::Off, false)] {
@@ -132,12 +132,12 @@ fn check_doors(path: &[u8]) {
     }
 }
 
-/// What no system would open by this path, and no door does.
+/// Paths that no system and no door opens.
 fn acceptable(path: &[u8]) -> bool {
     !path.starts_with(b"/") && path.len() <= 4095
 }
 
-/// What a door opens; the model has no permissions, so nothing but "not found" may hinder it.
+/// The result of a door; the model has no permissions, so "not found" is the only allowed error.
 fn opened(tree: &Tree, root: &Root, path: &[u8]) -> Option<Place> {
     let (file, stamp, directory) = match root.open(path, Blocking::Allowed) {
         Ok(Opened::File(file, stamp)) => (file, stamp, false),
@@ -148,6 +148,6 @@ fn opened(tree: &Tree, root: &Root, path: &[u8]) -> Option<Place> {
     let facts = file.metadata().expect("it is open");
     assert_eq!((stamp.device, stamp.inode), (facts.dev(), facts.ino()));
     assert_eq!((stamp.kind == Kind::Directory, facts.is_dir()), (directory, directory));
-    let path = tree.path_of(facts.dev(), facts.ino()).expect("what is opened is in the tree");
+    let path = tree.path_of(facts.dev(), facts.ino()).expect("every opened file is in the tree");
     Some(Place { path: path.to_vec(), directory })
 }

@@ -1,7 +1,7 @@
 //! The folder that the targets serve, and a model of it in memory.
 //!
-//! It is made once a process, in the folder for temporary files, and never changes. Its files have
-//! a fixed time, so that answers are the same in every run. `scripts/fuzz` gives each run a
+//! It is created once per process, in the folder for temporary files, and never changes. Its files
+//! have a fixed time, so that responses are the same in every run. `scripts/fuzz` gives each run a
 //! temporary folder of its own and removes it; a program that is run by hand leaves it behind.
 
 use std::collections::{BTreeMap, HashMap};
@@ -15,14 +15,14 @@ use std::time::{Duration, SystemTime};
 
 use rustix::fs::{CWD, FileType, Mode, mknodat};
 
-/// What stands at a path.
+/// A node of the tree.
 #[derive(Clone, Debug)]
 pub enum Node {
     /// A regular file with these bytes.
     File(Vec<u8>),
     /// A folder.
     Directory,
-    /// A symbolic link to this.
+    /// A symbolic link with this target.
     Link(Vec<u8>),
     /// A FIFO or a socket.
     Other,
@@ -31,7 +31,7 @@ pub enum Node {
 /// The folder, on disk and in memory.
 #[derive(Debug)]
 pub struct Tree {
-    /// Where it is.
+    /// Its path.
     pub root: PathBuf,
     /// By path below the root, without slashes at the ends; the root itself is empty.
     nodes: BTreeMap<Vec<u8>, Node>,
@@ -42,13 +42,13 @@ pub struct Tree {
 /// The time of every file: 2020-01-01.
 pub const MODIFIED_S: u64 = 1_577_836_800;
 
-/// The folder; made at the first call.
+/// The folder; created by the first call.
 pub fn tree() -> &'static Tree {
     static TREE: OnceLock<Tree> = OnceLock::new();
     TREE.get_or_init(Tree::make)
 }
 
-/// Where a path leads to.
+/// The node that a path names.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Place {
     /// The path without links in it.
@@ -58,8 +58,8 @@ pub struct Place {
 }
 
 impl Tree {
-    /// The file or folder that `path` leads to, as the contract has it: relative to the root, links
-    /// followed (or not) as long as they stay inside.
+    /// The file or folder that `path` names: relative to the root, with links followed (or not)
+    /// while they stay inside.
     pub fn resolve(&self, path: &[u8], follow: bool) -> Option<Place> {
         let path = self.walk(Vec::new(), path, &mut 0, follow)?;
         match self.nodes.get(&path)? {
@@ -77,13 +77,13 @@ impl Tree {
         }
     }
 
-    /// What an open descriptor is, if it is in the tree.
+    /// The path of an open descriptor, if it is in the tree.
     pub fn path_of(&self, device: u64, inode: u64) -> Option<&[u8]> {
         self.by_inode.get(&(device, inode)).map(Vec::as_slice)
     }
 
-    /// One component after the other; a link calls for a walk of its own. An empty component, as
-    /// behind a last slash, is there only if what stands before it is a folder.
+    /// One component after the other; a link starts a nested walk. An empty component, as behind a
+    /// last slash, exists only behind a folder.
     fn walk(
         &self,
         mut here: Vec<u8>,
@@ -123,7 +123,7 @@ impl Tree {
         Some(here)
     }
 
-    /// Makes it on disk.
+    /// Creates it on disk.
     fn make() -> Tree {
         let folder = tempfile::Builder::new().prefix("tenkay-fuzz-").tempdir();
         let folder = folder.expect("a temporary folder").keep();
@@ -136,7 +136,7 @@ impl Tree {
         for (path, node) in &nodes {
             put(&on_disk(&root, path), node);
         }
-        // From the deepest up, because making an entry changes the time of its folder.
+        // Deepest first, because creating an entry changes the time of its folder.
         for (path, node) in nodes.iter().rev() {
             if matches!(node, Node::File(_) | Node::Directory) {
                 let file = File::open(on_disk(&root, path)).expect("it was just made");
@@ -196,12 +196,12 @@ fn nodes(root: &Path) -> BTreeMap<Vec<u8>, Node> {
     nodes
 }
 
-/// Bytes by which every place of a file can be told from others.
+/// Bytes that differ at every position of a file.
 fn content(size: u32) -> Vec<u8> {
     (0..size).map(|at| (at.wrapping_mul(2_654_435_761) >> 24).to_le_bytes()[0]).collect()
 }
 
-/// Enough entries that a listing of them does not end within one slice of work.
+/// Entries, enough that a listing needs more than one slice of work.
 const CROWD: u32 = 600;
 
 const FILES: &[(&[u8], u32)] = &[

@@ -23,7 +23,7 @@ fn a_connection_beyond_the_limit_of_its_client_gets_503() {
     assert_eq!(answer.one("Retry-After"), Some(&b"1"[..]));
     assert_eq!(third.end(), End::Finished);
     for client in &mut clients {
-        assert_eq!(client.get("/a.txt").status, 200, "those who are in stay");
+        assert_eq!(client.get("/a.txt").status, 200, "open connections stay");
     }
     drop((clients, third));
     eventually("there is room again", || {
@@ -49,7 +49,7 @@ fn a_client_at_its_limit_evicts_no_other_client() {
         Client::connect(&server).end();
     }
     for client in clients.iter_mut().chain([&mut other]) {
-        assert_eq!(client.get("/a.txt").status, 200, "those who are in stay");
+        assert_eq!(client.get("/a.txt").status, 200, "open connections stay");
     }
 }
 

@@ -469,7 +469,7 @@ fn an_exhausted_pool_closes_and_takes_no_page_of_others() {
         (1, &[BODY, Bytes("abc")], Outcome::Over(exhausted)),
         // A response from the cache needs only the page to read into.
         (1, &[ALONE], Outcome::To(Reply)),
-        // An error response is dropped: the connection closes without it.
+        // An error response is dropped: the connection lingers without it.
         (1, &[BAD], Outcome::To(Linger)),
         (1, &[PART, TimeOut], Outcome::To(Linger)),
         // Two pages are always enough.

@@ -1,11 +1,11 @@
-//! Reads what a server sent: response heads, bodies and multipart/byteranges.
+//! Parses responses: heads, bodies and multipart/byteranges.
 //!
-//! This parser shares nothing with the server, and it is strict: whatever RFC 9112 does not allow a
-//! server to send is an error here, not a thing to get along with.
+//! This parser shares no code with the server, and it is strict: anything that RFC 9112 does not
+//! allow a server to send is an error.
 
 use memchr::memmem::find;
 
-/// Names as they came, values without the blanks around them; in order.
+/// Names as received, values without the blanks around them; in order.
 pub(crate) type Fields = Vec<(String, Vec<u8>)>;
 
 /// One complete response.
@@ -76,7 +76,7 @@ impl Answer {
             .any(|own| own.trim_ascii().eq_ignore_ascii_case(member))
     }
 
-    /// True if the server says that it will close after this answer.
+    /// True if the response has `Connection: close`.
     pub(crate) fn says_close(&self) -> bool {
         self.has("Connection", b"close")
     }
@@ -179,7 +179,7 @@ fn content_range(value: &[u8]) -> Result<(u64, u64, u64), String> {
     if first <= last && last < complete { Ok((first, last, complete)) } else { Err(wrong()) }
 }
 
-/// Digits only: what `str::parse` takes besides (a plus sign) is not in the grammar.
+/// Digits only: `str::parse` also accepts a plus sign, which is not in the grammar.
 fn decimal(digits: &[u8]) -> Result<u64, String> {
     let wrong = || format!("not a number: {}", digits.escape_ascii());
     if !digits.iter().all(u8::is_ascii_digit) {

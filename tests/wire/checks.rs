@@ -1,12 +1,12 @@
-//! Holds an answer against what a case expects of it.
+//! Compares a response with the expectations of a case.
 //!
-//! Each difference becomes one sentence that names what was expected and what came.
+//! Each difference becomes one sentence with the expected and the actual value.
 
 use crate::answer::{Answer, Part};
 use crate::format::{Check, Expected};
 use crate::text::{Source, show};
 
-/// What the checks must look up: fields and times of files, and their contents.
+/// Lookups for the checks: fields, times and contents of files.
 pub(crate) trait Files: Source {
     /// The content of a fixture file.
     fn content(&self, path: &str) -> Result<Vec<u8>, String>;
@@ -14,14 +14,14 @@ pub(crate) trait Files: Source {
     fn same_request(&self, method: &str) -> Result<Answer, String>;
 }
 
-/// How much of a value is shown in a sentence.
+/// Bytes of a value that a sentence shows.
 const SHOWN: usize = 300;
 
-/// Every difference between the answer and what is expected.
+/// Every difference between the response and the expectations.
 pub(crate) fn differences(answer: &Answer, expected: &Expected, files: &dyn Files) -> Vec<String> {
     let mut list = Vec::new();
     if !expected.statuses.contains(&answer.status) {
-        list.push(format!("status: {:?} was expected, {} came", expected.statuses, answer.status));
+        list.push(format!("status: expected {:?}, got {}", expected.statuses, answer.status));
     }
     for check in &expected.checks {
         if let Err(text) = hold(answer, check, files) {
@@ -52,19 +52,19 @@ fn hold(answer: &Answer, check: &Check, files: &dyn Files) -> Result<(), String>
             let value = resolve(value)?;
             let came = answer.all(name).collect::<Vec<_>>();
             is(matches!(came[..], [came] if came.starts_with(&value)), || {
-                format!("{name}: {}... was expected, {} came", show(&value, SHOWN), list(&came))
+                format!("{name}: expected {}..., got {}", show(&value, SHOWN), list(&came))
             })
         }
         Check::NoField(name) => {
             let came = answer.all(name).collect::<Vec<_>>();
-            is(came.is_empty(), || format!("{name}: none was expected, {} came", list(&came)))
+            is(came.is_empty(), || format!("{name}: expected none, got {}", list(&came)))
         }
         Check::Body(body) => same_body(&resolve(body)?, &answer.body),
         Check::BodyFile(path, range) => {
             same_body(&slice(files.content(path)?, *range)?, &answer.body)
         }
         Check::BodyLength(length) => is(answer.body.len() as u64 == *length, || {
-            format!("body: {length} bytes were expected, {} came", answer.body.len())
+            format!("body: expected {length} bytes, got {}", answer.body.len())
         }),
         Check::BodyContains(text) => {
             let text = resolve(text)?;
@@ -72,7 +72,7 @@ fn hold(answer: &Answer, check: &Check, files: &dyn Files) -> Result<(), String>
         }
         Check::BodyLacks(text) => {
             let text = resolve(text)?;
-            is(!contains(&answer.body, &text), || format!("body: it has {}", show(&text, SHOWN)))
+            is(!contains(&answer.body, &text), || format!("body: has {}", show(&text, SHOWN)))
         }
         Check::Parts(path, ranges) => parts(answer, &files.content(path)?, ranges),
         Check::Like(method) => like(answer, &files.same_request(method)?),
@@ -80,7 +80,7 @@ fn hold(answer: &Answer, check: &Check, files: &dyn Files) -> Result<(), String>
 }
 
 impl Answer {
-    /// How many fields have the name that this check is about.
+    /// The number of fields with the name of this check.
     fn fields_named(&self, check: &Check) -> usize {
         match check {
             Check::Field(name, _) | Check::FieldIfAny(name, _) => self.all(name).count(),
@@ -89,7 +89,8 @@ impl Answer {
     }
 }
 
-/// The parts are these ranges of the file, in this order. A single one may come without multipart.
+/// The parts are these ranges of the file, in this order. A single one may be sent without
+/// multipart.
 fn parts(answer: &Answer, content: &[u8], ranges: &[(u64, u64)]) -> Result<(), String> {
     let parts = match answer.content_range()? {
         Some((first, last, complete)) => {
@@ -98,17 +99,17 @@ fn parts(answer: &Answer, content: &[u8], ranges: &[(u64, u64)]) -> Result<(), S
         None => answer.parts()?,
     };
     let came: Vec<_> = parts.iter().map(|part| (part.first, part.last)).collect();
-    is(came == ranges, || format!("parts: {ranges:?} were expected, {came:?} came"))?;
+    is(came == ranges, || format!("parts: expected {ranges:?}, got {came:?}"))?;
     for part in &parts {
         is(part.complete == content.len() as u64, || {
-            format!("part: a size of {} was expected, {} came", content.len(), part.complete)
+            format!("part: expected a size of {}, got {}", content.len(), part.complete)
         })?;
         same_body(&slice(content.to_vec(), Some((part.first, part.last)))?, &part.content)?;
     }
     Ok(())
 }
 
-/// Status and fields are the same, but for the Date.
+/// Status and fields are the same, except the Date.
 fn like(answer: &Answer, other: &Answer) -> Result<(), String> {
     let fields = |answer: &Answer| -> Vec<String> {
         let kept = answer.fields.iter().filter(|(name, _)| !name.eq_ignore_ascii_case("Date"));
@@ -116,12 +117,12 @@ fn like(answer: &Answer, other: &Answer) -> Result<(), String> {
         std::iter::once(answer.status.to_string()).chain(shown).collect()
     };
     let (came, expected) = (fields(answer), fields(other));
-    is(came == expected, || format!("fields: {expected:?} were expected, {came:?} came"))
+    is(came == expected, || format!("fields: expected {expected:?}, got {came:?}"))
 }
 
 fn same(name: &str, expected: &[u8], came: &[&[u8]]) -> Result<(), String> {
     is(came == [expected], || {
-        format!("{name}: {} was expected, {} came", show(expected, SHOWN), list(came))
+        format!("{name}: expected {}, got {}", show(expected, SHOWN), list(came))
     })
 }
 
@@ -129,7 +130,7 @@ fn same_body(expected: &[u8], came: &[u8]) -> Result<(), String> {
     is(expected == came, || {
         let at = expected.iter().zip(came).take_while(|(a, b)| a == b).count();
         format!(
-            "body: it differs at byte {at}; {} bytes were expected and {} came: {}",
+            "body: differs at byte {at}; expected {} bytes, got {}: {}",
             expected.len(),
             came.len(),
             show(&came[at.min(came.len())..], 80)
@@ -197,7 +198,7 @@ mod tests {
         }
     }
 
-    /// How many differences these expectations find in an answer.
+    /// The number of differences that these expectations find in a response.
     fn found(answer: &str, expectations: &str) -> usize {
         let (answer, _) = Answer::parse(answer.as_bytes(), false, true).unwrap().unwrap();
         let file = CaseFile::parse(&format!("case: x\nsend: x\n{expectations}\n")).unwrap();

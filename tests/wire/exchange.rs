@@ -1,7 +1,7 @@
 //! One connection as a client sees it: bytes out, answers in.
 //!
-//! The socket does not block; every wait is a poll for what is awaited, bounded by `PATIENCE`. The
-//! server may answer before everything is sent: reading goes on while writing waits.
+//! The socket is non-blocking; every wait is a poll, bounded by `PATIENCE`. The server may answer
+//! before everything is sent, so the client also reads while it waits to write.
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, TcpStream};
@@ -14,8 +14,8 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use crate::answer::Answer;
 use crate::common::{Endpoint, PATIENCE};
 
-/// How long a `split:` gives the server to read what was sent. It decides only how much is tested,
-/// never the verdict.
+/// Time that a `split:` gives the server to read the bytes so far. It affects the coverage, never
+/// the verdict.
 const SPLIT_PAUSE: Duration = Duration::from_millis(3);
 
 /// In pieces, a script is sent in about this many writes.
@@ -24,22 +24,22 @@ const PIECES: usize = 48;
 /// How the other side ended the connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum End {
-    /// In order, by a FIN.
+    /// With a FIN.
     Finished,
-    /// By a reset: what the server sent before it may be lost on the way.
+    /// With a reset: earlier bytes of the server may be lost.
     Reset,
 }
 
-/// What comes next on a connection.
+/// The next event of a connection.
 #[derive(Debug)]
 pub(crate) enum Next {
     Answer(Answer),
     End(End),
-    /// Nothing for as long as we care to wait, or bytes that are no answer.
+    /// A timeout, or bytes that are not a response.
     Nonsense(String),
 }
 
-/// A connection with what has come on it and is not used yet.
+/// A connection, with the received bytes that are not consumed yet.
 pub(crate) struct Exchange {
     stream: Stream,
     incoming: Vec<u8>,
@@ -60,8 +60,7 @@ impl Exchange {
         Ok(Exchange { stream, incoming: Vec::new(), used: 0, end: None, in_pieces })
     }
 
-    /// Sends the bytes, unless the server ends the connection first: that is for the answers to
-    /// tell.
+    /// Sends the bytes. If the server ends the connection first, the responses will show it.
     pub(crate) fn send(&mut self, bytes: &[u8]) -> Result<(), String> {
         let size = if self.in_pieces { bytes.len().div_ceil(PIECES) } else { bytes.len() };
         for piece in bytes.chunks(size.max(1)) {
@@ -70,7 +69,7 @@ impl Exchange {
         Ok(())
     }
 
-    /// Gives the server the chance to read what was sent so far on its own.
+    /// Gives the server time to read the bytes so far in one receive.
     pub(crate) fn pause(&mut self) -> Result<(), String> {
         let until = Instant::now() + SPLIT_PAUSE;
         while self.wait(PollFlags::IN, until)? {
@@ -79,9 +78,9 @@ impl Exchange {
         Ok(())
     }
 
-    /// Says that nothing more will be sent.
+    /// Shuts down the sending side.
     pub(crate) fn half_close(&mut self) {
-        // Fails only if the server is gone, which the next read will tell.
+        // Fails only if the connection has ended, which the next read will report.
         let _ = self.stream.shutdown_write();
     }
 
@@ -104,18 +103,18 @@ impl Exchange {
             }
             match self.wait(PollFlags::IN, until).and_then(|came| self.receive().map(|()| came)) {
                 Ok(true) => {}
-                Ok(false) => return Next::Nonsense("nothing came".into()),
+                Ok(false) => return Next::Nonsense("nothing was received".into()),
                 Err(text) => return Next::Nonsense(text),
             }
         }
     }
 
-    /// Everything that has come, used or not.
+    /// All received bytes, consumed or not.
     pub(crate) fn came(&self) -> &[u8] {
         &self.incoming
     }
 
-    /// What has come and is no part of an answer yet.
+    /// The received bytes that are not consumed yet.
     pub(crate) fn rest(&self) -> &[u8] {
         &self.incoming[self.used..]
     }
@@ -132,14 +131,14 @@ impl Exchange {
                     self.receive()?;
                 }
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                // The server has closed. What it said before can still be read.
+                // The server has closed. Earlier bytes can still be read.
                 Err(_) => return Ok(()),
             }
         }
         Ok(())
     }
 
-    /// Takes in what the kernel has, without waiting.
+    /// Reads all bytes that the kernel has, without waiting.
     fn receive(&mut self) -> Result<(), String> {
         let mut buffer = [0; 64 * 1024];
         while self.end.is_none() {

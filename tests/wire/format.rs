@@ -1,7 +1,7 @@
-//! Reads a file of cases into plain data: what to send, what must come back (README.md, "Cases").
+//! Parses a file of cases into plain data: input and expected responses (README.md, "Cases").
 //!
-//! Nothing here touches a socket or a file. A mistake in the data is reported with its line and
-//! never guessed around: a case that is not understood must not pass.
+//! Opens no socket or file. A mistake in the data is reported with its line: a case that is not
+//! understood must not pass.
 
 use crate::text::{self, Template};
 
@@ -12,9 +12,9 @@ pub(crate) struct CaseFile {
     pub(crate) server: Vec<String>,
     /// Over a Unix socket instead of TCP.
     pub(crate) unix: bool,
-    /// The cases begin when the files are older than their times can tell apart.
+    /// The cases begin when the files are old enough to have strong validators.
     pub(crate) rested: bool,
-    /// Permissions count: a root user starts the server as nobody.
+    /// For tests of permissions: root starts the server as the user `nobody`.
     pub(crate) unprivileged: bool,
     pub(crate) cases: Vec<Case>,
 }
@@ -31,31 +31,31 @@ pub(crate) struct Case {
     asked_head: Vec<bool>,
 }
 
-/// What the client does.
+/// An action of the client.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Act {
     Send(Template),
-    /// The bytes before and after come in different packets, if the kernel is willing.
+    /// The bytes before and after are sent in different packets, if possible.
     Split,
-    /// Go on only when this many answers have come.
+    /// Continue only when this many responses have been received.
     Await(usize),
-    /// Say that nothing more will be sent.
+    /// Shut down the sending side.
     HalfClose,
 }
 
-/// What must come back, once or `times` in a row.
+/// The expected response, once or `times` in a row.
 #[derive(Debug, Default)]
 pub(crate) struct Expected {
-    /// Any of these; empty: nothing but the end of the connection.
+    /// Any of these; empty: the connection ends without a response.
     pub(crate) statuses: Vec<u16>,
-    /// The end of the connection without an answer is right as well.
+    /// The connection may also end without a response.
     pub(crate) or_none: bool,
     pub(crate) times: usize,
     pub(crate) to_head: bool,
     pub(crate) checks: Vec<Check>,
 }
 
-/// One thing that must be so about an answer. Names of fields are compared without case.
+/// A check of a response. Names of fields are compared without case.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Check {
     /// Exactly one such field, with exactly this value.
@@ -74,28 +74,28 @@ pub(crate) enum Check {
     BodyLacks(Template),
     /// The body is multipart/byteranges of this file, with these parts in this order.
     Parts(String, Vec<(u64, u64)>),
-    /// Status and fields are those of the same request with this method (but for Date).
+    /// Status and fields are those of the same request with this method (except Date).
     Like(String),
 }
 
-/// What happens after the last answer.
+/// The connection after the last response.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Then {
-    /// What the answer says: it ends if the answer says `Connection: close`, and else goes on.
+    /// As the response says: it ends after `Connection: close`, and else stays open.
     #[default]
     AsSaid,
     /// The connection answers one more request.
     Open,
-    /// The connection ends, in order and with nothing more on it.
+    /// The connection ends with a FIN and without further bytes.
     Closed,
-    /// The answer promises to go on; the connection ends later all the same (a timeout).
+    /// The response has no `Connection: close`, but the connection ends later (a timeout).
     ClosedLater,
-    /// Either is right.
+    /// Either is correct.
     Any,
 }
 
 impl CaseFile {
-    /// Reads the text of a file; every mistake is a line number and a sentence.
+    /// Parses the text of a file; every mistake is a line number and a sentence.
     pub(crate) fn parse(text: &str) -> Result<CaseFile, Vec<(usize, String)>> {
         let mut file = CaseFile::default();
         let mut mistakes = Vec::new();
@@ -223,10 +223,10 @@ impl Case {
         self.name.is_empty() && self.script.is_empty() && self.answers.is_empty()
     }
 
-    /// Fills in what follows from the rest, and refuses what makes no sense.
+    /// Adds implied expectations, and rejects contradictory ones.
     fn finish(&mut self) -> Result<(), String> {
         if self.name.is_empty() {
-            return Err("a case begins with `case: a sentence that says what must be so`".into());
+            return Err("a case begins with `case: a sentence that states the requirement`".into());
         }
         if self.answers.is_empty() {
             return Err("a case has at least one `status:`".into());

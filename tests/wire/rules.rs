@@ -1,22 +1,22 @@
-//! What must hold of every answer, whatever a case asks for (README.md, "Invariants").
+//! Rules for every response of every case (README.md, "Invariants").
 //!
-//! Pure functions from an answer to a list of complaints; an empty list is praise.
+//! Pure functions from a response to a list of violations.
 
 use std::time::{Duration, SystemTime};
 
 use crate::answer::Answer;
 
-/// What the rules must know besides the answer itself.
+/// The circumstances of a response.
 pub(crate) struct Facts {
     /// The request was a HEAD.
     pub(crate) to_head: bool,
-    /// The server sends its name.
+    /// The server sends a Server field.
     pub(crate) server_header: bool,
-    /// When the request was begun and when its answer was read.
+    /// When the request was begun and when its response was read.
     pub(crate) between: (SystemTime, SystemTime),
 }
 
-/// Fields that say one thing, and therefore say it once.
+/// Fields that must not be repeated.
 const SINGLE: [&str; 13] = [
     "Accept-Ranges",
     "Content-Encoding",
@@ -33,10 +33,10 @@ const SINGLE: [&str; 13] = [
     "Cache-Control",
 ];
 
-/// How far the clock of a server that reads it once a turn, or a stepped clock, may be off.
+/// Tolerance for a server that reads the clock once per turn, and for a stepped clock.
 const CLOCK_SLACK: Duration = Duration::from_secs(5);
 
-/// Every rule that this answer breaks.
+/// Every rule that this response violates.
 pub(crate) fn complaints(answer: &Answer, facts: &Facts) -> Vec<String> {
     let mut list: Vec<String> = SINGLE
         .into_iter()
@@ -49,7 +49,7 @@ pub(crate) fn complaints(answer: &Answer, facts: &Facts) -> Vec<String> {
         }
     };
     let status = answer.status;
-    complain(status < 200, "an interim answer where the final one was due");
+    complain(status < 200, "an interim response instead of the final one");
     complain(!date_is_right(answer, facts), "no Date, or not in IMF-fixdate, or not now");
     complain(
         answer.one("X-Content-Type-Options") != Some(b"nosniff"),
@@ -145,7 +145,7 @@ fn date_is_right(answer: &Answer, facts: &Facts) -> bool {
     let text = answer.one("Date").and_then(|value| std::str::from_utf8(value).ok());
     text.is_some_and(|text| {
         httpdate::parse_http_date(text).is_ok_and(|date| {
-            // `httpdate` reads all three forms; only one is written back the same.
+            // `httpdate` parses all three forms; only IMF-fixdate is formatted to the same text.
             httpdate::fmt_http_date(date) == text
                 && date + CLOCK_SLACK >= from
                 && date <= to + CLOCK_SLACK
@@ -153,8 +153,8 @@ fn date_is_right(answer: &Answer, facts: &Facts) -> bool {
     })
 }
 
-/// A Location is on every 301 and on nothing else. It is a path, absolute or relative: no scheme
-/// and no authority that would lead to another host.
+/// Every 301 has a Location, and no other response has one. It is a path, absolute or relative: no
+/// scheme and no authority that would lead to another host.
 fn location_is_right(answer: &Answer) -> bool {
     match answer.one("Location") {
         None => answer.status != 301,
@@ -207,7 +207,7 @@ mod tests {
                 .partition(|line| !line.starts_with(name));
             assert_eq!(about(200, &(kept.concat() + length), "a").len(), 1, "{name} is missing");
             let doubled = plain() + length + &line.concat();
-            assert!(!about(200, &doubled, "a").is_empty(), "{name} is doubled");
+            assert!(!about(200, &doubled, "a").is_empty(), "{name} is repeated");
         }
         assert_eq!(about(200, &plain(), "a"), ["no Content-Length"]);
         let chunked = plain() + length + "Transfer-Encoding: chunked\r\n";

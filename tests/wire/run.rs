@@ -1,8 +1,8 @@
 //! Runs the cases of a file against a server of their own and reports every one that fails.
 //!
-//! Cases run beside each other on several threads; each has its own connection, and none changes
-//! the files. Each is run twice: its bytes sent in as few writes as it asks for, and in many. The
-//! verdict must not depend on that.
+//! Cases run in parallel on several threads; each has its own connection, and none changes the
+//! files. Each runs twice: with as few writes as it specifies, and with many. The verdict must not
+//! depend on that.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -22,22 +22,22 @@ use crate::rules::{Facts, complaints};
 use crate::text::{Source, Template, show};
 use crate::tree::Tree;
 
-/// More than there are processors: a case mostly waits.
+/// More threads than processors: a case mostly waits.
 const THREADS: usize = 8;
 
-/// How many bytes of a conversation a report shows.
+/// Bytes of a conversation that a report shows.
 const SHOWN: usize = 1200;
 
-/// A request that any server of these tests answers, to see that a connection goes on.
+/// A request that every server of these tests answers, to check that a connection is open.
 const PROBE: &[u8] = b"GET /probe.txt HTTP/1.1\r\nHost: probe\r\n\r\n";
 const PROBE_BODY: &[u8] = b"still here\n";
 
-/// What the cases of one file share.
+/// The state shared by the cases of one file.
 struct World {
     endpoint: Endpoint,
     tree: Tree,
     server_header: bool,
-    /// Fields captured from the server, by what was asked.
+    /// Fields captured from the server, by request.
     captured: Mutex<HashMap<String, Vec<u8>>>,
 }
 
@@ -64,7 +64,7 @@ pub(crate) fn case_file(name: &str) -> Result<(), String> {
     })?;
     let tree = Tree::make(&read("tree.txt")?)?;
     if file.rested {
-        // Only time makes the files old enough: for two seconds after a change, a date is weak.
+        // The files must become old enough: for two seconds after a change, a date is weak.
         sleep(Duration::from_millis(2_100));
     }
     let mut setup = Setup::new(&tree.root()).args(&file.server);
@@ -76,7 +76,7 @@ pub(crate) fn case_file(name: &str) -> Result<(), String> {
     }
     let mut server = match setup.start() {
         Err(text) if file.unprivileged && text.starts_with(MAY_NOT_START) => {
-            eprintln!("skipped: nobody may not run the built server where it is; {text}");
+            eprintln!("skipped: the user nobody may not execute the built server; {text}");
             return Ok(());
         }
         started => started?,
@@ -106,7 +106,7 @@ fn all_failures(world: &World, cases: &[Case], file_name: &str) -> Vec<String> {
         for _ in 0..THREADS.min(cases.len()) {
             scope.spawn(|| {
                 while let Some(case) = cases.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    // In pieces only what passes in one: one report of a failure is enough.
+                    // A case that fails in one piece is not run in many: one report is enough.
                     let failure = [false, true]
                         .into_iter()
                         .find_map(|in_pieces| Run::new(world, case, in_pieces).failure(file_name));
@@ -151,7 +151,7 @@ impl<'w> Run<'w> {
         ))
     }
 
-    /// The whole conversation. An error is what makes it impossible; what is only wrong is noted.
+    /// The whole conversation. An error ends it; violations are only noted.
     fn converse(&mut self) -> Result<Exchange, String> {
         let script = self.resolve_script()?;
         let mut exchange = Exchange::connect(&self.world.endpoint, self.in_pieces)?;
@@ -213,7 +213,7 @@ impl<'w> Run<'w> {
         resolve(total.checked_sub(fixed).ok_or("{fill:...} is shorter than the rest")?)
     }
 
-    /// Reads one answer and notes what is wrong with it. `None`: there is no use going on.
+    /// Reads one response and notes its violations. `None`: the conversation cannot continue.
     fn take_answer(
         &mut self,
         exchange: &mut Exchange,
@@ -224,17 +224,17 @@ impl<'w> Run<'w> {
             Next::Answer(answer) => answer,
             Next::End(End::Finished) if expected.or_none => return None,
             Next::End(end) => {
-                self.wrong.push(format!("an answer was expected, the connection ended: {end:?}"));
+                self.wrong.push(format!("expected a response, but the connection ended: {end:?}"));
                 return None;
             }
             Next::Nonsense(text) => {
                 let rest = show(exchange.rest(), SHOWN);
-                self.wrong.push(format!("an answer was expected: {text}; not understood: {rest}"));
+                self.wrong.push(format!("expected a response: {text}; unparsed: {rest}"));
                 return None;
             }
         };
         if last.is_some_and(|last| last.says_close()) {
-            self.wrong.push("an answer after one that said `Connection: close`".into());
+            self.wrong.push("a response after one with `Connection: close`".into());
         }
         let facts = Facts {
             to_head: expected.to_head,
@@ -246,7 +246,7 @@ impl<'w> Run<'w> {
         Some(answer)
     }
 
-    /// After the last answer: the connection goes on, or it ends.
+    /// After the last response: checks that the connection stays open or ends.
     fn what_follows(&mut self, exchange: &mut Exchange, last: &Answer) {
         let half_closed = self.case.script.contains(&Act::HalfClose);
         let closing = last.says_close();
@@ -259,7 +259,9 @@ impl<'w> Run<'w> {
         if goes_on && closing {
             self.wrong.push("`Connection: close` where the connection should go on".into());
         } else if self.case.then == Then::Closed && !closing && !half_closed {
-            self.wrong.push("the connection should end, and no `Connection: close` says so".into());
+            self.wrong.push(
+                "the connection should end, but the response has no `Connection: close`".into(),
+            );
         } else if self.case.then == Then::ClosedLater && closing {
             self.wrong.push("`Connection: close` where a timeout should end the connection".into());
         } else if goes_on {
@@ -267,7 +269,9 @@ impl<'w> Run<'w> {
         } else {
             match exchange.next(false) {
                 Next::End(End::Finished) => {}
-                next => self.wrong.push(format!("the end was expected, this came: {next:?}")),
+                next => {
+                    self.wrong.push(format!("expected the end of the connection, got {next:?}"));
+                }
             }
         }
     }
@@ -277,7 +281,8 @@ impl<'w> Run<'w> {
         match exchange.next(false) {
             Next::Answer(answer) if answer.status == 200 && answer.body == PROBE_BODY => {}
             next => {
-                self.wrong.push(format!("one more request should be answered; {sent:?}, {next:?}"));
+                self.wrong
+                    .push(format!("expected a response to a further request; {sent:?}, {next:?}"));
             }
         }
     }
@@ -310,7 +315,7 @@ impl Files for Run<'_> {
 }
 
 impl World {
-    /// The field of a prior GET, which is made once.
+    /// The field of an earlier GET, which is sent once.
     fn capture(&self, field: &str, path: &str, coding: &str) -> Result<Vec<u8>, String> {
         let key = format!("{field} {path} {coding}");
         if let Some(value) = self.captured.lock().expect("no thread panics").get(&key) {
@@ -327,7 +332,7 @@ impl World {
         Ok(value)
     }
 
-    /// One request on a connection of its own.
+    /// One request on a separate connection.
     fn ask(&self, request: &[u8], to_head: bool) -> Result<Answer, String> {
         let mut exchange = Exchange::connect(&self.endpoint, false)?;
         exchange.send(request)?;

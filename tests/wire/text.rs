@@ -1,20 +1,19 @@
-//! The small language inside the values of a case: escapes, repetition, and what only the running
-//! server or the fixture tree can tell (README.md, "Text").
+//! The language of the values of a case: escapes, repetition, and values from the running server or
+//! the fixture tree (README.md, "Text").
 //!
 //! [`parse`] turns a value into a [`Template`] once, when the data is read; [`Template::resolve`]
-//! makes the bytes of it, when the case is run. Nothing here opens a file or a socket: what must be
-//! looked up comes from a [`Source`].
+//! makes its bytes when the case runs. Opens no file or socket: a [`Source`] does the lookups.
 
 use std::time::{Duration, SystemTime};
 
-/// A value as it was written, with the places still open that depend on the server or the files.
+/// A parsed value, with placeholders for values from the server or the files.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Template(Vec<Piece>);
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Piece {
     Bytes(Vec<u8>),
-    /// As many of this byte as make the whole of what the case sends `total` bytes long.
+    /// As many of this byte as make the whole input of the case `total` bytes long.
     Fill {
         total: usize,
         byte: u8,
@@ -47,7 +46,7 @@ enum Form {
     Asctime,
 }
 
-/// Where a template finds what is not written in it.
+/// The source of the placeholders of a template.
 pub(crate) trait Source {
     /// The ETag field of a GET of this path, with this Accept-Encoding unless it is empty.
     fn etag(&self, path: &str, coding: &str) -> Result<Vec<u8>, String>;
@@ -79,7 +78,7 @@ impl Template {
         Ok(bytes)
     }
 
-    /// The length that a `{fill:...}` in this value wants everything that is sent to have.
+    /// The total length of the input that a `{fill:...}` in this value requests.
     pub(crate) fn fill_total(&self) -> Option<usize> {
         self.0.iter().find_map(|piece| match piece {
             Piece::Fill { total, .. } => Some(*total),
@@ -170,7 +169,7 @@ pub(crate) fn parse_fixed(text: &str) -> Result<Vec<u8>, String> {
     }
 }
 
-/// Bytes as a reader can read and a case can contain them; at most `most` of them.
+/// Bytes in readable form, with the escapes of a case; at most `most` of them.
 pub(crate) fn show(bytes: &[u8], most: usize) -> String {
     let mut shown: String = bytes[..bytes.len().min(most)]
         .iter()
@@ -221,7 +220,7 @@ fn closing_brace(text: &[u8]) -> Option<usize> {
     None
 }
 
-/// What stands between two braces.
+/// The text between two braces.
 fn braces(inner: &str) -> Result<Template, String> {
     if let Some((count, text)) = inner.split_once('*')
         && let Ok(count) = count.parse::<usize>()
@@ -271,7 +270,7 @@ fn time(argument: &str) -> Result<Piece, String> {
 mod tests {
     use super::*;
 
-    /// Answers with what it was asked; every file is from Sun, 06 Nov 1994 08:49:37 GMT.
+    /// Returns a text about the query; every file is from Sun, 06 Nov 1994 08:49:37 GMT.
     struct Echo;
 
     impl Source for Echo {

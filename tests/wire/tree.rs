@@ -1,7 +1,7 @@
 //! Makes the directory that the server under test serves, from the lines of tree.txt.
 //!
-//! Every tree stands in a temporary directory of its own, as `root` with `outside` beside it, and
-//! goes when it is dropped. Nothing here knows of the server.
+//! Every tree is in its own temporary directory, as `root` with `outside` beside it, and is removed
+//! when it is dropped. Independent of the server.
 
 use std::ffi::OsStr;
 use std::fs::{self, File, Permissions};
@@ -17,7 +17,7 @@ use tempfile::TempDir;
 
 use crate::text::parse_fixed;
 
-/// The modification time of everything that is not given one: 2001-09-09 01:46:40 UTC.
+/// The default modification time: 2001-09-09 01:46:40 UTC.
 const USUAL_TIME_S: i64 = 1_000_000_000;
 
 /// A temporary directory with the fixture in it.
@@ -45,7 +45,7 @@ enum Kind {
 }
 
 impl Tree {
-    /// Makes the tree that the text describes.
+    /// Creates the tree that the text describes.
     pub(crate) fn make(text: &str) -> Result<Tree, String> {
         let base = TempDir::with_prefix("tenkay-wire-").map_err(|error| error.to_string())?;
         let tree = Tree { base };
@@ -57,8 +57,8 @@ impl Tree {
         for entry in &entries {
             tree.create(entry).map_err(|error| format!("{}: {error}", entry.name()))?;
         }
-        // Making a file changes the time of its directory, and a mode may shut it: so these come
-        // last, and what is inside first.
+        // Creating a file changes the time of its directory, and a mode may lock it: so times and
+        // modes are set last, from the inside out.
         entries.sort_by_key(|entry| entry.path.iter().filter(|&&byte| byte == b'/').count());
         for entry in entries.iter().rev() {
             tree.finish(entry).map_err(|error| format!("{}: {error}", entry.name()))?;
@@ -73,7 +73,7 @@ impl Tree {
         self.base.path().join("root")
     }
 
-    /// The directory above the root, which nobody may look into.
+    /// The directory above the root, which must not be served.
     pub(crate) fn base(&self) -> &Path {
         self.base.path()
     }
@@ -136,7 +136,7 @@ impl Drop for Tree {
     fn drop(&mut self) {
         let mut waiting = vec![self.root()];
         while let Some(directory) = waiting.pop() {
-            // Failing is no reason to panic in a drop: at worst a temporary directory is left.
+            // A failure must not panic in a drop: at worst, a temporary directory is left behind.
             let _ = fs::set_permissions(&directory, Permissions::from_mode(0o755));
             let entries = fs::read_dir(&directory).into_iter().flatten().flatten();
             waiting.extend(

@@ -71,7 +71,7 @@ fn a_tag_of_size_and_time_becomes_strong_when_the_file_is_no_longer_young() {
             assert!(rested.validators().etag.starts_with(b"\""), "{size}");
             assert!(rested.validators().date_is_strong);
             bench.clock.set(bench.clock.tick + 1_000, since + Duration::from_millis(3_999));
-            assert!(Rc::ptr_eq(&rested, &bench.representation("/file")), "{size}: made anew once");
+            assert!(Rc::ptr_eq(&rested, &bench.representation("/file")), "{size}: made again once");
         }
     }
 }

@@ -113,11 +113,17 @@ pub fn readable(
         Sandbox::Off => return None,
         Sandbox::Strict => {}
         Sandbox::On => {
-            // A link may be switched: then the new root lies beside the old one, or beside the
-            // folder that the link led to.
+            // A link may be switched: then the new root lies beside the old one, beside the folder
+            // that the link led to, or, if the link is further up in the path, below the folder
+            // that holds the link.
             let named = std::path::absolute(root).ok();
             let resolved = root.canonicalize().ok();
-            for path in [named, resolved].into_iter().flatten() {
+            let links = named.iter().flat_map(|path| path.ancestors().skip(1));
+            let links = links.filter(|path| path.is_symlink());
+            let beside_links =
+                links.filter_map(Path::parent).filter(|path| *path != Path::new("/"));
+            folders.extend(beside_links.map(Path::to_owned));
+            for path in [&named, &resolved].into_iter().flatten() {
                 folders.extend(path.parent().map(Path::to_owned));
             }
             if folders.iter().any(|folder| folder == Path::new("/")) {
@@ -226,6 +232,20 @@ mod tests {
         assert!(error.contains("no such user 'no-such-user-at-all'"), "{error}");
         let error = become_user(&account("0:no-such-group-at-all")).unwrap_err();
         assert!(error.contains("no such group 'no-such-group-at-all'"), "{error}");
+    }
+
+    #[test]
+    fn the_folder_that_holds_a_link_above_the_root_is_readable() {
+        let top = tempfile::tempdir().unwrap();
+        let top = top.path().canonicalize().unwrap();
+        std::fs::create_dir_all(top.join("releases/1/public")).unwrap();
+        std::os::unix::fs::symlink("releases/1", top.join("current")).unwrap();
+        let root = top.join("current/public");
+        let (folders, warning) = readable(Sandbox::On, &root, &[]).unwrap();
+        assert!(folders.contains(&top), "{folders:?}");
+        assert_eq!(warning, None);
+        let (folders, _) = readable(Sandbox::Strict, &root, &[]).unwrap();
+        assert_eq!(folders, [root]);
     }
 
     #[test]

@@ -117,7 +117,7 @@ impl Acceptor {
         turn: &Turn,
     ) -> bool {
         let (most, now) = (resources.limits.connections, turn.now());
-        if connections.admitted() < most {
+        if connections.len() < most {
             return true;
         }
         // The search looks at every slot when it finds none: once a tick is enough.
@@ -129,7 +129,7 @@ impl Acceptor {
             WhenFull::Wait => 0,
             WhenFull::Refuse => SPARE_SLOTS,
         };
-        if connections.turned_away() < spare {
+        if connections.len() < most + spare {
             return true;
         }
         self.pause.full = Some(now + FULL_PAUSE_MS);

@@ -71,16 +71,6 @@ impl Connections {
         }
     }
 
-    /// Connections that count towards the limit: all but those that were turned away.
-    pub(super) fn admitted(&self) -> usize {
-        self.slots.len() - self.turned_away
-    }
-
-    /// Connections that were turned away, and are not closed yet.
-    pub(super) fn turned_away(&self) -> usize {
-        self.turned_away
-    }
-
     /// How many there are.
     pub(super) fn len(&self) -> usize {
         self.slots.len()
@@ -124,13 +114,13 @@ impl Connections {
         if let Admission::Counted(client) = admission {
             slot.client = Some(client);
         }
-        if self.admitted() >= resources.limits.connections {
+        if self.slots.len() >= resources.limits.connections {
             if admission == Admission::TooMany {
                 return Effort::default(); // no reason to evict anyone
             }
             self.evict(resources, turn);
         }
-        let is_full = self.admitted() >= resources.limits.connections;
+        let is_full = self.slots.len() >= resources.limits.connections;
         slot.turned_away = is_full || admission == Admission::TooMany;
         if slot.turned_away && self.turned_away >= SPARE_SLOTS {
             if let Some(client) = slot.client {
@@ -401,7 +391,6 @@ impl Connections {
         let candidates = self
             .slots
             .iter()
-            .filter(|(_, slot)| !slot.turned_away) // closing those makes no room for others
             .filter_map(|(key, slot)| Some((slot.wire.standing(limits, now).evictable?, key)));
         let chosen = evict::choose(candidates, CANDIDATES).rev(); // the last is evicted first
         let victim = |(rank, key): (Evictable, usize)| (rank, (key, self.slots[key].serial));

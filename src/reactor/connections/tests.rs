@@ -93,36 +93,16 @@ fn a_connection_closed_without_a_response_no_longer_counts_for_its_client() {
     let limits = Limits { connections: 0, connections_per_client: 1, ..Limits::default() };
     let mut bench = Bench::new(limits.clone());
     // All slots are taken, and so are the spare ones.
-    let _turned_away: Vec<UnixStream> = (0..SPARE_SLOTS).map(|_| bench.connect(None)).collect();
+    bench.connections.turned_away = SPARE_SLOTS;
     let from = Some(IpAddr::V4(Ipv4Addr::LOCALHOST));
     for _ in 0..2 {
         bench.connect(from);
-        assert_eq!(bench.connections.len(), SPARE_SLOTS);
+        assert_eq!(bench.connections.len(), 0);
         let quotas = &mut bench.connections.quotas;
         let admission = quotas.admit(from, &limits, bench.turn.now());
         let Admission::Counted(client) = admission else { panic!("{admission:?}") };
         quotas.leave(client, &limits, bench.turn.now());
     }
-}
-
-#[test]
-fn connections_that_were_turned_away_take_no_room_from_others() {
-    let mut bench = Bench::new(Limits { connections: 1, ..Limits::default() }).with_files(1);
-    let mut first = bench.connect(None);
-    ask(&mut first, [0]);
-    let _second = bench.connect(None); // the first has a request on its way
-    assert_eq!((bench.connections.admitted(), bench.connections.turned_away()), (1, 1));
-    bench.take_events();
-    bench.drive();
-    assert_eq!(responses(&mut first), 1);
-    // Now the first is idle, and so it is closed for the third; the second still lingers.
-    let mut third = bench.connect(None);
-    assert_eq!((bench.connections.admitted(), bench.connections.turned_away()), (1, 1));
-    assert_eq!(first.read(&mut [0]).unwrap(), 0);
-    ask(&mut third, [0]);
-    bench.take_events();
-    bench.drive();
-    assert_eq!(responses(&mut third), 1);
 }
 
 #[test]

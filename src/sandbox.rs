@@ -118,14 +118,11 @@ pub fn readable(
             // that holds the link.
             let named = std::path::absolute(root).ok();
             let resolved = root.canonicalize().ok();
-            let links = named.iter().flat_map(|path| path.ancestors().skip(1));
-            let links = links.filter(|path| path.is_symlink());
-            let beside_links =
-                links.filter_map(Path::parent).filter(|path| *path != Path::new("/"));
-            folders.extend(beside_links.map(Path::to_owned));
-            for path in [&named, &resolved].into_iter().flatten() {
-                folders.extend(path.parent().map(Path::to_owned));
-            }
+            let above = named.iter().flat_map(|path| path.ancestors().skip(1));
+            let links = above.filter(|path| path.is_symlink());
+            let beside = links.filter_map(Path::parent).filter(|path| *path != Path::new("/"));
+            let around = [&named, &resolved].into_iter().flatten().filter_map(|path| path.parent());
+            folders.extend(beside.chain(around).map(Path::to_owned));
             if folders.iter().any(|folder| folder == Path::new("/")) {
                 warning = Some(format!(
                     "the sandbox lets the process read every file: '{}' lies in /; use \

@@ -240,13 +240,6 @@ fn limits(
 /// An index file whose name is hidden would never be served under that name, so its folder must not
 /// serve it either.
 fn check_index(site: &SiteConfig) -> Result<(), String> {
-    let matching = |globs: &'_ [String], name: &str| {
-        let matches = |glob: &Glob| glob.matches(name.as_bytes());
-        globs
-            .iter()
-            .find(|text| Glob::parse(text.as_bytes()).is_ok_and(|glob| matches(&glob)))
-            .cloned()
-    };
     for name in &site.index {
         if let Some(pattern) = matching(&site.hidden, name)
             && matching(&site.hidden_except, name).is_none()
@@ -258,6 +251,13 @@ fn check_index(site: &SiteConfig) -> Result<(), String> {
         }
     }
     Ok(())
+}
+
+/// The first pattern that matches a name. [`Sites::new`](crate::site::Sites::new) reports malformed
+/// ones.
+fn matching<'p>(patterns: &'p [String], name: &str) -> Option<&'p String> {
+    let matches = |glob: Glob| glob.matches(name.as_bytes());
+    patterns.iter().find(|pattern| Glob::parse(pattern.as_bytes()).is_ok_and(matches))
 }
 
 /// The known name that `typed` was probably meant to be, if there is one.

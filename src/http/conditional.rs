@@ -112,6 +112,7 @@ const NS_PER_S: i128 = 1_000_000_000;
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::http::fields::with;
 
     /// Sun, 06 Nov 1994 08:49:37 GMT.
     const MODIFIED: i64 = 784_111_777;
@@ -127,15 +128,6 @@ mod tests {
         Validators { etag: b"", last_modified: None, date_is_strong: false };
 
     type Lines = &'static [(&'static str, &'static str)];
-
-    /// Makes the field lines `name: value` and passes them to `look`.
-    fn with<T>(lines: &[(&str, &str)], look: impl FnOnce(&Fields<'_, '_>) -> T) -> T {
-        let lines: Vec<_> = lines
-            .iter()
-            .map(|(name, value)| httparse::Header { name, value: value.as_bytes() })
-            .collect();
-        look(&Fields::collect(&lines))
-    }
 
     #[test]
     fn the_preconditions_are_evaluated_in_their_order() {

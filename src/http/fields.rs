@@ -147,17 +147,19 @@ impl<'h, 'b> Fields<'h, 'b> {
     }
 }
 
+/// Makes the field lines `name: value` and passes them to `look`.
+#[cfg(test)]
+pub(super) fn with<T>(lines: &[(&str, &str)], look: impl FnOnce(&Fields<'_, '_>) -> T) -> T {
+    let lines: Vec<_> = lines
+        .iter()
+        .map(|(name, value)| httparse::Header { name, value: value.as_bytes() })
+        .collect();
+    look(&Fields::collect(&lines))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn with<T>(lines: &[(&str, &str)], look: impl FnOnce(&Fields<'_, '_>) -> T) -> T {
-        let lines: Vec<_> = lines
-            .iter()
-            .map(|(name, value)| httparse::Header { name, value: value.as_bytes() })
-            .collect();
-        look(&Fields::collect(&lines))
-    }
 
     #[test]
     fn lines_of_one_name_are_found_in_order_and_only_they() {

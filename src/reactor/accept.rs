@@ -9,12 +9,12 @@ use crate::clock::Tick;
 use crate::config::{Limits, WhenFull};
 use crate::journal::{Kind, Level};
 use crate::net::Transport;
+use crate::net::listen::Listener;
 
 use super::connections::{Connections, SPARE_SLOTS};
 use super::listener_token;
 use super::resources::Resources;
 use super::turn::{Effort, Turn};
-use crate::net::listen::Listener;
 
 /// The listeners, and what prevents accepting.
 #[derive(Debug)]
@@ -109,7 +109,7 @@ impl Acceptor {
     }
 
     /// Whether there is a slot for one more connection, if necessary that of an evictable one.
-    /// Connections that are told that there is none get one of a few spare slots.
+    /// A connection that is to be refused with 503 gets one of [`SPARE_SLOTS`].
     fn has_slot(
         &mut self,
         connections: &mut Connections,

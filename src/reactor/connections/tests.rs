@@ -92,7 +92,7 @@ fn responses(peer: &mut UnixStream) -> usize {
 fn a_connection_closed_without_a_response_no_longer_counts_for_its_client() {
     let limits = Limits { connections: 0, connections_per_client: 1, ..Limits::default() };
     let mut bench = Bench::new(limits.clone());
-    // All slots are taken, and so are the spare ones.
+    // No slot is free, and no spare slot.
     bench.connections.turned_away = SPARE_SLOTS;
     let from = Some(IpAddr::V4(Ipv4Addr::LOCALHOST));
     for _ in 0..2 {

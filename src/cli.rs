@@ -6,9 +6,9 @@
 use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
 
-use clap::builder::{OsStringValueParser, TypedValueParser};
+use clap::builder::{OsStringValueParser, PossibleValuesParser, TypedValueParser};
 use clap::error::ErrorKind;
-use clap::{ArgAction, CommandFactory, Parser, ValueEnum};
+use clap::{ArgAction, CommandFactory, Parser};
 
 use crate::config::layer::{Layer, Origin, Sourced, nearest};
 use crate::config::{
@@ -16,15 +16,17 @@ use crate::config::{
     parse_media_type, split_outside_quotes,
 };
 
-/// The command line. Each flag except `--no-NAME` can also be set by the environment variable
-/// `TENKAY_NAME`.
+/// How to set an option without the command line; for the help.
+const ENVIRONMENT: &str = "Every option except --help, --version and --no-NAME can be set in the \
+    environment, too: TENKAY_LISTEN, TENKAY_LIMIT, ... (lists are comma-separated).";
+
+/// The command line; see [`ENVIRONMENT`].
 #[derive(Debug, Parser)]
 #[command(
     name = "tenkay",
     version,
     about = "Static file server: serves a folder over HTTP from one thread.",
-    after_help = "Every option can be set in the environment, too: TENKAY_LISTEN, TENKAY_LIMIT, \
-                  ... (lists are comma-separated).",
+    after_help = ENVIRONMENT,
     after_long_help = limits_help(),
     args_override_self = true,
 )]
@@ -64,7 +66,8 @@ struct Args {
     /// Symbolic links below ROOT: follow them if they stay inside, or treat them as absent
     /// [default: follow]
     #[arg(long, value_name = "follow|off", hide_possible_values = true)]
-    symlinks: Option<SymlinksArg>,
+    #[arg(value_parser = one_of([("follow", Symlinks::Inside), ("off", Symlinks::Off)]))]
+    symlinks: Option<Symlinks>,
 
     /// Folders outside ROOT that symbolic links may lead into, comma-separated; repeatable
     #[arg(long, value_name = "FOLDERS", value_delimiter = ',')]
@@ -80,9 +83,13 @@ struct Args {
     #[arg(long, value_name = "GLOBS", value_delimiter = ',', value_parser = glob)]
     hidden_except: Vec<String>,
 
-    /// %2F in a path: refuse the request, or decode it to a slash [default: refuse]
+    /// %2F in a path: answer 404, or decode it to a slash [default: refuse]
     #[arg(long, value_name = "refuse|decode", hide_possible_values = true)]
-    encoded_slash: Option<EncodedSlashArg>,
+    #[arg(value_parser = one_of([
+        ("refuse", EncodedSlash::Refuse),
+        ("decode", EncodedSlash::Decode),
+    ]))]
+    encoded_slash: Option<EncodedSlash>,
 
     /// Media type for an extension, such as foo=application/x-foo; repeatable
     #[arg(long = "type", value_name = "EXT=TYPE", value_parser = parse_media_type)]
@@ -115,29 +122,12 @@ struct Args {
 
     /// At the connection limit: let new connections wait, or answer 503 [default: wait]
     #[arg(long, value_name = "wait|refuse", hide_possible_values = true)]
-    when_full: Option<WhenFullArg>,
+    #[arg(value_parser = one_of([("wait", WhenFull::Wait), ("refuse", WhenFull::Refuse)]))]
+    when_full: Option<WhenFull>,
 
     /// Set a limit (--help lists all of them); repeatable
     #[arg(long = "limit", value_name = "NAME=VALUE", value_parser = Limits::parse)]
     limits: Vec<(&'static str, u64)>,
-}
-
-#[derive(Clone, Copy, Debug, ValueEnum)]
-enum SymlinksArg {
-    Follow,
-    Off,
-}
-
-#[derive(Clone, Copy, Debug, ValueEnum)]
-enum EncodedSlashArg {
-    Refuse,
-    Decode,
-}
-
-#[derive(Clone, Copy, Debug, ValueEnum)]
-enum WhenFullArg {
-    Wait,
-    Refuse,
 }
 
 /// What the command line and the environment say.
@@ -255,7 +245,7 @@ fn from_variable(argument: &clap::Arg, name: &str, value: &OsStr) -> Result<Laye
     // A switch without a value would be taken as on.
     let is_switch = argument.get_num_args().is_some_and(|count| count.min_values() == 0);
     if value.is_empty() && is_switch {
-        return Err(invalid(&format!("{name}: the value is missing: on or off")));
+        return Err(invalid(&format!("{name}: the value is missing, such as on or off")));
     }
     let parsed = Args::try_parse_from(args).map_err(|error| {
         let text = error.to_string();
@@ -309,11 +299,11 @@ impl Args {
             port: some(self.port, origin),
             index: list(self.index, origin),
             listing: some(self.listing.or(self.no_listing.then_some(false)), origin),
-            symlinks: some(self.symlinks.map(Symlinks::from), origin),
+            symlinks: some(self.symlinks, origin),
             link_targets: list(self.link_targets, origin),
             hidden: list(self.hidden, origin),
             hidden_except: list(self.hidden_except, origin),
-            encoded_slash: some(self.encoded_slash.map(EncodedSlash::from), origin),
+            encoded_slash: some(self.encoded_slash, origin),
             media_types: each(self.media_types, origin),
             server_header: some(
                 self.server_header.or(self.no_server_header.then_some(false)),
@@ -321,37 +311,20 @@ impl Args {
             ),
             user: some(self.user, origin),
             sandbox: some(self.sandbox.or(self.no_sandbox.then_some(Sandbox::Off)), origin),
-            when_full: some(self.when_full.map(WhenFull::from), origin),
+            when_full: some(self.when_full, origin),
             limits: each(self.limits, origin),
         }
     }
 }
 
-impl From<SymlinksArg> for Symlinks {
-    fn from(arg: SymlinksArg) -> Symlinks {
-        match arg {
-            SymlinksArg::Follow => Symlinks::Inside,
-            SymlinksArg::Off => Symlinks::Off,
-        }
-    }
-}
-
-impl From<EncodedSlashArg> for EncodedSlash {
-    fn from(arg: EncodedSlashArg) -> EncodedSlash {
-        match arg {
-            EncodedSlashArg::Refuse => EncodedSlash::Refuse,
-            EncodedSlashArg::Decode => EncodedSlash::Decode,
-        }
-    }
-}
-
-impl From<WhenFullArg> for WhenFull {
-    fn from(arg: WhenFullArg) -> WhenFull {
-        match arg {
-            WhenFullArg::Wait => WhenFull::Wait,
-            WhenFullArg::Refuse => WhenFull::Refuse,
-        }
-    }
+/// Takes one of these words, and gives what it means.
+fn one_of<T: Clone + Send + Sync + 'static>(
+    values: [(&'static str, T); 2],
+) -> impl TypedValueParser<Value = T> {
+    PossibleValuesParser::new(values.each_ref().map(|(word, _)| *word)).try_map(move |word| {
+        let found = values.iter().find(|(name, _)| *name == word);
+        found.map(|(_, value)| value.clone()).ok_or("it is not among the possible values")
+    })
 }
 
 fn switch(text: &str) -> Result<bool, String> {
@@ -388,10 +361,7 @@ fn glob(text: &str) -> Result<String, String> {
 
 /// The table of limits, for the long help.
 fn limits_help() -> String {
-    let mut help = String::from(
-        "Every option can be set in the environment, too: TENKAY_LISTEN, TENKAY_LIMIT, ... \
-         (lists are comma-separated).\n\nLimits (--limit NAME=VALUE):\n",
-    );
+    let mut help = format!("{ENVIRONMENT}\n\nLimits (--limit NAME=VALUE):\n");
     for row in Limits::TABLE {
         let meaning = row.meaning.trim();
         help.push_str(&format!(

@@ -65,8 +65,7 @@ impl Clock {
     pub fn set(&mut self, tick: Tick, unix: Duration) {
         self.tick = tick;
         self.next_turn();
-        // A Duration holds less than 2^64 seconds, so its nanoseconds fit an i128.
-        self.unix_ns = i128::from(unix.as_secs()) * NS + i128::from(unix.subsec_nanos());
+        self.unix_ns = i128::try_from(unix.as_nanos()).unwrap_or(i128::MAX);
         if self.unix_seconds != unix.as_secs() {
             self.unix_seconds = unix.as_secs();
             self.write_date();
@@ -92,7 +91,6 @@ impl Clock {
     }
 }
 
-const NS: i128 = 1_000_000_000;
 const LAST_DATE: &[u8; date::LENGTH] = b"Fri, 31 Dec 9999 23:59:59 GMT";
 
 #[cfg(test)]

@@ -7,7 +7,7 @@
 //!
 //! | layer | question | owns |
 //! |---|---|---|
-//! | [`http`] | what do these bytes mean? | functions over bytes: no I/O, no heap, no state but that of a body in progress |
+//! | [`http`] | what do these bytes mean? | functions over bytes: no I/O, no state but that of a body in progress |
 //! | [`files`] | where are the bytes of a path, and have they changed? | roots, open files, reads that do not wait; no HTTP |
 //! | [`site`] | *what* is the response? | sites, their rules, and a bounded store of what is known about paths |
 //! | [`machine`] | what do all protocols share? | the contract between a protocol machine and its driver; pages |
@@ -15,18 +15,20 @@
 //! | [`net`] | how do bytes move? | transports: send, receive, readiness |
 //! | [`reactor`] | *when* does something happen? | the loop: slots, queues, timers, limits, signals |
 //!
-//! Around them: [`cli`] is what was typed, [`config`] what is meant, with every bound of the
-//! program in one struct; [`clock`] is time as plain data; [`system`] reads what the machine
-//! allows; [`sandbox`] drops privileges. Imports run inward only, in the order of this table; only
-//! `main` knows `reactor`. A test enforces this.
+//! Around them: [`cli`] is what was typed, [`config`] what is meant, with the limits in one struct;
+//! [`clock`] is time as plain data; [`journal`] is the log, with its rate limits; [`system`] reads
+//! what the machine allows; [`sandbox`] drops privileges. Imports run inward only, in the order of
+//! this table; only `main` knows `reactor`. A test enforces this.
 //!
 //! # The five steps of a TCP server
 //!
-//! 1. Create a socket: [`net::listen::listen`].
+//! 1. Create a socket: `listen_tcp` in [`net::listen`].
 //! 2. Bind it to an address: there.
-//! 3. Listen: there; and accept: `Acceptor::accept` in `reactor/accept.rs`.
-//! 4. Receive and send: [`net::Transport`].
-//! 5. Close: `Connections::close` in `reactor/connections.rs`.
+//! 3. Listen: there.
+//! 4. Accept: `Acceptor::accept` in `reactor/accept.rs`.
+//! 5. Receive and send: [`net::Transport`].
+//!
+//! At the end, `Connections::close` in `reactor/connections.rs` closes the connection.
 //!
 //! A textbook server does this in a loop for one client. This one does it for ten thousand, because
 //! it never waits in any of these steps: a call that cannot make progress now is repeated when the
@@ -79,7 +81,8 @@
 //! - A request that the cache answers allocates nothing.
 //! - All facts of a response come from one `fstat` of one open file: a response never mixes two
 //!   versions of it.
-//! - Nothing outside a root is ever opened ([`files`] is the only module that opens files).
+//! - No request opens anything outside the root and the link targets ([`files`] is the only module
+//!   that opens what is served).
 //! - Every limit that an operator may have reason to set is a field of [`config::Limits`]; a bound
 //!   that only keeps the code itself in order is a constant beside it.
 //!

@@ -13,7 +13,6 @@ use std::process::ExitCode;
 use tenkay::cli::{self, Settings};
 use tenkay::config::{Config, Limits, ListenAddress, SiteConfig};
 use tenkay::files::Door;
-use tenkay::journal::Level;
 use tenkay::net::listen::{self, Listener, SocketFile};
 use tenkay::reactor::{End, Reactor, signals};
 use tenkay::sandbox;
@@ -94,7 +93,7 @@ fn serve(settings: Settings, sockets: &mut Vec<SocketFile>) -> Result<End, Strin
         warnings.extend(sandbox::lock_in(&folders, &paths));
     }
     for warning in warnings {
-        reactor.note(Level::Warn, format_args!("{warning}"));
+        reactor.note(format_args!("{warning}"));
     }
     // A closed or full standard output is no reason not to serve.
     _ = writeln!(io::stdout(), "{start_line}");

@@ -1,9 +1,10 @@
 //! Drops privileges before the first request is read.
 //!
 //! Two steps, both irreversible: the switch to another user (`--user`), and Landlock, which limits
-//! the files that the process can read (`--sandbox`). They are taken after the sockets are bound
-//! and the root is open. An attacker who takes over the process can then read the served files and
-//! talk to the clients, and nothing else.
+//! the files that the process can read (`--sandbox`). The switch is made after the sockets are
+//! bound, so the new user must be able to open the root; the sandbox follows when the root is open.
+//! An attacker who takes over the process can then read what the sandbox leaves readable, and open
+//! no TCP connection. Landlock does not cover metadata and UDP.
 
 use std::ffi::CString;
 use std::path::{Path, PathBuf};
@@ -137,8 +138,8 @@ pub fn readable(
 }
 
 /// Locks the process in: it can read below `folders`, and nothing else of the file system; it can
-/// open no connections. It can remove the sockets in `sockets` when it ends, and, because Landlock
-/// knows only folders, everything else in theirs: a socket should have a folder of its own.
+/// open no TCP connections. It can remove the sockets in `sockets` when it ends, and, because
+/// Landlock knows only folders, everything else in theirs: a socket should have its own folder.
 /// Returns one line for each thing that is not as it should be.
 pub fn lock_in(folders: &[PathBuf], sockets: &[&Path]) -> Vec<String> {
     platform::lock_in(folders, sockets)

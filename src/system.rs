@@ -8,8 +8,8 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::config::{CONNECTION_BYTES, Limits, MemoryLimit};
 
-/// Makes the limits fit into the open files and the memory that the process may have. Returns one
-/// line for each limit that is lowered.
+/// Makes the limits fit into the open files and the memory that the process may have. Returns
+/// warnings for the log: limits that are lowered, or too high.
 pub fn fit(limits: &mut Limits, chosen: &[&str]) -> Vec<String> {
     let mut lines: Vec<String> =
         limits.fit_to_descriptors(raise_descriptors()).into_iter().collect();

@@ -301,7 +301,7 @@ fn check(world: &World, clients: &mut Vec<Client>, files: &Files, tally: &mut Ta
     assert_eq!(held, world.pages.taken(), "the connections hold all pages taken from the pool");
     assert!(held <= world.limits.pages, "no more than there are");
     for client in clients.iter_mut() {
-        client.check(&world.limits, files, tally);
+        client.check(files, tally);
     }
     clients.retain(|client| !client.is_over());
 }

@@ -17,8 +17,9 @@ pub struct MemoryLimit {
 /// Memory of one slot in the table of connections, with its timer, rounded up.
 pub const CONNECTION_BYTES: u64 = 192;
 
-/// Size of one of the buffers that `pages` counts.
-const PAGE_BYTES: u64 = 32 * 1024;
+/// Bytes of one of the buffers that `pages` counts: room for the largest head, and for a run of
+/// small responses.
+pub const PAGE_BYTES: usize = 32 * 1024;
 
 /// Descriptors for the poll, the listeners, the signals, the standard streams, the root, and files
 /// that are being opened.
@@ -58,12 +59,12 @@ impl Limits {
     pub fn fit_to_memory(&mut self, memory: &MemoryLimit, chosen: &[&str]) -> Vec<String> {
         let free = memory.free_bytes;
         let why = format!("the memory limit is {} bytes ({})", memory.bytes, memory.source);
-        let possible_pages = (free / PAGES_DIVISOR / PAGE_BYTES).max(LEAST_PAGES);
+        let possible_pages = (free / PAGES_DIVISOR / PAGE_BYTES as u64).max(LEAST_PAGES);
         let mut lines = Vec::new();
         for (name, value, unit_bytes, possible) in [
             ("cache_bytes", &mut self.cache_bytes, 1, free / CACHE_DIVISOR),
             ("resident_bytes", &mut self.resident_bytes, 1, free / RESIDENT_DIVISOR),
-            ("pages", &mut self.pages, PAGE_BYTES, possible_pages),
+            ("pages", &mut self.pages, PAGE_BYTES as u64, possible_pages),
         ] {
             let now = u64::try_from(*value).unwrap_or(u64::MAX);
             if !chosen.contains(&name) {
@@ -86,7 +87,7 @@ impl Limits {
     }
 
     /// Makes the table of connections fit into `bytes`. Returns a line if it is lowered.
-    pub fn fit_connections(&mut self, bytes: u64, why: &str) -> Option<String> {
+    fn fit_connections(&mut self, bytes: u64, why: &str) -> Option<String> {
         let possible = usize::try_from(bytes / CONNECTION_BYTES).unwrap_or(usize::MAX).max(1);
         let now = self.connections;
         if now <= possible {
@@ -161,9 +162,9 @@ mod tests {
             let memory = MemoryLimit { free_bytes, ..memory(1 << 40) };
             limits.fit_to_memory(&memory, &[]);
             let sum = limits.resident_bytes as u64
-                + limits.pages as u64 * PAGE_BYTES
+                + limits.pages as u64 * PAGE_BYTES as u64
                 + limits.connections as u64 * CONNECTION_BYTES;
-            let least = LEAST_PAGES * PAGE_BYTES + CONNECTION_BYTES;
+            let least = LEAST_PAGES * PAGE_BYTES as u64 + CONNECTION_BYTES;
             assert!(sum <= free_bytes / 4 * 3 + least, "{free_bytes}");
             assert!(limits.pages >= 16 && limits.connections >= 1);
             assert!(limits.cache_bytes <= limits.resident_bytes);

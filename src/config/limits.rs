@@ -26,7 +26,8 @@ macro_rules! limits {
         $(#[doc = $doc:literal])+
         $name:ident: $type:ty = $default:literal, $least:literal..=$most:literal;
     )+) => {
-        /// Every bound, timeout and size of the program. Read-only once the server runs.
+        /// The bounds, timeouts and sizes that an operator may need to change. Read-only once the
+        /// server runs.
         #[derive(Clone, Debug, PartialEq, Eq)]
         pub struct Limits { $($(#[doc = $doc])+ pub $name: $type,)+ }
 
@@ -150,7 +151,7 @@ limits! {
     steps_per_turn: usize = 16, 1..=65_536;
     /// Most bytes sent on one connection per loop turn.
     bytes_per_turn: u64 = 524_288, 4_096..=1_073_741_824;
-    /// Most bytes per sendfile call.
+    /// Most bytes of a file sent at once (sendfile, or read and send).
     sendfile_bytes: u64 = 524_288, 4_096..=1_073_741_824;
 }
 
@@ -184,7 +185,7 @@ impl Limits {
         Ok((row.name, number))
     }
 
-    /// Sets one limit from `NAME=VALUE`.
+    /// Sets one limit from `NAME=VALUE`; for tests.
     ///
     /// # Errors
     /// In one line, with what would be right.

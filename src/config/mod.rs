@@ -13,7 +13,7 @@ mod listen;
 mod media_type;
 
 pub use crate::http::target::EncodedSlash;
-pub use fit::{CONNECTION_BYTES, MemoryLimit};
+pub use fit::{CONNECTION_BYTES, MemoryLimit, PAGE_BYTES};
 pub use limits::{Limit, Limits};
 pub use listen::ListenAddress;
 pub use media_type::parse_media_type;
@@ -34,7 +34,7 @@ pub struct Config {
     pub sandbox: Sandbox,
     /// What happens to new connections at the connection limit.
     pub when_full: WhenFull,
-    /// Every limit of the program.
+    /// The limits.
     pub limits: Limits,
     /// Names of the limits that were set explicitly: only the others are lowered to fit into the
     /// memory of the machine.
@@ -53,8 +53,9 @@ pub enum WhenFull {
 /// Which files the process may read after the start, enforced by Landlock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Sandbox {
-    /// The folder that holds the root, so that a root that is made anew can be opened, and the
-    /// link targets.
+    /// What holds the root, so that a root that is made anew can be opened, and the link targets.
+    /// The root is held by the folder above it, by the one above the target if it is a link, and
+    /// by those of the links further up in its path.
     On,
     /// The root and the link targets alone.
     Strict,

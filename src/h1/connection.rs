@@ -4,8 +4,8 @@ use crate::clock::Tick;
 use crate::config::Limits;
 use crate::machine::{Context, Event, Evictable, Pages, Reason, Standing, Step};
 
-use super::exchange::Exchange;
-use super::state::{State, StateName};
+use super::exchange::{Exchange, LONG_MS};
+use super::state::StateName;
 
 /// One client's connection. An idle one is a few words; the state of an exchange is in memory from
 /// a pool.
@@ -136,44 +136,28 @@ impl Connection {
         }
     }
 
-    /// Returns all memory before the connection is dropped.
-    pub fn end(&mut self, exchanges: &mut Exchanges, pages: &mut Pages) {
-        let reason = match self {
-            Connection::Closed(reason) => *reason,
-            Connection::Idle(_) => Reason::PeerLost,
-            Connection::Busy(exchange) => {
-                let reason = match exchange[0].state {
-                    State::Closed(reason) => reason,
-                    _ => Reason::PeerLost,
-                };
-                exchange[0].close(reason, pages);
-                reason
-            }
-        };
-        if let Connection::Busy(mut exchange) = std::mem::replace(self, Connection::Closed(reason))
-        {
+    /// Returns all memory of a connection that is over.
+    pub fn end(self, exchanges: &mut Exchanges, pages: &mut Pages) {
+        if let Connection::Busy(mut exchange) = self {
+            exchange[0].close(Reason::PeerLost, pages); // for its memory: the reason is not read
             exchange[0] = Exchange::new();
             exchanges.give(exchange);
         }
     }
 
     /// Its standing at `now`.
-    pub fn standing(&self, limits: &Limits, now: Tick) -> Standing {
+    pub fn standing(&self, now: Tick) -> Standing {
         match self {
-            Connection::Busy(exchange) => exchange[0].standing(limits, now),
+            Connection::Busy(exchange) => exchange[0].standing(now),
             Connection::Idle(idle) => Standing {
-                deadline: idle.deadline(limits),
                 unsent: false,
                 evictable: idle.evictable(now),
-                idle: true,
                 holds_page_since: None,
                 sent: idle.counted,
             },
             Connection::Closed(_) => Standing {
-                deadline: Tick(0),
                 unsent: false,
                 evictable: None,
-                idle: false,
                 holds_page_since: None,
                 sent: (Tick(0), 0),
             },
@@ -238,7 +222,7 @@ impl Idle {
 
     /// A new client has a second for its first request before it can be evicted.
     fn evictable(&self, now: Tick) -> Option<Evictable> {
-        let may_go = self.sent > 0 || now.since(self.since) >= 1_000;
+        let may_go = self.sent > 0 || now.since(self.since) >= LONG_MS;
         may_go.then_some(Evictable::Idle(self.since))
     }
 }

@@ -284,9 +284,7 @@ impl Exchange {
 
     /// The inbox is empty: waits for the next request, if one is possible.
     fn idle(&mut self, cx: &mut Context<'_>) -> bool {
-        if !matches!(self.state, State::Idle) {
-            self.state = State::Idle;
-        }
+        self.state = State::Idle;
         if self.outbox.is_empty() && self.peer_finished {
             self.close(Reason::PeerClosed, cx.pages);
         }
@@ -440,8 +438,8 @@ impl Exchange {
     }
 
     /// Whether the socket can be closed at once, because no bytes of the peer are unread and none
-    /// can come while the kernel still sends. Less than 64 KiB in total
-    /// have reached the peer, or will: they fit into the receive buffer of a peer that reads.
+    /// can come while the kernel still sends. Less than 64 KiB in total have reached the peer, or
+    /// will: they fit into the receive buffer of a peer that reads.
     fn is_surely_done(&self, cx: &Context<'_>) -> bool {
         self.inbox.is_empty() && !cx.unread && self.sent < u16::MAX
     }
@@ -459,12 +457,10 @@ impl Exchange {
     }
 
     /// Its standing at `now`.
-    pub(super) fn standing(&self, limits: &Limits, now: Tick) -> Standing {
+    pub(super) fn standing(&self, now: Tick) -> Standing {
         Standing {
-            deadline: self.deadline(limits),
             unsent: self.is_unsent(),
             evictable: self.evictable(now),
-            idle: self.is_idle(),
             holds_page_since: self.holds_page_since(),
             sent: (self.outbox.queued_since, self.outbox.sent),
         }
@@ -559,6 +555,8 @@ impl Exchange {
         let holds = self.inbox.has_page() || self.outbox.has_page();
         debug_assert!(!self.is_idle() || !holds, "an idle connection holds no page");
         debug_assert!(!self.is_closed() || !holds, "a closed connection holds no page");
+        let reads = matches!(self.step(), Step::Read);
+        debug_assert!(!reads || self.outbox.is_empty(), "what is unsent is sent before a read");
         let idle_input = matches!(self.state, State::Idle) && !self.inbox.is_empty();
         debug_assert!(!idle_input, "received bytes are looked at before the next wait");
         let linger_unsent = matches!(self.state, State::Linger { .. }) && !self.outbox.is_empty();
@@ -587,7 +585,7 @@ fn body_bounds(limits: &Limits) -> BodyBounds {
 const REPLY_ROOM: usize = 4096;
 
 /// A client that makes no progress for this long can be evicted.
-const LONG_MS: u64 = 1_000;
+pub(super) const LONG_MS: u64 = 1_000;
 
 /// A client that reads nothing of its response for this long can be evicted.
 const STUCK_MS: u64 = 5_000;

@@ -4,11 +4,12 @@
 //! all other state is in an [`Exchange`] from a pool.
 //!
 //! - `connection`: idle, busy or closed
-//! - `exchange`: the states, and the transitions between them
+//! - `exchange`: the transitions between the states
 //! - `inbox`: received bytes, and the head at their start
 //! - `plan`: from a complete head to what the exchange does
 //! - `write`: from a reply to status line and fields
 //! - `body`: the part of a response that follows the outbox
+//! - `state`: the states, as types
 //!
 //! # States
 //!
@@ -48,9 +49,9 @@
 //!
 //! # Invariants
 //!
-//! `Exchange::check` tests them after every report, in debug builds: an idle connection holds no
-//! page; while bytes are unsent, the next step is not a read; a closed connection holds nothing and
-//! stays closed.
+//! In debug builds, `Exchange::check` tests most of them after each transition: an idle connection
+//! holds no page; while bytes are unsent, the next step is not a read; a closed connection holds
+//! nothing and stays closed.
 
 mod body;
 mod connection;

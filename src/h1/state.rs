@@ -1,5 +1,4 @@
-//! The states of an exchange. No logic: the transitions are in
-//! [`super::exchange`].
+//! The states of an exchange. No logic: the transitions are in [`super::exchange`].
 
 use crate::http::body::BodyReader;
 use crate::machine::Reason;

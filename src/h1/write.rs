@@ -101,15 +101,17 @@ pub(super) fn write(reply: Reply, frame: Frame, desk: &mut Desk<'_>) -> Result<B
 /// A page. Not inlined, so that its texts take no stack space in a request for a file.
 #[inline(never)]
 fn write_page(reply: &Reply, frame: Frame, desk: &mut Desk<'_>) -> Result<Body, Full> {
-    let page = reply.page().filter(|_| !frame.head_only);
-    desk.append(reply.status, frame, |writer| {
-        reply.write_fields(&mut Lines(writer));
-        writer.put(b"\r\n");
-        for piece in page.iter().flat_map(Page::pieces) {
-            writer.put(piece.as_bytes());
-        }
-    })?;
+    desk.append(reply.status, frame, |writer| put_page(reply, frame.head_only, writer))?;
     Ok(Body::Empty)
+}
+
+/// The fields of a page, and the page.
+fn put_page(reply: &Reply, head_only: bool, writer: &mut Writer<'_>) {
+    reply.write_fields(&mut Lines(writer));
+    writer.put(b"\r\n");
+    for piece in reply.page().filter(|_| !head_only).iter().flat_map(Page::pieces) {
+        writer.put(piece.as_bytes());
+    }
 }
 
 /// A whole representation. One that is in memory with its head is sent from there, if no other
@@ -166,11 +168,7 @@ pub fn write_unavailable(room: &mut [u8], sites: &Sites, clock: &Clock) -> usize
     let reply = sites.fail(Failure::new(Status::ServiceUnavailable, why));
     let mut writer = Writer::new(room);
     writer.lead(reply.status, clock.date_line()).put(Persistence::Close.line());
-    reply.write_fields(&mut Lines(&mut writer));
-    writer.put(b"\r\n");
-    for piece in reply.page().iter().flat_map(Page::pieces) {
-        writer.put(piece.as_bytes());
-    }
+    put_page(&reply, false, &mut writer);
     writer.finish().unwrap_or(0)
 }
 

@@ -32,11 +32,11 @@ impl Kind {
 }
 
 /// How long a limit counts, in milliseconds.
-pub const WINDOW_MS: u64 = 10_000;
+pub(super) const WINDOW_MS: u64 = 10_000;
 
 /// Counts the lines of each kind.
 #[derive(Debug, Default)]
-pub struct Limiter {
+pub(super) struct Limiter {
     windows: [Window; Kind::COUNT],
 }
 
@@ -49,7 +49,7 @@ struct Window {
 impl Limiter {
     /// Counts a line. `None`: it is suppressed. Otherwise the number of lines of its kind that were
     /// suppressed since the last one that was not.
-    pub fn admit(&mut self, kind: Kind, now: Tick) -> Option<u64> {
+    pub(super) fn admit(&mut self, kind: Kind, now: Tick) -> Option<u64> {
         let window = &mut self.windows[kind as usize]; // a unit variant is its index
         let mut suppressed = 0;
         if window.lines > 0 && now.since(window.began) >= WINDOW_MS {

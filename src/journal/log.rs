@@ -17,14 +17,14 @@ const PIECE: usize = if cfg!(target_os = "linux") { 4096 } else { 512 };
 
 /// Lines on their way to standard error.
 #[derive(Debug, Default)]
-pub struct Log {
+pub(super) struct Log {
     pending: Vec<u8>,
     dropped: u64,
 }
 
 impl Log {
     /// Adds a line.
-    pub fn note(&mut self, text: fmt::Arguments<'_>) {
+    pub(super) fn note(&mut self, text: fmt::Arguments<'_>) {
         if self.pending.len() >= PENDING_BYTES {
             self.dropped += 1;
             return;
@@ -34,7 +34,7 @@ impl Log {
     }
 
     /// Writes what standard error accepts at once.
-    pub fn flush(&mut self) {
+    pub(super) fn flush(&mut self) {
         while !self.pending.is_empty() && is_ready() {
             let piece = self.pending.len().min(PIECE);
             let Ok(count @ 1..) = std::io::stderr().write(&self.pending[..piece]) else {
@@ -51,7 +51,7 @@ impl Log {
     }
 
     /// True if some lines could not be written yet.
-    pub fn is_waiting(&self) -> bool {
+    pub(super) fn is_waiting(&self) -> bool {
         !self.pending.is_empty()
     }
 }

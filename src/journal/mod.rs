@@ -4,57 +4,33 @@
 //! a client or a failing disk can cause again and again is limited by its [`Kind`]. Nothing here
 //! ever blocks.
 
-pub mod limiter;
-pub mod log;
+mod limiter;
+mod log;
 
-pub use limiter::{Kind, Limiter};
-pub use log::Log;
+pub use limiter::Kind;
 
 use std::fmt;
 
 use crate::clock::Tick;
 
-/// How important a line is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Level {
-    /// Something failed that should not, or the server cannot do its work.
-    Error,
-    /// Something that an operator may have to change.
-    Warn,
-    /// What the server does: it starts, it stops.
-    Info,
-    /// For finding faults.
-    Debug,
-}
+use limiter::Limiter;
+use log::Log;
 
 /// The lines on their way to standard error.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Journal {
     log: Log,
     limiter: Limiter,
-    /// Lines of a higher level are left out.
-    level: Level,
-}
-
-impl Default for Journal {
-    fn default() -> Journal {
-        Journal { log: Log::default(), limiter: Limiter::default(), level: Level::Info }
-    }
 }
 
 impl Journal {
     /// Adds a line.
-    pub fn note(&mut self, level: Level, text: fmt::Arguments<'_>) {
-        if level <= self.level {
-            self.log.note(text);
-        }
+    pub fn note(&mut self, text: fmt::Arguments<'_>) {
+        self.log.note(text);
     }
 
     /// Adds a line of a kind that may come again and again, unless there were too many of its kind.
-    pub fn repeat(&mut self, kind: Kind, level: Level, now: Tick, text: fmt::Arguments<'_>) {
-        if level > self.level {
-            return;
-        }
+    pub fn repeat(&mut self, kind: Kind, now: Tick, text: fmt::Arguments<'_>) {
         let Some(suppressed) = self.limiter.admit(kind, now) else { return };
         if suppressed > 0 {
             let seconds = limiter::WINDOW_MS / 1000;

@@ -9,8 +9,8 @@ mod outbox;
 mod pages;
 mod step;
 
-pub use outbox::Outbox;
-pub use pages::{Buffer, PAGE_BYTES, Pages};
+pub use outbox::{Outbox, least_rate_deadline};
+pub use pages::{Buffer, Pages};
 pub use step::{Event, Evictable, Reason, Standing, Step};
 
 use crate::clock::Clock;

@@ -80,13 +80,7 @@ impl Outbox {
     /// that read a byte just before each timeout.
     pub fn deadline(&self, since: Tick, limits: &Limits) -> Tick {
         let stalled = since + limits.write_timeout_ms;
-        match self.sent.saturating_mul(1000).checked_div(limits.least_bytes_per_s) {
-            Some(earned_ms) => {
-                let allowed = limits.slow_allowance_ms.saturating_add(earned_ms);
-                stalled.min(self.queued_since + allowed)
-            }
-            None => stalled, // no rate is required
-        }
+        stalled.min(least_rate_deadline(self.queued_since, self.sent, limits))
     }
 
     /// Returns the page to the pool if no bytes wait.
@@ -98,5 +92,14 @@ impl Outbox {
     /// Drops the waiting bytes, and returns the page to the pool.
     pub fn release(&mut self, pages: &mut Pages) {
         self.buffer.release(pages);
+    }
+}
+
+/// When a peer must have read `sent` bytes that were queued at `since`, to be as fast as the least
+/// rate after the grace period. Never, if no rate is required.
+pub fn least_rate_deadline(since: Tick, sent: u64, limits: &Limits) -> Tick {
+    match sent.saturating_mul(1000).checked_div(limits.least_bytes_per_s) {
+        Some(earned_ms) => since + limits.slow_allowance_ms.saturating_add(earned_ms),
+        None => Tick(u64::MAX),
     }
 }

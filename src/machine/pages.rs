@@ -4,10 +4,8 @@
 //! connection holds none. The pool is a stack: the page returned last, which is still in the CPU
 //! cache, is taken next.
 
+use crate::config::PAGE_BYTES;
 use crate::http::writer::Writer;
-
-/// Bytes of a page: room for the largest head, and for a run of small responses.
-pub const PAGE_BYTES: usize = 32 * 1024;
 
 /// Free pages kept for the next burst; further ones are freed.
 const KEPT: usize = 256;

@@ -100,17 +100,13 @@ impl Reason {
     ];
 }
 
-/// The deadline and the evictability of a connection.
+/// What a driver weighs: may the connection be closed, and how fast does its peer read?
 #[derive(Clone, Copy, Debug)]
 pub struct Standing {
-    /// When [`Event::Timeout`] is due.
-    pub deadline: Tick,
     /// A response has begun and is not sent completely.
     pub unsent: bool,
     /// How readily it can be evicted; `None` if closing it would lose a request or a response.
     pub evictable: Option<Evictable>,
-    /// It is between two requests.
-    pub idle: bool,
     /// Since when it has held a page, if it holds one.
     pub holds_page_since: Option<Tick>,
     /// Since when the bytes of its responses are counted, and how many were sent since.

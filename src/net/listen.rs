@@ -1,4 +1,5 @@
-//! Create a socket, bind it, listen: steps one to three of the five of a TCP server. And accept.
+//! Create a socket, bind it, listen: steps one to three of the five of a TCP server. Step four is
+//! in the reactor, and calls [`Listener::accept`].
 
 use std::fs::{self, Metadata, Permissions};
 use std::io;

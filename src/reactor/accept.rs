@@ -7,7 +7,7 @@ use rustix::io::Errno;
 
 use crate::clock::Tick;
 use crate::config::{Limits, WhenFull};
-use crate::journal::{Kind, Level};
+use crate::journal::Kind;
 use crate::net::Transport;
 use crate::net::listen::Listener;
 
@@ -48,7 +48,7 @@ impl Acceptor {
 
     /// When to try again without a new event; a tick in the past means at once.
     pub(super) fn due(&self) -> Option<Tick> {
-        self.is_ready().then(|| self.pause.until().unwrap_or(Tick(0)))
+        self.is_ready().then(|| self.pause.until.unwrap_or(Tick(0)))
     }
 
     fn is_ready(&self) -> bool {
@@ -86,7 +86,7 @@ impl Acceptor {
                 self.pause.update(connections.closed(), turn.now());
                 if !self.listeners[index].ready
                     || self.left == Some(0)
-                    || self.pause.until().is_some()
+                    || self.pause.until.is_some()
                     || !self.has_slot(connections, resources, turn)
                 {
                     break;
@@ -132,7 +132,7 @@ impl Acceptor {
         if connections.len() < most + spare {
             return true;
         }
-        self.pause.full = Some(now + FULL_PAUSE_MS);
+        self.pause.until = Some(now + FULL_PAUSE_MS);
         false
     }
 
@@ -165,10 +165,9 @@ impl Acceptor {
             return;
         }
         let now = turn.now();
-        self.pause.exhausted = Some(now + EXHAUSTED_PAUSE_MS);
+        self.pause.until = Some(now + EXHAUSTED_PAUSE_MS);
         resources.journal.repeat(
             Kind::AcceptPaused,
-            Level::Warn,
             now,
             format_args!("not accepting for now: {error}"),
         );
@@ -210,17 +209,15 @@ impl Acceptor {
 
 fn close(listener: Listener, resources: &mut Resources) {
     if let Some(warning) = listener.close() {
-        resources.journal.note(Level::Warn, format_args!("{warning}"));
+        resources.journal.note(format_args!("{warning}"));
     }
 }
 
 /// Why no connections are accepted at the moment, and until when.
 #[derive(Debug, Default)]
 struct Pause {
-    /// There was no descriptor left.
-    exhausted: Option<Tick>,
-    /// All slots are taken, and no connection could be evicted.
-    full: Option<Tick>,
+    /// No descriptor was left, or all slots are taken and no connection could be evicted.
+    until: Option<Tick>,
     /// When a search for an evictable connection last found none.
     in_vain: Option<Tick>,
     /// How many connections had been closed at the last update.
@@ -233,16 +230,9 @@ impl Pause {
     fn update(&mut self, closed: u64, now: Tick) {
         if self.closed != closed {
             self.closed = closed;
-            self.exhausted = None;
-            self.full = None;
+            self.until = None;
         }
-        self.exhausted = self.exhausted.filter(|&until| until > now);
-        self.full = self.full.filter(|&until| until > now);
-    }
-
-    /// When it ends by itself.
-    fn until(&self) -> Option<Tick> {
-        self.exhausted.max(self.full)
+        self.until = self.until.filter(|&until| until > now);
     }
 }
 

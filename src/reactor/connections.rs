@@ -9,7 +9,7 @@ use slab::Slab;
 use crate::clock::Tick;
 use crate::config::Limits;
 use crate::http::status::{Failure, Status};
-use crate::journal::{Kind, Level};
+use crate::journal::Kind;
 use crate::net::Transport;
 use crate::site::Wait;
 
@@ -22,7 +22,7 @@ use super::slot::{Client, Path, Slot, Stop};
 use super::turn::{Effort, Share, Turn};
 use super::wheel::Wheel;
 use super::wire::{self, Context, Event, Evictable, Pools, Reason, Wire};
-use super::{SERIAL_MASK, sooner, token};
+use super::{SERIAL_MASK, token};
 
 /// The connections, and when to look at each.
 #[derive(Debug)]
@@ -88,14 +88,19 @@ impl Connections {
     }
 
     /// How many are not between two requests.
-    pub(super) fn busy(&self, limits: &Limits, now: Tick) -> usize {
-        let is_busy = |(_, slot): &(usize, &Slot)| !slot.wire.standing(limits, now).idle;
-        self.slots.iter().filter(is_busy).count()
+    pub(super) fn busy(&self) -> usize {
+        self.slots.iter().filter(|(_, slot)| !slot.wire.is_idle()).count()
+    }
+
+    /// The slot of this connection, unless it was closed.
+    #[inline]
+    fn slot(&mut self, (key, serial): Id) -> Option<&mut Slot> {
+        self.slots.get_mut(key).filter(|slot| slot.serial == serial)
     }
 
     /// When the next timer or queue is due; a tick in the past means at once.
     pub(super) fn due(&mut self) -> Option<Tick> {
-        sooner(self.wheel.next_due(), self.pending.due())
+        [self.wheel.next_due(), self.pending.due()].into_iter().flatten().min()
     }
 
     /// Adds a connection, and does what it can. At the limit, another one is evicted for it; if
@@ -142,10 +147,7 @@ impl Connections {
     /// Stores an event, and queues its connection.
     #[inline]
     pub(super) fn take_event(&mut self, event: &mio::event::Event, id: Id) {
-        let (key, serial) = id;
-        let Some(slot) = self.slots.get_mut(key).filter(|slot| slot.serial == serial) else {
-            return;
-        };
+        let Some(slot) = self.slot(id) else { return };
         slot.transport.note(event);
         if !slot.queued {
             slot.queued = true;
@@ -165,11 +167,11 @@ impl Connections {
         let closes_idle = self.closes_idle;
         // Those that are added now wait until the next events have been added as well.
         for _ in 0..self.pending.ready() {
-            let Some((key, serial)) = self.pending.pop_ready() else { return };
-            if self.slots.get(key).is_none_or(|slot| slot.serial != serial) {
+            let Some(id) = self.pending.pop_ready() else { return };
+            if self.slot(id).is_none() {
                 continue;
             }
-            let effort = self.work(key, resources, turn, |slot, cx, pools, share| {
+            let effort = self.work(id.0, resources, turn, |slot, cx, pools, share| {
                 slot.queued = false;
                 if closes_idle {
                     slot.wire.report(Event::Drain, cx);
@@ -193,7 +195,6 @@ impl Connections {
                 self.pending.release_all();
                 resources.journal.repeat(
                     Kind::Panic,
-                    Level::Error,
                     turn.now(),
                     format_args!("bug: a listing was given up; please report: {panic}"),
                 );
@@ -221,8 +222,8 @@ impl Connections {
     fn timer(&mut self, key: usize, resources: &mut Resources, turn: &Turn) {
         let now = turn.now();
         let slot = &mut self.slots[key];
-        let standing = slot.wire.standing(&resources.limits, now);
-        let mut deadline = standing.deadline;
+        let standing = slot.wire.standing(now);
+        let mut deadline = slot.wire.deadline(&resources.limits);
         if deadline <= now
             && standing.unsent
             && slot.transport.was_acknowledged(resources.limits.write_timeout_ms)
@@ -246,11 +247,11 @@ impl Connections {
 
     /// Ends the waits whose time is over, unless an event came in time.
     pub(super) fn end_expired(&mut self, resources: &mut Resources, turn: &Turn) {
-        for (key, serial) in std::mem::take(&mut self.expired) {
-            if self.slots.get(key).is_none_or(|slot| slot.serial != serial) {
+        for id in std::mem::take(&mut self.expired) {
+            if self.slot(id).is_none() {
                 continue;
             }
-            self.work(key, resources, turn, |slot, cx, pools, share| {
+            self.work(id.0, resources, turn, |slot, cx, pools, share| {
                 let stop = slot.drive(cx, pools, share);
                 if matches!(stop, Stop::Over(_)) || slot.wire.deadline(cx.limits) > cx.clock.tick {
                     return stop;
@@ -292,7 +293,6 @@ impl Connections {
             let (path, client) = (Path(&path), Client(slot.address));
             resources.journal.repeat(
                 Kind::CutOff,
-                Level::Warn,
                 turn.now(),
                 format_args!(
                     "response cut off: {path} changed or became unreadable while being sent to \
@@ -306,7 +306,6 @@ impl Connections {
                 let client = Client(self.slots[key].address);
                 resources.journal.repeat(
                     Kind::Panic,
-                    Level::Error,
                     turn.now(),
                     format_args!(
                         "bug: the connection of {client} was closed; please report: {panic}"
@@ -346,7 +345,6 @@ impl Connections {
             let client = Client(slot.address);
             resources.journal.repeat(
                 Kind::Poll,
-                Level::Error,
                 now,
                 format_args!("closing the connection of {client}: the poll refuses it: {error}"),
             );
@@ -361,7 +359,7 @@ impl Connections {
         let now = turn.now();
         self.wheel.cancel(key);
         let mut slot = self.slots.remove(key);
-        let unsent = slot.wire.standing(&resources.limits, now).unsent;
+        let unsent = slot.wire.standing(now).unsent;
         slot.wire.end(&mut resources.pools, &mut resources.pages);
         self.turned_away -= usize::from(slot.turned_away);
         if let Some(client) = slot.client {
@@ -387,11 +385,11 @@ impl Connections {
         if self.drop_stale_victims(resources, turn) {
             return true;
         }
-        let (limits, now) = (&resources.limits, turn.now());
+        let now = turn.now();
         let candidates = self
             .slots
             .iter()
-            .filter_map(|(key, slot)| Some((slot.wire.standing(limits, now).evictable?, key)));
+            .filter_map(|(key, slot)| Some((slot.wire.standing(now).evictable?, key)));
         let chosen = evict::choose(candidates, CANDIDATES).rev(); // the last is evicted first
         let victim = |(rank, key): (Evictable, usize)| (rank, (key, self.slots[key].serial));
         self.victims.extend(chosen.map(victim));
@@ -425,7 +423,7 @@ impl Connections {
             return false;
         };
         let now = turn.now();
-        if slot.wire.standing(&resources.limits, now).evictable != Some(rank) {
+        if slot.wire.standing(now).evictable != Some(rank) {
             return false;
         }
         let Evictable::Stuck(since) = rank else { return true };
@@ -451,9 +449,8 @@ impl Connections {
     fn evict_for_pages(&mut self, worker: usize, resources: &mut Resources, turn: &Turn) {
         let now = turn.now();
         let candidates = self.slots.iter().filter(|(key, _)| *key != worker);
-        let candidates = candidates.filter_map(|(key, slot)| {
-            Some((slot.wire.standing(&resources.limits, now).holds_page_since?, key))
-        });
+        let candidates = candidates
+            .filter_map(|(key, slot)| Some((slot.wire.standing(now).holds_page_since?, key)));
         let chosen: Vec<usize> = evict::choose(candidates, 1).map(|(_, key)| key).collect();
         for key in chosen {
             self.close(key, Reason::OutOfPages, resources, turn);

@@ -29,10 +29,7 @@
 //! | `Resources` | what all connections share: site, pages, limits, journal |
 //! | `Turn` | the clocks, and the slices of time |
 //!
-//! # The five steps of a TCP server
-//!
-//! Create, bind, listen: [`crate::net::listen::listen`]. Accept: `Acceptor::accept`. Send and
-//! receive: [`crate::net::Transport`]. Close: when the wire asks for it, in `Connections::close`.
+//! The page of the crate says where the five steps of a TCP server are.
 
 use std::io;
 use std::time::{Duration, Instant};
@@ -41,7 +38,7 @@ use mio::{Events, Poll, Token};
 
 use crate::clock::Tick;
 use crate::config::{Limits, WhenFull};
-use crate::journal::{Journal, Kind, Level};
+use crate::journal::{Journal, Kind};
 use crate::site::{Fault, Sites};
 
 mod accept;
@@ -104,9 +101,8 @@ pub enum End {
 }
 
 impl Reactor {
-    /// A loop that serves `sites` on `listeners`. `limits.connections` must be the actual limit,
-    /// not
-    /// 0.
+    /// A loop that serves `sites` on `listeners`. `limits.connections` must be the actual limit:
+    /// more than 0.
     pub fn new(
         mut sites: Sites,
         listeners: Vec<Listener>,
@@ -148,8 +144,8 @@ impl Reactor {
     }
 
     /// Adds a line to the log.
-    pub fn note(&mut self, level: Level, text: std::fmt::Arguments<'_>) {
-        self.resources.journal.note(level, text);
+    pub fn note(&mut self, text: std::fmt::Arguments<'_>) {
+        self.resources.journal.note(text);
     }
 
     /// How many connections have been closed so far for this reason.
@@ -178,9 +174,9 @@ impl Reactor {
             let (journal, now) = (&mut self.resources.journal, self.turn.now());
             match &fault {
                 Fault::File(_) => {
-                    journal.repeat(Kind::File, Level::Warn, now, format_args!("{fault}"));
+                    journal.repeat(Kind::File, now, format_args!("{fault}"));
                 }
-                Fault::Root(_) => journal.note(Level::Warn, format_args!("{fault}")),
+                Fault::Root(_) => journal.note(format_args!("{fault}")),
             }
         }
         self.resources.journal.flush();
@@ -205,7 +201,6 @@ impl Reactor {
         let (_, last) = self.resources.sites.lookups();
         self.resources.journal.repeat(
             Kind::Stall,
-            Level::Warn,
             self.turn.now(),
             format_args!(
                 "event loop was busy for {} ms ({connections} {noun}; last path looked up: {})",
@@ -226,13 +221,10 @@ impl Reactor {
             _ => None,
         };
         let log = self.resources.journal.is_waiting().then(|| now + LOG_RETRY_MS);
-        let due = sooner(self.connections.due(), self.acceptor.due());
-        // One millisecond more: the poll rounds down, and would wake up too early.
-        let due = sooner(due, self.resources.sites.due());
-        sooner(due, sooner(drained, log)).map(|due| match due.since(now) {
-            0 => Duration::ZERO,
-            ms => Duration::from_millis(ms + 1),
-        })
+        let sites = self.resources.sites.due();
+        let due = [self.connections.due(), self.acceptor.due(), sites, drained, log];
+        // A tick is rounded down and the poll rounds up, so the time is over when the poll returns.
+        due.into_iter().flatten().min().map(|due| Duration::from_millis(due.since(now)))
     }
 
     /// Hands every event to what it belongs to.
@@ -260,9 +252,7 @@ impl Reactor {
                 (Signal::Stop, Phase::Running) => self.begin_drain(),
                 (Signal::Stop, Phase::Draining { .. }) => self.phase = Phase::Over(self.cut_off()),
                 (Signal::Stop, Phase::Over(_)) => {}
-                (Signal::Hangup | Signal::Reopen | Signal::Upgrade, _) => {
-                    self.note(Level::Info, format_args!("{}", signal.without_supervisor()));
-                }
+                (Signal::Unused(why), _) => self.note(format_args!("{why}")),
             }
         }
     }
@@ -275,17 +265,14 @@ impl Reactor {
             idle_until: Some(now + limits.drain_idle_ms),
         };
         self.acceptor.drain(limits);
-        let responses = self.connections.busy(limits, now);
+        let responses = self.connections.busy();
         if responses > 0 {
             let noun = if responses == 1 { "response" } else { "responses" };
             let seconds = limits.drain_timeout_ms.div_ceil(1000);
-            self.note(
-                Level::Info,
-                format_args!(
-                    "shutting down: waiting up to {seconds} s for {responses} {noun}; signal again \
+            self.note(format_args!(
+                "shutting down: waiting up to {seconds} s for {responses} {noun}; signal again \
                      to stop now"
-                ),
-            );
+            ));
         }
         self.resources.draining = true;
     }
@@ -309,16 +296,6 @@ impl Reactor {
             0 => End::Finished,
             connections => End::CutOff(connections),
         }
-    }
-}
-
-/// The earlier of two times; `None` is never.
-#[inline]
-fn sooner(one: Option<Tick>, other: Option<Tick>) -> Option<Tick> {
-    match (one, other) {
-        (Some(one), Some(other)) => Some(one.min(other)),
-        (one, None) => one,
-        (None, other) => other,
     }
 }
 

@@ -251,7 +251,7 @@ mod tests {
             }
         }
         assert_eq!((quotas.clients.len(), quotas.ids.len()), (16, 16));
-        // Half a second later all requests are regained, so every entry is blank.
+        // Two seconds later all requests are regained, so every entry is blank.
         let admission = quotas.admit(from("10.1.0.1"), &limits, Tick(2_000));
         assert!(matches!(admission, Admission::Counted(_)));
         assert_eq!((quotas.clients.len(), quotas.ids.len()), (1, 1));

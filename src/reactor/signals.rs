@@ -17,36 +17,26 @@ use signal_hook::low_level::pipe;
 pub(super) enum Signal {
     /// SIGINT, SIGTERM or SIGQUIT: stop; the second one: at once.
     Stop,
-    /// SIGHUP: read the settings again.
-    Hangup,
-    /// SIGUSR1: open the log files again.
-    Reopen,
-    /// SIGUSR2: hand over to a new program file.
-    Upgrade,
+    /// A signal that other servers use and this one does not; why, for the log.
+    Unused(&'static str),
 }
 
-impl Signal {
-    /// Why nothing follows from a signal in a process without a supervisor; for the log.
-    pub(super) fn without_supervisor(self) -> &'static str {
-        match self {
-            Signal::Stop => "stopping",
-            Signal::Hangup => {
-                "SIGHUP: nothing to reload; the settings are read at the start: restart to change \
-                 them"
-            }
-            Signal::Reopen => "SIGUSR1: no log file to reopen; the log goes to standard error",
-            Signal::Upgrade => {
-                "SIGUSR2: no supervisor that could switch to a new program file; restart"
-            }
-        }
-    }
-}
+/// Reload, to other servers.
+const HANGUP: Signal = Signal::Unused(
+    "SIGHUP: nothing to reload; the settings are read at the start: restart to change them",
+);
+/// Reopen the log files.
+const REOPEN: Signal =
+    Signal::Unused("SIGUSR1: no log file to reopen; the log goes to standard error");
+/// Hand over to a new program file.
+const UPGRADE: Signal =
+    Signal::Unused("SIGUSR2: no supervisor that could switch to a new program file; restart");
 
 const NUMBERS: [(Signal, &[i32]); 4] = [
     (Signal::Stop, &[SIGINT, SIGTERM, SIGQUIT]),
-    (Signal::Hangup, &[SIGHUP]),
-    (Signal::Reopen, &[SIGUSR1]),
-    (Signal::Upgrade, &[SIGUSR2]),
+    (HANGUP, &[SIGHUP]),
+    (REOPEN, &[SIGUSR1]),
+    (UPGRADE, &[SIGUSR2]),
 ];
 
 /// The reading ends.
@@ -116,7 +106,6 @@ mod tests {
                 came.extend(signals.take());
             }
         }
-        use Signal::{Hangup, Reopen, Stop, Upgrade};
-        assert_eq!(came, [Hangup, Stop, Reopen, Stop, Upgrade]);
+        assert_eq!(came, [HANGUP, Signal::Stop, REOPEN, Signal::Stop, UPGRADE]);
     }
 }

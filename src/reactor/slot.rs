@@ -5,9 +5,10 @@ use std::io;
 use std::net::IpAddr;
 
 use crate::clock::Tick;
-use crate::config::Limits;
+use crate::config::{CONNECTION_BYTES, Limits};
 use crate::files::{Blocking, OpenFile, Piece};
 use crate::http::status::Failure;
+use crate::machine::least_rate_deadline;
 use crate::net::{Sent, Transport};
 use crate::site::Wait;
 
@@ -39,6 +40,7 @@ pub(super) struct Slot {
 // Ten thousand idle connections must stay cheap: a slot and its links in the timer wheel (16 bytes)
 // have to fit into 160 bytes.
 const _: () = assert!(size_of::<Slot>() <= 96, "a slot takes at most 96 bytes");
+const _: () = assert!(2 * size_of::<Slot>() as u64 <= CONNECTION_BYTES, "a table fits");
 
 /// Why [`Slot::drive`] stopped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -186,18 +188,14 @@ impl Slot {
         if !matches!(reason, Reason::Finished | Reason::PeerClosed | Reason::FileFailed) {
             return false;
         }
-        let (since, sent) = self.wire.standing(limits, now).sent;
+        let (since, sent) = self.wire.standing(now).sent;
         if sent < FIRST_FLIGHT_BYTES && (limits.connections_per_client == 0 || sent == 0) {
             return false;
         }
         if self.transport.shutdown_write().is_err() || self.transport.is_acknowledged() {
             return false;
         }
-        let until = match sent.saturating_mul(1000).checked_div(limits.least_bytes_per_s) {
-            Some(due_ms) => since + limits.slow_allowance_ms.saturating_add(due_ms),
-            None => Tick(u64::MAX),
-        };
-        self.wire = Wire::Ended { until };
+        self.wire = Wire::Ended { until: least_rate_deadline(since, sent, limits) };
         true
     }
 
@@ -246,7 +244,7 @@ impl Slot {
         if rate == 0 {
             return None;
         }
-        let (since, sent) = self.wire.standing(cx.limits, cx.clock.tick).sent;
+        let (since, sent) = self.wire.standing(cx.clock.tick).sent;
         let earned = cx.clock.tick.since(since).saturating_mul(rate) / 1000;
         let allowed = earned.saturating_add(cx.limits.connection_burst_bytes);
         Some(allowed.saturating_sub(sent))

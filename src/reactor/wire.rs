@@ -79,8 +79,8 @@ impl Wire {
         }
     }
 
-    /// Gives all memory back before the connection is dropped.
-    pub(super) fn end(&mut self, pools: &mut Pools, pages: &mut Pages) {
+    /// Gives back all memory of a connection that is over.
+    pub(super) fn end(self, pools: &mut Pools, pages: &mut Pages) {
         if let Wire::H1(connection) = self {
             connection.end(&mut pools.h1, pages);
         }
@@ -88,14 +88,12 @@ impl Wire {
 
     /// How it stands at `now`.
     #[inline]
-    pub(super) fn standing(&self, limits: &Limits, now: Tick) -> Standing {
+    pub(super) fn standing(&self, now: Tick) -> Standing {
         match self {
-            Wire::H1(connection) => connection.standing(limits, now),
+            Wire::H1(connection) => connection.standing(now),
             Wire::Ended { until } => Standing {
-                deadline: *until,
                 unsent: false,
                 evictable: Some(Evictable::Lingering(*until)),
-                idle: true,
                 holds_page_since: None,
                 sent: (*until, 0),
             },

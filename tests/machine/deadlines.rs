@@ -181,9 +181,7 @@ fn a_client_that_reads_buffered_data_has_not_stalled_but_may_be_too_slow() {
 fn the_least_rate_counts_from_the_start_of_each_run_of_responses() {
     let mut bench = warm_bench(Settings::Defaults, LIMITS);
     let mut connection = connection_after(&mut bench, &[FILE, SendAll]);
-    let standing = |bench: &Bench, connection: &Connection| {
-        connection.standing(&bench.limits, bench.clock.tick)
-    };
+    let standing = |bench: &Bench, connection: &Connection| connection.standing(bench.clock.tick);
     let idle = Some(Evictable::Idle(bench.clock.tick));
     assert_eq!(standing(&bench, &connection).evictable, idle);
     bench.wait(1_000_000);

@@ -131,7 +131,7 @@ impl Bench {
     }
 
     /// Drops a connection, which must return all its memory.
-    pub(crate) fn end(&mut self, mut connection: Connection) {
+    pub(crate) fn end(&mut self, connection: Connection) {
         connection.end(&mut self.exchanges, &mut self.pages);
     }
 

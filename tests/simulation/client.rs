@@ -2,7 +2,6 @@
 //! socket between them.
 
 use tenkay::clock::Tick;
-use tenkay::config::Limits;
 use tenkay::files::{Blocking, Piece};
 use tenkay::h1::{Connection, StateName};
 use tenkay::http::status::{Failure, Status};
@@ -254,10 +253,10 @@ impl Client {
     }
 
     /// Checks the invariants of one connection.
-    pub(crate) fn check(&mut self, limits: &Limits, files: &Files, tally: &mut Tally) {
+    pub(crate) fn check(&mut self, files: &Files, tally: &mut Tally) {
         let state = self.connection.state();
         assert!(self.held <= 2, "{} pages: {self:?}", self.held);
-        let standing = self.connection.standing(limits, Tick(0));
+        let standing = self.connection.standing(Tick(0));
         assert_eq!(standing.holds_page_since.is_some(), self.held > 0, "{self:?}");
         if state == StateName::Closed || self.connection.is_idle() {
             assert_eq!(self.held, 0, "{self:?}");

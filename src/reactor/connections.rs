@@ -164,7 +164,6 @@ impl Connections {
         } else {
             turn.first_slice()
         };
-        let closes_idle = self.closes_idle;
         // Those that are added now wait until the next events have been added as well.
         for _ in 0..self.pending.ready() {
             let Some(id) = self.pending.pop_ready() else { return };
@@ -173,9 +172,6 @@ impl Connections {
             }
             let effort = self.work(id.0, resources, turn, |slot, cx, pools, share| {
                 slot.queued = false;
-                if closes_idle {
-                    slot.wire.report(Event::Drain, cx);
-                }
                 slot.drive(cx, pools, share)
             });
             if slice.is_over(effort) {

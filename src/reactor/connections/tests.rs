@@ -194,3 +194,19 @@ fn without_memory_a_client_gets_503_and_the_reason_is_counted() {
     assert_eq!(bench.connections.closed_for(Reason::OutOfPages), 1);
     assert_eq!(bench.connections.closed(), 1);
 }
+
+#[test]
+fn a_request_that_has_arrived_is_answered_before_its_idle_connection_is_closed() {
+    let limits = Limits { connections: 10, ..Limits::default() };
+    let mut bench = Bench::new(limits).with_files(1);
+    let mut peers: Vec<UnixStream> = (0..3).map(|_| bench.connect(None)).collect();
+    for peer in &mut peers[..2] {
+        ask(peer, [0]);
+    }
+    bench.take_events();
+    bench.resources.draining = true;
+    bench.connections.close_idle();
+    bench.drive();
+    assert_eq!(peers.iter_mut().map(responses).collect::<Vec<_>>(), [1, 1, 0]);
+    assert_eq!(peers[2].read(&mut [0]).unwrap(), 0, "the idle one is closed");
+}

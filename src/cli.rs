@@ -263,8 +263,10 @@ fn unknown(name: &str, command: &clap::Command) -> String {
     let hint = if positive != name && known.contains(&positive) {
         format!("use {positive}=off")
     } else {
-        match nearest(name, known.iter().map(String::as_str)) {
-            Some(near) => format!("did you mean {near}?"),
+        // The prefix would make all names similar.
+        let bare = |name| str::strip_prefix(name, PREFIX).unwrap_or(name);
+        match nearest(bare(name), known.iter().map(|known| bare(known))) {
+            Some(near) => format!("did you mean {PREFIX}{near}?"),
             None => "tenkay --help lists the options".to_owned(),
         }
     };

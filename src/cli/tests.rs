@@ -271,6 +271,7 @@ fn an_unknown_variable_is_a_warning_with_the_nearest_name() {
             "TENKAY_QQQQ",
             "unknown environment variable TENKAY_QQQQ; tenkay --help lists the options",
         ),
+        ("TENKAY_FOO", "unknown environment variable TENKAY_FOO; tenkay --help lists the options"),
     ] {
         let settings = read_all(&[], &[(name, "x"), ("PATH", "y")]).unwrap();
         assert_eq!(settings.warnings, [expected]);

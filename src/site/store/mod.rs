@@ -401,21 +401,26 @@ impl Store {
             Ok(None) if site.is_gone => self.root_is_back(site),
             Ok(None) => {}
             Ok(Some(root)) => {
-                self.jobs.drop_part(site.part);
                 site.root = root;
-                site.part = self.new_part();
+                self.renew_part(site);
                 self.root_is_back(site);
             }
             Err(error) => {
                 if !site.is_gone {
                     let root = site.root.path().display();
                     self.faults.root(format!("{root}: {error}; answering 503 until it is back"));
+                    site.is_gone = true;
+                    self.renew_part(site);
                 }
-                site.is_gone = true;
-                // A new part, so that the entries of the missing root are never found again.
-                site.part = self.new_part();
             }
         }
+    }
+
+    /// Ends the jobs of the site's root, and gives the site a new part, so that the entries of that
+    /// root are never found again.
+    fn renew_part(&mut self, site: &mut Site) {
+        self.jobs.drop_part(site.part);
+        site.part = self.new_part();
     }
 
     fn root_is_back(&mut self, site: &mut Site) {

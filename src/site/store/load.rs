@@ -38,14 +38,20 @@ pub(super) struct Made {
     pub(super) absent: u8,
 }
 
+impl Made {
+    /// A failure, which is made again instead of revalidated.
+    pub(super) fn failure(failure: Failure) -> Made {
+        let outcome = Outcome::Failure(failure);
+        Made { outcome, path: Vec::new(), version: None, absent: 0 }
+    }
+}
+
 /// Why there is no outcome yet, or only a failure.
 pub(super) enum Obstacle {
     /// It takes longer than the caller may wait.
     Wait(Wait),
     /// It cannot be opened.
     Open(OpenError),
-    /// It is not served.
-    Failure(Failure),
 }
 
 impl From<OpenError> for Obstacle {
@@ -122,12 +128,11 @@ impl Loader<'_> {
         }
         if !self.site.config.listing {
             let version = self.site.root.version(path)?;
-            return Err(match version.kind {
-                Kind::Directory => {
-                    Obstacle::Failure(Failure::new(Status::Forbidden, "this folder is not listed"))
-                }
-                _ => OpenError::NotFound.into(),
-            });
+            if version.kind != Kind::Directory {
+                return Err(OpenError::NotFound.into());
+            }
+            let failure = Failure::new(Status::Forbidden, "this folder is not listed");
+            return Ok(Loaded::Made(Made::failure(failure)));
         }
         match self.site.root.open(path, self.blocking)? {
             Opened::Directory(directory, version) => Ok(Loaded::Folder(directory, version)),

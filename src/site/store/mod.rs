@@ -278,25 +278,18 @@ impl Store {
         match made {
             Ok(made) => self.keep(site, key, made, query.fill, clock),
             Err(Obstacle::Wait(wait)) => Found::Wait(wait),
-            Err(Obstacle::Failure(failure)) => {
-                let (outcome, path) = (Outcome::Failure(failure), canonical[1..].to_vec());
-                let made = Made { outcome, path, version: None, absent: 0 };
-                self.keep(site, key, made, query.fill, clock)
-            }
             Err(Obstacle::Open(error)) => {
-                let outcome = Outcome::Failure(failure_of(&error));
-                if matches!(error, OpenError::Forbidden) {
+                let failure = failure_of(&error);
+                // A later request may succeed.
+                let may_pass = matches!(error, OpenError::Exhausted(_) | OpenError::Failed(_));
+                if may_pass || matches!(error, OpenError::Forbidden) {
                     self.faults.file(canonical, &error);
                 }
-                if matches!(error, OpenError::Exhausted(_) | OpenError::Failed(_)) {
-                    // A later request may succeed.
-                    self.faults.file(canonical, &error);
+                if may_pass {
                     self.cache.remove(site.part, key);
-                    return self.keep_last(site, outcome);
+                    return self.keep_last(site, Outcome::Failure(failure));
                 }
-                let path = canonical[1..].to_vec();
-                let made = Made { outcome, path, version: None, absent: 0 };
-                self.keep(site, key, made, query.fill, clock)
+                self.keep(site, key, Made::failure(failure), query.fill, clock)
             }
         }
     }
@@ -474,7 +467,7 @@ impl Store {
             listed.and_then(|page| self.loader(site, Blocking::Never, clock).listing(&page));
         let outcome = match listed {
             Ok(outcome) => outcome,
-            Err(Obstacle::Wait(_) | Obstacle::Failure(_)) => return,
+            Err(Obstacle::Wait(_)) => return,
             Err(Obstacle::Open(error)) => {
                 self.faults.file(&target.key, &error);
                 Outcome::Failure(failure_of(&error))

@@ -30,9 +30,9 @@ pub(super) use cache::Part;
 pub use faults::Fault;
 
 use cache::{Cache, Known, Place};
-use check::{failure_of, has_no_index, holds, index_names};
+use check::{failure_of, has_no_index, holds};
 use faults::Faults;
-use load::{Loaded, Loader, Made, Obstacle, rested};
+use load::{Loaded, Loader, Made, Obstacle};
 use seen::Seen;
 use work::{Ended, Job, Jobs, Stopwatch, Target};
 
@@ -337,14 +337,13 @@ impl Store {
         self.lookups_left = self.lookups_left.saturating_sub(LISTING_LOOKUPS);
         let end = self.stopwatch.now() + ATTEMPT;
         for _ in 0..SMALL_LISTING_STEPS {
-            let (stopwatch, end) = (&self.stopwatch, end);
+            let stopwatch = &self.stopwatch;
             let mut enough = || stopwatch.now() >= end;
             if let Progress::Done(page) = listing.step(&site.root, work::STEP, &mut enough)? {
-                let outcome = self.loader(site, Blocking::Never, clock).listing(&page)?;
-                let (path, version) = (target.canonical[1..].to_vec(), rested(version, clock));
-                return Ok(Made { outcome, path, version, absent: index_names(site) });
+                let loader = self.loader(site, Blocking::Never, clock);
+                return loader.listing(&page, &target.canonical, version);
             }
-            if self.stopwatch.now() >= end {
+            if enough() {
                 break;
             }
         }
@@ -462,23 +461,23 @@ impl Store {
     /// Stores the entry of a finished job for the requests that wait for it.
     fn finish(&mut self, site: &Site, ended: Ended, clock: &Clock) {
         let Job { target, version, .. } = ended.job;
-        let listed = ended.page.map_err(Obstacle::from);
-        let listed =
-            listed.and_then(|page| self.loader(site, Blocking::Never, clock).listing(&page));
+        let listed = ended.page.map_err(Obstacle::from).and_then(|page| {
+            let loader = self.loader(site, Blocking::Never, clock);
+            loader.listing(&page, &target.canonical, version)
+        });
         let outcome = match listed {
-            Ok(outcome) => outcome,
+            Ok(made) => {
+                let outcome = made.outcome.clone();
+                self.keep(site, &target.key, made, None, clock);
+                outcome
+            }
             Err(Obstacle::Wait(_)) => return,
             Err(Obstacle::Open(error)) => {
                 self.faults.file(&target.key, &error);
                 Outcome::Failure(failure_of(&error))
             }
         };
-        let entry = Entry { outcome: outcome.clone(), policy: Rc::clone(&site.policy) };
-        if !matches!(outcome, Outcome::Failure(_)) {
-            let (path, version) = (target.canonical[1..].to_vec(), rested(version, clock));
-            let made = Made { outcome, path, version, absent: index_names(site) };
-            self.keep(site, &target.key, made, None, clock);
-        }
+        let entry = Entry { outcome, policy: Rc::clone(&site.policy) };
         // Those requests must find it even if the cache rejected it, or evicts it at once.
         self.jobs.keep(target, entry, clock.tick);
     }

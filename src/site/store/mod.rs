@@ -473,7 +473,7 @@ impl Store {
             }
             Err(Obstacle::Wait(_)) => return,
             Err(Obstacle::Open(error)) => {
-                self.faults.file(&target.key, &error);
+                self.faults.file(&target.canonical, &error);
                 Outcome::Failure(failure_of(&error))
             }
         };

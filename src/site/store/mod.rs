@@ -205,10 +205,7 @@ impl Store {
 
     /// Decodes a path into `self.decoded`, and returns its length there.
     fn decode(&mut self, site: &Site, path: &[u8]) -> Result<usize, Failure> {
-        let encoded_slash = site.encoded_slash;
-        let room = self.decoded.get_mut(..path.len());
-        let room = room.ok_or(Failure::bad("the path is longer than the limit"))?;
-        target::canonicalize(path, room, encoded_slash)
+        target::canonicalize(path, &mut self.decoded, site.config.encoded_slash)
     }
 
     /// The cached entry, if it is valid: revalidated a short time ago, or now.

@@ -9,7 +9,7 @@ use crate::http::range::ByteRange;
 use crate::http::status::{Failure, Status};
 use crate::http::writer::Writer;
 
-use super::multipart::Multipart;
+use super::multipart::{Multipart, content_range};
 use super::page::{Page, Up};
 use super::policy::Policy;
 use super::representation::Representation;
@@ -84,10 +84,9 @@ impl Reply {
             Content::Range(representation, range) => {
                 sink.lines(representation.typed_fields());
                 compose(sink, "Content-Range", |value| {
-                    value.put(b"bytes ").put_number(range.first).put(b"-");
-                    value.put_number(range.end - 1).put(b"/").put_number(representation.size());
+                    content_range(value, *range, representation.size());
                 });
-                sink.number("Content-Length", range.end - range.first);
+                sink.number("Content-Length", range.length());
             }
             Content::Ranges(representation, multipart) => {
                 sink.lines(representation.common_fields());

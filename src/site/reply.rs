@@ -68,11 +68,6 @@ impl Reply {
         Reply { status: failure.status, content }
     }
 
-    /// True for 4xx and 5xx.
-    pub fn is_failure(&self) -> bool {
-        self.status.code() >= 400
-    }
-
     /// Writes all fields but Date and those that belong to the connection.
     #[inline]
     pub fn write_fields(&self, sink: &mut impl FieldSink) {

@@ -68,6 +68,12 @@ impl Reply {
         Reply { status: failure.status, content }
     }
 
+    /// The page of a redirect to `location`.
+    pub(super) fn redirect(location: Rc<[u8]>, policy: &Rc<Policy>) -> Reply {
+        let content = Content::Page(Rc::clone(policy), Detail::Location(location), Up::None);
+        Reply { status: Status::MovedPermanently, content }
+    }
+
     /// Writes all fields but Date and those that belong to the connection.
     #[inline]
     pub fn write_fields(&self, sink: &mut impl FieldSink) {

@@ -17,7 +17,7 @@ pub struct ETag {
 
 impl ETag {
     /// Bytes of the longest tag: `W/"`, a sign, 32 digits, `-`, 16 digits, `"`.
-    pub const MAX_LENGTH: u8 = 3 + 1 + 32 + 1 + 16 + 1;
+    const MAX_LENGTH: u8 = 3 + 1 + 32 + 1 + 16 + 1;
 
     /// The tag of these bytes, always strong: `"<128 bits of their BLAKE3 hash>"` in hexadecimal.
     ///
@@ -71,7 +71,8 @@ impl ETag {
     }
 
     /// True if the tag does not promise the same bytes (RFC 9110 section 8.8.1).
-    pub fn is_weak(&self) -> bool {
+    #[cfg(test)]
+    fn is_weak(&self) -> bool {
         self.as_bytes().starts_with(b"W/")
     }
 

@@ -58,9 +58,8 @@ impl ETag {
 
     fn of_hash(hash: &blake3::Hash, weak: bool) -> ETag {
         let mut tag = ETag::closing_quote();
-        for byte in hash.as_bytes()[..HASH_BYTES].iter().rev() {
-            tag.prepend(DIGITS[usize::from(byte & 0xf)]);
-            tag.prepend(DIGITS[usize::from(byte >> 4)]);
+        for digit in hash.to_hex().as_bytes()[..2 * HASH_BYTES].iter().rev() {
+            tag.prepend(*digit);
         }
         tag.opening_quote(weak)
     }

@@ -78,7 +78,7 @@ fn decimal(mut number: u64) -> ([u8; DIGITS], usize) {
 
 /// The number of decimal digits of `number`.
 pub fn decimal_length(number: u64) -> usize {
-    DIGITS - decimal(number).1
+    number.checked_ilog10().map_or(1, |log| log as usize + 1) // widening
 }
 
 /// Digits of `u64::MAX`.

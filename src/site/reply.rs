@@ -101,11 +101,19 @@ impl Reply {
                 sink.lines(policy.lines());
                 sink.lines(ALLOW);
             }
-            Content::Page(policy, detail, _) => self.write_page_fields(policy, detail, sink),
+            Content::Page(policy, detail, up) => {
+                self.write_page_fields(policy, detail, *up, sink);
+            }
         }
     }
 
-    fn write_page_fields(&self, policy: &Policy, detail: &Detail, sink: &mut impl FieldSink) {
+    fn write_page_fields(
+        &self,
+        policy: &Policy,
+        detail: &Detail,
+        up: Up,
+        sink: &mut impl FieldSink,
+    ) {
         sink.lines(policy.lines());
         match detail {
             Detail::Location(location) => sink.field("Location", location),
@@ -122,9 +130,8 @@ impl Reply {
             sink.lines(b"Cache-Control: no-store\r\n");
         }
         sink.lines(b"Content-Type: text/html; charset=utf-8\r\n");
-        if let Some(page) = self.page() {
-            sink.number("Content-Length", page.length() as u64); // widening
-        }
+        let page = Page::new(self.status, why(detail), up);
+        sink.number("Content-Length", page.length() as u64); // widening
     }
 
     /// The page, if the body is one.

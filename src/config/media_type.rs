@@ -1,7 +1,7 @@
 //! `EXT=TYPE`: a media type for an extension, checked before it can get into a field of a response.
 
-/// Parses `EXT=TYPE`: an extension without a dot, and a media type with optional parameters
-/// (RFC 9110, 8.3.1). The extension is returned in lower case.
+/// Parses `EXT=TYPE`: an extension without a dot, and a media type of at most 255 bytes with
+/// optional parameters (RFC 9110, 8.3.1). The extension is returned in lower case.
 ///
 /// # Errors
 /// In one line, with an example.
@@ -20,8 +20,17 @@ pub fn parse_media_type(text: &str) -> Result<(String, String), String> {
     if !is_media_type(media_type) {
         return Err(format!("'{media_type}' is not a media type; give TYPE/SUBTYPE: {EXAMPLE}"));
     }
+    if media_type.len() > MEDIA_TYPE_BYTES_MAX {
+        let bytes = media_type.len();
+        return Err(format!(
+            "the media type of '{extension}' has {bytes} bytes; {MEDIA_TYPE_BYTES_MAX} are the most"
+        ));
+    }
     Ok((extension.to_ascii_lowercase(), media_type.to_owned()))
 }
+
+/// The longest media type: the fields of a response have a bounded room.
+const MEDIA_TYPE_BYTES_MAX: usize = 255;
 
 const EXAMPLE: &str = "foo=application/x-foo";
 
@@ -120,6 +129,15 @@ mod tests {
         }
         let error = parse_media_type(".foo=a/b").unwrap_err();
         assert_eq!(error, "write the extension without its dot: foo=a/b");
+    }
+
+    #[test]
+    fn a_media_type_is_short_enough_for_the_fields_of_a_response() {
+        let text = |bytes: usize| format!("foo=a/{}", "b".repeat(bytes - 2));
+        let (_, longest) = parse_media_type(&text(MEDIA_TYPE_BYTES_MAX)).unwrap();
+        assert_eq!(longest.len(), MEDIA_TYPE_BYTES_MAX);
+        let error = parse_media_type(&text(MEDIA_TYPE_BYTES_MAX + 1)).unwrap_err();
+        assert_eq!(error, "the media type of 'foo' has 256 bytes; 255 are the most");
     }
 
     #[test]

@@ -170,15 +170,12 @@ impl Disk {
         while done < room.len() {
             let at = done as u64; // widening
             match self.read_cached(file, version, &mut room[done..], at) {
-                Some(0) => return file.read_exact_at(&mut room[done..], at).map(|()| true),
-                Some(count) => done += count,
-                None if self.is_blind(version) => {
-                    return file.read_exact_at(&mut room[done..], at).map(|()| true);
-                }
-                None => {
+                Some(count @ 1..) => done += count,
+                None if !self.is_blind(version) => {
                     prefetch(file, at, (room.len() - done) as u64); // widening
                     return Ok(false);
                 }
+                _ => return file.read_exact_at(&mut room[done..], at).map(|()| true),
             }
         }
         Ok(true)

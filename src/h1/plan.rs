@@ -67,7 +67,7 @@ pub(super) fn after_body(
         return ask(head, persistence(head, cx), terms, cx);
     }
     match ask(head, Persistence::Linger, terms, cx) {
-        Plan::Reply(reply, frame, length) if !reply.is_failure() => {
+        Plan::Reply(reply, frame, length) if !reply.status.is_error() => {
             let why = "the body is longer than the limit";
             let failure = Failure::new(Status::ContentTooLarge, why);
             Plan::Reply(cx.sites.fail(failure), frame, length)

@@ -28,15 +28,8 @@ pub enum Verdict {
     Failed,
 }
 
-/// The fields that [`evaluate`] reads.
-const PRECONDITIONS: [Field; 4] =
-    [Field::IfMatch, Field::IfNoneMatch, Field::IfModifiedSince, Field::IfUnmodifiedSince];
-
 /// Evaluates the preconditions of a GET or HEAD. `now` is in seconds since 1970.
 pub fn evaluate(fields: &Fields<'_, '_>, validators: &Validators<'_>, now: i64) -> Verdict {
-    if !fields.has_any(&PRECONDITIONS) {
-        return Verdict::Proceed;
-    }
     let matches =
         |field, comparison| etag::any_matches(fields.lines(field), validators.etag, comparison);
     // Steps 1 and 2: is the representation the one that the client expects?

@@ -18,8 +18,7 @@ pub fn imf_fixdate(unix_seconds: i64) -> Option<[u8; LENGTH]> {
     if !(FIRST_SECOND..=LAST_SECOND).contains(&unix_seconds) {
         return None;
     }
-    let second = u32::try_from(unix_seconds.rem_euclid(DAY_SECONDS)).ok()?;
-    let days = u32::try_from(unix_seconds.div_euclid(DAY_SECONDS) + EPOCH_DAYS).ok()?;
+    let (days, second) = split(unix_seconds)?;
     let Civil { year, month, day } = Civil::from_days(days);
 
     let mut out = *b"Day, 00 Mon 0000 00:00:00 GMT";
@@ -143,8 +142,7 @@ fn parse_asctime(value: &[u8]) -> Option<i64> {
 /// only if the year is exactly 50 later.
 fn year_of_two_digits(digits: u32, rest: (u32, u32, u32), now: i64) -> Option<u32> {
     let now = now.clamp(FIRST_SECOND, LAST_SECOND);
-    let days = u32::try_from(now.div_euclid(DAY_SECONDS) + EPOCH_DAYS).ok()?;
-    let now_second = u32::try_from(now.rem_euclid(DAY_SECONDS)).ok()?;
+    let (days, now_second) = split(now)?;
     let today = Civil::from_days(days);
     let last = today.year + 50;
     let year = last.checked_sub((last + 100 - digits) % 100)?;
@@ -152,6 +150,22 @@ fn year_of_two_digits(digits: u32, rest: (u32, u32, u32), now: i64) -> Option<u3
         return year.checked_sub(100);
     }
     Some(year)
+}
+
+/// The day of a time, and the second of that day; `None` outside the years 0 to 9999.
+pub(crate) fn civil(unix_seconds: i64) -> Option<(Civil, u32)> {
+    // The first two months of the year 0 have no count, but those of the year 400 have one.
+    let (days, second) = split(unix_seconds.checked_add(CYCLE_SECONDS)?)?;
+    let Civil { year, month, day } = Civil::from_days(days);
+    let year = year.checked_sub(400).filter(|year| *year <= 9999)?;
+    Some((Civil { year, month, day }, second))
+}
+
+/// The count of the day of a time, and the second of that day; `None` if the day has no count.
+fn split(unix_seconds: i64) -> Option<(u32, u32)> {
+    let days = u32::try_from(unix_seconds.div_euclid(DAY_SECONDS) + EPOCH_DAYS).ok()?;
+    let second = u32::try_from(unix_seconds.rem_euclid(DAY_SECONDS)).ok()?;
+    Some((days, second))
 }
 
 /// Seconds since 1970; `None` if the day does not exist in the years 1 to 9999.
@@ -196,19 +210,19 @@ fn two_digits(value: u32) -> [u8; 2] {
 
 /// A day of the calendar. [`Civil::to_days`] validates fields that come from a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Civil {
-    year: u32,
+pub(crate) struct Civil {
+    pub(crate) year: u32,
     /// From 1.
-    month: u32,
+    pub(crate) month: u32,
     /// From 1.
-    day: u32,
+    pub(crate) day: u32,
 }
 
 /// Days are counted from the first of March of the year 0, and years begin in March. So the leap
 /// day is the last of its year, of its century and of its cycle of 400 years, and one formula,
 /// `(153 * month + 2) / 5`, gives the days before each month.
 impl Civil {
-    /// The day with this count. Correct for all counts up to the year 9999, without overflow.
+    /// The day with this count. Correct for all counts, without overflow.
     fn from_days(days: u32) -> Civil {
         let (cycle, day_of_cycle) = (days / CYCLE_DAYS, days % CYCLE_DAYS);
         // Without the leap days before this day, every year has 365 days.
@@ -260,6 +274,8 @@ const EPOCH_DAYS: i64 = 719_468;
 
 /// Days in 400 years, after which the calendar repeats.
 const CYCLE_DAYS: u32 = 146_097;
+
+const CYCLE_SECONDS: i64 = CYCLE_DAYS as i64 * DAY_SECONDS; // widening
 
 /// `Mon, 01 Jan 0001 00:00:00 GMT`
 const FIRST_SECOND: i64 = -62_135_596_800;

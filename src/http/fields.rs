@@ -2,6 +2,8 @@
 //!
 //! Owns the mapping from field lines to names. The meaning of a value is decided elsewhere.
 
+use super::body::trim_blanks;
+
 /// The most fields that a configuration may allow.
 pub const MAX_FIELDS: usize = 256;
 
@@ -140,11 +142,14 @@ impl<'h, 'b> Fields<'h, 'b> {
     /// The elements of a list of tokens, without blanks around them; empty elements are skipped
     /// (RFC 9110 section 5.6.1).
     pub(super) fn items(&self, field: Field) -> impl Iterator<Item = &'b [u8]> + use<'h, 'b> {
-        self.lines(field)
-            .flat_map(|value| value.split(|&byte| byte == b','))
-            .map(<[u8]>::trim_ascii)
-            .filter(|item| !item.is_empty())
+        self.lines(field).flat_map(elements)
     }
+}
+
+/// The elements of a list that are not empty, without the blanks around them (RFC 9110 section
+/// 5.6.1).
+pub(super) fn elements(list: &[u8]) -> impl Iterator<Item = &[u8]> {
+    list.split(|byte| *byte == b',').map(trim_blanks).filter(|element| !element.is_empty())
 }
 
 /// Makes the field lines `name: value` and passes them to `look`.

@@ -112,7 +112,7 @@ impl Hidden {
     /// True if a single name is hidden. `at_root` says that it stands directly below the root,
     /// which is the only place where RFC 8615 gives `.well-known` a meaning: elsewhere, no
     /// exception applies to that name.
-    pub fn hides_name(&self, name: &[u8], at_root: bool) -> bool {
+    fn hides_name(&self, name: &[u8], at_root: bool) -> bool {
         let matches = |globs: &[Glob]| globs.iter().any(|glob| glob.matches(name));
         let may_be_excepted = at_root || name != WELL_KNOWN;
         matches(&self.patterns) && !(may_be_excepted && matches(&self.except))

@@ -1,9 +1,8 @@
 //! `uri-host [ ":" port ]`: the value of a Host field and the authority of a request target
 //! (RFC 9110 section 7.2, RFC 3986 section 3.2.2).
 //!
-//! Owns the grammar of hosts and ports, and the comparison of host names. Which site a host
-//! selects, and whether a request needs one, is decided elsewhere. A host never takes part in the
-//! path of a file.
+//! Owns the grammar of hosts and ports. Which site a host selects, and whether a request needs one,
+//! is decided elsewhere. A host never takes part in the path of a file.
 
 use core::net::Ipv6Addr;
 
@@ -46,31 +45,6 @@ impl<'v> Host<'v> {
     pub fn port(&self) -> Option<&'v [u8]> {
         self.value[self.name_end..].strip_prefix(b":")
     }
-
-    /// The host without the dot that may end a fully qualified name: `example.org.` and
-    /// `example.org` select the same site.
-    pub fn relative_name(&self) -> &'v [u8] {
-        without_final_dot(self.name())
-    }
-
-    /// True if this is the host `name`: compared without case, a final dot, and the port.
-    pub fn is(&self, name: &[u8]) -> bool {
-        self.relative_name().eq_ignore_ascii_case(without_final_dot(name))
-    }
-
-    /// True if this is the host `parent` with exactly one more label in front, which is what the
-    /// wildcard `*.example.org` matches. Compared as by [`Host::is`].
-    pub fn is_child_of(&self, parent: &[u8]) -> bool {
-        let name = self.relative_name();
-        match name.iter().position(|byte| *byte == b'.') {
-            None | Some(0) => false,
-            Some(dot) => name[dot + 1..].eq_ignore_ascii_case(without_final_dot(parent)),
-        }
-    }
-}
-
-fn without_final_dot(name: &[u8]) -> &[u8] {
-    name.strip_suffix(b".").unwrap_or(name)
 }
 
 /// Where the name of a valid host ends that is percent-encoded or in brackets. `at` is its first
@@ -326,42 +300,6 @@ mod tests {
             let host = Host::parse(value.as_bytes()).unwrap();
             assert_eq!(host.name(), name.as_bytes(), "{value}");
             assert_eq!(host.port(), port.map(str::as_bytes), "{value}");
-        }
-    }
-
-    #[test]
-    fn hosts_compare_without_case_final_dot_and_port() {
-        for (value, name, same) in [
-            ("example.org", "example.org", true),
-            ("EXAMPLE.org:8080", "example.ORG", true),
-            ("example.org.:80", "example.org", true),
-            ("example.org", "example.org.", true),
-            ("example.org..", "example.org", false),
-            ("www.example.org", "example.org", false),
-            ("example.orgx", "example.org", false),
-            ("[::1]:80", "[::1]", true),
-            ("", "", true),
-            ("", "a", false),
-        ] {
-            assert_eq!(Host::parse(value.as_bytes()).unwrap().is(name.as_bytes()), same, "{value}");
-        }
-    }
-
-    #[test]
-    fn a_wildcard_stands_for_one_label() {
-        for (value, child) in [
-            ("www.example.org", true),
-            ("WWW.Example.org.:80", true),
-            ("a.b.example.org", false),
-            ("example.org", false),
-            (".example.org", false),
-            ("wwwexample.org", false),
-            ("www.example.orgx", false),
-            ("", false),
-        ] {
-            let host = Host::parse(value.as_bytes()).unwrap();
-            assert_eq!(host.is_child_of(b"example.org"), child, "{value}");
-            assert_eq!(host.is_child_of(b"EXAMPLE.ORG."), child, "{value}");
         }
     }
 

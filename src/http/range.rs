@@ -8,6 +8,7 @@
 //! allows: the response is then the whole file, which is always correct.
 
 use super::body::{content_length, trim_blanks};
+use super::fields::elements;
 use super::writer::decimal_length;
 
 /// The most ranges that one request may ask for, whatever the configuration says. Tools that fetch
@@ -192,11 +193,6 @@ fn strip_unit(value: &[u8]) -> Option<&[u8]> {
 
 /// The only supported unit, with its equals sign. Units are case-insensitive (section 14.1).
 const UNIT: &[u8] = b"bytes=";
-
-/// The elements of a list that are not empty, without the blanks around them.
-fn elements(list: &[u8]) -> impl Iterator<Item = &[u8]> {
-    list.split(|byte| *byte == b',').map(trim_blanks).filter(|element| !element.is_empty())
-}
 
 /// One range as the client requests it (section 14.1.2). A number that exceeds 64 bits is
 /// `u64::MAX`, which is beyond the end of every file.

@@ -322,15 +322,18 @@ pub fn encode_path(decoded: &[u8]) -> impl Iterator<Item = u8> + Clone + '_ {
 /// paths. Wrong for a request whose path [`ends_in_hidden_slash`].
 pub fn directory_location(canonical: &[u8]) -> impl Iterator<Item = u8> + Clone + '_ {
     debug_assert!(!canonical.ends_with(b"/"), "the slash is missing");
-    let name = memrchr(b'/', canonical).map_or(0, |slash| slash + 1);
-    encode_path(&canonical[name..]).chain(std::iter::once(b'/'))
+    encode_path(&canonical[name_start(canonical)..]).chain(std::iter::once(b'/'))
 }
 
 /// True if the last segment of a path, as the client sent it, has an encoded slash. The client
 /// takes it for a single segment, so a reference relative to it would lead elsewhere.
 pub fn ends_in_hidden_slash(path: &[u8]) -> bool {
-    let last = memrchr(b'/', path).map_or(0, |slash| slash + 1);
-    next_slash(&path[last..]).is_some()
+    next_slash(&path[name_start(path)..]).is_some()
+}
+
+/// Where the last segment of a path begins: after the last slash.
+pub fn name_start(path: &[u8]) -> usize {
+    memrchr(b'/', path).map_or(0, |slash| slash + 1)
 }
 
 /// A query as the client sent it, with every byte encoded that a query may not contain (RFC 3986

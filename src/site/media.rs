@@ -27,6 +27,8 @@
 
 use std::cmp::Ordering;
 
+use crate::http::target::name_start;
+
 mod table;
 
 use table::{NAMES, PLAIN, TYPES};
@@ -62,8 +64,7 @@ impl MediaTypes {
     /// The type of the file at `path`: by the extension of its last segment, compared without
     /// case, or by its name. A name that only begins with a dot has no extension.
     pub fn of(&self, path: &[u8]) -> MediaType<'_> {
-        let start = path.iter().rposition(|&byte| byte == b'/').map_or(0, |slash| slash + 1);
-        let name = &path[start..];
+        let name = &path[name_start(path)..];
         let dot = name.iter().rposition(|&byte| byte == b'.').filter(|&dot| dot > 0);
         let value = match dot.map(|dot| &name[dot + 1..]) {
             Some(extension) => self.configured(extension).or_else(|| built_in(extension)),

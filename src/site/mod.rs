@@ -23,7 +23,6 @@ use crate::clock::{Clock, Tick};
 use crate::config::{Limits, SiteConfig};
 use crate::files::{Blocking, Door, OpenFile, Piece, Root};
 use crate::http::hidden::{Glob, Hidden};
-use crate::http::target::EncodedSlash;
 
 pub mod listing;
 pub mod media;
@@ -67,7 +66,6 @@ pub struct Site {
     config: SiteConfig,
     policy: Rc<Policy>,
     hidden: Rc<Hidden>,
-    encoded_slash: EncodedSlash,
     media_types: MediaTypes,
     /// The part of the store for this root.
     part: Part,
@@ -101,7 +99,6 @@ impl Sites {
             root: opened.with_link_targets(&config.link_targets)?,
             policy: Rc::new(Policy::of(&config)),
             hidden: Rc::new(hidden),
-            encoded_slash: config.encoded_slash,
             media_types: MediaTypes::new(&config.media_types),
             config,
             part: store.new_part(),

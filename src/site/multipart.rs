@@ -55,8 +55,9 @@ impl Multipart {
             return;
         };
         writer.put(b"\r\n").put(representation.type_line());
+        writer.put(b"Content-Range: ");
         content_range(writer, range, representation.size());
-        writer.put(b"\r\n");
+        writer.put(b"\r\n\r\n");
     }
 
     /// Advances to the next part, after the lead was written.
@@ -71,8 +72,8 @@ pub(super) fn framing(representation: &Representation, boundary: &[u8]) -> range
     range::Multipart { boundary_bytes: boundary.len(), part_fields_bytes }
 }
 
-/// Writes `Content-Range: bytes first-last/size` (RFC 9110 section 14.4).
-pub fn content_range(writer: &mut Writer<'_>, range: ByteRange, size: u64) {
-    writer.put(b"Content-Range: bytes ").put_number(range.first).put(b"-");
-    writer.put_number(range.end - 1).put(b"/").put_number(size).put(b"\r\n");
+/// Writes the value of Content-Range, `bytes first-last/size` (RFC 9110 section 14.4).
+pub(super) fn content_range(writer: &mut Writer<'_>, range: ByteRange, size: u64) {
+    writer.put(b"bytes ").put_number(range.first).put(b"-");
+    writer.put_number(range.end - 1).put(b"/").put_number(size);
 }

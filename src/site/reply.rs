@@ -9,7 +9,7 @@ use crate::http::range::ByteRange;
 use crate::http::status::{Failure, Status};
 use crate::http::writer::Writer;
 
-use super::multipart::Multipart;
+use super::multipart::{Multipart, content_range};
 use super::page::{Page, Up};
 use super::policy::Policy;
 use super::representation::Representation;
@@ -68,9 +68,10 @@ impl Reply {
         Reply { status: failure.status, content }
     }
 
-    /// True for 4xx and 5xx.
-    pub fn is_failure(&self) -> bool {
-        self.status.code() >= 400
+    /// The page of a redirect to `location`.
+    pub(super) fn redirect(location: Rc<[u8]>, policy: &Rc<Policy>) -> Reply {
+        let content = Content::Page(Rc::clone(policy), Detail::Location(location), Up::None);
+        Reply { status: Status::MovedPermanently, content }
     }
 
     /// Writes all fields but Date and those that belong to the connection.
@@ -84,10 +85,9 @@ impl Reply {
             Content::Range(representation, range) => {
                 sink.lines(representation.typed_fields());
                 compose(sink, "Content-Range", |value| {
-                    value.put(b"bytes ").put_number(range.first).put(b"-");
-                    value.put_number(range.end - 1).put(b"/").put_number(representation.size());
+                    content_range(value, *range, representation.size());
                 });
-                sink.number("Content-Length", range.end - range.first);
+                sink.number("Content-Length", range.length());
             }
             Content::Ranges(representation, multipart) => {
                 sink.lines(representation.common_fields());
@@ -101,11 +101,19 @@ impl Reply {
                 sink.lines(policy.lines());
                 sink.lines(ALLOW);
             }
-            Content::Page(policy, detail, _) => self.write_page_fields(policy, detail, sink),
+            Content::Page(policy, detail, up) => {
+                self.write_page_fields(policy, detail, *up, sink);
+            }
         }
     }
 
-    fn write_page_fields(&self, policy: &Policy, detail: &Detail, sink: &mut impl FieldSink) {
+    fn write_page_fields(
+        &self,
+        policy: &Policy,
+        detail: &Detail,
+        up: Up,
+        sink: &mut impl FieldSink,
+    ) {
         sink.lines(policy.lines());
         match detail {
             Detail::Location(location) => sink.field("Location", location),
@@ -122,9 +130,8 @@ impl Reply {
             sink.lines(b"Cache-Control: no-store\r\n");
         }
         sink.lines(b"Content-Type: text/html; charset=utf-8\r\n");
-        if let Some(page) = self.page() {
-            sink.number("Content-Length", page.length() as u64); // widening
-        }
+        let page = Page::new(self.status, why(detail), up);
+        sink.number("Content-Length", page.length() as u64); // widening
     }
 
     /// The page, if the body is one.

@@ -105,7 +105,6 @@ impl Representation {
         body: &[u8],
         gauge: &Gauge,
     ) -> Result<Representation, OutOfMemory> {
-        const FITS: &str = "the fields of a representation are shorter than FIELDS_ROOM";
         let mut fields = [0; FIELDS_ROOM];
         let mut writer = Writer::new(&mut fields);
         writer.put(&[0; HEADROOM]).put(facts.policy.lines()).put(facts.lines);
@@ -141,13 +140,11 @@ impl Representation {
         })
     }
 
-    /// Fills the headroom, unless it was filled in this second.
+    /// Fills the headroom for this second.
     #[inline]
     pub(super) fn fill(&mut self, fill: Fill, clock: &Clock) {
-        if !self.is_filled(clock) {
-            fill(&mut self.bytes.as_mut()[..HEADROOM], clock);
-            self.filled = clock.unix_seconds();
-        }
+        fill(&mut self.bytes.as_mut()[..HEADROOM], clock);
+        self.filled = clock.unix_seconds();
     }
 
     /// Whether the headroom was filled in this second.
@@ -351,8 +348,11 @@ impl Gauge {
 const MAPPED_BYTES: usize = 64 * 1024;
 
 fn offset(at: usize) -> u16 {
-    u16::try_from(at).expect("the fields of a representation are shorter than FIELDS_ROOM")
+    u16::try_from(at).expect(FITS)
 }
+
+/// An invariant of [`Representation`].
+const FITS: &str = "the fields of a representation are shorter than FIELDS_ROOM";
 
 /// Room for the head of a representation; it takes about 400 bytes.
 const FIELDS_ROOM: usize = 2048;

@@ -2,11 +2,10 @@
 
 use std::rc::Rc;
 
+use crate::clock::Clock;
 use crate::http::status::Failure;
 
 use super::policy::Policy;
-use crate::clock::Clock;
-
 use super::representation::{Fill, Representation};
 
 /// A path's outcome, and the additions of its rules.

@@ -67,8 +67,8 @@ impl Sites {
             Method::Get | Method::Head | Method::Options | Method::Connect => {}
         }
         let (path, query) = match target.form {
-            Form::Origin { path, query } => (path, query),
-            Form::Absolute { scheme: Scheme::Http, path, query, .. } => (path, query),
+            Form::Origin { path, query }
+            | Form::Absolute { scheme: Scheme::Http, path, query, .. } => (path, query),
             Form::Absolute { scheme: Scheme::Https, .. } => {
                 let why = "this address does not serve https";
                 return Err(Failure::new(Status::MisdirectedRequest, why));
@@ -101,8 +101,7 @@ impl Sites {
             return Ok(());
         }
         let checked = match target::split(request.target)?.form {
-            Form::Origin { path, .. } => self.store.check(&self.sites[0], path),
-            Form::Absolute { scheme: Scheme::Http, path, .. } => {
+            Form::Origin { path, .. } | Form::Absolute { scheme: Scheme::Http, path, .. } => {
                 self.store.check(&self.sites[0], path)
             }
             Form::Absolute { .. } | Form::Asterisk => Ok(()),
@@ -142,9 +141,7 @@ impl Sites {
                     Some(query) => location_with_query(location, query),
                     None => Rc::clone(location),
                 };
-                let content =
-                    Content::Page(Rc::clone(&entry.policy), Detail::Location(location), Up::None);
-                Reply { status: Status::MovedPermanently, content }
+                Reply::redirect(location, &entry.policy)
             }
             Outcome::Failure(failure) => Reply::failure(*failure, &entry.policy, Up::from(path)),
         };
@@ -160,9 +157,7 @@ impl Sites {
     }
 
     fn moved(&self, location: Rc<[u8]>) -> Answer {
-        let policy = Rc::clone(&self.sites[0].policy);
-        let content = Content::Page(policy, Detail::Location(location), Up::None);
-        Answer::Reply(Reply { status: Status::MovedPermanently, content })
+        Answer::Reply(Reply::redirect(location, &self.sites[0].policy))
     }
 
     /// The page for a request that fails before its site is known.

@@ -12,6 +12,7 @@ use tempfile::TempDir;
 
 use crate::clock::Tick;
 use crate::http::status::{Failure, Status};
+use crate::http::target::EncodedSlash;
 use crate::site::respond::location_with_query;
 use crate::site::store::{Found, Query};
 
@@ -257,7 +258,7 @@ fn an_encoded_slash_is_a_slash_if_it_is_to_be_decoded() {
     let mut bench = Bench::new(DOORS[0]);
     bench.put("a/b/c", "1");
     bench.put("a/.hidden", "2");
-    bench.sites.sites[0].encoded_slash = EncodedSlash::Decode;
+    bench.sites.sites[0].config.encoded_slash = EncodedSlash::Decode;
     for (path, expected) in [
         ("/a%2fb%2Fc", content("1")),
         ("/a/b%2fc", content("1")),

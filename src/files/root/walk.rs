@@ -179,18 +179,20 @@ impl<'r> Walk<'r> {
             self.here = Here::Base;
             for at in 0..self.names.len() {
                 self.count_lookup()?;
-                let dir = match &self.here {
-                    Here::Below(fd) => fd.as_fd(),
-                    Here::Base | Here::Unknown => self.base_fd(),
-                };
                 // One that has become a link meanwhile is refused: the path has changed.
-                self.here = Here::Below(open_below(dir, &self.names[at], CROSS)?);
+                let below = open_below(self.here_fd(), &self.names[at], CROSS)?;
+                self.here = Here::Below(below);
             }
         }
-        Ok(match &self.here {
+        Ok(self.here_fd())
+    }
+
+    /// The descriptor of `here`, which must not be unknown.
+    fn here_fd(&self) -> BorrowedFd<'_> {
+        match &self.here {
             Here::Below(fd) => fd.as_fd(),
             Here::Base | Here::Unknown => self.base_fd(),
-        })
+        }
     }
 
     fn base_fd(&self) -> BorrowedFd<'r> {

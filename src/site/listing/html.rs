@@ -11,6 +11,7 @@
 use std::fmt::Arguments;
 use std::io::Write;
 
+use crate::http::date::{Civil, civil};
 use crate::http::target::encode_path;
 
 use super::super::page::HEAD;
@@ -239,21 +240,8 @@ fn push_size(page: &mut Vec<u8>, bytes: u64) {
 /// four digits.
 fn push_time(page: &mut Vec<u8>, unix_ns: i128) {
     let seconds = unix_ns.div_euclid(1_000_000_000);
-    let Some(seconds) = i64::try_from(seconds).ok().filter(|at| SECONDS_SHOWN.contains(at)) else {
-        return;
-    };
-    let (days, second_of_day) = (seconds.div_euclid(86_400), seconds.rem_euclid(86_400));
-    // A calendar whose years begin in March: the leap day comes last, and the lengths of the
-    // months repeat every 153 days.
-    let days = days + DAYS_BEFORE_1970;
-    let (era, day_of_era) = (days.div_euclid(146_097), days.rem_euclid(146_097));
-    let year_of_era =
-        (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let from_march = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * from_march + 2) / 5 + 1;
-    let month = if from_march < 10 { from_march + 3 } else { from_march - 9 };
-    let year = era * 400 + year_of_era + i64::from(month <= 2);
+    let Some((date, second_of_day)) = i64::try_from(seconds).ok().and_then(civil) else { return };
+    let Civil { year, month, day } = date;
     let (minute_of_day, second) = (second_of_day / 60, second_of_day % 60);
     let (hour, minute) = (minute_of_day / 60, minute_of_day % 60);
 
@@ -274,12 +262,6 @@ fn push_formatted(page: &mut Vec<u8>, text: Arguments<'_>) {
 }
 
 const REPLACEMENT: char = '\u{fffd}';
-
-/// From 0000-03-01 to 1970-01-01.
-const DAYS_BEFORE_1970: i64 = 719_468;
-
-/// From 0000-01-01 to 9999-12-31.
-const SECONDS_SHOWN: std::ops::RangeInclusive<i64> = -62_167_219_200..=253_402_300_799;
 
 /// An estimate for the first allocation of the page.
 const ROW_BYTES_USUAL: usize = 224;

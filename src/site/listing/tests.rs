@@ -152,37 +152,6 @@ fn only_what_a_get_would_serve_is_listed() {
 #[test]
 fn directories_come_first_then_names_in_natural_order() {
     let top = tempfile::tempdir().unwrap();
-    for dir in ["zoo", "Bar", "bar", "v10", "v9"] {
-        fs::create_dir(top.path().join(dir)).unwrap();
-    }
-    let files = [
-        "1",
-        "2",
-        "10",
-        "_",
-        "A",
-        "a",
-        "a0",
-        "a1",
-        "a01",
-        "a2",
-        "a10",
-        "a10b",
-        "B",
-        "b",
-        "É",
-        "é",
-        "file1.txt",
-        "File2.txt",
-        "file10.txt",
-        "x1-2",
-        "x1-10",
-        "x2-1",
-        "Z",
-    ];
-    for file in files {
-        fs::write(top.path().join(file), "").unwrap();
-    }
     let want = [
         "Bar/",
         "bar/",
@@ -213,6 +182,15 @@ fn directories_come_first_then_names_in_natural_order() {
         "É",
         "é",
     ];
+    // They are made in another order, because some file systems keep it.
+    let mut names = want;
+    names.sort_unstable_by_key(|name| (name.len(), *name));
+    for name in names {
+        match name.strip_suffix('/') {
+            Some(folder) => fs::create_dir(top.path().join(folder)).unwrap(),
+            None => fs::write(top.path().join(name), "").unwrap(),
+        }
+    }
     assert_eq!(shown(&page(top.path(), Symlinks::Inside, "/", 100)), want);
 }
 

@@ -107,14 +107,18 @@ impl Cache {
     /// Where `key` is kept; counts as a use.
     #[inline]
     pub(super) fn find(&mut self, part: Part, key: &[u8]) -> Option<Place> {
-        let hash = self.hash(part, key);
-        let slots = &self.slots;
-        let found = self.table.find(widen(hash), |reference| {
-            reference.hash == hash && is_slot_of(&slots[reference.place.index()], part, key)
-        })?;
-        let place = found.place;
+        let place = self.place_of(part, key)?;
         self.slot(place).used = true;
         Some(place)
+    }
+
+    #[inline]
+    fn place_of(&self, part: Part, key: &[u8]) -> Option<Place> {
+        let hash = self.hash(part, key);
+        let found = self.table.find(widen(hash), |reference| {
+            reference.hash == hash && is_slot_of(&self.slots[reference.place.index()], part, key)
+        })?;
+        Some(found.place)
     }
 
     /// The entry at `place`, with the data to revalidate it.
@@ -169,8 +173,7 @@ impl Cache {
         if self.vacant.is_empty() {
             self.slots.try_reserve(1).ok()?;
             // Reserved now, so that no removal ever needs memory.
-            let places = self.slots.capacity();
-            self.vacant.try_reserve(places - self.vacant.len()).ok()?;
+            self.vacant.try_reserve(self.slots.capacity()).ok()?;
         }
         self.table.try_reserve(1, |other| widen(other.hash)).ok()?;
         self.rings[kind as usize].queue.try_reserve(1).ok()
@@ -178,11 +181,7 @@ impl Cache {
 
     /// Removes `key`.
     pub(super) fn remove(&mut self, part: Part, key: &[u8]) {
-        let (hash, slots) = (self.hash(part, key), &self.slots);
-        let found = self.table.find(widen(hash), |reference| {
-            reference.hash == hash && is_slot_of(&slots[reference.place.index()], part, key)
-        });
-        if let Some(&Reference { place, .. }) = found {
+        if let Some(place) = self.place_of(part, key) {
             // Its position in the queue stays, and is recognised as stale later.
             self.take(place);
         }
@@ -190,7 +189,7 @@ impl Cache {
 
     /// Removes every open file. Returns whether there was one.
     pub(super) fn drop_files(&mut self) -> bool {
-        let found = self.rings[Kind::File as usize].now.entries > 0;
+        let found = self.files() > 0;
         self.retain_files(|_| false);
         found
     }

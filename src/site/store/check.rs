@@ -4,6 +4,7 @@ use crate::clock::Clock;
 use crate::config::Limits;
 use crate::files::{Kind, OpenError};
 use crate::http::status::{Failure, Status};
+use crate::http::target::name_start;
 use crate::site::Site;
 use crate::site::representation::is_young;
 use crate::site::resource::Outcome;
@@ -40,9 +41,9 @@ pub(super) fn holds(known: &Known, site: &Site, limits: &Limits, clock: &Clock) 
 
 /// Whether the first `count` index names still do not exist in the folder of `path`.
 fn are_absent(site: &Site, path: &[u8], count: u8) -> bool {
-    let folder = path.iter().rposition(|&byte| byte == b'/').map_or(0, |slash| slash + 1);
+    let folder = &path[..name_start(path)];
     site.config.index.iter().take(usize::from(count)).all(|name| {
-        match site.root.version(&[&path[..folder], name.as_bytes()].concat()) {
+        match site.root.version(&[folder, name.as_bytes()].concat()) {
             Ok(version) => version.kind == Kind::Directory,
             Err(error) => matches!(error, OpenError::NotFound),
         }

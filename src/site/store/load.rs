@@ -17,6 +17,7 @@ use crate::site::representation::{Facts, Gauge, OwnedValidators, Representation,
 use crate::site::resource::Outcome;
 use crate::site::{Site, Wait};
 
+use super::check::index_names;
 use super::seen::Seen;
 
 /// The result of loading a path.
@@ -38,14 +39,20 @@ pub(super) struct Made {
     pub(super) absent: u8,
 }
 
+impl Made {
+    /// A failure, which is made again instead of revalidated.
+    pub(super) fn failure(failure: Failure) -> Made {
+        let outcome = Outcome::Failure(failure);
+        Made { outcome, path: Vec::new(), version: None, absent: 0 }
+    }
+}
+
 /// Why there is no outcome yet, or only a failure.
 pub(super) enum Obstacle {
     /// It takes longer than the caller may wait.
     Wait(Wait),
     /// It cannot be opened.
     Open(OpenError),
-    /// It is not served.
-    Failure(Failure),
 }
 
 impl From<OpenError> for Obstacle {
@@ -122,12 +129,11 @@ impl Loader<'_> {
         }
         if !self.site.config.listing {
             let version = self.site.root.version(path)?;
-            return Err(match version.kind {
-                Kind::Directory => {
-                    Obstacle::Failure(Failure::new(Status::Forbidden, "this folder is not listed"))
-                }
-                _ => OpenError::NotFound.into(),
-            });
+            if version.kind != Kind::Directory {
+                return Err(OpenError::NotFound.into());
+            }
+            let failure = Failure::new(Status::Forbidden, "this folder is not listed");
+            return Ok(Loaded::Made(Made::failure(failure)));
         }
         match self.site.root.open(path, self.blocking)? {
             Opened::Directory(directory, version) => Ok(Loaded::Folder(directory, version)),
@@ -247,8 +253,13 @@ impl Loader<'_> {
         }
     }
 
-    /// The outcome for the page of a listing.
-    pub(super) fn listing(&self, page: &[u8]) -> Result<Outcome, Obstacle> {
+    /// The outcome for the page that lists this version of the folder `canonical`.
+    pub(super) fn listing(
+        &self,
+        page: &[u8],
+        canonical: &[u8],
+        version: Version,
+    ) -> Result<Made, Obstacle> {
         let facts = Facts {
             policy: &self.site.policy,
             // Otherwise, a cache would choose a freshness lifetime by heuristics.
@@ -259,7 +270,13 @@ impl Loader<'_> {
             ranges: false,
         };
         let made = Representation::in_memory(facts, page, self.gauge);
-        made.map(Outcome::resource).map_err(|_| Obstacle::Open(Errno::NOMEM.into()))
+        let made = made.map_err(|_| Obstacle::Open(Errno::NOMEM.into()))?;
+        Ok(Made {
+            outcome: Outcome::resource(made),
+            path: canonical[1..].to_vec(),
+            version: rested(version, self.clock),
+            absent: index_names(self.site),
+        })
     }
 }
 
@@ -271,7 +288,7 @@ const UNSIZED_BYTES: usize = 4096;
 
 /// The version of a folder, if it can revalidate the listing. A young folder can change without a
 /// change of its time, so its listing is made again each time.
-pub(super) fn rested(version: Version, clock: &Clock) -> Option<Version> {
+fn rested(version: Version, clock: &Clock) -> Option<Version> {
     (!is_young(&version, clock)).then_some(version)
 }
 

@@ -30,9 +30,9 @@ pub(super) use cache::Part;
 pub use faults::Fault;
 
 use cache::{Cache, Known, Place};
-use check::{failure_of, has_no_index, holds, index_names};
+use check::{failure_of, has_no_index, holds};
 use faults::Faults;
-use load::{Loaded, Loader, Made, Obstacle, rested};
+use load::{Loaded, Loader, Made, Obstacle};
 use seen::Seen;
 use work::{Ended, Job, Jobs, Stopwatch, Target};
 
@@ -205,10 +205,7 @@ impl Store {
 
     /// Decodes a path into `self.decoded`, and returns its length there.
     fn decode(&mut self, site: &Site, path: &[u8]) -> Result<usize, Failure> {
-        let encoded_slash = site.encoded_slash;
-        let room = self.decoded.get_mut(..path.len());
-        let room = room.ok_or(Failure::bad("the path is longer than the limit"))?;
-        target::canonicalize(path, room, encoded_slash)
+        target::canonicalize(path, &mut self.decoded, site.config.encoded_slash)
     }
 
     /// The cached entry, if it is valid: revalidated a short time ago, or now.
@@ -278,25 +275,18 @@ impl Store {
         match made {
             Ok(made) => self.keep(site, key, made, query.fill, clock),
             Err(Obstacle::Wait(wait)) => Found::Wait(wait),
-            Err(Obstacle::Failure(failure)) => {
-                let (outcome, path) = (Outcome::Failure(failure), canonical[1..].to_vec());
-                let made = Made { outcome, path, version: None, absent: 0 };
-                self.keep(site, key, made, query.fill, clock)
-            }
             Err(Obstacle::Open(error)) => {
-                let outcome = Outcome::Failure(failure_of(&error));
-                if matches!(error, OpenError::Forbidden) {
+                let failure = failure_of(&error);
+                // A later request may succeed.
+                let may_pass = matches!(error, OpenError::Exhausted(_) | OpenError::Failed(_));
+                if may_pass || matches!(error, OpenError::Forbidden) {
                     self.faults.file(canonical, &error);
                 }
-                if matches!(error, OpenError::Exhausted(_) | OpenError::Failed(_)) {
-                    // A later request may succeed.
-                    self.faults.file(canonical, &error);
+                if may_pass {
                     self.cache.remove(site.part, key);
-                    return self.keep_last(site, outcome);
+                    return self.keep_last(site, Outcome::Failure(failure));
                 }
-                let path = canonical[1..].to_vec();
-                let made = Made { outcome, path, version: None, absent: 0 };
-                self.keep(site, key, made, query.fill, clock)
+                self.keep(site, key, Made::failure(failure), query.fill, clock)
             }
         }
     }
@@ -344,14 +334,13 @@ impl Store {
         self.lookups_left = self.lookups_left.saturating_sub(LISTING_LOOKUPS);
         let end = self.stopwatch.now() + ATTEMPT;
         for _ in 0..SMALL_LISTING_STEPS {
-            let (stopwatch, end) = (&self.stopwatch, end);
+            let stopwatch = &self.stopwatch;
             let mut enough = || stopwatch.now() >= end;
             if let Progress::Done(page) = listing.step(&site.root, work::STEP, &mut enough)? {
-                let outcome = self.loader(site, Blocking::Never, clock).listing(&page)?;
-                let (path, version) = (target.canonical[1..].to_vec(), rested(version, clock));
-                return Ok(Made { outcome, path, version, absent: index_names(site) });
+                let loader = self.loader(site, Blocking::Never, clock);
+                return loader.listing(&page, &target.canonical, version);
             }
-            if self.stopwatch.now() >= end {
+            if enough() {
                 break;
             }
         }
@@ -401,21 +390,26 @@ impl Store {
             Ok(None) if site.is_gone => self.root_is_back(site),
             Ok(None) => {}
             Ok(Some(root)) => {
-                self.jobs.drop_part(site.part);
                 site.root = root;
-                site.part = self.new_part();
+                self.renew_part(site);
                 self.root_is_back(site);
             }
             Err(error) => {
                 if !site.is_gone {
                     let root = site.root.path().display();
                     self.faults.root(format!("{root}: {error}; answering 503 until it is back"));
+                    site.is_gone = true;
+                    self.renew_part(site);
                 }
-                site.is_gone = true;
-                // A new part, so that the entries of the missing root are never found again.
-                site.part = self.new_part();
             }
         }
+    }
+
+    /// Ends the jobs of the site's root, and gives the site a new part, so that the entries of that
+    /// root are never found again.
+    fn renew_part(&mut self, site: &mut Site) {
+        self.jobs.drop_part(site.part);
+        site.part = self.new_part();
     }
 
     fn root_is_back(&mut self, site: &mut Site) {
@@ -464,23 +458,23 @@ impl Store {
     /// Stores the entry of a finished job for the requests that wait for it.
     fn finish(&mut self, site: &Site, ended: Ended, clock: &Clock) {
         let Job { target, version, .. } = ended.job;
-        let listed = ended.page.map_err(Obstacle::from);
-        let listed =
-            listed.and_then(|page| self.loader(site, Blocking::Never, clock).listing(&page));
+        let listed = ended.page.map_err(Obstacle::from).and_then(|page| {
+            let loader = self.loader(site, Blocking::Never, clock);
+            loader.listing(&page, &target.canonical, version)
+        });
         let outcome = match listed {
-            Ok(outcome) => outcome,
-            Err(Obstacle::Wait(_) | Obstacle::Failure(_)) => return,
+            Ok(made) => {
+                let outcome = made.outcome.clone();
+                self.keep(site, &target.key, made, None, clock);
+                outcome
+            }
+            Err(Obstacle::Wait(_)) => return,
             Err(Obstacle::Open(error)) => {
-                self.faults.file(&target.key, &error);
+                self.faults.file(&target.canonical, &error);
                 Outcome::Failure(failure_of(&error))
             }
         };
-        let entry = Entry { outcome: outcome.clone(), policy: Rc::clone(&site.policy) };
-        if !matches!(outcome, Outcome::Failure(_)) {
-            let (path, version) = (target.canonical[1..].to_vec(), rested(version, clock));
-            let made = Made { outcome, path, version, absent: index_names(site) };
-            self.keep(site, &target.key, made, None, clock);
-        }
+        let entry = Entry { outcome, policy: Rc::clone(&site.policy) };
         // Those requests must find it even if the cache rejected it, or evicts it at once.
         self.jobs.keep(target, entry, clock.tick);
     }

@@ -37,6 +37,12 @@ pub(super) struct Target {
     pub(super) canonical: Box<[u8]>,
 }
 
+impl Target {
+    fn is(&self, part: Part, key: &[u8]) -> bool {
+        self.part == part && *self.key == *key
+    }
+}
+
 /// A folder that is being read or rendered.
 pub(super) struct Job {
     pub(super) id: u64,
@@ -72,9 +78,9 @@ impl Jobs {
 
     /// The number of the job for this folder; `None` if it has none.
     pub(super) fn find(&self, part: Part, key: &[u8]) -> Option<u64> {
-        let is_it = |target: &Target| target.part == part && *target.key == *key;
-        let running = self.running.iter().find(|job| is_it(&job.target)).map(|job| job.id);
-        running.or_else(|| self.queued.iter().find(|job| is_it(&job.target)).map(|job| job.id))
+        let running = self.running.iter().map(|job| (&job.target, job.id));
+        let mut jobs = running.chain(self.queued.iter().map(|job| (&job.target, job.id)));
+        jobs.find(|(target, _)| target.is(part, key)).map(|(_, id)| id)
     }
 
     /// Starts a job, and returns its number.
@@ -157,7 +163,7 @@ impl Jobs {
     pub(super) fn kept(&mut self, part: Part, key: &[u8], now: Tick) -> Option<Entry> {
         self.finished.retain(|(.., since)| now.since(*since) < KEPT_MS);
         let mut kept = self.finished.iter();
-        let found = kept.find(|(target, ..)| target.part == part && *target.key == *key);
+        let found = kept.find(|(target, ..)| target.is(part, key));
         found.map(|(_, entry, _)| entry.clone())
     }
 }

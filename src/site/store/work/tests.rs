@@ -10,6 +10,7 @@ use tempfile::TempDir;
 use crate::clock::{Clock, Tick};
 use crate::config::{Limits, SiteConfig};
 use crate::files::{Blocking, Door};
+use crate::http::status::Status;
 use crate::site::resource::Outcome;
 use crate::site::store::{Found, Query};
 use crate::site::{Sites, Wait};
@@ -57,6 +58,12 @@ impl Bench {
             Found::At(at) => Ok(store.entry(at).outcome.clone()),
             Found::Wait(wait) => Err(wait),
         }
+    }
+
+    /// Lets the time pass after which the path of the root is checked again.
+    fn wait_for_the_check(&mut self) {
+        let now = self.clock.tick + Limits::default().revalidate_ms;
+        self.clock = Clock::new(now, Duration::from_secs(1_700_000_000));
     }
 }
 
@@ -109,4 +116,38 @@ fn a_queued_folder_is_listed_when_a_place_is_free() {
     assert_eq!(ended, Vec::from_iter(1..=super::RUNNING_MAX as u64 + 1), "each job ended once");
     let last = format!("slow{}", super::RUNNING_MAX);
     assert!(matches!(bench.find_again(&last), Ok(Outcome::Resource(_))));
+}
+
+/// Otherwise, the jobs are of a root that no site has, and every turn of the loop panics.
+#[test]
+fn the_jobs_of_a_root_that_disappears_are_dropped() {
+    let mut bench = Bench::new();
+    bench.slow.set(true);
+    for number in 0..=super::RUNNING_MAX {
+        assert!(matches!(bench.find(&format!("slow{number}"), 3), Err(Wait::Job(_))));
+    }
+    assert_eq!(bench.sites.work(&bench.clock, &mut || true), None, "one is in progress");
+    let root = bench.folder.path().to_path_buf();
+    let elsewhere = tempfile::tempdir().unwrap();
+    fs::rename(&root, elsewhere.path().join("root")).unwrap();
+    for _ in 0..2 {
+        bench.wait_for_the_check();
+        let found = bench.find_again("slow0");
+        let Ok(Outcome::Failure(failure)) = found else { panic!("not a failure: {found:?}") };
+        assert_eq!(failure.status, Status::ServiceUnavailable);
+    }
+    let mut ended = Vec::new();
+    while let Some(id) = bench.sites.work(&bench.clock, &mut || true) {
+        ended.push(id);
+    }
+    ended.sort_unstable();
+    assert_eq!(ended, Vec::from_iter(1..=super::RUNNING_MAX as u64 + 1), "each waiter is released");
+    assert!(!bench.sites.is_working());
+    bench.slow.set(false);
+    fs::rename(elsewhere.path().join("root"), &root).unwrap();
+    bench.wait_for_the_check();
+    for number in 0..=super::RUNNING_MAX {
+        let found = bench.find_again(&format!("slow{number}"));
+        assert!(matches!(found, Ok(Outcome::Resource(_))), "it is listed again");
+    }
 }

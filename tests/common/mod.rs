@@ -8,8 +8,9 @@
 
 use std::ffi::OsStr;
 use std::fs::File;
-use std::io::{BufRead, BufReader, Read, Seek};
+use std::io::{BufRead, BufReader, ErrorKind};
 use std::net::SocketAddr;
+use std::os::unix::fs::FileExt;
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -189,10 +190,16 @@ impl Server {
 
     /// What it wrote to stderr so far.
     pub(crate) fn log(&mut self) -> String {
-        let mut text = Vec::new();
-        // The child shares the position in the file, so it is set back to the end.
-        let read = self.errors.rewind().and_then(|()| self.errors.read_to_end(&mut text));
-        read.map_or_else(|error| error.to_string(), |_| String::from_utf8_lossy(&text).into_owned())
+        let (mut text, mut piece) = (Vec::new(), [0; 4096]);
+        // The child writes at the position that the file shares with it, so that must not move.
+        loop {
+            match self.errors.read_at(&mut piece, text.len() as u64) {
+                Ok(0) => return String::from_utf8_lossy(&text).into_owned(),
+                Ok(count) => text.extend_from_slice(&piece[..count]),
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) => return error.to_string(),
+            }
+        }
     }
 
     /// Waits until it has ended.

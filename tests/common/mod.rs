@@ -52,9 +52,7 @@ pub(crate) struct Setup {
 impl Setup {
     /// The built server, to serve this directory.
     pub(crate) fn new(root: &Path) -> Setup {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_tenkay"));
-        command.arg(root).stdin(Stdio::null()).stdout(Stdio::piped());
-        Setup { command, listen: vec!["127.0.0.1:0".to_owned()] }
+        Setup::by(Command::new(env!("CARGO_BIN_EXE_tenkay")), root)
     }
 
     /// The built server, with at most this many descriptors.
@@ -67,6 +65,11 @@ impl Setup {
     pub(crate) fn in_shell(root: &Path, script: &str) -> Setup {
         let mut command = Command::new("sh");
         command.args(["-c", script, "sh", env!("CARGO_BIN_EXE_tenkay")]);
+        Setup::by(command, root)
+    }
+
+    /// The server that this command starts once its arguments are added.
+    fn by(mut command: Command, root: &Path) -> Setup {
         command.arg(root).stdin(Stdio::null()).stdout(Stdio::piped());
         Setup { command, listen: vec!["127.0.0.1:0".to_owned()] }
     }
@@ -107,10 +110,7 @@ impl Setup {
 
     /// Starts the server and waits until it has printed its addresses.
     pub(crate) fn start(mut self) -> Result<Server, String> {
-        self.add_addresses();
-        let errors = tempfile::tempfile().map_err(|error| error.to_string())?;
-        self.command.stderr(errors.try_clone().map_err(|error| error.to_string())?);
-        let mut child = self.command.spawn().map_err(|error| format!("cannot start: {error}"))?;
+        let (mut child, errors) = self.spawn()?;
         let lines = lines_of(&mut child);
         let mut server = Server {
             child,
@@ -129,22 +129,29 @@ impl Setup {
 
     /// Starts a server that cannot print its start line, and waits until this socket accepts.
     pub(crate) fn start_silently(mut self, socket: &Path) -> Result<Server, String> {
-        self.add_addresses();
-        let errors = tempfile::tempfile().map_err(|error| error.to_string())?;
-        let child = self.command.spawn().map_err(|error| format!("cannot start: {error}"))?;
+        let (child, errors) = self.spawn()?;
         let endpoint = Endpoint::Unix(socket.to_owned());
         let mut server = Server { child, endpoint, greeting: String::new(), errors };
         let until = Instant::now() + PATIENCE;
         while UnixStream::connect(socket).is_err() {
             if let Some(end) = server.has_ended() {
-                return Err(format!("it ended: {end}"));
+                return Err(format!("it ended: {end}; its log: {}", server.log()));
             }
             if Instant::now() > until {
-                return Err("it does not listen".to_owned());
+                return Err(format!("it does not listen; its log: {}", server.log()));
             }
             thread::sleep(Duration::from_millis(2));
         }
         Ok(server)
+    }
+
+    /// Starts the process. The file receives what it writes to stderr.
+    fn spawn(&mut self) -> Result<(Child, File), String> {
+        self.add_addresses();
+        let errors = tempfile::tempfile().map_err(|error| error.to_string())?;
+        self.command.stderr(errors.try_clone().map_err(|error| error.to_string())?);
+        let child = self.command.spawn().map_err(|error| format!("cannot start: {error}"))?;
+        Ok((child, errors))
     }
 
     fn add_addresses(&mut self) {

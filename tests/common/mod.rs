@@ -247,6 +247,11 @@ pub(crate) fn run_to_end(mut setup: Setup) -> (ExitStatus, String, String) {
     (status, out, errors)
 }
 
+/// `length` bytes of lines of eight, each with its own offset: 0000000, 0000008, 0000016 ...
+pub(crate) fn numbered_lines(length: usize) -> Vec<u8> {
+    (0..length).step_by(8).flat_map(|at| format!("{at:07}\n").into_bytes()).take(length).collect()
+}
+
 /// Waits until a child has ended; `None`: it does not.
 fn wait(child: &mut Child) -> Option<ExitStatus> {
     let until = Instant::now() + PATIENCE;

@@ -122,19 +122,6 @@ fn requests_beyond_the_rate_get_429_and_the_connection_stays() {
     assert!(began.elapsed() >= Duration::from_millis(245), "at four per second");
 }
 
-#[test]
-fn a_request_that_has_to_wait_is_charged_once() {
-    let site = Site::new();
-    let folder = site.path().join("folder");
-    fs::create_dir(&folder).unwrap();
-    for number in 0..2000 {
-        fs::write(folder.join(number.to_string()), "").unwrap();
-    }
-    let server = site.serve(&["requests_per_s=1", "requests_burst=1"]);
-    let answer = Client::connect(&server).get("/folder/");
-    assert_eq!(answer.status, 200, "its listing takes several turns, but is one request");
-}
-
 /// The limits in the tests of bandwidth.
 const RATE: [&str; 2] = ["connection_bytes_per_s=1000000", "connection_burst_bytes=100000"];
 const BURST: usize = 100_000;

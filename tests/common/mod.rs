@@ -4,7 +4,7 @@
 //! run in parallel. It is killed through its own handle when it is dropped, however the test ends.
 
 #![allow(clippy::panic)] // in a test, that is the assertion
-#![allow(dead_code)] // each test crate that includes this file uses its own part of it
+#![expect(dead_code, reason = "this crate uses a part of it")]
 
 use std::ffi::OsStr;
 use std::fs::File;

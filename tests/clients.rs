@@ -14,7 +14,7 @@ use std::path::Path;
 use std::process::{Command, Output};
 use std::time::{Duration, SystemTime};
 
-use common::{Server, Setup};
+use common::{Server, Setup, numbered_lines};
 use tempfile::TempDir;
 
 /// Seconds after which a client gives up; only a failing test takes that long.
@@ -61,16 +61,11 @@ impl Client {
     }
 }
 
-/// Bytes that differ from place to place.
-fn content(length: usize) -> Vec<u8> {
-    (0..length).step_by(8).flat_map(|at| format!("{at:07}\n").into_bytes()).take(length).collect()
-}
-
 /// A root with one small and one large file, old enough to have strong validators.
 fn site() -> TempDir {
     let root = TempDir::with_prefix("tenkay-clients-").expect("a temporary directory");
     write(root.path(), "small.txt", b"0123456789");
-    write(root.path(), "large.bin", &content(3_000_000));
+    write(root.path(), "large.bin", &numbered_lines(3_000_000));
     root
 }
 
@@ -101,7 +96,7 @@ fn curl_downloads_files_byte_for_byte() {
     let root = site();
     let server = Server::start(root.path(), &[]);
     assert_eq!(CURL.get([server.url("/small.txt")]), b"0123456789");
-    assert!(CURL.get([server.url("/large.bin")]) == content(3_000_000));
+    assert!(CURL.get([server.url("/large.bin")]) == numbered_lines(3_000_000));
     assert_eq!(status(&[&server.url("/missing")]), "404");
 }
 
@@ -132,7 +127,7 @@ fn curl_gets_the_ranges_it_asks_for() {
     assert_eq!(range("-3"), b"789");
     assert_eq!(range("5-99"), b"56789");
     assert_eq!(range("0-1,5-6"), b"0123456789", "shorter than two parts with their heads");
-    let (large, bytes) = (server.url("/large.bin"), content(3_000_000));
+    let (large, bytes) = (server.url("/large.bin"), numbered_lines(3_000_000));
     let found = CURL.get(["--range", "1000000-1999999", &large]);
     assert!(found == bytes[1_000_000..2_000_000]);
     let found = CURL.get(["--range", "0-9,500-509", &large]);
@@ -152,12 +147,12 @@ fn curl_resumes_a_download_where_it_stopped() {
     let server = Server::start(root.path(), &[]);
     let there = TempDir::new().unwrap();
     let file = there.path().join("large.bin");
-    fs::write(&file, &content(3_000_000)[..1_234_567]).unwrap();
+    fs::write(&file, &numbered_lines(3_000_000)[..1_234_567]).unwrap();
     let output = file.to_str().unwrap();
     let url = server.url("/large.bin");
     let took = CURL.get(["-C", "-", "-o", output, "-w", "%{http_code} %{size_download}", &url]);
     assert_eq!(text(took), format!("206 {}", 3_000_000 - 1_234_567));
-    assert!(fs::read(&file).unwrap() == content(3_000_000));
+    assert!(fs::read(&file).unwrap() == numbered_lines(3_000_000));
 }
 
 #[test]
@@ -210,7 +205,7 @@ fn curl_gets_many_files_at_the_same_time() {
     let output = there.path().join("#1");
     let url = server.url("/large.bin?[1-20]");
     CURL.get(["--parallel", "--output", output.to_str().unwrap(), &url]);
-    let expected = content(3_000_000);
+    let expected = numbered_lines(3_000_000);
     for number in 1..=20 {
         let came = fs::read(there.path().join(number.to_string())).unwrap();
         assert!(came == expected, "copy {number} differs");
@@ -289,7 +284,7 @@ fn curl_speaks_over_a_unix_socket() {
     let unix = ["--unix-socket", socket.to_str().unwrap()];
     let get = |path: &str| CURL.get(unix.iter().copied().chain([server.url(path).as_str()]));
     assert_eq!(get("/small.txt"), b"0123456789");
-    assert!(get("/large.bin") == content(3_000_000));
+    assert!(get("/large.bin") == numbered_lines(3_000_000));
 }
 
 #[test]
@@ -301,17 +296,17 @@ fn wget_resumes_a_download_where_it_stopped() {
     let server = Server::start(root.path(), &[]);
     let there = TempDir::new().unwrap();
     let file = there.path().join("large.bin");
-    fs::write(&file, &content(3_000_000)[..777_777]).unwrap();
+    fs::write(&file, &numbered_lines(3_000_000)[..777_777]).unwrap();
     let directory = there.path().to_str().unwrap();
     let url = server.url("/large.bin");
     let args = ["--continue", "--server-response", "--directory-prefix", directory, &url];
     let output = WGET.run(args);
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success() && said.contains("206 Partial Content"), "{said}");
-    assert!(fs::read(&file).unwrap() == content(3_000_000));
+    assert!(fs::read(&file).unwrap() == numbered_lines(3_000_000));
     // Again: the download is complete, and another attempt does not damage it.
     WGET.run(args);
-    assert!(fs::read(&file).unwrap() == content(3_000_000));
+    assert!(fs::read(&file).unwrap() == numbered_lines(3_000_000));
 }
 
 #[test]

@@ -14,10 +14,9 @@
 #![allow(clippy::panic, clippy::unwrap_used)] // in a test, that is the assertion
 
 #[path = "wire/answer.rs"]
-#[allow(dead_code)] // this crate uses less of it than the wire tests do
 mod answer;
 #[path = "common/client.rs"]
-#[allow(dead_code)] // this crate uses a part of it
+#[expect(dead_code, reason = "this crate uses a part of it")]
 mod client;
 mod common;
 #[path = "limits/ends.rs"]
@@ -25,7 +24,7 @@ mod ends;
 #[path = "limits/files.rs"]
 mod files;
 #[path = "common/process.rs"]
-#[allow(dead_code)] // this crate uses a part of it
+#[expect(dead_code, reason = "this crate uses a part of it")]
 mod process;
 #[path = "limits/room.rs"]
 mod room;

@@ -173,10 +173,11 @@ fn a_request_that_takes_time_counts_once() {
     for number in 0..3000 {
         fs::write(folder.join(number.to_string()), "").unwrap();
     }
-    let limits = ["--limit", "requests_per_s=1", "--limit", "requests_burst=2"];
+    let limits = ["--limit", "requests_per_s=1", "--limit", "requests_burst=1"];
     let server = Server::start(root.path(), &limits);
     let answer = ask(&server, "GET /folder/ HTTP/1.1\r\nHost: a\r\n\r\n");
     assert!(answer.starts_with("HTTP/1.1 200 "), "{answer:.300}");
+    assert!(answer.ends_with("</html>\n"), "it is complete");
 }
 
 /// The decision to close at once considered only the last response: a small one with `Connection:

@@ -82,13 +82,13 @@ struct World {
 
 impl World {
     fn new(files: &Files, random: &mut Random) -> World {
-        // So that files need not be large to be sent from disk.
-        let mut limits = Limits { cached_body_bytes: 65_536, ..Limits::default() };
+        let mut limits = Limits::default();
         let pages = 3 + random.below(60);
         let revalidate_ms = random.pick(&[0, 100, 1_000]);
         for change in [
             format!("pages={pages}"),
             format!("revalidate_ms={revalidate_ms}"),
+            // So that files need not be large to be sent from disk.
             "cached_body_bytes=8192".to_owned(),
             "body_bytes=2000".to_owned(),
             "linger_bytes=5000".to_owned(),

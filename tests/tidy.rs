@@ -463,7 +463,7 @@ fn the_rules_detect_violations() {
         text: text.to_owned(),
         is_test: false,
     };
-    let site = source("src/site/open/walk.rs", "");
+    let site = source("src/site/store/load.rs", "");
     for (code, expected) in [
         ("use crate::h1::Connection;", vec!["h1"]),
         ("let x = crate::reactor::f(tenkay::cli::g());", vec!["reactor", "cli"]),

@@ -67,14 +67,7 @@ fn find(site: &mut Sites, path: &str, clock: &Clock) -> Reply {
     else {
         unreachable!("the paths of the benches are valid");
     };
-    let request = Request {
-        method: head.method,
-        target: head.target,
-        expectation: head.expectation,
-        fields: &head.fields,
-        fill: None,
-    };
-    match site.respond(&request, Blocking::Allowed, clock) {
+    match site.respond(&Request::of(&head, None), Blocking::Allowed, clock) {
         Ok(Answer::Reply(reply)) => reply,
         other => unreachable!("the paths of the benches are valid: {other:?}"),
     }

@@ -69,7 +69,18 @@ pub fn pieces<'b>(bytes: &'b [u8], lengths: &[u64]) -> Vec<&'b [u8]> {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
     use std::path::Path;
+
+    /// Removes this folder when it is dropped, however the test ends.
+    struct Cleanup<'p>(&'p Path);
+
+    impl Drop for Cleanup<'_> {
+        fn drop(&mut self) {
+            // If that fails, a folder is left behind, but the result of the test still counts.
+            let _ = fs::remove_dir_all(self.0);
+        }
+    }
 
     /// Runs every seed of a target, and its corpus from earlier fuzzing, if there is one.
     fn replay(target: &str, run: fn(&[u8])) {
@@ -80,7 +91,7 @@ mod tests {
         for folder in ["seeds", "corpus"] {
             let Ok(entries) = here.join(folder).join(target).read_dir() else { continue };
             for entry in entries {
-                run(&std::fs::read(entry.unwrap().path()).unwrap());
+                run(&fs::read(entry.unwrap().path()).unwrap());
                 seeds += 1;
             }
         }
@@ -89,6 +100,7 @@ mod tests {
 
     #[test]
     fn the_seeds_of_every_target_pass() {
+        let _cleanup = Cleanup(crate::tree::tree().root.parent().unwrap());
         replay("chunked", crate::chunked::run);
         replay("head", crate::head::run);
         replay("machine", crate::machine::run);

@@ -1,8 +1,9 @@
 //! The folder that the targets serve, and a model of it in memory.
 //!
 //! It is created once per process, in the folder for temporary files, and never changes. Its files
-//! have a fixed time, so that responses are the same in every run. `scripts/fuzz` gives each run a
-//! temporary folder of its own and removes it; a program that is run by hand leaves it behind.
+//! have a fixed time, so that responses are the same in every run. The test of the seeds removes
+//! the folder, and `scripts/fuzz` those of its runs; a program that is run by hand leaves it
+//! behind.
 
 use std::collections::{BTreeMap, HashMap};
 use std::ffi::OsStr;

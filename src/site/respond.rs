@@ -5,7 +5,7 @@ use std::rc::Rc;
 use crate::clock::Clock;
 use crate::files::Blocking;
 use crate::http::fields::Fields;
-use crate::http::head::{Expectation, Method};
+use crate::http::head::{Expectation, Head, Method};
 use crate::http::status::{Failure, Status};
 use crate::http::target::{self, Form, Scheme};
 
@@ -31,6 +31,20 @@ pub struct Request<'r> {
     pub fields: &'r Fields<'r, 'r>,
     /// How the wire format fills the headroom of a representation; `None` if it does not use it.
     pub fill: Option<Fill>,
+}
+
+impl<'r> Request<'r> {
+    /// The request of a head in HTTP/1.1, with its method, target and fields as they are.
+    #[inline]
+    pub fn of(head: &'r Head<'r, 'r>, fill: Option<Fill>) -> Request<'r> {
+        Request {
+            method: head.method,
+            target: head.target,
+            expectation: head.expectation,
+            fields: &head.fields,
+            fill,
+        }
+    }
 }
 
 /// The result of [`Sites::respond`].

@@ -4,12 +4,13 @@
 //! run in parallel. It is killed through its own handle when it is dropped, however the test ends.
 
 #![allow(clippy::panic)] // in a test, that is the assertion
-#![allow(dead_code)] // each test crate that includes this file uses its own part of it
+#![expect(dead_code, reason = "this crate uses a part of it")]
 
 use std::ffi::OsStr;
 use std::fs::File;
-use std::io::{BufRead, BufReader, Read, Seek};
+use std::io::{BufRead, BufReader, ErrorKind};
 use std::net::SocketAddr;
+use std::os::unix::fs::FileExt;
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -51,9 +52,7 @@ pub(crate) struct Setup {
 impl Setup {
     /// The built server, to serve this directory.
     pub(crate) fn new(root: &Path) -> Setup {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_tenkay"));
-        command.arg(root).stdin(Stdio::null()).stdout(Stdio::piped());
-        Setup { command, listen: vec!["127.0.0.1:0".to_owned()] }
+        Setup::by(Command::new(env!("CARGO_BIN_EXE_tenkay")), root)
     }
 
     /// The built server, with at most this many descriptors.
@@ -66,6 +65,11 @@ impl Setup {
     pub(crate) fn in_shell(root: &Path, script: &str) -> Setup {
         let mut command = Command::new("sh");
         command.args(["-c", script, "sh", env!("CARGO_BIN_EXE_tenkay")]);
+        Setup::by(command, root)
+    }
+
+    /// The server that this command starts once its arguments are added.
+    fn by(mut command: Command, root: &Path) -> Setup {
         command.arg(root).stdin(Stdio::null()).stdout(Stdio::piped());
         Setup { command, listen: vec!["127.0.0.1:0".to_owned()] }
     }
@@ -106,10 +110,7 @@ impl Setup {
 
     /// Starts the server and waits until it has printed its addresses.
     pub(crate) fn start(mut self) -> Result<Server, String> {
-        self.add_addresses();
-        let errors = tempfile::tempfile().map_err(|error| error.to_string())?;
-        self.command.stderr(errors.try_clone().map_err(|error| error.to_string())?);
-        let mut child = self.command.spawn().map_err(|error| format!("cannot start: {error}"))?;
+        let (mut child, errors) = self.spawn()?;
         let lines = lines_of(&mut child);
         let mut server = Server {
             child,
@@ -128,22 +129,29 @@ impl Setup {
 
     /// Starts a server that cannot print its start line, and waits until this socket accepts.
     pub(crate) fn start_silently(mut self, socket: &Path) -> Result<Server, String> {
-        self.add_addresses();
-        let errors = tempfile::tempfile().map_err(|error| error.to_string())?;
-        let child = self.command.spawn().map_err(|error| format!("cannot start: {error}"))?;
+        let (child, errors) = self.spawn()?;
         let endpoint = Endpoint::Unix(socket.to_owned());
         let mut server = Server { child, endpoint, greeting: String::new(), errors };
         let until = Instant::now() + PATIENCE;
         while UnixStream::connect(socket).is_err() {
             if let Some(end) = server.has_ended() {
-                return Err(format!("it ended: {end}"));
+                return Err(format!("it ended: {end}; its log: {}", server.log()));
             }
             if Instant::now() > until {
-                return Err("it does not listen".to_owned());
+                return Err(format!("it does not listen; its log: {}", server.log()));
             }
             thread::sleep(Duration::from_millis(2));
         }
         Ok(server)
+    }
+
+    /// Starts the process. The file receives what it writes to stderr.
+    fn spawn(&mut self) -> Result<(Child, File), String> {
+        self.add_addresses();
+        let errors = tempfile::tempfile().map_err(|error| error.to_string())?;
+        self.command.stderr(errors.try_clone().map_err(|error| error.to_string())?);
+        let child = self.command.spawn().map_err(|error| format!("cannot start: {error}"))?;
+        Ok((child, errors))
     }
 
     fn add_addresses(&mut self) {
@@ -189,10 +197,16 @@ impl Server {
 
     /// What it wrote to stderr so far.
     pub(crate) fn log(&mut self) -> String {
-        let mut text = Vec::new();
-        // The child shares the position in the file, so it is set back to the end.
-        let read = self.errors.rewind().and_then(|()| self.errors.read_to_end(&mut text));
-        read.map_or_else(|error| error.to_string(), |_| String::from_utf8_lossy(&text).into_owned())
+        let (mut text, mut piece) = (Vec::new(), [0; 4096]);
+        // The child writes at the position that the file shares with it, so that must not move.
+        loop {
+            match self.errors.read_at(&mut piece, text.len() as u64) {
+                Ok(0) => return String::from_utf8_lossy(&text).into_owned(),
+                Ok(count) => text.extend_from_slice(&piece[..count]),
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) => return error.to_string(),
+            }
+        }
     }
 
     /// Waits until it has ended.
@@ -231,6 +245,11 @@ pub(crate) fn run_to_end(mut setup: Setup) -> (ExitStatus, String, String) {
     let (out, errors) = (text(&output.stdout), text(&output.stderr));
     let status = status.unwrap_or_else(|| panic!("it does not end: {out}{errors}"));
     (status, out, errors)
+}
+
+/// `length` bytes of lines of eight, each with its own offset: 0000000, 0000008, 0000016 ...
+pub(crate) fn numbered_lines(length: usize) -> Vec<u8> {
+    (0..length).step_by(8).flat_map(|at| format!("{at:07}\n").into_bytes()).take(length).collect()
 }
 
 /// Waits until a child has ended; `None`: it does not.

@@ -102,7 +102,7 @@ fn an_unread_last_response_is_cut_off_by_the_least_rate() {
 #[test]
 fn requests_beyond_the_rate_get_429_and_the_connection_stays() {
     let site = Site::new();
-    let server = site.serve(&["requests_per_s=4", "requests_burst=3"]);
+    let server = site.serve(&["requests_per_s=1", "requests_burst=3"]);
     let mut client = Client::connect(&server);
     let began = Instant::now();
     client.send(request("/a.txt").repeat(4));
@@ -110,29 +110,16 @@ fn requests_beyond_the_rate_get_429_and_the_connection_stays() {
         assert_eq!(client.answer().status, expected);
     }
     let answer = client.get("/a.txt");
-    if began.elapsed() < Duration::from_millis(250) {
+    if began.elapsed() < Duration::from_secs(1) {
         assert_eq!(answer.status, 429);
         assert_eq!(answer.one("Retry-After"), Some(&b"1"[..]));
         assert!(!answer.says_close());
         // Another connection of the same client does not help.
         let other = Client::connect(&server).get("/a.txt");
-        assert!(other.status == 429 || began.elapsed() >= Duration::from_millis(250));
+        assert!(other.status == 429 || began.elapsed() >= Duration::from_secs(1));
     }
     eventually("a request is allowed again", || client.get("/a.txt").status == 200);
-    assert!(began.elapsed() >= Duration::from_millis(245), "at four per second");
-}
-
-#[test]
-fn a_request_that_has_to_wait_is_charged_once() {
-    let site = Site::new();
-    let folder = site.path().join("folder");
-    fs::create_dir(&folder).unwrap();
-    for number in 0..2000 {
-        fs::write(folder.join(number.to_string()), "").unwrap();
-    }
-    let server = site.serve(&["requests_per_s=1", "requests_burst=1"]);
-    let answer = Client::connect(&server).get("/folder/");
-    assert_eq!(answer.status, 200, "its listing takes several turns, but is one request");
+    assert!(began.elapsed() >= Duration::from_millis(995), "at one per second");
 }
 
 /// The limits in the tests of bandwidth.

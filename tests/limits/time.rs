@@ -94,18 +94,21 @@ fn a_connection_without_a_request_is_closed_without_a_response() {
 
 #[test]
 fn an_idle_connection_is_closed_after_the_keep_alive_timeout() {
+    // Longer than elsewhere, so that a client that is late still asks in time.
+    const TIMEOUT: Duration = Duration::from_secs(1);
     let site = Site::new();
-    let mut server = site.serve(&["keep_alive_timeout_ms=300", "first_request_timeout_ms=10"]);
+    let mut server = site.serve(&["keep_alive_timeout_ms=1000", "first_request_timeout_ms=10"]);
     let mut client = Client::connect(&server);
     for _ in 0..3 {
         client.get("/a.txt");
         // Each response restarts the timeout.
-        assert!(!client.stirs_within(LIMIT / 2));
+        assert!(!client.stirs_within(TIMEOUT / 2));
     }
-    client.get("/a.txt");
     let began = Instant::now();
+    client.get("/a.txt");
     assert_eq!(client.end(), End::Finished);
-    assert_in_time(began.elapsed());
+    let taken = began.elapsed();
+    assert!(taken >= TIMEOUT - ROUNDING, "it gave up after {taken:?}");
     assert_lives(&mut server);
 }
 
@@ -261,7 +264,8 @@ fn a_request_received_while_the_process_was_stopped_is_answered() {
     let mut unfinished = Client::connect(&server);
     client.get("/a.txt");
     unfinished.send("GET /a.txt HTTP/1.1\r\nHost: test\r\n");
-    assert!(!unfinished.stirs_within(LIMIT / 3), "its head has arrived");
+    // The server sees these bytes no later than any bytes on a later connection.
+    assert_lives(&mut server);
     freeze(&server);
     client.send(request("/a.txt"));
     unfinished.send("\r\n");

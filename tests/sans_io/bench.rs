@@ -78,13 +78,7 @@ impl Bench {
         let Ok(Parsed::Complete(head)) = head::parse(head.as_bytes(), &mut space, &bounds) else {
             panic!("{path} is malformed");
         };
-        let request = Request {
-            method: head.method,
-            target: head.target,
-            expectation: head.expectation,
-            fields: &head.fields,
-            fill: None,
-        };
+        let request = Request::of(&head, None);
         for _ in 0..1000 {
             self.sites.work(&self.clock, &mut || true);
             let answer = self.sites.respond(&request, Blocking::Allowed, &self.clock);

@@ -81,7 +81,7 @@ fn the_exit_status_is_right_when_output_fails() {
         (&["--help"], "2>/dev/full", 0),
     ] {
         let root = small_root();
-        let script = format!("shift; exec {:?} {} {redirect}", program(), args.join(" "));
+        let script = format!("exec {:?} {} {redirect}", program(), args.join(" "));
         let (status, _, errors) = run_to_end(Setup::in_shell(root.path(), &script));
         assert_eq!(status.code(), Some(expected), "{args:?} {redirect}: {errors}");
     }

@@ -26,7 +26,7 @@ pub(crate) enum Fits {
 }
 
 impl Request {
-    /// A random request. Without `plain`, also one that ends the connection.
+    /// A random request; with `only_get`, never HEAD.
     pub(crate) fn any(random: &mut Random, only_get: bool) -> Request {
         let name = Files::any(random);
         let file = |parts| Fits::File { name, parts };

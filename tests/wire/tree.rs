@@ -15,6 +15,7 @@ use std::time::{Duration, SystemTime};
 use rustix::fs::{CWD, FileType, Mode, mknodat};
 use tempfile::TempDir;
 
+use crate::common::numbered_lines;
 use crate::text::parse_fixed;
 
 /// The default modification time: 2001-09-09 01:46:40 UTC.
@@ -179,7 +180,7 @@ fn entry(line: &str) -> Result<Option<Entry>, String> {
         (None, None, i128::from(USUAL_TIME_S) * 1_000_000_000);
     for word in words {
         match word.split_once('=') {
-            Some(("size", size)) => content = Some(pattern(number(size)?)),
+            Some(("size", size)) => content = Some(numbered_lines(number(size)?)),
             Some(("time", time)) => time_ns = moment(time)?,
             Some(("mode", octal)) => {
                 mode = Some(u32::from_str_radix(octal, 8).map_err(|_| "mode= is octal")?);
@@ -212,14 +213,6 @@ fn moment(text: &str) -> Result<i128, String> {
 
 fn number<N: std::str::FromStr>(text: &str) -> Result<N, String> {
     text.parse().map_err(|_| format!("{text} is no number"))
-}
-
-/// `size` bytes of lines of eight, each with its own offset: 0000000, 0000008, 0000016 ...
-fn pattern(size: usize) -> Vec<u8> {
-    let mut bytes: Vec<u8> =
-        (0..size).step_by(8).flat_map(|at| format!("{at:07}\n").into_bytes()).collect();
-    bytes.truncate(size);
-    bytes
 }
 
 #[cfg(test)]

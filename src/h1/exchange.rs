@@ -555,8 +555,10 @@ impl Exchange {
         let holds = self.inbox.has_page() || self.outbox.has_page();
         debug_assert!(!self.is_idle() || !holds, "an idle connection holds no page");
         debug_assert!(!self.is_closed() || !holds, "a closed connection holds no page");
-        let reads = matches!(self.step(), Step::Read);
-        debug_assert!(!reads || self.outbox.is_empty(), "what is unsent is sent before a read");
+        debug_assert!(
+            self.outbox.is_empty() || !matches!(self.step(), Step::Read),
+            "what is unsent is sent before a read"
+        );
         let idle_input = matches!(self.state, State::Idle) && !self.inbox.is_empty();
         debug_assert!(!idle_input, "received bytes are looked at before the next wait");
         let linger_unsent = matches!(self.state, State::Linger { .. }) && !self.outbox.is_empty();

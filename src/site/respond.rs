@@ -114,7 +114,11 @@ impl Sites {
         if request.method == Method::Connect {
             return Ok(());
         }
-        let checked = match target::split(request.target)?.form {
+        let target = target::split(request.target)?;
+        if matches!(request.method, Method::Unknown | Method::NotServed) {
+            return Ok(()); // refused for its method, whatever the path is
+        }
+        let checked = match target.form {
             Form::Origin { path, .. } | Form::Absolute { scheme: Scheme::Http, path, .. } => {
                 self.store.check(&self.sites[0], path)
             }

@@ -65,7 +65,7 @@ fn complain(text: &str) {
 /// Unix sockets, which the caller removes.
 fn serve(settings: Settings, sockets: &mut Vec<SocketFile>) -> Result<End, String> {
     let Settings { config, mut warnings } = settings;
-    let Config { root, listen, site, user, sandbox, when_full, mut limits, chosen_limits } = config;
+    let Config { listen, sites, user, sandbox, when_full, mut limits, chosen_limits } = config;
     signals::ignore_file_size_signal()
         .map_err(|error| format!("cannot install a signal handler: {error}"))?;
     warnings.extend(system::fit(&mut limits, &chosen_limits));
@@ -79,17 +79,16 @@ fn serve(settings: Settings, sockets: &mut Vec<SocketFile>) -> Result<End, Strin
         }
         None => {}
     }
-    let start_line = start_line(&root, &listeners, &site);
-    let folders = sandbox::readable(sandbox, &root, &site.link_targets);
+    let start_line = start_line(&sites, &listeners);
+    let folders = sandbox::readable(sandbox, &sites);
     // A fresh hasher is as random as the standard library makes it.
     let chance = RandomState::new().hash_one(std::process::id());
-    let sites = Sites::new(&root, site, &limits, Door::best(), chance)
-        .map_err(|error| format!("cannot serve '{}': {error}", root.display()))?;
+    let sites = Sites::new(sites, &limits, Door::best(), chance)?;
     let mut reactor = Reactor::new(sites, listeners, when_full, limits)
         .map_err(|error| format!("cannot set up the event loop: {error}"))?;
-    if let Some((folders, warning)) = folders {
+    if let Some((folders, broad)) = folders {
         let paths: Vec<&Path> = sockets.iter().map(SocketFile::path).collect();
-        warnings.extend(warning);
+        warnings.extend(broad);
         warnings.extend(sandbox::lock_in(&folders, &paths));
     }
     for warning in warnings {
@@ -152,15 +151,20 @@ fn inapplicable_limits(addresses: &[ListenAddress], limits: &Limits) -> Option<S
 }
 
 /// What is served where, in one line.
-fn start_line(root: &Path, listeners: &[Listener], site: &SiteConfig) -> String {
+fn start_line(sites: &[SiteConfig], listeners: &[Listener]) -> String {
     let machine = listen::machine_addresses();
     let links: Vec<String> =
         listeners.iter().flat_map(|listener| listener.links(&machine)).collect();
-    format!(
-        "tenkay {} serves {} at {} (listings {})",
-        env!("CARGO_PKG_VERSION"),
-        root.canonicalize().unwrap_or_else(|_| root.to_owned()).display(),
-        links.join(" and "),
-        if site.listing { "on" } else { "off" },
-    )
+    let version = env!("CARGO_PKG_VERSION");
+    let root = |site: &SiteConfig| {
+        let root = site.root.canonicalize().unwrap_or_else(|_| site.root.clone());
+        root.display().to_string()
+    };
+    let roots: Vec<String> = sites.iter().map(root).collect();
+    let listings = match sites {
+        [site] if site.listing => " (listings on)",
+        [_] => " (listings off)",
+        _ => "",
+    };
+    format!("tenkay {version} serves {} at {}{listings}", roots.join(" and "), links.join(" and "))
 }

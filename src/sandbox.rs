@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 
 use nix::unistd::{Gid, Group, Uid, User, getegid, geteuid, setgid, setuid};
 
-use crate::config::{Account, Sandbox};
+use crate::config::{Account, Sandbox, SiteConfig};
 
 /// Switches to this account for good: the groups first, because the user may not change them.
 ///
@@ -101,40 +101,47 @@ pub fn is_root() -> bool {
     geteuid().is_root()
 }
 
-/// The folders that a process may read in this mode, and a warning if they are too many to
-/// protect anything. Nothing, if the sandbox is off.
-pub fn readable(
-    mode: Sandbox,
-    root: &Path,
-    link_targets: &[PathBuf],
-) -> Option<(Vec<PathBuf>, Option<String>)> {
-    let mut folders = vec![root.to_owned()];
-    let mut warning = None;
-    match mode {
-        Sandbox::Off => return None,
-        Sandbox::Strict => {}
-        Sandbox::On => {
-            // A link may be switched: then the new root lies beside the old one, beside the folder
-            // that the link led to, or, if the link is further up in the path, below the folder
-            // that holds the link.
-            let named = std::path::absolute(root).ok();
-            let resolved = root.canonicalize().ok();
-            let above = named.iter().flat_map(|path| path.ancestors().skip(1));
-            let links = above.filter(|path| path.is_symlink());
-            let beside = links.filter_map(Path::parent).filter(|path| *path != Path::new("/"));
-            let around = [&named, &resolved].into_iter().flatten().filter_map(|path| path.parent());
-            folders.extend(beside.chain(around).map(Path::to_owned));
-            if folders.iter().any(|folder| folder == Path::new("/")) {
-                warning = Some(format!(
-                    "the sandbox lets the process read every file: '{}' lies in /; use \
-                     --sandbox strict, or serve a folder further down",
-                    root.display()
-                ));
+/// The folders that a process that serves these sites may read in this mode, and a warning if they
+/// are too many to protect anything. Nothing, if the sandbox is off.
+pub fn readable(mode: Sandbox, sites: &[SiteConfig]) -> Option<(Vec<PathBuf>, Option<String>)> {
+    let (mut folders, mut warning) = (Vec::new(), None);
+    let top = Path::new("/");
+    for site in sites {
+        let root = site.root.display();
+        folders.push(site.root.clone());
+        if site.root == top {
+            warning = Some("the sandbox lets the process read every file: it serves /".to_owned());
+        }
+        match mode {
+            Sandbox::Off => return None,
+            Sandbox::Strict => {}
+            Sandbox::On => {
+                let around = folders_around(&site.root);
+                if around.iter().any(|folder| folder == top) {
+                    warning = Some(format!(
+                        "the sandbox lets the process read every file: '{root}' lies in /; use \
+                         --sandbox strict, or serve a folder further down"
+                    ));
+                }
+                folders.extend(around);
             }
         }
+        folders.extend_from_slice(&site.link_targets);
     }
-    folders.extend_from_slice(link_targets);
     Some((folders, warning))
+}
+
+/// The folders that hold a root. A link may be switched: then the new root lies beside the old one,
+/// beside the folder that the link led to, or, if the link is further up in the path, below the
+/// folder that holds the link.
+fn folders_around(root: &Path) -> Vec<PathBuf> {
+    let named = std::path::absolute(root).ok();
+    let resolved = root.canonicalize().ok();
+    let above = named.iter().flat_map(|path| path.ancestors().skip(1));
+    let links = above.filter(|path| path.is_symlink());
+    let beside = links.filter_map(Path::parent).filter(|path| *path != Path::new("/"));
+    let around = [&named, &resolved].into_iter().flatten().filter_map(|path| path.parent());
+    beside.chain(around).map(Path::to_owned).collect()
 }
 
 /// Locks the process in: it can read below `folders`, and nothing else of the file system; it can
@@ -239,10 +246,10 @@ mod tests {
         std::fs::create_dir_all(top.join("releases/1/public")).unwrap();
         std::os::unix::fs::symlink("releases/1", top.join("current")).unwrap();
         let root = top.join("current/public");
-        let (folders, warning) = readable(Sandbox::On, &root, &[]).unwrap();
+        let (folders, warning) = readable(Sandbox::On, &[SiteConfig::at(&root)]).unwrap();
         assert!(folders.contains(&top), "{folders:?}");
         assert_eq!(warning, None);
-        let (folders, _) = readable(Sandbox::Strict, &root, &[]).unwrap();
+        let (folders, _) = readable(Sandbox::Strict, &[SiteConfig::at(&root)]).unwrap();
         assert_eq!(folders, [root]);
     }
 
@@ -276,8 +283,9 @@ mod tests {
         std::fs::create_dir(&place).unwrap();
         let root = place.join("current");
         std::os::unix::fs::symlink(&one, &root).unwrap();
-        let targets = [target.clone()];
-        let folders = |mode| readable(mode, &root, &targets).map(|(folders, _)| folders);
+        let link_targets = vec![target.clone()];
+        let sites = [SiteConfig { link_targets, ..SiteConfig::at(&root) }];
+        let folders = |mode| readable(mode, &sites).map(|(folders, _)| folders);
         assert_eq!(folders(Sandbox::Off), None);
         assert_eq!(folders(Sandbox::Strict), Some(vec![root.clone(), target.clone()]));
         assert_eq!(folders(Sandbox::On), Some(vec![root.clone(), place, releases, target]));
@@ -285,10 +293,13 @@ mod tests {
 
     #[test]
     fn a_root_in_the_top_folder_is_reported() {
-        let warning = |mode, root| readable(mode, Path::new(root), &[]).unwrap().1;
+        let warning = |mode, root| readable(mode, &[SiteConfig::at(root)]).unwrap().1;
         let line = warning(Sandbox::On, "/usr").unwrap();
         assert!(line.contains("'/usr' lies in /; use --sandbox strict"), "{line}");
         assert_eq!(warning(Sandbox::Strict, "/usr"), None);
+        for mode in [Sandbox::On, Sandbox::Strict] {
+            assert!(warning(mode, "/").unwrap().ends_with("it serves /"));
+        }
         assert_eq!(warning(Sandbox::On, "/usr/lib/missing"), None);
     }
 }

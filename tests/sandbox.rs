@@ -9,7 +9,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use tenkay::config::Sandbox;
+use tenkay::config::{Sandbox, SiteConfig};
 use tenkay::sandbox;
 
 /// Set for the child: the folder with all files of the test.
@@ -68,7 +68,9 @@ fn in_mode_strict_the_process_reads_the_root_alone() {
 fn child(top: &Path, mode: Sandbox) {
     let root = top.join("site/root");
     let socket = top.join("run/socket");
-    let (folders, _) = sandbox::readable(mode, &root, &[top.join("target")]).expect("it is on");
+    let link_targets = vec![top.join("target")];
+    let site = SiteConfig { link_targets, ..SiteConfig::at(&root) };
+    let (folders, _) = sandbox::readable(mode, &[site]).expect("it is on");
     let problems = sandbox::lock_in(&folders, &[&socket]);
     let read = |path: &str| fs::read_to_string(top.join(path));
     for path in ["site/root/inside", "target/file"] {

@@ -99,7 +99,7 @@ impl World {
         }
         // By the walk, because the result of `openat2` depends on the kernel's caches.
         let sites =
-            Sites::new(files.folder(), SiteConfig::default(), &limits, Door::Walk, 7).unwrap();
+            Sites::new(vec![SiteConfig::at(files.folder())], &limits, Door::Walk, 7).unwrap();
         World {
             sites,
             exchanges: Exchanges::default(),

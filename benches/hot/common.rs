@@ -63,6 +63,6 @@ pub(crate) fn put_file(folder: &Path, name: &str, bytes: usize) {
 
 /// A site that serves a folder.
 pub(crate) fn site(folder: &Path) -> Sites {
-    Sites::new(folder, SiteConfig::default(), &limits(), Door::best(), 0)
+    Sites::new(vec![SiteConfig::at(folder)], &limits(), Door::best(), 0)
         .expect("the folder was just created")
 }

@@ -182,7 +182,12 @@ enum Report {
 impl<'p> Play<'p> {
     fn new(setting: &'p Setting, sent: &'p [u8], operations: &'p [u8]) -> Play<'p> {
         let (site, limits) = (setting.site.clone(), &setting.limits);
-        let sites = Sites::new(&tree().root, site, limits, Door::best(), 0x5eed);
+        let sites = Sites::new(
+            vec![SiteConfig { root: tree().root.clone(), ..site }],
+            limits,
+            Door::best(),
+            0x5eed,
+        );
         let mut sites = sites.expect("the folder is there");
         sites.allow_lookups(limits.lookups_per_turn);
         Play {

@@ -28,9 +28,9 @@ fn the_table_of_arguments_is_sound() {
 #[test]
 fn without_arguments_this_folder_is_served_on_port_8080() {
     let config = flags(&[]).unwrap();
-    assert_eq!(config.root, PathBuf::from("."));
+    assert_eq!(config.sites[0].root, PathBuf::from("."));
     assert_eq!(shown(&config.listen), ["127.0.0.1:8080"]);
-    let site = config.site;
+    let site = config.sites[0].clone();
     assert!(site.listing && site.server_header);
     assert_eq!((site.hidden, site.hidden_except), (vec![".*".into()], vec![".well-known".into()]));
     assert_eq!(site.encoded_slash, EncodedSlash::Refuse);
@@ -88,9 +88,9 @@ const SAME: (&[&str], &[(&str, &str)]) = (
 fn every_option_reaches_its_setting_from_both_sources() {
     let (args, environment) = SAME;
     for config in [flags(args).unwrap(), variables(environment).unwrap()] {
-        assert_eq!(config.root, PathBuf::from("/srv"));
+        assert_eq!(config.sites[0].root, PathBuf::from("/srv"));
         assert_eq!(shown(&config.listen), ["[::]:80", "unix:/run/t"]);
-        let site = config.site;
+        let site = config.sites[0].clone();
         assert_eq!(site.index, ["a.html", "b.html"]);
         assert!(!site.listing && !site.server_header);
         assert_eq!(site.symlinks, Symlinks::Off);
@@ -127,10 +127,10 @@ fn flags_win_over_variables() {
     let both =
         |args: &[&str], environment: &[(&str, &str)]| read_all(args, environment).unwrap().config;
     let config = both(&["--listing", "b"], &[("TENKAY_LISTING", "off"), ("TENKAY_ROOT", "a")]);
-    assert!(config.site.listing);
-    assert_eq!(config.root, PathBuf::from("b"));
+    assert!(config.sites[0].listing);
+    assert_eq!(config.sites[0].root, PathBuf::from("b"));
     let config = both(&["--no-listing"], &[("TENKAY_LISTING", "on")]);
-    assert!(!config.site.listing);
+    assert!(!config.sites[0].listing);
     let limits = [("TENKAY_LIMIT", "fields=7,head_bytes=9000")];
     let config = both(&["--limit", "fields=8"], &limits);
     assert_eq!((config.limits.fields, config.limits.head_bytes), (8, 9000));
@@ -158,7 +158,7 @@ fn a_switch_has_many_forms_and_the_last_one_counts() {
         (&["--server-header=on", "--server-header=off"], false),
         (&["--server-header", "on", "--no-server-header"], false),
     ] {
-        assert_eq!(flags(args).unwrap().site.server_header, expected, "{args:?}");
+        assert_eq!(flags(args).unwrap().sites[0].server_header, expected, "{args:?}");
     }
     for (args, expected) in [
         (&["--sandbox", "off"][..], Sandbox::Off),
@@ -171,10 +171,10 @@ fn a_switch_has_many_forms_and_the_last_one_counts() {
     ] {
         assert_eq!(flags(args).unwrap().sandbox, expected, "{args:?}");
     }
-    assert!(flags(&["--listing"]).unwrap().site.listing);
-    assert!(!flags(&["--listing=off"]).unwrap().site.listing);
-    assert!(flags(&["--no-listing", "--listing"]).unwrap().site.listing);
-    assert!(!flags(&["--listing", "--no-listing"]).unwrap().site.listing);
+    assert!(flags(&["--listing"]).unwrap().sites[0].listing);
+    assert!(!flags(&["--listing=off"]).unwrap().sites[0].listing);
+    assert!(flags(&["--no-listing", "--listing"]).unwrap().sites[0].listing);
+    assert!(!flags(&["--listing", "--no-listing"]).unwrap().sites[0].listing);
 }
 
 #[test]
@@ -185,19 +185,19 @@ fn a_root_may_follow_a_switch() {
         &["--listing", "folder"],
         &["--", "folder"],
     ] {
-        assert_eq!(flags(args).unwrap().root, PathBuf::from("folder"), "{args:?}");
+        assert_eq!(flags(args).unwrap().sites[0].root, PathBuf::from("folder"), "{args:?}");
     }
-    assert_eq!(flags(&["--listing", "--", "off"]).unwrap().root, PathBuf::from("off"));
-    assert_eq!(flags(&["--", "--sandbox"]).unwrap().root, PathBuf::from("--sandbox"));
+    assert_eq!(flags(&["--listing", "--", "off"]).unwrap().sites[0].root, PathBuf::from("off"));
+    assert_eq!(flags(&["--", "--sandbox"]).unwrap().sites[0].root, PathBuf::from("--sandbox"));
 }
 
 #[test]
 fn an_empty_list_is_a_list() {
     let config = flags(&["--hidden="]).unwrap();
-    assert!(config.site.hidden.is_empty());
-    assert_eq!(config.site.hidden_except, [".well-known"]);
-    assert!(variables(&[("TENKAY_HIDDEN", "")]).unwrap().site.hidden.is_empty());
-    assert!(variables(&[("TENKAY_LINK_TARGETS", "")]).unwrap().site.link_targets.is_empty());
+    assert!(config.sites[0].hidden.is_empty());
+    assert_eq!(config.sites[0].hidden_except, [".well-known"]);
+    assert!(variables(&[("TENKAY_HIDDEN", "")]).unwrap().sites[0].hidden.is_empty());
+    assert!(variables(&[("TENKAY_LINK_TARGETS", "")]).unwrap().sites[0].link_targets.is_empty());
 }
 
 #[test]

@@ -146,6 +146,7 @@ impl Layer {
         let (limits, chosen_limits) = limits(&self.limits)?;
         let default = SiteConfig::default();
         let site = SiteConfig {
+            root: value_or(self.root, default.root),
             index: value_or(self.index, default.index),
             listing: value_or(self.listing, default.listing),
             symlinks: value_or(self.symlinks, default.symlinks),
@@ -155,12 +156,12 @@ impl Layer {
             encoded_slash: value_or(self.encoded_slash, default.encoded_slash),
             media_types: self.media_types.into_iter().map(|sourced| sourced.value).collect(),
             server_header: value_or(self.server_header, default.server_header),
+            ..SiteConfig::default()
         };
         check_index(&site)?;
         Ok(Config {
-            root: value_or(self.root, PathBuf::from(".")),
             listen,
-            site,
+            sites: vec![site],
             user: self.user.map(|sourced| sourced.value),
             sandbox: value_or(self.sandbox, Sandbox::On),
             when_full: value_or(self.when_full, WhenFull::Wait),
@@ -310,7 +311,7 @@ mod tests {
         assert_eq!(merged.listing, Some(Sourced::new(true, &Origin::Flag)));
         assert_eq!(merged.server_header.as_ref().map(|sourced| &sourced.origin), Some(&file(2)));
         let config = merged.into_config().unwrap();
-        assert!(config.site.listing && !config.site.server_header);
+        assert!(config.sites[0].listing && !config.sites[0].server_header);
     }
 
     #[test]

@@ -3,7 +3,6 @@
 //! [`crate::cli`] reads flags and environment into a [`layer::Layer`] each; [`layer`] merges the
 //! layers into a [`Config`]. Nothing here does I/O.
 
-use std::path::PathBuf;
 use std::str::FromStr;
 
 mod fit;
@@ -11,6 +10,7 @@ pub mod layer;
 mod limits;
 mod listen;
 mod media_type;
+mod site;
 
 pub use crate::http::target::EncodedSlash;
 pub use fit::{CONNECTION_BYTES, MemoryLimit, PAGE_BYTES};
@@ -18,16 +18,18 @@ pub use limits::{Limit, Limits};
 pub use listen::ListenAddress;
 pub use media_type::parse_media_type;
 pub(crate) use media_type::split_outside_quotes;
+pub use site::{
+    AccessRule, AuthRule, CacheControl, CleanUrls, Cors, EtagSource, HeaderRule, RedirectRule,
+    SiteConfig, Symlinks,
+};
 
 /// Everything a run needs to know.
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// The folder to serve.
-    pub root: PathBuf,
     /// Addresses to listen on; at least one.
     pub listen: Vec<ListenAddress>,
-    /// Which files are served, and how.
-    pub site: SiteConfig,
+    /// What is served, and how; at least one site.
+    pub sites: Vec<SiteConfig>,
     /// The account to switch to after binding.
     pub user: Option<Account>,
     /// Which files the process may read after the start.
@@ -60,55 +62,6 @@ pub enum Sandbox {
     /// The root and the link targets alone.
     Strict,
     /// Every file that the user may read.
-    Off,
-}
-
-/// Which files of the root are served, and how.
-#[derive(Clone, Debug)]
-pub struct SiteConfig {
-    /// Names of index files; the first that exists is served.
-    pub index: Vec<String>,
-    /// Whether folders without an index file are listed.
-    pub listing: bool,
-    /// What happens at a symbolic link.
-    pub symlinks: Symlinks,
-    /// Folders outside the root that links may lead into.
-    pub link_targets: Vec<PathBuf>,
-    /// Names that are neither served nor listed, at any depth: globs with `*` and `?`.
-    pub hidden: Vec<String>,
-    /// Names that are served although `hidden` matches them: globs with `*` and `?`.
-    pub hidden_except: Vec<String>,
-    /// What `%2F` in a path means.
-    pub encoded_slash: EncodedSlash,
-    /// Media types by extension (in lower case, without a dot), in addition to the built-in ones,
-    /// which they override. If an extension occurs twice, the last one counts.
-    pub media_types: Vec<(String, String)>,
-    /// Whether responses have a Server field.
-    pub server_header: bool,
-}
-
-impl Default for SiteConfig {
-    fn default() -> SiteConfig {
-        SiteConfig {
-            index: vec!["index.html".to_owned()],
-            listing: true,
-            symlinks: Symlinks::Inside,
-            link_targets: Vec::new(),
-            hidden: vec![".*".to_owned()],
-            hidden_except: vec![".well-known".to_owned()],
-            encoded_slash: EncodedSlash::Refuse,
-            media_types: Vec::new(),
-            server_header: true,
-        }
-    }
-}
-
-/// What happens at symbolic links below the root. The root's own path may always be one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Symlinks {
-    /// They are followed if they stay inside the root or lead into a link target.
-    Inside,
-    /// They are treated as absent.
     Off,
 }
 

@@ -14,6 +14,7 @@ use std::cell::Cell;
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
+use std::rc::Rc;
 
 use crate::clock::Tick;
 
@@ -25,6 +26,8 @@ use super::version::Version;
 pub struct OpenFile {
     file: File,
     version: Version,
+    /// The root that it was opened below; it stays open as long as the file.
+    root: Rc<Root>,
     /// Where it was found below the root.
     path: Box<[u8]>,
     /// Its last bytes, if they were in memory when it was opened.
@@ -55,14 +58,21 @@ pub enum Piece {
 }
 
 impl OpenFile {
-    /// The open file of this version, which was found at `path` below the root.
-    pub fn new(file: File, version: Version, path: &[u8], disk: &mut Disk) -> OpenFile {
+    /// The open file of this version, which was found at `path` below `root`.
+    pub fn new(
+        file: File,
+        version: Version,
+        root: &Rc<Root>,
+        path: &[u8],
+        disk: &mut Disk,
+    ) -> OpenFile {
         let mut tail = [0; TAIL];
         let at = version.size.saturating_sub(TAIL as u64); // widening
         let read = disk.read_now(&file, &version, &mut tail, at);
         OpenFile {
             file,
             version,
+            root: Rc::clone(root),
             path: path.into(),
             tail: read.then_some(tail),
             seen: Cell::new(version),
@@ -98,7 +108,7 @@ impl OpenFile {
     /// other permissions, but also when it is rewritten and its modification time is set back
     /// (`rsync --inplace --times`). So the response is cut off unless links, permissions or owner
     /// explain the change.
-    fn still_covers(&self, end: u64, root: &Root) -> bool {
+    fn still_covers(&self, end: u64) -> bool {
         let Ok(now) = Version::of(&self.file) else { return false };
         if now.size != self.version.size {
             let grown = now.size > self.version.size && end <= self.version.size;
@@ -111,7 +121,7 @@ impl OpenFile {
         if now.changed_ns == seen.changed_ns {
             return true;
         }
-        let is_named = || root.version(&self.path).is_ok_and(|named| named.is_same_file(&now));
+        let is_named = || self.root.version(&self.path).is_ok_and(|named| named.is_same_file(&now));
         if !now.has_other_attributes(&seen) && is_named() {
             return false;
         }
@@ -186,13 +196,12 @@ impl Disk {
     /// the first and the last of them (the kernel reads ahead in one piece).
     pub fn prepare(
         &mut self,
-        root: &Root,
         file: &OpenFile,
         (at, count): (u64, u64),
         blocking: Blocking,
         now: Tick,
     ) -> Piece {
-        if !file.still_covers(at + count, root) {
+        if !file.still_covers(at + count) {
             return Piece::Changed;
         }
         if blocking == Blocking::Allowed || self.is_in_memory(file, at, count, now) {

@@ -278,7 +278,7 @@ mod tests {
         let limits =
             Limits { connections: 100, slice_ms: 0, defer_accept_s: 0, ..Limits::default() };
         let sites =
-            Sites::new(root.path(), SiteConfig::default(), &limits, Door::best(), 0).unwrap();
+            Sites::new(vec![SiteConfig::at(root.path())], &limits, Door::best(), 0).unwrap();
         let bind = || listen(&ListenAddress::Tcp("127.0.0.1:0".to_owned()), &limits).unwrap();
         let listeners: Vec<_> = bind().into_iter().chain(bind()).collect();
         let connect = |index: usize| {

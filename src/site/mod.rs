@@ -15,7 +15,6 @@
 //! | [`listing`], [`page`], [`multipart`], [`media`] | what is the content of a generated body? |
 
 use std::io;
-use std::path::Path;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -62,7 +61,7 @@ pub struct Sites {
 pub struct Site {
     /// Its place among the sites.
     index: usize,
-    root: Root,
+    root: Rc<Root>,
     config: SiteConfig,
     policy: Rc<Policy>,
     hidden: Rc<Hidden>,
@@ -76,37 +75,28 @@ pub struct Site {
 }
 
 impl Sites {
-    /// One site that serves the folder `root`. `door` is how files below it are opened; `chance`
-    /// makes the boundary of multipart responses hard to guess.
+    /// At least one site. `door` is how files are opened; `chance` makes the boundary of multipart
+    /// responses hard to guess.
     ///
     /// # Errors
-    /// The folder or a link target cannot be opened, or a pattern of hidden names is malformed; the
-    /// text says which, and what to do.
+    /// In one line: a root or a link target that cannot be opened, or a malformed pattern, and what
+    /// to do.
     pub fn new(
-        root: &Path,
-        config: SiteConfig,
+        configs: Vec<SiteConfig>,
         limits: &Limits,
         door: Door,
         chance: u64,
-    ) -> io::Result<Sites> {
+    ) -> Result<Sites, String> {
         let mut store = Store::new(limits);
-        let opened = Root::new(root, config.symlinks, door).map_err(|error| {
-            io::Error::new(error.kind(), format!("{error}; name a folder that can be read"))
-        })?;
-        let hidden = Hidden::new(globs(&config.hidden)?, globs(&config.hidden_except)?);
-        let site = Site {
-            index: 0,
-            root: opened.with_link_targets(&config.link_targets)?,
-            policy: Rc::new(Policy::of(&config)),
-            hidden: Rc::new(hidden),
-            media_types: MediaTypes::new(&config.media_types),
-            config,
-            part: store.new_part(),
-            checked: Tick(0),
-            is_gone: false,
-        };
+        let mut sites = Vec::new();
+        for config in configs {
+            let root = config.root.display().to_string();
+            let site = Site::new(sites.len(), config, door, store.new_part())
+                .map_err(|error| format!("cannot serve '{root}': {error}"))?;
+            sites.push(site);
+        }
         Ok(Sites {
-            sites: vec![site],
+            sites,
             store,
             boundary: format!("tenkay-{chance:016x}").into_bytes().into(),
             ranges_max: limits.ranges,
@@ -122,7 +112,7 @@ impl Sites {
         blocking: Blocking,
         now: Tick,
     ) -> Piece {
-        self.store.prepare(&self.sites[0].root, file, range, blocking, now)
+        self.store.prepare(file, range, blocking, now)
     }
 
     /// True while there is long work to continue.
@@ -185,6 +175,26 @@ fn globs(patterns: &[String]) -> io::Result<Vec<Glob>> {
         })
     };
     patterns.iter().map(parse).collect()
+}
+
+impl Site {
+    fn new(index: usize, config: SiteConfig, door: Door, part: Part) -> io::Result<Site> {
+        let opened = Root::new(&config.root, config.symlinks, door).map_err(|error| {
+            io::Error::new(error.kind(), format!("{error}; name a folder that can be read"))
+        })?;
+        let hidden = Hidden::new(globs(&config.hidden)?, globs(&config.hidden_except)?);
+        Ok(Site {
+            index,
+            root: Rc::new(opened.with_link_targets(&config.link_targets)?),
+            policy: Rc::new(Policy::of(&config)),
+            hidden: Rc::new(hidden),
+            media_types: MediaTypes::new(&config.media_types),
+            config,
+            part,
+            checked: Tick(0),
+            is_gone: false,
+        })
+    }
 }
 
 /// When to ask again.

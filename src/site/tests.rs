@@ -70,7 +70,8 @@ impl Bench {
             limits.set(change).unwrap();
         }
         let folder = tempfile::tempdir().unwrap();
-        let sites = Sites::new(folder.path(), config, &limits, door, 1).unwrap();
+        let config = SiteConfig { root: folder.path().to_owned(), ..config };
+        let sites = Sites::new(vec![config], &limits, door, 1).unwrap();
         Bench { folder, sites, limits, clock: Clock::new(Tick(1_000), NOW) }
     }
 

@@ -46,7 +46,8 @@ impl Bench {
         limits.check().unwrap();
         let folder = tempfile::tempdir().unwrap();
         fill(folder.path());
-        let sites = Sites::new(folder.path(), config, &limits, Door::best(), 7).unwrap();
+        let config = SiteConfig { root: folder.path().to_owned(), ..config };
+        let sites = Sites::new(vec![config], &limits, Door::best(), 7).unwrap();
         let exchanges = Exchanges::default();
         let pages = Pages::new(limits.pages);
         let clock = Clock::new(Tick(1_000), NOW);

@@ -18,6 +18,10 @@ fn file(bytes: &[u8]) -> (File, Version) {
     (file, version)
 }
 
+fn root() -> Rc<Root> {
+    Rc::new(Root::new(&std::env::temp_dir(), Symlinks::Inside, Door::best()).unwrap())
+}
+
 #[test]
 fn a_file_that_was_just_written_is_read_at_once_in_every_mode() {
     let (file, version) = file(b"0123456789");
@@ -30,7 +34,7 @@ fn a_file_that_was_just_written_is_read_at_once_in_every_mode() {
         let mut room = [0; 10];
         assert!(disk.read(&file, &version, &mut room, blocking).unwrap());
         assert_eq!(&room, b"0123456789");
-        let open = OpenFile::new(file.try_clone().unwrap(), version, b"a", disk);
+        let open = OpenFile::new(file.try_clone().unwrap(), version, &root(), b"a", disk);
         assert!(disk.is_in_memory(&open, 0, 10, Tick(0)));
         let error = disk.read(&file, &version, &mut [0; 11], blocking).unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::UnexpectedEof);
@@ -67,7 +71,7 @@ fn blocking_is_allowed_step_by_step() {
 #[test]
 fn bytes_found_in_memory_are_remembered_for_a_while() {
     let (file, version) = file(&[b'a'; 100]);
-    let open = OpenFile::new(file, version, b"a", &mut Disk::default());
+    let open = OpenFile::new(file, version, &root(), b"a", &mut Disk::default());
     let now = Tick(1_000);
     assert!(!open.is_warm(10, 20, now), "nothing was checked yet");
     open.warm.set(Warm { first: 10, end: 30, since: now });
@@ -86,7 +90,6 @@ fn bytes_found_in_memory_are_remembered_for_a_while() {
 /// A root with one file of 100 bytes, open.
 struct Sending {
     folder: tempfile::TempDir,
-    root: Root,
     disk: Disk,
     open: OpenFile,
     modified: SystemTime,
@@ -96,19 +99,19 @@ impl Sending {
     fn begin() -> Sending {
         let folder = tempfile::tempdir().unwrap();
         fs::write(folder.path().join("file"), [b'a'; 100]).unwrap();
-        let root = Root::new(folder.path(), Symlinks::Inside, Door::best()).unwrap();
+        let root = Rc::new(Root::new(folder.path(), Symlinks::Inside, Door::best()).unwrap());
         let Ok(Opened::File(file, version)) = root.open(b"file", Blocking::Allowed) else {
             panic!("it was just written");
         };
         let modified = file.metadata().unwrap().modified().unwrap();
         let mut disk = Disk::default();
-        let open = OpenFile::new(file, version, b"file", &mut disk);
+        let open = OpenFile::new(file, version, &root, b"file", &mut disk);
         // The clock of the file system must tick before the file changes.
         while fs::write(folder.path().join("clock"), b"").is_ok()
             && Version::of(File::open(folder.path().join("clock")).unwrap()).unwrap().changed_ns
                 == version.changed_ns
         {}
-        Sending { folder, root, disk, open, modified }
+        Sending { folder, disk, open, modified }
     }
 
     fn path(&self, name: &str) -> PathBuf {
@@ -116,7 +119,7 @@ impl Sending {
     }
 
     fn prepare(&mut self) -> Piece {
-        self.disk.prepare(&self.root, &self.open, (0, 100), Blocking::Allowed, Tick(0))
+        self.disk.prepare(&self.open, (0, 100), Blocking::Allowed, Tick(0))
     }
 }
 

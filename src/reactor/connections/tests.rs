@@ -29,7 +29,7 @@ impl Bench {
     fn new(limits: Limits) -> Bench {
         let root = tempfile::tempdir().unwrap();
         let sites =
-            Sites::new(root.path(), SiteConfig::default(), &limits, Door::best(), 0).unwrap();
+            Sites::new(vec![SiteConfig::at(root.path())], &limits, Door::best(), 0).unwrap();
         let (turn, poll) = (Turn::new(&limits), Poll::new().unwrap());
         let registry = poll.registry().try_clone().unwrap();
         let connections = Connections::new(registry, &limits, turn.now());

@@ -172,7 +172,7 @@ impl Loader<'_> {
         let is_text = is_utf8_prefix(start, start.len() as u64 == version.size);
         let replaced = self.seen.is_replaced(self.site, path, &version);
         let validators = OwnedValidators::of_file(&version, replaced, self.clock);
-        let file = OpenFile::new(file, version, path, self.disk);
+        let file = OpenFile::new(file, version, &self.site.root, path, self.disk);
         let made = Representation::on_disk(self.facts(path, validators, is_text), file, self.gauge);
         let made = made.map_err(|_| Obstacle::Open(Errno::NOMEM.into()))?;
         Ok(Outcome::resource(made))

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use crate::clock::{Clock, Tick};
 use crate::config::Limits;
-use crate::files::{Blocking, Disk, OpenError, OpenFile, Piece, Root, Version};
+use crate::files::{Blocking, Disk, OpenError, OpenFile, Piece, Version};
 use crate::http::status::{Failure, Status};
 use crate::http::target;
 
@@ -390,7 +390,7 @@ impl Store {
             Ok(None) if site.is_gone => self.root_is_back(site),
             Ok(None) => {}
             Ok(Some(root)) => {
-                site.root = root;
+                site.root = Rc::new(root);
                 self.renew_part(site);
                 self.root_is_back(site);
             }
@@ -525,13 +525,12 @@ impl Store {
     /// See [`Disk::prepare`].
     pub(super) fn prepare(
         &mut self,
-        root: &Root,
         file: &OpenFile,
         range: (u64, u64),
         blocking: Blocking,
         now: Tick,
     ) -> Piece {
-        self.disk.prepare(root, file, range, blocking, now)
+        self.disk.prepare(file, range, blocking, now)
     }
 }
 

@@ -26,8 +26,8 @@ struct Bench {
 impl Bench {
     fn new() -> Bench {
         let folder = tempfile::tempdir().unwrap();
-        let (config, limits) = (SiteConfig::default(), Limits::default());
-        let mut sites = Sites::new(folder.path(), config, &limits, Door::best(), 0).unwrap();
+        let (config, limits) = (SiteConfig::at(folder.path()), Limits::default());
+        let mut sites = Sites::new(vec![config], &limits, Door::best(), 0).unwrap();
         let (slow, passed) = (Rc::new(Cell::new(false)), Cell::new(Duration::ZERO));
         let is_slow = Rc::clone(&slow);
         sites.measure_with(Box::new(move || {

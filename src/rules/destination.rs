@@ -114,6 +114,7 @@ impl FilePath {
     /// # Errors
     /// What is wrong, and how to fix it.
     pub fn parse(to: &str, from: &Pattern) -> Result<FilePath, String> {
+        refuse_controls(to)?;
         let (origin, rest) = split_origin(to)?;
         if origin.is_some() {
             let advice = "give a path of this site, or a redirect status such as 302";

@@ -227,6 +227,7 @@ fn a_bad_destination_is_refused_with_advice() {
         ("/b/*", ":splat"),
         ("/b/:ix", "no :ix"),
         ("/b\u{1b}", "control"),
+        ("/b#\u{1b}", "control"),
     ] {
         let error = FilePath::parse(to, &from).unwrap_err();
         assert!(error.contains(what) && error.contains("; "), "{to}: {error}");

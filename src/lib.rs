@@ -8,6 +8,7 @@
 //! | layer | question | owns |
 //! |---|---|---|
 //! | [`http`] | what do these bytes mean? | functions over bytes: no I/O, no state but that of a body in progress |
+//! | [`rules`] | what do the rules of a site say about a path? | patterns, redirects and fields; no I/O, no configuration |
 //! | [`files`] | where are the bytes of a path, and have they changed? | roots, open files, reads that do not wait; no HTTP |
 //! | [`site`] | *what* is the response? | sites, their rules, and a bounded store of what is known about paths |
 //! | [`machine`] | what do all protocols share? | the contract between a protocol machine and its driver; pages |
@@ -111,6 +112,7 @@ pub mod journal;
 pub mod machine;
 pub mod net;
 pub mod reactor;
+pub mod rules;
 pub mod sandbox;
 pub mod site;
 pub mod system;

@@ -7,6 +7,7 @@
 //! | [`cache`] | what does a cache lookup cost, with few and with many entries? | one lookup |
 //! | [`wheel`] | what do timers cost? | one operation |
 //! | [`ranges`] | what does a Range field cost? | one field |
+//! | [`rules`] | what do 2,000 rules of a site cost? | one path |
 //! | [`listing`] | what does listing a folder cost? | one page |
 //!
 //! # How to run
@@ -32,6 +33,7 @@ mod exchange;
 mod head;
 mod listing;
 mod ranges;
+mod rules;
 mod wheel;
 
 use criterion::{criterion_group, criterion_main};
@@ -43,6 +45,7 @@ criterion_group!(
     cache::bench,
     wheel::bench,
     ranges::bench,
+    rules::bench,
     listing::bench,
 );
 criterion_main!(benches);

@@ -14,6 +14,7 @@
 //! | [`target`] | a request target | [`paths`], [`tree`] |
 //! | [`range`] | a size, then a Range field | a bitmap, and sorted intervals |
 //! | [`chunked`] | limits and cuts, then a chunked body | [`chunks`] |
+//! | [`rules`] | a path, then a rule file | [`rulebook`] |
 //!
 //! An input is a line of settings, an LF, and the bytes for the code under test.
 
@@ -33,6 +34,8 @@ pub mod paths;
 pub mod range;
 pub mod requests;
 pub mod responses;
+pub mod rulebook;
+pub mod rules;
 pub mod target;
 pub mod tree;
 
@@ -105,6 +108,7 @@ mod tests {
         replay("head", crate::head::run);
         replay("machine", crate::machine::run);
         replay("range", crate::range::run);
+        replay("rules", crate::rules::run);
         replay("target", crate::target::run);
     }
 }

@@ -8,7 +8,7 @@
 //!
 //! | module | question it answers | source |
 //! |---|---|---|
-//! | [`status`] | which codes exist, and how does a request fail | RFC 9110 section 15, RFC 6585 |
+//! | [`status`] | which codes exist, and how does a request fail | RFC 9110 section 15, RFC 6585, RFC 7725 |
 //! | [`head`] | is this a valid request head, and what does it say | RFC 9112 sections 2 to 6 |
 //! | [`fields`] | which fields does a head have | RFC 9110 section 5 |
 //! | [`host`] | is this a valid Host, and which name is it | RFC 3986 section 3.2.2, RFC 9110 section 7.2 |

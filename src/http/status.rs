@@ -1,5 +1,5 @@
-//! The status codes that the server sends (RFC 9110 section 15; RFC 6585 for 429 and 431), and
-//! [`Failure`], the one type for a request that fails.
+//! The status codes that the server sends (RFC 9110 section 15; RFC 6585 for 429 and 431; RFC 7725
+//! for 451), and [`Failure`], the one type for a request that fails.
 
 /// Makes the enum and its table from one list, so that they cannot disagree.
 macro_rules! statuses {
@@ -69,6 +69,8 @@ statuses! {
     TooManyRequests = "429 Too Many Requests";
     /// 431: the head exceeds the limit, or has too many fields.
     RequestHeaderFieldsTooLarge = "431 Request Header Fields Too Large";
+    /// 451: a rule of the site denies access for a legal reason.
+    UnavailableForLegalReasons = "451 Unavailable For Legal Reasons";
     /// 500: reading the file failed.
     InternalServerError = "500 Internal Server Error";
     /// 501: the method, or a transfer coding, is not known.

@@ -1,0 +1,200 @@
+//! Many rules at once: which of them match a path, in their order.
+//!
+//! [`PatternSet`] is a tree of the segments of all patterns, so the cost of a path depends on its
+//! number of segments and on the number of patterns that begin like it, not on the number of rules.
+
+use std::collections::HashMap;
+
+use super::header::{Edit, HeaderRule};
+use super::pattern::{Pattern, Segment, segments};
+use super::redirect::{Answer, Redirect};
+
+/// The patterns of a list of rules. A pattern is identified by its index in that list.
+#[derive(Clone, Debug)]
+pub struct PatternSet {
+    /// The root is the first node. A node belongs to a sequence of segments with which patterns
+    /// begin.
+    nodes: Vec<Node>,
+}
+
+#[derive(Clone, Debug, Default)]
+struct Node {
+    /// The nodes after a literal segment.
+    literals: HashMap<Box<[u8]>, usize>,
+    /// The node after a segment `:name`.
+    name: Option<usize>,
+    /// The patterns that end here.
+    ends: Vec<usize>,
+    /// The patterns that end here with a `*`.
+    splats: Vec<usize>,
+}
+
+impl PatternSet {
+    /// Makes a set of the patterns, in the order of the list.
+    pub fn new<'p>(patterns: impl IntoIterator<Item = &'p Pattern>) -> PatternSet {
+        PatternSet::with_indices(patterns.into_iter().enumerate())
+    }
+
+    fn with_indices<'p>(patterns: impl IntoIterator<Item = (usize, &'p Pattern)>) -> PatternSet {
+        let mut set = PatternSet { nodes: vec![Node::default()] };
+        for (index, pattern) in patterns {
+            let mut at = 0;
+            for segment in pattern.segments() {
+                at = set.node_after(at, segment);
+            }
+            let node = &mut set.nodes[at];
+            let found = if pattern.has_splat() { &mut node.splats } else { &mut node.ends };
+            found.push(index);
+        }
+        set
+    }
+
+    /// The node after a segment, which is created if it does not exist.
+    fn node_after(&mut self, at: usize, segment: &Segment) -> usize {
+        let new = self.nodes.len();
+        let node = &mut self.nodes[at];
+        let next = match segment {
+            Segment::Literal(bytes) => *node.literals.entry(bytes.clone()).or_insert(new),
+            Segment::Name(_) => *node.name.get_or_insert(new),
+        };
+        if next == new {
+            self.nodes.push(Node::default());
+        }
+        next
+    }
+
+    /// The patterns that match a canonical path, in their order.
+    pub fn matches(&self, path: &[u8]) -> Vec<usize> {
+        let mut found = Vec::new();
+        self.visit(path, |indices| found.extend(indices));
+        found.sort_unstable();
+        found
+    }
+
+    /// The first pattern that matches a canonical path. Allocates only if a path can continue both
+    /// with a literal segment and with a name.
+    pub fn first(&self, path: &[u8]) -> Option<usize> {
+        let mut least = None;
+        self.visit(path, |indices| {
+            // The indices of a node are in ascending order.
+            least = least.into_iter().chain(indices.first().copied()).min();
+        });
+        least
+    }
+
+    /// Visits the nodes for the beginnings of a path and passes on the patterns that match. Each
+    /// node is visited at most once, because it has one parent.
+    fn visit(&self, path: &[u8], mut found: impl FnMut(&[usize])) {
+        let mut later = Vec::new();
+        let mut next = Some((0, segments(path)));
+        while let Some((at, mut rest)) = next.take().or_else(|| later.pop()) {
+            let node = &self.nodes[at];
+            found(&node.splats);
+            let Some(segment) = rest.next() else {
+                found(&node.ends);
+                continue;
+            };
+            if let Some(&literal) = node.literals.get(segment) {
+                next = Some((literal, rest.clone()));
+            }
+            if let Some(name) = node.name {
+                if next.is_some() {
+                    later.push((name, rest));
+                } else {
+                    next = Some((name, rest));
+                }
+            }
+        }
+    }
+
+    /// True if it has no pattern.
+    pub fn is_empty(&self) -> bool {
+        let has_no = |node: &Node| node.ends.is_empty() && node.splats.is_empty();
+        self.nodes.iter().all(has_no)
+    }
+}
+
+/// The redirects of a site in their order.
+#[derive(Clone, Debug)]
+pub struct Redirects {
+    rules: Vec<Redirect>,
+    forced: PatternSet,
+    others: PatternSet,
+}
+
+impl Redirects {
+    /// Makes a table of rules. The first rule that applies wins.
+    pub fn new(rules: Vec<Redirect>) -> Redirects {
+        let set = |force: bool| {
+            let chosen = rules.iter().enumerate().filter(|(_, rule)| rule.force == force);
+            PatternSet::with_indices(chosen.map(|(index, rule)| (index, &rule.from)))
+        };
+        let (forced, others) = (set(true), set(false));
+        Redirects { rules, forced, others }
+    }
+
+    /// The rules in their order.
+    pub fn rules(&self) -> &[Redirect] {
+        &self.rules
+    }
+
+    /// The indices of the rules whose pattern matches a canonical path, in their order: those that
+    /// win over a file if `forced`, else the others.
+    pub fn matches(&self, path: &[u8], forced: bool) -> Vec<usize> {
+        self.set(forced).matches(path)
+    }
+
+    /// The index of the first rule that applies to a canonical path, and its answer. `query` is
+    /// that of the request, as the client sent it; an answer has at most `most` bytes.
+    pub fn decide(
+        &self,
+        path: &[u8],
+        query: Option<&[u8]>,
+        forced: bool,
+        most: usize,
+    ) -> Option<(usize, Answer)> {
+        let answer = |index: usize| {
+            self.rules[index].answer(path, query, most).map(|answer| (index, answer))
+        };
+        let first = self.set(forced).first(path)?;
+        answer(first).or_else(|| self.matches(path, forced).into_iter().skip(1).find_map(answer))
+    }
+
+    fn set(&self, forced: bool) -> &PatternSet {
+        if forced { &self.forced } else { &self.others }
+    }
+}
+
+/// The blocks of fields of a site in their order.
+#[derive(Clone, Debug)]
+pub struct Headers {
+    rules: Vec<HeaderRule>,
+    set: PatternSet,
+}
+
+impl Headers {
+    /// Makes a table of blocks. All that match apply, in this order.
+    pub fn new(rules: Vec<HeaderRule>) -> Headers {
+        let set = PatternSet::new(rules.iter().map(|rule| &rule.pattern));
+        Headers { rules, set }
+    }
+
+    /// The blocks in their order.
+    pub fn rules(&self) -> &[HeaderRule] {
+        &self.rules
+    }
+
+    /// The indices of the blocks that match a canonical path, in their order. Paths with the same
+    /// indices have the same edits.
+    pub fn matches(&self, path: &[u8]) -> Vec<usize> {
+        self.set.matches(path)
+    }
+
+    /// The edits of these blocks, in order.
+    pub fn edits<'h>(&'h self, indices: &'h [usize]) -> impl Iterator<Item = &'h Edit> {
+        indices.iter().flat_map(|index| &self.rules[*index].edits)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -6,6 +6,7 @@
 //! | [`exchange`] | what does a request cost, from request bytes to response bytes? | one request |
 //! | [`cache`] | what does a cache lookup cost, with few and with many entries? | one lookup |
 //! | [`wheel`] | what do timers cost? | one operation |
+//! | [`negotiate`] | what does an Accept-Encoding field cost? | one field |
 //! | [`ranges`] | what does a Range field cost? | one field |
 //! | [`rules`] | what do 2,000 rules of a site cost? | one path |
 //! | [`listing`] | what does listing a folder cost? | one page |
@@ -32,6 +33,7 @@ mod common;
 mod exchange;
 mod head;
 mod listing;
+mod negotiate;
 mod ranges;
 mod rules;
 mod wheel;
@@ -44,6 +46,7 @@ criterion_group!(
     exchange::bench,
     cache::bench,
     wheel::bench,
+    negotiate::bench,
     ranges::bench,
     rules::bench,
     listing::bench,

@@ -35,33 +35,60 @@ pub enum Field {
     IfRange,
     /// RFC 9110 section 14.2.
     Range,
+    /// RFC 9110 section 12.5.1; a list.
+    Accept,
+    /// RFC 9110 section 12.5.3; a list.
+    AcceptEncoding,
+    /// RFC 9110 section 11.6.2.
+    Authorization,
+    /// RFC 6454 section 7.
+    Origin,
+    /// Fetch standard, CORS protocol; a token.
+    AccessControlRequestMethod,
+    /// Fetch standard, CORS protocol; a list.
+    AccessControlRequestHeaders,
+    /// Fetch Metadata Request Headers; a token.
+    SecFetchMode,
+    /// RFC 9530 section 4; a list.
+    WantReprDigest,
 }
 
 impl Field {
-    const COUNT: usize = Field::Range as usize + 1;
+    const COUNT: usize = Field::WantReprDigest as usize + 1;
 
-    /// Names are compared without case. Length and first letter exclude most of them, which keeps
-    /// the cost for the many unknown fields of a browser low.
+    /// Names are compared without case. The length and the letters at both ends exclude most of
+    /// them, which keeps the cost for the many unknown fields of a browser low.
     fn parse(name: &[u8]) -> Option<Field> {
         let is = |text: &[u8], field| {
-            let may_be = name[0] | 0x20 == text[0]; // letters in lower case; others differ below
-            (may_be && name.eq_ignore_ascii_case(text)).then_some(field)
+            // Letters in lower case; others differ below.
+            let ends = |name: &[u8]| (name[0] | 0x20, name[name.len() - 1] | 0x20);
+            (ends(name) == ends(text) && name.eq_ignore_ascii_case(text)).then_some(field)
         };
         match name.len() {
             4 => is(b"host", Field::Host),
             5 => is(b"range", Field::Range),
-            6 => is(b"expect", Field::Expect),
+            6 => is(b"accept", Field::Accept)
+                .or_else(|| is(b"origin", Field::Origin))
+                .or_else(|| is(b"expect", Field::Expect)),
             8 => is(b"if-match", Field::IfMatch).or_else(|| is(b"if-range", Field::IfRange)),
             10 => is(b"connection", Field::Connection),
-            13 => is(b"if-none-match", Field::IfNoneMatch),
-            14 => is(b"content-length", Field::ContentLength),
+            13 => is(b"if-none-match", Field::IfNoneMatch)
+                .or_else(|| is(b"authorization", Field::Authorization)),
+            14 => is(b"content-length", Field::ContentLength)
+                .or_else(|| is(b"sec-fetch-mode", Field::SecFetchMode)),
+            15 => is(b"accept-encoding", Field::AcceptEncoding),
+            16 => is(b"want-repr-digest", Field::WantReprDigest),
             17 => is(b"if-modified-since", Field::IfModifiedSince)
                 .or_else(|| is(b"transfer-encoding", Field::TransferEncoding)),
             19 => is(b"if-unmodified-since", Field::IfUnmodifiedSince),
+            29 => is(b"access-control-request-method", Field::AccessControlRequestMethod),
+            30 => is(b"access-control-request-headers", Field::AccessControlRequestHeaders),
             _ => None,
         }
     }
 }
+
+const _: () = assert!(Field::COUNT <= 32, "each field has a bit in a u32");
 
 /// A field that must not be repeated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -81,8 +108,8 @@ pub struct Fields<'h, 'b> {
     lines: &'h [httparse::Header<'b>],
     /// Index of the first line; valid only if the bit of the field is set in `present`.
     first: [u8; Field::COUNT],
-    present: u16,
-    repeated: u16,
+    present: u32,
+    repeated: u32,
 }
 
 impl<'h, 'b> Fields<'h, 'b> {
@@ -185,6 +212,45 @@ mod tests {
             assert!(fields.has_any(&[Field::IfRange, Field::Range]));
             assert!(!fields.has_any(&[Field::IfRange, Field::IfMatch]));
         });
+    }
+
+    #[test]
+    fn every_known_name_is_found_without_case_and_its_neighbours_are_not() {
+        let names = [
+            ("Host", Field::Host),
+            ("Connection", Field::Connection),
+            ("Content-Length", Field::ContentLength),
+            ("Transfer-Encoding", Field::TransferEncoding),
+            ("Expect", Field::Expect),
+            ("If-Match", Field::IfMatch),
+            ("If-None-Match", Field::IfNoneMatch),
+            ("If-Modified-Since", Field::IfModifiedSince),
+            ("If-Unmodified-Since", Field::IfUnmodifiedSince),
+            ("If-Range", Field::IfRange),
+            ("Range", Field::Range),
+            ("Accept", Field::Accept),
+            ("Accept-Encoding", Field::AcceptEncoding),
+            ("Authorization", Field::Authorization),
+            ("Origin", Field::Origin),
+            ("Access-Control-Request-Method", Field::AccessControlRequestMethod),
+            ("Access-Control-Request-Headers", Field::AccessControlRequestHeaders),
+            ("Sec-Fetch-Mode", Field::SecFetchMode),
+            ("Want-Repr-Digest", Field::WantReprDigest),
+        ];
+        assert_eq!(names.len(), Field::COUNT);
+        for (name, field) in names {
+            let parse = |name: &str| Field::parse(name.as_bytes());
+            for same in [name.to_owned(), name.to_lowercase(), name.to_uppercase()] {
+                assert_eq!(parse(&same), Some(field), "{same}");
+            }
+            let start = &name[..name.len() - 1];
+            for other in [format!("{name}s"), format!("{start}_"), format!("_{}", &name[1..])] {
+                assert_eq!(parse(&other), None, "{other}");
+            }
+        }
+        for other in ["Accept-Language", "Sec-Fetch-Dest", "Sec-Fetch-Site", "Cookie"] {
+            assert_eq!(Field::parse(other.as_bytes()), None, "{other}");
+        }
     }
 
     #[test]

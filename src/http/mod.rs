@@ -19,6 +19,7 @@
 //! | [`etag`] | what is the tag of this version, and do two tags match | RFC 9110 section 8.8.3 |
 //! | [`conditional`] | do the preconditions hold | RFC 9110 section 13 |
 //! | [`range`] | which bytes are requested | RFC 9110 section 14 |
+//! | [`negotiate`] | which content coding does the client prefer | RFC 9110 section 12.5.3 |
 //! | [`text`] | is this text in UTF-8 | RFC 3629 |
 //! | [`writer`] | how is a head written into a bounded buffer | RFC 9112 section 4 |
 
@@ -30,6 +31,7 @@ pub mod fields;
 pub mod head;
 pub mod hidden;
 pub mod host;
+pub mod negotiate;
 pub mod range;
 pub mod status;
 pub mod target;

@@ -1,0 +1,219 @@
+//! Content negotiation: which content coding a response gets (RFC 9110 section 12.5.3).
+//!
+//! Owns the names of the codings, and the meaning of Accept-Encoding. It does not know which codings
+//! of a resource exist: that is an argument. Nothing here allocates.
+//!
+//! # Rules
+//!
+//! - An element that does not match the grammar is ignored; the others count.
+//! - `x-gzip` is gzip (RFC 9110 section 8.4.1.3). `deflate` is never served and stands for nothing.
+//! - If a coding is named twice, the lower quality counts, so that `q=0` always forbids.
+//! - `*` is the quality of what is not named, identity included.
+//! - Identity that neither its name nor `*` covers is acceptable, after every acceptable coding.
+//! - Between equal qualities the order is that of [`Coding::ALL`], identity last.
+//! - Without the field a response gets no coding: a client that does not name codings seldom decodes
+//!   them. An empty field means identity only.
+
+use super::fields::elements;
+
+/// A content coding that can be served, in order of preference.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[repr(u8)]
+pub enum Coding {
+    /// Zstandard (RFC 8878).
+    Zstd,
+    /// Brotli (RFC 7932).
+    Br,
+    /// gzip (RFC 1952).
+    Gzip,
+}
+
+impl Coding {
+    /// The number of codings.
+    pub const COUNT: usize = 3;
+
+    /// All codings; each one is at its [`Coding::index`].
+    pub const ALL: [Coding; Coding::COUNT] = [Coding::Zstd, Coding::Br, Coding::Gzip];
+
+    /// Its place in [`Coding::ALL`].
+    pub const fn index(self) -> usize {
+        self as usize
+    }
+
+    /// Its name in Accept-Encoding and Content-Encoding.
+    pub const fn token(self) -> &'static str {
+        match self {
+            Coding::Zstd => "zstd",
+            Coding::Br => "br",
+            Coding::Gzip => "gzip",
+        }
+    }
+
+    /// The extension of a sidecar file, without a dot.
+    pub const fn extension(self) -> &'static str {
+        match self {
+            Coding::Zstd => "zst",
+            Coding::Br => "br",
+            Coding::Gzip => "gz",
+        }
+    }
+}
+
+/// A set of codings, such as those in which a resource exists.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct CodingSet(u8);
+
+impl CodingSet {
+    /// No coding.
+    pub const EMPTY: CodingSet = CodingSet(0);
+
+    /// Every coding.
+    pub const ALL: CodingSet = CodingSet((1 << Coding::COUNT) - 1);
+
+    /// This set and `coding`.
+    #[must_use]
+    pub const fn with(self, coding: Coding) -> CodingSet {
+        CodingSet(self.0 | 1 << coding.index())
+    }
+
+    /// True if `coding` is in the set.
+    pub const fn has(self, coding: Coding) -> bool {
+        self.0 & (1 << coding.index()) != 0
+    }
+
+    /// True if no coding is in the set.
+    pub const fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+
+    /// The codings of the set, in order of preference.
+    pub fn iter(self) -> impl Iterator<Item = Coding> {
+        Coding::ALL.into_iter().filter(move |coding| self.has(*coding))
+    }
+}
+
+/// The form in which a resource is sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Choice {
+    /// With this content coding.
+    Coding(Coding),
+    /// As it is.
+    Identity,
+    /// The client accepts none of the forms that exist: 406.
+    NotAcceptable,
+}
+
+/// The meaning of the Accept-Encoding lines of a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AcceptEncoding {
+    /// In thousandths: the codings by their index, then identity and `*`; [`UNNAMED`] if absent.
+    qualities: [u16; Coding::COUNT + 2],
+    is_absent: bool,
+}
+
+const IDENTITY: usize = Coding::COUNT;
+const STAR: usize = Coding::COUNT + 1;
+
+/// Greater than every quality.
+const UNNAMED: u16 = u16::MAX;
+
+/// The quality 1.
+const MOST: u16 = 1000;
+
+impl AcceptEncoding {
+    /// The value of a request without the field.
+    pub const ABSENT: AcceptEncoding =
+        AcceptEncoding { qualities: [UNNAMED; Coding::COUNT + 2], is_absent: true };
+
+    /// Reads the values of all lines of the field; together they are one list.
+    pub fn parse<'b>(lines: impl Iterator<Item = &'b [u8]>) -> AcceptEncoding {
+        let mut accept = AcceptEncoding::ABSENT;
+        for line in lines {
+            accept.is_absent = false;
+            for element in elements(line) {
+                accept.take(element);
+            }
+        }
+        accept
+    }
+
+    /// True if the request does not have the field. An empty field is not absent.
+    pub fn is_absent(&self) -> bool {
+        self.is_absent
+    }
+
+    /// The quality of a coding in thousandths; 0: not acceptable.
+    pub fn quality(&self, coding: Coding) -> u16 {
+        match (self.qualities[coding.index()], self.qualities[STAR]) {
+            (UNNAMED, UNNAMED) => 0,
+            (UNNAMED, star) => star,
+            (named, _) => named,
+        }
+    }
+
+    /// The form to send, of a resource that exists as it is and in the codings `available`.
+    pub fn choose(&self, available: CodingSet) -> Choice {
+        let mut best = (0, Choice::NotAcceptable);
+        for coding in available.iter() {
+            let quality = self.quality(coding);
+            if quality > best.0 {
+                best = (quality, Choice::Coding(coding));
+            }
+        }
+        let identity = match (self.qualities[IDENTITY], self.qualities[STAR]) {
+            (UNNAMED, UNNAMED) if best.0 > 0 => return best.1,
+            (UNNAMED, UNNAMED) => return Choice::Identity,
+            (UNNAMED, star) => star,
+            (named, _) => named,
+        };
+        if identity > best.0 { Choice::Identity } else { best.1 }
+    }
+
+    /// Takes one element of the list.
+    fn take(&mut self, element: &[u8]) {
+        let name_end = element.iter().position(|byte| matches!(byte, b';' | b' ' | b'\t'));
+        let (name, weight) = element.split_at(name_end.unwrap_or(element.len()));
+        let Some(place) = place(name) else { return };
+        let quality = if weight.is_empty() { Some(MOST) } else { parse_weight(weight) };
+        if let Some(quality) = quality {
+            self.qualities[place] = self.qualities[place].min(quality);
+        }
+    }
+}
+
+/// Where the quality of a name is kept; `None` for a name without a meaning here.
+fn place(name: &[u8]) -> Option<usize> {
+    let is = |text: &[u8], place| name.eq_ignore_ascii_case(text).then_some(place);
+    match name.len() {
+        1 => is(b"*", STAR),
+        2 => is(b"br", Coding::Br.index()),
+        4 => is(b"gzip", Coding::Gzip.index()).or_else(|| is(b"zstd", Coding::Zstd.index())),
+        6 => is(b"x-gzip", Coding::Gzip.index()),
+        8 => is(b"identity", IDENTITY),
+        _ => None,
+    }
+}
+
+/// The quality in thousandths of `weight = OWS ";" OWS "q=" qvalue` (RFC 9110 section 12.4.2).
+fn parse_weight(weight: &[u8]) -> Option<u16> {
+    let after = weight.trim_ascii_start().strip_prefix(b";")?.trim_ascii_start();
+    let ([b'q' | b'Q', b'=', whole @ (b'0' | b'1')], fraction) = after.split_at_checked(3)? else {
+        return None;
+    };
+    let digits = match fraction {
+        [] => fraction,
+        [b'.', digits @ ..] if digits.len() <= 3 => digits,
+        _ => return None,
+    };
+    let mut quality = u16::from(whole - b'0') * MOST;
+    for (digit, unit) in digits.iter().zip([100, 10, 1]) {
+        if !digit.is_ascii_digit() {
+            return None;
+        }
+        quality += u16::from(digit - b'0') * unit;
+    }
+    (quality <= MOST).then_some(quality)
+}
+
+#[cfg(test)]
+mod tests;

@@ -104,6 +104,7 @@
 
 pub mod cli;
 pub mod clock;
+pub mod coding;
 pub mod config;
 pub mod files;
 pub mod h1;

@@ -120,6 +120,7 @@ impl World {
             pages: &mut self.pages,
             clock: &self.clock,
             limits: &self.limits,
+            client: None,
             draining: self.draining,
             unread: self.unread,
             requests_left: self.requests_left,

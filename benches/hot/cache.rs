@@ -67,7 +67,7 @@ fn find(site: &mut Sites, path: &str, clock: &Clock) -> Reply {
     else {
         unreachable!("the paths of the benches are valid");
     };
-    match site.respond(&Request::of(&head, None), Blocking::Allowed, clock) {
+    match site.respond(&Request::of(&head, None, None), Blocking::Allowed, clock) {
         Ok(Answer::Reply(reply)) => reply,
         other => unreachable!("the paths of the benches are valid: {other:?}"),
     }

@@ -78,6 +78,7 @@ impl Client {
             pages,
             clock,
             limits,
+            client: None,
             draining: false,
             unread: false,
             requests_left: u32::MAX,

@@ -439,6 +439,7 @@ impl<'p> Play<'p> {
             clock: &self.clock,
             limits: &self.setting.limits,
             unread: self.ended.delivered < self.sent.len(),
+            client: None,
             draining: self.draining,
             requests_left: self.quota,
         };

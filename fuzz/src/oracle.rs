@@ -266,7 +266,8 @@ fn plan(setting: &Setting, request: &Request) -> Result<(Vec<u16>, What), u16> {
             (vec![301], What::Redirect(location))
         }
         What::Listing => {
-            (if is_conditional(request) { vec![200, 304, 412] } else { vec![200] }, what)
+            let statuses = if is_conditional(request) { vec![200, 304, 412] } else { vec![200] };
+            (with_refusal(statuses, request), what)
         }
         What::Page => unreachable!("an entry is found or not"),
     })
@@ -331,7 +332,15 @@ fn of_file(setting: &Setting, request: &Request, file: Vec<u8>) -> (Vec<u16>, Wh
     if is_conditional(request) {
         statuses.extend([304, 412]);
     }
-    (statuses, What::File(file, range))
+    (with_refusal(statuses, request), What::File(file, range))
+}
+
+/// Accept-Encoding can exclude the only form that a file or a listing has.
+fn with_refusal(mut statuses: Vec<u16>, request: &Request) -> Vec<u16> {
+    if !request.values("accept-encoding").is_empty() {
+        statuses.push(406);
+    }
+    statuses
 }
 
 fn check_response(setting: &Setting, due: &Due, response: &Response, seen: Seen) {
@@ -353,7 +362,7 @@ fn check_response(setting: &Setting, due: &Due, response: &Response, seen: Seen)
     assert_eq!(has("retry-after").is_some(), matches!(status, 429 | 503));
     let caching = match (status, &due.what) {
         (500.., _) => Some("no-store"),
-        (200 | 304, What::Listing) => Some("no-cache"),
+        (200 | 206 | 304, What::File(..) | What::Listing) => Some("no-cache"),
         _ => None,
     };
     assert_eq!(has("cache-control"), caching);

@@ -126,6 +126,10 @@ limits! {
     file_rest_ms: u64 = 2_000, 0..=3_600_000;
     /// Largest file whose body is cached in memory; a larger one is sent from the file.
     cached_body_bytes: usize = 262_144, 0..=16_777_216;
+    /// Smallest file that is compressed in the background.
+    compress_least_bytes: u64 = 512, 0..=1_099_511_627_776;
+    /// Largest file that is compressed in the background.
+    compress_most_bytes: u64 = 4_194_304, 0..=1_073_741_824;
     /// Age at which a cache entry is compared with its file again.
     revalidate_ms: u64 = 1_000, 0..=3_600_000;
     /// Longest time that a listing is reused while its folder does not change.

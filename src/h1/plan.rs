@@ -48,7 +48,7 @@ pub(super) fn of(head: &Head<'_, '_>, terms: Terms, cx: &mut Context<'_>) -> Pla
         // but it may have begun: so the connection cannot be used again (RFC 9110 section 10.1.1).
         return ask(head, Persistence::Linger, terms, cx);
     }
-    match cx.sites.check(&Request::of(head, Some(write::fill))) {
+    match cx.sites.check(&Request::of(head, cx.client, Some(write::fill))) {
         Ok(()) => Plan::Body(reader, head.length),
         Err(failure) => Plan::Failed(failure),
     }
@@ -78,7 +78,11 @@ pub(super) fn after_body(
 
 #[inline]
 fn ask(head: &Head<'_, '_>, persistence: Persistence, terms: Terms, cx: &mut Context<'_>) -> Plan {
-    match cx.respond(&Request::of(head, Some(write::fill)), terms.blocking, terms.counted) {
+    match cx.respond(
+        &Request::of(head, cx.client, Some(write::fill)),
+        terms.blocking,
+        terms.counted,
+    ) {
         Ok(Answer::Reply(reply)) => {
             let head_only = head.method == Method::Head;
             let frame = Frame { head_only, persistence, last: terms.last };

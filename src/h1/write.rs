@@ -66,7 +66,11 @@ const _: () = assert!(HEADROOM == "HTTP/1.1 200 OK\r\n".len() + DATE_LINE, "it i
 #[inline]
 pub(super) fn write(reply: Reply, frame: Frame, desk: &mut Desk<'_>) -> Result<Body, Full> {
     if let Content::Whole(representation) = reply.content {
-        return write_whole(representation, frame, desk);
+        let is_plain = reply.status == Status::Ok && reply.extra.is_none();
+        return match is_plain {
+            true => write_whole(representation, frame, desk),
+            false => write_with(&representation, reply.status, reply.extra.as_deref(), frame, desk),
+        };
     }
     if let Content::Page(..) = &reply.content {
         return write_page(&reply, frame, desk);
@@ -141,6 +145,26 @@ fn write_whole(of: Rc<Representation>, frame: Frame, desk: &mut Desk<'_>) -> Res
     }
     let range = ByteRange { first: 0, end: of.size() };
     Ok(Body::range(of, range))
+}
+
+/// A whole representation with another status, or with further fields.
+#[inline(never)]
+fn write_with(
+    of: &Rc<Representation>,
+    status: Status,
+    extra: Option<&Vec<u8>>,
+    frame: Frame,
+    desk: &mut Desk<'_>,
+) -> Result<Body, Full> {
+    let head = of.head();
+    let fields = &head[..head.len() - 2]; // without the empty line
+    desk.append(status, frame, |writer| {
+        writer.put(fields).put(extra.map_or(&[], Vec::as_slice)).put(b"\r\n");
+    })?;
+    if frame.head_only || of.size() == 0 {
+        return Ok(Body::Empty);
+    }
+    Ok(Body::range(Rc::clone(of), ByteRange { first: 0, end: of.size() }))
 }
 
 impl Desk<'_> {

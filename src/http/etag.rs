@@ -5,6 +5,7 @@
 //! comparison a field needs, and what follows from the result, is decided elsewhere.
 
 use super::body::trim_blanks;
+use super::negotiate::Coding;
 use core::fmt;
 
 /// An entity-tag with its quotes, as in the field.
@@ -54,6 +55,15 @@ impl ETag {
             tag.prepend(b'-');
         }
         tag.opening_quote(weak)
+    }
+
+    /// The tag of the file in another content coding, which may be in a file of the same size and
+    /// time: never equal to this one.
+    #[must_use]
+    pub fn with_coding(&self, coding: Coding) -> ETag {
+        let mut hasher = blake3::Hasher::new_derive_key(CODED_CONTEXT);
+        hasher.update(coding.token().as_bytes()).update(self.as_bytes());
+        ETag::of_hash(&hasher.finalize(), self.as_bytes().starts_with(b"W/"))
     }
 
     fn of_hash(hash: &blake3::Hash, weak: bool) -> ETag {
@@ -111,6 +121,9 @@ const _: () = assert!(size_of::<ETag>() <= 56);
 
 /// 128 bits: even with 2^40 versions of a file, the chance that two have the same tag is 2^-49.
 const HASH_BYTES: usize = 16;
+
+/// Separates the hashes of tags with a coding from those of contents.
+const CODED_CONTEXT: &str = "tenkay entity-tag of a coded file";
 
 /// Separates these hashes from those of contents.
 const REPLACED_CONTEXT: &str = "tenkay entity-tag of a replaced file: size, times, inode";

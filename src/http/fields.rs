@@ -181,7 +181,7 @@ pub(super) fn elements(list: &[u8]) -> impl Iterator<Item = &[u8]> {
 
 /// Makes the field lines `name: value` and passes them to `look`.
 #[cfg(test)]
-pub(super) fn with<T>(lines: &[(&str, &str)], look: impl FnOnce(&Fields<'_, '_>) -> T) -> T {
+pub(crate) fn with<T>(lines: &[(&str, &str)], look: impl FnOnce(&Fields<'_, '_>) -> T) -> T {
     let lines: Vec<_> = lines
         .iter()
         .map(|(name, value)| httparse::Header { name, value: value.as_bytes() })

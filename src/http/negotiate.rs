@@ -76,6 +76,12 @@ impl CodingSet {
         CodingSet(self.0 | 1 << coding.index())
     }
 
+    /// This set without `coding`.
+    #[must_use]
+    pub const fn without(self, coding: Coding) -> CodingSet {
+        CodingSet(self.0 & !(1 << coding.index()))
+    }
+
     /// True if `coding` is in the set.
     pub const fn has(self, coding: Coding) -> bool {
         self.0 & (1 << coding.index()) != 0

@@ -13,6 +13,8 @@ pub use outbox::{Outbox, least_rate_deadline};
 pub use pages::{Buffer, Pages};
 pub use step::{Event, Evictable, Reason, Standing, Step};
 
+use std::net::IpAddr;
+
 use crate::clock::Clock;
 use crate::config::Limits;
 use crate::files::Blocking;
@@ -30,6 +32,8 @@ pub struct Context<'a> {
     pub clock: &'a Clock,
     /// The bounds.
     pub limits: &'a Limits,
+    /// The address of the client; `None`: it has none (a Unix socket).
+    pub client: Option<IpAddr>,
     /// The server shuts down: the responses in progress are the last.
     pub draining: bool,
     /// The socket may hold unread bytes: closing it now would send a reset, and the peer might lose

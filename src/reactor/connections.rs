@@ -180,6 +180,11 @@ impl Connections {
         }
     }
 
+    /// True if a connection can continue without a new event.
+    pub(super) fn is_pending(&self) -> bool {
+        self.pending.ready() > 0
+    }
+
     /// Continues the jobs of the site, such as listings, for a moment.
     fn work_on_jobs(&mut self, resources: &mut Resources, turn: &Turn) {
         let ends = Instant::now() + JOBS_SLICE;
@@ -277,6 +282,7 @@ impl Connections {
             None => u32::MAX,
         };
         let (mut cx, pools) = resources.context(turn.clock(), requests_left);
+        cx.client = slot.address;
         let mut share = Share { effort: Effort::default(), failed: None };
         let stop = guarded(|| work(slot, &mut cx, pools, &mut share));
         if let Some(client) = slot.client {

@@ -50,6 +50,7 @@ mod quota;
 mod resources;
 pub mod signals;
 mod slot;
+mod spare;
 mod turn;
 pub mod wheel;
 mod wire;
@@ -57,10 +58,12 @@ mod wire;
 use crate::net::listen::Listener;
 use accept::Acceptor;
 use connections::Connections;
+use panics::guarded;
 use pending::Id;
 use resources::Resources;
 use signals::{Signal, Signals};
 use slot::Path;
+use spare::Spare;
 use turn::Turn;
 use wire::{Pages, Pools};
 
@@ -76,6 +79,7 @@ pub struct Reactor {
     connections: Connections,
     resources: Resources,
     turn: Turn,
+    spare: Spare,
     phase: Phase,
 }
 
@@ -127,6 +131,7 @@ impl Reactor {
             connections,
             resources,
             turn,
+            spare: Spare::new(started),
             phase: Phase::Running,
         })
     }
@@ -158,6 +163,7 @@ impl Reactor {
         let timeout = self.timeout();
         self.poll(timeout)?;
         self.turn.begin();
+        self.spare.begin_turn(!self.events.is_empty());
         self.take_events();
         let Reactor { connections, resources, turn, .. } = self;
         connections.drive_pending(resources, turn);
@@ -169,6 +175,7 @@ impl Reactor {
         let Reactor { acceptor, connections, resources, turn, .. } = self;
         acceptor.accept(connections, resources, turn);
         self.end_drain();
+        self.encode();
         self.resources.sites.rest(self.turn.now());
         while let Some(fault) = self.resources.sites.take_fault() {
             let (journal, now) = (&mut self.resources.journal, self.turn.now());
@@ -182,6 +189,21 @@ impl Reactor {
         self.resources.journal.flush();
         self.report_stall();
         Ok(())
+    }
+
+    /// Encodes a piece of a file, if no request waits.
+    fn encode(&mut self) {
+        let Reactor { connections, resources, turn, spare, .. } = self;
+        if !resources.sites.is_encoding() || connections.is_pending() {
+            return;
+        }
+        let Resources { sites, journal, .. } = resources;
+        spare.work(|| {
+            if let Err(panic) = guarded(|| sites.encode(turn.clock())) {
+                let text = format_args!("bug: a file was not encoded; please report: {panic}");
+                journal.repeat(Kind::Panic, turn.now(), text);
+            }
+        });
     }
 
     /// Waits for events, at most for `timeout`. A signal, or SIGCONT after SIGSTOP, ends the wait
@@ -224,7 +246,9 @@ impl Reactor {
         let sites = self.resources.sites.due();
         let due = [self.connections.due(), self.acceptor.due(), sites, drained, log];
         // A tick is rounded down and the poll rounds up, so the time is over when the poll returns.
-        due.into_iter().flatten().min().map(|due| Duration::from_millis(due.since(now)))
+        let due = due.into_iter().flatten().min().map(|due| Duration::from_millis(due.since(now)));
+        let spare = self.resources.sites.is_encoding().then(|| self.spare.timeout());
+        due.into_iter().chain(spare).min()
     }
 
     /// Hands every event to what it belongs to.

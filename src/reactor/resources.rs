@@ -29,7 +29,8 @@ impl Resources {
     ) -> (Context<'a>, &'a mut Pools) {
         let Resources { sites, pages, pools, limits, draining, .. } = self;
         let (draining, unread) = (*draining, false);
-        let cx = Context { sites, pages, clock, limits, draining, unread, requests_left };
+        let client = None;
+        let cx = Context { sites, pages, clock, limits, client, draining, unread, requests_left };
         (cx, pools)
     }
 

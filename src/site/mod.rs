@@ -11,10 +11,9 @@
 //! | [`select`] | which part of a representation is requested? |
 //! | [`store`] | what does this path lead to, and is that still valid? |
 //! | [`resource`], [`representation`] | in which forms can it be sent? |
-//! | [`policy`] | what do the rules of this path add? |
+//! | [`rulebook`], [`policy`] | which rules apply to this path, and what do they add? |
 //! | [`listing`], [`page`], [`multipart`], [`media`] | what is the content of a generated body? |
 
-use std::io;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -23,17 +22,24 @@ use crate::config::{Limits, SiteConfig};
 use crate::files::{Blocking, Door, OpenFile, Piece, Root};
 use crate::http::hidden::{Glob, Hidden};
 
+mod cors;
+mod hashed_name;
+mod hosts;
 pub mod listing;
 pub mod media;
 pub mod multipart;
+mod navigation;
+mod negotiation;
 pub mod page;
 pub mod policy;
 pub mod reply;
 pub mod representation;
 pub mod resource;
 pub mod respond;
+mod rulebook;
 pub mod select;
 mod store;
+mod visible;
 
 pub use multipart::Multipart;
 pub use policy::Policy;
@@ -42,15 +48,22 @@ pub use representation::{Fill, HEADROOM, Representation};
 pub use resource::{Entry, Outcome};
 pub use respond::{Answer, Request};
 
+use cors::Origins;
+use hosts::Hosts;
 use media::MediaTypes;
+use negotiation::Negotiation;
+use rulebook::{RuleFiles, Rulebook};
 pub use store::Fault;
-use store::{Part, Store};
+use store::{Part, RuleVersions, Store};
+use visible::Visible;
 
 /// The sites, and the cache of their paths.
 #[derive(Debug)]
 pub struct Sites {
     sites: Vec<Site>,
+    hosts: Hosts,
     store: Store,
+    negotiation: Negotiation,
     /// Separates the parts of a multipart response (RFC 2046 section 5.1.1).
     boundary: Rc<[u8]>,
     ranges_max: usize,
@@ -63,7 +76,13 @@ pub struct Site {
     index: usize,
     root: Rc<Root>,
     config: SiteConfig,
+    rulebook: Rc<Rulebook>,
+    rule_versions: RuleVersions,
+    /// Attempts to read the rule files, which are not in memory yet.
+    rule_tries: u8,
+    /// For responses that belong to no path.
     policy: Rc<Policy>,
+    cors: Origins,
     hidden: Rc<Hidden>,
     media_types: MediaTypes,
     /// The part of the store for this root.
@@ -87,17 +106,20 @@ impl Sites {
         door: Door,
         chance: u64,
     ) -> Result<Sites, String> {
-        let mut store = Store::new(limits);
+        let (mut store, hosts) = (Store::new(limits), Hosts::of(&configs));
         let mut sites = Vec::new();
         for config in configs {
             let root = config.root.display().to_string();
-            let site = Site::new(sites.len(), config, door, store.new_part())
-                .map_err(|error| format!("cannot serve '{root}': {error}"))?;
+            let mut site = Site::new(sites.len(), config, door, store.new_part())
+                .map_err(|why| format!("cannot serve '{root}': {why}"))?;
+            store.first_rules(&mut site);
             sites.push(site);
         }
         Ok(Sites {
             sites,
+            hosts,
             store,
+            negotiation: Negotiation::new(),
             boundary: format!("tenkay-{chance:016x}").into_bytes().into(),
             ranges_max: limits.ranges,
         })
@@ -124,6 +146,16 @@ impl Sites {
     /// Returns the number of a job that ended.
     pub fn work(&mut self, clock: &Clock, enough: &mut dyn FnMut() -> bool) -> Option<u64> {
         self.store.work(&self.sites, clock, enough)
+    }
+
+    /// True while a file can be encoded between requests.
+    pub fn is_encoding(&self) -> bool {
+        self.store.is_encoding()
+    }
+
+    /// Encodes a piece of a file, which takes at most 2 ms.
+    pub fn encode(&mut self, clock: &Clock) {
+        self.store.encode(clock);
     }
 
     /// Measures by `stopwatch` how long the first attempt to list a folder takes; without it, only
@@ -167,26 +199,29 @@ impl Sites {
     }
 }
 
-fn globs(patterns: &[String]) -> io::Result<Vec<Glob>> {
+fn globs(patterns: &[String]) -> Result<Vec<Glob>, String> {
     let parse = |pattern: &String| {
-        Glob::parse(pattern.as_bytes()).map_err(|why| {
-            let text = format!("the hidden name '{pattern}': {why}");
-            io::Error::new(io::ErrorKind::InvalidInput, text)
-        })
+        Glob::parse(pattern.as_bytes()).map_err(|why| format!("the hidden name '{pattern}': {why}"))
     };
     patterns.iter().map(parse).collect()
 }
 
 impl Site {
-    fn new(index: usize, config: SiteConfig, door: Door, part: Part) -> io::Result<Site> {
-        let opened = Root::new(&config.root, config.symlinks, door).map_err(|error| {
-            io::Error::new(error.kind(), format!("{error}; name a folder that can be read"))
-        })?;
+    fn new(index: usize, config: SiteConfig, door: Door, part: Part) -> Result<Site, String> {
+        let root = Root::new(&config.root, config.symlinks, door)
+            .map_err(|error| format!("{error}; name a folder that can be read"))?;
+        let root =
+            root.with_link_targets(&config.link_targets).map_err(|error| error.to_string())?;
         let hidden = Hidden::new(globs(&config.hidden)?, globs(&config.hidden_except)?);
+        let (rulebook, _) = Rulebook::new(&config, &RuleFiles::default())?;
         Ok(Site {
             index,
-            root: Rc::new(opened.with_link_targets(&config.link_targets)?),
-            policy: Rc::new(Policy::of(&config)),
+            root: Rc::new(root),
+            policy: rulebook.plain_policy(),
+            rulebook: Rc::new(rulebook),
+            rule_versions: RuleVersions::default(),
+            rule_tries: 0,
+            cors: Origins::of(&config.cors),
             hidden: Rc::new(hidden),
             media_types: MediaTypes::new(&config.media_types),
             config,
@@ -194,6 +229,23 @@ impl Site {
             checked: Tick(0),
             is_gone: false,
         })
+    }
+
+    /// True if the file or folder at this canonical path is not served.
+    fn hides(&self, canonical: &[u8]) -> bool {
+        let is_rule_file = || canonical.strip_prefix(b"/").is_some_and(rulebook::is_rule_file);
+        self.hidden.hides(canonical) || (self.config.rule_files && is_rule_file())
+    }
+
+    /// The names that a listing shows.
+    fn visible(&self) -> Visible {
+        Visible::new(&self.hidden, &self.rulebook, self.config.rule_files)
+    }
+
+    /// Replaces the rules.
+    fn set_rulebook(&mut self, rulebook: Rulebook) {
+        self.policy = rulebook.plain_policy();
+        self.rulebook = Rc::new(rulebook);
     }
 }
 

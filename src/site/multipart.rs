@@ -54,7 +54,7 @@ impl Multipart {
             writer.put(b"--\r\n");
             return;
         };
-        writer.put(b"\r\n").put(representation.type_line());
+        writer.put(b"\r\n").put(representation.type_lines());
         writer.put(b"Content-Range: ");
         content_range(writer, range, representation.size());
         writer.put(b"\r\n\r\n");
@@ -68,7 +68,7 @@ impl Multipart {
 
 /// The overhead of a multipart response with parts of this representation.
 pub(super) fn framing(representation: &Representation, boundary: &[u8]) -> range::Multipart {
-    let part_fields_bytes = representation.type_line().len();
+    let part_fields_bytes = representation.type_lines().len();
     range::Multipart { boundary_bytes: boundary.len(), part_fields_bytes }
 }
 

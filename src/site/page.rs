@@ -191,6 +191,11 @@ const ROWS: &[Row] = &[
         "Delete the cookies of this site, then try again; in a program, send fewer fields.",
     ),
     row(
+        451,
+        "A law or a court does not allow this server to send the content.",
+        "Ask the owner of the site for the reason.",
+    ),
+    row(
         500,
         "The server could not read the file.",
         "Try again later; the log of the server names the cause.",

@@ -3,27 +3,183 @@
 //! A policy depends on the path alone. It is decided once, when the entry of the path is made, and
 //! kept with the entry, so a request that the cache answers evaluates no rule.
 
-use crate::config::SiteConfig;
+use crate::http::status::Status;
+use crate::rules::overlay::Overlay;
 
 /// The decisions for one path.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Policy {
+    /// Distinguishes it from the other policies of its site.
+    pub(super) id: u64,
+    overlay: Overlay,
+    /// The indices of the guards of the path, in order.
+    pub(super) guards: Box<[usize]>,
+    needs_login: bool,
+    /// The field lines of pages for 3xx and 4xx, and of responses without a body.
     lines: Box<[u8]>,
+    /// The field lines of pages for 5xx.
+    failure_lines: Box<[u8]>,
+    /// The rules set more fields than a response can hold, so none of their fields is sent.
+    pub(super) is_oversized: bool,
+}
+
+/// What a representation is sent as.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Purpose {
+    /// The file that the path names, or the index file of a folder.
+    File,
+    /// A file under another name: by a rewrite, a clean URL or as the page of a single-page
+    /// application.
+    Alias,
+    /// The listing of a folder.
+    Listing,
+    /// The page of a failure of the request, or of a redirect.
+    Page,
+    /// The page of a failure of the server: it must never be stored.
+    ServerError,
+}
+
+impl Purpose {
+    /// True for the page of a failure.
+    pub(super) fn is_page(self) -> bool {
+        matches!(self, Purpose::Page | Purpose::ServerError)
+    }
+
+    /// The purpose of the page for a status.
+    pub(super) fn of_status(status: Status) -> Purpose {
+        if status.is_server_error() { Purpose::ServerError } else { Purpose::Page }
+    }
+}
+
+/// The request fields that decide which response a path gets (RFC 9110 section 12.5.5).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Vary {
+    /// Accept-Encoding: it has forms with a content coding, or may get them.
+    pub(super) encoding: bool,
+    /// Accept and Sec-Fetch-Mode: a navigation gets the page of a single-page application.
+    pub(super) navigation: bool,
+    /// Origin: some origins may read it.
+    pub(super) origin: bool,
 }
 
 impl Policy {
-    /// The policy of a site without rules.
-    pub fn of(config: &SiteConfig) -> Policy {
-        let mut lines = Vec::new();
-        if config.server_header {
-            lines.extend_from_slice(b"Server: tenkay\r\n");
+    /// The policy of a path to which these edits and guards apply. `base` are the fields of every
+    /// response.
+    pub(super) fn new(
+        id: u64,
+        base: &[(&'static str, String)],
+        overlay: Overlay,
+        guards: &[usize],
+        needs_login: bool,
+        vary: Vary,
+    ) -> Policy {
+        let mut policy =
+            Policy { id, overlay, guards: guards.into(), needs_login, ..Policy::default() };
+        policy.lines = policy.lines(base, Purpose::Page, None, vary).into();
+        if policy.lines.len() > LINES_MAX {
+            policy.overlay = Overlay::default();
+            policy.is_oversized = true;
+            policy.lines = policy.lines(base, Purpose::Page, None, vary).into();
         }
-        lines.extend_from_slice(b"X-Content-Type-Options: nosniff\r\n");
-        Policy { lines: lines.into() }
+        policy.failure_lines = policy.lines(base, Purpose::ServerError, None, vary).into();
+        policy
     }
 
-    /// Field lines for every response, each with its CRLF.
-    pub fn lines(&self) -> &[u8] {
-        &self.lines
+    /// The field lines, each with its CRLF, of a representation that is sent for this purpose.
+    /// They have every field but the validators and those that describe the content.
+    pub(super) fn lines(
+        &self,
+        base: &[(&'static str, String)],
+        purpose: Purpose,
+        cache_control: Option<&str>,
+        vary: Vary,
+    ) -> Vec<u8> {
+        let mut lines = Vec::new();
+        for (name, value) in self.fields(base, cache_control, vary) {
+            let is_caching = name.eq_ignore_ascii_case("Cache-Control");
+            let value = if is_caching { self.caching(&value, purpose) } else { Some(value) };
+            if let Some(value) = value {
+                put(&mut lines, &name, &value);
+            }
+        }
+        if purpose == Purpose::ServerError {
+            put(&mut lines, "Cache-Control", "no-store");
+        }
+        lines
+    }
+
+    fn fields(
+        &self,
+        base: &[(&'static str, String)],
+        cache_control: Option<&str>,
+        vary: Vary,
+    ) -> impl Iterator<Item = (String, String)> {
+        let mut fields: Vec<(&str, &str)> =
+            base.iter().map(|(name, value)| (*name, &**value)).collect();
+        fields.extend(cache_control.map(|value| ("Cache-Control", value)));
+        let members = vary.members();
+        if !members.is_empty() {
+            fields.push(("Vary", &members));
+        }
+        let fields = self.overlay.over(&fields);
+        fields.into_iter().filter(|(name, _)| !name.eq_ignore_ascii_case("Content-Type"))
+    }
+
+    /// The value of Cache-Control, changed where it would be wrong. What is sent in place of
+    /// something else must not outlive it, and a shared cache must not store what needs a login.
+    fn caching(&self, value: &str, purpose: Purpose) -> Option<String> {
+        match purpose {
+            Purpose::ServerError => return None,
+            Purpose::File => {}
+            _ if !has_directive(value, "immutable") => {}
+            Purpose::Page => return None,
+            Purpose::Alias | Purpose::Listing => return Some("no-cache".to_owned()),
+        }
+        if !self.needs_login || !has_directive(value, "public") {
+            return Some(value.to_owned());
+        }
+        let directive = |directive: &str| {
+            let is_public = directive.trim().eq_ignore_ascii_case("public");
+            if is_public { "private".to_owned() } else { directive.trim().to_owned() }
+        };
+        Some(value.split(',').map(directive).collect::<Vec<_>>().join(", "))
+    }
+
+    /// The Content-Type that the rules give the path, if they say something about it; the inner
+    /// `None`: they remove it.
+    pub(super) fn content_type(&self) -> Option<Option<&str>> {
+        self.overlay.touches("Content-Type").then(|| self.overlay.value("Content-Type"))
+    }
+
+    /// The field lines of a page with this status, each with its CRLF.
+    pub fn page_lines(&self, is_server_error: bool) -> &[u8] {
+        if is_server_error { &self.failure_lines } else { &self.lines }
     }
 }
+
+/// Whether a list of directives has this one (RFC 9111 section 5.2).
+fn has_directive(value: &str, name: &str) -> bool {
+    value.split(',').any(|directive| directive.trim().eq_ignore_ascii_case(name))
+}
+
+fn put(lines: &mut Vec<u8>, name: &str, value: &str) {
+    for piece in [name, ": ", value, "\r\n"] {
+        lines.extend_from_slice(piece.as_bytes());
+    }
+}
+
+impl Vary {
+    /// The value of the field; empty: the response does not vary.
+    fn members(self) -> String {
+        let all = [
+            (self.encoding, "Accept-Encoding"),
+            (self.navigation, "Accept, Sec-Fetch-Mode"),
+            (self.origin, "Origin"),
+        ];
+        let members = all.iter().filter(|(is_member, _)| *is_member).map(|(_, member)| *member);
+        members.collect::<Vec<_>>().join(", ")
+    }
+}
+
+/// Bytes of field lines in a response; the room for the head of a response is bounded.
+const LINES_MAX: usize = 8 * 1024;

@@ -9,6 +9,7 @@ use crate::http::range::ByteRange;
 use crate::http::status::{Failure, Status};
 use crate::http::writer::Writer;
 
+use super::cors::Extra;
 use super::multipart::{Multipart, content_range};
 use super::page::{Page, Up};
 use super::policy::Policy;
@@ -21,12 +22,14 @@ pub struct Reply {
     pub status: Status,
     /// The fields and the body.
     pub content: Content,
+    /// Further fields, which depend on the request.
+    pub extra: Option<Extra>,
 }
 
 /// The fields and the body of a reply.
 #[derive(Debug)]
 pub enum Content {
-    /// 200: a representation.
+    /// 200, or the page that a site has for a failure: a representation.
     Whole(Rc<Representation>),
     /// 206: one range of it.
     Range(Rc<Representation>, ByteRange),
@@ -65,13 +68,21 @@ impl Reply {
     /// The page of a failure, which links to the folder above its path.
     pub(super) fn failure(failure: Failure, policy: &Rc<Policy>, up: Up) -> Reply {
         let content = Content::Page(Rc::clone(policy), Detail::Failure(failure.why), up);
-        Reply { status: failure.status, content }
+        Reply { status: failure.status, content, extra: None }
     }
 
     /// The page of a redirect to `location`.
-    pub(super) fn redirect(location: Rc<[u8]>, policy: &Rc<Policy>) -> Reply {
+    pub(super) fn redirect(status: Status, location: Rc<[u8]>, policy: &Rc<Policy>) -> Reply {
         let content = Content::Page(Rc::clone(policy), Detail::Location(location), Up::None);
-        Reply { status: Status::MovedPermanently, content }
+        Reply { status, content, extra: None }
+    }
+
+    /// A failure with the page that the site has for it.
+    pub(super) fn site_page(status: Status, detail: &Detail, page: Rc<Representation>) -> Reply {
+        let mut lines = Vec::new();
+        put_detail(status, detail, &mut lines);
+        let extra = (!lines.is_empty()).then(|| Rc::new(lines));
+        Reply { status, content: Content::Whole(page), extra }
     }
 
     /// Writes all fields but Date and those that belong to the connection.
@@ -98,12 +109,15 @@ impl Reply {
             }
             Content::NotModified(representation) => sink.lines(representation.common_fields()),
             Content::Options(policy) => {
-                sink.lines(policy.lines());
+                sink.lines(policy.page_lines(false));
                 sink.lines(ALLOW);
             }
             Content::Page(policy, detail, up) => {
                 self.write_page_fields(policy, detail, *up, sink);
             }
+        }
+        if let Some(extra) = &self.extra {
+            sink.lines(extra);
         }
     }
 
@@ -114,21 +128,8 @@ impl Reply {
         up: Up,
         sink: &mut impl FieldSink,
     ) {
-        sink.lines(policy.lines());
-        match detail {
-            Detail::Location(location) => sink.field("Location", location),
-            Detail::Size(size) => compose(sink, "Content-Range", |value| {
-                value.put(b"bytes */").put_number(*size);
-            }),
-            Detail::Failure(_) => match self.status {
-                Status::MethodNotAllowed => sink.lines(ALLOW),
-                Status::TooManyRequests | Status::ServiceUnavailable => sink.lines(RETRY_AFTER),
-                _ => {}
-            },
-        }
-        if self.status.is_server_error() {
-            sink.lines(b"Cache-Control: no-store\r\n");
-        }
+        sink.lines(policy.page_lines(self.status.is_server_error()));
+        put_detail(self.status, detail, sink);
         sink.lines(b"Content-Type: text/html; charset=utf-8\r\n");
         let page = Page::new(self.status, why(detail), up);
         sink.number("Content-Length", page.length() as u64); // widening
@@ -140,6 +141,37 @@ impl Reply {
             Content::Page(_, detail, up) => Some(Page::new(self.status, why(detail), *up)),
             _ => None,
         }
+    }
+}
+
+/// The fields that say more about a status.
+fn put_detail(status: Status, detail: &Detail, sink: &mut impl FieldSink) {
+    match detail {
+        Detail::Location(location) => sink.field("Location", location),
+        Detail::Size(size) => compose(sink, "Content-Range", |value| {
+            value.put(b"bytes */").put_number(*size);
+        }),
+        Detail::Failure(_) => match status {
+            Status::MethodNotAllowed => sink.lines(ALLOW),
+            Status::TooManyRequests | Status::ServiceUnavailable => sink.lines(RETRY_AFTER),
+            _ => {}
+        },
+    }
+}
+
+impl FieldSink for Vec<u8> {
+    fn lines(&mut self, lines: &[u8]) {
+        self.extend_from_slice(lines);
+    }
+
+    fn field(&mut self, name: &'static str, value: &[u8]) {
+        for piece in [name.as_bytes(), b": ", value, b"\r\n"] {
+            self.extend_from_slice(piece);
+        }
+    }
+
+    fn number(&mut self, name: &'static str, value: u64) {
+        self.field(name, value.to_string().as_bytes());
     }
 }
 

@@ -4,11 +4,12 @@
 //! file are ready in one piece of memory, followed by the body if that is small:
 //!
 //! ```text
-//! | headroom | common fields | Content-Type | Content-Length | empty line | body, or nothing |
+//! | headroom | common fields | coding, type | Content-Length | empty line | body, or nothing |
 //! 0          ^ HEADROOM      ^ common_end   ^ type_end                    ^ head_end
 //! ```
 //!
-//! So the fields of a 304 are one slice, those of a 206 a longer one. The headroom is for the wire
+//! So the fields of a 304 are one slice, those of a 206 a longer one, and those of a part of a
+//! multipart response (Content-Encoding and Content-Type) lie between them. The headroom is for the wire
 //! format: HTTP/1.1 fills it with status line and date, once per second at most, and then sends the
 //! whole response with a small file as one slice. Other wire formats ignore it.
 
@@ -22,9 +23,8 @@ use crate::files::{OpenFile, Version};
 use crate::http::conditional::{Validators, last_modified, tells_versions_apart};
 use crate::http::date;
 use crate::http::etag::ETag;
+use crate::http::negotiate::Coding;
 use crate::http::writer::Writer;
-
-use super::policy::Policy;
 
 /// Bytes before the fields, for the wire format.
 pub const HEADROOM: usize = "HTTP/1.1 200 OK\r\n".len() + DATE_LINE;
@@ -38,12 +38,13 @@ pub struct Representation {
     bytes: Bytes,
     /// The second for which the headroom was filled.
     filled: i64,
+    lines_end: u16,
     common_end: u16,
     type_end: u16,
     head_end: u16,
     size: u64,
-    /// Boxed to keep the struct small: every request for a small file reads the other fields.
-    file: Option<Box<OpenFile>>,
+    /// Shared by the representations of the same bytes with other fields.
+    file: Option<Rc<OpenFile>>,
     validators: Box<OwnedValidators>,
     ranges: bool,
 }
@@ -61,13 +62,14 @@ pub(super) struct OwnedValidators {
 
 /// What the head of a representation is made from.
 pub(super) struct Facts<'a> {
-    pub(super) policy: &'a Policy,
-    /// Further field lines for all responses about it, each with its CRLF.
+    /// Field lines for all responses about it, each with its CRLF.
     pub(super) lines: &'a [u8],
-    /// The value of Content-Type.
+    /// The content coding.
+    pub(super) coding: Option<Coding>,
+    /// The value of Content-Type, without a charset; empty: none.
     pub(super) media_type: &'a str,
-    /// The bytes are text in UTF-8.
-    pub(super) charset: bool,
+    /// The charset of Content-Type.
+    pub(super) charset: Option<&'a str>,
     pub(super) validators: OwnedValidators,
     /// Parts of it can be requested.
     pub(super) ranges: bool,
@@ -81,12 +83,12 @@ impl Representation {
     /// A representation whose body stays in its file.
     pub(super) fn on_disk(
         facts: Facts<'_>,
-        file: OpenFile,
+        file: Rc<OpenFile>,
         gauge: &Gauge,
     ) -> Result<Representation, OutOfMemory> {
         let size = file.version().size;
         let mut made = Representation::new(facts, size, &[], gauge)?;
-        made.file = Some(Box::new(file));
+        made.file = Some(file);
         Ok(made)
     }
 
@@ -105,9 +107,10 @@ impl Representation {
         body: &[u8],
         gauge: &Gauge,
     ) -> Result<Representation, OutOfMemory> {
-        let mut fields = [0; FIELDS_ROOM];
+        let mut fields = vec![0; FIELDS_ROOM + facts.lines.len()];
         let mut writer = Writer::new(&mut fields);
-        writer.put(&[0; HEADROOM]).put(facts.policy.lines()).put(facts.lines);
+        writer.put(&[0; HEADROOM]).put(facts.lines);
+        let lines_end = offset(HEADROOM + facts.lines.len());
         if let Some(etag) = &facts.validators.etag {
             writer.field("ETag", etag.as_bytes());
         }
@@ -118,8 +121,16 @@ impl Representation {
             writer.field("Accept-Ranges", b"bytes");
         }
         let common_end = offset(writer.finish().expect(FITS));
-        let charset: &[u8] = if facts.charset { b"; charset=utf-8\r\n" } else { b"\r\n" };
-        writer.put(b"Content-Type: ").put(facts.media_type.as_bytes()).put(charset);
+        if let Some(coding) = facts.coding {
+            writer.field("Content-Encoding", coding.token().as_bytes());
+        }
+        if !facts.media_type.is_empty() {
+            writer.put(b"Content-Type: ").put(facts.media_type.as_bytes());
+            if let Some(charset) = facts.charset {
+                writer.put(b"; charset=").put(charset.as_bytes());
+            }
+            writer.put(b"\r\n");
+        }
         let type_end = offset(writer.finish().expect(FITS));
         writer.number_field("Content-Length", size).put(b"\r\n");
         let head_end = writer.finish().expect(FITS);
@@ -130,6 +141,7 @@ impl Representation {
         Ok(Representation {
             bytes,
             filled,
+            lines_end,
             common_end,
             type_end,
             head_end,
@@ -138,6 +150,28 @@ impl Representation {
             validators,
             ranges,
         })
+    }
+
+    /// The same resource in another coding: `body` is its encoded form.
+    pub(super) fn encoded(
+        &self,
+        coding: Coding,
+        body: &[u8],
+        gauge: &Gauge,
+    ) -> Result<Representation, OutOfMemory> {
+        let own = &self.validators;
+        let content_type = self.type_lines();
+        let value = content_type.strip_prefix(b"Content-Type: ").unwrap_or_default();
+        let facts = Facts {
+            lines: &self.bytes()[HEADROOM..usize::from(self.lines_end)],
+            coding: Some(coding),
+            media_type: str::from_utf8(value.trim_ascii_end()).unwrap_or_default(),
+            charset: None,
+            // The tag of the page of a failure would say nothing; it has none.
+            validators: OwnedValidators { etag: own.etag.map(|_| ETag::of_content(body)), ..**own },
+            ranges: self.ranges,
+        };
+        Representation::in_memory(facts, body, gauge)
     }
 
     /// Fills the headroom for this second.
@@ -180,13 +214,13 @@ impl Representation {
         &self.bytes()[HEADROOM..usize::from(self.common_end)]
     }
 
-    /// The common fields and Content-Type.
+    /// The common fields, Content-Encoding and Content-Type.
     pub fn typed_fields(&self) -> &[u8] {
         &self.bytes()[HEADROOM..usize::from(self.type_end)]
     }
 
-    /// The line with Content-Type.
-    pub fn type_line(&self) -> &[u8] {
+    /// The lines with Content-Encoding and Content-Type.
+    pub fn type_lines(&self) -> &[u8] {
         &self.bytes()[usize::from(self.common_end)..usize::from(self.type_end)]
     }
 
@@ -242,19 +276,32 @@ impl OwnedValidators {
         }
     }
 
-    /// Those of a file that stays on disk: size and modification time; `replaced`: inode and change
-    /// time as well, because the file was once replaced by one of the same size and time, so its
-    /// date is no validator. A time that every file of an image has in common makes no tag.
-    pub(super) fn of_file(version: &Version, replaced: bool, clock: &Clock) -> OwnedValidators {
+    /// Those of a file that stays on disk, in this coding: size and modification time; `replaced`:
+    /// inode and change time as well, because the file was once replaced by one of the same size
+    /// and time, so its date is no validator. A time that every file of an image has in common makes no tag.
+    pub(super) fn of_file(
+        version: &Version,
+        replaced: bool,
+        coding: Option<Coding>,
+        clock: &Clock,
+    ) -> OwnedValidators {
         let young = is_young(version, clock);
         let replaced = replaced.then_some((version.inode, version.changed_ns));
-        let tag = || ETag::of_file(version.size, version.modified_ns, replaced, young);
+        let tag = || {
+            let tag = ETag::of_file(version.size, version.modified_ns, replaced, young);
+            coding.map_or(tag, |coding| tag.with_coding(coding))
+        };
         OwnedValidators {
             etag: tells_versions_apart(version.modified_ns).then(tag),
             last_modified: date_of(version, replaced.is_some(), clock),
             young,
             dated: version.modified_ns <= clock.unix_ns,
         }
+    }
+
+    /// None.
+    pub(super) fn none() -> OwnedValidators {
+        OwnedValidators { etag: None, last_modified: None, young: false, dated: false }
     }
 
     /// Those of a page that was generated.
@@ -354,5 +401,6 @@ fn offset(at: usize) -> u16 {
 /// An invariant of [`Representation`].
 const FITS: &str = "the fields of a representation are shorter than FIELDS_ROOM";
 
-/// Room for the head of a representation; it takes about 400 bytes.
+/// Room for the head of a representation without the lines of its policy; it takes about 300
+/// bytes.
 const FIELDS_ROOM: usize = 2048;

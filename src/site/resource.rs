@@ -1,9 +1,12 @@
-//! The outcome of a path: a file, a listing, a redirect or a failure.
+//! The outcome of a path: a resource in its representations, a redirect or a failure.
 
+use std::cell::{Cell, OnceCell};
 use std::rc::Rc;
 
 use crate::clock::Clock;
-use crate::http::status::Failure;
+use crate::http::fields::{Field, Fields};
+use crate::http::negotiate::{AcceptEncoding, Choice, Coding, CodingSet};
+use crate::http::status::{Failure, Status};
 
 use super::policy::Policy;
 use super::representation::{Fill, Representation};
@@ -22,10 +25,39 @@ pub struct Entry {
 pub enum Outcome {
     /// A file or a listing.
     Resource(Resource),
-    /// A redirect, and the location it names.
-    Redirect(Rc<[u8]>),
+    /// A redirect.
+    Redirect(Redirect),
     /// Nothing that is served.
-    Failure(Failure),
+    Failure(Failure, Option<Rc<Fallback>>),
+}
+
+/// A redirect to another URI.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Redirect {
+    /// The status.
+    pub status: Status,
+    /// The value of Location.
+    pub location: Rc<[u8]>,
+    /// The location is a name in the folder of the path.
+    pub is_relative: bool,
+}
+
+/// What is sent in place of a missing path.
+#[derive(Debug)]
+pub struct Fallback {
+    /// The page of the failure, if the site has one.
+    pub page: Option<Resource>,
+    /// What a navigation gets, if the site is a single-page application.
+    pub navigation: Option<Navigation>,
+}
+
+/// The page of a single-page application under the name of a missing path.
+#[derive(Debug)]
+pub struct Navigation {
+    /// The page.
+    pub resource: Resource,
+    /// The policy of the path, with the guards of the page.
+    pub policy: Rc<Policy>,
 }
 
 /// A file or a listing, in the representations that it has.
@@ -33,13 +65,19 @@ pub enum Outcome {
 pub struct Resource {
     /// The one without a content coding.
     pub identity: Rc<Representation>,
+    /// Those with a content coding; `None`: it has none, and gets none.
+    pub(super) variants: Option<Rc<Variants>>,
 }
 
-impl Outcome {
-    /// A resource with one representation.
-    pub(super) fn resource(representation: Representation) -> Outcome {
-        Outcome::Resource(Resource { identity: Rc::new(representation) })
-    }
+/// The representations of a resource with a content coding.
+#[derive(Debug)]
+pub(super) struct Variants {
+    coded: [OnceCell<Rc<Representation>>; Coding::COUNT],
+    /// Those that come from sidecar files. They stay as long as the resource does; the others
+    /// disappear when the cache evicts them.
+    sidecars: CodingSet,
+    /// The codings in which it can be encoded.
+    possible: Cell<CodingSet>,
 }
 
 impl Entry {
@@ -48,15 +86,177 @@ impl Entry {
         matches!(&self.outcome, Outcome::Resource(it) if it.identity.file().is_none())
     }
 
-    /// Fills the headroom of its representation for this second, unless it is being sent; then the
+    /// True if a file is open for it.
+    pub(super) fn holds_file(&self) -> bool {
+        let holds = |resource: &Resource| {
+            let variants = resource.variants.iter().flat_map(|variants| &variants.coded);
+            let coded = variants.filter_map(OnceCell::get);
+            std::iter::once(&resource.identity).chain(coded).any(|it| it.file().is_some())
+        };
+        match &self.outcome {
+            Outcome::Resource(resource) => holds(resource),
+            Outcome::Failure(_, Some(fallback)) => {
+                let navigation = fallback.navigation.as_ref().map(|it| &it.resource);
+                fallback.page.iter().chain(navigation).any(holds)
+            }
+            Outcome::Failure(_, None) | Outcome::Redirect(_) => false,
+        }
+    }
+
+    /// Fills the headroom of a representation for this second, unless it is being sent; then the
     /// wire format writes the head elsewhere.
     #[inline]
-    pub(super) fn fill(&mut self, fill: Fill, clock: &Clock) {
-        if let Outcome::Resource(resource) = &mut self.outcome
-            && !resource.identity.is_filled(clock)
-            && let Some(identity) = Rc::get_mut(&mut resource.identity)
+    pub(super) fn fill(&mut self, choice: Choice, fill: Fill, clock: &Clock) {
+        let Outcome::Resource(resource) = &mut self.outcome else { return };
+        let representation = match choice {
+            Choice::Coding(coding) => resource
+                .variants
+                .as_mut()
+                .and_then(|variants| Rc::get_mut(variants)?.coded[coding.index()].get_mut()),
+            _ => Some(&mut resource.identity),
+        };
+        if let Some(representation) = representation
+            && !representation.is_filled(clock)
+            && let Some(representation) = Rc::get_mut(representation)
         {
-            identity.fill(fill, clock);
+            representation.fill(fill, clock);
         }
+    }
+}
+
+impl Resource {
+    /// Which representation a request gets (RFC 9110 section 12.5.3).
+    ///
+    /// If the client names the entity-tag of one that it accepts, it gets that one, so that its
+    /// copy stays valid although a better form has appeared since.
+    #[inline]
+    pub(super) fn choose(&self, fields: &Fields<'_, '_>, accept: &AcceptEncoding) -> Choice {
+        let Some(variants) = &self.variants else { return accept.choose(CodingSet::EMPTY) };
+        let conditions = [Field::IfNoneMatch, Field::IfMatch, Field::IfRange, Field::Range];
+        if fields.has_any(&conditions) {
+            return self.choose_conditionally(variants, fields, accept);
+        }
+        accept.choose(variants.available())
+    }
+
+    #[cold]
+    fn choose_conditionally(
+        &self,
+        variants: &Variants,
+        fields: &Fields<'_, '_>,
+        accept: &AcceptEncoding,
+    ) -> Choice {
+        let available = variants.available();
+        let is_named = |representation: &Representation| {
+            let etag = representation.validators().etag;
+            let names = |field| fields.lines(field).any(|line| contains(line, etag));
+            !etag.is_empty()
+                && [Field::IfNoneMatch, Field::IfMatch, Field::IfRange].into_iter().any(names)
+        };
+        let codings = available.iter().filter(|coding| accept.quality(*coding) > 0);
+        let mut named =
+            codings.filter(|coding| variants.get(*coding).is_some_and(|it| is_named(it)));
+        if let Some(coding) = named.next() {
+            return Choice::Coding(coding);
+        }
+        let plain = accept.choose(CodingSet::EMPTY);
+        if plain == Choice::Identity && is_named(&self.identity) {
+            return Choice::Identity;
+        }
+        // A form that is not from a file may be gone at the next request for a part of it.
+        let stable = if fields.has(Field::Range) { variants.sidecars } else { available };
+        accept.choose(stable)
+    }
+
+    /// The representation that was chosen.
+    #[inline]
+    pub(super) fn get(&self, choice: Choice) -> Option<&Rc<Representation>> {
+        match choice {
+            Choice::Identity => Some(&self.identity),
+            Choice::Coding(coding) => self.variants.as_ref()?.get(coding),
+            Choice::NotAcceptable => None,
+        }
+    }
+
+    /// The form that a client gets of the page of a failure: any is better than none.
+    pub(super) fn form(&self, accept: &AcceptEncoding) -> Rc<Representation> {
+        let available = self.variants.as_ref().map_or(CodingSet::EMPTY, |it| it.available());
+        let chosen = self.get(accept.choose(available));
+        Rc::clone(chosen.unwrap_or(&self.identity))
+    }
+
+    /// A coding that the client prefers to the `choice` that it gets, and that an encoder can make.
+    /// Each is returned once.
+    pub(super) fn wanted(&self, accept: &AcceptEncoding, choice: Choice) -> Option<Coding> {
+        let variants = self.variants.as_ref()?;
+        let possible = variants.possible.get();
+        if possible.is_empty() {
+            return None;
+        }
+        let all = possible.iter().fold(variants.available(), CodingSet::with);
+        match accept.choose(all) {
+            Choice::Coding(coding) if Choice::Coding(coding) != choice && possible.has(coding) => {
+                variants.possible.set(possible.without(coding));
+                Some(coding)
+            }
+            _ => None,
+        }
+    }
+
+    /// Adds a representation that was encoded.
+    pub(super) fn add_variant(&self, coding: Coding, representation: Representation) {
+        if let Some(variants) = &self.variants {
+            // Each coding is wanted once, so the place is free.
+            _ = variants.coded[coding.index()].set(Rc::new(representation));
+        }
+    }
+
+    /// An encoder can make this coding after all.
+    pub(super) fn want_later(&self, coding: Coding) {
+        if let Some(variants) = &self.variants {
+            variants.possible.set(variants.possible.get().with(coding));
+        }
+    }
+
+    /// Approximate bytes of memory.
+    pub(super) fn weight(&self) -> usize {
+        let coded = self.variants.as_ref().map_or(0, |variants| variants.weight());
+        self.identity.weight() + coded
+    }
+}
+
+fn contains(haystack: &[u8], needle: &[u8]) -> bool {
+    memchr::memmem::find(haystack, needle).is_some()
+}
+
+impl Variants {
+    /// None yet; an encoder can make the `possible` ones.
+    pub(super) fn new(possible: CodingSet) -> Variants {
+        let coded = [const { OnceCell::new() }; Coding::COUNT];
+        Variants { coded, sidecars: CodingSet::EMPTY, possible: Cell::new(possible) }
+    }
+
+    /// Adds one from a sidecar file.
+    pub(super) fn add_sidecar(&mut self, coding: Coding, representation: Representation) {
+        self.coded[coding.index()] = OnceCell::from(Rc::new(representation));
+        self.sidecars = self.sidecars.with(coding);
+    }
+
+    /// The one with this coding.
+    #[inline]
+    pub(super) fn get(&self, coding: Coding) -> Option<&Rc<Representation>> {
+        self.coded[coding.index()].get()
+    }
+
+    /// Those that exist.
+    #[inline]
+    pub(super) fn available(&self) -> CodingSet {
+        let exists = |coding: &Coding| self.get(*coding).is_some();
+        Coding::ALL.into_iter().filter(exists).fold(CodingSet::EMPTY, CodingSet::with)
+    }
+
+    fn weight(&self) -> usize {
+        let coded = self.coded.iter().filter_map(OnceCell::get);
+        coded.map(|representation| representation.weight()).sum()
     }
 }

@@ -1,22 +1,29 @@
 //! From a request to a reply: the decisions that all wire formats share.
 
+use std::net::IpAddr;
 use std::rc::Rc;
 
 use crate::clock::Clock;
 use crate::files::Blocking;
+use crate::http::conditional::{self, Verdict};
 use crate::http::fields::Fields;
 use crate::http::head::{Expectation, Head, Method};
+use crate::http::host::Host;
+use crate::http::negotiate::Choice;
 use crate::http::status::{Failure, Status};
-use crate::http::target::{self, Form, Scheme};
+use crate::http::target::{self, Form, Scheme, Target};
 
 use super::multipart::Multipart;
+use super::navigation;
 use super::page::Up;
+use super::policy::Policy;
 use super::reply::{Content, Detail, Reply};
 use super::representation::{Fill, Representation};
-use super::resource::Outcome;
+use super::resource::{Fallback, Navigation, Outcome};
+use super::rulebook::Guard;
 use super::select::{Selection, select};
-use super::store::{Found, Query};
-use super::{Sites, Wait};
+use super::store::{At, Found};
+use super::{Site, Sites, Wait};
 
 /// A request, independent of the wire format.
 #[derive(Debug)]
@@ -25,6 +32,10 @@ pub struct Request<'r> {
     pub method: Method,
     /// The request target as the client sent it; not validated yet.
     pub target: &'r [u8],
+    /// The host that the client sent beside the target.
+    pub host: Option<Host<'r>>,
+    /// The address of the client, if it has one.
+    pub client: Option<IpAddr>,
     /// What the client expects before it sends a body.
     pub expectation: Expectation,
     /// The fields.
@@ -36,10 +47,12 @@ pub struct Request<'r> {
 impl<'r> Request<'r> {
     /// The request of a head in HTTP/1.1, with its method, target and fields as they are.
     #[inline]
-    pub fn of(head: &'r Head<'r, 'r>, fill: Option<Fill>) -> Request<'r> {
+    pub fn of(head: &'r Head<'r, 'r>, client: Option<IpAddr>, fill: Option<Fill>) -> Request<'r> {
         Request {
             method: head.method,
             target: head.target,
+            host: head.host,
+            client,
             expectation: head.expectation,
             fields: &head.fields,
             fill,
@@ -56,12 +69,23 @@ pub enum Answer {
     Later(Wait),
 }
 
+/// A well-formed request for a path.
+#[derive(Clone, Copy)]
+struct Asked<'r> {
+    request: &'r Request<'r>,
+    path: &'r [u8],
+    query: Option<&'r [u8]>,
+    blocking: Blocking,
+    clock: &'r Clock,
+}
+
 impl Sites {
     /// The reply to a request.
     ///
     /// # Errors
     /// The request is malformed or misdirected. HTTP/1.1, which cannot tell where the next request
     /// begins, ends the connection after the [page](Sites::fail) of the failure.
+    #[inline]
     pub fn respond(
         &mut self,
         request: &Request<'_>,
@@ -75,35 +99,81 @@ impl Sites {
             return Ok(self.failure(Status::MethodNotAllowed, NOT_ALLOWED)); // its target is no path
         }
         let target = target::split(request.target)?;
-        match request.method {
-            Method::Unknown => return Ok(self.failure(Status::NotImplemented, "unknown method")),
-            Method::NotServed => return Ok(self.failure(Status::MethodNotAllowed, NOT_ALLOWED)),
-            Method::Get | Method::Head | Method::Options | Method::Connect => {}
-        }
-        let (path, query) = match target.form {
-            Form::Origin { path, query }
-            | Form::Absolute { scheme: Scheme::Http, path, query, .. } => (path, query),
-            Form::Absolute { scheme: Scheme::Https, .. } => {
-                let why = "this address does not serve https";
-                return Err(Failure::new(Status::MisdirectedRequest, why));
-            }
-            Form::Asterisk if request.method == Method::Options => return Ok(self.options()),
-            Form::Asterisk => return Err(Failure::bad("the target * is for OPTIONS alone")),
+        let (host, path, query) = match target.form {
+            Form::Origin { path, query } => (request.host, path, query),
+            Form::Absolute { scheme: Scheme::Http, host, path, query } => (Some(host), path, query),
+            _ => return self.respond_to_no_path(request.method, &target.form),
         };
+        let index = self.site_of(host);
+        let asked = Asked { request, path, query, blocking, clock };
+        let answer = match request.method {
+            Method::Get | Method::Head if !target.is_raw => self.look_up(index, asked)?,
+            _ => self.respond_without_file(index, asked, &target)?,
+        };
+        Ok(match answer {
+            Answer::Reply(reply) => Answer::Reply(self.sites[index].with_origin(reply, request)),
+            later => later,
+        })
+    }
+
+    /// The site for a host.
+    #[inline]
+    fn site_of(&self, host: Option<Host<'_>>) -> usize {
+        if self.sites.len() == 1 {
+            return 0;
+        }
+        self.hosts.site(host.map(|host| host.name()))
+    }
+
+    /// The answer to a request whose target is not a path of this server.
+    #[cold]
+    fn respond_to_no_path(&self, method: Method, form: &Form<'_>) -> Result<Answer, Failure> {
+        match (method, form) {
+            (Method::Unknown, _) => Ok(self.failure(Status::NotImplemented, UNKNOWN)),
+            (Method::NotServed, _) => Ok(self.failure(Status::MethodNotAllowed, NOT_ALLOWED)),
+            (Method::Options, Form::Asterisk) => {
+                let content = Content::Options(Rc::clone(&self.sites[0].policy));
+                Ok(Answer::Reply(Reply { status: Status::NoContent, content, extra: None }))
+            }
+            (_, Form::Asterisk) => Err(Failure::bad("the target * is for OPTIONS alone")),
+            _ => {
+                let why = "this address does not serve https";
+                Err(Failure::new(Status::MisdirectedRequest, why))
+            }
+        }
+    }
+
+    /// The answer to a request for a path that needs no file: for its method, or its spelling.
+    #[cold]
+    fn respond_without_file(
+        &mut self,
+        index: usize,
+        asked: Asked<'_>,
+        target: &Target<'_>,
+    ) -> Result<Answer, Failure> {
+        let Asked { request, path, .. } = asked;
+        let refused = match request.method {
+            Method::Unknown => Some(Failure::new(Status::NotImplemented, UNKNOWN)),
+            Method::NotServed => Some(Failure::new(Status::MethodNotAllowed, NOT_ALLOWED)),
+            _ => None,
+        };
+        let site = &self.sites[index];
+        let policy = match self.store.decode(site, path) {
+            Ok(canonical) => site.rulebook.policy(canonical, None),
+            Err(_) if refused.is_some() => Rc::clone(&site.policy),
+            Err(failure) => return self.unfit(index, failure),
+        };
+        if let Some(failure) = refused {
+            return Ok(self.refuse(index, asked, &policy, failure));
+        }
         if request.method == Method::Options {
-            return match self.store.check(&self.sites[0], path) {
-                Ok(()) => Ok(self.options()),
-                Err(failure) => self.unfit(failure),
-            };
+            let extra = self.sites[index].cors.preflight(request.fields);
+            let content = Content::Options(policy);
+            return Ok(Answer::Reply(Reply { status: Status::NoContent, content, extra }));
         }
-        if target.is_raw {
-            // RFC 9112 section 3: a target with bytes that must be encoded may be redirected.
-            return match self.store.check(&self.sites[0], path) {
-                Ok(()) => Ok(self.moved(target.encoded().collect())),
-                Err(failure) => self.unfit(failure),
-            };
-        }
-        self.look_up(request, path, query, blocking, clock)
+        // RFC 9112 section 3: a target with bytes that must be encoded may be redirected.
+        let location = target.encoded().collect();
+        Ok(Answer::Reply(Reply::redirect(Status::MovedPermanently, location, &policy)))
     }
 
     /// Checks that a request is well-formed, without looking up a file.
@@ -118,64 +188,241 @@ impl Sites {
         if matches!(request.method, Method::Unknown | Method::NotServed) {
             return Ok(()); // refused for its method, whatever the path is
         }
-        let checked = match target.form {
-            Form::Origin { path, .. } | Form::Absolute { scheme: Scheme::Http, path, .. } => {
-                self.store.check(&self.sites[0], path)
-            }
-            Form::Absolute { .. } | Form::Asterisk => Ok(()),
+        let (host, path) = match target.form {
+            Form::Origin { path, .. } => (request.host, path),
+            Form::Absolute { scheme: Scheme::Http, host, path, .. } => (Some(host), path),
+            Form::Absolute { .. } | Form::Asterisk => return Ok(()),
         };
-        checked.or_else(|failure| self.unfit(failure).map(drop))
-    }
-
-    fn look_up(
-        &mut self,
-        request: &Request<'_>,
-        path: &[u8],
-        query: Option<&[u8]>,
-        blocking: Blocking,
-        clock: &Clock,
-    ) -> Result<Answer, Failure> {
-        let Sites { sites, store, boundary, ranges_max, .. } = self;
-        let site = &mut sites[0];
-        let place = match store.find(site, Query { path, blocking, fill: request.fill }, clock)? {
-            Found::At(place) => place,
-            Found::Wait(wait) => return Ok(Answer::Later(wait)),
-        };
-        let entry = store.entry(place);
-        let reply = match &entry.outcome {
-            Outcome::Resource(resource) => {
-                let (ranges, identity) = (request.method == Method::Get, &resource.identity);
-                let limits = (*ranges_max, &**boundary);
-                match select(identity, request.fields, ranges, limits, clock) {
-                    Selection::Whole => {
-                        let content = Content::Whole(Rc::clone(identity));
-                        Reply { status: Status::Ok, content }
-                    }
-                    selection => selected(identity, selection, boundary, &entry.policy),
-                }
-            }
-            Outcome::Redirect(location) => {
-                let location = match query {
-                    Some(query) => location_with_query(location, query),
-                    None => Rc::clone(location),
-                };
-                Reply::redirect(location, &entry.policy)
-            }
-            Outcome::Failure(failure) => Reply::failure(*failure, &entry.policy, Up::from(path)),
-        };
-        Ok(Answer::Reply(reply))
-    }
-
-    /// A path that no file can have is an ordinary 404; all other failures are malformed requests.
-    fn unfit(&self, failure: Failure) -> Result<Answer, Failure> {
-        match failure.status {
-            Status::NotFound => Ok(Answer::Reply(self.fail(failure))),
-            _ => Err(failure),
+        let index = self.site_of(host);
+        match self.store.decode(&self.sites[index], path) {
+            Err(failure) if failure.status != Status::NotFound => Err(failure),
+            _ => Ok(()),
         }
     }
 
-    fn moved(&self, location: Rc<[u8]>) -> Answer {
-        Answer::Reply(Reply::redirect(location, &self.sites[0].policy))
+    #[inline(always)] // one caller, for each request
+    fn look_up(&mut self, index: usize, asked: Asked<'_>) -> Result<Answer, Failure> {
+        let Asked { request, path, query, clock, .. } = asked;
+        let Sites { sites, store, .. } = self;
+        store.refresh(&mut sites[index], clock);
+        let at = match store.recall(&sites[index], path, clock) {
+            Some(at) => at,
+            None => match self.find(index, asked)? {
+                Ok(at) => at,
+                Err(answer) => return Ok(answer),
+            },
+        };
+        let entry = self.store.entry(at);
+        if !entry.policy.guards.is_empty() {
+            let policy = Rc::clone(&entry.policy);
+            if let Some(answer) = self.guard(index, asked, &policy) {
+                return Ok(answer);
+            }
+        }
+        let entry = self.store.entry(at);
+        match &entry.outcome {
+            Outcome::Resource(resource) => {
+                let accept = self.negotiation.of(request.fields);
+                let choice = resource.choose(request.fields, &accept.meaning);
+                if choice != accept.favourite {
+                    self.store.want(at, &accept.meaning, choice);
+                }
+                Ok(self.send(index, asked, at, choice))
+            }
+            Outcome::Redirect(redirect) => {
+                let location = with_query(&redirect.location, query);
+                Ok(Answer::Reply(Reply::redirect(redirect.status, location, &entry.policy)))
+            }
+            Outcome::Failure(failure, fallback) => {
+                let (failure, fallback) = (*failure, fallback.clone());
+                let policy = Rc::clone(&entry.policy);
+                Ok(self.failed(index, asked, failure, fallback.as_deref(), &policy))
+            }
+        }
+    }
+
+    /// The reply with the chosen representation of the resource that was found.
+    #[inline(always)] // one caller, for each request
+    fn send(&mut self, index: usize, asked: Asked<'_>, at: At, choice: Choice) -> Answer {
+        let Asked { request, clock, .. } = asked;
+        let found = self.store.representation(at, choice, request.fill, clock);
+        let Some(representation) = found else {
+            let policy = Rc::clone(&self.store.entry(at).policy);
+            let why = "no form of this file has a coding that the request accepts";
+            let failure = Failure::new(Status::NotAcceptable, why);
+            return self.refuse(index, asked, &policy, failure);
+        };
+        let ranges = request.method == Method::Get;
+        let limits = (self.ranges_max, &*self.boundary);
+        match select(representation, request.fields, ranges, limits, clock) {
+            Selection::Whole => {
+                let content = Content::Whole(Rc::clone(representation));
+                Answer::Reply(Reply { status: Status::Ok, content, extra: None })
+            }
+            selection => {
+                let it = Rc::clone(representation);
+                let policy = Rc::clone(&self.store.entry(at).policy);
+                self.selected(index, asked, &it, selection, &policy)
+            }
+        }
+    }
+
+    /// Looks for a path that the cache does not know. Who may not read it learns nothing about it.
+    #[inline(never)]
+    fn find(&mut self, index: usize, asked: Asked<'_>) -> Result<Result<At, Answer>, Failure> {
+        let Asked { path, blocking, clock, .. } = asked;
+        match self.store.recall_canonical(&self.sites[index], path, clock) {
+            Ok(Some(at)) => return Ok(Ok(at)),
+            Ok(None) => {}
+            Err(failure) => return self.unfit(index, failure).map(Err),
+        }
+        let located = self.store.locate(&self.sites[index], path)?;
+        if let Some(answer) = self.guard(index, asked, &located.policy) {
+            return Ok(Err(answer));
+        }
+        Ok(match self.store.find(&self.sites[index], path, &located, blocking, clock) {
+            Found::At(at) => Ok(at),
+            Found::Wait(wait) => Err(Answer::Later(wait)),
+        })
+    }
+
+    /// The answer to a client that may not read what has this policy; `None`: it may.
+    #[cold]
+    fn guard(&mut self, index: usize, asked: Asked<'_>, policy: &Rc<Policy>) -> Option<Answer> {
+        let rulebook = &self.sites[index].rulebook;
+        let admits = |guard: &usize| match rulebook.guard(*guard) {
+            Guard::Access(rule) => rule.admits(asked.request.client),
+        };
+        if policy.guards.iter().all(admits) {
+            return None;
+        }
+        let failure = Failure::new(Status::Forbidden, "your address may not read this");
+        Some(self.refuse(index, asked, policy, failure))
+    }
+
+    /// A failure of a request for a path, with the page that the site configures for it.
+    #[cold]
+    fn refuse(
+        &mut self,
+        index: usize,
+        asked: Asked<'_>,
+        policy: &Rc<Policy>,
+        failure: Failure,
+    ) -> Answer {
+        let detail = Detail::Failure(failure.why);
+        self.explained(index, asked, policy, failure.status, detail)
+    }
+
+    /// A failure of a request for a path, with its details.
+    #[cold]
+    fn explained(
+        &mut self,
+        index: usize,
+        asked: Asked<'_>,
+        policy: &Rc<Policy>,
+        status: Status,
+        detail: Detail,
+    ) -> Answer {
+        let Asked { request, path, clock, .. } = asked;
+        let page = self.store.configured_page(&self.sites[index], path, status, clock);
+        let accept = self.negotiation.of(request.fields);
+        Answer::Reply(match page {
+            Some(page) => Reply::site_page(status, &detail, page.form(&accept.meaning)),
+            None => {
+                let content = Content::Page(Rc::clone(policy), detail, Up::from(path));
+                Reply { status, content, extra: None }
+            }
+        })
+    }
+
+    /// The reply for anything but a whole representation.
+    #[cold]
+    fn selected(
+        &mut self,
+        index: usize,
+        asked: Asked<'_>,
+        it: &Rc<Representation>,
+        selection: Selection,
+        policy: &Rc<Policy>,
+    ) -> Answer {
+        let (status, content) = match selection {
+            Selection::PreconditionFailed => {
+                let status = Status::PreconditionFailed;
+                return self.explained(index, asked, policy, status, Detail::Failure(""));
+            }
+            Selection::NotSatisfiable => {
+                let (status, detail) = (Status::RangeNotSatisfiable, Detail::Size(it.size()));
+                return self.explained(index, asked, policy, status, detail);
+            }
+            Selection::Whole => (Status::Ok, Content::Whole(Rc::clone(it))),
+            Selection::Part(range) => {
+                (Status::PartialContent, Content::Range(Rc::clone(it), range))
+            }
+            Selection::Parts(ranges) => {
+                let multipart = Box::new(Multipart::new(ranges, &self.boundary));
+                (Status::PartialContent, Content::Ranges(Rc::clone(it), multipart))
+            }
+            Selection::NotModified => (Status::NotModified, Content::NotModified(Rc::clone(it))),
+        };
+        Answer::Reply(Reply { status, content, extra: None })
+    }
+
+    /// The reply for a path that leads to nothing.
+    fn failed(
+        &mut self,
+        index: usize,
+        asked: Asked<'_>,
+        failure: Failure,
+        fallback: Option<&Fallback>,
+        policy: &Rc<Policy>,
+    ) -> Answer {
+        let Asked { request, path, clock, .. } = asked;
+        let accept = self.negotiation.of(request.fields);
+        let navigation = fallback.and_then(|fallback| fallback.navigation.as_ref());
+        if let Some(Navigation { resource, policy }) = navigation
+            && navigation::is_navigation(request.fields, path)
+        {
+            if let Some(answer) = self.guard(index, asked, policy) {
+                return answer;
+            }
+            let form = resource.form(&accept.meaning);
+            let validators = form.validators();
+            let verdict = conditional::evaluate(request.fields, &validators, clock.unix_seconds());
+            let content = match verdict {
+                Verdict::NotModified => Content::NotModified(form),
+                _ => Content::Whole(form),
+            };
+            let status = match content {
+                Content::NotModified(_) => Status::NotModified,
+                _ => Status::Ok,
+            };
+            return Answer::Reply(Reply { status, content, extra: None });
+        }
+        if let Some(page) = fallback.and_then(|fallback| fallback.page.as_ref()) {
+            let detail = Detail::Failure(failure.why);
+            return Answer::Reply(Reply::site_page(
+                failure.status,
+                &detail,
+                page.form(&accept.meaning),
+            ));
+        }
+        let mut reply = Reply::failure(failure, policy, Up::from(path));
+        if navigation.is_some() {
+            reply.extra = Some(Rc::new(b"Vary: Accept, Sec-Fetch-Mode\r\n".to_vec()));
+        }
+        Answer::Reply(reply)
+    }
+
+    /// A path that no file can have is an ordinary 404; all other failures are malformed requests.
+    #[cold]
+    fn unfit(&self, index: usize, failure: Failure) -> Result<Answer, Failure> {
+        match failure.status {
+            Status::NotFound => {
+                let policy = &self.sites[index].policy;
+                Ok(Answer::Reply(Reply::failure(failure, policy, Up::None)))
+            }
+            _ => Err(failure),
+        }
     }
 
     /// The page for a request that fails before its site is known.
@@ -183,51 +430,42 @@ impl Sites {
         Reply::failure(failure, &self.sites[0].policy, Up::None)
     }
 
+    #[cold]
     fn failure(&self, status: Status, why: &'static str) -> Answer {
         Answer::Reply(self.fail(Failure::new(status, why)))
     }
+}
 
-    fn options(&self) -> Answer {
-        let content = Content::Options(Rc::clone(&self.sites[0].policy));
-        Answer::Reply(Reply { status: Status::NoContent, content })
+impl Site {
+    /// Adds the field that lets the origin of a request read the reply.
+    #[inline]
+    fn with_origin(&self, mut reply: Reply, request: &Request<'_>) -> Reply {
+        if let Some(line) = self.cors.line(request.fields) {
+            reply.extra = Some(match reply.extra.take() {
+                None => line,
+                // A preflight has the field already.
+                Some(extra) if extra.starts_with(&line) => extra,
+                Some(extra) => Rc::new([&line[..], &extra].concat()),
+            });
+        }
+        reply
     }
 }
 
-/// The reply for anything but a whole representation.
-fn selected(
-    representation: &Rc<Representation>,
-    selection: Selection,
-    boundary: &Rc<[u8]>,
-    policy: &Rc<super::Policy>,
-) -> Reply {
-    let it = Rc::clone(representation);
-    let page = |detail| Content::Page(Rc::clone(policy), detail, Up::None);
-    let (status, content) = match selection {
-        Selection::Whole => (Status::Ok, Content::Whole(it)),
-        Selection::Part(range) => (Status::PartialContent, Content::Range(it, range)),
-        Selection::Parts(ranges) => {
-            let multipart = Box::new(Multipart::new(ranges, boundary));
-            (Status::PartialContent, Content::Ranges(it, multipart))
-        }
-        Selection::NotModified => (Status::NotModified, Content::NotModified(it)),
-        Selection::PreconditionFailed => (Status::PreconditionFailed, page(Detail::Failure(""))),
-        Selection::NotSatisfiable => {
-            (Status::RangeNotSatisfiable, page(Detail::Size(representation.size())))
-        }
-    };
-    Reply { status, content }
+/// The location of a redirect with the query of the request, if it has none of its own: before the
+/// fragment. Neither part can hold a CR or LF: both were encoded.
+pub(super) fn with_query(location: &Rc<[u8]>, query: Option<&[u8]>) -> Rc<[u8]> {
+    let Some(query) = query else { return Rc::clone(location) };
+    let end = memchr::memchr(b'#', location).unwrap_or(location.len());
+    let (start, fragment) = location.split_at(end);
+    if start.contains(&b'?') {
+        return Rc::clone(location);
+    }
+    let query = std::iter::once(b'?').chain(target::encode_query(query));
+    start.iter().copied().chain(query).chain(fragment.iter().copied()).collect()
 }
 
-/// The location of a redirect with the query of the request behind it. Neither part can hold a CR
-/// or LF: both were encoded.
-pub(super) fn location_with_query(location: &[u8], query: &[u8]) -> Rc<[u8]> {
-    location
-        .iter()
-        .copied()
-        .chain(std::iter::once(b'?'))
-        .chain(target::encode_query(query))
-        .collect()
-}
+const UNKNOWN: &str = "unknown method";
 
 /// Why a method gets 405; the field Allow names those that are supported.
 const NOT_ALLOWED: &str = "only GET, HEAD and OPTIONS are supported";

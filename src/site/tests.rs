@@ -13,8 +13,8 @@ use tempfile::TempDir;
 use crate::clock::Tick;
 use crate::http::status::{Failure, Status};
 use crate::http::target::EncodedSlash;
-use crate::site::respond::location_with_query;
-use crate::site::store::{Found, Query};
+use crate::site::respond::with_query;
+use crate::site::store::Found;
 
 use super::*;
 
@@ -103,12 +103,16 @@ impl Bench {
 
     /// The outcome of a path, or why it is not known yet.
     fn find(&mut self, path: &[u8], blocking: Blocking) -> Result<Result<Entry, Wait>, Failure> {
-        let Sites { sites, store, .. } = &mut self.sites;
-        let query = Query { path, blocking, fill: None };
-        Ok(match store.find(&mut sites[0], query, &self.clock)? {
-            Found::At(at) => Ok(store.entry(at).clone()),
-            Found::Wait(wait) => Err(wait),
-        })
+        match found(&mut self.sites, path, blocking, &self.clock) {
+            Ok(Found::At(at)) => Ok(Ok(self.sites.store.entry(at).clone())),
+            Ok(Found::Wait(wait)) => Ok(Err(wait)),
+            // An ordinary 404: the request is well-formed.
+            Err(failure) if failure.status == Status::NotFound => {
+                let policy = Rc::clone(&self.sites.sites[0].policy);
+                Ok(Ok(Entry { outcome: Outcome::Failure(failure, None), policy }))
+            }
+            Err(failure) => Err(failure),
+        }
     }
 
     fn entry(&mut self, path: &[u8]) -> Result<Entry, Failure> {
@@ -130,8 +134,8 @@ impl Bench {
     fn got(&mut self, path: &str) -> Got {
         match self.entry(path.as_bytes()).map(|entry| entry.outcome) {
             Ok(Outcome::Resource(resource)) => Content(body(&resource.identity)),
-            Ok(Outcome::Redirect(location)) => To(String::from_utf8(location.to_vec()).unwrap()),
-            Ok(Outcome::Failure(failure)) => Failed(failure.status),
+            Ok(Outcome::Redirect(it)) => To(String::from_utf8(it.location.to_vec()).unwrap()),
+            Ok(Outcome::Failure(failure, _)) => Failed(failure.status),
             Err(_) => Malformed,
         }
     }
@@ -140,6 +144,24 @@ impl Bench {
         let representation = self.representation(path);
         String::from_utf8(representation.validators().etag.to_vec()).unwrap()
     }
+}
+
+/// Finds a path in the first site.
+pub(super) fn found(
+    Sites { sites, store, .. }: &mut Sites,
+    path: &[u8],
+    blocking: Blocking,
+    clock: &Clock,
+) -> Result<Found, Failure> {
+    store.refresh(&mut sites[0], clock);
+    if let Some(at) = store.recall(&sites[0], path, clock) {
+        return Ok(Found::At(at));
+    }
+    if let Some(at) = store.recall_canonical(&sites[0], path, clock)? {
+        return Ok(Found::At(at));
+    }
+    let located = store.locate(&sites[0], path)?;
+    Ok(store.find(&sites[0], path, &located, blocking, clock))
 }
 
 /// The body of a representation, wherever it is.
@@ -250,7 +272,7 @@ fn a_redirect_stays_on_this_host_and_on_its_line() {
             assert!(matches!(bench.got(&absolute), Content(_)), "{absolute} is a listing");
         }
     }
-    let located = location_with_query(b"a/", b"b=c&d=\"\r\n%0D#");
+    let located = with_query(&b"a/"[..].into(), Some(b"b=c&d=\"\r\n%0D#"));
     assert_eq!(located[..], *b"a/?b=c&d=%22%0D%0A%0D%23");
 }
 
@@ -550,4 +572,7 @@ fn lookups_beyond_the_limit_of_a_turn_wait() {
     assert!(matches!(find("/c", Some(1)), Ok(())));
 }
 
+mod asking;
+mod decisions;
+mod forms;
 mod validators;

@@ -175,8 +175,8 @@ fn the_files_cover_the_limit_of_copying() {
         }
     };
     // A response with its fields is copied if it has at most 4096 bytes.
-    let wholes: Vec<usize> = (3800..3900).map(&mut whole).collect();
-    let border = 3800 + wholes.iter().position(|&whole| whole == 4096).unwrap();
+    let wholes: Vec<usize> = (3700..3900).map(&mut whole).collect();
+    let border = 3700 + wholes.iter().position(|&whole| whole == 4096).unwrap();
     for length in border - 1..=border + 1 {
         let input = format!("GET /border/{length} HTTP/1.1\r\nHost: a\r\n\r\n").repeat(12);
         let mut outcome = |writes: Cuts| {

@@ -62,6 +62,7 @@ impl Bench {
             pages: &mut self.pages,
             clock: &self.clock,
             limits: &self.limits,
+            client: None,
             draining: self.draining,
             unread: false,
             requests_left: self.requests_left,
@@ -79,7 +80,7 @@ impl Bench {
         let Ok(Parsed::Complete(head)) = head::parse(head.as_bytes(), &mut space, &bounds) else {
             panic!("{path} is malformed");
         };
-        let request = Request::of(&head, None);
+        let request = Request::of(&head, None, None);
         for _ in 0..1000 {
             self.sites.work(&self.clock, &mut || true);
             let answer = self.sites.respond(&request, Blocking::Allowed, &self.clock);

@@ -12,21 +12,20 @@
 use std::cmp::{Ordering, Reverse};
 use std::collections::BinaryHeap;
 use std::io;
-use std::rc::Rc;
 use std::vec::IntoIter;
 
 use rustix::fd::OwnedFd;
 use rustix::fs::{AtFlags, Dir, FileType, statat};
 
 use crate::files::{Kind, OpenError, Root, Version};
-use crate::http::hidden::Hidden;
+use crate::site::visible::Visible;
 
 /// A folder that is being read.
 pub struct Lister {
     dir: Dir,
     /// The path of the folder below the root, as [`Root`] takes it: empty, or `a/b/`.
     path: Vec<u8>,
-    hidden: Rc<Hidden>,
+    visible: Visible,
     most: usize,
     /// The entries read last, not yet sorted.
     unsorted: Vec<Entry>,
@@ -125,18 +124,17 @@ impl Eq for Head {}
 impl Lister {
     /// Lists the freshly opened `dir`, whose decoded canonical path is `path` (it begins and ends
     /// with `/`). At most `most` entries are listed: the first ones that the system returns,
-    /// without those that `hidden` leaves out.
+    /// without those that `visible` leaves out.
     ///
     /// # Errors
     /// Those of the system.
-    pub fn new(dir: OwnedFd, path: &[u8], most: usize, hidden: &Rc<Hidden>) -> io::Result<Lister> {
-        let path = path.strip_prefix(b"/").unwrap_or(path);
-        debug_assert!(path.is_empty() || path.ends_with(b"/"), "the path of a folder ends in /");
+    pub fn new(dir: OwnedFd, path: &[u8], most: usize, visible: &Visible) -> io::Result<Lister> {
+        debug_assert!(path.starts_with(b"/") && path.ends_with(b"/"), "the path of a folder");
         Ok(Lister {
             dir: Dir::new(dir)?,
             path: path.to_vec(),
             most,
-            hidden: Rc::clone(hidden),
+            visible: visible.clone(),
             unsorted: Vec::new(),
             runs: Vec::new(),
             heads: BinaryHeap::new(),
@@ -146,7 +144,7 @@ impl Lister {
 
     /// The path of the folder below the root: empty, or `a/b/`.
     pub fn path(&self) -> &[u8] {
-        &self.path
+        &self.path[1..]
     }
 
     /// What has been read so far.
@@ -176,7 +174,7 @@ impl Lister {
             };
             let found = found?;
             let name = found.file_name().to_bytes();
-            if self.hidden.is_unlisted(name) {
+            if !self.visible.shows(&self.path, name) {
                 continue;
             }
             if let Some(version) = self.look_up(root, name)? {
@@ -247,7 +245,7 @@ impl Lister {
         if FileType::from_raw_mode(stat.st_mode) != FileType::Symlink {
             return Ok(Version::from(&stat));
         }
-        root.version(&[&self.path, name].concat())
+        root.version(&[self.path(), name].concat())
     }
 }
 

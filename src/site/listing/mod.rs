@@ -6,12 +6,11 @@
 //! can be computed from them.
 
 use std::io;
-use std::rc::Rc;
 
 use rustix::fd::OwnedFd;
 
 use crate::files::Root;
-use crate::http::hidden::Hidden;
+use crate::site::visible::Visible;
 
 pub mod html;
 pub mod lister;
@@ -40,8 +39,8 @@ impl Listing {
     ///
     /// # Errors
     /// Those of the system.
-    pub fn new(dir: OwnedFd, path: &[u8], most: usize, hidden: &Rc<Hidden>) -> io::Result<Listing> {
-        Ok(Listing { lister: Lister::new(dir, path, most, hidden)?, html: None })
+    pub fn new(dir: OwnedFd, path: &[u8], most: usize, visible: &Visible) -> io::Result<Listing> {
+        Ok(Listing { lister: Lister::new(dir, path, most, visible)?, html: None })
     }
 
     /// Continues with at most `entries` entries (at least one): looks them up, or writes their
@@ -80,7 +79,7 @@ impl Listing {
 /// # Errors
 /// See [`Lister::read`].
 pub fn listing_html(root: &Root, dir: OwnedFd, path: &[u8], most: usize) -> io::Result<Vec<u8>> {
-    let mut listing = Listing::new(dir, path, most, &Rc::default())?;
+    let mut listing = Listing::new(dir, path, most, &Visible::default())?;
     loop {
         if let Progress::Done(page) = listing.step(root, usize::MAX, &mut || false)? {
             return Ok(page);

@@ -291,7 +291,8 @@ fn steps_of_any_size_make_the_same_page() {
         (1000, false, 3),
         (1000, true, 53),
     ] {
-        let mut listing = Listing::new(open_dir(&root, "/"), b"/", 100, &Rc::default()).unwrap();
+        let mut listing =
+            Listing::new(open_dir(&root, "/"), b"/", 100, &Visible::default()).unwrap();
         let mut steps = 1;
         let page = loop {
             match listing.step(&root, size, &mut || hurry).unwrap() {
@@ -314,7 +315,7 @@ fn a_step_calls_enough_after_each_lookup() {
         fs::write(top.path().join(format!("file{at}")), "").unwrap();
     }
     let root = Root::new(top.path(), Symlinks::Inside, Door::best()).unwrap();
-    let mut lister = Lister::new(open_dir(&root, "/"), b"/", 100, &Rc::default()).unwrap();
+    let mut lister = Lister::new(open_dir(&root, "/"), b"/", 100, &Visible::default()).unwrap();
     for enough_at in [1, 2, 5] {
         let (before, mut asked) = (lister.totals().files, 0);
         let mut enough = || {

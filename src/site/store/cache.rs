@@ -18,7 +18,9 @@ use hashbrown::HashTable;
 use crate::clock::Tick;
 use crate::config::Limits;
 use crate::files::Version;
-use crate::site::resource::{Entry, Outcome};
+use crate::site::resource::{Entry, Outcome, Resource};
+
+use super::sidecars::Beside;
 
 /// One root of one site, as it was opened: entries of an earlier root are never found again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,6 +36,10 @@ pub(super) struct Known {
     pub(super) version: Option<Version>,
     /// How many of the first index names must not exist in the folder of `path`.
     pub(super) absent: u8,
+    /// The sidecar files.
+    pub(super) beside: Beside,
+    /// Its representations belong to another entry, and count there.
+    pub(super) is_alias: bool,
     /// When it was made.
     pub(super) made: Tick,
     /// When it was last revalidated.
@@ -69,6 +75,8 @@ struct Slot {
     part: Part,
     key: Box<[u8]>,
     hash: u32,
+    /// Bytes that it counts for; see [`cost`].
+    cost: usize,
     known: Known,
     /// Used since it was queued.
     used: bool,
@@ -97,7 +105,8 @@ impl Cache {
             vacant: Vec::new(),
             rings: [
                 ring(limits.cache_entries, limits.cache_bytes),
-                ring(limits.open_files, usize::MAX),
+                // Their encoded forms are in memory.
+                ring(limits.open_files, limits.cache_bytes / 2),
                 ring(limits.cache_failures, usize::MAX),
             ],
             serial: 0,
@@ -133,6 +142,32 @@ impl Cache {
         &self.slots[place.index()].as_ref().expect(OCCUPIED).known.entry
     }
 
+    /// The part and the key of the entry at `place`.
+    pub(super) fn key(&self, place: Place) -> (Part, &[u8]) {
+        let slot = self.slots[place.index()].as_ref().expect(OCCUPIED);
+        (slot.part, &slot.key)
+    }
+
+    /// The resource of a key; this counts as no use.
+    pub(super) fn resource(&self, part: Part, key: &[u8]) -> Option<&Resource> {
+        match &self.entry(self.place_of(part, key)?).outcome {
+            Outcome::Resource(resource) => Some(resource),
+            Outcome::Redirect(_) | Outcome::Failure(..) => None,
+        }
+    }
+
+    /// Counts the bytes of an entry anew: a representation was added to it.
+    pub(super) fn weigh_again(&mut self, part: Part, key: &[u8]) {
+        let Some(place) = self.place_of(part, key) else { return };
+        let slot = self.slot(place);
+        let kind = Kind::of(&slot.known);
+        let (before, now) = (slot.cost, cost(&slot.key, &slot.known));
+        slot.cost = now;
+        let bytes = &mut self.rings[kind as usize].now.bytes;
+        *bytes = *bytes - before + now;
+        self.shrink(kind, place);
+    }
+
     #[inline]
     fn slot(&mut self, place: Place) -> &mut Slot {
         self.slots[place.index()].as_mut().expect(OCCUPIED)
@@ -142,7 +177,7 @@ impl Cache {
     /// `Err` if it cannot be kept: it is too large, or there is no memory.
     pub(super) fn insert(&mut self, part: Part, key: &[u8], known: Known) -> Result<Place, Entry> {
         self.remove(part, key);
-        let kind = Kind::of(&known.entry);
+        let kind = Kind::of(&known);
         let cost = cost(key, &known);
         let no_room = key.len() > KEY_BYTES_MAX || cost > self.rings[kind as usize].most.bytes;
         if no_room || self.reserve(kind).is_none() {
@@ -150,7 +185,7 @@ impl Cache {
         }
         self.serial += 1;
         let (hash, serial) = (self.hash(part, key), self.serial);
-        let slot = Slot { part, key: key.into(), hash, known, used: false, serial };
+        let slot = Slot { part, key: key.into(), hash, cost, known, used: false, serial };
         let place = match self.vacant.pop() {
             Some(place) => place,
             None => {
@@ -241,9 +276,9 @@ impl Cache {
         let slot = self.slots[place.index()].take().expect(OCCUPIED);
         let found = self.table.find_entry(widen(slot.hash), |other| other.place == place);
         found.expect("every slot is in the table").remove();
-        let ring = &mut self.rings[Kind::of(&slot.known.entry) as usize];
+        let ring = &mut self.rings[Kind::of(&slot.known) as usize];
         ring.now.entries -= 1;
-        ring.now.bytes -= cost(&slot.key, &slot.known);
+        ring.now.bytes -= slot.cost;
         self.vacant.push(place);
     }
 
@@ -279,18 +314,19 @@ enum Kind {
     Memory,
     /// Open files: bounded in number, because descriptors are.
     File,
-    /// Redirects and failures: bounded in number.
+    /// Redirects, failures, and other names of resources: bounded in number.
     Failure,
 }
 
 impl Kind {
     const COUNT: usize = Kind::Failure as usize + 1;
 
-    fn of(entry: &Entry) -> Kind {
-        match &entry.outcome {
+    fn of(known: &Known) -> Kind {
+        match &known.entry.outcome {
+            _ if known.is_alias => Kind::Failure,
             Outcome::Resource(resource) if resource.identity.file().is_some() => Kind::File,
             Outcome::Resource(_) => Kind::Memory,
-            Outcome::Redirect(_) | Outcome::Failure(_) => Kind::Failure,
+            Outcome::Redirect(_) | Outcome::Failure(..) => Kind::Failure,
         }
     }
 }
@@ -311,9 +347,10 @@ struct Ring {
 /// Bytes of memory per entry, including the key and the bookkeeping.
 fn cost(key: &[u8], known: &Known) -> usize {
     let body = match &known.entry.outcome {
-        Outcome::Resource(resource) => resource.identity.weight(),
-        Outcome::Redirect(location) => location.len(),
-        Outcome::Failure(_) => 0,
+        _ if known.is_alias => 0,
+        Outcome::Resource(resource) => resource.weight(),
+        Outcome::Redirect(redirect) => redirect.location.len(),
+        Outcome::Failure(..) => 0,
     };
     body + key.len() + known.path.len() + size_of::<Slot>()
 }
@@ -324,9 +361,9 @@ const KEY_BYTES_MAX: usize = 1024;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::SiteConfig;
     use crate::http::status::{Failure, Status};
     use crate::site::policy::Policy;
+    use crate::site::resource::Redirect;
     use std::rc::Rc;
 
     const PART: Part = Part(1);
@@ -340,12 +377,14 @@ mod tests {
     }
 
     fn known(outcome: Outcome) -> Known {
-        let policy = Rc::new(Policy::of(&SiteConfig::default()));
+        let policy = Rc::new(Policy::default());
         Known {
             entry: Entry { outcome, policy },
             path: Box::default(),
             version: None,
             absent: 0,
+            beside: Beside::Unknown,
+            is_alias: false,
             made: Tick(0),
             checked: Tick(0),
             used: Tick(0),
@@ -353,11 +392,15 @@ mod tests {
     }
 
     fn missing() -> Known {
-        known(Outcome::Failure(Failure::new(Status::NotFound, "")))
+        known(Outcome::Failure(Failure::new(Status::NotFound, ""), None))
     }
 
     fn redirect() -> Known {
-        known(Outcome::Redirect(Rc::from(&b"/a/"[..])))
+        known(Outcome::Redirect(Redirect {
+            status: Status::MovedPermanently,
+            location: Rc::from(&b"/a/"[..]),
+            is_relative: false,
+        }))
     }
 
     #[test]
@@ -366,7 +409,7 @@ mod tests {
         assert_eq!(cache.find(PART, b"/a"), None);
         cache.insert(PART, b"/a", missing()).unwrap();
         let place = cache.find(PART, b"/a").unwrap();
-        assert!(matches!(cache.entry(place).outcome, Outcome::Failure(_)));
+        assert!(matches!(cache.entry(place).outcome, Outcome::Failure(..)));
         cache.insert(PART, b"/a", redirect()).unwrap();
         let place = cache.find(PART, b"/a").unwrap();
         assert!(matches!(cache.entry(place).outcome, Outcome::Redirect(_)));

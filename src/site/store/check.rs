@@ -24,7 +24,7 @@ pub(super) fn holds(known: &Known, site: &Site, limits: &Limits, clock: &Clock) 
         return false;
     }
     match &known.entry.outcome {
-        Outcome::Failure(_) => false,
+        Outcome::Failure(..) => false,
         // It must be the same directory: a link in its place may lead outside now.
         Outcome::Redirect(_) => now.kind == version.kind && now.is_same_file(version),
         Outcome::Resource(resource) => {
@@ -34,7 +34,11 @@ pub(super) fn holds(known: &Known, site: &Site, limits: &Limits, clock: &Clock) 
                 && clock.tick.since(known.made) >= limits.listing_age_ms;
             // After the wall clock was set back, the date can lie in the future.
             let dated = identity.validators().last_modified <= Some(clock.unix_seconds());
-            now == *version && !settled && !listing_is_old && dated
+            now == *version
+                && !settled
+                && !listing_is_old
+                && dated
+                && known.beside.holds(&site.root, &known.path)
         }
     }
 }

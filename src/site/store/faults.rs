@@ -42,6 +42,15 @@ impl Faults {
         self.push(Fault::File(format!("{}: {error}", path.escape_debug())));
     }
 
+    /// The rules set too many fields for a path.
+    pub(super) fn rules(&mut self, path: &[u8]) {
+        let path = String::from_utf8_lossy(path);
+        self.push(Fault::File(format!(
+            "{}: its rules set more than 8 KiB of fields; none of these fields is sent",
+            path.escape_debug()
+        )));
+    }
+
     fn push(&mut self, fault: Fault) {
         if self.events.len() < WAITING_MAX {
             self.events.push_back(fault);

@@ -3,29 +3,37 @@
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
+use std::rc::Rc;
 
 use rustix::fd::OwnedFd;
 use rustix::io::Errno;
 
 use crate::clock::Clock;
-use crate::config::Limits;
+use crate::coding;
+use crate::config::{EtagSource, Limits};
 use crate::files::{Blocking, Disk, Kind, OpenError, OpenFile, Opened, Version};
-use crate::http::status::{Failure, Status};
-use crate::http::target;
+use crate::http::negotiate::{Coding, CodingSet};
 use crate::http::text::is_utf8_prefix;
+use crate::site::media::MediaType;
+use crate::site::policy::{Policy, Purpose, Vary};
 use crate::site::representation::{Facts, Gauge, OwnedValidators, Representation, is_young};
-use crate::site::resource::Outcome;
+use crate::site::resource::{Outcome, Resource, Variants};
 use crate::site::{Site, Wait};
 
 use super::check::index_names;
 use super::seen::Seen;
+use super::sidecars::{Beside, Sidecars, sidecar_of};
 
 /// The result of loading a path.
 pub(super) enum Loaded {
-    /// A complete outcome.
+    /// A file.
     Made(Made),
-    /// A folder to list.
-    Folder(OwnedFd, Version),
+    /// A folder that was named without a slash; its version.
+    Folder(Version),
+    /// A folder to list; nobody looked whether it exists.
+    Listed(OwnedFd, Version),
+    /// A folder that exists, without an index file, and that is not listed.
+    Unlisted,
 }
 
 /// An outcome, and the data to revalidate it.
@@ -37,13 +45,21 @@ pub(super) struct Made {
     pub(super) version: Option<Version>,
     /// How many of the first index names must not exist.
     pub(super) absent: u8,
+    /// The sidecar files.
+    pub(super) beside: Beside,
+    /// The representations belong to another entry.
+    pub(super) is_alias: bool,
 }
 
 impl Made {
-    /// A failure, which is made again instead of revalidated.
-    pub(super) fn failure(failure: Failure) -> Made {
-        let outcome = Outcome::Failure(failure);
-        Made { outcome, path: Vec::new(), version: None, absent: 0 }
+    /// An outcome that is made again instead of revalidated.
+    pub(super) fn again(outcome: Outcome) -> Made {
+        Made::of(outcome, Vec::new(), None)
+    }
+
+    /// The outcome of this version of a file or folder below the root.
+    pub(super) fn of(outcome: Outcome, path: Vec<u8>, version: Option<Version>) -> Made {
+        Made { outcome, path, version, absent: 0, beside: Beside::Unknown, is_alias: false }
     }
 }
 
@@ -84,32 +100,42 @@ pub(super) struct Loader<'a> {
     pub(super) gauge: &'a Gauge,
     pub(super) seen: &'a mut Seen,
     pub(super) limits: &'a Limits,
+    pub(super) sending: &'a Sending,
     pub(super) blocking: Blocking,
     pub(super) clock: &'a Clock,
 }
 
-impl Loader<'_> {
+/// How representations are sent that are loaded now.
+#[derive(Clone, Debug)]
+pub(super) struct Sending {
+    pub(super) policy: Rc<Policy>,
+    pub(super) purpose: Purpose,
+    /// Navigations get something else than other requests.
+    pub(super) navigation: bool,
+}
+
+impl Sending {
+    /// The files and listings of paths with this policy.
+    pub(super) fn files(policy: &Rc<Policy>) -> Sending {
+        Sending { policy: Rc::clone(policy), purpose: Purpose::File, navigation: false }
+    }
+}
+
+impl<'a> Loader<'a> {
     /// Loads a decoded canonical path.
     pub(super) fn load(&mut self, canonical: &[u8]) -> Result<Loaded, Obstacle> {
-        if self.site.hidden.hides(canonical) {
+        if self.site.hides(canonical) {
             return Err(OpenError::NotFound.into());
         }
         if canonical.ends_with(b"/") {
-            self.load_directory(canonical)
-        } else {
-            self.load_file(canonical).map(Loaded::Made)
+            return self.load_directory(canonical);
         }
-    }
-
-    fn load_file(&mut self, canonical: &[u8]) -> Result<Made, Obstacle> {
         let path = &canonical[1..];
         match self.site.root.open(path, self.blocking)? {
-            Opened::File(file, version) => self.file(file, version, path.to_vec(), 0),
-            Opened::Directory(_, version) => {
-                let location = target::directory_location(canonical).collect();
-                let outcome = Outcome::Redirect(location);
-                Ok(Made { outcome, path: path.to_vec(), version: Some(version), absent: 0 })
+            Opened::File(file, version) => {
+                self.file(file, version, path.to_vec()).map(Loaded::Made)
             }
+            Opened::Directory(_, version) => Ok(Loaded::Folder(version)),
         }
     }
 
@@ -121,7 +147,8 @@ impl Loader<'_> {
             let index = [path, name.as_bytes()].concat();
             match self.site.root.open(&index, self.blocking) {
                 Ok(Opened::File(file, version)) => {
-                    return self.file(file, version, index, absent).map(Loaded::Made);
+                    let made = self.file(file, version, index)?;
+                    return Ok(Loaded::Made(Made { absent, ..made }));
                 }
                 Ok(Opened::Directory(..)) | Err(OpenError::NotFound) => {}
                 Err(error) => return Err(error.into()),
@@ -129,53 +156,101 @@ impl Loader<'_> {
         }
         if !self.site.config.listing {
             let version = self.site.root.version(path)?;
-            if version.kind != Kind::Directory {
-                return Err(OpenError::NotFound.into());
-            }
-            let failure = Failure::new(Status::Forbidden, "this folder is not listed");
-            return Ok(Loaded::Made(Made::failure(failure)));
+            return match version.kind {
+                Kind::Directory => Ok(Loaded::Unlisted),
+                _ => Err(OpenError::NotFound.into()),
+            };
         }
         match self.site.root.open(path, self.blocking)? {
-            Opened::Directory(directory, version) => Ok(Loaded::Folder(directory, version)),
+            Opened::Directory(directory, version) => Ok(Loaded::Listed(directory, version)),
             Opened::File(..) => Err(OpenError::NotFound.into()),
         }
     }
 
-    /// The outcome for an open file: small ones are read, large ones stay open.
-    fn file(
+    /// The outcome for an open file and its sidecar files.
+    fn file(&mut self, file: File, version: Version, path: Vec<u8>) -> Result<Made, Obstacle> {
+        let sidecars = if self.site.config.precompressed && !is_encoded(&path) {
+            Sidecars::open(&self.site.root, &path, self.blocking)?
+        } else {
+            Sidecars::NONE
+        };
+        let beside = match self.site.config.precompressed {
+            true => sidecars.beside(),
+            false => Beside::Unknown,
+        };
+        let sidecars: Vec<_> = sidecars.usable(&version).collect();
+        let media_type = self.media_type(&path);
+        let possible = if sidecars.is_empty() {
+            self.possible_codings(media_type.value, version.size)
+        } else {
+            CodingSet::EMPTY
+        };
+        let varies = !(sidecars.is_empty() && possible.is_empty());
+        let form = Form { coding: None, varies, media_type, is_utf8: None };
+        let (identity, version, is_utf8) = self.representation(file, version, &path, form)?;
+        let mut variants = Variants::new(possible);
+        for (coding, file, version) in sidecars {
+            let path = sidecar_of(&path, coding);
+            let form = Form { coding: Some(coding), is_utf8: Some(is_utf8), ..form };
+            variants.add_sidecar(coding, self.representation(file, version, &path, form)?.0);
+        }
+        let variants = varies.then(|| Rc::new(variants));
+        let outcome = Outcome::Resource(Resource { identity: Rc::new(identity), variants });
+        Ok(Made { beside, ..Made::of(outcome, path, version) })
+    }
+
+    /// The representation of an open file: a small one is read, a large one stays open. Also
+    /// returns the version, if it shows changes, and whether the content is UTF-8.
+    fn representation(
         &mut self,
         file: File,
         version: Version,
-        path: Vec<u8>,
-        absent: u8,
-    ) -> Result<Made, Obstacle> {
+        path: &[u8],
+        form: Form<'_>,
+    ) -> Result<(Representation, Option<Version>, bool), Obstacle> {
         let largest = self.limits.cached_body_bytes as u64; // widening
         let fits = self.gauge.bytes() < self.limits.resident_bytes;
         if version.size > largest || !(fits || version.size == 0) {
-            let outcome = self.on_disk(file, version, &path)?;
-            return Ok(Made { outcome, path, version: Some(version), absent });
+            let (made, is_utf8) = self.on_disk(file, version, path, form)?;
+            return Ok((made, Some(version), is_utf8));
         }
         let (version, sized) = self.read(&file, version)?;
-        let replaced = self.seen.is_replaced(self.site, &path, &version);
-        let validators = OwnedValidators::of_content(self.scratch, &version, replaced, self.clock);
-        let facts = self.facts(&path, validators, is_utf8_prefix(self.scratch, true));
-        let outcome = match Representation::in_memory(facts, self.scratch, self.gauge) {
-            Ok(made) => Outcome::resource(made),
-            Err(_) => self.on_disk(file, version, &path)?,
+        let replaced = self.seen.is_replaced(self.site, path, &version);
+        let content = match self.site.config.etag {
+            EtagSource::Time => {
+                OwnedValidators::of_file(&version, replaced, form.coding, self.clock)
+            }
+            EtagSource::Auto | EtagSource::Content => {
+                OwnedValidators::of_content(self.scratch, &version, replaced, self.clock)
+            }
+        };
+        let is_utf8 = is_utf8_prefix(self.scratch, true);
+        let lines = self.lines(path, form);
+        let facts = self.facts(&lines, form, content, is_utf8);
+        let made = match Representation::in_memory(facts, self.scratch, self.gauge) {
+            Ok(made) => made,
+            Err(_) => self.on_disk(file, version, path, form)?.0,
         };
         // The version of a file without a size does not show a change.
-        Ok(Made { outcome, path, version: sized.then_some(version), absent })
+        Ok((made, sized.then_some(version), is_utf8))
     }
 
-    fn on_disk(&mut self, file: File, version: Version, path: &[u8]) -> Result<Outcome, Obstacle> {
+    fn on_disk(
+        &mut self,
+        file: File,
+        version: Version,
+        path: &[u8],
+        form: Form<'_>,
+    ) -> Result<(Representation, bool), Obstacle> {
         let start = self.start_of(&file, &version)?;
-        let is_text = is_utf8_prefix(start, start.len() as u64 == version.size);
+        let is_utf8 = is_utf8_prefix(start, start.len() as u64 == version.size);
         let replaced = self.seen.is_replaced(self.site, path, &version);
-        let validators = OwnedValidators::of_file(&version, replaced, self.clock);
+        let validators = OwnedValidators::of_file(&version, replaced, form.coding, self.clock);
         let file = OpenFile::new(file, version, &self.site.root, path, self.disk);
-        let made = Representation::on_disk(self.facts(path, validators, is_text), file, self.gauge);
-        let made = made.map_err(|_| Obstacle::Open(Errno::NOMEM.into()))?;
-        Ok(Outcome::resource(made))
+        let lines = self.lines(path, form);
+        let facts = self.facts(&lines, form, validators, is_utf8);
+        let made = Representation::on_disk(facts, Rc::new(file), self.gauge);
+        Ok((made.map_err(|_| Obstacle::Open(Errno::NOMEM.into()))?, is_utf8))
     }
 
     /// The first bytes of a large file, which tell whether it is text.
@@ -190,15 +265,54 @@ impl Loader<'_> {
         }
     }
 
-    fn facts<'f>(&'f self, path: &[u8], validators: OwnedValidators, is_utf8: bool) -> Facts<'f> {
-        let media_type = self.site.media_types.of(path);
+    /// The field lines of a representation of the file at `path`.
+    fn lines(&self, path: &[u8], form: Form<'_>) -> Vec<u8> {
+        let Sending { policy, purpose, navigation } = self.sending;
+        let vary = Vary { encoding: form.varies, navigation: *navigation, origin: false };
+        self.site.rulebook.lines(policy, *purpose, path, vary)
+    }
+
+    fn facts<'f>(
+        &'f self,
+        lines: &'f [u8],
+        form: Form<'f>,
+        validators: OwnedValidators,
+        is_utf8: bool,
+    ) -> Facts<'f> {
+        let charset = self.site.config.charset.as_deref().filter(|charset| {
+            let is_utf8 = form.is_utf8.unwrap_or(is_utf8);
+            form.media_type.takes_charset && (is_utf8 || !charset.eq_ignore_ascii_case("utf-8"))
+        });
+        let is_page = self.sending.purpose.is_page();
         Facts {
-            policy: &self.site.policy,
-            lines: b"",
-            media_type: media_type.value,
-            charset: media_type.takes_charset && is_utf8,
-            validators,
-            ranges: true,
+            lines,
+            coding: form.coding,
+            media_type: form.media_type.value,
+            charset,
+            // The page of a failure is not the resource that the conditions are about.
+            validators: if is_page { OwnedValidators::none() } else { validators },
+            ranges: !is_page,
+        }
+    }
+
+    /// The media type that the rules or the name give the file at `path`.
+    fn media_type(&self, path: &[u8]) -> MediaType<'a> {
+        match self.sending.policy.content_type() {
+            Some(value) if !self.sending.purpose.is_page() => {
+                MediaType { value: value.unwrap_or_default(), takes_charset: false }
+            }
+            _ => self.site.media_types.of(path),
+        }
+    }
+
+    /// The codings in which a file of this type and size can be encoded in the background.
+    fn possible_codings(&self, media_type: &str, size: u64) -> CodingSet {
+        let Limits { compress_least_bytes, compress_most_bytes, .. } = self.limits;
+        let fits = (*compress_least_bytes..=*compress_most_bytes).contains(&size);
+        if self.site.config.compress && fits && coding::is_compressible(media_type) {
+            CodingSet::ALL
+        } else {
+            CodingSet::EMPTY
         }
     }
 
@@ -260,24 +374,41 @@ impl Loader<'_> {
         canonical: &[u8],
         version: Version,
     ) -> Result<Made, Obstacle> {
+        let Sending { policy, .. } = self.sending;
+        let possible = self.possible_codings("text/html", page.len() as u64); // widening
+        let vary = Vary { encoding: !possible.is_empty(), ..Vary::default() };
         let facts = Facts {
-            policy: &self.site.policy,
-            // Otherwise, a cache would choose a freshness lifetime by heuristics.
-            lines: b"Cache-Control: no-cache\r\n",
+            lines: &self.site.rulebook.lines(policy, Purpose::Listing, canonical, vary),
+            coding: None,
             media_type: "text/html",
-            charset: true,
+            charset: Some("utf-8"),
             validators: OwnedValidators::of_page(page),
             ranges: false,
         };
         let made = Representation::in_memory(facts, page, self.gauge);
         let made = made.map_err(|_| Obstacle::Open(Errno::NOMEM.into()))?;
-        Ok(Made {
-            outcome: Outcome::resource(made),
-            path: canonical[1..].to_vec(),
-            version: rested(version, self.clock),
-            absent: index_names(self.site),
-        })
+        let variants = (!possible.is_empty()).then(|| Rc::new(Variants::new(possible)));
+        let outcome = Outcome::Resource(Resource { identity: Rc::new(made), variants });
+        let (path, version) = (canonical[1..].to_vec(), rested(version, self.clock));
+        Ok(Made { absent: index_names(self.site), ..Made::of(outcome, path, version) })
     }
+}
+
+/// The form of a representation, besides its bytes.
+#[derive(Clone, Copy)]
+struct Form<'t> {
+    coding: Option<Coding>,
+    /// There are other forms.
+    varies: bool,
+    /// Whether the content is UTF-8; `None`: look at it.
+    is_utf8: Option<bool>,
+    media_type: MediaType<'t>,
+}
+
+/// Whether a file at `path` is itself the sidecar of another file, by its name.
+fn is_encoded(path: &[u8]) -> bool {
+    let has = |coding: Coding| path.ends_with(&sidecar_of(b"", coding));
+    Coding::ALL.into_iter().any(has)
 }
 
 /// The beginning of a large file that decides whether it is text in UTF-8.

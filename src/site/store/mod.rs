@@ -11,28 +11,37 @@ use std::time::Duration;
 use crate::clock::{Clock, Tick};
 use crate::config::Limits;
 use crate::files::{Blocking, Disk, OpenError, OpenFile, Piece, Version};
+use crate::http::negotiate::{AcceptEncoding, Choice};
 use crate::http::status::{Failure, Status};
 use crate::http::target;
 
 use super::listing::{Listing, Progress};
-use super::representation::{Fill, Gauge};
-use super::resource::{Entry, Outcome};
+use super::policy::Policy;
+use super::representation::{Fill, Gauge, Representation};
+use super::resource::{Entry, Fallback, Outcome, Redirect};
 use super::{Site, Wait};
 
 mod cache;
 mod check;
+mod encode;
 mod faults;
 mod load;
+mod refresh;
+mod resolve;
 mod seen;
+mod sidecars;
 mod work;
 
 pub(super) use cache::Part;
 pub use faults::Fault;
+pub(super) use refresh::RuleVersions;
 
 use cache::{Cache, Known, Place};
 use check::{failure_of, has_no_index, holds};
+use encode::{Encodings, Task};
 use faults::Faults;
-use load::{Loaded, Loader, Made, Obstacle};
+use load::{Loaded, Loader, Made, Obstacle, Sending};
+use resolve::Lookup;
 use seen::Seen;
 use work::{Ended, Job, Jobs, Stopwatch, Target};
 
@@ -45,6 +54,7 @@ pub(super) struct Store {
     last: Option<Entry>,
     disk: Disk,
     jobs: Jobs,
+    encodings: Encodings,
     stopwatch: Stopwatch,
     faults: Faults,
     gauge: Gauge,
@@ -63,16 +73,15 @@ pub(super) struct Store {
     swept: Tick,
 }
 
-/// A query to the store.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Query<'q> {
-    /// The path of a request target.
-    pub(super) path: &'q [u8],
-    pub(super) blocking: Blocking,
-    pub(super) fill: Option<Fill>,
+/// A path of a request, and the policy that its rules give it.
+#[derive(Debug)]
+pub(super) struct Located {
+    /// Decoded.
+    pub(super) canonical: Vec<u8>,
+    pub(super) policy: Rc<Policy>,
 }
 
-/// The result of [`Store::find`].
+/// The result of a query.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Found {
     /// [`Store::entry`] returns it.
@@ -96,6 +105,7 @@ impl Store {
             last: None,
             disk: Disk::default(),
             jobs: Jobs::default(),
+            encodings: Encodings::default(),
             stopwatch: Stopwatch::default(),
             faults: Faults::default(),
             gauge: Gauge::default(),
@@ -121,24 +131,104 @@ impl Store {
         Part(self.part)
     }
 
-    /// What a path leads to.
+    /// Looks at the root and the rule files of a site again, if it is time.
+    #[inline]
+    pub(super) fn refresh(&mut self, site: &mut Site, clock: &Clock) {
+        if clock.tick.since(site.checked) >= self.limits.revalidate_ms {
+            self.check_site(site, clock);
+        }
+    }
+
+    /// What is known about a path in the spelling of a request, if it is still valid.
+    #[inline]
+    pub(super) fn recall(&mut self, site: &Site, path: &[u8], clock: &Clock) -> Option<At> {
+        self.recall_key(site, path, clock).map(At::Cache)
+    }
+
+    /// Decodes the path of a request.
     ///
     /// # Errors
-    /// The path is malformed.
-    #[inline]
+    /// It is malformed, or no file can have it (404).
+    pub(super) fn decode(&mut self, site: &Site, path: &[u8]) -> Result<&[u8], Failure> {
+        let length = target::canonicalize(path, &mut self.decoded, site.config.encoded_slash)?;
+        Ok(&self.decoded[..length])
+    }
+
+    /// The canonical path of a request, and the policy of that path.
+    ///
+    /// # Errors
+    /// As for [`Store::decode`].
+    pub(super) fn locate(&mut self, site: &Site, path: &[u8]) -> Result<Located, Failure> {
+        let canonical = self.decode(site, path)?;
+        let policy = site.rulebook.policy(canonical, None);
+        Ok(Located { canonical: canonical.into(), policy })
+    }
+
+    /// What is known about the canonical form of a path in another spelling.
+    ///
+    /// # Errors
+    /// As for [`Store::decode`].
+    pub(super) fn recall_canonical(
+        &mut self,
+        site: &Site,
+        path: &[u8],
+        clock: &Clock,
+    ) -> Result<Option<At>, Failure> {
+        let length = self.decode(site, path)?.len();
+        // Moved out for now, because the lookup borrows the rest of the store.
+        let mut key = std::mem::take(&mut self.key);
+        key.clear();
+        key.extend(target::encode_path(&self.decoded[..length]));
+        let is_spelled_otherwise = *key != *path;
+        let recalled = is_spelled_otherwise.then(|| self.recall_key(site, &key, clock)).flatten();
+        let at = recalled.map(|place| self.in_spelling(path, &key, At::Cache(place)));
+        self.key = key;
+        Ok(at)
+    }
+
+    /// What a path leads to, after [`Store::recall_canonical`] and [`Store::locate`] for the `path`
+    /// of the request.
     pub(super) fn find(
         &mut self,
-        site: &mut Site,
-        query: Query<'_>,
+        site: &Site,
+        path: &[u8],
+        located: &Located,
+        blocking: Blocking,
         clock: &Clock,
-    ) -> Result<Found, Failure> {
-        if clock.tick.since(site.checked) >= self.limits.revalidate_ms {
-            self.check_root(site, clock);
+    ) -> Found {
+        if site.is_gone {
+            let failure = Failure::new(Status::ServiceUnavailable, "the site's folder is missing");
+            let outcome = Outcome::Failure(failure, None);
+            return self.keep_last(outcome, &located.policy);
         }
-        if let Some(place) = self.recall(site, query.path, query.fill, clock) {
-            return Ok(Found::At(At::Cache(place)));
+        // Moved out for now, because the lookup borrows the rest of the store.
+        let key = std::mem::take(&mut self.key);
+        let found = match self.look_up(site, &Lookup { key: &key, located, blocking }, clock) {
+            Found::At(at) => Found::At(self.in_spelling(path, &key, at)),
+            wait => wait,
+        };
+        self.key = key;
+        found
+    }
+
+    /// The entry for a `path` with this canonical `key`. If a client sees fewer segments in the
+    /// path, a relative redirect would be wrong: it becomes an absolute one.
+    fn in_spelling(&mut self, path: &[u8], key: &[u8], at: At) -> At {
+        let Entry { outcome, policy } = self.entry(at);
+        match outcome {
+            Outcome::Redirect(redirect)
+                if redirect.is_relative && target::ends_in_hidden_slash(path) =>
+            {
+                let folder = &key[..target::name_start(key)];
+                let name = redirect.location.strip_prefix(b"./").unwrap_or(&redirect.location);
+                let location = [folder, name].concat().into();
+                let redirect = Redirect { status: redirect.status, location, is_relative: false };
+                let policy = Rc::clone(policy);
+                self.last = Some(Entry { outcome: Outcome::Redirect(redirect), policy });
+                At::Last
+            }
+            _ => at,
         }
-        self.find_canonical(site, query, clock)
     }
 
     /// The entry that was found.
@@ -146,77 +236,36 @@ impl Store {
     pub(super) fn entry(&self, at: At) -> &Entry {
         match at {
             At::Cache(place) => self.cache.entry(place),
-            At::Last => self.last.as_ref().expect("it was set when it was found"),
+            At::Last => self.last.as_ref().expect(FOUND),
         }
     }
 
-    fn find_canonical(
+    /// The chosen representation of the resource that was found; `None`: there is none. Its
+    /// headroom is filled for this second, if that is possible.
+    #[inline]
+    pub(super) fn representation(
         &mut self,
-        site: &mut Site,
-        query: Query<'_>,
+        at: At,
+        choice: Choice,
+        fill: Option<Fill>,
         clock: &Clock,
-    ) -> Result<Found, Failure> {
-        let length = match self.decode(site, query.path) {
-            Ok(length) => length,
-            // An ordinary 404: the request is well-formed.
-            Err(failure) if failure.status == Status::NotFound => {
-                return Ok(self.keep_last(site, Outcome::Failure(failure)));
-            }
-            Err(failure) => return Err(failure),
+    ) -> Option<&Rc<Representation>> {
+        let entry = match at {
+            At::Cache(place) => &mut self.cache.known(place).entry,
+            At::Last => self.last.as_mut().expect(FOUND),
         };
-        if site.is_gone {
-            let failure = Failure::new(Status::ServiceUnavailable, "the site's folder is missing");
-            return Ok(self.keep_last(site, Outcome::Failure(failure)));
+        if let Some(fill) = fill {
+            entry.fill(choice, fill, clock);
         }
-        // Moved out for now, because the lookup borrows the rest of the store.
-        let mut key = std::mem::take(&mut self.key);
-        key.clear();
-        key.extend(target::encode_path(&self.decoded[..length]));
-        let is_spelled_otherwise = *key != *query.path;
-        let recalled = is_spelled_otherwise.then(|| self.recall(site, &key, query.fill, clock));
-        let found = match recalled.flatten() {
-            Some(place) => Found::At(At::Cache(place)),
-            None => {
-                let canonical = self.decoded[..length].to_vec();
-                self.look_up(site, &key, &canonical, query, clock)
-            }
-        };
-        // The client sees fewer segments in such a path: a relative location would be wrong.
-        let found = match found {
-            Found::At(at)
-                if target::ends_in_hidden_slash(query.path)
-                    && matches!(self.entry(at).outcome, Outcome::Redirect(_)) =>
-            {
-                self.keep_last(site, Outcome::Redirect([&key[..], b"/"].concat().into()))
-            }
-            found => found,
-        };
-        self.key = key;
-        Ok(found)
-    }
-
-    /// Checks that a path is well-formed.
-    ///
-    /// # Errors
-    /// The reason why it is not.
-    pub(super) fn check(&mut self, site: &Site, path: &[u8]) -> Result<(), Failure> {
-        self.decode(site, path).map(drop)
-    }
-
-    /// Decodes a path into `self.decoded`, and returns its length there.
-    fn decode(&mut self, site: &Site, path: &[u8]) -> Result<usize, Failure> {
-        target::canonicalize(path, &mut self.decoded, site.config.encoded_slash)
+        match &entry.outcome {
+            Outcome::Resource(resource) => resource.get(choice),
+            Outcome::Redirect(_) | Outcome::Failure(..) => None,
+        }
     }
 
     /// The cached entry, if it is valid: revalidated a short time ago, or now.
     #[inline]
-    fn recall(
-        &mut self,
-        site: &Site,
-        key: &[u8],
-        fill: Option<Fill>,
-        clock: &Clock,
-    ) -> Option<Place> {
+    fn recall_key(&mut self, site: &Site, key: &[u8], clock: &Clock) -> Option<Place> {
         let place = self.cache.find(site.part, key)?;
         let known = self.cache.known(place);
         if clock.tick.since(known.checked) < self.limits.revalidate_ms {
@@ -237,21 +286,13 @@ impl Store {
             known.checked = clock.tick;
             known.used = clock.tick;
         }
-        if let Some(fill) = fill {
-            known.entry.fill(fill, clock);
-        }
         Some(place)
     }
 
     /// Looks up a canonical path on disk, and caches the result.
-    fn look_up(
-        &mut self,
-        site: &Site,
-        key: &[u8],
-        canonical: &[u8],
-        query: Query<'_>,
-        clock: &Clock,
-    ) -> Found {
+    fn look_up(&mut self, site: &Site, lookup: &Lookup<'_>, clock: &Clock) -> Found {
+        let Lookup { key, located, .. } = lookup;
+        let canonical = &located.canonical;
         if let Some(job) = self.jobs.find(site.part, key) {
             return Found::Wait(Wait::Job(job));
         }
@@ -266,14 +307,17 @@ impl Store {
         }
         self.lookups_left -= 1;
         self.lookups += 1;
-        let mut made = self.make(site, key, canonical, query.blocking, clock);
+        if located.policy.is_oversized {
+            self.faults.rules(canonical);
+        }
+        let mut made = self.make(site, lookup, clock);
         let exhausted = matches!(made, Err(Obstacle::Open(OpenError::Exhausted(_))));
         if exhausted && self.cache.drop_files() {
             // Again, with the descriptors that this freed.
-            made = self.make(site, key, canonical, query.blocking, clock);
+            made = self.make(site, lookup, clock);
         }
         match made {
-            Ok(made) => self.keep(site, key, made, query.fill, clock),
+            Ok((made, policy)) => self.keep(site, key, made, &policy, clock),
             Err(Obstacle::Wait(wait)) => Found::Wait(wait),
             Err(Obstacle::Open(error)) => {
                 let failure = failure_of(&error);
@@ -282,31 +326,15 @@ impl Store {
                 if may_pass || matches!(error, OpenError::Forbidden) {
                     self.faults.file(canonical, &error);
                 }
+                let page = self.error_page(site, lookup, failure.status, clock);
+                let fallback =
+                    page.map(|page| Rc::new(Fallback { page: Some(page), navigation: None }));
+                let outcome = Outcome::Failure(failure, fallback);
                 if may_pass {
                     self.cache.remove(site.part, key);
-                    return self.keep_last(site, Outcome::Failure(failure));
+                    return self.keep_last(outcome, &located.policy);
                 }
-                self.keep(site, key, Made::failure(failure), query.fill, clock)
-            }
-        }
-    }
-
-    fn make(
-        &mut self,
-        site: &Site,
-        key: &[u8],
-        canonical: &[u8],
-        blocking: Blocking,
-        clock: &Clock,
-    ) -> Result<Made, Obstacle> {
-        match self.loader(site, blocking, clock).load(canonical)? {
-            Loaded::Made(made) => Ok(made),
-            Loaded::Folder(folder, version) => {
-                let listing =
-                    Listing::new(folder, canonical, self.limits.listing_entries, &site.hidden)?;
-                let target =
-                    Target { part: site.part, key: key.into(), canonical: canonical.into() };
-                self.list(site, target, version, listing, clock)
+                self.keep(site, key, Made::again(outcome), &located.policy, clock)
             }
         }
     }
@@ -314,11 +342,12 @@ impl Store {
     fn loader<'a>(
         &'a mut self,
         site: &'a Site,
+        sending: &'a Sending,
         blocking: Blocking,
         clock: &'a Clock,
     ) -> Loader<'a> {
         let Store { disk, scratch, gauge, seen, limits, .. } = self;
-        Loader { site, disk, scratch, gauge, seen, limits, blocking, clock }
+        Loader { site, disk, scratch, gauge, seen, limits, sending, blocking, clock }
     }
 
     /// A folder that can be listed within a bounded attempt is listed at once; otherwise, it
@@ -337,7 +366,8 @@ impl Store {
             let stopwatch = &self.stopwatch;
             let mut enough = || stopwatch.now() >= end;
             if let Progress::Done(page) = listing.step(&site.root, work::STEP, &mut enough)? {
-                let loader = self.loader(site, Blocking::Never, clock);
+                let sending = Sending::files(&target.policy);
+                let loader = self.loader(site, &sending, Blocking::Never, clock);
                 return loader.listing(&page, &target.canonical, version);
             }
             if enough() {
@@ -359,16 +389,20 @@ impl Store {
         site: &Site,
         key: &[u8],
         made: Made,
-        fill: Option<Fill>,
+        policy: &Rc<Policy>,
         clock: &Clock,
     ) -> Found {
-        let Made { outcome, path, version, absent } = made;
-        let mut entry = Entry { outcome, policy: Rc::clone(&site.policy) };
-        if let Some(fill) = fill {
-            entry.fill(fill, clock);
-        }
+        let Made { outcome, path, version, absent, beside, is_alias } = made;
+        let entry = Entry { outcome, policy: Rc::clone(policy) };
         let (path, made) = (path.into_boxed_slice(), clock.tick);
-        let known = Known { entry, path, version, absent, made, checked: made, used: made };
+        let (checked, used) = (made, made);
+        let known = Known { entry, path, version, absent, beside, is_alias, made, checked, used };
+        if is_alias && known.entry.holds_file() {
+            // The open files of the cache are bounded, and closed after a rest; this one is among
+            // them as an entry of its own.
+            self.last = Some(known.entry);
+            return Found::At(At::Last);
+        }
         match self.cache.insert(site.part, key, known) {
             Ok(place) => Found::At(At::Cache(place)),
             Err(entry) => {
@@ -378,44 +412,9 @@ impl Store {
         }
     }
 
-    fn keep_last(&mut self, site: &Site, outcome: Outcome) -> Found {
-        self.last = Some(Entry { outcome, policy: Rc::clone(&site.policy) });
+    fn keep_last(&mut self, outcome: Outcome, policy: &Rc<Policy>) -> Found {
+        self.last = Some(Entry { outcome, policy: Rc::clone(policy) });
         Found::At(At::Last)
-    }
-
-    /// Checks the path of the root, and opens the folder that it names now.
-    fn check_root(&mut self, site: &mut Site, clock: &Clock) {
-        site.checked = clock.tick;
-        match site.root.reopen() {
-            Ok(None) if site.is_gone => self.root_is_back(site),
-            Ok(None) => {}
-            Ok(Some(root)) => {
-                site.root = Rc::new(root);
-                self.renew_part(site);
-                self.root_is_back(site);
-            }
-            Err(error) => {
-                if !site.is_gone {
-                    let root = site.root.path().display();
-                    self.faults.root(format!("{root}: {error}; answering 503 until it is back"));
-                    site.is_gone = true;
-                    self.renew_part(site);
-                }
-            }
-        }
-    }
-
-    /// Ends the jobs of the site's root, and gives the site a new part, so that the entries of that
-    /// root are never found again.
-    fn renew_part(&mut self, site: &mut Site) {
-        self.jobs.drop_part(site.part);
-        site.part = self.new_part();
-    }
-
-    fn root_is_back(&mut self, site: &mut Site) {
-        if std::mem::take(&mut site.is_gone) {
-            self.faults.root(format!("{}: is back", site.root.path().display()));
-        }
     }
 
     /// Continues long work until `enough` returns true. Returns the number of a job that ended.
@@ -443,11 +442,12 @@ impl Store {
             let part = queued.target.part;
             let site = sites.iter().find(|site| site.part == part).expect(JOBS_OF_PARTS);
             let id = queued.id;
-            let Target { canonical, .. } = &queued.target;
-            let loaded = self.loader(site, Blocking::Path, clock).load(canonical);
-            let Ok(Loaded::Folder(folder, version)) = loaded else { return Some(id) };
+            let Target { canonical, policy, .. } = &queued.target;
+            let sending = Sending::files(policy);
+            let loaded = self.loader(site, &sending, Blocking::Path, clock).load(canonical);
+            let Ok(Loaded::Listed(folder, version)) = loaded else { return Some(id) };
             let most = self.limits.listing_entries;
-            match Listing::new(folder, &queued.target.canonical, most, &site.hidden) {
+            match Listing::new(folder, canonical, most, &site.visible()) {
                 Ok(listing) => self.jobs.resume(queued, version, listing),
                 Err(_) => return Some(id), // the next request for the folder reports the error
             }
@@ -459,22 +459,24 @@ impl Store {
     fn finish(&mut self, site: &Site, ended: Ended, clock: &Clock) {
         let Job { target, version, .. } = ended.job;
         let listed = ended.page.map_err(Obstacle::from).and_then(|page| {
-            let loader = self.loader(site, Blocking::Never, clock);
+            let sending = Sending::files(&target.policy);
+            let loader = self.loader(site, &sending, Blocking::Never, clock);
             loader.listing(&page, &target.canonical, version)
         });
+        let policy = Rc::clone(&target.policy);
         let outcome = match listed {
             Ok(made) => {
                 let outcome = made.outcome.clone();
-                self.keep(site, &target.key, made, None, clock);
+                self.keep(site, &target.key, made, &policy, clock);
                 outcome
             }
             Err(Obstacle::Wait(_)) => return,
             Err(Obstacle::Open(error)) => {
                 self.faults.file(&target.canonical, &error);
-                Outcome::Failure(failure_of(&error))
+                Outcome::Failure(failure_of(&error), None)
             }
         };
-        let entry = Entry { outcome, policy: Rc::clone(&site.policy) };
+        let entry = Entry { outcome, policy };
         // Those requests must find it even if the cache rejected it, or evicts it at once.
         self.jobs.keep(target, entry, clock.tick);
     }
@@ -482,6 +484,26 @@ impl Store {
     /// True while there is long work to continue.
     pub(super) fn is_working(&self) -> bool {
         self.jobs.is_working()
+    }
+
+    /// True while a file can be encoded.
+    pub(super) fn is_encoding(&self) -> bool {
+        self.encodings.is_working()
+    }
+
+    /// Lets the resource that was found be encoded, if the client would prefer that.
+    #[inline]
+    pub(super) fn want(&mut self, at: At, accept: &AcceptEncoding, choice: Choice) {
+        let (At::Cache(place), Outcome::Resource(resource)) = (at, &self.entry(at).outcome) else {
+            return;
+        };
+        let Some(coding) = resource.wanted(accept, choice) else { return };
+        let (part, key) = self.cache.key(place);
+        if !self.encodings.push(Task { part, key: key.into(), coding })
+            && let Outcome::Resource(resource) = &self.entry(at).outcome
+        {
+            resource.want_later(coding);
+        }
     }
 
     /// How many paths were looked up on disk so far, and the last of them.
@@ -535,6 +557,9 @@ impl Store {
 }
 
 /// An invariant of [`Store`].
+const FOUND: &str = "it was set when it was found";
+
+/// Another one.
 const JOBS_OF_PARTS: &str = "the jobs of a part end with it";
 
 /// Time limit for listing a folder at once, so that a slow disk does not stop the loop.

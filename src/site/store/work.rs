@@ -6,11 +6,13 @@
 
 use std::collections::VecDeque;
 use std::io;
+use std::rc::Rc;
 use std::time::Duration;
 
 use crate::clock::Tick;
 use crate::files::{Root, Version};
 use crate::site::listing::{Listing, Progress};
+use crate::site::policy::Policy;
 use crate::site::resource::Entry;
 
 use super::cache::Part;
@@ -28,13 +30,15 @@ pub(super) struct Jobs {
 }
 
 /// The folder that a job lists.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub(super) struct Target {
     pub(super) part: Part,
     /// The key of its entry in the cache.
     pub(super) key: Box<[u8]>,
     /// The decoded canonical path of the folder.
     pub(super) canonical: Box<[u8]>,
+    /// What the rules of that path add.
+    pub(super) policy: Rc<Policy>,
 }
 
 impl Target {
@@ -154,7 +158,7 @@ impl Jobs {
 
     /// Keeps a finished listing for the requests that wait for it.
     pub(super) fn keep(&mut self, target: Target, entry: Entry, now: Tick) {
-        self.finished.retain(|(other, ..)| *other != target);
+        self.finished.retain(|(other, ..)| !other.is(target.part, &target.key));
         self.finished.truncate(FINISHED_MAX - 1);
         self.finished.push_front((target, entry, now));
     }

@@ -12,8 +12,8 @@ use crate::config::{Limits, SiteConfig};
 use crate::files::{Blocking, Door};
 use crate::http::status::Status;
 use crate::site::resource::Outcome;
-use crate::site::store::{Found, Query};
-use crate::site::{Sites, Wait};
+use crate::site::store::Found;
+use crate::site::{Sites, Wait, tests};
 
 struct Bench {
     folder: TempDir,
@@ -52,10 +52,9 @@ impl Bench {
 
     fn find_again(&mut self, folder: &str) -> Result<Outcome, Wait> {
         let path = format!("/{folder}/");
-        let query = Query { path: path.as_bytes(), blocking: Blocking::Allowed, fill: None };
-        let Sites { sites, store, .. } = &mut self.sites;
-        match store.find(&mut sites[0], query, &self.clock).unwrap() {
-            Found::At(at) => Ok(store.entry(at).outcome.clone()),
+        let blocking = Blocking::Allowed;
+        match tests::found(&mut self.sites, path.as_bytes(), blocking, &self.clock).unwrap() {
+            Found::At(at) => Ok(self.sites.store.entry(at).outcome.clone()),
             Found::Wait(wait) => Err(wait),
         }
     }
@@ -133,7 +132,7 @@ fn the_jobs_of_a_root_that_disappears_are_dropped() {
     for _ in 0..2 {
         bench.wait_for_the_check();
         let found = bench.find_again("slow0");
-        let Ok(Outcome::Failure(failure)) = found else { panic!("not a failure: {found:?}") };
+        let Ok(Outcome::Failure(failure, _)) = found else { panic!("not a failure: {found:?}") };
         assert_eq!(failure.status, Status::ServiceUnavailable);
     }
     let mut ended = Vec::new();

@@ -1,0 +1,273 @@
+//! The rules of a site: which of them apply to a path, and which fields they give its responses.
+//!
+//! The rules of the configuration come before those of `_redirects` and `_headers`, the files that
+//! travel with a site. Everything here depends on the path alone; the result is a [`Policy`], which
+//! is kept with the entry of the path.
+
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::rc::Rc;
+
+use crate::config::{AccessRule, CacheControl, Cors, SiteConfig};
+use crate::http::target::name_start;
+use crate::rules::file::{Parsed, Problem};
+use crate::rules::header::HeaderRule;
+use crate::rules::overlay::Overlay;
+use crate::rules::pattern::Pattern;
+use crate::rules::redirect::{Answer, Redirect};
+use crate::rules::table::{Headers, PatternSet, Redirects};
+
+use super::hashed_name::has_content_hash;
+use super::policy::{Policy, Purpose, Vary};
+
+/// The compiled rules of a site.
+#[derive(Debug)]
+pub(super) struct Rulebook {
+    redirects: Redirects,
+    headers: Headers,
+    guarded: PatternSet,
+    guards: Vec<Guard>,
+    /// Sidecars are negotiated, so whoever may not read a file may not read its sidecar either.
+    guards_sidecars: bool,
+    cache_control: CacheControl,
+    /// Names and values of the fields of every response.
+    base: Vec<(&'static str, String)>,
+    varies_by_origin: bool,
+    /// The policy of paths that no rule applies to.
+    plain: Rc<Policy>,
+    /// Policies by the rules that apply: paths with the same rules share one.
+    policies: RefCell<HashMap<Key, Rc<Policy>>>,
+    /// The number of the last policy.
+    last_id: Cell<u64>,
+}
+
+/// The indices of the blocks of fields and of the guards that apply to a path.
+type Key = (Box<[usize]>, Box<[usize]>);
+
+/// A rule about who may read.
+#[derive(Debug)]
+pub(super) enum Guard {
+    /// By address.
+    Access(AccessRule),
+}
+
+/// The files in the root that hold rules, as far as they exist.
+#[derive(Debug, Default)]
+pub(super) struct RuleFiles {
+    pub(super) redirects: Option<Vec<u8>>,
+    pub(super) headers: Option<Vec<u8>>,
+}
+
+/// The names of the files that hold rules, in the root.
+pub(super) const REDIRECTS_FILE: &[u8] = b"_redirects";
+/// See [`REDIRECTS_FILE`].
+pub(super) const HEADERS_FILE: &[u8] = b"_headers";
+
+/// True for the name of a file that holds rules.
+pub(super) fn is_rule_file(name: &[u8]) -> bool {
+    name == REDIRECTS_FILE || name == HEADERS_FILE
+}
+
+impl Rulebook {
+    /// The rules of a configuration and of the files in the root. The bad lines of the files are
+    /// left out, and returned with the name of the file.
+    ///
+    /// # Errors
+    /// A rule of the configuration is malformed: `PLACE: what; how to fix it`.
+    pub(super) fn new(
+        config: &SiteConfig,
+        files: &RuleFiles,
+    ) -> Result<(Rulebook, Vec<String>), String> {
+        let (mut redirects, mut headers, mut problems) = (Vec::new(), Vec::new(), Vec::new());
+        for rule in &config.redirects {
+            let made = Redirect::new(&rule.from, &rule.to, rule.status, rule.force);
+            redirects.push(made.map_err(|why| format!("{}: {why}", rule.place))?);
+        }
+        for rule in &config.headers {
+            let remove = rule.remove.iter().map(String::as_str);
+            let values = rule.values.iter().map(|(name, value)| (&**name, &**value));
+            let made = HeaderRule::new(&rule.pattern, remove, values);
+            headers.push(made.map_err(|why| format!("{}: {why}", rule.place))?);
+        }
+        if let Some(file) = &files.redirects {
+            let parsed = crate::rules::file::parse_redirects(file);
+            redirects.extend(take(parsed, REDIRECTS_FILE, &mut problems));
+        }
+        if let Some(file) = &files.headers {
+            let parsed = crate::rules::file::parse_headers(file);
+            headers.extend(take(parsed, HEADERS_FILE, &mut problems));
+        }
+        let (mut patterns, mut guards) = (Vec::new(), Vec::new());
+        for rule in &config.access {
+            let made = Pattern::parse(&rule.pattern);
+            patterns.push(made.map_err(|why| format!("{}: {why}", rule.place))?);
+            guards.push(Guard::Access(rule.clone()));
+        }
+        let (base, varies_by_origin) =
+            (base_fields(config), matches!(config.cors, Cors::Origins(_)));
+        let vary = Vary { origin: varies_by_origin, ..Vary::default() };
+        let plain = Policy::new(0, &base, Overlay::default(), &[], false, vary);
+        let rulebook = Rulebook {
+            redirects: Redirects::new(redirects),
+            headers: Headers::new(headers),
+            guarded: PatternSet::new(&patterns),
+            guards,
+            guards_sidecars: config.precompressed,
+            cache_control: config.cache_control.clone(),
+            base,
+            varies_by_origin,
+            plain: Rc::new(plain),
+            policies: RefCell::default(),
+            last_id: Cell::new(0),
+        };
+        Ok((rulebook, problems))
+    }
+
+    /// The policy of a canonical path, decoded. `file` is the canonical path of the file that is
+    /// sent, if it has another one: its guards apply as well, so that no second name of a file
+    /// leads around them.
+    pub(super) fn policy(&self, path: &[u8], file: Option<&[u8]>) -> Rc<Policy> {
+        if self.guards.is_empty() && self.headers.rules().is_empty() {
+            return Rc::clone(&self.plain);
+        }
+        let mut guards = self.guards_of(path);
+        if let Some(file) = file {
+            guards.extend(self.guards_of(file));
+            guards.sort_unstable();
+            guards.dedup();
+        }
+        let key = (self.headers.matches(path).into(), guards.into());
+        let mut policies = self.policies.borrow_mut();
+        if let Some(policy) = policies.get(&key) {
+            return Rc::clone(policy);
+        }
+        let policy = Rc::new(self.new_policy(&key));
+        // A crawler can combine rules in many ways; then, paths share no policy.
+        if policies.len() < POLICIES_MAX {
+            policies.insert(key, Rc::clone(&policy));
+        }
+        policy
+    }
+
+    /// The policy of paths that no rule applies to, and of responses that belong to no path.
+    pub(super) fn plain_policy(&self) -> Rc<Policy> {
+        Rc::clone(&self.plain)
+    }
+
+    fn new_policy(&self, (blocks, guards): &Key) -> Policy {
+        self.last_id.set(self.last_id.get() + 1);
+        let overlay = Overlay::new(self.headers.edits(blocks));
+        let needs_login = false;
+        let vary = Vary { origin: self.varies_by_origin, ..Vary::default() };
+        Policy::new(self.last_id.get(), &self.base, overlay, guards, needs_login, vary)
+    }
+
+    /// The indices of the guards of a path, in order.
+    fn guards_of(&self, path: &[u8]) -> Vec<usize> {
+        if self.guards.is_empty() {
+            return Vec::new();
+        }
+        let mut found = self.guarded.matches(path);
+        let extensions: [&[u8]; 3] = [b".zst", b".br", b".gz"];
+        let original = extensions.iter().find_map(|extension| path.strip_suffix(*extension));
+        if let Some(original) = original.filter(|_| self.guards_sidecars) {
+            found.extend(self.guarded.matches(original));
+            found.sort_unstable();
+            found.dedup();
+        }
+        found
+    }
+
+    /// The guard with this index.
+    pub(super) fn guard(&self, index: usize) -> &Guard {
+        &self.guards[index]
+    }
+
+    /// True if any path has a guard.
+    pub(super) fn has_guards(&self) -> bool {
+        !self.guards.is_empty()
+    }
+
+    /// True if the guards of `path` let through everyone whom those of `folder` let through.
+    pub(super) fn is_open_to_readers_of(&self, path: &[u8], folder: &[u8]) -> bool {
+        let folder = self.guards_of(folder);
+        self.guards_of(path).iter().all(|guard| folder.contains(guard))
+    }
+
+    /// The answer of the first redirect or rewrite that applies to a canonical path: of the forced
+    /// ones, or of the others.
+    pub(super) fn redirect(&self, path: &[u8], forced: bool) -> Option<Answer> {
+        let (_, answer) = self.redirects.decide(path, None, forced, LOCATION_BYTES_MAX)?;
+        Some(answer)
+    }
+
+    /// The field lines of a representation that is sent for a path with this policy. `file` is the
+    /// canonical path of the file.
+    pub(super) fn lines(
+        &self,
+        policy: &Policy,
+        purpose: Purpose,
+        file: &[u8],
+        vary: Vary,
+    ) -> Vec<u8> {
+        let cache_control = match (&self.cache_control, purpose) {
+            (_, Purpose::Page | Purpose::ServerError) => None,
+            (_, Purpose::Listing) => Some("no-cache"),
+            (CacheControl::Off, _) => None,
+            (CacheControl::Value(value), _) => Some(&**value),
+            (CacheControl::Auto, Purpose::File) if has_content_hash(&file[name_start(file)..]) => {
+                Some(IMMUTABLE)
+            }
+            (CacheControl::Auto, _) => Some("no-cache"),
+        };
+        let vary = Vary { origin: self.varies_by_origin, ..vary };
+        policy.lines(&self.base, purpose, cache_control, vary)
+    }
+}
+
+/// A year, the longest time that makes sense (RFC 9111 section 5.2.2.1, RFC 8246).
+const IMMUTABLE: &str = "public, max-age=31536000, immutable";
+
+/// Policies that are shared; each takes about a kilobyte.
+const POLICIES_MAX: usize = 1024;
+
+/// A longer location is not sent.
+const LOCATION_BYTES_MAX: usize = 4096;
+
+fn take<R>(parsed: Parsed<R>, file: &[u8], problems: &mut Vec<String>) -> Vec<R> {
+    let file = String::from_utf8_lossy(file);
+    let text = |problem: &Problem| format!("{file}:{}: {}", problem.line, problem.what);
+    problems.extend(parsed.problems.iter().map(text));
+    parsed.rules
+}
+
+/// The fields that every response of a site has.
+fn base_fields(config: &SiteConfig) -> Vec<(&'static str, String)> {
+    let mut fields = Vec::new();
+    if config.server_header {
+        fields.push(("Server", "tenkay".to_owned()));
+    }
+    fields.push(("X-Content-Type-Options", "nosniff".to_owned()));
+    if config.security_headers {
+        fields.extend(SECURITY.iter().map(|(name, value)| (*name, (*value).to_owned())));
+    }
+    match config.cors {
+        Cors::Off => {}
+        Cors::Any => fields.push(("Access-Control-Allow-Origin", "*".to_owned())),
+        Cors::Origins(_) => {}
+    }
+    if config.cors != Cors::Off {
+        fields.push(("Access-Control-Expose-Headers", "*".to_owned()));
+    }
+    fields
+}
+
+/// The preset of `security_headers`. It restricts what other sites can do with the pages, and not
+/// what the pages can do, so that it breaks no site that works without it.
+const SECURITY: &[(&str, &str)] = &[
+    ("Content-Security-Policy", "frame-ancestors 'self'"),
+    ("X-Frame-Options", "SAMEORIGIN"),
+    ("Referrer-Policy", "strict-origin-when-cross-origin"),
+    ("Cross-Origin-Opener-Policy", "same-origin-allow-popups"),
+    ("Permissions-Policy", "camera=(), geolocation=(), microphone=()"),
+];

@@ -1,0 +1,166 @@
+//! Compression between requests: files without a sidecar are encoded once, in slices, and the
+//! result is kept with the entry of the file.
+//!
+//! No request waits for it. A request for a file that could be sent encoded gets the file as it is,
+//! and puts a task into a bounded queue. One task runs at a time; a step of it encodes at most
+//! [`SLICE_BYTES`].
+
+use std::collections::VecDeque;
+use std::rc::Rc;
+
+use crate::clock::Clock;
+use crate::coding::{Effort, EncodeError, Encoder, SLICE_BYTES, worthwhile_bytes};
+use crate::files::{Blocking, COLD_TRIES, Disk, OpenFile, Piece};
+use crate::http::negotiate::Coding;
+use crate::site::representation::Representation;
+
+use super::Store;
+use super::cache::Part;
+
+/// The tasks that wait, and the one that runs.
+#[derive(Debug, Default)]
+pub(super) struct Encodings {
+    waiting: VecDeque<Task>,
+    running: Option<Running>,
+}
+
+/// A file to encode: that of the entry with this key.
+#[derive(Debug)]
+pub(super) struct Task {
+    pub(super) part: Part,
+    pub(super) key: Box<[u8]>,
+    pub(super) coding: Coding,
+}
+
+/// A file that is being encoded.
+struct Running {
+    task: Task,
+    source: Rc<Representation>,
+    encoder: Encoder,
+    /// Bytes of the source that were encoded.
+    at: u64,
+    /// Attempts to read the next bytes, which are not in memory.
+    tries: u8,
+}
+
+impl std::fmt::Debug for Running {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Running").field("task", &self.task).field("at", &self.at).finish()
+    }
+}
+
+/// The result of a step.
+enum Progress {
+    More(Running),
+    Done(Task, Rc<Representation>, Vec<u8>),
+    /// It is not worthwhile, or not possible.
+    GivenUp,
+}
+
+impl Encodings {
+    /// True while there is something to encode.
+    pub(super) fn is_working(&self) -> bool {
+        self.running.is_some() || !self.waiting.is_empty()
+    }
+
+    /// Queues a task. False if the queue is full.
+    pub(super) fn push(&mut self, task: Task) -> bool {
+        let has_room = self.waiting.len() < WAITING_MAX;
+        if has_room {
+            self.waiting.push_back(task);
+        }
+        has_room
+    }
+}
+
+impl Store {
+    /// Encodes a piece of a file.
+    pub(in crate::site) fn encode(&mut self, clock: &Clock) {
+        let running = self.encodings.running.take().or_else(|| self.begin_encoding());
+        let Some(running) = running else { return };
+        match running.step(&mut self.disk, &mut self.scratch, clock) {
+            Progress::More(running) => self.encodings.running = Some(running),
+            Progress::Done(task, source, body) => self.keep_encoded(&task, &source, &body),
+            Progress::GivenUp => {}
+        }
+    }
+
+    /// Starts the next task whose entry still exists.
+    fn begin_encoding(&mut self) -> Option<Running> {
+        loop {
+            let task = self.encodings.waiting.pop_front()?;
+            let Some(resource) = self.cache.resource(task.part, &task.key) else { continue };
+            let source = Rc::clone(&resource.identity);
+            let (effort, size) = (Effort::in_slices(task.coding), source.size());
+            let encoder = Encoder::new(task.coding, effort, size, worthwhile_bytes(size));
+            // Without memory for it, the file is sent as it is.
+            let Ok(encoder) = encoder else { continue };
+            return Some(Running { task, source, encoder, at: 0, tries: 0 });
+        }
+    }
+
+    /// Adds a form to the resource that it was made from, if that is still in the cache.
+    fn keep_encoded(&mut self, task: &Task, source: &Rc<Representation>, body: &[u8]) {
+        if self.gauge.bytes() >= self.limits.resident_bytes {
+            return;
+        }
+        let Some(resource) = self.cache.resource(task.part, &task.key) else { return };
+        if !Rc::ptr_eq(&resource.identity, source) {
+            return;
+        }
+        if let Ok(encoded) = source.encoded(task.coding, body, &self.gauge) {
+            resource.add_variant(task.coding, encoded);
+            self.cache.weigh_again(task.part, &task.key);
+        }
+    }
+}
+
+impl Running {
+    /// Encodes the next bytes of the source.
+    fn step(mut self, disk: &mut Disk, scratch: &mut Vec<u8>, clock: &Clock) -> Progress {
+        let left = self.source.size() - self.at;
+        let count = usize::try_from(left).unwrap_or(SLICE_BYTES).min(SLICE_BYTES);
+        let pushed = match self.source.file() {
+            None => {
+                let start = self.source.head_end()
+                    + usize::try_from(self.at).expect("a body in memory is measured in usize");
+                self.encoder.push(&self.source.bytes()[start..start + count])
+            }
+            Some(file) => {
+                match disk.prepare(file, (self.at, count as u64), Blocking::Never, clock.tick) {
+                    Piece::Ready(_) => match read(file, self.at, count, scratch) {
+                        Some(bytes) => self.encoder.push(bytes),
+                        None => return Progress::GivenUp,
+                    },
+                    Piece::Cold if self.tries < COLD_TRIES => {
+                        self.tries += 1;
+                        return Progress::More(self);
+                    }
+                    Piece::Cold | Piece::Changed => return Progress::GivenUp,
+                }
+            }
+        };
+        self.at += count as u64; // widening
+        self.tries = 0;
+        match pushed {
+            Ok(()) if self.at < self.source.size() => Progress::More(self),
+            Ok(()) => match self.encoder.finish() {
+                Ok(body) => Progress::Done(self.task, self.source, body),
+                Err(EncodeError::TooLarge | EncodeError::Failed(_)) => Progress::GivenUp,
+            },
+            Err(EncodeError::TooLarge | EncodeError::Failed(_)) => Progress::GivenUp,
+        }
+    }
+}
+
+/// Reads bytes that are in memory, as [`Disk::prepare`] has found.
+fn read<'s>(file: &OpenFile, at: u64, count: usize, scratch: &'s mut Vec<u8>) -> Option<&'s [u8]> {
+    use std::os::unix::fs::FileExt;
+    scratch.clear();
+    scratch.resize(count, 0);
+    file.file().read_exact_at(scratch, at).ok()?;
+    Some(scratch)
+}
+
+/// Tasks in the queue; a file beyond it is encoded when it is requested later.
+const WAITING_MAX: usize = 1024;

@@ -35,8 +35,9 @@ pub(super) struct Connections {
     /// Connections whose time is over; empty between two turns.
     expired: Vec<Id>,
     quotas: Quotas,
-    /// Connections that are told that there is no room for them.
-    turned_away: usize,
+    /// Connections that were told that there is no room for them, and are not closed yet; the first
+    /// of them first. They do not count towards the limit, but there are at most [`SPARE_SLOTS`].
+    turned_away: Vec<usize>,
     /// How many have been closed so far, in total and by reason.
     closed: u64,
     closed_for: [u64; Reason::COUNT],
@@ -61,7 +62,7 @@ impl Connections {
             pending: Pending::default(),
             expired: Vec::new(),
             quotas: Quotas::default(),
-            turned_away: 0,
+            turned_away: Vec::new(),
             closed: 0,
             closed_for: [0; Reason::COUNT],
             victims: Vec::new(),
@@ -74,6 +75,11 @@ impl Connections {
     /// How many there are.
     pub(super) fn len(&self) -> usize {
         self.slots.len()
+    }
+
+    /// How many count towards the limit: all but those that were turned away.
+    pub(super) fn admitted(&self) -> usize {
+        self.slots.len() - self.turned_away.len()
     }
 
     /// How many have been closed so far.
@@ -104,7 +110,8 @@ impl Connections {
     }
 
     /// Adds a connection, and does what it can. At the limit, another one is evicted for it; if
-    /// that is not possible, it gets a 503, or it is closed. Returns how much work that was.
+    /// that is not possible, or if its client has too many, it gets a 503 in a spare slot, or it is
+    /// closed. Returns how much work that was.
     pub(super) fn insert(
         &mut self,
         transport: Transport,
@@ -119,23 +126,18 @@ impl Connections {
         if let Admission::Counted(client) = admission {
             slot.client = Some(client);
         }
-        if self.slots.len() >= resources.limits.connections {
-            if admission == Admission::TooMany {
-                return Effort::default(); // no reason to evict anyone
-            }
-            self.evict(resources, turn);
-        }
-        let is_full = self.slots.len() >= resources.limits.connections;
-        slot.turned_away = is_full || admission == Admission::TooMany;
-        if slot.turned_away && self.turned_away >= SPARE_SLOTS {
+        let turned_away = admission == Admission::TooMany || !self.make_room(resources, turn);
+        if turned_away && !self.make_spare_room(resources, turn) {
             if let Some(client) = slot.client {
                 self.quotas.leave(client, &resources.limits, now);
             }
             return Effort::default();
         }
-        let turned_away = slot.turned_away;
-        self.turned_away += usize::from(turned_away);
+        slot.turned_away = turned_away;
         let key = self.slots.insert(slot);
+        if turned_away {
+            self.turned_away.push(key);
+        }
         self.work(key, resources, turn, |slot, cx, pools, share| {
             if turned_away {
                 slot.refuse(NO_ROOM, cx, pools);
@@ -357,7 +359,9 @@ impl Connections {
         let mut slot = self.slots.remove(key);
         let unsent = slot.wire.standing(now).unsent;
         slot.wire.end(&mut resources.pools, &mut resources.pages);
-        self.turned_away -= usize::from(slot.turned_away);
+        if slot.turned_away {
+            self.turned_away.retain(|&other| other != key);
+        }
         if let Some(client) = slot.client {
             self.quotas.leave(client, &resources.limits, now);
         }
@@ -375,8 +379,43 @@ impl Connections {
         self.closed_for[reason as usize] += 1; // a unit variant is its index
     }
 
-    /// True if a connection can be evicted now. The search looks at every slot, so what it finds is
-    /// kept for a moment.
+    /// Evicts a connection if as many as are allowed are admitted. Returns false if none can be
+    /// evicted.
+    fn make_room(&mut self, resources: &mut Resources, turn: &Turn) -> bool {
+        self.admitted() < resources.limits.connections || self.evict(resources, turn)
+    }
+
+    /// Evicts a connection that was turned away if all spare slots are taken. Returns false if none
+    /// can be evicted.
+    fn make_spare_room(&mut self, resources: &mut Resources, turn: &Turn) -> bool {
+        self.turned_away.len() < SPARE_SLOTS || self.evict_turned_away(resources, turn)
+    }
+
+    /// True if there is a spare slot for a connection that is to be turned away, if necessary that
+    /// of another one.
+    pub(super) fn can_turn_away(&self, turn: &Turn) -> bool {
+        self.turned_away.len() < SPARE_SLOTS || self.first_turned_away(turn).is_some()
+    }
+
+    /// The one that has lingered longest of those that were turned away.
+    fn first_turned_away(&self, turn: &Turn) -> Option<usize> {
+        let lingers = |key: usize| {
+            let evictable = self.slots[key].wire.standing(turn.now()).evictable;
+            matches!(evictable, Some(Evictable::Lingering(_)))
+        };
+        self.turned_away.iter().copied().find(|&key| lingers(key))
+    }
+
+    /// Closes one of the connections that were turned away, which have their 503. Returns false if
+    /// there is none.
+    pub(super) fn evict_turned_away(&mut self, resources: &mut Resources, turn: &Turn) -> bool {
+        let Some(key) = self.first_turned_away(turn) else { return false };
+        self.close(key, Reason::MadeRoom, resources, turn);
+        true
+    }
+
+    /// True if a connection that counts towards the limit can be evicted now. The search looks at
+    /// every slot, so what it finds is kept for a moment.
     pub(super) fn can_evict(&mut self, resources: &mut Resources, turn: &Turn) -> bool {
         if self.drop_stale_victims(resources, turn) {
             return true;
@@ -385,6 +424,7 @@ impl Connections {
         let candidates = self
             .slots
             .iter()
+            .filter(|(_, slot)| !slot.turned_away)
             .filter_map(|(key, slot)| Some((slot.wire.standing(now).evictable?, key)));
         let chosen = evict::choose(candidates, CANDIDATES).rev(); // the last is evicted first
         let victim = |(rank, key): (Evictable, usize)| (rank, (key, self.slots[key].serial));
@@ -430,7 +470,7 @@ impl Connections {
         !acknowledged
     }
 
-    /// Closes one connection to make room. Returns false if none can be evicted.
+    /// Closes one connection that counts towards the limit. Returns false if none can be evicted.
     pub(super) fn evict(&mut self, resources: &mut Resources, turn: &Turn) -> bool {
         if !self.can_evict(resources, turn) {
             return false;
@@ -480,7 +520,7 @@ const VICTIMS_MS: u64 = 20;
 const CANDIDATES: usize = 16;
 
 /// Slots beyond the limit, for connections that are told that there is none.
-pub(super) const SPARE_SLOTS: usize = 64;
+const SPARE_SLOTS: usize = 64;
 
 /// How long one turn works on the jobs of the site.
 const JOBS_SLICE: Duration = Duration::from_millis(1);

@@ -316,17 +316,28 @@ impl Connections {
     }
 
     /// Makes sure that a connection is looked at again when it should be.
+    #[inline(always)]
     fn settle(&mut self, key: usize, stop: Stop, resources: &mut Resources, turn: &Turn) {
+        match stop {
+            Stop::Waits if !self.closes_idle => self.watch(key, resources, turn),
+            _ => self.settle_rare(key, stop, resources, turn),
+        }
+    }
+
+    #[inline(never)]
+    fn settle_rare(&mut self, key: usize, stop: Stop, resources: &mut Resources, turn: &Turn) {
         let (limits, now) = (&resources.limits, turn.now());
         let slot = &mut self.slots[key];
         match stop {
             Stop::Waits if self.closes_idle && slot.wire.is_idle() => {
-                return self.close(key, Reason::Stopped, resources, turn);
+                self.close(key, Reason::Stopped, resources, turn);
             }
-            Stop::Waits => {}
+            Stop::Waits => self.watch(key, resources, turn),
             Stop::Over(reason) => {
                 if resources.draining || !slot.keep_unacknowledged(reason, limits, now) {
-                    return self.close(key, reason, resources, turn);
+                    self.close(key, reason, resources, turn);
+                } else {
+                    self.watch(key, resources, turn);
                 }
             }
             Stop::Budget | Stop::Needs(_) => {
@@ -335,10 +346,17 @@ impl Connections {
                     let wait = if let Stop::Needs(wait) = stop { wait } else { Wait::Turn };
                     self.pending.push((key, slot.serial), wait, now);
                 }
-                return self.wheel.schedule(key, slot.wake_at(limits, now));
+                self.wheel.schedule(key, slot.wake_at(limits, now));
             }
-            Stop::Throttled(until) => return self.wheel.schedule(key, until),
+            Stop::Throttled(until) => self.wheel.schedule(key, until),
         }
+    }
+
+    /// Waits for an event of a connection, or for its timer.
+    #[inline(always)]
+    fn watch(&mut self, key: usize, resources: &mut Resources, turn: &Turn) {
+        let (limits, now) = (&resources.limits, turn.now());
+        let slot = &mut self.slots[key];
         if let Err(error) = slot.transport.watch(&self.registry, token((key, slot.serial))) {
             let client = Client(slot.address);
             resources.journal.repeat(

@@ -127,6 +127,7 @@ impl Sites {
         checked.or_else(|failure| self.unfit(failure).map(drop))
     }
 
+    #[inline(always)]
     fn look_up(
         &mut self,
         request: &Request<'_>,

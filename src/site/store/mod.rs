@@ -125,7 +125,7 @@ impl Store {
     ///
     /// # Errors
     /// The path is malformed.
-    #[inline]
+    #[inline(always)]
     pub(super) fn find(
         &mut self,
         site: &mut Site,
@@ -142,7 +142,7 @@ impl Store {
     }
 
     /// The entry that was found.
-    #[inline]
+    #[inline(always)]
     pub(super) fn entry(&self, at: At) -> &Entry {
         match at {
             At::Cache(place) => self.cache.entry(place),

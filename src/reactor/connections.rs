@@ -200,15 +200,16 @@ impl Connections {
         }
     }
 
-    /// Looks at the timers that are due, as far as the time allows. Returns true if the time of a
-    /// connection is over: then the events that have arrived meanwhile must be taken before
+    /// Looks at the timers that are due, as far as the time allows, and until it has found as many
+    /// connections whose time is over as can be ended in a turn. Returns true if there are any:
+    /// then the events that have arrived meanwhile must be taken before
     /// [`Connections::end_expired`]. The process may have been stopped, or the turn may have been
     /// long, so that a request arrived in time and was not read.
     pub(super) fn take_timers(&mut self, resources: &mut Resources, turn: &Turn) -> bool {
         let Some(first) = self.wheel.expire(turn.now()) else { return false };
         let mut slice = turn.slice();
         self.timer(first, resources, turn);
-        while !slice.is_over(Effort::default()) {
+        while !slice.is_over(Effort::default()) && self.expired.len() < EXPIRED_PER_TURN {
             let Some(key) = self.wheel.expire(turn.now()) else { break };
             self.timer(key, resources, turn);
         }
@@ -536,6 +537,10 @@ const VICTIMS_MS: u64 = 20;
 
 /// Connections chosen for eviction at a time, at least: some may turn out to make progress.
 const CANDIDATES: usize = 16;
+
+/// Connections that are closed in one turn because their time is over: together at most about a
+/// millisecond, although ten thousand may have become idle at the same time.
+const EXPIRED_PER_TURN: usize = 128;
 
 /// Slots beyond the limit, for connections that are told that there is none.
 const SPARE_SLOTS: usize = 64;

@@ -253,3 +253,20 @@ fn a_request_that_has_arrived_is_answered_before_its_idle_connection_is_closed()
     assert_eq!(peers.iter_mut().map(responses).collect::<Vec<_>>(), [1, 1, 0]);
     assert_eq!(peers[2].read(&mut [0]).unwrap(), 0, "the idle one is closed");
 }
+
+#[test]
+fn connections_whose_time_is_over_at_once_are_ended_a_few_in_each_turn() {
+    let count = 2 * EXPIRED_PER_TURN;
+    let limits = Limits { connections: count, slice_ms: 10_000, ..Limits::default() };
+    let over = Tick(limits.first_request_timeout_ms + 1000);
+    let mut bench = Bench::new(limits);
+    let _peers: Vec<UnixStream> = (0..count).map(|_| bench.connect(None)).collect();
+    let Bench { connections, resources, turn, .. } = &mut bench;
+    turn.pass_to(over);
+    for left in [count - EXPIRED_PER_TURN, 0] {
+        assert!(connections.due().is_some_and(|due| due <= over));
+        assert!(connections.take_timers(resources, turn));
+        connections.end_expired(resources, turn);
+        assert_eq!(connections.len(), left);
+    }
+}

@@ -45,10 +45,10 @@
 //! | 1 | `reactor::connections` | the event's token finds the slot, and its serial number the connection in it; the slot is queued and driven |
 //! | 2 | `reactor::slot` | asks the machine for its step: receive |
 //! | 3 | [`net`] | receives into a page from the pool: system call one |
-//! | 4 | `h1::exchange` | takes the report, and looks at the request |
-//! | 5 | `h1::inbox` | finds the head at the start of the received bytes |
+//! | 4 | `h1::exchange` | takes the report |
+//! | 5 | `h1::request` | looks for a head at the start of the received bytes, those in `h1::inbox` |
 //! | 6 | [`http`] | parses the head, and later splits its target |
-//! | 7 | `h1::plan` | decides whether to answer, to read a body first, or to wait |
+//! | 7 | `h1::plan` | decides whether to answer, or to read a body first |
 //! | 8 | [`site::respond`] | chooses the site, checks method and target, makes the reply |
 //! | 9 | `site::store` | one lookup in a hash table: the entry, with its policy |
 //! | 10 | [`site::select`] | evaluates conditions and ranges |

@@ -147,7 +147,8 @@ limits! {
     accepts_per_turn: usize = 256, 1..=65_536;
     /// Most paths looked up on disk for one connection per loop turn.
     lookups_per_turn: u32 = 1, 1..=65_536;
-    /// Time for each stage of a loop turn; the rest continues in the next turn.
+    /// Time for a loop turn, of which each stage gets at least a quarter; the rest continues in the
+    /// next turn.
     slice_ms: u64 = 4, 1..=10_000;
     /// Unsent bytes the kernel may buffer per connection (TCP_NOTSENT_LOWAT); 0: no limit.
     unsent_bytes: u32 = 262_144, 0..=1_073_741_824;

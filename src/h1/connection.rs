@@ -45,7 +45,7 @@ const KEPT: usize = 1024;
 
 impl Exchanges {
     /// A clean exchange; `None` if there is no memory.
-    #[inline]
+    #[inline(always)]
     fn take(&mut self) -> Option<Box<[Exchange; 1]>> {
         match self.free.pop() {
             Some(exchange) => Some(exchange),
@@ -84,7 +84,7 @@ impl Connection {
 
     /// The buffer to receive into after [`Step::Read`]. `None`: there is no memory; then the step
     /// has changed.
-    #[inline]
+    #[inline(always)]
     pub fn room(&mut self, exchanges: &mut Exchanges, pages: &mut Pages) -> Option<&mut [u8]> {
         if let Connection::Idle(idle) = *self {
             match exchanges.take() {
@@ -101,8 +101,8 @@ impl Connection {
         }
     }
 
-    /// Handles a report.
-    #[inline]
+    /// Handles a report. Inlined, because each caller reports one kind of event.
+    #[inline(always)]
     pub fn report(&mut self, event: Event, cx: &mut Context<'_>) {
         match self {
             Connection::Busy(exchange) => exchange[0].report(event, cx),

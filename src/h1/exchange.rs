@@ -2,16 +2,12 @@
 
 use crate::clock::Tick;
 use crate::config::Limits;
-use crate::files::Blocking;
-use crate::http::body::Bounds as BodyBounds;
-use crate::http::head::{self, Bounds, Parsed};
 use crate::http::status::{Failure, Status};
 use crate::machine::{Context, Event, Evictable, Outbox, Pages, Reason, Standing, Step};
 use crate::site::{Reply, Wait};
 
 use super::body::{Body, Full};
-use super::inbox::{Inbox, Look};
-use super::plan::{self, Plan, Terms};
+use super::inbox::Inbox;
 use super::state::{State, StateName, Then};
 use super::write::{self, Desk, Frame, Persistence};
 
@@ -22,28 +18,28 @@ pub struct Exchange {
     pub(super) inbox: Inbox,
     pub(super) outbox: Outbox,
     /// A head that is answered after its body was read.
-    saved: Option<Saved>,
+    pub(super) saved: Option<Saved>,
     /// Start of the current wait; the deadline is relative to it.
     pub(super) since: Tick,
     /// When bytes were last received.
-    received_at: Tick,
+    pub(super) received_at: Tick,
     /// Bytes sent on this connection, saturating at 65,535.
     pub(super) sent: u16,
     /// Unsuccessful attempts to get the response to the current head from the site.
-    tries: u8,
+    pub(super) tries: u8,
     /// The current head was counted as a request of its client. It may be evaluated several times,
     /// but counts once.
-    counted: bool,
+    pub(super) counted: bool,
     /// The peer has finished sending.
-    peer_finished: bool,
+    pub(super) peer_finished: bool,
 }
 
 /// A head that was taken out of the inbox.
 #[derive(Debug)]
-struct Saved {
-    head: Box<[u8]>,
+pub(super) struct Saved {
+    pub(super) head: Box<[u8]>,
     /// The body is longer than the limit.
-    too_large: bool,
+    pub(super) too_large: bool,
 }
 
 impl Exchange {
@@ -71,7 +67,7 @@ impl Exchange {
             State::Idle | State::Head | State::Discard { .. } => Step::Read,
             State::Linger { fin_sent: true, .. } => Step::Read,
             State::Linger { fin_sent: false, .. } => Step::ShutdownWrite,
-            State::Await { on } => Step::Wait(*on),
+            State::Await { on, .. } => Step::Wait(*on),
             State::Closed(reason) => Step::Close(*reason),
         }
     }
@@ -86,7 +82,7 @@ impl Exchange {
         self.inbox.room(pages)
     }
 
-    #[inline]
+    #[inline(always)]
     pub(super) fn report(&mut self, event: Event, cx: &mut Context<'_>) {
         match event {
             _ if self.is_closed() => {}
@@ -97,6 +93,7 @@ impl Exchange {
     }
 
     /// Handles the reports that do not concern a request.
+    #[inline(never)]
     fn report_rare(&mut self, event: Event, cx: &mut Context<'_>) {
         match event {
             Event::Read(_) | Event::Written(_) => {}
@@ -126,7 +123,7 @@ impl Exchange {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn received(&mut self, count: usize, cx: &mut Context<'_>) {
         self.inbox.filled(count);
         self.peer_finished |= count == 0;
@@ -134,7 +131,8 @@ impl Exchange {
         self.advance(cx);
     }
 
-    #[inline]
+    /// Usually, the response was sent completely, and no further request has arrived.
+    #[inline(always)]
     fn written(&mut self, count: u64, cx: &mut Context<'_>) {
         let beyond = self.outbox.written(count);
         if let State::Reply { body, .. } = &mut self.state {
@@ -144,16 +142,21 @@ impl Exchange {
         if count > 0 {
             self.since = cx.clock.tick;
         }
-        self.advance(cx);
+        if matches!(self.state, State::Reply { .. }) && !self.continue_reply(cx) {
+            self.release_if_empty(cx.pages);
+            self.check();
+        } else {
+            self.advance(cx);
+        }
     }
 
     fn retry(&mut self, cx: &mut Context<'_>) {
-        if let State::Await { on } = self.state {
+        if let State::Await { on, over } = &mut self.state {
+            *over = true;
             // Only waits for the disk escalate to a blocking read; see `Blocking::after`.
             if matches!(on, Wait::Path | Wait::Disk) {
                 self.tries = self.tries.saturating_add(1);
             }
-            self.take_request(cx);
             self.advance(cx);
         }
     }
@@ -184,161 +187,32 @@ impl Exchange {
     fn advance(&mut self, cx: &mut Context<'_>) {
         loop {
             let progressed = match &mut self.state {
-                State::Idle | State::Head => self.take_request(cx),
+                State::Idle | State::Head | State::Await { over: true, .. } => {
+                    self.take_request(cx)
+                }
                 State::Discard { .. } => self.discard(cx),
                 State::Reply { .. } => self.continue_reply(cx),
                 State::Linger { .. } => self.absorb(cx),
-                State::Await { .. } | State::Closed(_) => false,
+                State::Await { over: false, .. } | State::Closed(_) => false,
             };
             if !progressed {
                 break;
             }
         }
-        self.inbox.release_if_empty(cx.pages);
-        self.outbox.release_if_empty(cx.pages);
+        self.release_if_empty(cx.pages);
         self.check();
-    }
-
-    /// Idle, Head or Await: answers the head in the inbox, or the one that was saved, if the outbox
-    /// has room for a response.
-    #[inline]
-    fn take_request(&mut self, cx: &mut Context<'_>) -> bool {
-        if self.inbox.is_empty() && self.saved.is_none() {
-            return self.idle(cx);
-        }
-        if self.outbox.room_left() < REPLY_ROOM {
-            self.state = State::Head;
-            return false; // sending makes room, and its report leads here again
-        }
-        match self.look(cx) {
-            Look::Nothing => self.idle(cx), // there were only empty lines
-            Look::Partial if self.peer_finished => {
-                self.refuse(Failure::bad("the head has no end"), cx);
-                true
-            }
-            Look::Partial => {
-                if matches!(self.state, State::Idle) {
-                    self.state = State::Head;
-                    self.since = cx.clock.tick; // of its first byte; later ones do not extend it
-                }
-                false
-            }
-            Look::Head(plan) => {
-                self.count(cx);
-                self.follow(plan, cx)
-            }
-            Look::Failed(failure) => {
-                self.count(cx);
-                self.refuse(failure, cx);
-                true
-            }
-        }
-    }
-
-    /// Evaluates the current head, and asks the site for the reply.
-    #[inline]
-    fn look(&mut self, cx: &mut Context<'_>) -> Look<Plan> {
-        let (bounds, received) = (bounds(cx.limits), self.inbox.len());
-        let (blocking, counted) = (Blocking::after(self.tries), self.counted);
-        if let Some(saved) = &self.saved {
-            let mut space = head::space();
-            return match head::parse(&saved.head, &mut space, &bounds) {
-                Ok(Parsed::Complete(head)) => {
-                    let terms = Terms { blocking, counted, last: received == 0 };
-                    Look::Head(plan::after_body(&head, saved.too_large, terms, cx))
-                }
-                Ok(_) => Look::Failed(Failure::bad("malformed request line")), // never
-                Err(failure) => Look::Failed(failure),
-            };
-        }
-        self.inbox.look(&bounds, |head| {
-            plan::of(head, Terms { blocking, counted, last: received == head.length }, cx)
-        })
-    }
-
-    #[inline]
-    fn follow(&mut self, plan: Plan, cx: &mut Context<'_>) -> bool {
-        match plan {
-            Plan::Later(on) => {
-                // Set by the first wait only: another attempt does not extend the deadline.
-                if !matches!(self.state, State::Await { .. }) {
-                    self.since = cx.clock.tick;
-                }
-                self.state = State::Await { on };
-                false
-            }
-            Plan::Reply(reply, frame, length) => self.respond(reply, frame, length, cx),
-            Plan::Body(reader, length) => {
-                let head = self.inbox.save_head(length);
-                self.saved = Some(Saved { head, too_large: false });
-                self.state = State::Discard { reader, absorbed: 0 };
-                self.since = cx.clock.tick;
-                true
-            }
-            Plan::Failed(failure) => {
-                self.refuse(failure, cx);
-                true
-            }
-        }
-    }
-
-    /// The inbox is empty: waits for the next request, if one is possible.
-    fn idle(&mut self, cx: &mut Context<'_>) -> bool {
-        self.state = State::Idle;
-        if self.outbox.is_empty() && self.peer_finished {
-            self.close(Reason::PeerClosed, cx.pages);
-        }
-        false
-    }
-
-    /// Counts the current head as a request of its client, once.
-    #[inline]
-    fn count(&mut self, cx: &mut Context<'_>) {
-        if !self.counted && cx.requests_left > 0 {
-            self.counted = true;
-            cx.requests_left -= 1;
-        }
-    }
-
-    /// Drops the current head, and everything known about it.
-    #[inline]
-    fn drop_head(&mut self, length: usize) {
-        if self.saved.take().is_none() {
-            self.inbox.consume_head(length);
-        }
-        self.tries = 0;
-        self.counted = false;
-    }
-
-    /// Discard: drops the body, then answers its head.
-    fn discard(&mut self, cx: &mut Context<'_>) -> bool {
-        let State::Discard { reader, absorbed } = &mut self.state else { return false };
-        let found = reader.absorb(self.inbox.bytes(), &body_bounds(cx.limits));
-        *absorbed += found.map_or_else(|fault| fault.data, |found| found.data);
-        let too_large = absorbed.saturating_add(reader.announced()) > cx.limits.body_bytes;
-        let used = found.map_or(0, |found| found.used);
-        self.inbox.consume(used);
-        if too_large {
-            if let Some(saved) = &mut self.saved {
-                saved.too_large = true;
-            }
-        } else if let Err(fault) = found {
-            self.refuse(Failure::bad(fault.why), cx);
-            return true;
-        } else if !found.is_ok_and(|found| found.done) {
-            if self.peer_finished {
-                self.refuse(Failure::bad("the body has no end"), cx);
-            }
-            return self.peer_finished;
-        }
-        self.state = State::Head;
-        true
     }
 
     /// Writes the response to the current head, and drops the head. If there is no room, it does
     /// nothing: the head is evaluated again when the outbox was sent.
-    #[inline]
-    fn respond(&mut self, reply: Reply, frame: Frame, length: usize, cx: &mut Context<'_>) -> bool {
+    #[inline(always)]
+    pub(super) fn respond(
+        &mut self,
+        reply: Reply,
+        frame: Frame,
+        length: usize,
+        cx: &mut Context<'_>,
+    ) -> bool {
         if self.write(reply, frame, cx).is_ok() {
             self.drop_head(length);
             // A body that is not copied needs no more work before it is sent.
@@ -358,7 +232,7 @@ impl Exchange {
         false
     }
 
-    #[inline]
+    #[inline(always)]
     fn write(&mut self, reply: Reply, frame: Frame, cx: &mut Context<'_>) -> Result<(), Full> {
         let nothing_unsent = self.outbox.is_empty();
         let outbox = &mut self.outbox;
@@ -383,7 +257,7 @@ impl Exchange {
 
     /// Answers with a failure that ends the connection. The inbox is dropped, because the start of
     /// the next request is unknown.
-    fn refuse(&mut self, failure: Failure, cx: &mut Context<'_>) {
+    pub(super) fn refuse(&mut self, failure: Failure, cx: &mut Context<'_>) {
         let head = self.saved.as_ref().map_or(self.inbox.bytes(), |saved| &saved.head);
         let head_only = head.starts_with(b"HEAD ");
         let frame = Frame { head_only, persistence: Persistence::Linger, last: true };
@@ -397,7 +271,7 @@ impl Exchange {
     }
 
     /// Reply: continues with the next part, or with the state that follows.
-    #[inline]
+    #[inline(always)]
     fn continue_reply(&mut self, cx: &mut Context<'_>) -> bool {
         let is_surely_done = self.is_surely_done(cx);
         let State::Reply { body, then } = &mut self.state else { return false };
@@ -538,9 +412,10 @@ impl Exchange {
     }
 
     /// Returns empty pages to the pool.
-    #[inline]
+    #[inline(always)]
     pub(super) fn release_if_empty(&mut self, pages: &mut Pages) {
         self.inbox.release_if_empty(pages);
+        self.outbox.release_if_empty(pages);
     }
 
     pub(super) fn close(&mut self, reason: Reason, pages: &mut Pages) {
@@ -568,23 +443,6 @@ impl Exchange {
         debug_assert!(saved_needed || self.saved.is_none(), "a saved head waits for its response");
     }
 }
-
-fn bounds(limits: &Limits) -> Bounds {
-    Bounds {
-        head_bytes: limits.head_bytes,
-        target_bytes: limits.target_bytes,
-        fields: limits.fields,
-    }
-}
-
-fn body_bounds(limits: &Limits) -> BodyBounds {
-    BodyBounds { line_bytes: limits.chunk_line_bytes, trailer_bytes: limits.trailer_bytes }
-}
-
-/// Room that the outbox must have before a head is parsed: enough for any failure with its page,
-/// because [`Exchange::refuse`] does not wait for room, and for any response head except one with a
-/// long location, for which [`Exchange::respond`] waits.
-const REPLY_ROOM: usize = 4096;
 
 /// A client that makes no progress for this long can be evicted.
 pub(super) const LONG_MS: u64 = 1_000;

@@ -1,6 +1,6 @@
 //! Received bytes, and the scan state of the head at their start.
 
-use crate::http::head::{self, Bounds, Head, Parsed, Scan};
+use crate::http::head::{self, Bounds, Scan};
 use crate::http::status::Failure;
 use crate::machine::{Buffer, Pages};
 
@@ -14,17 +14,15 @@ pub(super) struct Inbox {
     pub(super) blank_lines: u8,
 }
 
-/// The content at the start of the inbox.
-#[derive(Debug)]
-pub(super) enum Look<T> {
+/// Why no head can be parsed.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum NoHead {
     /// No byte, or only empty lines.
     Nothing,
     /// The beginning of a head.
     Partial,
     /// No request; the start of the next one is unknown.
     Failed(Failure),
-    /// A head, and the caller's evaluation of it.
-    Head(T),
 }
 
 /// How many empty lines may stand before a request line (RFC 9112 section 2.2 asks for at least
@@ -32,56 +30,52 @@ pub(super) enum Look<T> {
 const BLANK_LINES: u8 = 2;
 
 impl Inbox {
-    /// Examines the start of the inbox, and passes a complete head to `judge`. Consumes nothing but
-    /// empty lines.
-    #[inline]
-    pub(super) fn look<T>(
-        &mut self,
-        bounds: &Bounds,
-        mut judge: impl FnMut(&Head<'_, '_>) -> T,
-    ) -> Look<T> {
-        while self.scanned == 0 && self.buffer.bytes().starts_with(b"\r\n") {
+    /// Checks whether a whole head may be at its start. Consumes nothing but empty lines.
+    #[inline(always)]
+    pub(super) fn check(&mut self, bounds: &Bounds) -> Result<(), NoHead> {
+        if self.scanned > 0 {
+            return self.scan(bounds);
+        }
+        while self.buffer.bytes().starts_with(b"\r\n") {
             if self.blank_lines == BLANK_LINES {
-                return Look::Failed(Failure::bad("too many empty lines"));
+                return Err(NoHead::Failed(Failure::bad("too many empty lines")));
             }
             self.blank_lines += 1;
             self.buffer.consume(2);
         }
         match self.buffer.bytes() {
-            [] => return Look::Nothing,
-            [b'\r'] => return Look::Partial,
-            _ => {}
+            [] => Err(NoHead::Nothing),
+            [b'\r'] => Err(NoHead::Partial),
+            _ => Ok(()),
         }
-        if self.scanned > 0 {
-            let bytes = self.buffer.bytes();
-            let window = &bytes[..bytes.len().min(bounds.head_bytes)];
-            match head::scan(window, usize::from(self.scanned)) {
-                Scan::Incomplete => return self.unfinished(bounds),
-                Scan::Refused(why) => return Look::Failed(Failure::bad(why)),
-                Scan::Complete(_) => {}
-            }
+    }
+
+    /// Looks for the end of a head that was incomplete before.
+    #[inline(never)]
+    fn scan(&mut self, bounds: &Bounds) -> Result<(), NoHead> {
+        let bytes = self.buffer.bytes();
+        let window = &bytes[..bytes.len().min(bounds.head_bytes)];
+        match head::scan(window, usize::from(self.scanned)) {
+            Scan::Incomplete => Err(self.incomplete(bounds)),
+            Scan::Refused(why) => Err(NoHead::Failed(Failure::bad(why))),
+            Scan::Complete(_) => Ok(()),
         }
-        // HTTP/1.2 to 1.9 is read as 1.1: the second round parses the head with another digit.
-        for _ in 0..2 {
-            let mut space = head::space();
-            match head::parse(self.buffer.bytes(), &mut space, bounds) {
-                Ok(Parsed::Complete(head)) => return Look::Head(judge(&head)),
-                Ok(Parsed::Partial) => return self.unfinished(bounds),
-                Ok(Parsed::LaterMinor { at }) => self.buffer.patch(at, b'1'),
-                Err(failure) => return Look::Failed(failure),
-            }
-        }
-        Look::Failed(Failure::bad("malformed version"))
     }
 
     /// A head without an end: wait for it, unless it is as long as a head may be.
-    fn unfinished<T>(&mut self, bounds: &Bounds) -> Look<T> {
+    pub(super) fn incomplete(&mut self, bounds: &Bounds) -> NoHead {
         let bytes = self.buffer.bytes();
         if bytes.len() >= bounds.head_bytes {
-            return Look::Failed(head::refuse_endless(&bytes[..bounds.head_bytes], bounds));
+            let window = &bytes[..bounds.head_bytes];
+            return NoHead::Failed(head::refuse_endless(window, bounds));
         }
         self.scanned = u16::try_from(bytes.len()).expect("a buffer is at most a page long");
-        Look::Partial
+        NoHead::Partial
+    }
+
+    /// Overwrites one of its bytes.
+    pub(super) fn patch(&mut self, at: usize, byte: u8) {
+        self.buffer.patch(at, byte);
     }
 
     /// The bytes.

@@ -1,99 +1,85 @@
-//! From a complete head to the next action: answer it, read its body first, or wait.
+//! From a complete head to the next action: answer it, or read its body first.
 
 use crate::files::Blocking;
 use crate::http::body::BodyReader;
-use crate::http::head::{Expectation, Framing, Head, Method, Version};
+use crate::http::head::{Expectation, Framing, Head, Version};
 use crate::http::status::{Failure, Status};
 use crate::machine::Context;
-use crate::site::{Answer, Reply, Request, Wait};
+use crate::site::{Answer, Request};
 
-use super::write::{self, Frame, Persistence};
+use super::write::{self, Persistence};
 
 /// The action for a complete head.
 pub(super) enum Plan {
-    /// Ask the site again after this.
-    Later(Wait),
-    /// Answer it now. The head has this length.
-    Reply(Reply, Frame, usize),
-    /// Read its body first. The head has this length.
-    Body(BodyReader, usize),
+    /// Ask the site for the reply.
+    Ask(Persistence),
+    /// Refuse the body, which is too long to be read.
+    RefuseBody,
+    /// Read its body first.
+    ReadBody(BodyReader),
     /// No request; the start of the next one is unknown.
     Failed(Failure),
 }
 
-/// The circumstances of a head, besides its bytes.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Terms {
-    /// Whether the site may wait for a disk.
-    pub(super) blocking: Blocking,
-    /// An earlier evaluation of the same head has charged its client.
-    pub(super) counted: bool,
-    /// No other request follows it yet.
-    pub(super) last: bool,
+/// The action for a head in the inbox.
+#[inline(always)]
+pub(super) fn of(head: &Head<'_, '_>, cx: &mut Context<'_>) -> Plan {
+    match head.framing {
+        Framing::None => Plan::Ask(persistence(head, cx)),
+        Framing::Length(bytes) if bytes > cx.limits.body_bytes => Plan::RefuseBody,
+        Framing::Length(bytes) => before_body(head, BodyReader::length(bytes), cx),
+        Framing::Chunked => before_body(head, BodyReader::chunked(), cx),
+    }
 }
 
-/// The action for a head in the inbox: a response, unless its body has to be read first.
-#[inline]
-pub(super) fn of(head: &Head<'_, '_>, terms: Terms, cx: &mut Context<'_>) -> Plan {
-    let reader = match head.framing {
-        Framing::None => return ask(head, persistence(head, cx), terms, cx),
-        Framing::Length(bytes) if bytes > cx.limits.body_bytes => {
-            return after_body(head, true, terms, cx);
-        }
-        Framing::Length(bytes) => BodyReader::length(bytes),
-        Framing::Chunked => BodyReader::chunked(),
-    };
+/// The action for a head that a body follows.
+#[inline(never)]
+fn before_body(head: &Head<'_, '_>, reader: BodyReader, cx: &mut Context<'_>) -> Plan {
     if head.expectation != Expectation::None {
         // The client waits for a 100 before it sends the body. The final response tells it not to,
         // but it may have begun: so the connection cannot be used again (RFC 9110 section 10.1.1).
-        return ask(head, Persistence::Linger, terms, cx);
+        return Plan::Ask(Persistence::Linger);
     }
     match cx.sites.check(&Request::of(head, cx.client, Some(write::fill))) {
-        Ok(()) => Plan::Body(reader, head.length),
+        Ok(()) => Plan::ReadBody(reader),
         Err(failure) => Plan::Failed(failure),
     }
 }
 
-/// The action for a head whose body was read, or is too long to be read. A body that is too long
-/// gets a 413, unless the request fails for another reason, and the connection ends, because the
-/// rest of the body is unread.
-pub(super) fn after_body(
+/// Asks the site for the reply. `counted`: an earlier evaluation of this head has charged its
+/// client.
+#[inline(always)]
+pub(super) fn ask(
     head: &Head<'_, '_>,
-    too_large: bool,
-    terms: Terms,
+    blocking: Blocking,
+    counted: bool,
     cx: &mut Context<'_>,
-) -> Plan {
-    if !too_large {
-        return ask(head, persistence(head, cx), terms, cx);
-    }
-    match ask(head, Persistence::Linger, terms, cx) {
-        Plan::Reply(reply, frame, length) if !reply.status.is_error() => {
+) -> Result<Answer, Failure> {
+    cx.respond(&Request::of(head, cx.client, Some(write::fill)), blocking, counted)
+}
+
+/// The reply to a request whose body is too long to be read: a 413, unless the request fails for
+/// another reason. The connection must end, because the rest of the body is unread.
+#[inline(never)]
+pub(super) fn refuse_body(
+    head: &Head<'_, '_>,
+    blocking: Blocking,
+    counted: bool,
+    cx: &mut Context<'_>,
+) -> Result<Answer, Failure> {
+    match ask(head, blocking, counted, cx) {
+        Ok(Answer::Reply(reply)) if !reply.status.is_error() => {
             let why = "the body is longer than the limit";
             let failure = Failure::new(Status::ContentTooLarge, why);
-            Plan::Reply(cx.sites.fail(failure), frame, length)
+            Ok(Answer::Reply(cx.sites.fail(failure)))
         }
-        plan => plan,
+        answer => answer,
     }
 }
 
+/// Whether the connection stays open after the response.
 #[inline]
-fn ask(head: &Head<'_, '_>, persistence: Persistence, terms: Terms, cx: &mut Context<'_>) -> Plan {
-    match cx.respond(
-        &Request::of(head, cx.client, Some(write::fill)),
-        terms.blocking,
-        terms.counted,
-    ) {
-        Ok(Answer::Reply(reply)) => {
-            let head_only = head.method == Method::Head;
-            let frame = Frame { head_only, persistence, last: terms.last };
-            Plan::Reply(reply, frame, head.length)
-        }
-        Ok(Answer::Later(wait)) => Plan::Later(wait),
-        Err(failure) => Plan::Failed(failure),
-    }
-}
-
-fn persistence(head: &Head<'_, '_>, cx: &Context<'_>) -> Persistence {
+pub(super) fn persistence(head: &Head<'_, '_>, cx: &Context<'_>) -> Persistence {
     match (head.persistent, head.version) {
         (false, _) => Persistence::Close,
         (true, _) if cx.draining => Persistence::Linger,

@@ -13,8 +13,9 @@ pub(super) enum State {
     Idle,
     /// A part of a head is in the inbox, or a whole head that waits for room in the outbox.
     Head,
-    /// A head is complete, and the site is loading the file or listing.
-    Await { on: Wait },
+    /// A head is complete, and the site is loading the file or listing. `over`: the wait may be
+    /// over, so the site is asked again.
+    Await { on: Wait, over: bool },
     /// The body of the request is read and dropped; its head was saved.
     Discard { reader: BodyReader, absorbed: u64 },
     /// A response is being sent: the outbox, then the body.

@@ -3,6 +3,7 @@
 use std::rc::Rc;
 
 use crate::clock::{Clock, DATE_LINE};
+use crate::http::head::{Head, Method};
 use crate::http::range::ByteRange;
 use crate::http::status::{Failure, Status};
 use crate::http::writer::Writer;
@@ -45,6 +46,14 @@ pub(super) struct Frame {
     pub(super) last: bool,
 }
 
+impl Frame {
+    /// The frame of the reply to this head.
+    #[inline]
+    pub(super) fn of(head: &Head<'_, '_>, persistence: Persistence, last: bool) -> Frame {
+        Frame { head_only: head.method == Method::Head, persistence, last }
+    }
+}
+
 /// Where responses are written.
 pub(super) struct Desk<'d> {
     pub(super) outbox: &'d mut Outbox,
@@ -63,17 +72,25 @@ const _: () = assert!(HEADROOM == "HTTP/1.1 200 OK\r\n".len() + DATE_LINE, "it i
 ///
 /// # Errors
 /// Nothing was written.
-#[inline]
+#[inline(always)]
 pub(super) fn write(reply: Reply, frame: Frame, desk: &mut Desk<'_>) -> Result<Body, Full> {
-    if let Content::Whole(representation) = reply.content {
-        let is_plain = reply.status == Status::Ok && reply.extra.is_none();
-        return match is_plain {
-            true => write_whole(representation, frame, desk),
-            false => write_with(&representation, reply.status, reply.extra.as_deref(), frame, desk),
-        };
+    match reply.content {
+        Content::Whole(representation) if reply.status == Status::Ok && reply.extra.is_none() => {
+            write_whole(representation, frame, desk)
+        }
+        _ => write_other(reply, frame, desk),
     }
-    if let Content::Page(..) = &reply.content {
-        return write_page(&reply, frame, desk);
+}
+
+/// Anything but a whole representation with no further fields.
+#[inline(never)]
+fn write_other(reply: Reply, frame: Frame, desk: &mut Desk<'_>) -> Result<Body, Full> {
+    match &reply.content {
+        Content::Page(..) => return write_page(&reply, frame, desk),
+        Content::Whole(representation) => {
+            return write_with(representation, reply.status, reply.extra.as_deref(), frame, desk);
+        }
+        _ => {}
     }
     let body = match &reply.content {
         _ if frame.head_only => Body::Empty,
@@ -119,18 +136,26 @@ fn put_page(reply: &Reply, head_only: bool, writer: &mut Writer<'_>) {
 }
 
 /// A whole representation. One that is in memory with its head is sent from there, if no other
-/// response is sent with it. In a run of responses, small ones are copied into the outbox, so that
-/// one send takes the run; a larger one is sent in the same call as the outbox.
-#[inline]
+/// response is sent with it.
+#[inline(always)]
 fn write_whole(of: Rc<Representation>, frame: Frame, desk: &mut Desk<'_>) -> Result<Body, Full> {
+    let alone = frame.last && desk.outbox.is_empty();
+    let in_memory = of.file().is_none() && !frame.head_only;
+    if alone && in_memory && frame.persistence == Persistence::Stay && of.is_filled(desk.clock) {
+        let end = of.bytes().len();
+        return Ok(Body::Memory { of, at: 0, end });
+    }
+    write_behind(of, frame, desk)
+}
+
+/// A whole representation behind a head of its own. In a run of responses, small ones are copied
+/// into the outbox, so that one send takes the run; a larger one is sent in the same call as the
+/// outbox.
+#[inline(never)]
+fn write_behind(of: Rc<Representation>, frame: Frame, desk: &mut Desk<'_>) -> Result<Body, Full> {
     if of.file().is_none() && !frame.head_only {
         let whole = of.bytes();
-        let alone = frame.last && desk.outbox.is_empty();
-        let ready = frame.persistence == Persistence::Stay && of.is_filled(desk.clock);
         let end = whole.len();
-        if alone && ready {
-            return Ok(Body::Memory { of, at: 0, end });
-        }
         let small = end - HEADROOM <= COPIED_BYTES;
         let copy = |writer: &mut Writer<'_>| _ = writer.put(&whole[HEADROOM..]);
         if small && desk.append(Status::Ok, frame, copy).is_ok() {

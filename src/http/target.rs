@@ -85,7 +85,7 @@ impl<'t> Target<'t> {
 /// 400: the target is empty, has a space, a control byte, a `#`, or bytes that are not UTF-8; is in
 /// authority-form (which is for CONNECT only); or is an absolute URI with another scheme, with
 /// userinfo, or without a valid host.
-#[inline]
+#[inline(always)]
 pub fn split(target: &[u8]) -> Result<Target<'_>, Failure> {
     // One table lookup for each byte: targets are short.
     let found = target.iter().fold(0, |found, &byte| found | CLASSES[usize::from(byte)]);

@@ -68,8 +68,8 @@ impl Outbox {
     #[inline]
     pub fn begin(&mut self, now: Tick, limits: &Limits) {
         let rate = limits.connection_bytes_per_s;
-        let earned = now.since(self.queued_since).saturating_mul(rate) / 1000;
-        if rate == 0 || self.sent <= earned {
+        let earned = || now.since(self.queued_since).saturating_mul(rate) / 1000;
+        if rate == 0 || self.sent <= earned() {
             self.queued_since = now;
             self.sent = 0;
         }

@@ -71,11 +71,13 @@ const _: () = assert!(PAGE_BYTES <= u16::MAX as usize, "offsets into a page are 
 
 impl Buffer {
     /// True if there is nothing in it.
+    #[inline]
     pub fn is_empty(&self) -> bool {
         self.start == self.end
     }
 
     /// Bytes in it.
+    #[inline]
     pub fn len(&self) -> usize {
         usize::from(self.end - self.start)
     }
@@ -86,6 +88,7 @@ impl Buffer {
     }
 
     /// The bytes in it.
+    #[inline]
     pub fn bytes(&self) -> &[u8] {
         let range = usize::from(self.start)..usize::from(self.end);
         self.page.as_deref().map_or(&[], |page| &page[range])
@@ -125,17 +128,20 @@ impl Buffer {
     }
 
     /// Bytes of room behind those in it; a whole page if it holds none.
+    #[inline]
     pub fn room_left(&self) -> usize {
         PAGE_BYTES - usize::from(self.end)
     }
 
     /// `count` bytes were written into the room.
+    #[inline]
     pub fn filled(&mut self, count: usize) {
         assert!(count <= self.room_left(), "more was filled than there was room");
         self.end += offset(count);
     }
 
     /// Drops `count` bytes from its start.
+    #[inline]
     pub fn consume(&mut self, count: usize) {
         assert!(count <= self.len(), "more was consumed than there was");
         self.start += offset(count);
@@ -156,6 +162,7 @@ impl Buffer {
     }
 
     /// Returns the page to the pool if it is empty.
+    #[inline]
     pub fn release_if_empty(&mut self, pages: &mut Pages) {
         if self.is_empty() {
             self.release(pages);

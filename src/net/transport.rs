@@ -253,7 +253,7 @@ impl Plain {
         })
     }
 
-    #[inline]
+    #[inline(always)]
     fn watch(&mut self, registry: &Registry, token: Token) -> io::Result<()> {
         let wanted = if self.writable { Watched::Reads } else { Watched::Both };
         let fd = self.socket.as_raw_fd();
@@ -406,6 +406,8 @@ mod portable {
     /// Bytes read at a time; on the stack.
     const PIECE: usize = 64 * 1024;
 
+    /// Not inlined: the stack of every caller would grow by a piece.
+    #[inline(never)]
     pub(super) fn send_from(
         socket: BorrowedFd<'_>,
         file: &File,

@@ -11,7 +11,7 @@ use crate::journal::Kind;
 use crate::net::Transport;
 use crate::net::listen::Listener;
 
-use super::connections::{Connections, SPARE_SLOTS};
+use super::connections::Connections;
 use super::listener_token;
 use super::resources::Resources;
 use super::turn::{Effort, Turn};
@@ -108,8 +108,8 @@ impl Acceptor {
         }
     }
 
-    /// Whether there is a slot for one more connection, if necessary that of an evictable one.
-    /// A connection that is to be refused with 503 gets one of [`SPARE_SLOTS`].
+    /// Whether there is a slot for one more connection, if necessary that of an evictable one; or a
+    /// spare slot, if it may be refused with 503.
     fn has_slot(
         &mut self,
         connections: &mut Connections,
@@ -117,7 +117,7 @@ impl Acceptor {
         turn: &Turn,
     ) -> bool {
         let (most, now) = (resources.limits.connections, turn.now());
-        if connections.len() < most {
+        if connections.admitted() < most {
             return true;
         }
         // The search looks at every slot when it finds none: once a tick is enough.
@@ -125,11 +125,7 @@ impl Acceptor {
             return true;
         }
         self.pause.in_vain = Some(now);
-        let spare = match self.when_full {
-            WhenFull::Wait => 0,
-            WhenFull::Refuse => SPARE_SLOTS,
-        };
-        if connections.len() < most + spare {
+        if self.when_full == WhenFull::Refuse && connections.can_turn_away(turn) {
             return true;
         }
         self.pause.until = Some(now + FULL_PAUSE_MS);
@@ -156,6 +152,9 @@ impl Acceptor {
         // The kernel looks for a descriptor before it looks for a connection.
         if !self.listeners[index].somebody_waits() {
             self.listeners[index].ready = false;
+            return;
+        }
+        if errno == Some(Errno::MFILE) && connections.evict_turned_away(resources, turn) {
             return;
         }
         // Cached files can be opened again, and an idle client can connect again; a client that is

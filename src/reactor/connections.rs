@@ -35,8 +35,9 @@ pub(super) struct Connections {
     /// Connections whose time is over; empty between two turns.
     expired: Vec<Id>,
     quotas: Quotas,
-    /// Connections that are told that there is no room for them.
-    turned_away: usize,
+    /// Connections that were told that there is no room for them, and are not closed yet; the first
+    /// of them first. They do not count towards the limit, but there are at most [`SPARE_SLOTS`].
+    turned_away: Vec<usize>,
     /// How many have been closed so far, in total and by reason.
     closed: u64,
     closed_for: [u64; Reason::COUNT],
@@ -61,7 +62,7 @@ impl Connections {
             pending: Pending::default(),
             expired: Vec::new(),
             quotas: Quotas::default(),
-            turned_away: 0,
+            turned_away: Vec::new(),
             closed: 0,
             closed_for: [0; Reason::COUNT],
             victims: Vec::new(),
@@ -74,6 +75,11 @@ impl Connections {
     /// How many there are.
     pub(super) fn len(&self) -> usize {
         self.slots.len()
+    }
+
+    /// How many count towards the limit: all but those that were turned away.
+    pub(super) fn admitted(&self) -> usize {
+        self.slots.len() - self.turned_away.len()
     }
 
     /// How many have been closed so far.
@@ -104,7 +110,8 @@ impl Connections {
     }
 
     /// Adds a connection, and does what it can. At the limit, another one is evicted for it; if
-    /// that is not possible, it gets a 503, or it is closed. Returns how much work that was.
+    /// that is not possible, or if its client has too many, it gets a 503 in a spare slot, or it is
+    /// closed. Returns how much work that was.
     pub(super) fn insert(
         &mut self,
         transport: Transport,
@@ -119,23 +126,18 @@ impl Connections {
         if let Admission::Counted(client) = admission {
             slot.client = Some(client);
         }
-        if self.slots.len() >= resources.limits.connections {
-            if admission == Admission::TooMany {
-                return Effort::default(); // no reason to evict anyone
-            }
-            self.evict(resources, turn);
-        }
-        let is_full = self.slots.len() >= resources.limits.connections;
-        slot.turned_away = is_full || admission == Admission::TooMany;
-        if slot.turned_away && self.turned_away >= SPARE_SLOTS {
+        let turned_away = admission == Admission::TooMany || !self.make_room(resources, turn);
+        if turned_away && !self.make_spare_room(resources, turn) {
             if let Some(client) = slot.client {
                 self.quotas.leave(client, &resources.limits, now);
             }
             return Effort::default();
         }
-        let turned_away = slot.turned_away;
-        self.turned_away += usize::from(turned_away);
+        slot.turned_away = turned_away;
         let key = self.slots.insert(slot);
+        if turned_away {
+            self.turned_away.push(key);
+        }
         self.work(key, resources, turn, |slot, cx, pools, share| {
             if turned_away {
                 slot.refuse(NO_ROOM, cx, pools);
@@ -203,15 +205,16 @@ impl Connections {
         }
     }
 
-    /// Looks at the timers that are due, as far as the time allows. Returns true if the time of a
-    /// connection is over: then the events that have arrived meanwhile must be taken before
+    /// Looks at the timers that are due, as far as the time allows, and until it has found as many
+    /// connections whose time is over as can be ended in a turn. Returns true if there are any:
+    /// then the events that have arrived meanwhile must be taken before
     /// [`Connections::end_expired`]. The process may have been stopped, or the turn may have been
     /// long, so that a request arrived in time and was not read.
     pub(super) fn take_timers(&mut self, resources: &mut Resources, turn: &Turn) -> bool {
         let Some(first) = self.wheel.expire(turn.now()) else { return false };
         let mut slice = turn.slice();
         self.timer(first, resources, turn);
-        while !slice.is_over(Effort::default()) {
+        while !slice.is_over(Effort::default()) && self.expired.len() < EXPIRED_PER_TURN {
             let Some(key) = self.wheel.expire(turn.now()) else { break };
             self.timer(key, resources, turn);
         }
@@ -320,17 +323,28 @@ impl Connections {
     }
 
     /// Makes sure that a connection is looked at again when it should be.
+    #[inline(always)]
     fn settle(&mut self, key: usize, stop: Stop, resources: &mut Resources, turn: &Turn) {
+        match stop {
+            Stop::Waits if !self.closes_idle => self.watch(key, resources, turn),
+            _ => self.settle_rare(key, stop, resources, turn),
+        }
+    }
+
+    #[inline(never)]
+    fn settle_rare(&mut self, key: usize, stop: Stop, resources: &mut Resources, turn: &Turn) {
         let (limits, now) = (&resources.limits, turn.now());
         let slot = &mut self.slots[key];
         match stop {
             Stop::Waits if self.closes_idle && slot.wire.is_idle() => {
-                return self.close(key, Reason::Stopped, resources, turn);
+                self.close(key, Reason::Stopped, resources, turn);
             }
-            Stop::Waits => {}
+            Stop::Waits => self.watch(key, resources, turn),
             Stop::Over(reason) => {
                 if resources.draining || !slot.keep_unacknowledged(reason, limits, now) {
-                    return self.close(key, reason, resources, turn);
+                    self.close(key, reason, resources, turn);
+                } else {
+                    self.watch(key, resources, turn);
                 }
             }
             Stop::Budget | Stop::Needs(_) => {
@@ -339,10 +353,17 @@ impl Connections {
                     let wait = if let Stop::Needs(wait) = stop { wait } else { Wait::Turn };
                     self.pending.push((key, slot.serial), wait, now);
                 }
-                return self.wheel.schedule(key, slot.wake_at(limits, now));
+                self.wheel.schedule(key, slot.wake_at(limits, now));
             }
-            Stop::Throttled(until) => return self.wheel.schedule(key, until),
+            Stop::Throttled(until) => self.wheel.schedule(key, until),
         }
+    }
+
+    /// Waits for an event of a connection, or for its timer.
+    #[inline(always)]
+    fn watch(&mut self, key: usize, resources: &mut Resources, turn: &Turn) {
+        let (limits, now) = (&resources.limits, turn.now());
+        let slot = &mut self.slots[key];
         if let Err(error) = slot.transport.watch(&self.registry, token((key, slot.serial))) {
             let client = Client(slot.address);
             resources.journal.repeat(
@@ -363,7 +384,9 @@ impl Connections {
         let mut slot = self.slots.remove(key);
         let unsent = slot.wire.standing(now).unsent;
         slot.wire.end(&mut resources.pools, &mut resources.pages);
-        self.turned_away -= usize::from(slot.turned_away);
+        if slot.turned_away {
+            self.turned_away.retain(|&other| other != key);
+        }
         if let Some(client) = slot.client {
             self.quotas.leave(client, &resources.limits, now);
         }
@@ -381,8 +404,43 @@ impl Connections {
         self.closed_for[reason as usize] += 1; // a unit variant is its index
     }
 
-    /// True if a connection can be evicted now. The search looks at every slot, so what it finds is
-    /// kept for a moment.
+    /// Evicts a connection if as many as are allowed are admitted. Returns false if none can be
+    /// evicted.
+    fn make_room(&mut self, resources: &mut Resources, turn: &Turn) -> bool {
+        self.admitted() < resources.limits.connections || self.evict(resources, turn)
+    }
+
+    /// Evicts a connection that was turned away if all spare slots are taken. Returns false if none
+    /// can be evicted.
+    fn make_spare_room(&mut self, resources: &mut Resources, turn: &Turn) -> bool {
+        self.turned_away.len() < SPARE_SLOTS || self.evict_turned_away(resources, turn)
+    }
+
+    /// True if there is a spare slot for a connection that is to be turned away, if necessary that
+    /// of another one.
+    pub(super) fn can_turn_away(&self, turn: &Turn) -> bool {
+        self.turned_away.len() < SPARE_SLOTS || self.first_turned_away(turn).is_some()
+    }
+
+    /// The one that has lingered longest of those that were turned away.
+    fn first_turned_away(&self, turn: &Turn) -> Option<usize> {
+        let lingers = |key: usize| {
+            let evictable = self.slots[key].wire.standing(turn.now()).evictable;
+            matches!(evictable, Some(Evictable::Lingering(_)))
+        };
+        self.turned_away.iter().copied().find(|&key| lingers(key))
+    }
+
+    /// Closes one of the connections that were turned away, which have their 503. Returns false if
+    /// there is none.
+    pub(super) fn evict_turned_away(&mut self, resources: &mut Resources, turn: &Turn) -> bool {
+        let Some(key) = self.first_turned_away(turn) else { return false };
+        self.close(key, Reason::MadeRoom, resources, turn);
+        true
+    }
+
+    /// True if a connection that counts towards the limit can be evicted now. The search looks at
+    /// every slot, so what it finds is kept for a moment.
     pub(super) fn can_evict(&mut self, resources: &mut Resources, turn: &Turn) -> bool {
         if self.drop_stale_victims(resources, turn) {
             return true;
@@ -391,6 +449,7 @@ impl Connections {
         let candidates = self
             .slots
             .iter()
+            .filter(|(_, slot)| !slot.turned_away)
             .filter_map(|(key, slot)| Some((slot.wire.standing(now).evictable?, key)));
         let chosen = evict::choose(candidates, CANDIDATES).rev(); // the last is evicted first
         let victim = |(rank, key): (Evictable, usize)| (rank, (key, self.slots[key].serial));
@@ -436,7 +495,7 @@ impl Connections {
         !acknowledged
     }
 
-    /// Closes one connection to make room. Returns false if none can be evicted.
+    /// Closes one connection that counts towards the limit. Returns false if none can be evicted.
     pub(super) fn evict(&mut self, resources: &mut Resources, turn: &Turn) -> bool {
         if !self.can_evict(resources, turn) {
             return false;
@@ -485,8 +544,12 @@ const VICTIMS_MS: u64 = 20;
 /// Connections chosen for eviction at a time, at least: some may turn out to make progress.
 const CANDIDATES: usize = 16;
 
+/// Connections that are closed in one turn because their time is over: together at most about a
+/// millisecond, although ten thousand may have become idle at the same time.
+const EXPIRED_PER_TURN: usize = 128;
+
 /// Slots beyond the limit, for connections that are told that there is none.
-pub(super) const SPARE_SLOTS: usize = 64;
+const SPARE_SLOTS: usize = 64;
 
 /// How long one turn works on the jobs of the site.
 const JOBS_SLICE: Duration = Duration::from_millis(1);

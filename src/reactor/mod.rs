@@ -14,8 +14,9 @@
 //!    connection of a slot.
 //! 7. Write the log.
 //!
-//! Each stage has a slice of time, and each connection a share of it; what does not fit waits for
-//! the next turn. So a turn is short, whatever clients do.
+//! A turn has a slice of time, and each connection a share of it; what does not fit waits for the
+//! next turn. A stage that finds the slice used up has a quarter of one. So a turn is short,
+//! whatever clients do.
 //!
 //! # Types
 //!

@@ -1,7 +1,7 @@
 //! Connections that have work to do, in the order in which they got it.
 //!
 //! One thread serves all connections in turns, so a turn must be short whatever clients do. Each
-//! connection has a small share of a turn, and each stage of a turn a slice of time. There is one
+//! connection has a small share of a turn, and each turn a slice of time. There is one
 //! queue, first come, first served: a readiness event and the rest of a used-up share both go to
 //! its end. If events were served first, the rest of a long response would wait behind all of them,
 //! and if the rest were served first, a new request would wait behind all long responses.

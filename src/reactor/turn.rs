@@ -13,7 +13,7 @@ pub(super) struct Turn {
     /// When this turn began: when the poll returned.
     began: Instant,
     clock: Clock,
-    /// How long a stage of a turn may take.
+    /// How long a turn may take, if its last stages have little to do.
     slice: Duration,
     /// How long a turn may take without being logged.
     stall: Duration,
@@ -45,6 +45,12 @@ impl Turn {
         }
     }
 
+    /// A turn begins at this tick, whatever the clocks show.
+    #[cfg(test)]
+    pub(super) fn pass_to(&mut self, tick: Tick) {
+        self.clock.set(tick, unix_time());
+    }
+
     /// What the clocks showed at the start of this turn.
     #[inline]
     pub(super) fn clock(&self) -> &Clock {
@@ -70,9 +76,11 @@ impl Turn {
         Slice { ends: self.began + self.slice, credit: CREDIT }
     }
 
-    /// The slice of a stage that begins now.
+    /// The slice of a stage that begins now: the rest of the turn's time, or a quarter of that time
+    /// if earlier stages have used it up, so that no stage starves.
     pub(super) fn slice(&self) -> Slice {
-        Slice { ends: Instant::now() + self.slice, credit: CREDIT }
+        let least = Instant::now() + self.slice / 4;
+        Slice { ends: least.max(self.began + self.slice), credit: CREDIT }
     }
 }
 
@@ -160,6 +168,20 @@ const CREDIT: u32 = 8 * CONNECTION;
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_later_stage_has_the_rest_of_the_turn_or_a_quarter() {
+        let limits = Limits { slice_ms: 3_600_000, ..Limits::default() };
+        let mut turn = Turn::new(&limits);
+        assert_eq!(turn.slice().ends, turn.first_slice().ends);
+        let Some(earlier) = turn.began.checked_sub(2 * turn.slice) else {
+            return; // the machine was started less than two hours ago
+        };
+        turn.began = earlier;
+        let before = Instant::now();
+        assert!(turn.slice().ends >= before + turn.slice / 4);
+        assert!(turn.first_slice().ends < before);
+    }
 
     #[test]
     fn the_clock_is_read_after_eight_small_connections_or_one_that_took_long() {

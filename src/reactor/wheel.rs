@@ -58,6 +58,12 @@ impl Wheel {
         if self.links.get(key).is_some_and(|link| link.due <= due) {
             return; // it expires early enough; the caller then sets it again
         }
+        self.advance(key, due);
+    }
+
+    /// Moves the timer of `key` to an earlier slot.
+    #[inline(never)]
+    fn advance(&mut self, key: usize, due: u64) {
         self.cancel(key);
         self.link(key, due);
     }

@@ -50,7 +50,7 @@ impl Wire {
 
     /// The room to receive into after [`Step::Read`]. `None`: there is no memory, and the next step
     /// is another one.
-    #[inline]
+    #[inline(always)]
     pub(super) fn room(&mut self, pools: &mut Pools, pages: &mut Pages) -> Option<&mut [u8]> {
         match self {
             Wire::H1(connection) => connection.room(&mut pools.h1, pages),
@@ -66,8 +66,8 @@ impl Wire {
         }
     }
 
-    /// Takes a report.
-    #[inline]
+    /// Takes a report. Inlined, because each caller reports one kind of event.
+    #[inline(always)]
     pub(super) fn report(&mut self, event: Event, cx: &mut Context<'_>) {
         match self {
             Wire::H1(connection) => connection.report(event, cx),

@@ -28,7 +28,7 @@ pub enum Selection {
 /// Evaluates preconditions and ranges, in the order of RFC 9110 section 13.2.2. `ranges` is false
 /// for HEAD, where a Range field means nothing (section 14.2). `ranges_max` bounds their number;
 /// `boundary` would separate them.
-#[inline]
+#[inline(always)]
 pub fn select(
     representation: &Representation,
     fields: &Fields<'_, '_>,

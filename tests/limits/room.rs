@@ -114,6 +114,27 @@ fn without_an_idle_connection_new_ones_are_refused_if_configured() {
 }
 
 #[test]
+fn refused_connections_that_stay_open_take_no_slot() {
+    let site = Site::new();
+    let setup = site.setup(&["connections=2", "linger_timeout_ms=600000"]);
+    let setup = setup.args(["--when-full", "refuse"]);
+    let mut server = setup.unix(&site.place.path().join("s")).start().unwrap();
+    let busy = [busy_client(&server), busy_client(&server)];
+    // More than there are spare slots: they evict each other.
+    let mut crowd: Vec<Client> = (0..80).map(|_| Client::connect(&server)).collect();
+    for client in &mut crowd {
+        assert_eq!(client.answer().status, 503);
+    }
+    drop(busy);
+    eventually("there is room again", || Client::connect(&server).get("/a.txt").status == 200);
+    for _ in 0..3 {
+        assert_eq!(Client::connect(&server).get("/a.txt").status, 200, "the crowd lingers");
+    }
+    drop(crowd);
+    assert_lives(&mut server);
+}
+
+#[test]
 #[cfg(target_os = "linux")]
 fn a_connection_without_a_request_takes_no_slot() {
     let site = Site::new();

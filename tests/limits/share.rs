@@ -46,7 +46,7 @@ fn a_client_at_its_limit_evicts_no_other_client() {
         assert_eq!(client.get("/a.txt").status, 200);
     }
     for _ in 0..3 {
-        Client::connect(&server).end();
+        assert_eq!(Client::connect(&server).answer().status, 503);
     }
     for client in clients.iter_mut().chain([&mut other]) {
         assert_eq!(client.get("/a.txt").status, 200, "open connections stay");

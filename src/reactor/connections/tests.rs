@@ -93,17 +93,60 @@ fn responses(peer: &mut UnixStream) -> usize {
 fn a_connection_closed_without_a_response_no_longer_counts_for_its_client() {
     let limits = Limits { connections: 0, connections_per_client: 1, ..Limits::default() };
     let mut bench = Bench::new(limits.clone());
-    // No slot is free, and no spare slot.
-    bench.connections.turned_away = SPARE_SLOTS;
+    // No slot is free, and no spare slot: its connection has not sent its 503 yet.
+    let _peers: Vec<UnixStream> = (0..SPARE_SLOTS).map(|_| bench.connect(None)).collect();
+    let waiting = || Wire::new(bench.turn.now());
+    bench.connections.slots.iter_mut().for_each(|(_, slot)| slot.wire = waiting());
     let from = Some(IpAddr::V4(Ipv4Addr::LOCALHOST));
     for _ in 0..2 {
         bench.connect(from);
-        assert_eq!(bench.connections.len(), 0);
+        assert_eq!(bench.connections.len(), SPARE_SLOTS);
         let quotas = &mut bench.connections.quotas;
         let admission = quotas.admit(from, &limits, bench.turn.now());
         let Admission::Counted(client) = admission else { panic!("{admission:?}") };
         quotas.leave(client, &limits, bench.turn.now());
     }
+}
+
+/// Ends with `WouldBlock` if the connection is open.
+fn is_open(peer: &mut UnixStream) -> bool {
+    peer.read_to_end(&mut Vec::new()).is_err()
+}
+
+#[test]
+fn connections_that_were_turned_away_take_no_room_from_others() {
+    let mut bench = Bench::new(Limits { connections: 1, ..Limits::default() }).with_files(1);
+    let counts = |bench: &Bench| (bench.connections.admitted(), bench.connections.len());
+    let mut first = bench.connect(None);
+    let mut turned_away = bench.connect(None); // the first is new, so it has time for its request
+    assert_eq!(counts(&bench), (1, 2));
+    ask(&mut first, [0]);
+    bench.take_events();
+    bench.drive();
+    assert_eq!(responses(&mut first), 1);
+    // The first is idle now, and is closed for the third. The second would make no room.
+    let mut third = bench.connect(None);
+    assert_eq!((is_open(&mut first), counts(&bench)), (false, (1, 2)));
+    ask(&mut third, [0]);
+    bench.take_events();
+    bench.drive();
+    assert_eq!((responses(&mut third), responses(&mut turned_away)), (1, 0));
+}
+
+#[test]
+fn connections_that_were_turned_away_make_room_for_each_other_oldest_first() {
+    let mut bench = Bench::new(Limits { connections: 1, ..Limits::default() });
+    let _first = bench.connect(None);
+    for _ in 0..2 * SPARE_SLOTS {
+        let mut answer = [0; 16];
+        bench.connect(None).read_exact(&mut answer).unwrap();
+        assert!(answer.starts_with(b"HTTP/1.1 503"), "it is told before it is closed");
+    }
+    assert_eq!((bench.connections.admitted(), bench.connections.len()), (1, 1 + SPARE_SLOTS));
+    let oldest = bench.connections.turned_away[0];
+    assert!(bench.connections.evict_turned_away(&mut bench.resources, &bench.turn));
+    assert!(!bench.connections.slots.contains(oldest));
+    assert_eq!((bench.connections.admitted(), bench.connections.len()), (1, SPARE_SLOTS));
 }
 
 #[test]
@@ -210,4 +253,21 @@ fn a_request_that_has_arrived_is_answered_before_its_idle_connection_is_closed()
     bench.drive();
     assert_eq!(peers.iter_mut().map(responses).collect::<Vec<_>>(), [1, 1, 0]);
     assert_eq!(peers[2].read(&mut [0]).unwrap(), 0, "the idle one is closed");
+}
+
+#[test]
+fn connections_whose_time_is_over_at_once_are_ended_a_few_in_each_turn() {
+    let count = 2 * EXPIRED_PER_TURN;
+    let limits = Limits { connections: count, slice_ms: 10_000, ..Limits::default() };
+    let over = Tick(limits.first_request_timeout_ms + 1000);
+    let mut bench = Bench::new(limits);
+    let _peers: Vec<UnixStream> = (0..count).map(|_| bench.connect(None)).collect();
+    let Bench { connections, resources, turn, .. } = &mut bench;
+    turn.pass_to(over);
+    for left in [count - EXPIRED_PER_TURN, 0] {
+        assert!(connections.due().is_some_and(|due| due <= over));
+        assert!(connections.take_timers(resources, turn));
+        connections.end_expired(resources, turn);
+        assert_eq!(connections.len(), left);
+    }
 }

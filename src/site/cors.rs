@@ -36,8 +36,13 @@ impl Origins {
         }
     }
 
-    /// The field lines for the origin of a request, if it is one of a list.
+    /// True if the fields of a response depend on the origin of the request.
     #[inline]
+    pub(super) fn depends_on_request(&self) -> bool {
+        matches!(self, Origins::Listed(_))
+    }
+
+    /// The field lines for the origin of a request, if it is one of a list.
     pub(super) fn line(&self, fields: &Fields<'_, '_>) -> Option<Extra> {
         let Origins::Listed(origins) = self else { return None };
         let Line::One(origin) = fields.only(Field::Origin) else { return None };

@@ -16,11 +16,14 @@ pub(super) struct Accepted {
     pub(super) meaning: AcceptEncoding,
     /// What the client would choose of all forms.
     pub(super) favourite: Choice,
+    /// What it gets of a resource without coded forms.
+    pub(super) plain: Choice,
 }
 
 impl Accepted {
     fn of(meaning: AcceptEncoding) -> Accepted {
-        Accepted { meaning, favourite: meaning.choose(CodingSet::ALL) }
+        let choose = |forms| meaning.choose(forms);
+        Accepted { meaning, favourite: choose(CodingSet::ALL), plain: choose(CodingSet::EMPTY) }
     }
 }
 
@@ -57,7 +60,11 @@ impl Negotiation {
 }
 
 /// A client that does not name the field gets the file as it is.
-const ABSENT: Accepted = Accepted { meaning: AcceptEncoding::ABSENT, favourite: Choice::Identity };
+const ABSENT: Accepted = Accepted {
+    meaning: AcceptEncoding::ABSENT,
+    favourite: Choice::Identity,
+    plain: Choice::Identity,
+};
 
 /// A longer value is not remembered.
 const VALUE_BYTES_MAX: usize = 128;

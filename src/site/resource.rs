@@ -8,6 +8,7 @@ use crate::http::fields::{Field, Fields};
 use crate::http::negotiate::{AcceptEncoding, Choice, Coding, CodingSet};
 use crate::http::status::{Failure, Status};
 
+use super::negotiation::Accepted;
 use super::policy::Policy;
 use super::representation::{Fill, Representation};
 
@@ -18,6 +19,8 @@ pub struct Entry {
     pub outcome: Outcome,
     /// The additions of its rules to each response.
     pub policy: Rc<Policy>,
+    /// Not everyone may read it.
+    pub is_guarded: bool,
 }
 
 /// The outcome of a path.
@@ -81,6 +84,12 @@ pub(super) struct Variants {
 }
 
 impl Entry {
+    /// An outcome with this policy.
+    pub(super) fn new(outcome: Outcome, policy: &Rc<Policy>) -> Entry {
+        let is_guarded = !policy.guards.is_empty();
+        Entry { outcome, policy: Rc::clone(policy), is_guarded }
+    }
+
     /// True if it needs no open file.
     pub(super) fn is_in_memory(&self) -> bool {
         matches!(&self.outcome, Outcome::Resource(it) if it.identity.file().is_none())
@@ -129,9 +138,9 @@ impl Resource {
     ///
     /// If the client names the entity-tag of one that it accepts, it gets that one, so that its
     /// copy stays valid although a better form has appeared since.
-    #[inline]
-    pub(super) fn choose(&self, fields: &Fields<'_, '_>, accept: &AcceptEncoding) -> Choice {
-        let Some(variants) = &self.variants else { return accept.choose(CodingSet::EMPTY) };
+    pub(super) fn choose(&self, fields: &Fields<'_, '_>, accepted: &Accepted) -> Choice {
+        let Some(variants) = &self.variants else { return accepted.plain };
+        let accept = &accepted.meaning;
         let conditions = [Field::IfNoneMatch, Field::IfMatch, Field::IfRange, Field::Range];
         if fields.has_any(&conditions) {
             return self.choose_conditionally(variants, fields, accept);

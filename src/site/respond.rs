@@ -6,7 +6,7 @@ use std::rc::Rc;
 use crate::clock::Clock;
 use crate::files::Blocking;
 use crate::http::conditional::{self, Verdict};
-use crate::http::fields::Fields;
+use crate::http::fields::{Field, Fields};
 use crate::http::head::{Expectation, Head, Method};
 use crate::http::host::Host;
 use crate::http::negotiate::Choice;
@@ -110,10 +110,12 @@ impl Sites {
             Method::Get | Method::Head if !target.is_raw => self.look_up(index, asked)?,
             _ => self.respond_without_file(index, asked, &target)?,
         };
-        Ok(match answer {
-            Answer::Reply(reply) => Answer::Reply(self.sites[index].with_origin(reply, request)),
-            later => later,
-        })
+        match answer {
+            Answer::Reply(reply) if self.sites[index].cors.depends_on_request() => {
+                Ok(Answer::Reply(self.sites[index].with_origin(reply, request)))
+            }
+            answer => Ok(answer),
+        }
     }
 
     /// The site for a host.
@@ -202,7 +204,7 @@ impl Sites {
 
     #[inline(always)] // one caller, for each request
     fn look_up(&mut self, index: usize, asked: Asked<'_>) -> Result<Answer, Failure> {
-        let Asked { request, path, query, clock, .. } = asked;
+        let Asked { request, path, clock, .. } = asked;
         let Sites { sites, store, .. } = self;
         store.refresh(&mut sites[index], clock);
         let at = match store.recall(&sites[index], path, clock) {
@@ -213,36 +215,55 @@ impl Sites {
             },
         };
         let entry = self.store.entry(at);
-        if !entry.policy.guards.is_empty() {
+        if entry.is_guarded {
             let policy = Rc::clone(&entry.policy);
             if let Some(answer) = self.guard(index, asked, &policy) {
                 return Ok(answer);
             }
         }
-        let entry = self.store.entry(at);
-        match &entry.outcome {
-            Outcome::Resource(resource) => {
-                let accept = self.negotiation.of(request.fields);
-                let choice = resource.choose(request.fields, &accept.meaning);
-                if choice != accept.favourite {
-                    self.store.want(at, &accept.meaning, choice);
-                }
-                Ok(self.send(index, asked, at, choice))
-            }
+        if !self.store.is_resource(at) {
+            return Ok(self.without_resource(index, asked, at));
+        }
+        let choice = if request.fields.has(Field::AcceptEncoding) {
+            self.negotiate(request, at)
+        } else {
+            Choice::Identity
+        };
+        Ok(self.send(index, asked, at, choice))
+    }
+
+    /// The form in which a client gets the resource that was found.
+    #[inline(never)]
+    fn negotiate(&mut self, request: &Request<'_>, at: At) -> Choice {
+        let Outcome::Resource(resource) = &self.store.entry(at).outcome else {
+            return Choice::Identity;
+        };
+        let accept = self.negotiation.of(request.fields);
+        let choice = resource.choose(request.fields, &accept);
+        if choice != accept.favourite {
+            self.store.want(at, &accept.meaning, choice);
+        }
+        choice
+    }
+
+    /// The answer for a path that leads to a redirect or a failure.
+    #[inline(never)]
+    fn without_resource(&mut self, index: usize, asked: Asked<'_>, at: At) -> Answer {
+        let entry = self.store.entry(at).clone();
+        match entry.outcome {
             Outcome::Redirect(redirect) => {
-                let location = with_query(&redirect.location, query);
-                Ok(Answer::Reply(Reply::redirect(redirect.status, location, &entry.policy)))
+                let location = with_query(&redirect.location, asked.query);
+                Answer::Reply(Reply::redirect(redirect.status, location, &entry.policy))
             }
             Outcome::Failure(failure, fallback) => {
-                let (failure, fallback) = (*failure, fallback.clone());
-                let policy = Rc::clone(&entry.policy);
-                Ok(self.failed(index, asked, failure, fallback.as_deref(), &policy))
+                self.failed(index, asked, failure, fallback.as_deref(), &entry.policy)
             }
+            Outcome::Resource(_) => self.send(index, asked, at, Choice::Identity),
         }
     }
 
     /// The reply with the chosen representation of the resource that was found.
-    #[inline(always)] // one caller, for each request
+    #[inline(always)]
     fn send(&mut self, index: usize, asked: Asked<'_>, at: At, choice: Choice) -> Answer {
         let Asked { request, clock, .. } = asked;
         let found = self.store.representation(at, choice, request.fill, clock);
@@ -438,7 +459,7 @@ impl Sites {
 
 impl Site {
     /// Adds the field that lets the origin of a request read the reply.
-    #[inline]
+    #[cold]
     fn with_origin(&self, mut reply: Reply, request: &Request<'_>) -> Reply {
         if let Some(line) = self.cors.line(request.fields) {
             reply.extra = Some(match reply.extra.take() {

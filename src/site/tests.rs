@@ -109,7 +109,7 @@ impl Bench {
             // An ordinary 404: the request is well-formed.
             Err(failure) if failure.status == Status::NotFound => {
                 let policy = Rc::clone(&self.sites.sites[0].policy);
-                Ok(Ok(Entry { outcome: Outcome::Failure(failure, None), policy }))
+                Ok(Ok(Entry::new(Outcome::Failure(failure, None), &policy)))
             }
             Err(failure) => Err(failure),
         }

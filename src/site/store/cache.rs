@@ -379,7 +379,7 @@ mod tests {
     fn known(outcome: Outcome) -> Known {
         let policy = Rc::new(Policy::default());
         Known {
-            entry: Entry { outcome, policy },
+            entry: Entry::new(outcome, &policy),
             path: Box::default(),
             version: None,
             absent: 0,

@@ -214,7 +214,7 @@ impl Store {
     /// The entry for a `path` with this canonical `key`. If a client sees fewer segments in the
     /// path, a relative redirect would be wrong: it becomes an absolute one.
     fn in_spelling(&mut self, path: &[u8], key: &[u8], at: At) -> At {
-        let Entry { outcome, policy } = self.entry(at);
+        let Entry { outcome, policy, .. } = self.entry(at);
         match outcome {
             Outcome::Redirect(redirect)
                 if redirect.is_relative && target::ends_in_hidden_slash(path) =>
@@ -224,7 +224,7 @@ impl Store {
                 let location = [folder, name].concat().into();
                 let redirect = Redirect { status: redirect.status, location, is_relative: false };
                 let policy = Rc::clone(policy);
-                self.last = Some(Entry { outcome: Outcome::Redirect(redirect), policy });
+                self.last = Some(Entry::new(Outcome::Redirect(redirect), &policy));
                 At::Last
             }
             _ => at,
@@ -238,6 +238,12 @@ impl Store {
             At::Cache(place) => self.cache.entry(place),
             At::Last => self.last.as_ref().expect(FOUND),
         }
+    }
+
+    /// True if a file or a listing was found.
+    #[inline]
+    pub(super) fn is_resource(&self, at: At) -> bool {
+        matches!(self.entry(at).outcome, Outcome::Resource(_))
     }
 
     /// The chosen representation of the resource that was found; `None`: there is none. Its
@@ -393,7 +399,7 @@ impl Store {
         clock: &Clock,
     ) -> Found {
         let Made { outcome, path, version, absent, beside, is_alias } = made;
-        let entry = Entry { outcome, policy: Rc::clone(policy) };
+        let entry = Entry::new(outcome, policy);
         let (path, made) = (path.into_boxed_slice(), clock.tick);
         let (checked, used) = (made, made);
         let known = Known { entry, path, version, absent, beside, is_alias, made, checked, used };
@@ -413,7 +419,7 @@ impl Store {
     }
 
     fn keep_last(&mut self, outcome: Outcome, policy: &Rc<Policy>) -> Found {
-        self.last = Some(Entry { outcome, policy: Rc::clone(policy) });
+        self.last = Some(Entry::new(outcome, policy));
         Found::At(At::Last)
     }
 
@@ -476,7 +482,7 @@ impl Store {
                 Outcome::Failure(failure_of(&error), None)
             }
         };
-        let entry = Entry { outcome, policy };
+        let entry = Entry::new(outcome, &policy);
         // Those requests must find it even if the cache rejected it, or evicts it at once.
         self.jobs.keep(target, entry, clock.tick);
     }

@@ -8,6 +8,7 @@
 //! | layer | question | owns |
 //! |---|---|---|
 //! | [`http`] | what do these bytes mean? | functions over bytes: no I/O, no state but that of a body in progress |
+//! | `coding` | how are bytes compressed? | encoders and their levels; with the feature `compression` |
 //! | [`files`] | where are the bytes of a path, and have they changed? | roots, open files, reads that do not wait; no HTTP |
 //! | [`site`] | *what* is the response? | sites, their rules, and a bounded store of what is known about paths |
 //! | [`machine`] | what do all protocols share? | the contract between a protocol machine and its driver; pages |
@@ -103,6 +104,8 @@
 
 pub mod cli;
 pub mod clock;
+#[cfg(feature = "compression")]
+pub mod coding;
 pub mod config;
 pub mod files;
 pub mod h1;

@@ -15,6 +15,7 @@ use std::path::Path;
 /// that the inner layers can be tested, fuzzed and read without the outer ones.
 const LAYERS: &[(&str, &[&str])] = &[
     ("http", &[]),
+    ("coding", &["http"]),
     ("clock", &["http"]),
     ("config", &["http"]),
     ("files", &["clock", "config"]),

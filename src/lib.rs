@@ -9,6 +9,7 @@
 //! |---|---|---|
 //! | [`http`] | what do these bytes mean? | functions over bytes: no I/O, no state but that of a body in progress |
 //! | [`rules`] | what do the rules of a site say about a path? | patterns, redirects and fields; no I/O, no configuration |
+//! | `coding` | how are bytes compressed? | encoders and their levels; with the feature `compression` |
 //! | [`files`] | where are the bytes of a path, and have they changed? | roots, open files, reads that do not wait; no HTTP |
 //! | [`site`] | *what* is the response? | sites, their rules, and a bounded store of what is known about paths |
 //! | [`machine`] | what do all protocols share? | the contract between a protocol machine and its driver; pages |
@@ -104,6 +105,7 @@
 
 pub mod cli;
 pub mod clock;
+#[cfg(feature = "compression")]
 pub mod coding;
 pub mod config;
 pub mod files;

@@ -1,7 +1,7 @@
 //! Content negotiation: which content coding a response gets (RFC 9110 section 12.5.3).
 //!
-//! Owns the names of the codings, and the meaning of Accept-Encoding. It does not know which codings
-//! of a resource exist: that is an argument. Nothing here allocates.
+//! Owns the names of the codings, and the meaning of Accept-Encoding. It does not know which
+//! codings of a resource exist: that is an argument. Nothing here allocates.
 //!
 //! # Rules
 //!
@@ -11,8 +11,8 @@
 //! - `*` is the quality of what is not named, identity included.
 //! - Identity that neither its name nor `*` covers is acceptable, after every acceptable coding.
 //! - Between equal qualities the order is that of [`Coding::ALL`], identity last.
-//! - Without the field a response gets no coding: a client that does not name codings seldom decodes
-//!   them. An empty field means identity only.
+//! - Without the field a response gets no coding: a client that does not name codings seldom
+//!   decodes them. An empty field means identity only.
 
 use super::fields::elements;
 

@@ -121,8 +121,19 @@ impl Policy {
         if !members.is_empty() {
             fields.push(("Vary", &members));
         }
-        let fields = self.overlay.over(&fields);
-        fields.into_iter().filter(|(name, _)| !name.eq_ignore_ascii_case("Content-Type"))
+        let mut fields = self.overlay.over(&fields);
+        let is = |name: &str, other| name.eq_ignore_ascii_case(other);
+        // Without its own members, a cache would send the response to clients that must not get
+        // it; so a rule cannot remove them.
+        let is_complete = |value: &str| members.split(", ").all(|member| value.contains(member));
+        if !fields.iter().any(|(name, value)| is(name, "Vary") && is_complete(value)) {
+            let own = fields.iter().position(|(name, _)| is(name, "Vary"));
+            let own = own.map(|at| fields.remove(at).1);
+            let all = std::iter::once(members.clone()).filter(|it| !it.is_empty()).chain(own);
+            let value = all.collect::<Vec<_>>().join(", ");
+            fields.extend((!value.is_empty()).then(|| ("Vary".to_owned(), value)));
+        }
+        fields.into_iter().filter(move |(name, _)| !is(name, "Content-Type"))
     }
 
     /// The value of Cache-Control, changed where it would be wrong. What is sent in place of

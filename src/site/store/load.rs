@@ -9,7 +9,6 @@ use rustix::fd::OwnedFd;
 use rustix::io::Errno;
 
 use crate::clock::Clock;
-use crate::coding;
 use crate::config::{EtagSource, Limits};
 use crate::files::{Blocking, Disk, Kind, OpenError, OpenFile, Opened, Version};
 use crate::http::negotiate::{Coding, CodingSet};
@@ -309,7 +308,7 @@ impl<'a> Loader<'a> {
     fn possible_codings(&self, media_type: &str, size: u64) -> CodingSet {
         let Limits { compress_least_bytes, compress_most_bytes, .. } = self.limits;
         let fits = (*compress_least_bytes..=*compress_most_bytes).contains(&size);
-        if self.site.config.compress && fits && coding::is_compressible(media_type) {
+        if self.site.config.compress && fits && is_compressible(media_type) {
             CodingSet::ALL
         } else {
             CodingSet::EMPTY
@@ -409,6 +408,15 @@ struct Form<'t> {
 fn is_encoded(path: &[u8]) -> bool {
     let has = |coding: Coding| path.ends_with(&sidecar_of(b"", coding));
     Coding::ALL.into_iter().any(has)
+}
+
+#[cfg(feature = "compression")]
+use crate::coding::is_compressible;
+
+/// Nothing is, in a build without the encoders.
+#[cfg(not(feature = "compression"))]
+fn is_compressible(_: &str) -> bool {
+    false
 }
 
 /// The beginning of a large file that decides whether it is text in UTF-8.

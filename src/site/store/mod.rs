@@ -23,6 +23,10 @@ use super::{Site, Wait};
 
 mod cache;
 mod check;
+#[cfg(feature = "compression")]
+mod encode;
+#[cfg(not(feature = "compression"))]
+#[path = "encode_nothing.rs"]
 mod encode;
 mod faults;
 mod load;

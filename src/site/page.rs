@@ -191,6 +191,11 @@ const ROWS: &[Row] = &[
         "Delete the cookies of this site, then try again; in a program, send fewer fields.",
     ),
     row(
+        451,
+        "Access to this address is denied for a legal reason.",
+        "Ask the people who run this site for the reason.",
+    ),
+    row(
         500,
         "The server could not read the file.",
         "Try again later; the log of the server names the cause.",

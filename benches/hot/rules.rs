@@ -17,9 +17,12 @@ use tenkay::rules::table::{Headers, Redirects};
 const RULES: usize = 2000;
 const MOST: usize = 8192;
 
+/// The text of the rule with this number.
+type Line = fn(usize) -> String;
+
 pub(crate) fn bench(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("rules");
-    let kinds: [(&str, fn(usize) -> String); 3] = [
+    let kinds: [(&str, Line); 3] = [
         ("static", |n| format!("/blog/{}/post-{n} /posts/{n}", n % 100)),
         ("splats", |n| format!("/blog/{}/post-{n}/* /posts/{n}/:splat", n % 100)),
         ("names", |n| format!("/:lang/{}/post-{n} /posts/{n}/:lang", n % 100)),
@@ -36,7 +39,7 @@ pub(crate) fn bench(criterion: &mut Criterion) {
             });
         }
     }
-    let headers = |line: fn(usize) -> String| {
+    let headers = |line: Line| {
         let block = |n| HeaderRule::parse(&line(n)).expect("the block is valid");
         Headers::new((0..RULES).map(block).collect())
     };

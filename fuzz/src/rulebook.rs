@@ -549,7 +549,7 @@ fn members(list: &str) -> String {
         if member == "*" {
             return member.to_owned();
         }
-        if !found.iter().any(|it| it.to_ascii_lowercase() == member.to_ascii_lowercase()) {
+        if !found.iter().any(|it| it.eq_ignore_ascii_case(member)) {
             found.push(member.to_owned());
         }
     }

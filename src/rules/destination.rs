@@ -164,6 +164,9 @@ fn split_origin(to: &str) -> Result<(Option<&str>, &str), String> {
         let rest = &to[scheme.len()..];
         let end = scheme.len() + rest.find(['/', '?', '#']).unwrap_or(rest.len());
         let host = Host::parse(&to.as_bytes()[scheme.len()..end]);
+        if !to[..end].is_ascii() {
+            return Err(format!("'{to}' has a host with other than ASCII; write it as xn--..."));
+        }
         if host.is_none_or(|host| host.name().is_empty()) {
             return Err(format!(
                 "'{to}' has no valid host; write https://HOST/PATH, without a user and without \

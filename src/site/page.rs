@@ -192,8 +192,8 @@ const ROWS: &[Row] = &[
     ),
     row(
         451,
-        "A law or a court does not allow this server to send the content.",
-        "Ask the owner of the site for the reason.",
+        "Access to this address is denied for a legal reason.",
+        "Ask the people who run this site for the reason.",
     ),
     row(
         500,

@@ -202,6 +202,7 @@ fn a_bad_destination_is_refused_with_advice() {
         ("https://user@h/b", "host"),
         ("https://h\\@g/b", "host"),
         ("https://h g/b", "host"),
+        ("https://m\u{fc}nchen.example/", "xn--"),
         ("https://h:splat/b", "host"),
         ("https://:id.h/b", "host"),
         ("https://h:id/", "host"),

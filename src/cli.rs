@@ -156,7 +156,7 @@ fn over_file(typed: Layer) -> Result<Layer, Refusal> {
     Ok(typed.over(file::parse(&path, &content)?))
 }
 
-/// The content of the file; of one that is too large, only so much that this is found out.
+/// Reads the file, but at most one byte more than a configuration file may have.
 fn read_file(path: &Path) -> std::io::Result<Vec<u8>> {
     let mut content = Vec::new();
     File::open(path)?.take(file::FILE_BYTES_MAX as u64 + 1).read_to_end(&mut content)?;

@@ -1,8 +1,7 @@
 //! Values of settings from text: the same for flags, environment and file.
 //!
-//! An error says in one line what is wrong and what would be right; the caller adds where. Patterns
-//! and destinations of rules are only looked at coarsely here: they are parsed when the sites are
-//! made.
+//! An error says in one line what is wrong and how to fix it; the caller adds the place. Only the
+//! start of patterns and destinations is checked here: rules are parsed when the sites are made.
 
 use std::net::IpAddr;
 
@@ -219,7 +218,7 @@ pub fn host(text: &str) -> Result<String, String> {
     Ok(lower)
 }
 
-/// A pattern of paths, looked at coarsely.
+/// A pattern of paths; only its start is checked.
 ///
 /// # Errors
 /// If it is not a path.
@@ -232,7 +231,7 @@ pub fn pattern(text: &str) -> Result<String, String> {
     Ok(text.to_owned())
 }
 
-/// Where a redirect leads to, looked at coarsely.
+/// The destination of a redirect; only its start is checked.
 ///
 /// # Errors
 /// If it is neither a path nor a URL.

@@ -23,8 +23,8 @@ pub const FILE_BYTES_MAX: usize = 1 << 20;
 /// Parses the file with this path and content.
 ///
 /// # Errors
-/// All problems, in the order of their places. After the first error of syntax, the rest of the
-/// file may mean something else than it seems to, so only the syntax is checked from there on.
+/// All problems, in the order of their places. From the line of the first syntax error on, only
+/// syntax errors are reported: the parser may misread what follows.
 pub fn parse(path: &Path, content: &[u8]) -> Result<Layer, Vec<Problem>> {
     let text = match text(content) {
         Ok(text) => text,
@@ -42,7 +42,7 @@ pub fn parse(path: &Path, content: &[u8]) -> Result<Layer, Vec<Problem>> {
     if problems.is_empty() { Ok(layer) } else { Err(problems) }
 }
 
-/// The text, or the text before what is no text, and what is wrong there.
+/// The content as text, or the valid text at its start and what is wrong after it.
 fn text(content: &[u8]) -> Result<&str, (&str, String)> {
     if content.len() > FILE_BYTES_MAX {
         let what = format!("the file has more than {FILE_BYTES_MAX} bytes; make it smaller");
@@ -55,7 +55,8 @@ fn text(content: &[u8]) -> Result<&str, (&str, String)> {
     })
 }
 
-/// Notes the errors of syntax.
+/// Notes the syntax errors, one for each line: one mistake can break the rest of its line in
+/// several ways.
 fn syntax(document: &mut Document, text: &str, errors: &[toml::de::Error]) {
     let at = |error: &toml::de::Error| error.span().map_or(0, |span| span.start);
     let breaks = errors.iter().filter(|error| !is_duplicate(error));
@@ -66,7 +67,6 @@ fn syntax(document: &mut Document, text: &str, errors: &[toml::de::Error]) {
     }
     let mut lines = HashSet::new();
     for error in errors {
-        // One mistake can break the rest of its line in several ways.
         let (line, _) = document.place(at(error));
         if !lines.insert(line) {
             continue;

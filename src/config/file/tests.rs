@@ -179,7 +179,7 @@ fn every_problem_of_a_wrong_file_has_its_place_and_the_remedy() {
 }
 
 #[test]
-fn what_no_text_can_be_is_refused_with_its_place() {
+fn content_that_is_not_utf_8_or_too_large_is_refused_with_its_place() {
     for (content, expected) in [
         (
             &b"# \xc3\xa9\nroot = \"a\xff\"\nlisen = 1\n"[..],

@@ -4,21 +4,26 @@
 //! Each source becomes a [`Layer`].
 
 use std::ffi::{OsStr, OsString};
-use std::path::PathBuf;
+use std::fs::File;
+use std::io::Read;
+use std::path::{Path, PathBuf};
 
-use clap::builder::{OsStringValueParser, PossibleValuesParser, TypedValueParser};
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::error::ErrorKind;
 use clap::{ArgAction, CommandFactory, Parser};
 
-use crate::config::layer::{Layer, Origin, Sourced, nearest};
+use crate::config::layer::{Layer, Merged, Origin, Problem, Replaced, Sourced, nearest};
 use crate::config::{
-    Account, Config, EncodedSlash, Limits, ListenAddress, Sandbox, Symlinks, WhenFull,
-    parse_media_type, split_outside_quotes,
+    Account, Config, Limits, ListenAddress, Sandbox, WhenFull, file, split_outside_quotes, value,
 };
+use site::SiteArgs;
+
+mod site;
 
 /// How to set an option without the command line; for the help.
 const ENVIRONMENT: &str = "Every option except --help, --version and --no-NAME can be set in the \
-    environment, too: TENKAY_LISTEN, TENKAY_LIMIT, ... (lists are comma-separated).";
+    environment, too: TENKAY_LISTEN, TENKAY_LIMIT, ... (lists are comma-separated; \
+    TENKAY_REDIRECT and TENKAY_HEADER have one rule a line).";
 
 /// The command line; see [`ENVIRONMENT`].
 #[derive(Debug, Parser)]
@@ -34,6 +39,10 @@ struct Args {
     /// Folder to serve [default: .]
     root: Option<PathBuf>,
 
+    /// Configuration file (TOML); the environment and flags win over it
+    #[arg(short, long, value_name = "FILE")]
+    config: Option<PathBuf>,
+
     #[arg(
         short,
         long,
@@ -45,55 +54,12 @@ struct Args {
     )]
     listen: Vec<ListenAddress>,
 
-    /// Port to listen on; the address stays 127.0.0.1, or the one that TENKAY_LISTEN sets
+    /// Port to listen on; the address stays 127.0.0.1, or that of TENKAY_LISTEN or the file
     #[arg(short, long, value_name = "PORT", conflicts_with = "listen")]
     port: Option<u16>,
 
-    /// Index files, comma-separated; the first that exists is served [default: index.html]
-    #[arg(long, value_name = "NAMES", value_delimiter = ',', value_parser = index_name)]
-    index: Vec<String>,
-
-    /// List folders without an index file (the default)
-    #[arg(long, overrides_with = "no_listing")]
-    #[arg(value_name = "on|off", num_args = 0..=1, require_equals = true)]
-    #[arg(default_missing_value = "on", value_parser = switch)]
-    listing: Option<bool>,
-
-    /// Answer 403 for folders without an index file
-    #[arg(long, overrides_with = "listing")]
-    no_listing: bool,
-
-    /// Symbolic links below ROOT: follow them if they stay inside, or treat them as absent
-    /// [default: follow]
-    #[arg(long, value_name = "follow|off", hide_possible_values = true)]
-    #[arg(value_parser = one_of([("follow", Symlinks::Inside), ("off", Symlinks::Off)]))]
-    symlinks: Option<Symlinks>,
-
-    /// Folders outside ROOT that symbolic links may lead into, comma-separated; repeatable
-    #[arg(long, value_name = "FOLDERS", value_delimiter = ',')]
-    #[arg(value_parser = OsStringValueParser::new().map(PathBuf::from))]
-    link_targets: Vec<PathBuf>,
-
-    /// Names that are neither served nor listed: globs with * and ?, comma-separated
-    /// [default: .*]
-    #[arg(long, value_name = "GLOBS", value_delimiter = ',', value_parser = glob)]
-    hidden: Vec<String>,
-
-    /// Names that are served although --hidden matches them [default: .well-known]
-    #[arg(long, value_name = "GLOBS", value_delimiter = ',', value_parser = glob)]
-    hidden_except: Vec<String>,
-
-    /// %2F in a path: answer 404, or decode it to a slash [default: refuse]
-    #[arg(long, value_name = "refuse|decode", hide_possible_values = true)]
-    #[arg(value_parser = one_of([
-        ("refuse", EncodedSlash::Refuse),
-        ("decode", EncodedSlash::Decode),
-    ]))]
-    encoded_slash: Option<EncodedSlash>,
-
-    /// Media type for an extension, such as foo=application/x-foo; repeatable
-    #[arg(long = "type", value_name = "EXT=TYPE", value_parser = parse_media_type)]
-    media_types: Vec<(String, String)>,
+    #[command(flatten)]
+    site: SiteArgs,
 
     /// Send a Server field in responses (the default)
     #[arg(long, overrides_with = "no_server_header")]
@@ -122,7 +88,7 @@ struct Args {
 
     /// At the connection limit: let new connections wait, or answer 503 [default: wait]
     #[arg(long, value_name = "wait|refuse", hide_possible_values = true)]
-    #[arg(value_parser = one_of([("wait", WhenFull::Wait), ("refuse", WhenFull::Refuse)]))]
+    #[arg(value_parser = one_of(value::WHEN_FULL))]
     when_full: Option<WhenFull>,
 
     /// Set a limit (--help lists all of them); repeatable
@@ -139,18 +105,62 @@ pub struct Settings {
     pub warnings: Vec<String>,
 }
 
-/// Reads the command line `args`, with the name of the program first, and the environment.
+/// Why there are no settings.
+#[derive(Debug)]
+pub enum Refusal {
+    /// Help or version was asked for, or the arguments or the environment are wrong.
+    Arguments(clap::Error),
+    /// The configuration file is wrong: one line for each problem.
+    File(Vec<String>),
+}
+
+impl From<clap::Error> for Refusal {
+    fn from(error: clap::Error) -> Refusal {
+        Refusal::Arguments(error)
+    }
+}
+
+impl From<Vec<Problem>> for Refusal {
+    fn from(problems: Vec<Problem>) -> Refusal {
+        let lines: Vec<String> = problems.iter().map(Problem::to_string).collect();
+        if problems.iter().any(Problem::is_in_file) {
+            return Refusal::File(lines);
+        }
+        Refusal::Arguments(invalid(&lines.join("\n")))
+    }
+}
+
+/// Reads the command line `args`, with the name of the program first, the environment, and the
+/// configuration file that they name.
 ///
 /// # Errors
 /// Also if help or version was asked for: see [`clap::Error::exit_code`].
 pub fn read(
     args: impl IntoIterator<Item = OsString>,
     environment: impl IntoIterator<Item = (OsString, OsString)>,
-) -> Result<Settings, clap::Error> {
+) -> Result<Settings, Refusal> {
     let flags = Args::try_parse_from(join_switches(args))?.into_layer(&Origin::Flag);
     let (variables, warnings) = from_environment(environment)?;
-    let config = flags.over(variables).into_config().map_err(|why| invalid(&why))?;
+    let config = over_file(flags.over(variables))?.into_config()?;
     Ok(Settings { config, warnings })
+}
+
+/// Puts what was typed over the configuration file that it names.
+fn over_file(typed: Layer) -> Result<Layer, Refusal> {
+    let Some(path) = typed.config.as_ref().map(|sourced| sourced.value.clone()) else {
+        return Ok(typed);
+    };
+    let content = read_file(&path).map_err(|error| {
+        Refusal::File(vec![format!("{}: cannot read it: {error}", path.display())])
+    })?;
+    Ok(typed.over(file::parse(&path, &content)?))
+}
+
+/// Reads the file, but at most one byte more than a configuration file may have.
+fn read_file(path: &Path) -> std::io::Result<Vec<u8>> {
+    let mut content = Vec::new();
+    File::open(path)?.take(file::FILE_BYTES_MAX as u64 + 1).read_to_end(&mut content)?;
+    Ok(content)
 }
 
 /// Takes `--sandbox off` as `--sandbox=off`. A switch has its value behind `=`, so that a ROOT can
@@ -193,7 +203,7 @@ fn from_environment(
         if is_service_link(&name, &value) {
             continue;
         }
-        let argument = command.get_arguments().find(|argument| variable(argument) == name);
+        let argument = command.get_arguments().find(|argument| has_variable(argument, &name));
         match argument {
             Some(argument) => layer = from_variable(argument, &name, &value)?.over(layer),
             None => warnings.push(unknown(&name, &command)),
@@ -210,7 +220,17 @@ fn variable(argument: &clap::Arg) -> String {
     if name.starts_with("no-") || matches!(name, "help" | "version") {
         return String::new();
     }
+    variable_of(name)
+}
+
+fn variable_of(name: &str) -> String {
     format!("{PREFIX}{}", name.to_uppercase().replace('-', "_"))
+}
+
+/// True for the variable of the flag, and for that of another name of it.
+fn has_variable(argument: &clap::Arg, name: &str) -> bool {
+    let aliases = argument.get_all_aliases().unwrap_or_default();
+    variable(argument) == name || aliases.iter().any(|alias| variable_of(alias) == name)
 }
 
 /// Kubernetes sets such variables in every container beside a service that is called tenkay.
@@ -233,6 +253,11 @@ fn from_variable(argument: &clap::Arg, name: &str, value: &OsStr) -> Result<Laye
             };
             let is_list = matches!(argument.get_action(), ArgAction::Append);
             match value.to_str().filter(|_| is_list && argument.get_value_delimiter().is_none()) {
+                Some(rules) if matches!(long, "redirect" | "header") => {
+                    for line in rules.lines().filter(|line| !line.trim().is_empty()) {
+                        add(line.trim().as_ref());
+                    }
+                }
                 Some(text) => {
                     for entry in split_outside_quotes(text, ',') {
                         add(entry.trim().as_ref());
@@ -279,34 +304,11 @@ fn invalid(why: &str) -> clap::Error {
 
 impl Args {
     fn into_layer(self, origin: &Origin) -> Layer {
-        fn some<T>(value: Option<T>, origin: &Origin) -> Option<Sourced<T>> {
-            value.map(|value| Sourced::new(value, origin))
-        }
-        // An empty entry stands for an empty list.
-        fn list<T: Default + PartialEq>(
-            values: Vec<T>,
-            origin: &Origin,
-        ) -> Option<Sourced<Vec<T>>> {
-            let is_set = !values.is_empty();
-            let values = values.into_iter().filter(|value| *value != T::default()).collect();
-            is_set.then(|| Sourced::new(values, origin))
-        }
-        fn each<T>(values: Vec<T>, origin: &Origin) -> Vec<Sourced<T>> {
-            values.into_iter().map(|value| Sourced::new(value, origin)).collect()
-        }
         let listen = Some(self.listen).filter(|listen| !listen.is_empty());
         Layer {
-            root: some(self.root, origin),
+            config: some(self.config, origin),
             listen: some(listen, origin),
             port: some(self.port, origin),
-            index: list(self.index, origin),
-            listing: some(self.listing.or(self.no_listing.then_some(false)), origin),
-            symlinks: some(self.symlinks, origin),
-            link_targets: list(self.link_targets, origin),
-            hidden: list(self.hidden, origin),
-            hidden_except: list(self.hidden_except, origin),
-            encoded_slash: some(self.encoded_slash, origin),
-            media_types: each(self.media_types, origin),
             server_header: some(
                 self.server_header.or(self.no_server_header.then_some(false)),
                 origin,
@@ -315,13 +317,30 @@ impl Args {
             sandbox: some(self.sandbox.or(self.no_sandbox.then_some(Sandbox::Off)), origin),
             when_full: some(self.when_full, origin),
             limits: each(self.limits, origin),
+            site: self.site.into_layer(self.root, origin),
+            sites: Vec::new(),
         }
     }
 }
 
+fn some<T>(value: Option<T>, origin: &Origin) -> Replaced<T> {
+    value.map(|value| Sourced::new(value, origin))
+}
+
+/// An empty entry stands for an empty list.
+fn list<T: Default + PartialEq>(values: Vec<T>, origin: &Origin) -> Replaced<Vec<T>> {
+    let is_set = !values.is_empty();
+    let values = values.into_iter().filter(|value| *value != T::default()).collect();
+    is_set.then(|| Sourced::new(values, origin))
+}
+
+fn each<T>(values: Vec<T>, origin: &Origin) -> Merged<T> {
+    values.into_iter().map(|value| Sourced::new(value, origin)).collect()
+}
+
 /// Takes one of these words, and gives what it means.
-fn one_of<T: Clone + Send + Sync + 'static>(
-    values: [(&'static str, T); 2],
+fn one_of<T: Clone + Send + Sync + 'static, const N: usize>(
+    values: value::Choice<T, N>,
 ) -> impl TypedValueParser<Value = T> {
     PossibleValuesParser::new(values.each_ref().map(|(word, _)| *word)).try_map(move |word| {
         let found = values.iter().find(|(name, _)| *name == word);
@@ -344,21 +363,6 @@ fn sandbox(text: &str) -> Result<Sandbox, String> {
         (_, Ok(false)) => Ok(Sandbox::Off),
         _ => Err("use on, strict or off".to_owned()),
     }
-}
-
-fn index_name(text: &str) -> Result<String, String> {
-    if text.is_empty() || text.contains(['/', '\0']) {
-        return Err("an index file is a name without a slash".to_owned());
-    }
-    Ok(text.to_owned())
-}
-
-/// A glob for one name; empty: none.
-fn glob(text: &str) -> Result<String, String> {
-    if text.contains(['/', '\0']) {
-        return Err("a glob matches one name: it has no slash".to_owned());
-    }
-    Ok(text.trim().to_owned())
 }
 
 /// The table of limits, for the long help.

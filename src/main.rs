@@ -1,7 +1,8 @@
 //! From the command line to a running server; the only place with exit codes.
 //!
-//! Exit status: 0: all responses finished; 1: some were cut off, or it could not start; 2: bad
-//! arguments. Standard output and error may fail at any time; the exit status stays the same.
+//! Exit status: 0: all responses finished; 1: some were cut off, the configuration file is wrong,
+//! or it could not start; 2: bad arguments. Standard output and error may fail at any time; the
+//! exit status stays the same.
 
 #![forbid(unsafe_code)]
 
@@ -10,7 +11,7 @@ use std::io::{self, Write};
 use std::path::Path;
 use std::process::ExitCode;
 
-use tenkay::cli::{self, Settings};
+use tenkay::cli::{self, Refusal, Settings};
 use tenkay::config::{Config, Limits, ListenAddress, SiteConfig};
 use tenkay::files::Door;
 use tenkay::net::listen::{self, Listener, SocketFile};
@@ -22,7 +23,14 @@ use tenkay::system;
 fn main() -> ExitCode {
     let settings = match cli::read(std::env::args_os(), std::env::vars_os()) {
         Ok(settings) => settings,
-        Err(error) => return print(&error),
+        Err(Refusal::Arguments(error)) => return print(&error),
+        Err(Refusal::File(lines)) => {
+            for line in lines {
+                // Bare, so that editors find the place.
+                _ = writeln!(io::stderr(), "{line}");
+            }
+            return ExitCode::FAILURE;
+        }
     };
     let mut sockets = Vec::new();
     let result = serve(settings, &mut sockets);

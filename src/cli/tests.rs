@@ -1,11 +1,18 @@
 //! Tests of the command line and the environment.
 
 use super::*;
+use crate::config::layer::SiteLayer;
+use crate::config::{
+    CacheControl, CleanUrls, Cors, EncodedSlash, EtagSource, HeaderRule, RedirectRule, Symlinks,
+};
 
 fn read_all(args: &[&str], environment: &[(&str, &str)]) -> Result<Settings, String> {
     let args = std::iter::once("tenkay").chain(args.iter().copied()).map(OsString::from);
     let environment = environment.iter().map(|(name, value)| (name.into(), value.into()));
-    read(args, environment).map_err(|error| error.to_string())
+    read(args, environment).map_err(|refusal| match refusal {
+        Refusal::Arguments(error) => error.to_string(),
+        Refusal::File(lines) => lines.join("\n"),
+    })
 }
 
 fn flags(args: &[&str]) -> Result<Config, String> {
@@ -58,6 +65,25 @@ const SAME: (&[&str], &[(&str, &str)]) = (
         "--encoded-slash=decode",
         "--type=foo=text/x-foo; a=\"b,c\"",
         "--type=BAR=text/x-bar",
+        "--no-precompressed",
+        "--no-compress",
+        "--etag=content",
+        "--cache-control=public, max-age=60",
+        "--charset=off",
+        "--clean-urls=serve",
+        "--spa",
+        "/index.html",
+        "--error-page=404=/a.html",
+        "--error-page=503=/b.html",
+        "--rule-files",
+        "--cors=https://a,https://b:1",
+        "--security-headers",
+        "--redirect=/a /b",
+        "--redirect",
+        "/c/* https://d/:splat 302!",
+        "--header",
+        "/*: Cache-Control: no-store, private",
+        "--header=/*: ! Server",
         "--no-server-header",
         "--user=www:site",
         "--sandbox=strict",
@@ -76,6 +102,19 @@ const SAME: (&[&str], &[(&str, &str)]) = (
         ("TENKAY_HIDDEN_EXCEPT", ".x"),
         ("TENKAY_ENCODED_SLASH", "decode"),
         ("TENKAY_TYPE", "foo=text/x-foo; a=\"b,c\",BAR=text/x-bar"),
+        ("TENKAY_PRECOMPRESSED", "off"),
+        ("TENKAY_COMPRESS", "false"),
+        ("TENKAY_ETAG", "content"),
+        ("TENKAY_CACHE_CONTROL", "public, max-age=60"),
+        ("TENKAY_CHARSET", "off"),
+        ("TENKAY_CLEAN_URLS", "serve"),
+        ("TENKAY_SPA", "/index.html"),
+        ("TENKAY_ERROR_PAGE", "404=/a.html, 503=/b.html"),
+        ("TENKAY_RULE_FILES", "1"),
+        ("TENKAY_CORS", "https://a,https://b:1"),
+        ("TENKAY_SECURITY_HEADERS", "true"),
+        ("TENKAY_REDIRECT", "/a /b\n\n  /c/* https://d/:splat 302!\n"),
+        ("TENKAY_HEADER", "/*: Cache-Control: no-store, private\r\n/*: ! Server"),
         ("TENKAY_SERVER_HEADER", "0"),
         ("TENKAY_USER", "www:site"),
         ("TENKAY_SANDBOX", "strict"),
@@ -111,13 +150,160 @@ fn every_option_reaches_its_setting_from_both_sources() {
 }
 
 #[test]
+fn every_option_of_what_is_sent_reaches_its_setting_from_both_sources() {
+    let (args, environment) = SAME;
+    for (config, source) in
+        [(flags(args).unwrap(), "--"), (variables(environment).unwrap(), "TENKAY_")]
+    {
+        let site = config.sites[0].clone();
+        assert!(!site.precompressed && !site.compress && site.rule_files && site.security_headers);
+        assert_eq!((site.etag, site.clean_urls), (EtagSource::Content, CleanUrls::Serve));
+        assert_eq!(site.cache_control, CacheControl::Value("public, max-age=60".into()));
+        assert_eq!((site.charset, site.spa.as_deref()), (None, Some("/index.html")));
+        assert_eq!(site.error_pages, [(404, "/a.html".into()), (503, "/b.html".into())]);
+        assert_eq!(site.cors, Cors::Origins(vec!["https://a".into(), "https://b:1".into()]));
+        let name = |flag: &str| match source {
+            "--" => format!("--{flag}"),
+            _ => format!("TENKAY_{}", flag.to_uppercase()),
+        };
+        let redirect = |from: &str, to: &str, status, force, number| RedirectRule {
+            from: from.to_owned(),
+            to: to.to_owned(),
+            status,
+            force,
+            place: format!("{} {number}", name("redirect")),
+        };
+        assert_eq!(
+            site.redirects,
+            [
+                redirect("/a", "/b", 301, false, 1),
+                redirect("/c/*", "https://d/:splat", 302, true, 2)
+            ]
+        );
+        let header = |values: &[(&str, &str)], remove: &[&str], number| HeaderRule {
+            pattern: "/*".to_owned(),
+            values: values.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect(),
+            remove: remove.iter().map(|name| (*name).to_owned()).collect(),
+            place: format!("{} {number}", name("header")),
+        };
+        let values = [("Cache-Control", "no-store, private")];
+        assert_eq!(site.headers, [header(&values, &[], 1), header(&[], &["Server"], 2)]);
+    }
+}
+
+#[test]
+fn every_setting_has_a_flag() {
+    let command = Args::command();
+    let has_flag = |name: &str| {
+        let long = name.replace('_', "-");
+        command.get_arguments().any(|argument| {
+            let aliases = argument.get_all_aliases().unwrap_or_default();
+            argument.get_id() == name
+                || argument.get_long() == Some(&long)
+                || aliases.contains(&long.as_str())
+        })
+    };
+    let for_the_file = ["table", "hosts", "access", "auth", "site", "sites"];
+    for name in SiteLayer::NAMES.iter().chain(Layer::NAMES) {
+        assert_eq!(has_flag(name), !for_the_file.contains(name), "{name}");
+    }
+}
+
+#[test]
+fn a_list_has_the_name_that_it_has_in_the_file_as_well() {
+    let config = flags(&["--media-types=a=b/c", "--error-pages=404=/a", "--redirects=/a /b"]);
+    let site = config.unwrap().sites.remove(0);
+    assert_eq!((site.media_types.len(), site.error_pages.len(), site.redirects.len()), (1, 1, 1));
+    let config =
+        variables(&[("TENKAY_MEDIA_TYPES", "a=b/c,d=e/f"), ("TENKAY_HEADERS", "/: A: b, c")]);
+    let site = config.unwrap().sites.remove(0);
+    assert_eq!((site.media_types.len(), site.headers.len()), (2, 1));
+}
+
+/// A folder with a configuration file, and the path of the file.
+fn file(text: &str) -> (tempfile::TempDir, String) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("t.toml");
+    std::fs::write(&path, text).unwrap();
+    let path = path.to_str().unwrap().to_owned();
+    (folder, path)
+}
+
+#[test]
+fn the_file_is_below_the_environment_and_that_below_the_flags() {
+    let (folder, path) = file(
+        "root = 'site'\nlisten = ':80'\netag = 'time'\ncharset = 'off'\nclean_urls = 'serve'\n\
+         media_types = { a = 'b/file' }\n[limits]\nfields = 5\nranges = 50\n\
+         [[redirects]]\nfrom = '/a'\nto = '/b'\n",
+    );
+    let environment = [
+        ("TENKAY_CONFIG", path.as_str()),
+        ("TENKAY_CHARSET", "x"),
+        ("TENKAY_CLEAN_URLS", "redirect"),
+        ("TENKAY_LIMIT", "fields=6"),
+        ("TENKAY_TYPE", "a=b/environment"),
+    ];
+    let config = read_all(&["--clean-urls=off", "-p", "9"], &environment).unwrap().config;
+    let site = &config.sites[0];
+    assert_eq!(site.root, folder.path().join("site"));
+    assert_eq!(shown(&config.listen), ["*:9"]);
+    assert_eq!((site.etag, site.charset.as_deref()), (EtagSource::Time, Some("x")));
+    assert_eq!(site.clean_urls, CleanUrls::Off);
+    assert_eq!(site.media_types.last().unwrap().1, "b/environment");
+    assert_eq!((config.limits.fields, config.limits.ranges), (6, 50));
+    assert_eq!(site.redirects[0].place, format!("{path}:10:1"));
+
+    let (_folder, other) = file("listing = false");
+    let config = read_all(&["--config", &other], &environment[..1]).unwrap().config;
+    assert!(!config.sites[0].listing && config.limits.fields == 100);
+    let config = read_all(&["--redirect=/c /d", "-c", &path], &[]).unwrap().config;
+    assert_eq!(
+        (config.sites[0].redirects.len(), config.sites[0].redirects[0].from.as_str()),
+        (1, "/c")
+    );
+}
+
+#[test]
+fn a_flag_for_one_site_is_refused_if_the_file_has_several() {
+    let (_folder, path) = file("[[site]]\nroot = 'a'\nhosts = ['a']\n[[site]]\nroot = 'b'\n");
+    let why = "the file describes several sites, and this is for one";
+    let error = read_all(&["-c", &path, "/x", "--spa=/a"], &[("TENKAY_ETAG", "time")]).unwrap_err();
+    let expected = [
+        format!("TENKAY_ETAG: {why}; set etag in the file"),
+        format!("--spa: {why}; set spa in the file"),
+        format!("ROOT: {why}; set root in the file"),
+    ];
+    assert!(error.starts_with(&format!("error: {}\n", expected.join("\n"))), "{error}");
+    let general =
+        ["-c", &path, "-p", "1", "--limit=fields=5", "--sandbox=off", "--no-server-header"];
+    let config = read_all(&general, &[("TENKAY_USER", "x")]).unwrap().config;
+    assert!(config.sites.iter().all(|site| !site.server_header));
+    assert_eq!((config.sites.len(), config.limits.fields), (2, 5));
+}
+
+#[test]
+fn a_bad_file_is_refused_with_all_its_problems() {
+    let (folder, path) = file("rot = 'x'\netag = 'md5'\n");
+    assert_eq!(
+        read_all(&["-c", &path], &[]).unwrap_err(),
+        format!(
+            "{path}:1:1: unknown key 'rot' at the top level; did you mean 'root'?\n\
+             {path}:2:8: etag cannot be 'md5'; write \"auto\", \"content\" or \"time\""
+        )
+    );
+    let absent = folder.path().join("absent.toml");
+    let error = read_all(&["-c", absent.to_str().unwrap()], &[]).unwrap_err();
+    assert!(error.contains("absent.toml: cannot read it: No such file"), "{error}");
+}
+
+#[test]
 fn every_flag_has_a_variable() {
     let command = Args::command();
     for argument in command.get_arguments() {
         let name = variable(argument);
         let is_tested = SAME.1.iter().any(|(tested, _)| *tested == name);
         let long = argument.get_long().unwrap_or_default();
-        let has_none = long.starts_with("no-") || ["help", "version"].contains(&long);
+        let has_none = long.starts_with("no-") || ["help", "version", "config"].contains(&long);
         assert!(is_tested || has_none || long == "port", "{name}: add it to SAME");
     }
 }
@@ -229,6 +415,14 @@ fn an_error_says_what_is_wrong() {
         (&["--type", "foo"], "EXT=TYPE"),
         (&["--type", "foo=bar"], "TYPE/SUBTYPE"),
         (&["--user", ":"], "USER:GROUP"),
+        (&["--etag", "md5"], "content"),
+        (&["--cache-control", "a\nb"], "no field may have"),
+        (&["--spa", "folder"], "is not the path of a page"),
+        (&["--error-page", "200=/a"], "from 400 to 599"),
+        (&["--cors", "a"], "is not an origin"),
+        (&["--redirect", "/a"], "is not FROM TO"),
+        (&["--header", "/a"], "is not PATTERN"),
+        (&["--hosts", "a"], "--hosts"),
         (&["--nonsense"], "--nonsense"),
     ] {
         let error = flags(args).unwrap_err();

@@ -2,27 +2,35 @@
 //!
 //! Each source fills a [`Layer`] in which every value carries its [`Origin`]. [`Layer::over`] puts
 //! one layer over another, [`Layer::into_config`] adds the defaults and checks the values against
-//! each other. A new setting is one line in `settings!`; a new source (a file) is one more layer.
+//! each other. A new setting is one line in `settings!` and one in the reader of each source.
+//!
+//! The settings of a site may stand at three places: in `[[site]]` tables of the file
+//! ([`Layer::sites`]), at the top level of the file, and in the environment and the flags, which
+//! describe the one site of the command line ([`Layer::site`]). [`Layer::effective_sites`] joins
+//! them.
 
 use std::fmt;
 use std::path::PathBuf;
 
 use super::{
-    Account, Config, EncodedSlash, Limits, ListenAddress, Sandbox, SiteConfig, Symlinks, WhenFull,
+    AccessRule, Account, AuthRule, CacheControl, CleanUrls, Config, Cors, EncodedSlash, EtagSource,
+    HeaderRule, Limits, ListenAddress, RedirectRule, Sandbox, SiteConfig, Symlinks, WhenFull,
 };
 use crate::http::hidden::Glob;
 
 /// Where a value comes from. A later variant wins over an earlier one.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Origin {
     /// The built-in default.
     Default,
-    /// A line of a configuration file.
+    /// A place in a configuration file.
     File {
         /// The file.
         path: PathBuf,
         /// The line, from 1.
         line: usize,
+        /// The column, in characters, from 1.
+        column: usize,
     },
     /// The environment variable of this name.
     Environment(String),
@@ -35,20 +43,55 @@ impl Origin {
     fn rank(&self) -> u8 {
         match self {
             Origin::Default => 0,
-            Origin::File { .. } => 1,
+            Origin::File { .. } => FILE_RANK,
             Origin::Environment(_) => 2,
             Origin::Flag => 3,
         }
     }
+
+    /// True for the environment and the command line, which describe one site.
+    fn is_typed(&self) -> bool {
+        self.rank() > FILE_RANK
+    }
 }
+
+const FILE_RANK: u8 = 1;
 
 impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Origin::Default => f.write_str("default"),
-            Origin::File { path, line } => write!(f, "{}:{line}", path.display()),
+            Origin::File { path, line, column } => {
+                write!(f, "{}:{line}:{column}", path.display())
+            }
             Origin::Environment(name) => f.write_str(name),
             Origin::Flag => f.write_str("command line"),
+        }
+    }
+}
+
+/// A setting that is refused, and the reason.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Problem {
+    /// Where the setting comes from.
+    pub origin: Origin,
+    /// What is wrong, and how to fix it, in one line.
+    pub what: String,
+}
+
+impl Problem {
+    /// True if the configuration file is wrong, not what was typed.
+    pub fn is_in_file(&self) -> bool {
+        matches!(self.origin, Origin::File { .. })
+    }
+}
+
+impl fmt::Display for Problem {
+    /// `FILE:LINE:COLUMN: what`, `VARIABLE: what`, or `what` for the command line.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.origin {
+            Origin::Default | Origin::Flag => f.write_str(&self.what),
+            origin => write!(f, "{origin}: {}", self.what),
         }
     }
 }
@@ -69,70 +112,185 @@ impl<T> Sourced<T> {
     }
 }
 
-/// Generates the layer and how one is put over another. A `replaced` setting of a higher layer
-/// replaces that of a lower one; the entries of a `merged` one are added, and the last entry of a
-/// name counts.
+/// A setting whose value from a higher layer replaces that from a lower one.
+pub type Replaced<T> = Option<Sourced<T>>;
+
+/// A setting with entries that have a name each: those of all layers are kept, and the last entry
+/// of a name counts.
+pub type Merged<T> = Vec<Sourced<T>>;
+
+/// What can be put over the same setting, or group of settings, of another layer.
+trait Layered {
+    /// This over that of a lower layer. Between the environment or flags and a file, the origin
+    /// decides, whichever is `self`: a `[[site]]` is put over the layer that also has the flags.
+    fn over(self, lower: Self) -> Self;
+
+    /// The origins of all values.
+    fn origins(&self) -> Vec<&Origin>;
+}
+
+impl<T> Layered for Replaced<T> {
+    fn over(self, lower: Self) -> Self {
+        match (self, lower) {
+            (Some(one), Some(other)) if other.origin.rank() > one.origin.rank() => Some(other),
+            (one, other) => one.or(other),
+        }
+    }
+
+    fn origins(&self) -> Vec<&Origin> {
+        self.iter().map(|sourced| &sourced.origin).collect()
+    }
+}
+
+impl<T> Layered for Merged<T> {
+    fn over(self, mut lower: Self) -> Self {
+        lower.extend(self);
+        // Stable: within one rank, the entries of `self` stay the later ones.
+        lower.sort_by_key(|sourced| sourced.origin.rank());
+        lower
+    }
+
+    fn origins(&self) -> Vec<&Origin> {
+        self.iter().map(|sourced| &sourced.origin).collect()
+    }
+}
+
+/// Generates a group of settings and how one is put over another.
 macro_rules! settings {
     (
-        replaced { $($(#[doc = $one_doc:literal])+ $one:ident: $one_type:ty;)+ }
-        merged { $($(#[doc = $many_doc:literal])+ $many:ident: $many_type:ty;)+ }
+        $(#[doc = $doc:literal])+
+        $name:ident { $($(#[doc = $field_doc:literal])+ $field:ident: $type:ty;)+ }
     ) => {
-        /// The settings of one source; what it does not set is empty.
+        $(#[doc = $doc])+
         #[derive(Clone, Debug, Default, PartialEq, Eq)]
-        pub struct Layer {
-            $($(#[doc = $one_doc])+ pub $one: Option<Sourced<$one_type>>,)+
-            $($(#[doc = $many_doc])+ pub $many: Vec<Sourced<$many_type>>,)+
+        pub struct $name { $($(#[doc = $field_doc])+ pub $field: $type,)+ }
+
+        impl $name {
+            /// The names of the settings.
+            pub const NAMES: &[&str] = &[$(stringify!($field)),+];
+
+            /// These settings over those of a lower layer.
+            #[must_use]
+            pub fn over(self, lower: $name) -> $name {
+                $name { $($field: Layered::over(self.$field, lower.$field),)+ }
+            }
+
+            /// Each value that is set: the name of its setting, and its origin.
+            pub fn set(&self) -> Vec<(&'static str, &Origin)> {
+                let mut set = Vec::new();
+                $(set.extend(
+                    Layered::origins(&self.$field)
+                        .into_iter()
+                        .map(|origin| (stringify!($field), origin)),
+                );)+
+                set
+            }
         }
 
-        impl Layer {
-            /// This layer over a lower one.
-            #[must_use]
-            pub fn over(self, lower: Layer) -> Layer {
-                Layer {
-                    $($one: self.$one.or(lower.$one),)+
-                    $($many: lower.$many.into_iter().chain(self.$many).collect(),)+
-                }
+        impl Layered for $name {
+            fn over(self, lower: $name) -> $name {
+                $name::over(self, lower)
+            }
+
+            fn origins(&self) -> Vec<&Origin> {
+                self.set().into_iter().map(|(_, origin)| origin).collect()
             }
         }
     };
 }
 
 settings! {
-    replaced {
+    /// What one source says about a site; what it does not say is empty. The names are those of
+    /// the file.
+    SiteLayer {
+        /// Where the table `[[site]]` begins.
+        table: Replaced<()>;
+        /// Names of the site.
+        hosts: Replaced<Vec<String>>;
         /// The folder to serve.
-        root: PathBuf;
-        /// Addresses to listen on.
-        listen: Vec<ListenAddress>;
-        /// The port of the address to listen on.
-        port: u16;
+        root: Replaced<PathBuf>;
         /// Names of index files.
-        index: Vec<String>;
+        index: Replaced<Vec<String>>;
         /// Whether folders without an index file are listed.
-        listing: bool;
+        listing: Replaced<bool>;
         /// What happens at a symbolic link.
-        symlinks: Symlinks;
+        symlinks: Replaced<Symlinks>;
         /// Folders outside the root that links may lead into.
-        link_targets: Vec<PathBuf>;
+        link_targets: Replaced<Vec<PathBuf>>;
         /// Names that are neither served nor listed.
-        hidden: Vec<String>;
+        hidden: Replaced<Vec<String>>;
         /// Names that are served although they are hidden.
-        hidden_except: Vec<String>;
+        hidden_except: Replaced<Vec<String>>;
         /// What `%2F` in a path means.
-        encoded_slash: EncodedSlash;
-        /// Whether responses have a Server field.
-        server_header: bool;
-        /// The account to switch to after binding.
-        user: Account;
-        /// Which files the process may read after the start.
-        sandbox: Sandbox;
-        /// What happens to new connections at the connection limit.
-        when_full: WhenFull;
-    }
-    merged {
+        encoded_slash: Replaced<EncodedSlash>;
+        /// Whether sidecar files are negotiated.
+        precompressed: Replaced<bool>;
+        /// Whether files without a sidecar are compressed.
+        compress: Replaced<bool>;
+        /// What an entity-tag is made from.
+        etag: Replaced<EtagSource>;
+        /// The field Cache-Control.
+        cache_control: Replaced<CacheControl>;
+        /// The charset of text types.
+        charset: Replaced<Option<String>>;
         /// Media types by extension.
-        media_types: (String, String);
+        media_types: Merged<(String, String)>;
+        /// Whether a path without an extension stands for an HTML file.
+        clean_urls: Replaced<CleanUrls>;
+        /// The page for navigations to what is not there.
+        spa: Replaced<Option<String>>;
+        /// Pages by status.
+        error_pages: Merged<(u16, String)>;
+        /// Whether `_redirects` and `_headers` are obeyed.
+        rule_files: Replaced<bool>;
+        /// Which origins may read the responses.
+        cors: Replaced<Cors>;
+        /// Whether a preset of fields for security is sent.
+        security_headers: Replaced<bool>;
+        /// Redirects and rewrites.
+        redirects: Replaced<Vec<RedirectRule>>;
+        /// Fields to set and to remove.
+        headers: Replaced<Vec<HeaderRule>>;
+        /// Who may read, by address.
+        access: Replaced<Vec<AccessRule>>;
+        /// Who may read, by name and password.
+        auth: Replaced<Vec<AuthRule>>;
+    }
+}
+
+impl Layered for Vec<SiteLayer> {
+    fn over(self, lower: Self) -> Self {
+        if self.is_empty() { lower } else { self }
+    }
+
+    fn origins(&self) -> Vec<&Origin> {
+        self.iter().flat_map(Layered::origins).collect()
+    }
+}
+
+settings! {
+    /// The settings of one source; what it does not set is empty.
+    Layer {
+        /// The configuration file; not a setting of the file itself.
+        config: Replaced<PathBuf>;
+        /// Addresses to listen on.
+        listen: Replaced<Vec<ListenAddress>>;
+        /// The port of the address to listen on.
+        port: Replaced<u16>;
+        /// Whether responses have a Server field.
+        server_header: Replaced<bool>;
+        /// The account to switch to after binding.
+        user: Replaced<Account>;
+        /// Which files the process may read after the start.
+        sandbox: Replaced<Sandbox>;
+        /// What happens to new connections at the connection limit.
+        when_full: Replaced<WhenFull>;
         /// Limits by name; the values are in range.
-        limits: (&'static str, u64);
+        limits: Merged<(&'static str, u64)>;
+        /// The top level of the file, and the one site of the command line.
+        site: SiteLayer;
+        /// The `[[site]]` tables of the file.
+        sites: Vec<SiteLayer>;
     }
 }
 
@@ -140,12 +298,91 @@ impl Layer {
     /// The settings of the run: this layer over the defaults.
     ///
     /// # Errors
-    /// In one line: settings that contradict each other, and where they come from.
-    pub fn into_config(self) -> Result<Config, String> {
-        let listen = addresses(self.listen, self.port)?;
-        let (limits, chosen_limits) = limits(&self.limits)?;
+    /// All settings that contradict each other.
+    pub fn into_config(self) -> Result<Config, Vec<Problem>> {
+        let mut problems = Vec::new();
+        let layers = self.effective_sites().unwrap_or_else(|found| {
+            problems.extend(found);
+            Vec::new()
+        });
+        let server_header = value_or(self.server_header, SiteConfig::default().server_header);
+        let mut sites = Vec::new();
+        for layer in layers {
+            problems.extend(check_root(&layer));
+            problems.extend(check_index(&layer));
+            sites.push(SiteConfig { server_header, ..layer.into_site() });
+        }
+        let mut keep = |problem: Problem| problems.push(problem);
+        let listen = addresses(self.listen, self.port).map_err(&mut keep);
+        let limits = limits(&self.limits).map_err(&mut keep);
+        let (Ok(listen), Ok((limits, chosen_limits)), true) = (listen, limits, problems.is_empty())
+        else {
+            problems.sort();
+            problems.dedup();
+            return Err(problems);
+        };
+        Ok(Config {
+            listen,
+            sites,
+            user: self.user.map(|sourced| sourced.value),
+            sandbox: value_or(self.sandbox, Sandbox::On),
+            when_full: value_or(self.when_full, WhenFull::Wait),
+            limits,
+            chosen_limits,
+        })
+    }
+
+    /// Each site with what it says itself, what it inherits from the top level of the file, and
+    /// what the environment and the command line say about it.
+    ///
+    /// # Errors
+    /// Settings from the environment or the command line, if the file has several sites: such a
+    /// setting is for one site.
+    pub fn effective_sites(&self) -> Result<Vec<SiteLayer>, Vec<Problem>> {
+        if self.sites.len() > 1 {
+            let typed = self.site.set().into_iter().filter(|(_, origin)| origin.is_typed());
+            let problems: Vec<Problem> = typed.map(one_site_only).collect();
+            if !problems.is_empty() {
+                return Err(problems);
+            }
+        }
+        if self.sites.is_empty() {
+            return Ok(vec![self.site.clone()]);
+        }
+        Ok(self.sites.iter().map(|site| site.clone().over(self.site.clone())).collect())
+    }
+}
+
+/// Refuses a setting from the environment or the command line if there are several sites.
+fn one_site_only((name, origin): (&'static str, &Origin)) -> Problem {
+    let flag = match name {
+        "root" => "ROOT".to_owned(),
+        "media_types" => "--type".to_owned(),
+        "redirects" | "headers" | "error_pages" => {
+            format!("--{}", name.trim_end_matches('s').replace('_', "-"))
+        }
+        _ => format!("--{}", name.replace('_', "-")),
+    };
+    let setting = if *origin == Origin::Flag { format!("{flag}: ") } else { String::new() };
+    Problem {
+        origin: origin.clone(),
+        what: format!(
+            "{setting}the file describes several sites, and this is for one; set {name} in the file"
+        ),
+    }
+}
+
+impl SiteLayer {
+    /// The settings of the site: this layer over the defaults.
+    fn into_site(self) -> SiteConfig {
         let default = SiteConfig::default();
-        let site = SiteConfig {
+        let mut error_pages: Vec<(u16, String)> = Vec::new();
+        for Sourced { value, .. } in self.error_pages {
+            error_pages.retain(|(status, _)| *status != value.0);
+            error_pages.push(value);
+        }
+        SiteConfig {
+            hosts: value_or(self.hosts, default.hosts),
             root: value_or(self.root, default.root),
             index: value_or(self.index, default.index),
             listing: value_or(self.listing, default.listing),
@@ -154,20 +391,24 @@ impl Layer {
             hidden: value_or(self.hidden, default.hidden),
             hidden_except: value_or(self.hidden_except, default.hidden_except),
             encoded_slash: value_or(self.encoded_slash, default.encoded_slash),
+            precompressed: value_or(self.precompressed, default.precompressed),
+            compress: value_or(self.compress, default.compress),
+            etag: value_or(self.etag, default.etag),
+            cache_control: value_or(self.cache_control, default.cache_control),
+            charset: value_or(self.charset, default.charset),
             media_types: self.media_types.into_iter().map(|sourced| sourced.value).collect(),
-            server_header: value_or(self.server_header, default.server_header),
-            ..SiteConfig::default()
-        };
-        check_index(&site)?;
-        Ok(Config {
-            listen,
-            sites: vec![site],
-            user: self.user.map(|sourced| sourced.value),
-            sandbox: value_or(self.sandbox, Sandbox::On),
-            when_full: value_or(self.when_full, WhenFull::Wait),
-            limits,
-            chosen_limits,
-        })
+            clean_urls: value_or(self.clean_urls, default.clean_urls),
+            spa: value_or(self.spa, default.spa),
+            error_pages,
+            rule_files: value_or(self.rule_files, default.rule_files),
+            cors: value_or(self.cors, default.cors),
+            security_headers: value_or(self.security_headers, default.security_headers),
+            redirects: value_or(self.redirects, default.redirects),
+            headers: value_or(self.headers, default.headers),
+            access: value_or(self.access, default.access),
+            auth: value_or(self.auth, default.auth),
+            server_header: default.server_header,
+        }
     }
 }
 
@@ -180,7 +421,7 @@ fn value_or<T>(sourced: Option<Sourced<T>>, default: T) -> T {
 fn addresses(
     listen: Option<Sourced<Vec<ListenAddress>>>,
     port: Option<Sourced<u16>>,
-) -> Result<Vec<ListenAddress>, String> {
+) -> Result<Vec<ListenAddress>, Problem> {
     let listen = listen.unwrap_or_else(|| {
         Sourced::new(vec![ListenAddress::loopback(DEFAULT_PORT)], &Origin::Default)
     });
@@ -188,11 +429,13 @@ fn addresses(
     if port.origin.rank() < listen.origin.rank() {
         return Ok(listen.value);
     }
+    // With the origins in the text, the problem needs no place.
+    let problem = |what: String| Problem { origin: Origin::Flag, what };
     if port.origin.rank() == listen.origin.rank() {
-        return Err(format!(
+        return Err(problem(format!(
             "the port is set twice: port {} ({}) and listen ({}); leave one of them out",
             port.value, port.origin, listen.origin
-        ));
+        )));
     }
     let mut addresses = listen.value;
     let mut moved = 0;
@@ -206,10 +449,10 @@ fn addresses(
         0 => addresses.push(ListenAddress::loopback(port.value)),
         1 => {}
         _ => {
-            return Err(format!(
+            return Err(problem(format!(
                 "port {} ({}) cannot apply to several addresses ({}); use listen instead",
                 port.value, port.origin, listen.origin
-            ));
+            )));
         }
     }
     Ok(addresses)
@@ -220,38 +463,60 @@ const DEFAULT_PORT: u16 = 8080;
 /// The limits, and the names of those that are not left at their default.
 fn limits(
     assignments: &[Sourced<(&'static str, u64)>],
-) -> Result<(Limits, Vec<&'static str>), String> {
+) -> Result<(Limits, Vec<&'static str>), Problem> {
     let mut limits = Limits::default();
     for Sourced { value: (name, value), .. } in assignments {
         limits.assign(name, *value);
     }
-    limits.check().map_err(|why| {
-        let set_by = |sourced: &Sourced<(&str, u64)>| match sourced.origin {
-            Origin::Flag => None,
-            _ if !why.contains(sourced.value.0) => None,
-            _ => Some(format!("{} is set by {}", sourced.value.0, sourced.origin)),
-        };
-        let origins: Vec<String> = assignments.iter().filter_map(set_by).collect();
-        if origins.is_empty() { why.clone() } else { format!("{why} ({})", origins.join("; ")) }
-    })?;
+    limits.check().map_err(|why| contradiction(assignments, &why))?;
     let chosen = assignments.iter().map(|sourced| sourced.value.0).collect();
     Ok((limits, chosen))
 }
 
+/// Names the origins of the limits that contradict each other; the highest one is the place.
+fn contradiction(assignments: &[Sourced<(&'static str, u64)>], why: &str) -> Problem {
+    let words: Vec<&str> = why.split(|letter: char| !is_name_letter(letter)).collect();
+    let involved = || assignments.iter().filter(|sourced| words.contains(&sourced.value.0));
+    let highest = involved().map(|sourced| &sourced.origin).max();
+    let origins: Vec<String> = involved()
+        .filter(|sourced| sourced.origin != Origin::Flag && Some(&sourced.origin) != highest)
+        .map(|sourced| format!("{} is set by {}", sourced.value.0, sourced.origin))
+        .collect();
+    let origins =
+        if origins.is_empty() { String::new() } else { format!(" ({})", origins.join("; ")) };
+    Problem { origin: highest.cloned().unwrap_or(Origin::Default), what: format!("{why}{origins}") }
+}
+
+fn is_name_letter(letter: char) -> bool {
+    letter.is_ascii_alphanumeric() || letter == '_'
+}
+
+/// A table `[[site]]` without a folder would serve whatever folder the server was started in.
+fn check_root(site: &SiteLayer) -> Option<Problem> {
+    let table = site.table.as_ref().filter(|_| site.root.is_none())?;
+    Some(Problem {
+        origin: table.origin.clone(),
+        what: "the site has no root; add root = \"/PATH\" to it, or at the top level".to_owned(),
+    })
+}
+
 /// An index file whose name is hidden would never be served under that name, so its folder must not
 /// serve it either.
-fn check_index(site: &SiteConfig) -> Result<(), String> {
-    for name in &site.index {
-        if let Some(pattern) = matching(&site.hidden, name)
-            && matching(&site.hidden_except, name).is_none()
-        {
-            return Err(format!(
-                "index file '{name}' is never served: the pattern '{pattern}' hides it; change \
-                 --hidden, or add the name to --hidden-except"
-            ));
-        }
-    }
-    Ok(())
+fn check_index(layer: &SiteLayer) -> Option<Problem> {
+    let site = layer.clone().into_site();
+    let hides = |name: &String| {
+        matching(&site.hidden_except, name).is_none().then(|| matching(&site.hidden, name))?
+    };
+    let (name, pattern) = site.index.iter().find_map(|name| Some((name, hides(name)?)))?;
+    let origins = [&layer.index, &layer.hidden, &layer.hidden_except];
+    let highest = origins.into_iter().flatten().map(|sourced| &sourced.origin).max();
+    Some(Problem {
+        origin: highest.cloned().unwrap_or(Origin::Default),
+        what: format!(
+            "index file '{name}' is never served: the pattern '{pattern}' hides it; change hidden, \
+             or add the name to hidden_except"
+        ),
+    })
 }
 
 /// The first pattern that matches a name. [`Sites::new`](crate::site::Sites::new) reports malformed
@@ -274,96 +539,4 @@ pub fn nearest<'a>(typed: &str, known: impl Iterator<Item = &'a str>) -> Option<
 const SIMILAR: f64 = 0.88;
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn file(line: usize) -> Origin {
-        Origin::File { path: "t.toml".into(), line }
-    }
-
-    fn environment(name: &str) -> Origin {
-        Origin::Environment(name.to_owned())
-    }
-
-    fn listen(addresses: &[&str], origin: &Origin) -> Layer {
-        let addresses = addresses.iter().map(|text| text.parse().unwrap()).collect();
-        Layer { listen: Some(Sourced::new(addresses, origin)), ..Layer::default() }
-    }
-
-    fn port(port: u16, origin: &Origin) -> Layer {
-        Layer { port: Some(Sourced::new(port, origin)), ..Layer::default() }
-    }
-
-    fn limit(name: &str, origin: &Origin) -> Layer {
-        let limit = Limits::parse(name).unwrap();
-        Layer { limits: vec![Sourced::new(limit, origin)], ..Layer::default() }
-    }
-
-    #[test]
-    fn the_later_layer_wins() {
-        let lower = Layer {
-            listing: Some(Sourced::new(false, &file(1))),
-            server_header: Some(Sourced::new(false, &file(2))),
-            ..Layer::default()
-        };
-        let upper = Layer { listing: Some(Sourced::new(true, &Origin::Flag)), ..Layer::default() };
-        let merged = upper.over(lower);
-        assert_eq!(merged.listing, Some(Sourced::new(true, &Origin::Flag)));
-        assert_eq!(merged.server_header.as_ref().map(|sourced| &sourced.origin), Some(&file(2)));
-        let config = merged.into_config().unwrap();
-        assert!(config.sites[0].listing && !config.sites[0].server_header);
-    }
-
-    #[test]
-    fn lists_are_replaced_and_limits_are_merged_by_name() {
-        let layer = limit("fields=7", &Origin::Flag)
-            .over(listen(&["1", "2"], &environment("TENKAY_LISTEN")))
-            .over(limit("fields=9", &file(1)).over(limit("head_bytes=9000", &file(2))))
-            .over(listen(&["3"], &file(3)));
-        let config = layer.into_config().unwrap();
-        assert_eq!(config.listen.len(), 2);
-        assert_eq!((config.limits.fields, config.limits.head_bytes), (7, 9000));
-        assert_eq!(config.chosen_limits, ["head_bytes", "fields", "fields"]);
-    }
-
-    #[test]
-    fn a_port_replaces_that_of_a_lower_layer() {
-        let env = environment("TENKAY_X");
-        for (layer, expected) in [
-            (port(9, &Origin::Flag), Ok("127.0.0.1:9")),
-            (port(9, &Origin::Flag).over(listen(&["[::]:8080"], &env)), Ok("[::]:9")),
-            (listen(&[":80"], &Origin::Flag).over(port(9, &env)), Ok("*:80")),
-            (port(9, &Origin::Flag).over(listen(&["unix:/x"], &env)), Ok("unix:/x 127.0.0.1:9")),
-            (port(9, &Origin::Flag).over(listen(&["unix:/x", ":80"], &env)), Ok("unix:/x *:9")),
-            (port(9, &Origin::Flag).over(listen(&["a:1", "a:2"], &env)), Err("several addresses")),
-            (port(9, &env).over(listen(&["a:1"], &env)), Err("the port is set twice")),
-        ] {
-            match (layer.into_config(), expected) {
-                (Ok(config), Ok(expected)) => {
-                    let addresses: Vec<_> = config.listen.iter().map(ToString::to_string).collect();
-                    assert_eq!(addresses.join(" "), expected);
-                }
-                (Err(error), Err(expected)) => assert!(error.contains(expected), "{error}"),
-                (config, expected) => panic!("{config:?}, but expected {expected:?}"),
-            }
-        }
-    }
-
-    #[test]
-    fn a_contradiction_names_the_origins() {
-        let layer = limit("head_bytes=100", &environment("TENKAY_LIMIT"))
-            .over(limit("target_bytes=200", &file(4)));
-        let error = layer.into_config().unwrap_err();
-        assert!(error.contains("cannot be larger"), "{error}");
-        assert!(error.contains("head_bytes is set by TENKAY_LIMIT"), "{error}");
-        assert!(error.contains("target_bytes is set by t.toml:4"), "{error}");
-    }
-
-    #[test]
-    fn the_nearest_name_is_suggested_if_it_is_near() {
-        let known = || ["TENKAY_LISTEN", "TENKAY_LISTING", "TENKAY_ROOT"].into_iter();
-        assert_eq!(nearest("TENKAY_LISTN", known()), Some("TENKAY_LISTEN"));
-        assert_eq!(nearest("TENKAY_ROTO", known()), Some("TENKAY_ROOT"));
-        assert_eq!(nearest("PATH", known()), None);
-    }
-}
+mod tests;

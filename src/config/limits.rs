@@ -212,7 +212,8 @@ impl Limits {
     pub fn check(&self) -> Result<(), String> {
         if self.target_bytes > self.head_bytes {
             return Err(format!(
-                "target_bytes ({}) is part of head_bytes ({}) and cannot be larger",
+                "target_bytes ({}) is part of head_bytes ({}) and cannot be larger; lower \
+                 target_bytes, or raise head_bytes",
                 self.target_bytes, self.head_bytes
             ));
         }
@@ -220,7 +221,8 @@ impl Limits {
         if most != 0 && most < 2 * least {
             return Err(format!(
                 "connection_bytes_per_s ({most}) must be at least twice least_bytes_per_s \
-                 ({least}), or every long response is cut off as too slow"
+                 ({least}), or every long response is cut off as too slow; raise the one, or lower \
+                 the other"
             ));
         }
         Ok(())

@@ -59,7 +59,7 @@ impl FromStr for ListenAddress {
             return from_url(scheme, rest);
         }
         if text.contains('/') {
-            return Err(format!("for a Unix socket, write unix:{text}"));
+            return Err(format!("'{text}' is a path; for a Unix socket, write unix:{text}"));
         }
         if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
             return parse_port(text).map(ListenAddress::loopback);
@@ -75,7 +75,7 @@ fn from_url(scheme: &str, rest: &str) -> Result<ListenAddress, String> {
     }
     let authority = rest.strip_suffix('/').unwrap_or(rest);
     if authority.contains(['/', '?', '#', '@']) {
-        return Err("an address is http://HOST:PORT/ without a path".to_owned());
+        return Err("the URL has a path; an address is http://HOST:PORT/ without a path".to_owned());
     }
     let has_port = authority
         .rsplit_once(':')
@@ -96,7 +96,7 @@ fn from_host_and_port(text: &str) -> Result<ListenAddress, String> {
         return Err(if text.starts_with('[') && text.ends_with(']') {
             format!("the port is missing; {FORMS}")
         } else {
-            "put IPv6 addresses in brackets: [::1]:8080".to_owned()
+            format!("'{text}' has many colons; put IPv6 addresses in brackets: [::1]:8080")
         });
     }
     let port = parse_port(port)?;

@@ -1,5 +1,7 @@
 //! `EXT=TYPE`: a media type for an extension, checked before it can get into a field of a response.
 
+use super::value::is_token;
+
 /// Parses `EXT=TYPE`: an extension without a dot, and a media type of at most 255 bytes with
 /// optional parameters (RFC 9110, 8.3.1). The extension is returned in lower case.
 ///
@@ -11,10 +13,14 @@ pub fn parse_media_type(text: &str) -> Result<(String, String), String> {
     };
     let bare = extension.strip_prefix('.').unwrap_or(extension);
     if bare != extension && is_token(bare) && !bare.contains('.') {
-        return Err(format!("write the extension without its dot: {bare}={media_type}"));
+        return Err(format!(
+            "'{extension}' has a dot; write the extension without its dot: {bare}={media_type}"
+        ));
     }
     if extension.contains('.') || !is_token(extension) {
-        return Err(format!("'{extension}' is not an extension, such as foo in {EXAMPLE}"));
+        return Err(format!(
+            "'{extension}' is not an extension; write one such as foo in {EXAMPLE}"
+        ));
     }
     let media_type = media_type.trim();
     if !is_media_type(media_type) {
@@ -63,14 +69,6 @@ fn is_quoted(text: &str) -> bool {
         }
     }
     !escaped
-}
-
-/// A token of RFC 9110, 5.6.2.
-fn is_token(text: &str) -> bool {
-    !text.is_empty()
-        && text
-            .bytes()
-            .all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte))
 }
 
 /// The parts of `text` between separators; one inside a quoted string does not separate.
@@ -128,7 +126,7 @@ mod tests {
             assert!(parse_media_type(bad).is_err(), "{bad:?}");
         }
         let error = parse_media_type(".foo=a/b").unwrap_err();
-        assert_eq!(error, "write the extension without its dot: foo=a/b");
+        assert_eq!(error, "'.foo' has a dot; write the extension without its dot: foo=a/b");
     }
 
     #[test]

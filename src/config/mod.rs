@@ -1,16 +1,19 @@
 //! The settings of a run: what `main` hands to the rest of the program.
 //!
-//! [`crate::cli`] reads flags and environment into a [`layer::Layer`] each; [`layer`] merges the
-//! layers into a [`Config`]. Nothing here does I/O.
+//! [`crate::cli`] reads flags and environment into a [`layer::Layer`] each, and the configuration
+//! file, whose text [`mod@file`] parses into another; [`layer`] merges the layers into a
+//! [`Config`]. Nothing here does I/O.
 
 use std::str::FromStr;
 
+pub mod file;
 mod fit;
 pub mod layer;
 mod limits;
 mod listen;
 mod media_type;
 mod site;
+pub mod value;
 
 pub use crate::http::target::EncodedSlash;
 pub use fit::{CONNECTION_BYTES, MemoryLimit, PAGE_BYTES};

@@ -68,9 +68,16 @@ impl Setup {
         Setup::by(command, root)
     }
 
-    /// The server that this command starts once its arguments are added.
-    fn by(mut command: Command, root: &Path) -> Setup {
-        command.arg(root).stdin(Stdio::null()).stdout(Stdio::piped());
+    /// The built server, which gets the folders to serve from a configuration file.
+    pub(crate) fn configured(file: &Path) -> Setup {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_tenkay"));
+        command.arg("--config");
+        Setup::by(command, file)
+    }
+
+    /// The server that this command starts once its arguments are added; the next one is this path.
+    fn by(mut command: Command, path: &Path) -> Setup {
+        command.arg(path).stdin(Stdio::null()).stdout(Stdio::piped());
         Setup { command, listen: vec!["127.0.0.1:0".to_owned()] }
     }
 

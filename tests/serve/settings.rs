@@ -177,3 +177,46 @@ fn links_into_link_targets_are_followed_and_missing_targets_refuse_the_start() {
     let error = Setup::new(&root).args([&missing]).start().err().expect("it refuses to start");
     assert!(error.contains("missing'") && error.contains("No such file"), "{error}");
 }
+
+#[test]
+fn a_configuration_file_says_what_is_served() {
+    let top = small_root();
+    let file = top.path().join("t.toml");
+    fs::create_dir(top.path().join("site")).unwrap();
+    fs::write(top.path().join("site/index.htm"), "configured").unwrap();
+    fs::write(&file, "root = 'site'\nindex = ['index.htm']\nserver_header = false\n").unwrap();
+    let server = Setup::configured(&file).start().unwrap();
+    let answer = Client::connect(&server).get("/");
+    assert_eq!((answer.status, &answer.body[..]), (200, &b"configured"[..]));
+    assert!(server.greeting().contains("/site at "), "{}", server.greeting());
+
+    let server = Setup::new(top.path())
+        .env("TENKAY_CONFIG", file.to_str().unwrap())
+        .args(["--index=a.txt"])
+        .start()
+        .unwrap();
+    assert_serves(Client::connect(&server));
+}
+
+#[test]
+fn a_bad_configuration_file_is_explained_with_exit_status_1() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("t.toml");
+    fs::write(&file, "rot = 'x'\n\n[limits]\nfields = 0\n").unwrap();
+    let (status, out, errors) = run_to_end(Setup::configured(&file));
+    let name = file.display();
+    let expected = format!(
+        "{name}:1:1: unknown key 'rot' at the top level; did you mean 'root'?\n\
+         {name}:4:10: 0 is out of range; fields is a whole number from 1 to 256\n"
+    );
+    assert_eq!((status.code(), &out[..], errors), (Some(1), "", expected));
+
+    let (status, _, errors) = run_to_end(Setup::configured(&folder.path().join("absent")));
+    assert_eq!(status.code(), Some(1), "{errors}");
+    assert!(errors.contains("/absent: cannot read it: No such file"), "{errors}");
+
+    fs::write(&file, "[[site]]\nroot = '.'\n[[site]]\nroot = '.'\nhosts = ['a']\n").unwrap();
+    let (status, _, errors) = run_to_end(Setup::configured(&file).args(["--spa=/a"]));
+    assert_eq!(status.code(), Some(2), "{errors}");
+    assert!(errors.starts_with("error: --spa: the file describes several sites"), "{errors}");
+}

@@ -1,0 +1,229 @@
+//! The configuration file: TOML to a [`Layer`].
+//!
+//! All problems of a file are found at once, each with its place. Every value gets the place where
+//! it is written as its origin. Paths are relative to the folder of the file. This module reads no
+//! file: it gets the text.
+
+mod document;
+mod site;
+
+use std::collections::{HashMap, HashSet};
+use std::path::Path;
+
+use toml::de::{DeTable, DeValue};
+
+use super::layer::{Layer, Merged, Problem, Replaced, SiteLayer, Sourced};
+use super::value::{SANDBOX, WHEN_FULL};
+use super::{Account, Limits, ListenAddress};
+use document::{Document, Entry, Keys, TOP_LEVEL, entries};
+
+/// The largest configuration file, in bytes.
+pub const FILE_BYTES_MAX: usize = 1 << 20;
+
+/// Parses the file with this path and content.
+///
+/// # Errors
+/// All problems, in the order of their places. From the line of the first syntax error on, only
+/// syntax errors are reported: the parser may misread what follows.
+pub fn parse(path: &Path, content: &[u8]) -> Result<Layer, Vec<Problem>> {
+    let text = match text(content) {
+        Ok(text) => text,
+        Err((before, what)) => {
+            let mut document = Document::new(path, before);
+            document.complain(before.len(), &what);
+            return Err(document.into_problems());
+        }
+    };
+    let mut document = Document::new(path, text);
+    let (table, errors) = DeTable::parse_recoverable(text);
+    let layer = top(&mut document, table.get_ref());
+    syntax(&mut document, text, &errors);
+    let problems = document.into_problems();
+    if problems.is_empty() { Ok(layer) } else { Err(problems) }
+}
+
+/// The content as text, or the valid text at its start and what is wrong after it.
+fn text(content: &[u8]) -> Result<&str, (&str, String)> {
+    if content.len() > FILE_BYTES_MAX {
+        let what = format!("the file has more than {FILE_BYTES_MAX} bytes; make it smaller");
+        return Err(("", what));
+    }
+    str::from_utf8(content).map_err(|error| {
+        let before = content.get(..error.valid_up_to()).unwrap_or_default();
+        let what = "the file is not UTF-8 here; save it as UTF-8".to_owned();
+        (str::from_utf8(before).unwrap_or_default(), what)
+    })
+}
+
+/// Notes the syntax errors, one for each line: one mistake can break the rest of its line in
+/// several ways.
+fn syntax(document: &mut Document, text: &str, errors: &[toml::de::Error]) {
+    let at = |error: &toml::de::Error| error.span().map_or(0, |span| span.start);
+    let breaks = errors.iter().filter(|error| !is_duplicate(error));
+    if let Some(first) = breaks.map(at).min() {
+        let before = text.as_bytes().get(..first).unwrap_or_default();
+        let line = memchr::memrchr(b'\n', before).map_or(0, |end| end + 1);
+        document.forget_problems_from(line);
+    }
+    let mut lines = HashSet::new();
+    for error in errors {
+        let (line, _) = document.place(at(error));
+        if !lines.insert(line) {
+            continue;
+        }
+        let what = if is_duplicate(error) {
+            let key = error.span().and_then(|span| text.get(span)).unwrap_or_default();
+            format!("'{key}' is set twice; leave one of the two out")
+        } else {
+            match error.message().split_once(", expected ") {
+                Some((what, expected)) => format!("invalid TOML: {what}; expected {expected}"),
+                None => format!("invalid TOML: {}; see https://toml.io", error.message()),
+            }
+        };
+        document.complain(at(error), &what);
+    }
+}
+
+fn is_duplicate(error: &toml::de::Error) -> bool {
+    error.message() == "duplicate key"
+}
+
+/// Reads the whole file.
+fn top(document: &mut Document, table: &DeTable) -> Layer {
+    let mut keys = Keys::new(0, table, TOP_LEVEL);
+    let layer = Layer {
+        config: None,
+        listen: listen(document, keys.take("listen")),
+        port: None,
+        user: document.text(keys.take("user"), account),
+        sandbox: document.choice(keys.take("sandbox"), &SANDBOX),
+        server_header: document.switch(keys.take("server_header")),
+        when_full: document.choice(keys.take("when_full"), &WHEN_FULL),
+        limits: limits(document, keys.take("limits")),
+        site: site::read(document, &mut keys),
+        sites: sites(document, keys.take("site")),
+    };
+    keys.finish(document, |key| match key {
+        "host" | "hosts" => Some("write it in a [[site]]".to_owned()),
+        "port" => Some("write it as part of an address: listen = \"127.0.0.1:8080\"".to_owned()),
+        "type" | "types" => Some("did you mean 'media_types'?".to_owned()),
+        _ => is_limit(key).then(|| "write it below [limits]".to_owned()),
+    });
+    layer
+}
+
+fn is_limit(key: &str) -> bool {
+    Limits::TABLE.iter().any(|limit| limit.name == key)
+}
+
+/// The keys of the top level that a `[[site]]` does not have.
+const TOP: &[&str] = &["listen", "user", "sandbox", "server_header", "when_full", "limits", "site"];
+
+const ABOVE: &str = "write it at the top level, above the first [table]";
+
+fn account(text: &str) -> Result<Account, String> {
+    text.parse().map_err(|why| format!("'{text}' is not an account; {why}"))
+}
+
+/// One address, or an array of them; no address twice.
+fn listen(document: &mut Document, entry: Option<Entry>) -> Replaced<Vec<ListenAddress>> {
+    let entry = entry?;
+    let folder = document.folder();
+    let parse = |text: &str| -> Result<ListenAddress, String> {
+        match text.parse()? {
+            // The path of a socket is relative to the folder of the file, as all paths are.
+            ListenAddress::Unix(path) => {
+                site::resolve(folder, &path.to_string_lossy()).map(ListenAddress::Unix)
+            }
+            address => Ok(address),
+        }
+    };
+    let array = match entry.value.get_ref() {
+        DeValue::String(_) => {
+            let one = document.text(Some(entry), parse)?;
+            return Some(Sourced { value: vec![one.value], origin: one.origin });
+        }
+        DeValue::Array(array) => array,
+        _ => {
+            let advice = "write listen = \"127.0.0.1:8080\"";
+            document.wrong_type(entry, "a string or an array of strings", advice);
+            return None;
+        }
+    };
+    if array.is_empty() {
+        let what = "listen is empty; write an address, or leave listen out for 127.0.0.1:8080";
+        document.complain(entry.at(), what);
+    }
+    let mut addresses: Vec<ListenAddress> = Vec::new();
+    for (at, address) in document.places(Some(entry), parse)? {
+        // Port 0 is another port each time.
+        let picks_port = address.with_port(0).as_ref() == Some(&address);
+        if addresses.contains(&address) && !picks_port {
+            let what = format!("listen: {address} is listed already; leave one of the two out");
+            document.complain(at, &what);
+        }
+        addresses.push(address);
+    }
+    Some(document.sourced(entry.at(), addresses))
+}
+
+fn limits(document: &mut Document, entry: Option<Entry>) -> Merged<(&'static str, u64)> {
+    let Some(entry) = entry else { return Vec::new() };
+    let DeValue::Table(table) = entry.value.get_ref() else {
+        document.wrong_type(entry, "a table", "write [limits] before the names of limits");
+        return Vec::new();
+    };
+    let mut keys = Keys::new(entry.at(), table, "[limits]");
+    let mut found = Vec::new();
+    for limit in Limits::TABLE {
+        let Some(entry) = keys.take(limit.name) else { continue };
+        let Some(number) = document.number(entry) else { continue };
+        match Limits::parse(&format!("{}={number}", limit.name)) {
+            Ok(value) => found.push(document.sourced(entry.at(), value)),
+            Err(why) => document.complain(entry.at(), &why),
+        }
+    }
+    keys.finish(document, |key| {
+        let is_top = TOP.contains(&key) || SiteLayer::NAMES.contains(&key);
+        is_top.then(|| ABOVE.to_owned())
+    });
+    found
+}
+
+/// Reads every `[[site]]`; no two may be the default, and no name may have two.
+fn sites(document: &mut Document, entry: Option<Entry>) -> Vec<SiteLayer> {
+    let mut sites = Vec::new();
+    let mut seen: HashMap<String, usize> = HashMap::new();
+    let mut default = None;
+    for (at, table) in document.tables(entry, "site").unwrap_or_default() {
+        let (site, names) = site::table(document, at, table, |key| {
+            if is_limit(key) {
+                return Some("write it below [limits]".to_owned());
+            }
+            TOP.contains(&key).then(|| ABOVE.to_owned())
+        });
+        for (at, name) in names {
+            if let Some(first) = seen.get(&name) {
+                let (line, _) = document.place(*first);
+                let what =
+                    format!("hosts: '{name}' is in line {line} already; leave one of the two out");
+                document.complain(at, &what);
+            }
+            seen.entry(name).or_insert(at);
+        }
+        let has_hosts = entries(table).iter().any(|entry| entry.key == "hosts");
+        if !has_hosts && let Some(first) = default.replace(at) {
+            let (line, _) = document.place(first);
+            let what = format!(
+                "this site and the one in line {line} have no hosts, but only one site can be the \
+                 default; add hosts to one of them"
+            );
+            document.complain_of_absence(at, &what);
+        }
+        sites.push(site);
+    }
+    sites
+}
+
+#[cfg(test)]
+mod tests;

@@ -24,6 +24,11 @@ use crate::config::{Limits, SiteConfig};
 use crate::files::{Blocking, Door, OpenFile, Piece, Root};
 use crate::http::hidden::{Glob, Hidden};
 
+#[cfg_attr(
+    not(test),
+    expect(dead_code, reason = "the rule is complete; `cache_control = auto` will use it")
+)]
+mod hashed_name;
 pub mod listing;
 pub mod media;
 pub mod multipart;

@@ -6,11 +6,12 @@
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io::Read;
+use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::error::ErrorKind;
-use clap::{ArgAction, CommandFactory, Parser};
+use clap::{ArgAction, CommandFactory, Parser, Subcommand};
 
 use crate::config::layer::{Layer, Merged, Origin, Problem, Replaced, Sourced, nearest};
 use crate::config::{
@@ -34,8 +35,13 @@ const ENVIRONMENT: &str = "Every option except --help, --version and --no-NAME c
     after_help = ENVIRONMENT,
     after_long_help = limits_help(),
     args_override_self = true,
+    // Every other first word is ROOT; a folder with the name of a command is ./NAME.
+    args_conflicts_with_subcommands = true,
 )]
 struct Args {
+    #[command(subcommand)]
+    command: Option<Subcommands>,
+
     /// Folder to serve [default: .]
     root: Option<PathBuf>,
 
@@ -96,7 +102,47 @@ struct Args {
     limits: Vec<(&'static str, u64)>,
 }
 
-/// What the command line and the environment say.
+/// The commands besides serving.
+#[derive(Debug, Subcommand)]
+enum Subcommands {
+    /// Write compressed files (.zst, .br, .gz) beside the compressible files of a folder
+    Precompress(Precompress),
+}
+
+/// Arguments of `tenkay precompress`.
+#[derive(Clone, Debug, PartialEq, Eq, clap::Args)]
+#[command(after_help = "\
+    Existing NAME.zst, NAME.br and NAME.gz beside a compressible file NAME are replaced if their \
+    modification time is not that of NAME. Files without such a NAME are not touched.\n\n\
+    Exit status: 0 = all up to date; 1 = with --check: some are missing or stale; else: some \
+    files failed; 2 = bad arguments.")]
+pub struct Precompress {
+    /// Folder with the files to compress
+    pub root: PathBuf,
+
+    /// Write nothing; list what is missing or stale, and end with status 1 if there is something
+    #[arg(long)]
+    pub check: bool,
+
+    /// Processes that compress [default: one per processor]
+    #[arg(long, value_name = "N")]
+    pub jobs: Option<NonZeroUsize>,
+
+    /// Work for another process of this command.
+    #[arg(long, hide = true)]
+    pub worker: bool,
+}
+
+/// What to do.
+#[derive(Debug)]
+pub enum Command {
+    /// Serve.
+    Serve(Box<Settings>),
+    /// Write compressed files beside the files of a folder.
+    Precompress(Precompress),
+}
+
+/// What the command line and the environment say about serving.
 #[derive(Debug)]
 pub struct Settings {
     /// The settings of the run.
@@ -138,8 +184,20 @@ impl From<Vec<Problem>> for Refusal {
 pub fn read(
     args: impl IntoIterator<Item = OsString>,
     environment: impl IntoIterator<Item = (OsString, OsString)>,
+) -> Result<Command, Refusal> {
+    let mut args = Args::try_parse_from(join_switches(args))?;
+    match args.command.take() {
+        Some(Subcommands::Precompress(precompress)) => Ok(Command::Precompress(precompress)),
+        None => Ok(Command::Serve(Box::new(read_settings(args, environment)?))),
+    }
+}
+
+/// The settings of a server: flags over the environment.
+fn read_settings(
+    args: Args,
+    environment: impl IntoIterator<Item = (OsString, OsString)>,
 ) -> Result<Settings, Refusal> {
-    let flags = Args::try_parse_from(join_switches(args))?.into_layer(&Origin::Flag);
+    let flags = args.into_layer(&Origin::Flag);
     let (variables, warnings) = from_environment(environment)?;
     let config = over_file(flags.over(variables))?.into_config()?;
     Ok(Settings { config, warnings })

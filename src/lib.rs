@@ -19,7 +19,8 @@
 //!
 //! Around them: [`cli`] is what was typed, [`config`] what is meant, with the limits in one struct;
 //! [`clock`] is time as plain data; [`journal`] is the log, with its rate limits; [`system`] reads
-//! what the machine allows; [`sandbox`] drops privileges. Imports run inward only, in the order of
+//! what the machine allows; [`sandbox`] drops privileges; `precompress` is a command of its
+//! own, which writes compressed files and serves nothing. Imports run inward only, in the order of
 //! this table; only `main` knows `reactor`. A test enforces this.
 //!
 //! # The five steps of a TCP server
@@ -114,6 +115,8 @@ pub mod http;
 pub mod journal;
 pub mod machine;
 pub mod net;
+#[cfg(feature = "compression")]
+pub mod precompress;
 pub mod reactor;
 pub mod rules;
 pub mod sandbox;

@@ -1,37 +1,45 @@
 //! From the command line to a running server; the only place with exit codes.
 //!
-//! Exit status: 0: all responses finished; 1: some were cut off, the configuration file is wrong,
-//! or it could not start; 2: bad arguments. Standard output and error may fail at any time; the
-//! exit status stays the same.
+//! Exit status of a server: 0: all responses finished; 1: some were cut off, the configuration file
+//! is wrong, or it could not start; 2: bad arguments. Standard output and error may fail at any
+//! time; the exit status stays the same.
 
 #![forbid(unsafe_code)]
 
 use std::hash::{BuildHasher, RandomState};
 use std::io::{self, Write};
+#[cfg(feature = "compression")]
+use std::num::NonZeroUsize;
 use std::path::Path;
 use std::process::ExitCode;
 
-use tenkay::cli::{self, Refusal, Settings};
+use tenkay::cli::{self, Command, Precompress, Refusal, Settings};
 use tenkay::config::{Config, Limits, ListenAddress, SiteConfig};
 use tenkay::files::Door;
 use tenkay::net::listen::{self, Listener, SocketFile};
 use tenkay::reactor::{End, Reactor, signals};
 use tenkay::sandbox;
 use tenkay::site::Sites;
+#[cfg(feature = "compression")]
+use tenkay::site::media::MediaTypes;
 use tenkay::system;
 
 fn main() -> ExitCode {
-    let settings = match cli::read(std::env::args_os(), std::env::vars_os()) {
-        Ok(settings) => settings,
-        Err(Refusal::Arguments(error)) => return print(&error),
+    match cli::read(std::env::args_os(), std::env::vars_os()) {
+        Ok(Command::Serve(settings)) => run_server(*settings),
+        Ok(Command::Precompress(precompress)) => run_precompress(precompress),
+        Err(Refusal::Arguments(error)) => print(&error),
         Err(Refusal::File(lines)) => {
             for line in lines {
                 // Bare, so that editors find the place.
                 _ = writeln!(io::stderr(), "{line}");
             }
-            return ExitCode::FAILURE;
+            ExitCode::FAILURE
         }
-    };
+    }
+}
+
+fn run_server(settings: Settings) -> ExitCode {
     let mut sockets = Vec::new();
     let result = serve(settings, &mut sockets);
     for socket in sockets {
@@ -50,6 +58,34 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+#[cfg(feature = "compression")]
+fn run_precompress(arguments: Precompress) -> ExitCode {
+    use tenkay::precompress::{self, Failure, Job};
+
+    let Precompress { root, check, jobs, worker } = arguments;
+    let result = if worker {
+        precompress::work(&root)
+    } else {
+        let jobs = jobs.or(std::thread::available_parallelism().ok());
+        let job = Job { root, is_check: check, jobs: jobs.unwrap_or(NonZeroUsize::MIN) };
+        let types = MediaTypes::default();
+        let media_type = |name: &[u8]| types.of(name).value.to_owned();
+        precompress::run(&job, &media_type, &mut io::stdout())
+    };
+    match result {
+        Ok(()) => return ExitCode::SUCCESS,
+        Err(Failure::Start(why)) => complain(&why),
+        Err(Failure::Problems(_) | Failure::Stale(_)) => {}
+    }
+    ExitCode::FAILURE
+}
+
+#[cfg(not(feature = "compression"))]
+fn run_precompress(_: Precompress) -> ExitCode {
+    complain("cannot precompress: this program was built without the feature 'compression'");
+    ExitCode::FAILURE
 }
 
 /// Prints what clap has to say: the help or the version, or what is wrong with the arguments.

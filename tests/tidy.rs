@@ -26,11 +26,26 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("machine", &["http", "clock", "config", "files", "site"]),
     ("h1", &["http", "clock", "config", "files", "site", "machine"]),
     ("reactor", &["http", "clock", "config", "files", "site", "machine", "h1", "net", "journal"]),
+    ("precompress", &["http", "coding"]),
     ("cli", &["config"]),
     ("system", &["config"]),
     ("sandbox", &["config"]),
     ("lib", &[]),
-    ("main", &["cli", "config", "files", "journal", "net", "reactor", "sandbox", "site", "system"]),
+    (
+        "main",
+        &[
+            "cli",
+            "config",
+            "files",
+            "journal",
+            "net",
+            "precompress",
+            "reactor",
+            "sandbox",
+            "site",
+            "system",
+        ],
+    ),
 ];
 
 const FILE_LINES: usize = 600;

@@ -6,13 +6,45 @@ use crate::config::{
     CacheControl, CleanUrls, Cors, EncodedSlash, EtagSource, HeaderRule, RedirectRule, Symlinks,
 };
 
-fn read_all(args: &[&str], environment: &[(&str, &str)]) -> Result<Settings, String> {
+fn read_command(args: &[&str], environment: &[(&str, &str)]) -> Result<Command, String> {
     let args = std::iter::once("tenkay").chain(args.iter().copied()).map(OsString::from);
     let environment = environment.iter().map(|(name, value)| (name.into(), value.into()));
     read(args, environment).map_err(|refusal| match refusal {
         Refusal::Arguments(error) => error.to_string(),
         Refusal::File(lines) => lines.join("\n"),
     })
+}
+
+fn read_all(args: &[&str], environment: &[(&str, &str)]) -> Result<Settings, String> {
+    match read_command(args, environment)? {
+        Command::Serve(settings) => Ok(*settings),
+        other => panic!("not a server: {other:?}"),
+    }
+}
+
+#[test]
+fn a_command_is_the_first_word_and_a_folder_of_its_name_is_a_path() {
+    let precompress = |args: &[&str]| match read_command(args, &[("TENKAY_ROOT", "/env")]) {
+        Ok(Command::Precompress(precompress)) => precompress,
+        other => panic!("not precompress: {other:?}"),
+    };
+    let plain = precompress(&["precompress", "/srv"]);
+    assert_eq!(plain.root, PathBuf::from("/srv"));
+    assert!(!plain.check && !plain.worker && plain.jobs.is_none());
+    let all = precompress(&["precompress", "--check", "--jobs=3", "./precompress"]);
+    assert!(all.check && all.jobs == NonZeroUsize::new(3));
+    for bad in [&["precompress"][..], &["precompress", "a", "b"], &["precompress", "--jobs=0", "a"]]
+    {
+        assert!(read_command(bad, &[]).is_err(), "{bad:?}");
+    }
+    for root in ["./precompress", "precompres", "check/", "Precompress"] {
+        assert_eq!(flags(&[root]).unwrap().sites[0].root, PathBuf::from(root));
+    }
+    assert_eq!(flags(&["--", "precompress"]).unwrap().sites[0].root, PathBuf::from("precompress"));
+    assert_eq!(
+        variables(&[("TENKAY_ROOT", "precompress")]).unwrap().sites[0].root,
+        PathBuf::from("precompress")
+    );
 }
 
 fn flags(args: &[&str]) -> Result<Config, String> {

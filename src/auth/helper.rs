@@ -50,6 +50,8 @@ impl Helper {
     /// listening sockets included.
     pub(super) fn start(program: &Program) -> io::Result<Helper> {
         let mut child = Command::new(&program.path)
+            // The name in the list of processes; the path may be a link in /proc.
+            .arg0("tenkay")
             .args(&program.arguments)
             .env_clear()
             .current_dir("/")

@@ -19,9 +19,10 @@
 //!
 //! Around them: [`cli`] is what was typed, [`config`] what is meant, with the limits in one struct;
 //! [`clock`] is time as plain data; [`journal`] is the log, with its rate limits; [`system`] reads
-//! what the machine allows; [`sandbox`] drops privileges; `precompress` is a command of its
-//! own, which writes compressed files and serves nothing. Imports run inward only, in the order of
-//! this table; only `main` knows `reactor`. A test enforces this.
+//! what the machine allows; [`sandbox`] drops privileges; [`auth`] verifies passwords, in helper
+//! processes; `precompress` is a command of its own, which writes compressed files and serves
+//! nothing. Imports run inward only, in the order of this table; only `main` knows `reactor`. A
+//! test enforces this.
 //!
 //! # The five steps of a TCP server
 //!
@@ -104,6 +105,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod auth;
 pub mod cli;
 pub mod clock;
 #[cfg(feature = "compression")]

@@ -13,6 +13,7 @@ use std::num::NonZeroUsize;
 use std::path::Path;
 use std::process::ExitCode;
 
+use tenkay::auth::verifier;
 use tenkay::cli::{self, Command, Precompress, Refusal, Settings};
 use tenkay::config::{Config, Limits, ListenAddress, SiteConfig};
 use tenkay::files::Door;
@@ -25,6 +26,9 @@ use tenkay::site::media::MediaTypes;
 use tenkay::system;
 
 fn main() -> ExitCode {
+    if std::env::args_os().nth(1).is_some_and(|mode| mode == verifier::MODE) {
+        return verify();
+    }
     match cli::read(std::env::args_os(), std::env::vars_os()) {
         Ok(Command::Serve(settings)) => run_server(*settings),
         Ok(Command::Precompress(precompress)) => run_precompress(precompress),
@@ -86,6 +90,13 @@ fn run_precompress(arguments: Precompress) -> ExitCode {
 fn run_precompress(_: Precompress) -> ExitCode {
     complain("cannot precompress: this program was built without the feature 'compression'");
     ExitCode::FAILURE
+}
+
+/// Runs as a helper process that verifies passwords. It opens no files. If this system has no
+/// sandbox, the log of the server says so.
+fn verify() -> ExitCode {
+    _ = sandbox::lock_in(&[], &[]);
+    verifier::run().map_or(ExitCode::FAILURE, |()| ExitCode::SUCCESS)
 }
 
 /// Prints what clap has to say: the help or the version, or what is wrong with the arguments.

@@ -20,6 +20,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("clock", &["http"]),
     ("config", &["http"]),
     ("files", &["clock", "config"]),
+    ("auth", &["http", "clock"]),
     ("net", &["config"]),
     ("journal", &["clock"]),
     ("site", &["http", "rules", "coding", "clock", "config", "files"]),
@@ -34,6 +35,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     (
         "main",
         &[
+            "auth",
             "cli",
             "config",
             "files",

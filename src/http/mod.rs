@@ -2,9 +2,9 @@
 //!
 //! Nothing here does I/O or reads a clock. Input comes in as arguments; output goes into buffers of
 //! the caller, or out as iterators. Memory is allocated in two places only: a list of several
-//! ranges, and the patterns of a configuration. The only state is the progress in a request body,
-//! which [`body::BodyReader`] holds in a few words. So every rule of the RFCs can be tested as a
-//! table, with properties, and by fuzzing where a table is not enough.
+//! ranges, and what is prepared from a configuration. The only state is the progress in a request
+//! body, which [`body::BodyReader`] holds in a few words. So every rule of the RFCs can be tested
+//! as a table, with properties, and by fuzzing where a table is not enough.
 //!
 //! | module | question it answers | source |
 //! |---|---|---|
@@ -20,9 +20,11 @@
 //! | [`conditional`] | do the preconditions hold | RFC 9110 section 13 |
 //! | [`range`] | which bytes are requested | RFC 9110 section 14 |
 //! | [`negotiate`] | which content coding does the client prefer | RFC 9110 section 12.5.3 |
+//! | [`basic`] | which user and password does a request have | RFC 7617 |
 //! | [`text`] | is this text in UTF-8 | RFC 3629 |
 //! | [`writer`] | how is a head written into a bounded buffer | RFC 9112 section 4 |
 
+pub mod basic;
 pub mod body;
 pub mod conditional;
 pub mod date;

@@ -29,6 +29,7 @@ mod encode;
 #[path = "encode_nothing.rs"]
 mod encode;
 mod faults;
+mod kept;
 mod load;
 mod refresh;
 mod resolve;
@@ -44,6 +45,7 @@ use cache::{Cache, Known, Place};
 use check::{failure_of, has_no_index, holds};
 use encode::{Encodings, Task};
 use faults::Faults;
+use kept::Kept;
 use load::{Loaded, Loader, Made, Obstacle, Sending};
 use resolve::Lookup;
 use seen::Seen;
@@ -59,6 +61,7 @@ pub(super) struct Store {
     disk: Disk,
     jobs: Jobs,
     encodings: Encodings,
+    kept: Kept,
     stopwatch: Stopwatch,
     faults: Faults,
     gauge: Gauge,
@@ -110,6 +113,7 @@ impl Store {
             disk: Disk::default(),
             jobs: Jobs::default(),
             encodings: Encodings::default(),
+            kept: Kept::default(),
             stopwatch: Stopwatch::default(),
             faults: Faults::default(),
             gauge: Gauge::default(),
@@ -402,7 +406,13 @@ impl Store {
         policy: &Rc<Policy>,
         clock: &Clock,
     ) -> Found {
-        let Made { outcome, path, version, absent, beside, is_alias } = made;
+        let Made { mut outcome, path, version, absent, beside, is_alias } = made;
+        if let (Outcome::Resource(resource), Some(version)) = (&mut outcome, &version)
+            && resource.can_be_encoded()
+            && let Some(forms) = self.kept.find(site.part, key, version)
+        {
+            resource.variants = Some(forms);
+        }
         let entry = Entry::new(outcome, policy);
         let (path, made) = (path.into_boxed_slice(), clock.tick);
         let (checked, used) = (made, made);

@@ -9,9 +9,14 @@
 //! ```
 //!
 //! So the fields of a 304 are one slice, those of a 206 a longer one, and those of a part of a
-//! multipart response (Content-Encoding and Content-Type) lie between them. The headroom is for the wire
-//! format: HTTP/1.1 fills it with status line and date, once per second at most, and then sends the
-//! whole response with a small file as one slice. Other wire formats ignore it.
+//! multipart response (Content-Encoding and Content-Type) lie between them. The common fields are
+//! those of the policy, ETag, Last-Modified, Accept-Ranges, and Repr-Digest, which depends on the
+//! coding but not on the range (RFC 9530 section 3). The headroom is for the wire format: HTTP/1.1
+//! fills it with status line and date, once per second at most, and then sends the whole response
+//! with a small file as one slice. Other wire formats ignore it.
+//!
+//! A representation whose file is not hashed yet keeps the validators that it was made with. Once
+//! the hashes are known, the store makes another one.
 
 use std::cell::Cell;
 use std::rc::Rc;
@@ -179,7 +184,7 @@ impl Representation {
             charset: None,
             validators: OwnedValidators {
                 // The tag of the page of a failure would say nothing; it has none.
-                etag: own.etag.map(|_| ETag::of_content(body)),
+                etag: (own.etag.is_some() || own.unhashed).then(|| ETag::of_content(body)),
                 digest: own.digests.then(|| ReprDigest::of_content(body)),
                 unhashed: false,
                 ..**own
@@ -325,7 +330,8 @@ impl OwnedValidators {
 
     /// Those of a file that stays on disk, in this coding: size and modification time; `replaced`:
     /// inode and change time as well, because the file was once replaced by one of the same size
-    /// and time, so its date is no validator. A time that every file of an image has in common makes no tag.
+    /// and time, so its date is no validator. A time that every file of an image has in common
+    /// makes no tag.
     pub(super) fn of_file(
         version: &Version,
         replaced: bool,

@@ -30,6 +30,7 @@ mod encode;
 mod encode;
 mod faults;
 mod hashes;
+mod kept;
 mod load;
 mod refresh;
 mod resolve;
@@ -47,6 +48,7 @@ use check::{failure_of, has_no_index, holds};
 use encode::{Encodings, Task};
 use faults::Faults;
 use hashes::Hashes;
+use kept::Kept;
 use load::{Loaded, Loader, Made, Obstacle, Sending};
 use resolve::Lookup;
 use seen::Seen;
@@ -65,6 +67,7 @@ pub(super) struct Store {
     hashes: Hashes,
     /// The last step of work between requests was one of hashing.
     hashed_last: bool,
+    kept: Kept,
     stopwatch: Stopwatch,
     faults: Faults,
     gauge: Gauge,
@@ -118,6 +121,7 @@ impl Store {
             encodings: Encodings::default(),
             hashes: Hashes::default(),
             hashed_last: false,
+            kept: Kept::default(),
             stopwatch: Stopwatch::default(),
             faults: Faults::default(),
             gauge: Gauge::default(),
@@ -413,7 +417,13 @@ impl Store {
         policy: &Rc<Policy>,
         clock: &Clock,
     ) -> Found {
-        let Made { outcome, path, version, absent, beside, is_alias } = made;
+        let Made { mut outcome, path, version, absent, beside, is_alias } = made;
+        if let (Outcome::Resource(resource), Some(version)) = (&mut outcome, &version)
+            && resource.can_be_encoded()
+            && let Some(forms) = self.kept.find(site.part, key, version)
+        {
+            resource.variants = Some(forms);
+        }
         let entry = Entry::new(outcome, policy);
         let (path, made) = (path.into_boxed_slice(), clock.tick);
         let (checked, used) = (made, made);

@@ -170,12 +170,18 @@ fn each_form_has_its_own_digest() {
 
 #[cfg(feature = "compression")]
 #[test]
-fn an_encoded_form_has_the_digest_of_its_bytes() {
-    for (etag, size) in
-        [(EtagSource::Content, 2_000), (EtagSource::Content, 300_000), (EtagSource::Auto, 2_000)]
-    {
+fn an_encoded_form_has_the_tag_and_the_digest_of_its_bytes() {
+    // The last column is the modification time: in the second 1, it is no validator.
+    for (etag, size, seconds) in [
+        (EtagSource::Content, 2_000, 9),
+        (EtagSource::Content, 300_000, 9),
+        (EtagSource::Content, 300_000, 1),
+        (EtagSource::Auto, 300_000, 1),
+        (EtagSource::Auto, 2_000, 9),
+    ] {
         let content = text(size);
         let mut bench = start(by(etag), &[("a.css", &content)]);
+        bench.touch("a.css", SystemTime::UNIX_EPOCH + Duration::from_secs(seconds));
         let accept = "Accept-Encoding: gzip";
         // The entry is made again once the file is hashed, and its forms with it.
         for _ in 0..2 {
@@ -187,6 +193,8 @@ fn an_encoded_form_has_the_digest_of_its_bytes() {
         let digest = seen.field("Repr-Digest").concat();
         assert_eq!(digest.is_empty(), etag == EtagSource::Auto, "{size}");
         assert_ne!(digest, digest_of(&content));
+        let tag = seen.field("ETag").concat();
+        assert!(!tag.is_empty() && tag != tag_of(&content), "{etag:?} {size} {seconds}");
     }
 }
 

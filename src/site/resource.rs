@@ -4,6 +4,7 @@ use std::cell::{Cell, OnceCell};
 use std::rc::Rc;
 
 use crate::clock::Clock;
+use crate::files::OpenFile;
 use crate::http::fields::{Field, Fields};
 use crate::http::negotiate::{AcceptEncoding, Choice, Coding, CodingSet};
 use crate::http::status::{Failure, Status};
@@ -234,6 +235,13 @@ impl Resource {
         if let Some(variants) = &self.variants {
             variants.possible.set(variants.possible.get().with(coding));
         }
+    }
+
+    /// The files of its representations whose content must be hashed.
+    pub(super) fn unhashed(&self) -> impl Iterator<Item = &Rc<OpenFile>> {
+        let coded = self.variants.iter().flat_map(|variants| &variants.coded);
+        let all = std::iter::once(&self.identity).chain(coded.filter_map(OnceCell::get));
+        all.filter_map(|representation| representation.unhashed())
     }
 
     /// Approximate bytes of memory, without forms that an encoder made.

@@ -75,7 +75,7 @@ impl Encodings {
 
 impl Store {
     /// Encodes a piece of a file.
-    pub(in crate::site) fn encode(&mut self, clock: &Clock) {
+    pub(super) fn encode(&mut self, clock: &Clock) {
         let running = self.encodings.running.take().or_else(|| self.begin_encoding());
         let Some(running) = running else { return };
         match running.step(&mut self.disk, &mut self.scratch, clock) {
@@ -90,6 +90,11 @@ impl Store {
         loop {
             let task = self.encodings.waiting.pop_front()?;
             let Some((resource, _)) = self.cache.resource(task.part, &task.key) else { continue };
+            if resource.unhashed().any(|file| self.hashes.knows(file.version())) {
+                // The resource will be made again, without what is encoded for it now.
+                resource.want_later(task.coding);
+                continue;
+            }
             let source = Rc::clone(&resource.identity);
             let (effort, size) = (Effort::in_slices(task.coding), source.size());
             let encoder = Encoder::new(task.coding, effort, size, worthwhile_bytes(size));

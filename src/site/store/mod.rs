@@ -29,12 +29,14 @@ mod encode;
 #[path = "encode_nothing.rs"]
 mod encode;
 mod faults;
+mod hashes;
 mod kept;
 mod load;
 mod refresh;
 mod resolve;
 mod seen;
 mod sidecars;
+mod spare;
 mod work;
 
 pub(super) use cache::Part;
@@ -45,6 +47,7 @@ use cache::{Cache, Known, Place};
 use check::{failure_of, has_no_index, holds};
 use encode::{Encodings, Task};
 use faults::Faults;
+use hashes::Hashes;
 use kept::Kept;
 use load::{Loaded, Loader, Made, Obstacle, Sending};
 use resolve::Lookup;
@@ -61,6 +64,9 @@ pub(super) struct Store {
     disk: Disk,
     jobs: Jobs,
     encodings: Encodings,
+    hashes: Hashes,
+    /// The last step of work between requests was one of hashing.
+    hashed_last: bool,
     kept: Kept,
     stopwatch: Stopwatch,
     faults: Faults,
@@ -113,6 +119,8 @@ impl Store {
             disk: Disk::default(),
             jobs: Jobs::default(),
             encodings: Encodings::default(),
+            hashes: Hashes::default(),
+            hashed_last: false,
             kept: Kept::default(),
             stopwatch: Stopwatch::default(),
             faults: Faults::default(),
@@ -294,8 +302,11 @@ impl Store {
                 }
             }
         } else {
-            if !holds(known, site, &self.limits, clock) {
+            if !holds(known, site, &self.limits, &self.hashes, clock) {
                 return None;
+            }
+            if let Outcome::Resource(resource) = &known.entry.outcome {
+                resource.unhashed().for_each(|file| self.hashes.want(file, clock));
             }
             known.checked = clock.tick;
             known.used = clock.tick;
@@ -326,7 +337,7 @@ impl Store {
         }
         let mut made = self.make(site, lookup, clock);
         let exhausted = matches!(made, Err(Obstacle::Open(OpenError::Exhausted(_))));
-        if exhausted && self.cache.drop_files() {
+        if exhausted && self.close_files() {
             // Again, with the descriptors that this freed.
             made = self.make(site, lookup, clock);
         }
@@ -360,8 +371,8 @@ impl Store {
         blocking: Blocking,
         clock: &'a Clock,
     ) -> Loader<'a> {
-        let Store { disk, scratch, gauge, seen, limits, .. } = self;
-        Loader { site, disk, scratch, gauge, seen, limits, sending, blocking, clock }
+        let Store { disk, scratch, gauge, seen, hashes, limits, .. } = self;
+        Loader { site, disk, scratch, gauge, seen, hashes, limits, sending, blocking, clock }
     }
 
     /// A folder that can be listed within a bounded attempt is listed at once; otherwise, it
@@ -506,11 +517,6 @@ impl Store {
         self.jobs.is_working()
     }
 
-    /// True while a file can be encoded.
-    pub(super) fn is_encoding(&self) -> bool {
-        self.encodings.is_working()
-    }
-
     /// Lets the resource that was found be encoded, if the client would prefer that.
     #[inline]
     pub(super) fn want(&mut self, at: At, accept: &AcceptEncoding, choice: Choice) {
@@ -539,12 +545,6 @@ impl Store {
     /// The next event for the log.
     pub(super) fn take_fault(&mut self) -> Option<Fault> {
         self.faults.take()
-    }
-
-    /// Closes the cached files, because other code needs their descriptors. Files that are being
-    /// sent stay open until then.
-    pub(super) fn close_files(&mut self) {
-        self.cache.drop_files();
     }
 
     /// When [`Store::close_resting`] is due; `None` while no file is open.

@@ -73,4 +73,4 @@ mod write;
 pub use connection::{Connection, Exchanges, Idle};
 pub use exchange::Exchange;
 pub use state::StateName;
-pub use write::write_unavailable;
+pub use write::{head_of, write_unavailable};

@@ -23,6 +23,7 @@ use crate::files::{Blocking, Door, OpenFile, Piece, Root};
 use crate::http::hidden::{Glob, Hidden};
 
 mod cors;
+pub mod explain;
 mod hashed_name;
 mod hosts;
 pub mod listing;

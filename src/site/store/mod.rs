@@ -30,6 +30,7 @@ mod encode;
 mod encode;
 mod faults;
 mod load;
+mod look;
 mod refresh;
 mod resolve;
 mod seen;
@@ -38,7 +39,10 @@ mod work;
 
 pub(super) use cache::Part;
 pub use faults::Fault;
+pub use look::Sidecar;
+pub(super) use look::{Look, Looked};
 pub(super) use refresh::RuleVersions;
+pub(super) use resolve::{NEAREST_MAX, clean_location};
 
 use cache::{Cache, Known, Place};
 use check::{failure_of, has_no_index, holds};

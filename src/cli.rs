@@ -230,7 +230,9 @@ fn read_settings(
 ) -> Result<(Settings, Vec<String>), Refusal> {
     let (variables, warnings) = from_environment(environment)?;
     let layer = over_file(flags.over(variables))?;
-    let places = layer.effective_sites()?.iter().map(SiteLayer::place).collect();
+    // If there is a problem, `into_config` reports it among all others.
+    let sites = layer.effective_sites().unwrap_or_default();
+    let places = sites.iter().map(SiteLayer::place).collect();
     let config = layer.into_config()?;
     Ok((Settings { config, warnings }, places))
 }

@@ -12,7 +12,6 @@ use crate::site::page::Page;
 use crate::site::{Content, FieldSink, HEADROOM, Reply, Representation, Sites};
 
 use super::body::{Body, COPIED_BYTES, Full};
-use super::plan;
 
 /// What a response says about the connection (RFC 9112 section 9.3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -220,16 +219,6 @@ pub fn write_unavailable(room: &mut [u8], sites: &Sites, clock: &Clock) -> usize
     writer.lead(reply.status, clock.date_line()).put(Persistence::Close.line());
     put_page(&reply, false, &mut writer);
     writer.finish().unwrap_or(0)
-}
-
-/// The head of the response to a request, with its empty line. Without the `head` of the request,
-/// it is the response to a failure that ends the connection. `None`: it is longer than a page.
-pub fn head_of(reply: Reply, head: Option<&Head<'_, '_>>, clock: &Clock) -> Option<Vec<u8>> {
-    let persistence = head.map_or(Persistence::Linger, |head| plan::persistence(head, false));
-    let frame = Frame { head_only: true, persistence, last: true };
-    let (mut outbox, mut pages) = (Outbox::default(), Pages::new(1));
-    write(reply, frame, &mut Desk { outbox: &mut outbox, pages: &mut pages, clock }).ok()?;
-    Some(outbox.bytes().to_vec())
 }
 
 /// Fields as the lines of HTTP/1.1.

@@ -1,7 +1,7 @@
 //! Why a request gets its reply: the steps of the decision, for `tenkay explain`.
 //!
 //! Nothing here takes part in a reply. [`Sites::explain`] asks [`Sites::respond`] first; then
-//! [`trace`] asks the same rules and the same loader one by one, in the order of `store::resolve`,
+//! `trace` asks the same rules and the same loader one by one, in the order of `store::resolve`,
 //! and its conclusion is compared with the reply.
 
 use std::rc::Rc;
@@ -16,13 +16,11 @@ use super::reply::{Content, Detail, Reply};
 use super::representation::Representation;
 use super::respond::{Answer, Request};
 use super::rulebook::SECURITY;
+use super::trace::{Conclusion, Trace};
 use super::{Fault, Sites};
 
-mod trace;
-
+pub use super::steps::{Rule, Stage, Step};
 pub use super::store::Sidecar;
-
-use trace::{Conclusion, Trace};
 
 /// A reply, and why the request gets it.
 #[derive(Debug)]
@@ -52,53 +50,6 @@ pub struct Explanation {
     pub is_consistent: bool,
     /// Further events, such as bad lines of rule files.
     pub faults: Vec<Fault>,
-}
-
-/// A step of the decision.
-#[derive(Debug)]
-pub struct Step {
-    /// Which one.
-    pub stage: Stage,
-    /// The rules that were looked at, up to the one that decides.
-    pub rules: Vec<Rule>,
-    /// What came of it.
-    pub result: String,
-    /// It decides the reply.
-    pub decides: bool,
-}
-
-/// The steps of the decision, in their order.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Stage {
-    /// Method, target and host.
-    Request,
-    /// Rules about who may read.
-    Access,
-    /// Redirects and rewrites that win over a file.
-    Forced,
-    /// The file, the folder, its index file or its listing.
-    File,
-    /// Paths without `.html`.
-    CleanUrls,
-    /// The other redirects and rewrites.
-    Redirects,
-    /// The page of a single-page application.
-    Spa,
-    /// The page of a failure.
-    ErrorPage,
-}
-
-/// A rule of a site.
-#[derive(Debug)]
-pub struct Rule {
-    /// Where it is written.
-    pub place: String,
-    /// What it says.
-    pub text: String,
-    /// Its pattern matches the path.
-    pub matches: bool,
-    /// It decides the reply.
-    pub decides: bool,
 }
 
 /// A form of a file.
@@ -131,22 +82,6 @@ impl Explanation {
             later: None,
             is_consistent: true,
             faults: Vec::new(),
-        }
-    }
-}
-
-impl Stage {
-    /// Its name.
-    pub fn name(self) -> &'static str {
-        match self {
-            Stage::Request => "request",
-            Stage::Access => "access",
-            Stage::Forced => "forced redirects",
-            Stage::File => "file",
-            Stage::CleanUrls => "clean URLs",
-            Stage::Redirects => "redirects",
-            Stage::Spa => "spa",
-            Stage::ErrorPage => "error page",
         }
     }
 }

@@ -8,15 +8,13 @@ use crate::http::head::{Expectation, Method};
 use crate::http::host::Host;
 use crate::http::status::{Failure, Status};
 use crate::http::target::{self, Form, Scheme, name_start};
-use crate::rules::header::{Edit, HeaderRule};
-use crate::rules::redirect::{Answer, Redirect};
-use crate::site::navigation::is_navigation;
-use crate::site::respond::Request;
-use crate::site::rulebook::Guard;
-use crate::site::store::{Located, Look, Looked, NEAREST_MAX, clean_location};
-use crate::site::{Site, Sites};
+use crate::rules::redirect::Answer;
 
-use super::{Rule, Stage, Step};
+use super::navigation::is_navigation;
+use super::respond::Request;
+use super::steps::{Rule, Stage, Step};
+use super::store::{Located, Look, Looked, NEAREST_MAX, clean_location};
+use super::{Site, Sites};
 
 /// What the steps lead to.
 #[derive(Debug, PartialEq, Eq)]
@@ -62,7 +60,7 @@ impl Sites {
         if let Ok(Located { canonical, .. }) = &located {
             trace.path = Some(canonical.clone());
             let blocks = self.sites[index].rulebook.headers_of(canonical);
-            trace.headers = blocks.map(|(rule, place)| block(rule, place)).collect();
+            trace.headers = blocks.map(|(rule, place)| Rule::of_fields(rule, place)).collect();
         }
         let refused = match request.method {
             Method::Unknown => Some(Failure::new(Status::NotImplemented, "unknown method")),
@@ -252,9 +250,9 @@ impl Walk<'_> {
         let mut rules = Vec::new();
         for (index, guard) in rulebook.guards().iter().enumerate() {
             let matches = matching.contains(&index);
-            let (text, place, admits) = guard_facts(guard, self.request);
-            let decides = matches && !admits;
-            rules.push(Rule { place, text, matches, decides });
+            let rule = Rule::of_guard(guard, matches, self.request.client);
+            let decides = rule.decides;
+            rules.push(rule);
             if decides {
                 break;
             }
@@ -282,7 +280,7 @@ impl Walk<'_> {
                 continue;
             }
             let (matches, decides) = (rule.from.matches(canonical), deciding == Some(index));
-            rules.push(Rule { place: place.to_owned(), text: line(rule), matches, decides });
+            rules.push(Rule { matches, decides, ..Rule::of_redirect(rule, place) });
             if decides {
                 break;
             }
@@ -465,40 +463,6 @@ fn none_applies(rules: &[Rule]) -> String {
         }
         _ => "none matches".to_owned(),
     }
-}
-
-/// A rule about who may read: what it says, where it is written, and whether it lets the client
-/// through.
-fn guard_facts(guard: &Guard, request: &Request<'_>) -> (String, String, bool) {
-    match guard {
-        Guard::Access(rule) => {
-            let list = |name: &str, nets: &[ipnet::IpNet]| {
-                let nets: Vec<String> = nets.iter().map(ToString::to_string).collect();
-                let list = format!(" {name} {}", nets.join(", "));
-                if nets.is_empty() { String::new() } else { list }
-            };
-            let (allow, deny) = (list("allow", &rule.allow), list("deny", &rule.deny));
-            let text = format!("{}{allow}{deny}", rule.pattern);
-            (text, rule.place.clone(), rule.admits(request.client))
-        }
-    }
-}
-
-/// A redirect as a line of `_redirects`.
-fn line(rule: &Redirect) -> String {
-    let force = if rule.force { "!" } else { "" };
-    format!("{} {} {}{force}", rule.from.text(), rule.to, rule.status().code())
-}
-
-/// A block of fields in one line.
-fn block(rule: &HeaderRule, place: &str) -> Rule {
-    let edit = |edit: &Edit| match edit {
-        Edit::Set { name, value } => format!("{name}: {value}"),
-        Edit::Remove { name } => format!("! {name}"),
-    };
-    let edits: Vec<String> = rule.edits.iter().map(edit).collect();
-    let text = format!("{} {{ {} }}", rule.pattern.text(), edits.join("; "));
-    Rule { place: place.to_owned(), text, matches: true, decides: false }
 }
 
 /// A path as it stands in a URL: ASCII, without control characters.

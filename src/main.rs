@@ -14,7 +14,7 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use tenkay::auth::verifier;
+use tenkay::auth::{Authenticator, MemoryBounds, PoolBounds, Program, verifier};
 use tenkay::cli::{self, Command, Explain, Precompress, Refusal, Settings};
 use tenkay::clock::{Clock, Tick};
 use tenkay::config::{Config, Limits, ListenAddress, SiteConfig};
@@ -174,7 +174,10 @@ fn serve(settings: Settings, sockets: &mut Vec<SocketFile>) -> Result<End, Strin
     let folders = sandbox::readable(sandbox, &sites);
     // A fresh hasher is as random as the standard library makes it.
     let chance = RandomState::new().hash_one(std::process::id());
-    let sites = Sites::new(sites, &limits, Door::best(), chance)?;
+    let mut sites = Sites::new(sites, &limits, Door::best(), chance)?;
+    if sites.need_authenticator() {
+        sites.authenticate_with(start_authenticator(&limits)?);
+    }
     let mut reactor = Reactor::new(sites, listeners, when_full, limits)
         .map_err(|error| format!("cannot set up the event loop: {error}"))?;
     if let Some((folders, broad)) = folders {
@@ -188,6 +191,24 @@ fn serve(settings: Settings, sockets: &mut Vec<SocketFile>) -> Result<End, Strin
     // A closed or full standard output is no reason not to serve.
     _ = writeln!(io::stdout(), "{start_line}");
     reactor.run().map_err(|error| format!("the event loop failed: {error}"))
+}
+
+/// Starts the processes that verify passwords: as the user that serves, and before the sandbox is
+/// entered.
+fn start_authenticator(limits: &Limits) -> Result<Authenticator, String> {
+    let pool = PoolBounds {
+        helpers: limits.password_helpers,
+        queue: limits.password_queue,
+        per_asker: limits.passwords_per_client,
+        answer_ms: limits.password_timeout_ms,
+    };
+    let memory = MemoryBounds {
+        entries: limits.passwords_remembered,
+        right_ms: limits.password_memory_ms,
+        wrong_ms: limits.wrong_password_memory_ms,
+    };
+    let started = Program::this().and_then(|program| Authenticator::start(program, pool, memory));
+    started.map_err(|error| format!("cannot start the processes that verify passwords: {error}"))
 }
 
 /// Binds every address, or says which one cannot be bound, and what to do.

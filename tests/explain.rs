@@ -48,16 +48,25 @@ force = true
 for = "/*"
 values = { X-Set = "a \"b\"" }
 
+[[site.auth]]
+for = "/login/*"
+users = "users"
+realm = "Staff"
+
 [[site]]
 root = "two"
 spa = "/index.html"
 "#;
+
+/// Bob, with a password that no test needs.
+const USERS: &str = "bob:$2y$04$Z5l5hTg5a3kgR5LRjphxy.JzVyvDQ7UW5bY9pKwth714btNnqS4qK\n";
 
 fn tree() -> TempDir {
     let folder = tempfile::tempdir().unwrap();
     let text = "body { color: red }\n".repeat(500);
     for (path, content) in [
         ("site.toml", CONFIG),
+        ("users", USERS),
         ("one/index.html", "start"),
         ("one/about.html", "about"),
         ("one/intern/a.txt", "a"),
@@ -108,9 +117,25 @@ fn the_text_has_the_site_the_deciding_rule_and_the_head() {
         (
             &["example.org/intern/a.txt", "--client", "192.0.2.7"],
             &[
-                "> access: this client may not read",
+                "> access: this client may not read: by its address",
                 "    site.toml:13:1: /intern/* deny 192.0.2.0/24 (matches and decides)",
                 "HTTP/1.1 403 Forbidden",
+            ],
+        ),
+        (
+            &["example.org/login/a.txt"],
+            &[
+                "> access: this client may not read: a name and a password are needed",
+                "HTTP/1.1 401 Unauthorized",
+                "WWW-Authenticate: Basic realm=\"Staff\", charset=\"UTF-8\"",
+            ],
+        ),
+        (
+            &["example.org/login/a.txt", "-H", "Authorization: Basic Ym9iOmE="],
+            &[
+                "> access: this client may not read: passwords are not verified here; the server \
+                 would, and answer 401 or go on",
+                "    site.toml:27:1: /login/* login 'Staff' (matches and decides)",
             ],
         ),
         (
@@ -140,7 +165,7 @@ fn the_text_has_the_file_its_forms_and_the_failure() {
         ),
         (
             &["/deep/link", "-H", navigation],
-            &["Site 2 (all hosts), defined by: site.toml:27:1", "> spa: /index.html is sent"],
+            &["Site 2 (all hosts), defined by: site.toml:32:1", "> spa: /index.html is sent"],
         ),
         (&["/deep/link.js"], &["> error page: 404 with the built-in page"]),
         (&["/large.css"], &["File: large.css (10000 bytes are sent from the open file)"]),

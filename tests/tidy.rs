@@ -23,7 +23,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("auth", &["http", "clock"]),
     ("net", &["config"]),
     ("journal", &["clock"]),
-    ("site", &["http", "rules", "coding", "clock", "config", "files"]),
+    ("site", &["http", "rules", "coding", "clock", "auth", "config", "files"]),
     ("machine", &["http", "clock", "config", "files", "site"]),
     ("h1", &["http", "clock", "config", "files", "site", "machine"]),
     ("reactor", &["http", "clock", "config", "files", "site", "machine", "h1", "net", "journal"]),

@@ -120,6 +120,9 @@ impl Reactor {
         let signals = Signals::new(poll.registry(), SIGNALS)?;
         let connections = Connections::new(poll.registry().try_clone()?, &limits, turn.now());
         let pages = Pages::new(limits.pages);
+        if let Some(authenticator) = sites.authenticator() {
+            authenticator.register(poll.registry(), VERIFIERS)?;
+        }
         let started = Instant::now();
         sites.measure_with(Box::new(move || started.elapsed()));
         let (journal, pools) = (Journal::default(), Pools::default());
@@ -166,6 +169,7 @@ impl Reactor {
         self.turn.begin();
         self.spare.begin_turn(!self.events.is_empty());
         self.take_events();
+        self.take_verdicts();
         let Reactor { connections, resources, turn, .. } = self;
         connections.drive_pending(resources, turn);
         if connections.take_timers(resources, turn) {
@@ -245,7 +249,8 @@ impl Reactor {
         };
         let log = self.resources.journal.is_waiting().then(|| now + LOG_RETRY_MS);
         let sites = self.resources.sites.due();
-        let due = [self.connections.due(), self.acceptor.due(), sites, drained, log];
+        let verifiers = self.resources.sites.authenticator().and_then(|it| it.due());
+        let due = [self.connections.due(), self.acceptor.due(), sites, verifiers, drained, log];
         // A tick is rounded down and the poll rounds up, so the time is over when the poll returns.
         let due = due.into_iter().flatten().min().map(|due| Duration::from_millis(due.since(now)));
         let spare = self.resources.sites.is_encoding().then(|| self.spare.timeout());
@@ -259,6 +264,11 @@ impl Reactor {
             let token = event.token();
             if token == SIGNALS {
                 signaled = true;
+            } else if token.0 >= VERIFIERS.0 {
+                let now = self.turn.now();
+                if let Some(authenticator) = self.resources.sites.authenticator() {
+                    authenticator.ready(token, now);
+                }
             } else if let Some(index) = listener_index(token) {
                 self.acceptor.note(index);
             } else {
@@ -267,6 +277,21 @@ impl Reactor {
         }
         if signaled {
             self.take_signals();
+        }
+    }
+
+    /// Continues the requests whose passwords were verified.
+    fn take_verdicts(&mut self) {
+        let Reactor { connections, resources, turn, .. } = self;
+        let Some(authenticator) = resources.sites.authenticator() else { return };
+        if authenticator.due().is_some_and(|due| due <= turn.now()) {
+            authenticator.tend(turn.now());
+        }
+        while let Some(question) = authenticator.take_answered(turn.now()) {
+            connections.release(question.number());
+        }
+        while let Some(fault) = authenticator.take_fault() {
+            resources.journal.repeat(Kind::Verifier, turn.now(), format_args!("{fault}"));
         }
     }
 
@@ -336,6 +361,8 @@ const KEY_BITS: u32 = usize::BITS / 2;
 const SERIAL_MASK: u32 = u32::MAX >> (32 - (KEY_BITS - 1));
 const NOT_A_CONNECTION: usize = 1 << (usize::BITS - 1);
 const SIGNALS: Token = Token(NOT_A_CONNECTION);
+/// The first token of the processes that verify passwords; no listener has one so high.
+const VERIFIERS: Token = Token(NOT_A_CONNECTION | 1 << KEY_BITS);
 
 fn token((key, serial): Id) -> Token {
     Token((serial as usize) << KEY_BITS | key) // widening: Rust knows no Unix with 16 bits

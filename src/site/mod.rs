@@ -18,6 +18,7 @@
 use std::rc::Rc;
 use std::time::Duration;
 
+use crate::auth::Authenticator;
 use crate::clock::{Clock, Tick};
 use crate::config::{Limits, SiteConfig};
 use crate::files::{Blocking, Door, OpenFile, Piece, Root};
@@ -28,6 +29,7 @@ pub mod explain;
 mod hashed_name;
 mod hosts;
 pub mod listing;
+mod login;
 pub mod media;
 pub mod multipart;
 mod navigation;
@@ -54,6 +56,7 @@ pub use respond::{Answer, Request};
 
 use cors::Origins;
 use hosts::Hosts;
+use login::Login;
 use media::MediaTypes;
 use negotiation::Negotiation;
 use rulebook::{RuleFiles, Rulebook};
@@ -68,6 +71,7 @@ pub struct Sites {
     hosts: Hosts,
     store: Store,
     negotiation: Negotiation,
+    authenticator: Option<Authenticator>,
     /// Separates the parts of a multipart response (RFC 2046 section 5.1.1).
     boundary: Rc<[u8]>,
     ranges_max: usize,
@@ -81,6 +85,8 @@ pub struct Site {
     root: Rc<Root>,
     config: SiteConfig,
     rulebook: Rc<Rulebook>,
+    /// The password rules, with their users.
+    logins: Vec<Rc<Login>>,
     rule_versions: RuleVersions,
     /// Attempts to read the rule files, which are not in memory yet.
     rule_tries: u8,
@@ -124,9 +130,25 @@ impl Sites {
             hosts,
             store,
             negotiation: Negotiation::new(),
+            authenticator: None,
             boundary: format!("tenkay-{chance:016x}").into_bytes().into(),
             ranges_max: limits.ranges,
         })
+    }
+
+    /// True if a part of a site needs a login.
+    pub fn need_authenticator(&self) -> bool {
+        self.sites.iter().any(|site| !site.logins.is_empty())
+    }
+
+    /// Verifies passwords by `authenticator`; without one, what needs a login is answered 503.
+    pub fn authenticate_with(&mut self, authenticator: Authenticator) {
+        self.authenticator = Some(authenticator);
+    }
+
+    /// What verifies passwords, for its events.
+    pub fn authenticator(&mut self) -> Option<&mut Authenticator> {
+        self.authenticator.as_mut()
     }
 
     /// Checks a piece of a large file before it is sent; see
@@ -203,6 +225,21 @@ impl Sites {
     }
 }
 
+/// The password rules of a site, with their users.
+///
+/// # Errors
+/// One line for each problem.
+fn read_logins(config: &SiteConfig) -> Result<Vec<Rc<Login>>, String> {
+    let (mut logins, mut problems) = (Vec::new(), Vec::new());
+    for rule in &config.auth {
+        match Login::read(rule) {
+            Ok(login) => logins.push(Rc::new(login)),
+            Err(found) => problems.extend(found),
+        }
+    }
+    if problems.is_empty() { Ok(logins) } else { Err(problems.join("\n")) }
+}
+
 fn globs(patterns: &[String]) -> Result<Vec<Glob>, String> {
     let parse = |pattern: &String| {
         Glob::parse(pattern.as_bytes()).map_err(|why| format!("the hidden name '{pattern}': {why}"))
@@ -217,12 +254,14 @@ impl Site {
         let root =
             root.with_link_targets(&config.link_targets).map_err(|error| error.to_string())?;
         let hidden = Hidden::new(globs(&config.hidden)?, globs(&config.hidden_except)?);
-        let (rulebook, _) = Rulebook::new(&config, &RuleFiles::default())?;
+        let logins = read_logins(&config)?;
+        let (rulebook, _) = Rulebook::new(&config, &RuleFiles::default(), &logins)?;
         Ok(Site {
             index,
             root: Rc::new(root),
             policy: rulebook.plain_policy(),
             rulebook: Rc::new(rulebook),
+            logins,
             rule_versions: RuleVersions::default(),
             rule_tries: 0,
             cors: Origins::of(&config.cors),

@@ -13,6 +13,8 @@ use crate::http::negotiate::Choice;
 use crate::http::status::{Failure, Status};
 use crate::http::target::{self, Form, Scheme, Target};
 
+use super::cors::Extra;
+use super::login::Denial;
 use super::multipart::Multipart;
 use super::navigation;
 use super::page::Up;
@@ -67,6 +69,19 @@ pub enum Answer {
     Reply(Reply),
     /// It takes longer than the caller may wait: call again after this.
     Later(Wait),
+}
+
+impl Answer {
+    /// Adds field lines to a reply.
+    fn with(self, lines: Option<Extra>) -> Answer {
+        match (self, lines) {
+            (Answer::Reply(mut reply), Some(lines)) => {
+                reply.add(lines);
+                Answer::Reply(reply)
+            }
+            (answer, _) => answer,
+        }
+    }
 }
 
 /// A well-formed request for a path.
@@ -310,15 +325,30 @@ impl Sites {
     /// The answer to a client that may not read what has this policy; `None`: it may.
     #[cold]
     fn guard(&mut self, index: usize, asked: Asked<'_>, policy: &Rc<Policy>) -> Option<Answer> {
-        let rulebook = &self.sites[index].rulebook;
-        let admits = |guard: &usize| match rulebook.guard(*guard) {
-            Guard::Access(rule) => rule.admits(asked.request.client),
-        };
-        if policy.guards.iter().all(admits) {
-            return None;
+        let Asked { request, clock, .. } = asked;
+        let rulebook = Rc::clone(&self.sites[index].rulebook);
+        for &guard in &policy.guards {
+            let admitted = match rulebook.guard(guard) {
+                Guard::Access(rule) if rule.admits(request.client) => Ok(()),
+                Guard::Access(_) => {
+                    let why = "your address may not read this";
+                    Err(Denial::Refused(Failure::new(Status::Forbidden, why), None))
+                }
+                Guard::Login(login) => {
+                    let authenticator = self.authenticator.as_mut();
+                    login.admit(authenticator, request.fields, request.client, clock.tick)
+                }
+            };
+            match admitted {
+                Ok(()) => {}
+                Err(Denial::Later(wait)) => return Some(Answer::Later(wait)),
+                Err(Denial::Refused(failure, lines)) => {
+                    let answer = self.refuse(index, asked, policy, failure);
+                    return Some(answer.with(lines));
+                }
+            }
         }
-        let failure = Failure::new(Status::Forbidden, "your address may not read this");
-        Some(self.refuse(index, asked, policy, failure))
+        None
     }
 
     /// A failure of a request for a path, with the page that the site configures for it.
@@ -461,13 +491,10 @@ impl Site {
     /// Adds the field that lets the origin of a request read the reply.
     #[cold]
     fn with_origin(&self, mut reply: Reply, request: &Request<'_>) -> Reply {
-        if let Some(line) = self.cors.line(request.fields) {
-            reply.extra = Some(match reply.extra.take() {
-                None => line,
-                // A preflight has the field already.
-                Some(extra) if extra.starts_with(&line) => extra,
-                Some(extra) => Rc::new([&line[..], &extra].concat()),
-            });
+        // A preflight has the field already.
+        let has_it = |line: &Extra| reply.extra.as_ref().is_some_and(|it| it.starts_with(line));
+        if let Some(line) = self.cors.line(request.fields).filter(|line| !has_it(line)) {
+            reply.add(line);
         }
         reply
     }

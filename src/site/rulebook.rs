@@ -18,6 +18,7 @@ use crate::rules::redirect::{Answer, Redirect};
 use crate::rules::table::{Headers, PatternSet, Redirects};
 
 use super::hashed_name::has_content_hash;
+use super::login::Login;
 use super::policy::{Policy, Purpose, Vary};
 
 /// The compiled rules of a site.
@@ -53,6 +54,8 @@ type Key = (Box<[usize]>, Box<[usize]>);
 pub(super) enum Guard {
     /// By address.
     Access(AccessRule),
+    /// By name and password.
+    Login(Rc<Login>),
 }
 
 /// The files in the root that hold rules, as far as they exist.
@@ -73,7 +76,8 @@ pub(super) fn is_rule_file(name: &[u8]) -> bool {
 }
 
 impl Rulebook {
-    /// The rules of a configuration and of the files in the root. The bad lines of the files are
+    /// The rules of a configuration and of the files in the root; `logins` are its password rules,
+    /// with their users. The bad lines of the files are
     /// left out, and returned with the name of the file.
     ///
     /// # Errors
@@ -81,6 +85,7 @@ impl Rulebook {
     pub(super) fn new(
         config: &SiteConfig,
         files: &RuleFiles,
+        logins: &[Rc<Login>],
     ) -> Result<(Rulebook, Vec<String>), String> {
         let (mut redirects, mut headers, mut problems) = (Vec::new(), Vec::new(), Vec::new());
         let places = |rule: &RedirectRule| rule.place.clone();
@@ -112,6 +117,11 @@ impl Rulebook {
             let made = Pattern::parse(&rule.pattern);
             patterns.push(made.map_err(|why| format!("{}: {why}", rule.place))?);
             guards.push(Guard::Access(rule.clone()));
+        }
+        for (rule, login) in config.auth.iter().zip(logins) {
+            let made = Pattern::parse(&rule.pattern);
+            patterns.push(made.map_err(|why| format!("{}: {why}", rule.place))?);
+            guards.push(Guard::Login(Rc::clone(login)));
         }
         let (base, varies_by_origin) =
             (base_fields(config), matches!(config.cors, Cors::Origins(_)));
@@ -169,7 +179,8 @@ impl Rulebook {
     fn new_policy(&self, (blocks, guards): &Key) -> Policy {
         self.last_id.set(self.last_id.get() + 1);
         let overlay = Overlay::new(self.headers.edits(blocks));
-        let needs_login = false;
+        let is_login = |guard: &usize| matches!(self.guards[*guard], Guard::Login(_));
+        let needs_login = guards.iter().any(is_login);
         let vary = Vary { origin: self.varies_by_origin, ..Vary::default() };
         Policy::new(self.last_id.get(), &self.base, overlay, guards, needs_login, vary)
     }

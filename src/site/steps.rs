@@ -1,11 +1,8 @@
 //! The steps of a decision as data for people: names, rules, sentences.
 
-use std::net::IpAddr;
-
+use crate::config::{AccessRule, AuthRule};
 use crate::rules::header::{Edit, HeaderRule};
 use crate::rules::redirect::Redirect;
-
-use super::rulebook::Guard;
 
 /// A step of the decision.
 #[derive(Debug)]
@@ -71,21 +68,22 @@ impl Stage {
 }
 
 impl Rule {
-    /// A rule about who may read. It decides if it matches, and does not let the client through.
-    pub(super) fn of_guard(guard: &Guard, matches: bool, client: Option<IpAddr>) -> Rule {
-        match guard {
-            Guard::Access(rule) => {
-                let list = |name: &str, nets: &[ipnet::IpNet]| {
-                    let nets: Vec<String> = nets.iter().map(ToString::to_string).collect();
-                    let list = format!(" {name} {}", nets.join(", "));
-                    if nets.is_empty() { String::new() } else { list }
-                };
-                let (allow, deny) = (list("allow", &rule.allow), list("deny", &rule.deny));
-                let text = format!("{}{allow}{deny}", rule.pattern);
-                let decides = matches && !rule.admits(client);
-                Rule { place: rule.place.clone(), text, matches, decides }
-            }
-        }
+    /// A rule about who may read, by address.
+    pub(super) fn of_access(rule: &AccessRule) -> Rule {
+        let list = |name: &str, nets: &[ipnet::IpNet]| {
+            let nets: Vec<String> = nets.iter().map(ToString::to_string).collect();
+            let list = format!(" {name} {}", nets.join(", "));
+            if nets.is_empty() { String::new() } else { list }
+        };
+        let (allow, deny) = (list("allow", &rule.allow), list("deny", &rule.deny));
+        let text = format!("{}{allow}{deny}", rule.pattern);
+        Rule { place: rule.place.clone(), text, matches: false, decides: false }
+    }
+
+    /// A rule about who may read, by name and password.
+    pub(super) fn of_login(rule: &AuthRule) -> Rule {
+        let text = format!("{} login '{}'", rule.pattern, rule.realm);
+        Rule { place: rule.place.clone(), text, matches: false, decides: false }
     }
 
     /// A redirect or rewrite, as a line of `_redirects`.

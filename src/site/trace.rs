@@ -10,8 +10,10 @@ use crate::http::status::{Failure, Status};
 use crate::http::target::{self, Form, Scheme, name_start};
 use crate::rules::redirect::Answer;
 
+use super::login::Denial;
 use super::navigation::is_navigation;
 use super::respond::Request;
+use super::rulebook::Guard;
 use super::steps::{Rule, Stage, Step};
 use super::store::{Located, Look, Looked, NEAREST_MAX, clean_location};
 use super::{Site, Sites};
@@ -247,27 +249,53 @@ impl Walk<'_> {
             return None;
         }
         let matching = rulebook.guards_of(file.unwrap_or(&self.located.canonical));
-        let mut rules = Vec::new();
-        for (index, guard) in rulebook.guards().iter().enumerate() {
-            let matches = matching.contains(&index);
-            let rule = Rule::of_guard(guard, matches, self.request.client);
-            let decides = rule.decides;
-            rules.push(rule);
-            if decides {
-                break;
-            }
-        }
         let what = match file {
             Some(file) => format!(" the file {}", encoded(file)),
             None => String::new(),
         };
-        if rules.last().is_some_and(|rule| rule.decides) {
-            let result = format!("this client may not read{what}");
-            let refused = Conclusion::Status(Status::Forbidden);
-            return Some(self.end(Stage::Access, rules, result, refused));
+        let mut rules = Vec::new();
+        for (index, guard) in rulebook.guards().iter().enumerate() {
+            let matches = matching.contains(&index);
+            let (rule, refused) = self.ask_guard(index, guard, matches);
+            rules.push(rule);
+            if let Some(failure) = refused {
+                let result = format!("this client may not read{what}: {}", failure.why);
+                let refused = Conclusion::Status(failure.status);
+                return Some(self.end(Stage::Access, rules, result, refused));
+            }
         }
         self.pass(Stage::Access, rules, |_| format!("this client may read{what}"));
         None
+    }
+
+    /// A rule about who may read, and the failure of a client that it refuses.
+    fn ask_guard(&self, index: usize, guard: &Guard, matches: bool) -> (Rule, Option<Failure>) {
+        let (request, config) = (self.request, &self.site().config);
+        let (rule, refused) = match guard {
+            Guard::Access(rule) => {
+                let failure = Failure::new(Status::Forbidden, "by its address");
+                let refused = (!rule.admits(request.client)).then_some(failure);
+                (Rule::of_access(rule), refused)
+            }
+            Guard::Login(login) => {
+                // The login rules follow those by address.
+                let rule = Rule::of_login(&config.auth[index - config.access.len()]);
+                let asked = login.admit(None, request.fields, request.client, self.clock.tick);
+                let refused = match asked {
+                    Err(Denial::Refused(Failure { status: Status::Unauthorized, why }, _)) => {
+                        Some(Failure::new(Status::Unauthorized, why))
+                    }
+                    Ok(()) => None,
+                    // Nothing can verify it here.
+                    Err(Denial::Refused(..) | Denial::Later(_)) => {
+                        Some(Failure::new(Status::ServiceUnavailable, UNVERIFIED))
+                    }
+                };
+                (rule, refused)
+            }
+        };
+        let refused = refused.filter(|_| matches);
+        (Rule { matches, decides: refused.is_some(), ..rule }, refused)
     }
 
     /// The rules up to the one that applies, and its answer.
@@ -453,6 +481,10 @@ impl Walk<'_> {
         conclusion
     }
 }
+
+/// Why a login gets no answer here.
+const UNVERIFIED: &str =
+    "passwords are not verified here; the server would, and answer 401 or go on";
 
 fn none_applies(rules: &[Rule]) -> String {
     match rules {

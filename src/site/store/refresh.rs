@@ -64,7 +64,7 @@ impl Store {
         };
         site.rule_tries = 0;
         let (files, versions) = read;
-        match Rulebook::new(&site.config, &files) {
+        match Rulebook::new(&site.config, &files, &site.logins) {
             Ok((rulebook, problems)) => {
                 for problem in problems {
                     self.faults.root(format!("{}/{problem}", site.root.path().display()));

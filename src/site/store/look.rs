@@ -21,7 +21,7 @@ use super::sidecars::{Beside, encodes};
 pub(in crate::site) enum Look {
     /// A file, or the index file of a folder.
     File(Looked),
-    /// A folder that is named without its slash; it has an index file.
+    /// A folder that is named without its slash.
     Folder { has_index: bool },
     /// A folder to list.
     Listed,

@@ -29,6 +29,7 @@ mod encode;
 #[path = "encode_nothing.rs"]
 mod encode;
 mod faults;
+mod kept;
 mod load;
 mod look;
 mod refresh;
@@ -48,6 +49,7 @@ use cache::{Cache, Known, Place};
 use check::{failure_of, has_no_index, holds};
 use encode::{Encodings, Task};
 use faults::Faults;
+use kept::Kept;
 use load::{Loaded, Loader, Made, Obstacle, Sending};
 use resolve::Lookup;
 use seen::Seen;
@@ -63,6 +65,7 @@ pub(super) struct Store {
     disk: Disk,
     jobs: Jobs,
     encodings: Encodings,
+    kept: Kept,
     stopwatch: Stopwatch,
     faults: Faults,
     gauge: Gauge,
@@ -114,6 +117,7 @@ impl Store {
             disk: Disk::default(),
             jobs: Jobs::default(),
             encodings: Encodings::default(),
+            kept: Kept::default(),
             stopwatch: Stopwatch::default(),
             faults: Faults::default(),
             gauge: Gauge::default(),
@@ -406,7 +410,13 @@ impl Store {
         policy: &Rc<Policy>,
         clock: &Clock,
     ) -> Found {
-        let Made { outcome, path, version, absent, beside, is_alias } = made;
+        let Made { mut outcome, path, version, absent, beside, is_alias } = made;
+        if let (Outcome::Resource(resource), Some(version)) = (&mut outcome, &version)
+            && resource.can_be_encoded()
+            && let Some(forms) = self.kept.find(site.part, key, version)
+        {
+            resource.variants = Some(forms);
+        }
         let entry = Entry::new(outcome, policy);
         let (path, made) = (path.into_boxed_slice(), clock.tick);
         let (checked, used) = (made, made);

@@ -177,3 +177,52 @@ fn cache_control_is_automatic_off_or_a_value() {
         assert!(!of("/alias.css").contains("immutable"));
     }
 }
+
+#[cfg(feature = "compression")]
+#[test]
+fn an_encoded_form_stays_when_its_file_is_closed_and_goes_when_it_changes() {
+    let large = text(200_000);
+    let mut bench = start(SiteConfig::default(), &[("large.css", &*large)]);
+    let ask = |bench: &mut Bench| {
+        let seen = bench.ask("GET /large.css", &["Accept-Encoding: zstd"]);
+        seen.field("Content-Encoding").concat()
+    };
+    assert_eq!(ask(&mut bench), "");
+    bench.encode();
+    assert_eq!(ask(&mut bench), "zstd");
+    bench.sites.close_files();
+    assert_eq!(ask(&mut bench), "zstd", "it is found again");
+    assert!(!bench.sites.is_encoding());
+    bench.put("large.css", &text(200_001));
+    bench.wait_for_revalidation();
+    assert_eq!(ask(&mut bench), "", "another version");
+    bench.encode();
+    assert_eq!(ask(&mut bench), "zstd");
+}
+
+#[cfg(feature = "compression")]
+#[test]
+fn the_memory_of_encoded_forms_is_bounded() {
+    let mut bench = Bench::with(Door::best(), &["compressed_bytes=1500"], SiteConfig::default());
+    let mut state = 1_u64;
+    for number in 0..10 {
+        // Letters of four bits, so that half of their bytes stay.
+        let mut letter = |_| {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            char::from(b'a' + u8::try_from(state >> 60).unwrap())
+        };
+        bench.put(&format!("{number}.css"), &(0..2000).map(&mut letter).collect::<String>());
+    }
+    let encoded = |bench: &mut Bench| {
+        let is_encoded = |number: &i32| {
+            let line = format!("GET /{number}.css");
+            !bench.ask(&line, &["Accept-Encoding: zstd"]).field("Content-Encoding").is_empty()
+        };
+        (0..10).filter(is_encoded).count()
+    };
+    for _ in 0..3 {
+        encoded(&mut bench);
+        bench.encode();
+        assert_eq!(encoded(&mut bench), 1);
+    }
+}

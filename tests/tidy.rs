@@ -28,6 +28,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("h1", &["http", "clock", "config", "files", "site", "machine"]),
     ("reactor", &["http", "clock", "config", "files", "site", "machine", "h1", "net", "journal"]),
     ("precompress", &["http", "coding"]),
+    ("explain", &["http", "clock", "config", "files", "site", "h1"]),
     ("cli", &["config"]),
     ("system", &["config"]),
     ("sandbox", &["config"]),
@@ -37,7 +38,9 @@ const LAYERS: &[(&str, &[&str])] = &[
         &[
             "auth",
             "cli",
+            "clock",
             "config",
+            "explain",
             "files",
             "journal",
             "net",

@@ -12,6 +12,7 @@
 //! | [`store`] | what does this path lead to, and is that still valid? |
 //! | [`resource`], [`representation`] | in which forms can it be sent? |
 //! | [`rulebook`], [`policy`] | which rules apply to this path, and what do they add? |
+//! | [`explain`] | why does a request get its reply? |
 //! | [`listing`], [`page`], [`multipart`], [`media`] | what is the content of a generated body? |
 
 use std::rc::Rc;
@@ -24,6 +25,7 @@ use crate::files::{Blocking, Door, OpenFile, Piece, Root};
 use crate::http::hidden::{Glob, Hidden};
 
 mod cors;
+pub mod explain;
 mod hashed_name;
 mod hosts;
 pub mod listing;
@@ -40,7 +42,9 @@ pub mod resource;
 pub mod respond;
 mod rulebook;
 pub mod select;
+mod steps;
 mod store;
+mod trace;
 mod visible;
 
 pub use multipart::Multipart;

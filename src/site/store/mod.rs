@@ -32,6 +32,7 @@ mod faults;
 mod hashes;
 mod kept;
 mod load;
+mod look;
 mod refresh;
 mod resolve;
 mod seen;
@@ -41,7 +42,10 @@ mod work;
 
 pub(super) use cache::Part;
 pub use faults::Fault;
+pub use look::Sidecar;
+pub(super) use look::{Look, Looked};
 pub(super) use refresh::RuleVersions;
+pub(super) use resolve::{NEAREST_MAX, clean_location};
 
 use cache::{Cache, Known, Place};
 use check::{failure_of, has_no_index, holds};

@@ -170,14 +170,15 @@ impl Sites {
         self.store.work(&self.sites, clock, enough)
     }
 
-    /// True while a file can be encoded between requests.
-    pub fn is_encoding(&self) -> bool {
-        self.store.is_encoding()
+    /// When the next step of the work is due that is done between requests; `None`: there is none.
+    pub fn spare_work_due(&self) -> Option<Tick> {
+        self.store.spare_work_due()
     }
 
-    /// Encodes a piece of a file, which takes at most 2 ms.
-    pub fn encode(&mut self, clock: &Clock) {
-        self.store.encode(clock);
+    /// Hashes or encodes a piece of a file, which takes at most 2 ms. Does nothing if nothing is
+    /// due.
+    pub fn spare_work(&mut self, clock: &Clock) {
+        self.store.spare_work(clock);
     }
 
     /// Measures by `stopwatch` how long the first attempt to list a folder takes; without it, only

@@ -574,5 +574,6 @@ fn lookups_beyond_the_limit_of_a_turn_wait() {
 
 mod asking;
 mod decisions;
+mod digests;
 mod forms;
 mod validators;

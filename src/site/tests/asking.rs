@@ -79,11 +79,17 @@ impl Bench {
         self.ask_from(None, line, fields)
     }
 
-    /// Encodes everything that waits for it.
-    pub(super) fn encode(&mut self) {
-        while self.sites.is_encoding() {
-            self.sites.encode(&self.clock);
+    /// Encodes and hashes everything that waits for it. Returns the number of steps.
+    pub(super) fn use_spare_time(&mut self) -> u32 {
+        let mut steps = 0;
+        while let Some(due) = self.sites.spare_work_due() {
+            if due > self.clock.tick {
+                self.wait(due.since(self.clock.tick));
+            }
+            self.sites.spare_work(&self.clock);
+            steps += 1;
         }
+        steps
     }
 }
 

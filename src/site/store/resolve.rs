@@ -153,7 +153,9 @@ impl Store {
         }
         let page = self.shared(site, lookup, &file, (Purpose::Page, false), clock)?;
         let failure = Failure::new(status, "");
-        let page = page.map(|(resource, _)| resource);
+        let canonical = &lookup.located.canonical;
+        let may_read = |file: &[u8]| site.rulebook.is_open_to_readers_of(file, canonical);
+        let page = page.filter(|(_, file)| may_read(file)).map(|(resource, _)| resource);
         Ok(failed(failure, Fallback { page, navigation: None }, &lookup.located.policy))
     }
 

@@ -145,8 +145,8 @@ impl Sites {
         form: Option<Choice>,
         clock: &Clock,
     ) -> Option<(Coding, u64)> {
-        while self.is_encoding() {
-            self.encode(clock);
+        while self.spare_work_due().is_some_and(|due| due <= clock.tick) {
+            self.spare_work(clock);
         }
         let reply = self.settled(request, clock)?.ok()?;
         let representation = representation(&reply)?;

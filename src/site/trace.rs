@@ -329,8 +329,15 @@ impl Walk<'_> {
         let name = encoded(&file);
         match found {
             Some(Looked { path, .. }) if status.is_error() => {
-                let result = format!("{} with {name}", status.code());
-                self.end(stage, rules, result, Conclusion::Failure(status, Some(path)))
+                let canonical = [b"/", &path[..]].concat();
+                let readers = &self.located.canonical;
+                if self.site().rulebook.is_open_to_readers_of(&canonical, readers) {
+                    let result = format!("{} with {name}", status.code());
+                    return self.end(stage, rules, result, Conclusion::Failure(status, Some(path)));
+                }
+                let why = "not every reader of the path may read it";
+                let result = format!("{}; {name} is not sent: {why}", status.code());
+                self.end(stage, rules, result, Conclusion::Failure(status, None))
             }
             None if status.is_error() => {
                 let result = format!("{}; {name} does not exist", status.code());

@@ -13,6 +13,7 @@
 //! | [`resource`], [`representation`] | in which forms can it be sent? |
 //! | [`rulebook`], [`policy`] | which rules apply to this path, and what do they add? |
 //! | [`listing`], [`page`], [`multipart`], [`media`] | what is the content of a generated body? |
+//! | [`draft`] | in which memory is a long body generated? |
 
 use std::rc::Rc;
 use std::time::Duration;
@@ -23,6 +24,7 @@ use crate::files::{Blocking, Door, OpenFile, Piece, Root};
 use crate::http::hidden::{Glob, Hidden};
 
 mod cors;
+pub mod draft;
 mod hashed_name;
 mod hosts;
 pub mod listing;

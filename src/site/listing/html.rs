@@ -9,25 +9,31 @@
 //! UTF-8, and for characters with which a name could look like another one.
 
 use std::fmt::Arguments;
-use std::io::Write;
+use std::io::{self, Write};
 
 use crate::http::date::{Civil, civil};
 use crate::http::target::encode_path;
 
+use super::super::draft::Draft;
 use super::super::page::HEAD;
 use super::lister::{Entry, Totals};
 
 /// A page that is being written.
 #[derive(Debug)]
 pub struct Html {
-    page: Vec<u8>,
+    page: Draft,
+    /// Buffer for a row.
+    row: Vec<u8>,
 }
 
 impl Html {
     /// Begins the page of the folder at `path` below the root, which is empty or ends with `/`.
-    pub fn new(path: &[u8], totals: &Totals) -> Html {
+    ///
+    /// # Errors
+    /// There is no memory.
+    pub fn new(path: &[u8], totals: &Totals) -> io::Result<Html> {
         let rows = totals.folders + totals.files;
-        let mut page = Vec::with_capacity(2 * STYLE.len() + rows * ROW_BYTES_USUAL);
+        let mut page = Vec::with_capacity(2 * STYLE.len());
         page.extend_from_slice(HEAD.as_bytes());
         page.extend_from_slice(STYLE.as_bytes());
         page.extend_from_slice(b"</style>\n");
@@ -48,12 +54,18 @@ impl Html {
         if !path.is_empty() {
             page.extend_from_slice(PARENT.as_bytes());
         }
-        Html { page }
+        let mut draft = Draft::with_room(page.len() + rows * ROW_BYTES + totals.name_room)?;
+        draft.push(&page)?;
+        Ok(Html { page: draft, row: page })
     }
 
     /// Appends the row of one entry.
-    pub fn push(&mut self, entry: &Entry) {
-        let page = &mut self.page;
+    ///
+    /// # Errors
+    /// There is no memory.
+    pub fn push(&mut self, entry: &Entry) -> io::Result<()> {
+        let page = &mut self.row;
+        page.clear();
         let slash: &[u8] = if entry.directory { b"/" } else { b"" };
         page.extend_from_slice(b"<tr><th scope=\"row\"><a href=\"");
         push_href(page, entry.name());
@@ -76,14 +88,16 @@ impl Html {
         page.extend_from_slice(b"<td>");
         push_time(page, entry.modified_ns);
         page.extend_from_slice(b"</td></tr>\n");
+        self.page.push(page)
     }
 
-    /// The whole page. A second call gives an empty one.
-    pub fn finish(&mut self) -> Vec<u8> {
-        if !self.page.is_empty() {
-            self.page.extend_from_slice(b"</tbody>\n</table>\n</main>\n</body>\n</html>\n");
-        }
-        std::mem::take(&mut self.page)
+    /// The whole page.
+    ///
+    /// # Errors
+    /// There is no memory.
+    pub fn finish(mut self) -> io::Result<Draft> {
+        self.page.push(b"</tbody>\n</table>\n</main>\n</body>\n</html>\n")?;
+        Ok(self.page)
     }
 }
 
@@ -263,8 +277,8 @@ fn push_formatted(page: &mut Vec<u8>, text: Arguments<'_>) {
 
 const REPLACEMENT: char = '\u{fffd}';
 
-/// An estimate for the first allocation of the page.
-const ROW_BYTES_USUAL: usize = 224;
+/// The longest row without its name.
+const ROW_BYTES: usize = 224;
 
 /// What a listing adds to the style of all pages. Names are blocks, so that the whole cell is the
 /// link. `plaintext` gives each name its own direction of writing. The icons are masks, so they

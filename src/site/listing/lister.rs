@@ -46,6 +46,8 @@ pub struct Totals {
     pub bytes: u64,
     /// The folder has more entries than the limit; only those counted here are listed.
     pub is_cut: bool,
+    /// Bytes that the names take on the page at most.
+    pub name_room: usize,
 }
 
 /// A file or a directory in the folder.
@@ -208,6 +210,7 @@ impl Lister {
             self.totals.files += 1;
             self.totals.bytes = self.totals.bytes.saturating_add(version.size);
         }
+        self.totals.name_room += name_room(name);
         self.unsorted.push(Entry::new(name, version));
         if self.unsorted.len() == RUN {
             self.end_run();
@@ -285,6 +288,13 @@ fn push_number(key: &mut Vec<u8>, digits: &[u8]) {
     key.extend(std::iter::repeat_n(u8::MAX, digits.len() / 255));
     key.push(u8::try_from(digits.len() % 255).expect("a remainder is less than its divisor"));
     key.extend_from_slice(digits);
+}
+
+/// Bytes that a name takes in a row at most, in the reference and in the text together.
+fn name_room(name: &[u8]) -> usize {
+    // Both `&` become `&amp;`; a byte that is not UTF-8 becomes three in each.
+    let room = |byte: &u8| if byte.is_ascii_alphanumeric() { 2 } else { 10 };
+    name.iter().map(room).sum()
 }
 
 /// Entries that are sorted at once, which takes a fraction of a millisecond.

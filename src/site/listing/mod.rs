@@ -15,6 +15,8 @@ use crate::site::visible::Visible;
 pub mod html;
 pub mod lister;
 
+use super::draft::Draft;
+
 pub use html::Html;
 pub use lister::Lister;
 
@@ -31,7 +33,7 @@ pub enum Progress {
     /// There is more to do: call [`Listing::step`] again.
     More,
     /// The whole page.
-    Done(Vec<u8>),
+    Done(Draft),
 }
 
 impl Listing {
@@ -47,29 +49,30 @@ impl Listing {
     /// rows. The step ends when `enough` returns true; it is called after each lookup, so a slow
     /// disk delays a step by one lookup.
     ///
-    /// `root` is the root that the directory was opened from. After the page has been handed out,
-    /// another step gives an empty one.
+    /// `root` is the root that the directory was opened from. The page is handed out once; a step
+    /// after that begins an empty one.
     ///
     /// # Errors
-    /// See [`Lister::read`].
+    /// See [`Lister::read`]; or there is no memory.
     pub fn step(
         &mut self,
         root: &Root,
         entries: usize,
         enough: &mut dyn FnMut() -> bool,
     ) -> io::Result<Progress> {
-        let Some(html) = &mut self.html else {
+        let Some(mut html) = self.html.take() else {
             if self.lister.read(root, entries, enough)? {
-                self.html = Some(Html::new(self.lister.path(), self.lister.totals()));
+                self.html = Some(Html::new(self.lister.path(), self.lister.totals())?);
             }
             return Ok(Progress::More);
         };
         for _ in 0..entries.max(1) {
             match self.lister.next_entry() {
-                Some(entry) => html.push(&entry),
-                None => return Ok(Progress::Done(html.finish())),
+                Some(entry) => html.push(&entry)?,
+                None => return html.finish().map(Progress::Done),
             }
         }
+        self.html = Some(html);
         Ok(Progress::More)
     }
 }
@@ -82,7 +85,7 @@ pub fn listing_html(root: &Root, dir: OwnedFd, path: &[u8], most: usize) -> io::
     let mut listing = Listing::new(dir, path, most, &Visible::default())?;
     loop {
         if let Progress::Done(page) = listing.step(root, usize::MAX, &mut || false)? {
-            return Ok(page);
+            return Ok(page.bytes().to_vec());
         }
     }
 }

@@ -300,10 +300,8 @@ fn steps_of_any_size_make_the_same_page() {
                 Progress::Done(page) => break page,
             }
         };
-        assert_eq!(String::from_utf8(page).unwrap(), whole, "{size}");
+        assert_eq!(str::from_utf8(page.bytes()).unwrap(), whole, "{size}");
         assert!(steps <= steps_most, "{steps} steps of {size}");
-        let again = listing.step(&root, size, &mut || false);
-        assert!(matches!(again, Ok(Progress::Done(rest)) if rest.is_empty()));
     }
 }
 

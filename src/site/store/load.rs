@@ -13,6 +13,7 @@ use crate::config::{EtagSource, Limits};
 use crate::files::{Blocking, Disk, Kind, OpenError, OpenFile, Opened, Version};
 use crate::http::negotiate::{Coding, CodingSet};
 use crate::http::text::is_utf8_prefix;
+use crate::site::draft::Draft;
 use crate::site::media::MediaType;
 use crate::site::policy::{Policy, Purpose, Vary};
 use crate::site::representation::{Facts, Gauge, OwnedValidators, Representation, is_young};
@@ -369,22 +370,23 @@ impl<'a> Loader<'a> {
     /// The outcome for the page that lists this version of the folder `canonical`.
     pub(super) fn listing(
         &self,
-        page: &[u8],
+        page: Draft,
         canonical: &[u8],
         version: Version,
     ) -> Result<Made, Obstacle> {
         let Sending { policy, .. } = self.sending;
-        let possible = self.possible_codings("text/html", page.len() as u64); // widening
+        let (body, etag) = page.finish();
+        let possible = self.possible_codings("text/html", body.length() as u64); // widening
         let vary = Vary { encoding: !possible.is_empty(), ..Vary::default() };
         let facts = Facts {
             lines: &self.site.rulebook.lines(policy, Purpose::Listing, canonical, vary),
             coding: None,
             media_type: "text/html",
             charset: Some("utf-8"),
-            validators: OwnedValidators::of_page(page),
+            validators: OwnedValidators::of_page(etag),
             ranges: false,
         };
-        let made = Representation::in_memory(facts, page, self.gauge);
+        let made = Representation::generated(facts, body, self.gauge);
         let made = made.map_err(|_| Obstacle::Open(Errno::NOMEM.into()))?;
         let variants = (!possible.is_empty()).then(|| Rc::new(Variants::new(possible)));
         let outcome = Outcome::Resource(Resource { identity: Rc::new(made), variants });

@@ -378,7 +378,7 @@ impl Store {
             if let Progress::Done(page) = listing.step(&site.root, work::STEP, &mut enough)? {
                 let sending = Sending::files(&target.policy);
                 let loader = self.loader(site, &sending, Blocking::Never, clock);
-                return loader.listing(&page, &target.canonical, version);
+                return loader.listing(page, &target.canonical, version);
             }
             if enough() {
                 break;
@@ -471,7 +471,7 @@ impl Store {
         let listed = ended.page.map_err(Obstacle::from).and_then(|page| {
             let sending = Sending::files(&target.policy);
             let loader = self.loader(site, &sending, Blocking::Never, clock);
-            loader.listing(&page, &target.canonical, version)
+            loader.listing(page, &target.canonical, version)
         });
         let policy = Rc::clone(&target.policy);
         let outcome = match listed {

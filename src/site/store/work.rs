@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use crate::clock::Tick;
 use crate::files::{Root, Version};
+use crate::site::draft::Draft;
 use crate::site::listing::{Listing, Progress};
 use crate::site::policy::Policy;
 use crate::site::resource::Entry;
@@ -72,7 +73,7 @@ impl std::fmt::Debug for Job {
 /// A finished listing: a page or an error.
 pub(super) struct Ended {
     pub(super) job: Job,
-    pub(super) page: io::Result<Vec<u8>>,
+    pub(super) page: io::Result<Draft>,
 }
 
 impl Jobs {

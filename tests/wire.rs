@@ -71,6 +71,7 @@ case_files! {
     limits
     links
     links_off
+    listing
     methods
     multipart
     names

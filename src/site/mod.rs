@@ -13,6 +13,7 @@
 //! | [`resource`], [`representation`] | in which forms can it be sent? |
 //! | [`rulebook`], [`policy`] | which rules apply to this path, and what do they add? |
 //! | [`listing`], [`page`], [`multipart`], [`media`] | what is the content of a generated body? |
+//! | `disposition`, `query` | what do `?download` and other parameters mean? |
 //! | [`draft`] | in which memory is a long body generated? |
 
 use std::rc::Rc;
@@ -24,6 +25,7 @@ use crate::files::{Blocking, Door, OpenFile, Piece, Root};
 use crate::http::hidden::{Glob, Hidden};
 
 mod cors;
+mod disposition;
 pub mod draft;
 mod hashed_name;
 mod hosts;
@@ -34,6 +36,7 @@ mod navigation;
 mod negotiation;
 pub mod page;
 pub mod policy;
+mod query;
 pub mod reply;
 pub mod representation;
 pub mod resource;

@@ -9,9 +9,9 @@
 //! ```
 //!
 //! So the fields of a 304 are one slice, those of a 206 a longer one, and those of a part of a
-//! multipart response (Content-Encoding and Content-Type) lie between them. The headroom is for the wire
-//! format: HTTP/1.1 fills it with status line and date, once per second at most, and then sends the
-//! whole response with a small file as one slice. Other wire formats ignore it.
+//! multipart response (Content-Encoding and Content-Type) lie between them. The headroom is for
+//! the wire format: HTTP/1.1 fills it with status line and date, once per second at most, and then
+//! sends the whole response with a small file as one slice. Other wire formats ignore it.
 
 use std::cell::Cell;
 use std::ops::Range;
@@ -294,7 +294,8 @@ impl OwnedValidators {
 
     /// Those of a file that stays on disk, in this coding: size and modification time; `replaced`:
     /// inode and change time as well, because the file was once replaced by one of the same size
-    /// and time, so its date is no validator. A time that every file of an image has in common makes no tag.
+    /// and time, so its date is no validator. A time that every file of an image has in common
+    /// makes no tag.
     pub(super) fn of_file(
         version: &Version,
         replaced: bool,

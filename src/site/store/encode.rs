@@ -21,7 +21,7 @@ use super::cache::Part;
 #[derive(Debug, Default)]
 pub(super) struct Encodings {
     waiting: VecDeque<Task>,
-    running: Option<Running>,
+    running: Option<Box<Running>>,
 }
 
 /// A file to encode: that of the entry with this key.
@@ -51,7 +51,7 @@ impl std::fmt::Debug for Running {
 
 /// The result of a step.
 enum Progress {
-    More(Running),
+    More(Box<Running>),
     Done(Task, Rc<Representation>, Vec<u8>),
     /// It is not worthwhile, or not possible.
     GivenUp,
@@ -86,7 +86,7 @@ impl Store {
     }
 
     /// Starts the next task whose entry still exists.
-    fn begin_encoding(&mut self) -> Option<Running> {
+    fn begin_encoding(&mut self) -> Option<Box<Running>> {
         loop {
             let task = self.encodings.waiting.pop_front()?;
             let Some(resource) = self.cache.resource(task.part, &task.key) else { continue };
@@ -95,7 +95,7 @@ impl Store {
             let encoder = Encoder::new(task.coding, effort, size, worthwhile_bytes(size));
             // Without memory for it, the file is sent as it is.
             let Ok(encoder) = encoder else { continue };
-            return Some(Running { task, source, encoder, at: 0, tries: 0 });
+            return Some(Box::new(Running { task, source, encoder, at: 0, tries: 0 }));
         }
     }
 
@@ -117,7 +117,12 @@ impl Store {
 
 impl Running {
     /// Encodes the next bytes of the source.
-    fn step(mut self, disk: &mut Disk, scratch: &mut Vec<u8>, clock: &Clock) -> Progress {
+    fn step(
+        mut self: Box<Self>,
+        disk: &mut Disk,
+        scratch: &mut Vec<u8>,
+        clock: &Clock,
+    ) -> Progress {
         let left = self.source.size() - self.at;
         let count = usize::try_from(left).unwrap_or(SLICE_BYTES).min(SLICE_BYTES);
         let pushed = match self.source.file() {
@@ -145,7 +150,10 @@ impl Running {
         match pushed {
             Ok(()) if self.at < self.source.size() => Progress::More(self),
             Ok(()) => match self.encoder.finish() {
-                Ok(body) => Progress::Done(self.task, self.source, body),
+                Ok(body) => {
+                    let Running { task, source, .. } = *self;
+                    Progress::Done(task, source, body)
+                }
                 Err(EncodeError::TooLarge | EncodeError::Failed(_)) => Progress::GivenUp,
             },
             Err(EncodeError::TooLarge | EncodeError::Failed(_)) => Progress::GivenUp,

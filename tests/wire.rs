@@ -53,6 +53,7 @@ macro_rules! case_files {
 }
 
 case_files! {
+    archives
     chunked
     codings
     conditions

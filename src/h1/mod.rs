@@ -68,6 +68,7 @@ mod inbox;
 mod plan;
 mod request;
 mod state;
+mod stream;
 mod write;
 
 pub use connection::{Connection, Exchanges, Idle};

@@ -13,7 +13,8 @@
 //! | [`resource`], [`representation`] | in which forms can it be sent? |
 //! | [`rulebook`], [`policy`] | which rules apply to this path, and what do they add? |
 //! | [`listing`], [`page`], [`multipart`], [`media`] | what is the content of a generated body? |
-//! | `disposition`, `query` | what do `?download` and other parameters mean? |
+//! | [`archive`] | what is in the archive of a folder? |
+//! | `download`, `disposition`, `query` | what do `?download` and other parameters mean? |
 //! | [`draft`] | in which memory is a long body generated? |
 
 use std::rc::Rc;
@@ -24,8 +25,10 @@ use crate::config::{Limits, SiteConfig};
 use crate::files::{Blocking, Door, OpenFile, Piece, Root};
 use crate::http::hidden::{Glob, Hidden};
 
+pub mod archive;
 mod cors;
 mod disposition;
+mod download;
 pub mod draft;
 mod hashed_name;
 mod hosts;
@@ -46,6 +49,7 @@ pub mod select;
 mod store;
 mod visible;
 
+pub use archive::{Archive, Filled};
 pub use multipart::Multipart;
 pub use policy::Policy;
 pub use reply::{Content, FieldSink, Reply};
@@ -69,6 +73,8 @@ pub struct Sites {
     hosts: Hosts,
     store: Store,
     negotiation: Negotiation,
+    /// Counts the archives that are being sent.
+    archives: Rc<()>,
     /// Separates the parts of a multipart response (RFC 2046 section 5.1.1).
     boundary: Rc<[u8]>,
     ranges_max: usize,
@@ -125,6 +131,7 @@ impl Sites {
             hosts,
             store,
             negotiation: Negotiation::new(),
+            archives: Rc::new(()),
             boundary: format!("tenkay-{chance:016x}").into_bytes().into(),
             ranges_max: limits.ranges,
         })

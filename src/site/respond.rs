@@ -14,6 +14,7 @@ use crate::http::status::{Failure, Status};
 use crate::http::target::{self, Form, Scheme, Target};
 
 use super::disposition::attachment;
+use super::download::{NoArchive, archive_format};
 use super::listing::ListingForm;
 use super::multipart::Multipart;
 use super::navigation;
@@ -259,6 +260,16 @@ impl Sites {
             }
             return Ok(answer);
         };
+        if let Some(format) = archive_format(&self.sites[index], query) {
+            let located = self.store.locate(&self.sites[index], path)?;
+            return Ok(match self.archive(index, &located, format) {
+                Ok(reply) => Answer::Reply(reply),
+                Err(NoArchive::Later(wait)) => Answer::Later(wait),
+                Err(NoArchive::Failure(failure)) => {
+                    self.refuse(index, asked, &located.policy, failure)
+                }
+            });
+        }
         let wanted = ListingForm::of(query, request.fields);
         if form == wanted {
             return Ok(self.whole(index, asked, at));

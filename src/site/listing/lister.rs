@@ -25,7 +25,8 @@ use super::readme;
 
 /// A folder that is being read.
 pub struct Lister {
-    dir: Dir,
+    /// Closed when everything was read.
+    dir: Option<Dir>,
     /// The path of the folder below the root, as [`Root`] takes it: empty, or `a/b/`.
     path: Vec<u8>,
     visible: Visible,
@@ -153,7 +154,7 @@ impl Lister {
     ) -> io::Result<Lister> {
         debug_assert!(path.starts_with(b"/") && path.ends_with(b"/"), "the path of a folder");
         Ok(Lister {
-            dir: Dir::new(dir)?,
+            dir: Some(Dir::new(dir)?),
             path: path.to_vec(),
             most,
             visible: visible.clone(),
@@ -197,7 +198,7 @@ impl Lister {
         enough: &mut dyn FnMut() -> bool,
     ) -> io::Result<bool> {
         for _ in 0..entries.max(1) {
-            let Some(found) = self.dir.read() else {
+            let Some(found) = self.dir.as_mut().and_then(Dir::read) else {
                 self.end_read();
                 return Ok(true);
             };
@@ -257,6 +258,7 @@ impl Lister {
     }
 
     fn end_read(&mut self) {
+        self.dir = None;
         self.end_run();
         let form = self.form;
         let first = |(run, entries): (usize, &mut IntoIter<Entry>)| {
@@ -277,7 +279,8 @@ impl Lister {
     }
 
     fn version(&self, root: &Root, name: &[u8]) -> Result<Version, OpenError> {
-        let stat = statat(self.dir.fd()?, name, AtFlags::SYMLINK_NOFOLLOW)?;
+        let dir = self.dir.as_ref().ok_or(OpenError::NotFound)?;
+        let stat = statat(dir.fd()?, name, AtFlags::SYMLINK_NOFOLLOW)?;
         if FileType::from_raw_mode(stat.st_mode) != FileType::Symlink {
             return Ok(Version::from(&stat));
         }

@@ -5,6 +5,7 @@
 //! and a second fstat that shows whether the file changed meanwhile. All facts of a representation
 //! come from one fstat of one open file, so a response never mixes two versions of it.
 
+use std::io;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -15,6 +16,7 @@ use crate::http::negotiate::{AcceptEncoding, Choice};
 use crate::http::status::{Failure, Status};
 use crate::http::target;
 
+use super::archive::{Archive, Filled};
 use super::listing::ListingForm;
 use super::policy::Policy;
 use super::representation::{Fill, Gauge, Representation};
@@ -472,6 +474,22 @@ impl Store {
 
     fn sweep_ms(&self) -> u64 {
         (self.limits.file_rest_ms / 2).max(100)
+    }
+
+    /// See [`Archive::fill`].
+    pub(super) fn fill(
+        &mut self,
+        archive: &mut Archive,
+        most: usize,
+        now: Tick,
+    ) -> io::Result<(Filled, &[u8])> {
+        let filled = archive.fill(&mut self.scratch, most, &mut self.disk, now)?;
+        Ok((filled, &self.scratch))
+    }
+
+    /// Most entries of a folder.
+    pub(super) fn listing_entries(&self) -> usize {
+        self.limits.listing_entries
     }
 
     /// See [`Disk::prepare`].

@@ -193,7 +193,7 @@ fn representation(reply: &Reply) -> Option<&Rc<Representation>> {
         | Content::Range(it, _)
         | Content::Ranges(it, _)
         | Content::NotModified(it) => Some(it),
-        Content::Options(_) | Content::Page(..) => None,
+        Content::Options(_) | Content::Archive(_) | Content::Page(..) => None,
     }
 }
 

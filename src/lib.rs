@@ -123,5 +123,9 @@ pub mod precompress;
 pub mod reactor;
 pub mod rules;
 pub mod sandbox;
+#[cfg_attr(
+    not(feature = "compression"),
+    expect(dead_code, reason = "the encoders use it, and this build has none")
+)]
 pub mod site;
 pub mod system;

@@ -46,6 +46,7 @@ pub mod policy;
 mod query;
 pub mod reply;
 pub mod representation;
+mod request;
 pub mod resource;
 pub mod respond;
 mod rulebook;
@@ -60,8 +61,9 @@ pub use multipart::Multipart;
 pub use policy::Policy;
 pub use reply::{Content, FieldSink, Reply};
 pub use representation::{Fill, HEADROOM, Representation};
+pub use request::Request;
 pub use resource::{Entry, Outcome};
-pub use respond::{Answer, Request};
+pub use respond::Answer;
 
 use cors::Origins;
 use hosts::Hosts;

@@ -1,13 +1,12 @@
 //! From a request to a reply: the decisions that all wire formats share.
 
-use std::net::IpAddr;
 use std::rc::Rc;
 
 use crate::clock::Clock;
 use crate::files::Blocking;
 use crate::http::conditional::{self, Verdict};
-use crate::http::fields::{Field, Fields};
-use crate::http::head::{Expectation, Head, Method};
+use crate::http::fields::Field;
+use crate::http::head::{Expectation, Method};
 use crate::http::host::Host;
 use crate::http::negotiate::Choice;
 use crate::http::status::{Failure, Status};
@@ -24,47 +23,13 @@ use super::page::Up;
 use super::policy::Policy;
 use super::query;
 use super::reply::{Content, Detail, Reply};
-use super::representation::{Fill, Representation};
+use super::representation::Representation;
+use super::request::Request;
 use super::resource::{Fallback, Navigation, Outcome};
 use super::rulebook::Guard;
 use super::select::{Selection, select};
 use super::store::{At, Found, Located};
 use super::{Site, Sites, Wait};
-
-/// A request, independent of the wire format.
-#[derive(Debug)]
-pub struct Request<'r> {
-    /// The method.
-    pub method: Method,
-    /// The request target as the client sent it; not validated yet.
-    pub target: &'r [u8],
-    /// The host that the client sent beside the target.
-    pub host: Option<Host<'r>>,
-    /// The address of the client, if it has one.
-    pub client: Option<IpAddr>,
-    /// What the client expects before it sends a body.
-    pub expectation: Expectation,
-    /// The fields.
-    pub fields: &'r Fields<'r, 'r>,
-    /// How the wire format fills the headroom of a representation; `None` if it does not use it.
-    pub fill: Option<Fill>,
-}
-
-impl<'r> Request<'r> {
-    /// The request of a head in HTTP/1.1, with its method, target and fields as they are.
-    #[inline]
-    pub fn of(head: &'r Head<'r, 'r>, client: Option<IpAddr>, fill: Option<Fill>) -> Request<'r> {
-        Request {
-            method: head.method,
-            target: head.target,
-            host: head.host,
-            client,
-            expectation: head.expectation,
-            fields: &head.fields,
-            fill,
-        }
-    }
-}
 
 /// The result of [`Sites::respond`].
 #[derive(Debug)]

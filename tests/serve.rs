@@ -13,6 +13,8 @@ mod client;
 mod common;
 #[path = "serve/crowd.rs"]
 mod crowd;
+#[path = "serve/login.rs"]
+mod login;
 #[path = "common/process.rs"]
 #[expect(dead_code, reason = "this crate uses a part of it")]
 mod process;

@@ -54,12 +54,20 @@ macro_rules! case_files {
 
 case_files! {
     archives
+    cache_off
+    cache_value
     chunked
+    clean_redirect
+    clean_serve
     codings
     conditions
+    cors_any
+    cors_list
     dates
     directories
+    error_pages
     expect
+    fields
     framing
     half_close
     head_timeouts
@@ -83,7 +91,12 @@ case_files! {
     pipelining
     quiet
     ranges
+    redirect_flags
+    rule_files
+    sidecars
+    sites
     small_limits
+    spa
     targets
     transfer_encoding
     types

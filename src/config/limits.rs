@@ -130,6 +130,22 @@ limits! {
     compress_least_bytes: u64 = 512, 0..=1_099_511_627_776;
     /// Largest file that is compressed in the background.
     compress_most_bytes: u64 = 4_194_304, 0..=1_073_741_824;
+    /// Memory for files that were compressed in the background, in total.
+    compressed_bytes: usize = 33_554_432, 0..=1_099_511_627_776;
+    /// Processes that verify passwords, if a site has a login.
+    password_helpers: usize = 2, 1..=64;
+    /// Passwords that wait to be verified; more are answered 429.
+    password_queue: usize = 64, 1..=65_536;
+    /// Passwords of one client that wait or are verified; more are answered 429.
+    passwords_per_client: usize = 16, 1..=65_536;
+    /// Time to verify one password before its process is killed.
+    password_timeout_ms: u64 = 30_000, 100..=600_000;
+    /// Passwords that are remembered once verified, and as many wrong ones.
+    passwords_remembered: usize = 4_096, 2..=1_000_000;
+    /// Time that a right password is remembered.
+    password_memory_ms: u64 = 300_000, 1_000..=86_400_000;
+    /// Time that a wrong password is remembered.
+    wrong_password_memory_ms: u64 = 10_000, 0..=86_400_000;
     /// Age at which a cache entry is compared with its file again.
     revalidate_ms: u64 = 1_000, 0..=3_600_000;
     /// Longest time that a listing is reused while its folder does not change.

@@ -9,6 +9,7 @@
 //! - `inbox`: received bytes, and the head at their start
 //! - `plan`: from a complete head to what the exchange does
 //! - `write`: from a reply to status line and fields
+//! - `preview`: the head of a response, without a connection
 //! - `body`: the part of a response that follows the outbox
 //! - `state`: the states, as types
 //!
@@ -66,6 +67,7 @@ mod connection;
 mod exchange;
 mod inbox;
 mod plan;
+mod preview;
 mod request;
 mod state;
 mod stream;
@@ -73,5 +75,6 @@ mod write;
 
 pub use connection::{Connection, Exchanges, Idle};
 pub use exchange::Exchange;
+pub use preview::head_of;
 pub use state::StateName;
 pub use write::write_unavailable;

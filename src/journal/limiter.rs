@@ -17,16 +17,20 @@ pub enum Kind {
     Stall,
     /// The poll refuses a connection.
     Poll,
+    /// A process that verifies passwords ended or failed.
+    Verifier,
 }
 
 impl Kind {
-    const COUNT: usize = 6;
+    const COUNT: usize = 7;
 
     /// How many lines of this kind are written in [`WINDOW_MS`].
     pub fn burst(self) -> u64 {
         match self {
             Kind::AcceptPaused => 1,
-            Kind::CutOff | Kind::File | Kind::Panic | Kind::Stall | Kind::Poll => 8,
+            Kind::CutOff | Kind::File | Kind::Panic | Kind::Stall | Kind::Poll | Kind::Verifier => {
+                8
+            }
         }
     }
 }

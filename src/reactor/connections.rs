@@ -182,6 +182,11 @@ impl Connections {
         }
     }
 
+    /// Continues the connections that wait for this job.
+    pub(super) fn release(&mut self, job: u64) {
+        self.pending.release(job);
+    }
+
     /// True if a connection can continue without a new event.
     pub(super) fn is_pending(&self) -> bool {
         self.pending.ready() > 0

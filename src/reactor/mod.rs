@@ -120,6 +120,9 @@ impl Reactor {
         let signals = Signals::new(poll.registry(), SIGNALS)?;
         let connections = Connections::new(poll.registry().try_clone()?, &limits, turn.now());
         let pages = Pages::new(limits.pages);
+        if let Some(authenticator) = sites.authenticator() {
+            authenticator.register(poll.registry(), VERIFIERS)?;
+        }
         let started = Instant::now();
         sites.measure_with(Box::new(move || started.elapsed()));
         let (journal, pools) = (Journal::default(), Pools::default());
@@ -166,6 +169,7 @@ impl Reactor {
         self.turn.begin();
         self.spare.begin_turn(!self.events.is_empty());
         self.take_events();
+        self.take_verdicts();
         let Reactor { connections, resources, turn, .. } = self;
         connections.drive_pending(resources, turn);
         if connections.take_timers(resources, turn) {
@@ -176,7 +180,7 @@ impl Reactor {
         let Reactor { acceptor, connections, resources, turn, .. } = self;
         acceptor.accept(connections, resources, turn);
         self.end_drain();
-        self.encode();
+        self.work_in_spare_time();
         self.resources.sites.rest(self.turn.now());
         while let Some(fault) = self.resources.sites.take_fault() {
             let (journal, now) = (&mut self.resources.journal, self.turn.now());
@@ -192,16 +196,17 @@ impl Reactor {
         Ok(())
     }
 
-    /// Encodes a piece of a file, if no request waits.
-    fn encode(&mut self) {
+    /// Hashes or encodes a piece of a file, if no request waits.
+    fn work_in_spare_time(&mut self) {
         let Reactor { connections, resources, turn, spare, .. } = self;
-        if !resources.sites.is_encoding() || connections.is_pending() {
+        let is_due = resources.sites.spare_work_due().is_some_and(|due| due <= turn.now());
+        if !is_due || connections.is_pending() {
             return;
         }
         let Resources { sites, journal, .. } = resources;
         spare.work(|| {
-            if let Err(panic) = guarded(|| sites.encode(turn.clock())) {
-                let text = format_args!("bug: a file was not encoded; please report: {panic}");
+            if let Err(panic) = guarded(|| sites.spare_work(turn.clock())) {
+                let text = format_args!("bug: background work failed; please report: {panic}");
                 journal.repeat(Kind::Panic, turn.now(), text);
             }
         });
@@ -245,10 +250,14 @@ impl Reactor {
         };
         let log = self.resources.journal.is_waiting().then(|| now + LOG_RETRY_MS);
         let sites = self.resources.sites.due();
-        let due = [self.connections.due(), self.acceptor.due(), sites, drained, log];
+        let verifiers = self.resources.sites.authenticator().and_then(|it| it.due());
+        let due = [self.connections.due(), self.acceptor.due(), sites, verifiers, drained, log];
         // A tick is rounded down and the poll rounds up, so the time is over when the poll returns.
         let due = due.into_iter().flatten().min().map(|due| Duration::from_millis(due.since(now)));
-        let spare = self.resources.sites.is_encoding().then(|| self.spare.timeout());
+        let spare = self.resources.sites.spare_work_due().map(|due| {
+            let wait = Duration::from_millis(due.since(now));
+            wait.max(self.spare.timeout())
+        });
         due.into_iter().chain(spare).min()
     }
 
@@ -259,6 +268,11 @@ impl Reactor {
             let token = event.token();
             if token == SIGNALS {
                 signaled = true;
+            } else if token.0 >= VERIFIERS.0 {
+                let now = self.turn.now();
+                if let Some(authenticator) = self.resources.sites.authenticator() {
+                    authenticator.ready(token, now);
+                }
             } else if let Some(index) = listener_index(token) {
                 self.acceptor.note(index);
             } else {
@@ -267,6 +281,21 @@ impl Reactor {
         }
         if signaled {
             self.take_signals();
+        }
+    }
+
+    /// Continues the requests whose passwords were verified.
+    fn take_verdicts(&mut self) {
+        let Reactor { connections, resources, turn, .. } = self;
+        let Some(authenticator) = resources.sites.authenticator() else { return };
+        if authenticator.due().is_some_and(|due| due <= turn.now()) {
+            authenticator.tend(turn.now());
+        }
+        while let Some(question) = authenticator.take_answered(turn.now()) {
+            connections.release(question.number());
+        }
+        while let Some(fault) = authenticator.take_fault() {
+            resources.journal.repeat(Kind::Verifier, turn.now(), format_args!("{fault}"));
         }
     }
 
@@ -336,6 +365,8 @@ const KEY_BITS: u32 = usize::BITS / 2;
 const SERIAL_MASK: u32 = u32::MAX >> (32 - (KEY_BITS - 1));
 const NOT_A_CONNECTION: usize = 1 << (usize::BITS - 1);
 const SIGNALS: Token = Token(NOT_A_CONNECTION);
+/// The first token of the processes that verify passwords; no listener has one so high.
+const VERIFIERS: Token = Token(NOT_A_CONNECTION | 1 << KEY_BITS);
 
 fn token((key, serial): Id) -> Token {
     Token((serial as usize) << KEY_BITS | key) // widening: Rust knows no Unix with 16 bits

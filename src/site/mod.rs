@@ -12,6 +12,7 @@
 //! | [`store`] | what does this path lead to, and is that still valid? |
 //! | [`resource`], [`representation`] | in which forms can it be sent? |
 //! | [`rulebook`], [`policy`] | which rules apply to this path, and what do they add? |
+//! | [`explain`] | why does a request get its reply? |
 //! | [`listing`], [`page`], [`multipart`], [`media`] | what is the content of a generated body? |
 //! | [`archive`] | what is in the archive of a folder? |
 //! | `download`, `disposition`, `query` | what do `?download` and other parameters mean? |
@@ -20,6 +21,7 @@
 use std::rc::Rc;
 use std::time::Duration;
 
+use crate::auth::Authenticator;
 use crate::clock::{Clock, Tick};
 use crate::config::{Limits, SiteConfig};
 use crate::files::{Blocking, Door, OpenFile, Piece, Root};
@@ -30,9 +32,11 @@ mod cors;
 mod disposition;
 mod download;
 pub mod draft;
+pub mod explain;
 mod hashed_name;
 mod hosts;
 pub mod listing;
+mod login;
 pub mod media;
 pub mod multipart;
 mod navigation;
@@ -46,7 +50,9 @@ pub mod resource;
 pub mod respond;
 mod rulebook;
 pub mod select;
+mod steps;
 mod store;
+mod trace;
 mod visible;
 
 pub use archive::{Archive, Filled};
@@ -59,6 +65,7 @@ pub use respond::{Answer, Request};
 
 use cors::Origins;
 use hosts::Hosts;
+use login::Login;
 use media::MediaTypes;
 use negotiation::Negotiation;
 use rulebook::{RuleFiles, Rulebook};
@@ -75,6 +82,7 @@ pub struct Sites {
     negotiation: Negotiation,
     /// Counts the archives that are being sent.
     archives: Rc<()>,
+    authenticator: Option<Authenticator>,
     /// Separates the parts of a multipart response (RFC 2046 section 5.1.1).
     boundary: Rc<[u8]>,
     ranges_max: usize,
@@ -88,6 +96,8 @@ pub struct Site {
     root: Rc<Root>,
     config: SiteConfig,
     rulebook: Rc<Rulebook>,
+    /// The password rules, with their users.
+    logins: Vec<Rc<Login>>,
     rule_versions: RuleVersions,
     /// Attempts to read the rule files, which are not in memory yet.
     rule_tries: u8,
@@ -132,9 +142,25 @@ impl Sites {
             store,
             negotiation: Negotiation::new(),
             archives: Rc::new(()),
+            authenticator: None,
             boundary: format!("tenkay-{chance:016x}").into_bytes().into(),
             ranges_max: limits.ranges,
         })
+    }
+
+    /// True if a part of a site needs a login.
+    pub fn need_authenticator(&self) -> bool {
+        self.sites.iter().any(|site| !site.logins.is_empty())
+    }
+
+    /// Verifies passwords by `authenticator`; without one, what needs a login is answered 503.
+    pub fn authenticate_with(&mut self, authenticator: Authenticator) {
+        self.authenticator = Some(authenticator);
+    }
+
+    /// What verifies passwords, for its events.
+    pub fn authenticator(&mut self) -> Option<&mut Authenticator> {
+        self.authenticator.as_mut()
     }
 
     /// Checks a piece of a large file before it is sent; see
@@ -160,14 +186,15 @@ impl Sites {
         self.store.work(&self.sites, clock, enough)
     }
 
-    /// True while a file can be encoded between requests.
-    pub fn is_encoding(&self) -> bool {
-        self.store.is_encoding()
+    /// When the next step of the work is due that is done between requests; `None`: there is none.
+    pub fn spare_work_due(&self) -> Option<Tick> {
+        self.store.spare_work_due()
     }
 
-    /// Encodes a piece of a file, which takes at most 2 ms.
-    pub fn encode(&mut self, clock: &Clock) {
-        self.store.encode(clock);
+    /// Hashes or encodes a piece of a file, which takes at most 2 ms. Does nothing if nothing is
+    /// due.
+    pub fn spare_work(&mut self, clock: &Clock) {
+        self.store.spare_work(clock);
     }
 
     /// Measures by `stopwatch` how long the first attempt to list a folder takes; without it, only
@@ -211,6 +238,21 @@ impl Sites {
     }
 }
 
+/// The password rules of a site, with their users.
+///
+/// # Errors
+/// One line for each problem.
+fn read_logins(config: &SiteConfig) -> Result<Vec<Rc<Login>>, String> {
+    let (mut logins, mut problems) = (Vec::new(), Vec::new());
+    for rule in &config.auth {
+        match Login::read(rule) {
+            Ok(login) => logins.push(Rc::new(login)),
+            Err(found) => problems.extend(found),
+        }
+    }
+    if problems.is_empty() { Ok(logins) } else { Err(problems.join("\n")) }
+}
+
 fn globs(patterns: &[String]) -> Result<Vec<Glob>, String> {
     let parse = |pattern: &String| {
         Glob::parse(pattern.as_bytes()).map_err(|why| format!("the hidden name '{pattern}': {why}"))
@@ -225,12 +267,14 @@ impl Site {
         let root =
             root.with_link_targets(&config.link_targets).map_err(|error| error.to_string())?;
         let hidden = Hidden::new(globs(&config.hidden)?, globs(&config.hidden_except)?);
-        let (rulebook, _) = Rulebook::new(&config, &RuleFiles::default())?;
+        let logins = read_logins(&config)?;
+        let (rulebook, _) = Rulebook::new(&config, &RuleFiles::default(), &logins)?;
         Ok(Site {
             index,
             root: Rc::new(root),
             policy: rulebook.plain_policy(),
             rulebook: Rc::new(rulebook),
+            logins,
             rule_versions: RuleVersions::default(),
             rule_tries: 0,
             cors: Origins::of(&config.cors),

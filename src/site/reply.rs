@@ -88,6 +88,14 @@ impl Reply {
         Reply { status, content: Content::Whole(page), extra }
     }
 
+    /// Adds field lines, each with its CRLF.
+    pub(super) fn add(&mut self, lines: Extra) {
+        self.extra = Some(match self.extra.take() {
+            None => lines,
+            Some(extra) => Rc::new([&extra[..], &lines].concat()),
+        });
+    }
+
     /// Writes all fields but Date and those that belong to the connection.
     #[inline]
     pub fn write_fields(&self, sink: &mut impl FieldSink) {

@@ -59,12 +59,14 @@ impl Store {
             }
             Err(text) => {
                 self.faults.root(format!("{}: {text}", site.root.path().display()));
+                // Once, until one of them changes.
+                site.rule_versions = RuleVersions::of(&site.root);
                 return;
             }
         };
         site.rule_tries = 0;
         let (files, versions) = read;
-        match Rulebook::new(&site.config, &files) {
+        match Rulebook::new(&site.config, &files, &site.logins) {
             Ok((rulebook, problems)) => {
                 for problem in problems {
                     self.faults.root(format!("{}/{problem}", site.root.path().display()));
@@ -130,6 +132,7 @@ impl Store {
     /// root are never found again.
     fn renew_part(&mut self, site: &mut Site) {
         self.jobs.drop_part(site.part);
+        self.kept.drop_part(site.part);
         site.part = self.new_part();
     }
 

@@ -237,13 +237,13 @@ impl Sites {
                 return Ok(answer);
             }
         }
-        if !self.store.is_resource(at) {
-            return Ok(self.without_resource(index, asked, at));
+        match &self.store.entry(at).outcome {
+            Outcome::Resource(it) if it.listing.is_none() && asked.query.is_none() => {
+                Ok(self.whole(index, asked, at))
+            }
+            Outcome::Resource(_) => self.in_form(index, asked, at),
+            _ => Ok(self.without_resource(index, asked, at)),
         }
-        if asked.query.is_some() || self.store.entry(at).outcome.listing().is_some() {
-            return self.in_form(index, asked, at);
-        }
-        Ok(self.whole(index, asked, at))
     }
 
     /// The reply with the resource that was found, in the form that the client gets.

@@ -80,7 +80,10 @@ impl Store {
             let Ok(Loaded::Listed(folder, version)) = loaded else { return Some(id) };
             let most = self.limits.listing_entries;
             match Listing::new(folder, canonical, most, &site.visible(), *form) {
-                Ok(listing) => self.jobs.resume(queued, version, listing),
+                Ok(listing) => {
+                    let listing = listing.with_archives(&site.config.archives);
+                    self.jobs.resume(queued, version, listing);
+                }
                 Err(_) => return Some(id), // the next request for the folder reports the error
             }
         }

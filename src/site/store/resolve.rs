@@ -49,7 +49,8 @@ impl Store {
             Ok(Loaded::Listed(folder, version)) => {
                 let most = self.limits.listing_entries;
                 let visible = site.visible();
-                let listing = Listing::new(folder, canonical, most, &visible, lookup.form)?;
+                let listing = Listing::new(folder, canonical, most, &visible, lookup.form)?
+                    .with_archives(&site.config.archives);
                 let target = Target {
                     part: site.part,
                     key: lookup.listing_key.into(),

@@ -1,5 +1,7 @@
 //! The examples of the documentation are accepted by the program.
 
+#![allow(clippy::unwrap_used, reason = "in a test it is the assertion")]
+
 use std::fs;
 use std::path::Path;
 

@@ -53,6 +53,7 @@ macro_rules! case_files {
 }
 
 case_files! {
+    archives
     cache_off
     cache_value
     chunked
@@ -79,6 +80,7 @@ case_files! {
     limits
     links
     links_off
+    listing
     methods
     multipart
     names

@@ -1,6 +1,7 @@
 //! Tests of the command line and the environment.
 
 use super::*;
+use crate::config::ArchiveFormat;
 use crate::config::layer::SiteLayer;
 use crate::config::{
     CacheControl, CleanUrls, Cors, EncodedSlash, EtagSource, HeaderRule, RedirectRule, Symlinks,
@@ -45,6 +46,31 @@ fn a_command_is_the_first_word_and_a_folder_of_its_name_is_a_path() {
         variables(&[("TENKAY_ROOT", "precompress")]).unwrap().sites[0].root,
         PathBuf::from("precompress")
     );
+}
+
+#[test]
+fn a_request_to_explain_has_the_settings_of_a_server() {
+    let explain = |args: &[&str]| match read_command(args, &[("TENKAY_CHARSET", "off")]) {
+        Ok(Command::Explain(explain)) => *explain,
+        other => panic!("not explain: {other:?}"),
+    };
+    let plain = explain(&["explain", "/a"]);
+    let (url, method, client) = (&*plain.url, &*plain.method, plain.client.to_string());
+    assert_eq!((url, method, &*client, plain.json), ("/a", "GET", "127.0.0.1", false));
+    assert_eq!((&plain.places[..], plain.fields.len()), (&["default".to_owned()][..], 0));
+    assert_eq!(plain.settings.config.sites[0].charset, None);
+    let all = ["explain", "-X", "HEAD", "-H", "A: b", "-HC: d", "--client", "::1", "--json"];
+    let all = explain(&[&all[..], &["http://a/", "/srv", "--sandbox", "off", "--spa=/a"]].concat());
+    let (url, method, client) = (&*all.url, &*all.method, all.client.to_string());
+    assert_eq!((url, method, &*client, all.json), ("http://a/", "HEAD", "::1", true));
+    assert_eq!(all.fields, ["A: b", "C: d"]);
+    assert_eq!(all.places, ["command line"]);
+    assert_eq!(all.settings.config.sites[0].root, PathBuf::from("/srv"));
+    assert_eq!(all.settings.config.sites[0].spa.as_deref(), Some("/a"));
+    for bad in [&["explain"][..], &["explain", "/", "--client=x"], &["explain", "/", "a", "b"]] {
+        assert!(read_command(bad, &[]).is_err(), "{bad:?}");
+    }
+    assert_eq!(flags(&["./explain"]).unwrap().sites[0].root, PathBuf::from("./explain"));
 }
 
 fn flags(args: &[&str]) -> Result<Config, String> {
@@ -110,6 +136,7 @@ const SAME: (&[&str], &[(&str, &str)]) = (
         "--rule-files",
         "--cors=https://a,https://b:1",
         "--security-headers",
+        "--archives=zip,tar",
         "--redirect=/a /b",
         "--redirect",
         "/c/* https://d/:splat 302!",
@@ -144,6 +171,7 @@ const SAME: (&[&str], &[(&str, &str)]) = (
         ("TENKAY_ERROR_PAGE", "404=/a.html, 503=/b.html"),
         ("TENKAY_RULE_FILES", "1"),
         ("TENKAY_CORS", "https://a,https://b:1"),
+        ("TENKAY_ARCHIVES", "zip,tar"),
         ("TENKAY_SECURITY_HEADERS", "true"),
         ("TENKAY_REDIRECT", "/a /b\n\n  /c/* https://d/:splat 302!\n"),
         ("TENKAY_HEADER", "/*: Cache-Control: no-store, private\r\n/*: ! Server"),
@@ -193,6 +221,7 @@ fn every_option_of_what_is_sent_reaches_its_setting_from_both_sources() {
         assert_eq!(site.cache_control, CacheControl::Value("public, max-age=60".into()));
         assert_eq!((site.charset, site.spa.as_deref()), (None, Some("/index.html")));
         assert_eq!(site.error_pages, [(404, "/a.html".into()), (503, "/b.html".into())]);
+        assert_eq!(site.archives, [ArchiveFormat::Zip, ArchiveFormat::Tar]);
         assert_eq!(site.cors, Cors::Origins(vec!["https://a".into(), "https://b:1".into()]));
         let name = |flag: &str| match source {
             "--" => format!("--{flag}"),
@@ -452,6 +481,7 @@ fn an_error_says_what_is_wrong() {
         (&["--spa", "folder"], "is not the path of a page"),
         (&["--error-page", "200=/a"], "from 400 to 599"),
         (&["--cors", "a"], "is not an origin"),
+        (&["--archives", "tar,rar"], "write tar or zip"),
         (&["--redirect", "/a"], "is not FROM TO"),
         (&["--header", "/a"], "is not PATTERN"),
         (&["--hosts", "a"], "--hosts"),

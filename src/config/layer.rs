@@ -13,8 +13,9 @@ use std::fmt;
 use std::path::PathBuf;
 
 use super::{
-    AccessRule, Account, AuthRule, CacheControl, CleanUrls, Config, Cors, EncodedSlash, EtagSource,
-    HeaderRule, Limits, ListenAddress, RedirectRule, Sandbox, SiteConfig, Symlinks, WhenFull,
+    AccessRule, Account, ArchiveFormat, AuthRule, CacheControl, CleanUrls, Config, Cors,
+    EncodedSlash, EtagSource, HeaderRule, Limits, ListenAddress, RedirectRule, Sandbox, SiteConfig,
+    Symlinks, WhenFull,
 };
 use crate::http::hidden::Glob;
 
@@ -247,6 +248,8 @@ settings! {
         cors: Replaced<Cors>;
         /// Whether a preset of fields for security is sent.
         security_headers: Replaced<bool>;
+        /// The formats of archives.
+        archives: Replaced<Vec<ArchiveFormat>>;
         /// Redirects and rewrites.
         redirects: Replaced<Vec<RedirectRule>>;
         /// Fields to set and to remove.
@@ -373,6 +376,13 @@ fn one_site_only((name, origin): (&'static str, &Origin)) -> Problem {
 }
 
 impl SiteLayer {
+    /// Where the site is defined: its table, or else its root.
+    pub fn place(&self) -> String {
+        let table = self.table.as_ref().map(|table| &table.origin);
+        let origin = table.or(self.root.as_ref().map(|root| &root.origin));
+        origin.unwrap_or(&Origin::Default).to_string()
+    }
+
     /// The settings of the site: this layer over the defaults.
     fn into_site(self) -> SiteConfig {
         let default = SiteConfig::default();
@@ -403,6 +413,7 @@ impl SiteLayer {
             rule_files: value_or(self.rule_files, default.rule_files),
             cors: value_or(self.cors, default.cors),
             security_headers: value_or(self.security_headers, default.security_headers),
+            archives: value_or(self.archives, default.archives),
             redirects: value_or(self.redirects, default.redirects),
             headers: value_or(self.headers, default.headers),
             access: value_or(self.access, default.access),

@@ -9,6 +9,7 @@
 //! - `inbox`: received bytes, and the head at their start
 //! - `plan`: from a complete head to what the exchange does
 //! - `write`: from a reply to status line and fields
+//! - `preview`: the head of a response, without a connection
 //! - `body`: the part of a response that follows the outbox
 //! - `state`: the states, as types
 //!
@@ -39,6 +40,9 @@
 //! | Linger | Linger, Closed | Closed | - | Linger | Closed | Closed | Closed | Linger |
 //! | Closed | Closed | Closed | Closed | Closed | Closed | Closed | Closed | Closed |
 //!
+//! The table lacks one case: the next piece of an archive waits for a turn or for the disk, so a
+//! retry continues the Reply, and leads to every state to which sent output leads.
+//!
 //! A response that is written into the outbox leads from Idle to Idle at once, with something to
 //! send, and the next may follow it. One that is sent from the cache or from a file is a Reply
 //! until it was sent. Pending output is sent before more input is read: a client that sends without
@@ -66,11 +70,14 @@ mod connection;
 mod exchange;
 mod inbox;
 mod plan;
+mod preview;
 mod request;
 mod state;
+mod stream;
 mod write;
 
 pub use connection::{Connection, Exchanges, Idle};
 pub use exchange::Exchange;
+pub use preview::head_of;
 pub use state::StateName;
 pub use write::write_unavailable;

@@ -12,7 +12,11 @@
 //! | [`store`] | what does this path lead to, and is that still valid? |
 //! | [`resource`], [`representation`] | in which forms can it be sent? |
 //! | [`rulebook`], [`policy`] | which rules apply to this path, and what do they add? |
+//! | [`explain`] | why does a request get its reply? |
 //! | [`listing`], [`page`], [`multipart`], [`media`] | what is the content of a generated body? |
+//! | [`archive`] | what is in the archive of a folder? |
+//! | `download`, `disposition`, `query` | what do `?download` and other parameters mean? |
+//! | [`draft`] | in which memory is a long body generated? |
 
 use std::rc::Rc;
 use std::time::Duration;
@@ -23,7 +27,12 @@ use crate::config::{Limits, SiteConfig};
 use crate::files::{Blocking, Door, OpenFile, Piece, Root};
 use crate::http::hidden::{Glob, Hidden};
 
+pub mod archive;
 mod cors;
+mod disposition;
+mod download;
+pub mod draft;
+pub mod explain;
 mod hashed_name;
 mod hosts;
 pub mod listing;
@@ -34,21 +43,27 @@ mod navigation;
 mod negotiation;
 pub mod page;
 pub mod policy;
+mod query;
 pub mod reply;
 pub mod representation;
+mod request;
 pub mod resource;
 pub mod respond;
 mod rulebook;
 pub mod select;
+mod steps;
 mod store;
+mod trace;
 mod visible;
 
+pub use archive::{Archive, Filled};
 pub use multipart::Multipart;
 pub use policy::Policy;
 pub use reply::{Content, FieldSink, Reply};
 pub use representation::{Fill, HEADROOM, Representation};
+pub use request::Request;
 pub use resource::{Entry, Outcome};
-pub use respond::{Answer, Request};
+pub use respond::Answer;
 
 use cors::Origins;
 use hosts::Hosts;
@@ -67,6 +82,8 @@ pub struct Sites {
     hosts: Hosts,
     store: Store,
     negotiation: Negotiation,
+    /// Counts the archives that are being sent.
+    archives: Rc<()>,
     authenticator: Option<Authenticator>,
     /// Separates the parts of a multipart response (RFC 2046 section 5.1.1).
     boundary: Rc<[u8]>,
@@ -126,6 +143,7 @@ impl Sites {
             hosts,
             store,
             negotiation: Negotiation::new(),
+            archives: Rc::new(()),
             authenticator: None,
             boundary: format!("tenkay-{chance:016x}").into_bytes().into(),
             ranges_max: limits.ranges,

@@ -1,66 +1,32 @@
 //! From a request to a reply: the decisions that all wire formats share.
 
-use std::net::IpAddr;
 use std::rc::Rc;
 
 use crate::clock::Clock;
 use crate::files::Blocking;
 use crate::http::conditional::{self, Verdict};
-use crate::http::fields::{Field, Fields};
-use crate::http::head::{Expectation, Head, Method};
+use crate::http::fields::Field;
+use crate::http::head::{Expectation, Method};
 use crate::http::host::Host;
 use crate::http::negotiate::Choice;
 use crate::http::status::{Failure, Status};
 use crate::http::target::{self, Form, Scheme, Target};
 
 use super::cors::Extra;
+use super::listing::ListingForm;
 use super::login::Denial;
 use super::multipart::Multipart;
 use super::navigation;
 use super::page::Up;
 use super::policy::Policy;
 use super::reply::{Content, Detail, Reply};
-use super::representation::{Fill, Representation};
+use super::representation::Representation;
+use super::request::Request;
 use super::resource::{Fallback, Navigation, Outcome};
 use super::rulebook::Guard;
 use super::select::{Selection, select};
 use super::store::{At, Found};
 use super::{Site, Sites, Wait};
-
-/// A request, independent of the wire format.
-#[derive(Debug)]
-pub struct Request<'r> {
-    /// The method.
-    pub method: Method,
-    /// The request target as the client sent it; not validated yet.
-    pub target: &'r [u8],
-    /// The host that the client sent beside the target.
-    pub host: Option<Host<'r>>,
-    /// The address of the client, if it has one.
-    pub client: Option<IpAddr>,
-    /// What the client expects before it sends a body.
-    pub expectation: Expectation,
-    /// The fields.
-    pub fields: &'r Fields<'r, 'r>,
-    /// How the wire format fills the headroom of a representation; `None` if it does not use it.
-    pub fill: Option<Fill>,
-}
-
-impl<'r> Request<'r> {
-    /// The request of a head in HTTP/1.1, with its method, target and fields as they are.
-    #[inline]
-    pub fn of(head: &'r Head<'r, 'r>, client: Option<IpAddr>, fill: Option<Fill>) -> Request<'r> {
-        Request {
-            method: head.method,
-            target: head.target,
-            host: head.host,
-            client,
-            expectation: head.expectation,
-            fields: &head.fields,
-            fill,
-        }
-    }
-}
 
 /// The result of [`Sites::respond`].
 #[derive(Debug)]
@@ -86,12 +52,12 @@ impl Answer {
 
 /// A well-formed request for a path.
 #[derive(Clone, Copy)]
-struct Asked<'r> {
-    request: &'r Request<'r>,
-    path: &'r [u8],
-    query: Option<&'r [u8]>,
-    blocking: Blocking,
-    clock: &'r Clock,
+pub(super) struct Asked<'r> {
+    pub(super) request: &'r Request<'r>,
+    pub(super) path: &'r [u8],
+    pub(super) query: Option<&'r [u8]>,
+    pub(super) blocking: Blocking,
+    pub(super) clock: &'r Clock,
 }
 
 impl Sites {
@@ -135,7 +101,7 @@ impl Sites {
 
     /// The site for a host.
     #[inline]
-    fn site_of(&self, host: Option<Host<'_>>) -> usize {
+    pub(super) fn site_of(&self, host: Option<Host<'_>>) -> usize {
         if self.sites.len() == 1 {
             return 0;
         }
@@ -219,7 +185,7 @@ impl Sites {
 
     #[inline(always)] // one caller, for each request
     fn look_up(&mut self, index: usize, asked: Asked<'_>) -> Result<Answer, Failure> {
-        let Asked { request, path, clock, .. } = asked;
+        let Asked { path, clock, .. } = asked;
         let Sites { sites, store, .. } = self;
         store.refresh(&mut sites[index], clock);
         let at = match store.recall(&sites[index], path, clock) {
@@ -236,15 +202,25 @@ impl Sites {
                 return Ok(answer);
             }
         }
-        if !self.store.is_resource(at) {
-            return Ok(self.without_resource(index, asked, at));
+        match &self.store.entry(at).outcome {
+            Outcome::Resource(it) if it.listing.is_none() && asked.query.is_none() => {
+                Ok(self.whole(index, asked, at))
+            }
+            Outcome::Resource(_) => self.in_form(index, asked, at),
+            _ => Ok(self.without_resource(index, asked, at)),
         }
+    }
+
+    /// The reply with the resource that was found, in the form that the client gets.
+    #[inline(always)]
+    pub(super) fn whole(&mut self, index: usize, asked: Asked<'_>, at: At) -> Answer {
+        let Asked { request, .. } = asked;
         let choice = if request.fields.has(Field::AcceptEncoding) {
             self.negotiate(request, at)
         } else {
             Choice::Identity
         };
-        Ok(self.send(index, asked, at, choice))
+        self.send(index, asked, at, choice)
     }
 
     /// The form in which a client gets the resource that was found.
@@ -263,7 +239,7 @@ impl Sites {
 
     /// The answer for a path that leads to a redirect or a failure.
     #[inline(never)]
-    fn without_resource(&mut self, index: usize, asked: Asked<'_>, at: At) -> Answer {
+    pub(super) fn without_resource(&mut self, index: usize, asked: Asked<'_>, at: At) -> Answer {
         let entry = self.store.entry(at).clone();
         match entry.outcome {
             Outcome::Redirect(redirect) => {
@@ -316,7 +292,17 @@ impl Sites {
         if let Some(answer) = self.guard(index, asked, &located.policy) {
             return Ok(Err(answer));
         }
-        Ok(match self.store.find(&self.sites[index], path, &located, blocking, clock) {
+        let form = match located.canonical.ends_with(b"/") {
+            true => ListingForm::of(asked.query, asked.request.fields),
+            false => ListingForm::default(),
+        };
+        let found = if form == ListingForm::default() {
+            let site = &self.sites[index];
+            self.store.find(site, path, &located, (blocking, form), clock)
+        } else {
+            self.find_listing(index, asked, &located, form)
+        };
+        Ok(match found {
             Found::At(at) => Ok(at),
             Found::Wait(wait) => Err(Answer::Later(wait)),
         })
@@ -353,7 +339,7 @@ impl Sites {
 
     /// A failure of a request for a path, with the page that the site configures for it.
     #[cold]
-    fn refuse(
+    pub(super) fn refuse(
         &mut self,
         index: usize,
         asked: Asked<'_>,

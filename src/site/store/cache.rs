@@ -233,6 +233,11 @@ impl Cache {
         self.rings[Kind::File as usize].queue = queue;
     }
 
+    /// All entries. Slow: it looks at every slot.
+    pub(super) fn all(&self) -> impl Iterator<Item = &Known> {
+        self.slots.iter().flatten().map(|slot| &slot.known)
+    }
+
     /// The number of open files.
     pub(super) fn files(&self) -> usize {
         self.rings[Kind::File as usize].now.entries

@@ -12,9 +12,10 @@ use crate::files::{Blocking, Kind, OpenError, Version};
 use crate::http::status::{Failure, Status};
 use crate::http::target::{self, name_start};
 use crate::rules::redirect::Answer;
+use crate::site::Site;
+use crate::site::listing::{Listing, ListingForm};
 use crate::site::policy::{Policy, Purpose};
 use crate::site::resource::{Fallback, Navigation, Outcome, Redirect, Resource};
-use crate::site::{Site, listing::Listing};
 
 use super::check::has_no_index;
 use super::load::{Loaded, Made, Obstacle, Sending};
@@ -25,6 +26,9 @@ use super::{At, Found, Located, Store};
 pub(super) struct Lookup<'l> {
     /// Its canonical encoding.
     pub(super) key: &'l [u8],
+    /// The key of its listing, if it is a folder that is listed in this `form`.
+    pub(super) listing_key: &'l [u8],
+    pub(super) form: ListingForm,
     pub(super) located: &'l Located,
     pub(super) blocking: Blocking,
 }
@@ -44,11 +48,14 @@ impl Store {
             Ok(Loaded::Folder(version)) => return self.folder(site, lookup, version, clock),
             Ok(Loaded::Listed(folder, version)) => {
                 let most = self.limits.listing_entries;
-                let listing = Listing::new(folder, canonical, most, &site.visible())?;
+                let visible = site.visible();
+                let listing = Listing::new(folder, canonical, most, &visible, lookup.form)?
+                    .with_archives(&site.config.archives);
                 let target = Target {
                     part: site.part,
-                    key: lookup.key.into(),
+                    key: lookup.listing_key.into(),
                     canonical: canonical.as_slice().into(),
+                    form: lookup.form,
                     policy: Rc::clone(policy),
                 };
                 let made = self.list(site, target, version, listing, clock)?;
@@ -192,7 +199,9 @@ impl Store {
             return None;
         }
         let located = &self.locate(site, path).ok()?;
-        let lookup = Lookup { key: b"", located, blocking: Blocking::Never };
+        let (key, blocking) = (&b""[..], Blocking::Never);
+        let lookup =
+            Lookup { key, listing_key: key, form: ListingForm::default(), located, blocking };
         self.error_page(site, &lookup, status, clock)
     }
 
@@ -333,7 +342,7 @@ impl Store {
 const SHARED: u8 = 0;
 
 /// Folders that are searched for a `404.html`, from the root on.
-const NEAREST_MAX: usize = 16;
+pub(in crate::site) const NEAREST_MAX: usize = 16;
 
 fn redirect(status: Status, location: Rc<[u8]>, is_relative: bool) -> Outcome {
     Outcome::Redirect(Redirect { status, location, is_relative })
@@ -348,7 +357,7 @@ fn failed(failure: Failure, fallback: Fallback, policy: &Rc<Policy>) -> (Made, R
 
 /// Where a page is to be requested that was requested by the name of its file: `about` for
 /// `about.html`, `./` for an index file. Not where that would lead to a folder.
-fn clean_location(site: &Site, canonical: &[u8]) -> Option<Rc<[u8]>> {
+pub(in crate::site) fn clean_location(site: &Site, canonical: &[u8]) -> Option<Rc<[u8]>> {
     if site.config.clean_urls != CleanUrls::Redirect {
         return None;
     }

@@ -64,6 +64,7 @@ impl Bench {
             panic!("{line} is malformed");
         };
         let request = Request::of(&head, client, None);
+        self.explain(&request, line);
         for _ in 0..1000 {
             self.sites.work(&self.clock, &mut || true);
             match self.sites.respond(&request, Blocking::Allowed, &self.clock) {
@@ -73,6 +74,16 @@ impl Bench {
             }
         }
         panic!("{line} is never answered");
+    }
+
+    /// Checks that the explanation of a request leads to its reply. New sites explain it, because
+    /// that changes the cache.
+    fn explain(&self, request: &Request<'_>, line: &str) {
+        let configs = self.sites.sites.iter().map(|site| site.config.clone()).collect();
+        let Ok(mut sites) = Sites::new(configs, &self.limits, Door::best(), 1) else { return };
+        let explanation = sites.explain(request, &self.clock).unwrap();
+        assert!(explanation.is_consistent, "{line}: {explanation:#?}");
+        assert!(explanation.steps.last().is_some_and(|step| step.decides), "{line}");
     }
 
     pub(super) fn ask(&mut self, line: &str, fields: &[&str]) -> Seen {

@@ -177,5 +177,6 @@ impl From<OpenError> for NoArchive {
     }
 }
 
-/// Archives that are sent at the same time: each keeps the entries of its folders.
-const ARCHIVES_MAX: usize = 16;
+/// Archives that are sent at the same time: each keeps the entries of its folders and some open
+/// files.
+const ARCHIVES_MAX: usize = 8;

@@ -70,7 +70,8 @@ impl Location {
     }
 
     /// The Location for a canonical path that the pattern matches and the query of the request, as
-    /// the client sent it. The query of the request is kept unless the template has its own.
+    /// the client sent it. The query of the request is kept unless the template has its own; one
+    /// that ends in a lone `?` gives a Location that does so too.
     ///
     /// Visible ASCII without spaces. It has the scheme and the authority of the template, or begins
     /// with exactly one slash. `None` if it would be longer than `most` bytes, or if it is a path
@@ -83,7 +84,6 @@ impl Location {
             return None;
         }
         match (&self.query, query) {
-            (Some(own), _) if own.is_empty() => {}
             (Some(own), _) => {
                 out.push(b'?');
                 push_pieces(own, path, &mut out, |byte| matches!(byte, b'&' | b'=' | b'+' | b';'));

@@ -501,11 +501,15 @@ impl Site {
 }
 
 /// The location of a redirect with the query of the request, if it has none of its own: before the
-/// fragment. Neither part can hold a CR or LF: both were encoded.
+/// fragment. A query of its own that is empty only drops that of the request. Neither part can hold
+/// a CR or LF: both were encoded.
 pub(super) fn with_query(location: &Rc<[u8]>, query: Option<&[u8]>) -> Rc<[u8]> {
-    let Some(query) = query else { return Rc::clone(location) };
     let end = memchr::memchr(b'#', location).unwrap_or(location.len());
     let (start, fragment) = location.split_at(end);
+    if let Some(bare) = start.strip_suffix(b"?") {
+        return [bare, fragment].concat().into();
+    }
+    let Some(query) = query else { return Rc::clone(location) };
     if start.contains(&b'?') {
         return Rc::clone(location);
     }

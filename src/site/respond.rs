@@ -178,6 +178,12 @@ impl Sites {
         let policy = match self.store.decode(site, path) {
             Ok(canonical) => site.rulebook.policy(canonical, None),
             Err(_) if refused.is_some() => Rc::clone(&site.policy),
+            // A preflight is answered also for what is not there.
+            Err(failure)
+                if failure.status == Status::NotFound && request.method == Method::Options =>
+            {
+                Rc::clone(&site.policy)
+            }
             Err(failure) => return self.unfit(index, failure),
         };
         if let Some(failure) = refused {
@@ -441,7 +447,11 @@ impl Sites {
             let verdict = conditional::evaluate(request.fields, &validators, clock.unix_seconds());
             let content = match verdict {
                 Verdict::NotModified => Content::NotModified(form),
-                _ => Content::Whole(form),
+                Verdict::Failed => {
+                    let failure = Failure::new(Status::PreconditionFailed, "");
+                    return self.refuse(index, asked, policy, failure);
+                }
+                Verdict::Proceed => Content::Whole(form),
             };
             let status = match content {
                 Content::NotModified(_) => Status::NotModified,

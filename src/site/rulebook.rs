@@ -8,7 +8,7 @@ use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::rc::Rc;
 
-use crate::config::{self, AccessRule, CacheControl, Cors, RedirectRule, SiteConfig};
+use crate::config::{self, AccessRule, CacheControl, CleanUrls, Cors, RedirectRule, SiteConfig};
 use crate::http::target::name_start;
 use crate::rules::file::{Parsed, Problem};
 use crate::rules::header::HeaderRule;
@@ -34,6 +34,10 @@ pub(super) struct Rulebook {
     guards: Vec<Guard>,
     /// Sidecars are negotiated, so whoever may not read a file may not read its sidecar either.
     guards_sidecars: bool,
+    /// `/about` is a name of `/about.html`.
+    clean_urls: bool,
+    /// A folder is a name of its index file.
+    index: Vec<String>,
     cache_control: CacheControl,
     /// Names and values of the fields of every response.
     base: Vec<(&'static str, String)>,
@@ -135,6 +139,8 @@ impl Rulebook {
             guarded: PatternSet::new(&patterns),
             guards,
             guards_sidecars: config.precompressed,
+            clean_urls: config.clean_urls != CleanUrls::Off,
+            index: config.index.clone(),
             cache_control: config.cache_control.clone(),
             base,
             varies_by_origin,
@@ -185,7 +191,8 @@ impl Rulebook {
         Policy::new(self.last_id.get(), &self.base, overlay, guards, needs_login, vary)
     }
 
-    /// The indices of the guards of a path, in order.
+    /// The indices of the guards of a path, in order: those that match it, and those that match
+    /// another name of the same file, which would otherwise lead around them.
     pub(super) fn guards_of(&self, path: &[u8]) -> Vec<usize> {
         if self.guards.is_empty() {
             return Vec::new();
@@ -193,11 +200,18 @@ impl Rulebook {
         let mut found = self.guarded.matches(path);
         let extensions: [&[u8]; 3] = [b".zst", b".br", b".gz"];
         let original = extensions.iter().find_map(|extension| path.strip_suffix(*extension));
-        if let Some(original) = original.filter(|_| self.guards_sidecars) {
-            found.extend(self.guarded.matches(original));
-            found.sort_unstable();
-            found.dedup();
+        let original = original.filter(|_| self.guards_sidecars);
+        found.extend(original.into_iter().flat_map(|original| self.guarded.matches(original)));
+        let file = original.unwrap_or(path);
+        let (folder, name) = file.split_at(name_start(file));
+        if self.index.iter().any(|index| index.as_bytes() == name) {
+            found.extend(self.guarded.matches(folder));
         }
+        if let Some(page) = file.strip_suffix(b".html").filter(|_| self.clean_urls) {
+            found.extend(self.guarded.matches(page));
+        }
+        found.sort_unstable();
+        found.dedup();
         found
     }
 

@@ -15,7 +15,8 @@ use clap::{ArgAction, CommandFactory, Parser, Subcommand};
 
 use crate::config::layer::{Layer, Merged, Origin, Problem, Replaced, SiteLayer, Sourced, nearest};
 use crate::config::{
-    Account, Config, Limits, ListenAddress, Sandbox, WhenFull, file, split_outside_quotes, value,
+    Account, Config, Limits, ListenAddress, Sandbox, WhenFull, file, print, split_outside_quotes,
+    value,
 };
 use clap_complete::Shell;
 use explain::ExplainArgs;
@@ -124,6 +125,9 @@ enum Subcommands {
     Precompress(Precompress),
     /// Report all problems of the settings, and of the files and folders that they name
     Check(Box<CheckArgs>),
+    /// Print the effective settings as a configuration file, each with its origin
+    #[command(name = "config")]
+    Show(Box<ShowArgs>),
     /// Print the manual page, in the format of man
     Man,
     /// Print the completions for a shell
@@ -174,6 +178,23 @@ pub struct Precompress {
     /// Work for another process of this command.
     #[arg(long, hide = true)]
     pub worker: bool,
+}
+
+/// Arguments of `tenkay config`.
+#[derive(Debug, clap::Args)]
+#[command(
+    args_override_self = true,
+    after_help = "\
+    The output can be used with --config again. Paths are absolute. Limits that are not set are \
+    comments.\n\n\
+    Exit status: 0 = printed; 1 = the configuration file is wrong; 2 = bad arguments."
+)]
+struct ShowArgs {
+    /// Folder to serve [default: .]
+    root: Option<PathBuf>,
+
+    #[command(flatten)]
+    settings: SettingsArgs,
 }
 
 /// What to do.
@@ -255,6 +276,17 @@ pub fn read(
             let CheckArgs { root, settings } = *check;
             let draft = read_draft(settings.into_layer(root, &Origin::Flag), environment)?;
             Ok(Command::Check(Box::new(draft)))
+        }
+        Some(Subcommands::Show(show)) => {
+            let ShowArgs { root, settings } = *show;
+            let draft = read_draft(settings.into_layer(root, &Origin::Flag), environment)?;
+            if !draft.problems.is_empty() {
+                return Err(draft.problems.into());
+            }
+            let folder = std::env::current_dir().map_err(|error| {
+                invalid(&format!("cannot tell the current folder: {error}; change to another"))
+            })?;
+            Ok(Command::Print(print::print(&draft.layer, &folder)?.into_bytes()))
         }
         Some(Subcommands::Man) => Ok(Command::Print(texts::man(Args::command()))),
         Some(Subcommands::Completions { shell }) => {

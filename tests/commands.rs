@@ -1,4 +1,4 @@
-//! The commands that serve nothing: `check`, `man` and `completions`.
+//! The commands that serve nothing: `check`, `config`, `man` and `completions`.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "in a test they are the assertion")]
 
@@ -149,4 +149,69 @@ fn the_manual_page_and_the_completions_have_all_options_and_nothing_hidden() {
         }
     }
     assert_eq!(run(here, &["completions", "sh"], &[]).0, 2);
+}
+
+/// Every key of the file.
+const FULL: &str = include_str!("../src/config/file/tests/full.toml");
+
+#[test]
+fn the_output_of_config_is_a_file_with_the_same_settings() {
+    let one_site = &FULL[..FULL.find("[[site]]").unwrap()];
+    for (text, environment, flags) in [
+        (FULL, &[][..], &[][..]),
+        (one_site, &[("TENKAY_SPA", "/a\"b")], &["--type=foo=x/y", "--header=/a: X: \"\\"]),
+        ("", &[("TENKAY_PORT", "81")], &["--redirect=/a /b 302!", "--limit=fields=7"]),
+        ("listen = '0.0.0.0:80'", &[], &["-p", "82", "--no-listing", "--cors=*"]),
+    ] {
+        let folder = folder(&[("t.toml", text)]);
+        let args = [&["config", "-c", "t.toml"], flags].concat();
+        let (status, out, errors) = run(folder.path(), &args, environment);
+        assert_eq!((status, &*errors), (0, ""));
+        fs::create_dir(folder.path().join("other")).unwrap();
+        fs::write(folder.path().join("other/u.toml"), &out).unwrap();
+        let (status, again, errors) = run(folder.path(), &["config", "-c", "other/u.toml"], &[]);
+        assert_eq!((status, &*errors), (0, ""), "{out}");
+        let bare = |text: &str| -> Vec<String> {
+            let cut =
+                |line: &str| line.rsplit_once("  # ").map_or(line, |(rest, _)| rest).to_owned();
+            text.lines().map(cut).collect()
+        };
+        assert_eq!(bare(&out), bare(&again));
+    }
+}
+
+#[test]
+fn config_says_where_each_setting_comes_from() {
+    let folder = folder(&[("t.toml", FULL), ("one.toml", "etag = 'time'\n[limits]\nfields = 5\n")]);
+    let environment = [("TENKAY_CHARSET", "off"), ("TENKAY_PORT", "81")];
+    let args = ["config", "-c", "one.toml", "--spa=/a", "--redirect=/a /b"];
+    let (_, out, _) = run(folder.path(), &args, &environment);
+    for line in [
+        "listen = [\"127.0.0.1:81\"]  # port: TENKAY_PORT; address: default",
+        "sandbox = \"on\"  # default",
+        "etag = \"time\"  # one.toml:1:8",
+        "charset = \"off\"  # TENKAY_CHARSET",
+        "spa = \"/a\"  # command line",
+        "fields = 5  # one.toml:3:10",
+        "# ranges = 256  # default",
+        "[[redirects]]  # --redirect 1",
+    ] {
+        assert!(out.lines().any(|found| found == line), "{line}: {out}");
+    }
+    let (_, out, _) = run(folder.path(), &["config", "-c", "t.toml"], &[]);
+    // A site has what it inherits.
+    assert_eq!(out.lines().filter(|line| line.starts_with("spa = \"/index.htm\"")).count(), 2);
+    for key in FULL.lines().filter_map(|line| line.split_once(" = ")).map(|(key, _)| key) {
+        let table = [format!("{key} ="), format!("[site.{key}]"), format!("[[site.{key}]]")];
+        assert!(table.iter().any(|text| out.contains(text)), "{key}");
+    }
+}
+
+#[test]
+fn config_refuses_what_a_start_refuses() {
+    let folder = folder(&[("t.toml", "rot = 1\netag = 'md5'\n")]);
+    let (status, out, errors) = run(folder.path(), &["config", "-c", "t.toml"], &[]);
+    assert_eq!((status, &*out, errors.lines().count()), (1, "", 2), "{errors}");
+    let conflict = ["config", "--limit=head_bytes=100", "--limit=target_bytes=101"];
+    assert_eq!(run(folder.path(), &conflict, &[]).0, 2);
 }

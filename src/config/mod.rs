@@ -12,6 +12,7 @@ pub mod layer;
 mod limits;
 mod listen;
 mod media_type;
+pub mod print;
 mod site;
 pub mod value;
 

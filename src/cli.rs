@@ -23,6 +23,8 @@ use explain::ExplainArgs;
 use site::SiteArgs;
 
 mod explain;
+#[cfg(test)]
+mod reference;
 mod site;
 mod texts;
 

@@ -28,14 +28,24 @@ pub(super) const FILE_ONLY: &[(&str, &str, &str)] = &[
     ("[[auth]]", "realm", "Name of the protected part [default: Restricted]"),
 ];
 
+/// The text before the table of options.
+const HEAD: &str = "\
+# Reference of the settings
+
+This file is generated; do not edit it.
+
+## Options
+
+A key of the file has the name of its option with `_` for `-`; `--type`, `--error-page`,
+`--redirect` and `--header` are `media_types`, `error_pages`, `redirects` and `headers`.
+
+| option | variable | value | meaning |
+|---|---|---|---|
+";
+
 /// The text of `docs/reference.md`.
 pub(super) fn text(command: &Command) -> String {
-    let mut text = String::from(
-        "# Reference of the settings\n\nThis file is generated; do not edit it.\n\n\
-         ## Options\n\nA key of the file has the name of its option with `_` for `-`; `--type`, `--error-page`,\n\
-         `--redirect` and `--header` are `media_types`, `error_pages`, `redirects` and `headers`.\n\n\
-         | option | variable | value | meaning |\n|---|---|---|---|\n",
-    );
+    let mut text = HEAD.to_owned();
     let cell = |text: &str| text.replace('|', "\\|");
     for option in command.get_arguments() {
         let value = option.get_value_names().unwrap_or_default().join(" ");

@@ -20,6 +20,7 @@ use crate::rules::table::{Headers, PatternSet, Redirects};
 use super::hashed_name::has_content_hash;
 use super::login::Login;
 use super::policy::{Policy, Purpose, Vary};
+use super::problems::Problems;
 
 /// The compiled rules of a site.
 #[derive(Debug)]
@@ -81,16 +82,17 @@ pub(super) fn is_rule_file(name: &[u8]) -> bool {
 
 impl Rulebook {
     /// The rules of a configuration and of the files in the root; `logins` are its password rules,
-    /// with their users. The bad lines of the files are
-    /// left out, and returned with the name of the file.
+    /// with their users. The bad lines of the files are left out, and returned with the name of the
+    /// file.
     ///
     /// # Errors
-    /// A rule of the configuration is malformed: `PLACE: what; how to fix it`.
+    /// All malformed rules of the configuration.
     pub(super) fn new(
         config: &SiteConfig,
         files: &RuleFiles,
         logins: &[Rc<Login>],
-    ) -> Result<(Rulebook, Vec<String>), String> {
+    ) -> Result<(Rulebook, Vec<String>), Problems> {
+        let mut wrong = Problems::default();
         let (mut redirects, mut headers, mut problems) = (Vec::new(), Vec::new(), Vec::new());
         let places = |rule: &RedirectRule| rule.place.clone();
         let mut redirect_places: Vec<String> = config.redirects.iter().map(places).collect();
@@ -98,13 +100,13 @@ impl Rulebook {
         let mut header_places: Vec<String> = config.headers.iter().map(places).collect();
         for rule in &config.redirects {
             let made = Redirect::new(&rule.from, &rule.to, rule.status, rule.force);
-            redirects.push(made.map_err(|why| format!("{}: {why}", rule.place))?);
+            redirects.extend(wrong.keep(&rule.place, made));
         }
         for rule in &config.headers {
             let remove = rule.remove.iter().map(String::as_str);
             let values = rule.values.iter().map(|(name, value)| (&**name, &**value));
             let made = HeaderRule::new(&rule.pattern, remove, values);
-            headers.push(made.map_err(|why| format!("{}: {why}", rule.place))?);
+            headers.extend(wrong.keep(&rule.place, made));
         }
         if let Some(file) = &files.redirects {
             let parsed = crate::rules::file::parse_redirects(file);
@@ -118,15 +120,14 @@ impl Rulebook {
         }
         let (mut patterns, mut guards) = (Vec::new(), Vec::new());
         for rule in &config.access {
-            let made = Pattern::parse(&rule.pattern);
-            patterns.push(made.map_err(|why| format!("{}: {why}", rule.place))?);
+            patterns.extend(wrong.keep(&rule.place, Pattern::parse(&rule.pattern)));
             guards.push(Guard::Access(rule.clone()));
         }
-        for (rule, login) in config.auth.iter().zip(logins) {
-            let made = Pattern::parse(&rule.pattern);
-            patterns.push(made.map_err(|why| format!("{}: {why}", rule.place))?);
-            guards.push(Guard::Login(Rc::clone(login)));
+        for rule in &config.auth {
+            patterns.extend(wrong.keep(&rule.place, Pattern::parse(&rule.pattern)));
         }
+        guards.extend(logins.iter().map(|login| Guard::Login(Rc::clone(login))));
+        wrong.none_or_all()?;
         let (base, varies_by_origin) =
             (base_fields(config), matches!(config.cors, Cors::Origins(_)));
         let vary = Vary { origin: varies_by_origin, ..Vary::default() };
@@ -300,7 +301,7 @@ fn places_in<R>(file: &[u8], parsed: &Parsed<R>) -> impl Iterator<Item = String>
 
 fn take<R>(parsed: Parsed<R>, file: &[u8], problems: &mut Vec<String>) -> Vec<R> {
     let file = String::from_utf8_lossy(file);
-    let text = |problem: &Problem| format!("{file}:{}: {}", problem.line, problem.what);
+    let text = |problem: &Problem| format!("{file}:{}:1: {}", problem.line, problem.what);
     problems.extend(parsed.problems.iter().map(text));
     parsed.rules
 }

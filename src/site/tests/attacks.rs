@@ -228,6 +228,7 @@ fn a_preflight_is_answered_for_a_path_that_no_file_can_have() {
         let seen = bench.ask(&format!("OPTIONS {path}"), &fields);
         assert_eq!((seen.status, seen.field("Access-Control-Allow-Origin")), (204, vec!["*"]));
     }
+    assert_eq!(bench.ask("OPTIONS /a%2Fb", &[]).status, 404);
 }
 
 #[test]

@@ -15,7 +15,8 @@ use clap::{ArgAction, CommandFactory, Parser, Subcommand};
 
 use crate::config::layer::{Layer, Merged, Origin, Problem, Replaced, Sourced, nearest};
 use crate::config::{
-    Account, Config, Limits, ListenAddress, Sandbox, WhenFull, file, split_outside_quotes, value,
+    Account, Config, Limits, ListenAddress, Sandbox, WhenFull, Workers, file, split_outside_quotes,
+    value,
 };
 use site::SiteArgs;
 
@@ -96,6 +97,10 @@ struct Args {
     #[arg(long, value_name = "wait|refuse", hide_possible_values = true)]
     #[arg(value_parser = one_of(value::WHEN_FULL))]
     when_full: Option<WhenFull>,
+
+    /// Processes that serve, below a supervisor; auto: one a core; with --config [default: 1]
+    #[arg(long, value_name = "N|auto", value_parser = value::workers)]
+    workers: Option<Workers>,
 
     /// Set a limit (--help lists all of them); repeatable
     #[arg(long = "limit", value_name = "NAME=VALUE", value_parser = Limits::parse)]
@@ -185,10 +190,25 @@ pub fn read(
     args: impl IntoIterator<Item = OsString>,
     environment: impl IntoIterator<Item = (OsString, OsString)>,
 ) -> Result<Command, Refusal> {
+    read_with(args, environment, &mut read_file)
+}
+
+/// What reads the configuration file.
+pub type ReadFile<'r> = &'r mut dyn FnMut(&Path) -> std::io::Result<Vec<u8>>;
+
+/// Reads them with another view of the configuration file, or to keep its content.
+///
+/// # Errors
+/// As [`read`].
+pub fn read_with(
+    args: impl IntoIterator<Item = OsString>,
+    environment: impl IntoIterator<Item = (OsString, OsString)>,
+    read_file: ReadFile<'_>,
+) -> Result<Command, Refusal> {
     let mut args = Args::try_parse_from(join_switches(args))?;
     match args.command.take() {
         Some(Subcommands::Precompress(precompress)) => Ok(Command::Precompress(precompress)),
-        None => Ok(Command::Serve(Box::new(read_settings(args, environment)?))),
+        None => Ok(Command::Serve(Box::new(read_settings(args, environment, read_file)?))),
     }
 }
 
@@ -196,15 +216,16 @@ pub fn read(
 fn read_settings(
     args: Args,
     environment: impl IntoIterator<Item = (OsString, OsString)>,
+    read_file: ReadFile<'_>,
 ) -> Result<Settings, Refusal> {
     let flags = args.into_layer(&Origin::Flag);
     let (variables, warnings) = from_environment(environment)?;
-    let config = over_file(flags.over(variables))?.into_config()?;
+    let config = over_file(flags.over(variables), read_file)?.into_config()?;
     Ok(Settings { config, warnings })
 }
 
 /// Puts what was typed over the configuration file that it names.
-fn over_file(typed: Layer) -> Result<Layer, Refusal> {
+fn over_file(typed: Layer, read_file: ReadFile<'_>) -> Result<Layer, Refusal> {
     let Some(path) = typed.config.as_ref().map(|sourced| sourced.value.clone()) else {
         return Ok(typed);
     };
@@ -215,7 +236,10 @@ fn over_file(typed: Layer) -> Result<Layer, Refusal> {
 }
 
 /// Reads the file, but at most one byte more than a configuration file may have.
-fn read_file(path: &Path) -> std::io::Result<Vec<u8>> {
+///
+/// # Errors
+/// Those of the system.
+pub fn read_file(path: &Path) -> std::io::Result<Vec<u8>> {
     let mut content = Vec::new();
     File::open(path)?.take(file::FILE_BYTES_MAX as u64 + 1).read_to_end(&mut content)?;
     Ok(content)
@@ -374,6 +398,7 @@ impl Args {
             user: some(self.user, origin),
             sandbox: some(self.sandbox.or(self.no_sandbox.then_some(Sandbox::Off)), origin),
             when_full: some(self.when_full, origin),
+            workers: some(self.workers, origin),
             limits: each(self.limits, origin),
             site: self.site.into_layer(self.root, origin),
             sites: Vec::new(),

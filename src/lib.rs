@@ -119,6 +119,7 @@ pub mod machine;
 pub mod net;
 #[cfg(feature = "compression")]
 pub mod precompress;
+pub mod process;
 pub mod reactor;
 pub mod rules;
 pub mod sandbox;

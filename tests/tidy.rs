@@ -31,23 +31,15 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("cli", &["config"]),
     ("system", &["config"]),
     ("sandbox", &["config"]),
-    ("lib", &[]),
     (
-        "main",
+        "process",
         &[
-            "auth",
-            "cli",
-            "config",
-            "files",
-            "journal",
-            "net",
-            "precompress",
-            "reactor",
-            "sandbox",
-            "site",
+            "auth", "cli", "config", "files", "journal", "net", "reactor", "sandbox", "site",
             "system",
         ],
     ),
+    ("lib", &[]),
+    ("main", &["auth", "cli", "config", "precompress", "process", "reactor", "sandbox", "site"]),
 ];
 
 const FILE_LINES: usize = 600;

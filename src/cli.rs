@@ -13,14 +13,18 @@ use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::error::ErrorKind;
 use clap::{ArgAction, CommandFactory, Parser, Subcommand};
 
-use crate::config::layer::{Layer, Merged, Origin, Problem, Replaced, Sourced, nearest};
+use crate::config::layer::{Layer, Merged, Origin, Problem, Replaced, SiteLayer, Sourced, nearest};
 use crate::config::{
     Account, Config, Limits, ListenAddress, Sandbox, WhenFull, Workers, file, split_outside_quotes,
     value,
 };
+use explain::ExplainArgs;
 use site::SiteArgs;
 
+mod explain;
 mod site;
+
+pub use explain::Explain;
 
 /// How to set an option without the command line; for the help.
 const ENVIRONMENT: &str = "Every option except --help, --version and --no-NAME can be set in the \
@@ -46,6 +50,13 @@ struct Args {
     /// Folder to serve [default: .]
     root: Option<PathBuf>,
 
+    #[command(flatten)]
+    settings: SettingsArgs,
+}
+
+/// The options of the server.
+#[derive(Debug, clap::Args)]
+struct SettingsArgs {
     /// Configuration file (TOML); the environment and flags win over it
     #[arg(short, long, value_name = "FILE")]
     config: Option<PathBuf>,
@@ -110,6 +121,8 @@ struct Args {
 /// The commands besides serving.
 #[derive(Debug, Subcommand)]
 enum Subcommands {
+    /// Answer a request without a network, and say why it gets this response
+    Explain(Box<ExplainArgs>),
     /// Write compressed files (.zst, .br, .gz) beside the compressible files of a folder
     Precompress(Precompress),
 }
@@ -143,6 +156,8 @@ pub struct Precompress {
 pub enum Command {
     /// Serve.
     Serve(Box<Settings>),
+    /// Say why a request gets its response.
+    Explain(Box<Explain>),
     /// Write compressed files beside the files of a folder.
     Precompress(Precompress),
 }
@@ -208,20 +223,41 @@ pub fn read_with(
     let mut args = Args::try_parse_from(join_switches(args))?;
     match args.command.take() {
         Some(Subcommands::Precompress(precompress)) => Ok(Command::Precompress(precompress)),
-        None => Ok(Command::Serve(Box::new(read_settings(args, environment, read_file)?))),
+        Some(Subcommands::Explain(explain)) => {
+            Ok(Command::Explain(Box::new(read_explain(*explain, environment, read_file)?)))
+        }
+        None => {
+            let flags = args.into_layer(&Origin::Flag);
+            let (settings, _) = read_settings(flags, environment, read_file)?;
+            Ok(Command::Serve(Box::new(settings)))
+        }
     }
 }
 
-/// The settings of a server: flags over the environment.
-fn read_settings(
-    args: Args,
+fn read_explain(
+    args: ExplainArgs,
     environment: impl IntoIterator<Item = (OsString, OsString)>,
     read_file: ReadFile<'_>,
-) -> Result<Settings, Refusal> {
-    let flags = args.into_layer(&Origin::Flag);
+) -> Result<Explain, Refusal> {
+    let ExplainArgs { url, root, fields, method, client, json, settings } = args;
+    let flags = settings.into_layer(root, &Origin::Flag);
+    let (settings, places) = read_settings(flags, environment, read_file)?;
+    Ok(Explain { url, fields, method, client, json, settings, places })
+}
+
+/// The settings of a server, flags over the environment, and where each site is defined.
+fn read_settings(
+    flags: Layer,
+    environment: impl IntoIterator<Item = (OsString, OsString)>,
+    read_file: ReadFile<'_>,
+) -> Result<(Settings, Vec<String>), Refusal> {
     let (variables, warnings) = from_environment(environment)?;
-    let config = over_file(flags.over(variables), read_file)?.into_config()?;
-    Ok(Settings { config, warnings })
+    let layer = over_file(flags.over(variables), read_file)?;
+    // If there is a problem, `into_config` reports it among all others.
+    let sites = layer.effective_sites().unwrap_or_default();
+    let places = sites.iter().map(SiteLayer::place).collect();
+    let config = layer.into_config()?;
+    Ok((Settings { config, warnings }, places))
 }
 
 /// Puts what was typed over the configuration file that it names.
@@ -386,6 +422,12 @@ fn invalid(why: &str) -> clap::Error {
 
 impl Args {
     fn into_layer(self, origin: &Origin) -> Layer {
+        self.settings.into_layer(self.root, origin)
+    }
+}
+
+impl SettingsArgs {
+    fn into_layer(self, root: Option<PathBuf>, origin: &Origin) -> Layer {
         let listen = Some(self.listen).filter(|listen| !listen.is_empty());
         Layer {
             config: some(self.config, origin),
@@ -400,7 +442,7 @@ impl Args {
             when_full: some(self.when_full, origin),
             workers: some(self.workers, origin),
             limits: each(self.limits, origin),
-            site: self.site.into_layer(self.root, origin),
+            site: self.site.into_layer(root, origin),
             sites: Vec::new(),
         }
     }

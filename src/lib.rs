@@ -21,8 +21,8 @@
 //! [`clock`] is time as plain data; [`journal`] is the log, with its rate limits; [`system`] reads
 //! what the machine allows; [`sandbox`] drops privileges; [`auth`] verifies passwords, in helper
 //! processes; `precompress` is a command of its own, which writes compressed files and serves
-//! nothing. Imports run inward only, in the order of this table; only `main` knows `reactor`. A
-//! test enforces this.
+//! nothing, and [`explain`] another, which says why a request gets its response. Imports run inward
+//! only, in the order of this table; only `main` knows `reactor`. A test enforces this.
 //!
 //! # The five steps of a TCP server
 //!
@@ -111,6 +111,7 @@ pub mod clock;
 #[cfg(feature = "compression")]
 pub mod coding;
 pub mod config;
+pub mod explain;
 pub mod files;
 pub mod h1;
 pub mod http;

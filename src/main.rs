@@ -10,14 +10,19 @@ use std::io::{self, Write};
 #[cfg(feature = "compression")]
 use std::num::NonZeroUsize;
 use std::process::ExitCode;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use tenkay::auth::verifier;
-use tenkay::cli::{self, Command, Precompress, Refusal, Settings};
+use tenkay::cli::{self, Command, Explain, Precompress, Refusal, Settings};
+use tenkay::clock::{Clock, Tick};
+use tenkay::config::Config;
+use tenkay::explain::{self, Question, Report};
 use tenkay::process;
 use tenkay::reactor::End;
 use tenkay::sandbox;
 #[cfg(feature = "compression")]
 use tenkay::site::media::MediaTypes;
+use tenkay::system;
 
 fn main() -> ExitCode {
     match std::env::args_os().nth(1).as_deref().and_then(|mode| mode.to_str()) {
@@ -34,6 +39,7 @@ fn main() -> ExitCode {
             exit_code(process::supervise(*settings).map(finished))
         }
         Ok(Command::Serve(settings)) => run_server(*settings),
+        Ok(Command::Explain(explain)) => run_explain(*explain),
         Ok(Command::Precompress(precompress)) => run_precompress(precompress),
         Err(Refusal::Arguments(error)) => print(&error),
         Err(Refusal::File(lines)) => {
@@ -70,6 +76,38 @@ fn exit_code(result: Result<End, String>) -> ExitCode {
         }
         Err(error) => {
             complain(&error);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run_explain(arguments: Explain) -> ExitCode {
+    let Explain { url, fields, method, client, json, settings, places } = arguments;
+    let Config { sites, mut limits, chosen_limits, user, .. } = settings.config;
+    // The lines are about the start of a server; they belong to its log.
+    _ = system::fit(&mut limits, &chosen_limits);
+    let mut notes = settings.warnings;
+    notes.extend(user.map(|user| format!("the server reads the files as user {user}")));
+    let question = Question { url, method, fields, client };
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let settings = explain::Settings { sites, places, limits, notes };
+    match Report::of(&question, settings, &Clock::new(Tick(0), now)) {
+        Ok(report) => {
+            let text = if json { report.to_json() + "\n" } else { report.to_text() };
+            match io::stdout().write_all(text.as_bytes()) {
+                Ok(()) => ExitCode::SUCCESS,
+                Err(error) => {
+                    complain(&format!("cannot write to standard output: {error}"));
+                    ExitCode::FAILURE
+                }
+            }
+        }
+        Err(explain::Refusal::Argument(why)) => {
+            complain(&why);
+            ExitCode::from(2)
+        }
+        Err(explain::Refusal::Site(why)) => {
+            complain(&why);
             ExitCode::FAILURE
         }
     }

@@ -365,8 +365,10 @@ fn a_helper_has_nothing_but_its_pipes_a_low_priority_and_no_way_to_more() {
         assert!(link.starts_with("pipe:") || link == "/dev/null", "{link}");
     }
     // The lowest priority there is, if the tests themselves run with a low one.
-    let own = nice(&fs::read_to_string("/proc/self/stat").unwrap());
-    assert_eq!(nice(&read("stat")), (own + 10).min(19));
+    let nice = |fields: &[String]| fields[19 - 3].parse::<i32>().unwrap();
+    let own = stat_fields(&fs::read_to_string("/proc/self/stat").unwrap());
+    let fields = stat_fields(&read("stat"));
+    assert_eq!(nice(&fields), (nice(&own) + 10).min(19));
     assert_eq!(fields[5 - 3], helper.to_string(), "a process group of its own");
     assert!(read("status").contains("NoNewPrivs:\t1"));
     let limits = read("limits");
@@ -398,8 +400,7 @@ fn a_helper_that_ended_before_it_was_asked_fails_no_question() {
     assert_eq!(bench.faults().len(), 1);
 }
 
-/// Field 19 of `/proc/PID/stat` (proc(5)).
-fn nice(stat: &str) -> i32 {
-    let fields: Vec<&str> = stat.rsplit(')').next().unwrap().split_whitespace().collect();
-    fields[19 - 3].parse().unwrap()
+/// The fields of `/proc/PID/stat` from the third on (proc(5)).
+fn stat_fields(stat: &str) -> Vec<String> {
+    stat.rsplit(')').next().unwrap().split_whitespace().map(str::to_owned).collect()
 }

@@ -71,6 +71,11 @@ impl Site {
         self.setup(limits).unix(&self.place.path().join("s")).start().unwrap()
     }
 
+    /// As [`serve`](Site::serve), without sidecars: no path needs a lookup for the names of them.
+    fn serve_plain(&self, limits: &[&str]) -> Server {
+        self.setup(limits).args(["--no-precompressed"]).start().unwrap()
+    }
+
     fn setup(&self, limits: &[&str]) -> Setup {
         Setup::new(self.path()).args(limits.iter().flat_map(|limit| ["--limit", limit]))
     }

@@ -28,6 +28,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("h1", &["http", "clock", "config", "files", "site", "machine"]),
     ("reactor", &["http", "clock", "config", "files", "site", "machine", "h1", "net", "journal"]),
     ("precompress", &["http", "coding"]),
+    ("explain", &["http", "clock", "config", "files", "site", "h1"]),
     ("cli", &["config"]),
     ("system", &["config"]),
     ("sandbox", &["config"]),
@@ -39,7 +40,22 @@ const LAYERS: &[(&str, &[&str])] = &[
         ],
     ),
     ("lib", &[]),
-    ("main", &["auth", "cli", "config", "precompress", "process", "reactor", "sandbox", "site"]),
+    (
+        "main",
+        &[
+            "auth",
+            "cli",
+            "clock",
+            "config",
+            "explain",
+            "precompress",
+            "process",
+            "reactor",
+            "sandbox",
+            "site",
+            "system",
+        ],
+    ),
 ];
 
 const FILE_LINES: usize = 600;

@@ -53,12 +53,20 @@ macro_rules! case_files {
 }
 
 case_files! {
+    cache_off
+    cache_value
     chunked
+    clean_redirect
+    clean_serve
     codings
     conditions
+    cors_any
+    cors_list
     dates
     directories
+    error_pages
     expect
+    fields
     framing
     half_close
     head_timeouts
@@ -81,7 +89,12 @@ case_files! {
     pipelining
     quiet
     ranges
+    redirect_flags
+    rule_files
+    sidecars
+    sites
     small_limits
+    spa
     targets
     transfer_encoding
     types

@@ -3,18 +3,22 @@
 //! Unit: a small head parsed, and one [`Sites::respond`] with a cache hit. The paths are looked up
 //! in a scattered order, so that with many entries the processor's caches help no more than in a
 //! real server. Purpose: a lookup must stay cheap for any number of entries; it may grow by memory
-//! latency only. `failures_*` are cached failures (404); `files_*` are cached files of 1 KiB. How
-//! to run and read it: `main.rs`.
+//! latency only. `failures_*` are cached failures (404); `files_*` are cached files of 1 KiB.
+//! `hit_*_rules` and `miss_*_rules` are a cached and a new path of a site with so many rules: a hit
+//! must not depend on their number, and a miss (which also opens the file) by a few microseconds at
+//! most. How to run and read it: `main.rs`.
 
 use std::hint::black_box;
+use std::path::Path;
 
 use criterion::Criterion;
 use tenkay::clock::Clock;
-use tenkay::files::Blocking;
+use tenkay::config::{HeaderRule, RedirectRule, SiteConfig};
+use tenkay::files::{Blocking, Door};
 use tenkay::http::head::{self, Bounds, Parsed};
 use tenkay::site::{Answer, Reply, Request, Sites};
 
-use super::common::{clock, folder, put_file, site};
+use super::common::{clock, folder, limits, put_file, site};
 
 pub(crate) fn bench(criterion: &mut Criterion) {
     let (root, clock) = (folder(), clock());
@@ -39,7 +43,43 @@ pub(crate) fn bench(criterion: &mut Criterion) {
         });
         assert_eq!(site.lookups().0, count as u64, "every lookup was a cache hit");
     }
+    for rules in [0, 2_000] {
+        put_file(root.path(), "ruled", 1024);
+        let mut site = with_rules(rules, root.path());
+        group.bench_function(format!("hit_{rules}_rules"), |bencher| {
+            bencher.iter(|| find(&mut site, "/ruled", &clock));
+        });
+        group.bench_function(format!("miss_{rules}_rules"), |bencher| {
+            let paths = paths("/none", 1_000_000);
+            let mut next = paths.iter().cycle();
+            bencher.iter(|| find(&mut site, next.next().expect("cycle() is endless"), &clock));
+        });
+    }
     group.finish();
+}
+
+/// A site with this many redirects and as many rules for fields, one of which applies to `/ruled`.
+fn with_rules(count: usize, root: &Path) -> Sites {
+    let place = || "bench".to_owned();
+    let redirects = (0..count).map(|number| RedirectRule {
+        from: format!("/old/{number}/*"),
+        to: "/new/:splat".to_owned(),
+        status: 301,
+        force: number % 2 == 0,
+        place: place(),
+    });
+    let headers = (0..count).map(|number| HeaderRule {
+        pattern: if number == 0 { "/ruled".to_owned() } else { format!("/folder/{number}/*") },
+        values: vec![("X-Rule".to_owned(), number.to_string())],
+        remove: Vec::new(),
+        place: place(),
+    });
+    let config = SiteConfig {
+        redirects: redirects.collect(),
+        headers: headers.collect(),
+        ..SiteConfig::at(root)
+    };
+    Sites::new(vec![config], &limits(), Door::best(), 0).expect("the rules are right")
 }
 
 /// `count` paths, scattered: neighbours in the list are far apart in the order of insertion.

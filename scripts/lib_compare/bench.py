@@ -143,7 +143,8 @@ def _line_up(scenario, recipes, plan, stack):
         extra = _constant(scenario, head_length) if is_floor else ()
         try:
             home = plan.home / f"{scenario.name}-{recipe.name}"
-            running = Running(recipe, plan.root, home, plan.cores.server, extra)
+            cores = plan.cores
+            running = Running(recipe, plan.root, home, cores.server, extra, scenario.feature)
             stack.enter_context(running)
             root = None if is_floor else plan.root
             headers, head = checks.check(running.address, scenario, root)
@@ -158,6 +159,8 @@ def _refusal(scenario, recipe):
     """Why a server does not take part in a scenario, or None."""
     if recipe.kind == "floor" and not scenario.floor:
         return "not measured: it is no lower bound in this scenario"
+    if scenario.feature and scenario.feature not in recipe.features:
+        return f"no configuration for {scenario.feature} is known here"
     if recipe.most_connections is not None and scenario.connections > recipe.most_connections:
         return f"configured for at most {recipe.most_connections:,} connections"
     return None

@@ -124,7 +124,9 @@ def _compare(path, scenario, head, pieces, root):
         raise CheckError(f"{path}: status {head.status} instead of {scenario.status}")
     if scenario.status == 304:
         return
-    file = None if root is None else root / path.lstrip("/")
+    file = None if root is None else root / (scenario.body_path or path).lstrip("/")
+    if file is not None and scenario.field and scenario.field not in head.fields:
+        raise CheckError(f"{path}: the field {scenario.field} is missing")
     expected = scenario.size if file is None else file.stat().st_size
     if head.body_length != expected:
         raise CheckError(f"{path}: {head.body_length} bytes of body instead of {expected}")

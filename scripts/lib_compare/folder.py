@@ -1,5 +1,6 @@
 """The folder that every server serves: the same names, sizes and bytes in every run."""
 
+import gzip
 import os
 import random
 import shutil
@@ -13,6 +14,11 @@ FILES = {
     "1m.bin": 1 << 20,
     "10m.bin": 10 << 20,
 }
+
+# A text with a sidecar file: name, text and sidecar are the same for all servers.
+TEXT_PATH = "/text.css"
+TEXT = "".join(f".c{number} {{ margin: {number % 7}px }}\n" for number in range(1000)).encode()
+SIDECAR = gzip.compress(TEXT, 9, mtime=0)
 
 # A file larger than any socket buffer; created only for scenarios that need it.
 HUGE_PATH = "/1g.bin"
@@ -34,6 +40,8 @@ def make(root):
     block = chance.randbytes(1 << 20).hex().encode()
     for name, size in FILES.items():
         write(root / name, (block * (size // len(block) + 1))[:size])
+    write(root / TEXT_PATH.lstrip("/"), TEXT)
+    write(root / f"{TEXT_PATH.lstrip('/')}.gz", SIDECAR)
     (root / "many").mkdir(mode=0o755)
     for index, size in enumerate(many_sizes()):
         start = chance.randrange(len(block) - size)

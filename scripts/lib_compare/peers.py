@@ -8,7 +8,7 @@ import os
 import pwd
 import sys
 
-from lib_compare import machine
+from lib_compare import machine, scenarios
 from lib_compare.servers import Recipe
 
 # The connections that a peer is configured for, and the size of its cache of open files.
@@ -40,9 +40,11 @@ def nginx(program):
     def recipe(name, title, template, **more):
         def files(place):
             text = template.replace("ROOT", place.root).replace("PORT", place.port)
+            text = text.replace("FEATURE", nginx_feature(place.feature))
             return {"nginx.conf": text.replace("LIMIT", place.open_files)}
 
-        return Recipe(name, title, "peer", version, command, files, **more)
+        features = ("sidecars", "rules")
+        return Recipe(name, title, "peer", version, command, files, features=features, **more)
 
     best = NGINX_BEST.replace("USER", user_line())
     sendfile, copy = (best.replace("SENDING", text) for text in (NGINX_SENDFILE, NGINX_COPY))
@@ -58,6 +60,16 @@ def nginx(program):
     ]
 
 
+def nginx_feature(feature):
+    """The lines that configure nginx for a scenario."""
+    if feature == "sidecars":
+        return "gzip_static on;"
+    if feature != "rules":
+        return ""
+    rule = "location = {} {{ add_header X-Rule {}; }}"
+    return "\n".join(rule.format(*pair) for pair in scenarios.rules())
+
+
 def user_line():
     """Keeps nginx running as root if this script does: its default user cannot read the folder."""
     if os.geteuid() != 0:
@@ -68,7 +80,7 @@ def user_line():
 NGINX_TEMP = """
     client_body_temp_path body_temp; proxy_temp_path proxy_temp; fastcgi_temp_path fastcgi_temp;
     uwsgi_temp_path uwsgi_temp; scgi_temp_path scgi_temp;
-    types { text/html html; application/octet-stream bin; }
+    types { text/html html; text/css css; application/octet-stream bin; }
 """
 
 # tcp_nopush stays off: it helps below 10 KiB, where sendfile off is even better, and costs 50 %
@@ -95,7 +107,7 @@ http {{{NGINX_TEMP}
     keepalive_requests 1000000000;
     open_file_cache max={OPEN_FILES} inactive=3600s;
     open_file_cache_valid 60s;
-    server {{ listen 127.0.0.1:PORT backlog=4096 {DEFERRED}; root ROOT; }}
+    server {{ listen 127.0.0.1:PORT backlog=4096 {DEFERRED}; root ROOT; FEATURE }}
 }}
 """
 
@@ -110,7 +122,7 @@ http {{{NGINX_TEMP}
     access_log access.log;
     sendfile on;
     keepalive_timeout 65;
-    server {{ listen 127.0.0.1:PORT; root ROOT; }}
+    server {{ listen 127.0.0.1:PORT; root ROOT; FEATURE }}
 }}
 """
 
@@ -151,6 +163,7 @@ def h2o(program):
 
     def files(place):
         user = f"user: {pwd.getpwuid(0).pw_name}\n" if os.geteuid() == 0 else ""
+        sidecars = "file.send-compressed: ON" if place.feature == "sidecars" else ""
         return {
             "h2o.conf": f"""
 {user}num-threads: 1
@@ -165,11 +178,13 @@ hosts:
     paths:
       "/":
         file.dir: "{place.root}"
+        {sidecars}
 """
         }
 
     version = machine.first_line([program, "-v"])
-    return [Recipe("h2o", "H2O", "peer", version, command, files)]
+    features = ("sidecars",)
+    return [Recipe("h2o", "H2O", "peer", version, command, files, features=features)]
 
 
 def caddy(program):
@@ -178,6 +193,9 @@ def caddy(program):
         return [program, "run", "--adapter", "caddyfile", "--config", f"{place.home}/Caddyfile"]
 
     def files(place):
+        precompressed = "precompressed gzip" if place.feature == "sidecars" else ""
+        rule = "    header {} X-Rule {}\n"
+        fields = [rule.format(*pair) for pair in scenarios.rules() if place.feature == "rules"]
         return {
             "Caddyfile": f"""
 {{
@@ -187,12 +205,15 @@ def caddy(program):
 http://:{place.port} {{
     bind 127.0.0.1
     root * {place.root}
-    file_server
+{"".join(fields)}    file_server {{
+        {precompressed}
+    }}
 }}
 """
         }
 
     version = "Caddy " + machine.first_line([program, "version"])
     return [
-        Recipe("caddy", "Caddy", "peer", version, command, files, {"GOMAXPROCS": "1"}),
+        Recipe("caddy", "Caddy", "peer", version, command, files, {"GOMAXPROCS": "1"},
+               features=("sidecars", "rules")),
     ]

@@ -13,6 +13,9 @@ from typing import Optional
 
 from lib_compare import folder, metrics
 
+# Rules in the scenario with rules; the last one is for the requested file.
+RULES = 200
+
 BROWSER = {
     "User-Agent": "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) "
     "Chrome/131.0.0.0 Safari/537.36",
@@ -65,6 +68,12 @@ class Scenario:
     # False where a real server can cost less than the floor: the floor copies (sendfile avoids the
     # copy) and accepts a connection before its request has arrived (TCP_DEFER_ACCEPT does not).
     floor: bool = True
+    # What the servers must be configured for: "sidecars", "rules", or nothing in particular.
+    feature: str = ""
+    # The file with the expected body, if it is not the one at the path.
+    body_path: str = ""
+    # A field that the response must have.
+    field: str = ""
     # Whether a quick run includes it: False where another scenario shows much the same.
     quick: bool = True
     goal: Optional[Goal] = None
@@ -81,6 +90,12 @@ class Scenario:
         if self.kind == "idle":
             return (metrics.IDLE, metrics.PROPORTIONAL, metrics.RESIDENT)
         return (metrics.LISTENS, metrics.RESIDENT, metrics.PROPORTIONAL)
+
+
+def rules():
+    """Path and value of each rule for fields; the last path is that of the requested file."""
+    others = [(f"/folder-{number}/page.html", str(number)) for number in range(RULES - 1)]
+    return [*others, ("/1k.html", "last")]
 
 
 def scenarios(connections):
@@ -102,6 +117,12 @@ def _small(connections):
         _load("10k", "10 KiB file", Goal("floor", 1.06), **ten),
         _load("many", f"{folder.MANY:,} files of 1 to 5 KiB at random", Goal("floor", 1.08),
               **many),
+        _load("sidecar", "text with a sidecar file, a browser's header fields",
+              Goal("peer", 0.95), path=folder.TEXT_PATH, size=len(folder.SIDECAR),
+              body_path=f"{folder.TEXT_PATH}.gz", feature="sidecars", field="content-encoding",
+              headers=BROWSER),
+        _load("rules", f"1 KiB file, {RULES} rules for fields", Goal("peer", 0.95),
+              feature="rules", field="x-rule"),
         _load("304", "304 Not Modified", Goal("floor", 1.05), status=304),
         _load("pipeline", "1 KiB file, 16 requests pipelined", Goal("value", 0.85), pipeline=16),
         _load("close", "1 KiB file, one request per connection", Goal("peer", 0.95), **close),

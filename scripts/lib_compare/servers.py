@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Callable, Optional
 
-from lib_compare import machine, procfs
+from lib_compare import machine, procfs, scenarios
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 
@@ -29,12 +29,14 @@ class ServerError(Exception):
 
 @dataclass(frozen=True)
 class Place:
-    """Parameters of a server: served folder, own folder, port, limit on open files."""
+    """Parameters of a server: served folder, own folder, port, limit on open files, and what it
+    must be configured for (see scenarios.Scenario)."""
 
     root: str
     home: str
     port: str
     open_files: str
+    feature: str = ""
 
 
 @dataclass(frozen=True)
@@ -49,6 +51,8 @@ class Recipe:
     files: Callable[[Place], dict] = lambda place: {}
     environment: dict = field(default_factory=dict)
     most_connections: Optional[int] = None
+    # What it can be configured for.
+    features: tuple = ()
 
     def settings(self):
         """The settings for the report, with placeholders instead of paths."""
@@ -63,11 +67,11 @@ class Recipe:
 class Running:
     """A running server. As a context manager it stops the server on exit."""
 
-    def __init__(self, recipe, root, home, core, extra=()):
+    def __init__(self, recipe, root, home, core, extra=(), feature=""):
         self.recipe = recipe
         self.address = ("127.0.0.1", free_port())
         open_files = machine.open_files()
-        place = Place(str(root), str(home), str(self.address[1]), str(open_files))
+        place = Place(str(root), str(home), str(self.address[1]), str(open_files), feature)
         home.mkdir(mode=0o755)
         for name, text in recipe.files(place).items():
             (home / name).write_text(text)
@@ -172,10 +176,19 @@ def cargo_build(*target):
 def tenkay(program, arguments):
     """The recipe of tenkay, with `arguments` appended."""
     def command(place):
-        return [program, place.root, "--listen", f"127.0.0.1:{place.port}", *arguments]
+        rules = ["--config", f"{place.home}/rules.toml"] if place.feature == "rules" else []
+        listen = ["--listen", f"127.0.0.1:{place.port}"]
+        return [program, place.root, *listen, *rules, *arguments]
+
+    def files(place):
+        if place.feature != "rules":
+            return {}
+        rule = '[[headers]]\nfor = "{}"\nvalues = {{ X-Rule = "{}" }}\n'
+        return {"rules.toml": "".join(rule.format(*pair) for pair in scenarios.rules())}
 
     version = machine.first_line([program, "--version"])
-    return Recipe("tenkay", "tenkay", "ours", version, command)
+    features = ("sidecars", "rules")
+    return Recipe("tenkay", "tenkay", "ours", version, command, files, features=features)
 
 
 def floor(program):
@@ -183,4 +196,5 @@ def floor(program):
     def command(place):
         return [program, "--listen", f"127.0.0.1:{place.port}"]
 
-    return Recipe("floor", "floor: parses nothing", "floor", "", command)
+    features = ("sidecars", "rules")
+    return Recipe("floor", "floor: parses nothing", "floor", "", command, features=features)

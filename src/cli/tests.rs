@@ -47,6 +47,31 @@ fn a_command_is_the_first_word_and_a_folder_of_its_name_is_a_path() {
     );
 }
 
+#[test]
+fn a_request_to_explain_has_the_settings_of_a_server() {
+    let explain = |args: &[&str]| match read_command(args, &[("TENKAY_CHARSET", "off")]) {
+        Ok(Command::Explain(explain)) => *explain,
+        other => panic!("not explain: {other:?}"),
+    };
+    let plain = explain(&["explain", "/a"]);
+    let (url, method, client) = (&*plain.url, &*plain.method, plain.client.to_string());
+    assert_eq!((url, method, &*client, plain.json), ("/a", "GET", "127.0.0.1", false));
+    assert_eq!((&plain.places[..], plain.fields.len()), (&["default".to_owned()][..], 0));
+    assert_eq!(plain.settings.config.sites[0].charset, None);
+    let all = ["explain", "-X", "HEAD", "-H", "A: b", "-HC: d", "--client", "::1", "--json"];
+    let all = explain(&[&all[..], &["http://a/", "/srv", "--sandbox", "off", "--spa=/a"]].concat());
+    let (url, method, client) = (&*all.url, &*all.method, all.client.to_string());
+    assert_eq!((url, method, &*client, all.json), ("http://a/", "HEAD", "::1", true));
+    assert_eq!(all.fields, ["A: b", "C: d"]);
+    assert_eq!(all.places, ["command line"]);
+    assert_eq!(all.settings.config.sites[0].root, PathBuf::from("/srv"));
+    assert_eq!(all.settings.config.sites[0].spa.as_deref(), Some("/a"));
+    for bad in [&["explain"][..], &["explain", "/", "--client=x"], &["explain", "/", "a", "b"]] {
+        assert!(read_command(bad, &[]).is_err(), "{bad:?}");
+    }
+    assert_eq!(flags(&["./explain"]).unwrap().sites[0].root, PathBuf::from("./explain"));
+}
+
 fn flags(args: &[&str]) -> Result<Config, String> {
     read_all(args, &[]).map(|settings| settings.config)
 }

@@ -379,6 +379,13 @@ fn one_site_only((name, origin): (&'static str, &Origin)) -> Problem {
 }
 
 impl SiteLayer {
+    /// Where the site is defined: its table, or else its root.
+    pub fn place(&self) -> String {
+        let table = self.table.as_ref().map(|table| &table.origin);
+        let origin = table.or(self.root.as_ref().map(|root| &root.origin));
+        origin.unwrap_or(&Origin::Default).to_string()
+    }
+
     /// The settings of the site: this layer over the defaults.
     fn into_site(self) -> SiteConfig {
         let default = SiteConfig::default();

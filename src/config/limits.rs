@@ -132,6 +132,8 @@ limits! {
     compress_least_bytes: u64 = 512, 0..=1_099_511_627_776;
     /// Largest file that is compressed in the background.
     compress_most_bytes: u64 = 4_194_304, 0..=1_073_741_824;
+    /// Memory for files that were compressed in the background, in total.
+    compressed_bytes: usize = 33_554_432, 0..=1_099_511_627_776;
     /// Processes that verify passwords, if a site has a login.
     password_helpers: usize = 2, 1..=64;
     /// Passwords that wait to be verified; more are answered 429.

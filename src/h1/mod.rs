@@ -9,6 +9,7 @@
 //! - `inbox`: received bytes, and the head at their start
 //! - `plan`: from a complete head to what the exchange does
 //! - `write`: from a reply to status line and fields
+//! - `preview`: the head of a response, without a connection
 //! - `body`: the part of a response that follows the outbox
 //! - `state`: the states, as types
 //!
@@ -66,11 +67,13 @@ mod connection;
 mod exchange;
 mod inbox;
 mod plan;
+mod preview;
 mod request;
 mod state;
 mod write;
 
 pub use connection::{Connection, Exchanges, Idle};
 pub use exchange::Exchange;
+pub use preview::head_of;
 pub use state::StateName;
 pub use write::write_unavailable;

@@ -25,7 +25,7 @@ pub(super) enum Plan {
 #[inline(always)]
 pub(super) fn of(head: &Head<'_, '_>, cx: &mut Context<'_>) -> Plan {
     match head.framing {
-        Framing::None => Plan::Ask(persistence(head, cx)),
+        Framing::None => Plan::Ask(persistence(head, cx.draining)),
         Framing::Length(bytes) if bytes > cx.limits.body_bytes => Plan::RefuseBody,
         Framing::Length(bytes) => before_body(head, BodyReader::length(bytes), cx),
         Framing::Chunked => before_body(head, BodyReader::chunked(), cx),
@@ -79,10 +79,10 @@ pub(super) fn refuse_body(
 
 /// Whether the connection stays open after the response.
 #[inline]
-pub(super) fn persistence(head: &Head<'_, '_>, cx: &Context<'_>) -> Persistence {
+pub(super) fn persistence(head: &Head<'_, '_>, draining: bool) -> Persistence {
     match (head.persistent, head.version) {
         (false, _) => Persistence::Close,
-        (true, _) if cx.draining => Persistence::Linger,
+        (true, _) if draining => Persistence::Linger,
         (true, Version::Http10) => Persistence::StayAsAsked,
         (true, Version::Http11) => Persistence::Stay,
     }

@@ -100,7 +100,7 @@ impl Exchange {
                     (plan::refuse_body(head, blocking, counted, cx), frame, head.length)
                 }
                 Ok(Parsed::Complete(head)) => {
-                    let frame = Frame::of(head, plan::persistence(head, cx), last);
+                    let frame = Frame::of(head, plan::persistence(head, cx.draining), last);
                     (plan::ask(head, blocking, counted, cx), frame, head.length)
                 }
                 // Never: it was parsed before it was saved.

@@ -25,7 +25,12 @@ impl ETag {
     /// It is equal on every server, and changes whenever the bytes do, also if the file has the
     /// same size and modification time as before.
     pub fn of_content(bytes: &[u8]) -> ETag {
-        ETag::of_hash(&blake3::hash(bytes), false)
+        ETag::of_content_hash(&blake3::hash(bytes))
+    }
+
+    /// As [`ETag::of_content`], from the hash of the bytes.
+    pub(super) fn of_content_hash(hash: &blake3::Hash) -> ETag {
+        ETag::of_hash(hash, false)
     }
 
     /// The tag of a file of `size` bytes, last modified `modified_ns` nanoseconds after 1970:

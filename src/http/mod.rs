@@ -17,6 +17,7 @@
 //! | [`body`] | where does this request body end | RFC 9112 sections 6 and 7 |
 //! | [`date`] | what is this date, and how is it written | RFC 9110 section 5.6.7 |
 //! | [`etag`] | what is the tag of this version, and do two tags match | RFC 9110 section 8.8.3 |
+//! | [`digest`] | what are the hashes of this content | RFC 9530 |
 //! | [`conditional`] | do the preconditions hold | RFC 9110 section 13 |
 //! | [`range`] | which bytes are requested | RFC 9110 section 14 |
 //! | [`negotiate`] | which content coding does the client prefer | RFC 9110 section 12.5.3 |
@@ -28,6 +29,7 @@ pub mod basic;
 pub mod body;
 pub mod conditional;
 pub mod date;
+pub mod digest;
 pub mod etag;
 pub mod fields;
 pub mod head;

@@ -123,6 +123,9 @@ const STAR: usize = Coding::COUNT + 1;
 /// Greater than every quality.
 const UNNAMED: u16 = u16::MAX;
 
+/// The least quality that is acceptable.
+const LEAST: u16 = 1;
+
 /// The quality 1.
 const MOST: u16 = 1000;
 
@@ -152,6 +155,17 @@ impl AcceptEncoding {
     pub fn quality(&self, coding: Coding) -> u16 {
         match (self.qualities[coding.index()], self.qualities[STAR]) {
             (UNNAMED, UNNAMED) => 0,
+            (UNNAMED, star) => star,
+            (named, _) => named,
+        }
+    }
+
+    /// The quality of the file as it is, in thousandths; 0: not acceptable. If neither its name nor
+    /// `*` gives it one, it is the least, because every acceptable coding is better.
+    pub fn identity_quality(&self) -> u16 {
+        match (self.qualities[IDENTITY], self.qualities[STAR]) {
+            (UNNAMED, UNNAMED) if self.is_absent => MOST,
+            (UNNAMED, UNNAMED) => LEAST,
             (UNNAMED, star) => star,
             (named, _) => named,
         }

@@ -197,7 +197,7 @@ impl Reactor {
         let Reactor { acceptor, connections, resources, turn, .. } = self;
         acceptor.accept(connections, resources, turn);
         self.end_drain();
-        self.encode();
+        self.work_in_spare_time();
         self.resources.sites.rest(self.turn.now());
         while let Some(fault) = self.resources.sites.take_fault() {
             let (journal, now) = (&mut self.resources.journal, self.turn.now());
@@ -213,16 +213,17 @@ impl Reactor {
         Ok(())
     }
 
-    /// Encodes a piece of a file, if no request waits.
-    fn encode(&mut self) {
+    /// Hashes or encodes a piece of a file, if no request waits.
+    fn work_in_spare_time(&mut self) {
         let Reactor { connections, resources, turn, spare, .. } = self;
-        if !resources.sites.is_encoding() || connections.is_pending() {
+        let is_due = resources.sites.spare_work_due().is_some_and(|due| due <= turn.now());
+        if !is_due || connections.is_pending() {
             return;
         }
         let Resources { sites, journal, .. } = resources;
         spare.work(|| {
-            if let Err(panic) = guarded(|| sites.encode(turn.clock())) {
-                let text = format_args!("bug: a file was not encoded; please report: {panic}");
+            if let Err(panic) = guarded(|| sites.spare_work(turn.clock())) {
+                let text = format_args!("bug: background work failed; please report: {panic}");
                 journal.repeat(Kind::Panic, turn.now(), text);
             }
         });
@@ -270,7 +271,10 @@ impl Reactor {
         let due = [self.connections.due(), self.acceptor.due(), sites, verifiers, drained, log];
         // A tick is rounded down and the poll rounds up, so the time is over when the poll returns.
         let due = due.into_iter().flatten().min().map(|due| Duration::from_millis(due.since(now)));
-        let spare = self.resources.sites.is_encoding().then(|| self.spare.timeout());
+        let spare = self.resources.sites.spare_work_due().map(|due| {
+            let wait = Duration::from_millis(due.since(now));
+            wait.max(self.spare.timeout())
+        });
         due.into_iter().chain(spare).min()
     }
 

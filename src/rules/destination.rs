@@ -19,7 +19,7 @@ pub struct Location {
     /// Scheme and authority; `None` for a path.
     origin: Option<Box<str>>,
     path: Box<[Piece]>,
-    /// Empty if `to` ends in a lone `?`, which drops the query of the request.
+    /// Empty if `to` ends in a lone `?`, which replaces the query of the request by an empty one.
     query: Option<Box<[Piece]>>,
     fragment: Option<Box<[Piece]>>,
 }
@@ -70,7 +70,8 @@ impl Location {
     }
 
     /// The Location for a canonical path that the pattern matches and the query of the request, as
-    /// the client sent it. The query of the request is kept unless the template has its own.
+    /// the client sent it. The query of the request is kept unless the template has its own; an
+    /// empty one stays as a lone `?`, so that nobody adds the query of the request later.
     ///
     /// Visible ASCII without spaces. It has the scheme and the authority of the template, or begins
     /// with exactly one slash. `None` if it would be longer than `most` bytes, or if it is a path
@@ -83,7 +84,6 @@ impl Location {
             return None;
         }
         match (&self.query, query) {
-            (Some(own), _) if own.is_empty() => {}
             (Some(own), _) => {
                 out.push(b'?');
                 push_pieces(own, path, &mut out, |byte| matches!(byte, b'&' | b'=' | b'+' | b';'));

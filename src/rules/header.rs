@@ -153,6 +153,7 @@ const FIXED: &[(&str, &str)] = &[
     ("WWW-Authenticate", AUTHENTICATES),
     ("Proxy-Authenticate", AUTHENTICATES),
     ("Authentication-Info", AUTHENTICATES),
+    ("Basic-Auth", "it is a login of Netlify, and would be sent to everyone; use auth"),
     ("Proxy-Authentication-Info", AUTHENTICATES),
 ];
 

@@ -12,6 +12,7 @@
 //! | [`store`] | what does this path lead to, and is that still valid? |
 //! | [`resource`], [`representation`] | in which forms can it be sent? |
 //! | [`rulebook`], [`policy`] | which rules apply to this path, and what do they add? |
+//! | [`explain`] | why does a request get its reply? |
 //! | [`listing`], [`page`], [`multipart`], [`media`] | what is the content of a generated body? |
 
 use std::rc::Rc;
@@ -24,6 +25,7 @@ use crate::files::{Blocking, Door, OpenFile, Piece, Root};
 use crate::http::hidden::{Glob, Hidden};
 
 mod cors;
+pub mod explain;
 mod hashed_name;
 mod hosts;
 pub mod listing;
@@ -40,7 +42,9 @@ pub mod resource;
 pub mod respond;
 mod rulebook;
 pub mod select;
+mod steps;
 mod store;
+mod trace;
 mod visible;
 
 pub use multipart::Multipart;
@@ -170,14 +174,15 @@ impl Sites {
         self.store.work(&self.sites, clock, enough)
     }
 
-    /// True while a file can be encoded between requests.
-    pub fn is_encoding(&self) -> bool {
-        self.store.is_encoding()
+    /// When the next step of the work is due that is done between requests; `None`: there is none.
+    pub fn spare_work_due(&self) -> Option<Tick> {
+        self.store.spare_work_due()
     }
 
-    /// Encodes a piece of a file, which takes at most 2 ms.
-    pub fn encode(&mut self, clock: &Clock) {
-        self.store.encode(clock);
+    /// Hashes or encodes a piece of a file, which takes at most 2 ms. Does nothing if nothing is
+    /// due.
+    pub fn spare_work(&mut self, clock: &Clock) {
+        self.store.spare_work(clock);
     }
 
     /// Measures by `stopwatch` how long the first attempt to list a folder takes; without it, only

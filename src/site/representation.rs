@@ -9,9 +9,14 @@
 //! ```
 //!
 //! So the fields of a 304 are one slice, those of a 206 a longer one, and those of a part of a
-//! multipart response (Content-Encoding and Content-Type) lie between them. The headroom is for the wire
-//! format: HTTP/1.1 fills it with status line and date, once per second at most, and then sends the
-//! whole response with a small file as one slice. Other wire formats ignore it.
+//! multipart response (Content-Encoding and Content-Type) lie between them. The common fields are
+//! those of the policy, ETag, Last-Modified, Accept-Ranges, and Repr-Digest, which depends on the
+//! coding but not on the range (RFC 9530 section 3). The headroom is for the wire format: HTTP/1.1
+//! fills it with status line and date, once per second at most, and then sends the whole response
+//! with a small file as one slice. Other wire formats ignore it.
+//!
+//! A representation whose file is not hashed yet keeps the validators that it was made with. Once
+//! the hashes are known, the store makes another one.
 
 use std::cell::Cell;
 use std::rc::Rc;
@@ -22,6 +27,7 @@ use crate::clock::{Clock, DATE_LINE};
 use crate::files::{OpenFile, Version};
 use crate::http::conditional::{Validators, last_modified, tells_versions_apart};
 use crate::http::date;
+use crate::http::digest::{ContentHash, ReprDigest};
 use crate::http::etag::ETag;
 use crate::http::negotiate::Coding;
 use crate::http::writer::Writer;
@@ -58,6 +64,12 @@ pub(super) struct OwnedValidators {
     young: bool,
     /// The date is the modification time of the file, not the Date of the first response.
     dated: bool,
+    /// The hash of the representation, which is no validator (RFC 9530 section 3).
+    digest: Option<ReprDigest>,
+    /// The representations of the resource that are in memory get a digest.
+    digests: bool,
+    /// The content is not hashed yet; then, it is made again with other validators.
+    unhashed: bool,
 }
 
 /// What the head of a representation is made from.
@@ -117,6 +129,9 @@ impl Representation {
         if let Some(date) = facts.validators.last_modified.and_then(date::imf_fixdate) {
             writer.field("Last-Modified", &date);
         }
+        if let Some(digest) = &facts.validators.digest {
+            digest.write(&mut writer);
+        }
         if facts.ranges {
             writer.field("Accept-Ranges", b"bytes");
         }
@@ -167,8 +182,13 @@ impl Representation {
             coding: Some(coding),
             media_type: str::from_utf8(value.trim_ascii_end()).unwrap_or_default(),
             charset: None,
-            // The tag of the page of a failure would say nothing; it has none.
-            validators: OwnedValidators { etag: own.etag.map(|_| ETag::of_content(body)), ..**own },
+            validators: OwnedValidators {
+                // The tag of the page of a failure would say nothing; it has none.
+                etag: (own.etag.is_some() || own.unhashed).then(|| ETag::of_content(body)),
+                digest: own.digests.then(|| ReprDigest::of_content(body)),
+                unhashed: false,
+                ..**own
+            },
             ranges: self.ranges,
         };
         Representation::in_memory(facts, body, gauge)
@@ -196,6 +216,11 @@ impl Representation {
     #[inline]
     pub fn file(&self) -> Option<&OpenFile> {
         self.file.as_deref()
+    }
+
+    /// The open file, if its content must be hashed.
+    pub(super) fn unhashed(&self) -> Option<&Rc<OpenFile>> {
+        self.file.as_ref().filter(|_| self.validators.unhashed)
     }
 
     /// Headroom, fields, empty line and, if it is in memory, the body.
@@ -273,12 +298,40 @@ impl OwnedValidators {
             last_modified: date_of(version, replaced, clock),
             young: is_young(version, clock),
             dated: version.modified_ns <= clock.unix_ns,
+            ..OwnedValidators::none()
         }
+    }
+
+    /// Those of a file that stays on disk and was hashed: as [`OwnedValidators::of_content`].
+    pub(super) fn of_hash(
+        hash: &ContentHash,
+        version: &Version,
+        replaced: bool,
+        clock: &Clock,
+    ) -> OwnedValidators {
+        OwnedValidators {
+            etag: Some(hash.etag),
+            last_modified: date_of(version, replaced, clock),
+            young: is_young(version, clock),
+            dated: version.modified_ns <= clock.unix_ns,
+            ..OwnedValidators::none()
+        }
+    }
+
+    /// Adds the digest of the representation; `None`: it is not known yet.
+    pub(super) fn with_digest(self, digest: Option<ReprDigest>) -> OwnedValidators {
+        OwnedValidators { digest, digests: true, ..self }
+    }
+
+    /// Notes that the file must be hashed.
+    pub(super) fn without_hash(self) -> OwnedValidators {
+        OwnedValidators { unhashed: true, ..self }
     }
 
     /// Those of a file that stays on disk, in this coding: size and modification time; `replaced`:
     /// inode and change time as well, because the file was once replaced by one of the same size
-    /// and time, so its date is no validator. A time that every file of an image has in common makes no tag.
+    /// and time, so its date is no validator. A time that every file of an image has in common
+    /// makes no tag.
     pub(super) fn of_file(
         version: &Version,
         replaced: bool,
@@ -296,18 +349,26 @@ impl OwnedValidators {
             last_modified: date_of(version, replaced.is_some(), clock),
             young,
             dated: version.modified_ns <= clock.unix_ns,
+            ..OwnedValidators::none()
         }
     }
 
     /// None.
     pub(super) fn none() -> OwnedValidators {
-        OwnedValidators { etag: None, last_modified: None, young: false, dated: false }
+        OwnedValidators {
+            etag: None,
+            last_modified: None,
+            young: false,
+            dated: false,
+            digest: None,
+            digests: false,
+            unhashed: false,
+        }
     }
 
     /// Those of a page that was generated.
     pub(super) fn of_page(bytes: &[u8]) -> OwnedValidators {
-        let etag = Some(ETag::of_content(bytes));
-        OwnedValidators { etag, last_modified: None, young: false, dated: false }
+        OwnedValidators { etag: Some(ETag::of_content(bytes)), ..OwnedValidators::none() }
     }
 }
 

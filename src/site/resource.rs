@@ -4,6 +4,7 @@ use std::cell::{Cell, OnceCell};
 use std::rc::Rc;
 
 use crate::clock::Clock;
+use crate::files::OpenFile;
 use crate::http::fields::{Field, Fields};
 use crate::http::negotiate::{AcceptEncoding, Choice, Coding, CodingSet};
 use crate::http::status::{Failure, Status};
@@ -213,11 +214,20 @@ impl Resource {
     }
 
     /// Adds a representation that was encoded.
-    pub(super) fn add_variant(&self, coding: Coding, representation: Representation) {
-        if let Some(variants) = &self.variants {
-            // Each coding is wanted once, so the place is free.
-            _ = variants.coded[coding.index()].set(Rc::new(representation));
-        }
+    pub(super) fn add_variant(
+        &self,
+        coding: Coding,
+        representation: Representation,
+    ) -> Option<&Rc<Variants>> {
+        let variants = self.variants.as_ref()?;
+        // Each coding is wanted once, so the place is free.
+        _ = variants.coded[coding.index()].set(Rc::new(representation));
+        Some(variants)
+    }
+
+    /// True if it has no sidecar files, and may be encoded.
+    pub(super) fn can_be_encoded(&self) -> bool {
+        self.variants.as_ref().is_some_and(|variants| variants.sidecars.is_empty())
     }
 
     /// An encoder can make this coding after all.
@@ -227,10 +237,17 @@ impl Resource {
         }
     }
 
-    /// Approximate bytes of memory.
+    /// The files of its representations whose content must be hashed.
+    pub(super) fn unhashed(&self) -> impl Iterator<Item = &Rc<OpenFile>> {
+        let coded = self.variants.iter().flat_map(|variants| &variants.coded);
+        let all = std::iter::once(&self.identity).chain(coded.filter_map(OnceCell::get));
+        all.filter_map(|representation| representation.unhashed())
+    }
+
+    /// Approximate bytes of memory, without forms that an encoder made.
     pub(super) fn weight(&self) -> usize {
-        let coded = self.variants.as_ref().map_or(0, |variants| variants.weight());
-        self.identity.weight() + coded
+        let sidecars = self.variants.iter().flat_map(|variants| variants.sidecars());
+        self.identity.weight() + sidecars.map(|it| it.weight()).sum::<usize>()
     }
 }
 
@@ -264,8 +281,14 @@ impl Variants {
         Coding::ALL.into_iter().filter(exists).fold(CodingSet::EMPTY, CodingSet::with)
     }
 
-    fn weight(&self) -> usize {
-        let coded = self.coded.iter().filter_map(OnceCell::get);
-        coded.map(|representation| representation.weight()).sum()
+    fn sidecars(&self) -> impl Iterator<Item = &Rc<Representation>> {
+        self.sidecars.iter().filter_map(|coding| self.get(coding))
+    }
+
+    /// Bytes of the forms that an encoder made.
+    pub(super) fn encoded_bytes(&self) -> usize {
+        let is_encoded = |coding: &Coding| !self.sidecars.has(*coding);
+        let encoded = Coding::ALL.into_iter().filter(is_encoded);
+        encoded.filter_map(|coding| self.get(coding)).map(|form| form.weight()).sum()
     }
 }

@@ -135,7 +135,7 @@ impl Sites {
 
     /// The site for a host.
     #[inline]
-    fn site_of(&self, host: Option<Host<'_>>) -> usize {
+    pub(super) fn site_of(&self, host: Option<Host<'_>>) -> usize {
         if self.sites.len() == 1 {
             return 0;
         }

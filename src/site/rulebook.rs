@@ -8,7 +8,7 @@ use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::rc::Rc;
 
-use crate::config::{AccessRule, CacheControl, Cors, SiteConfig};
+use crate::config::{self, AccessRule, CacheControl, Cors, RedirectRule, SiteConfig};
 use crate::http::target::name_start;
 use crate::rules::file::{Parsed, Problem};
 use crate::rules::header::HeaderRule;
@@ -25,7 +25,11 @@ use super::policy::{Policy, Purpose, Vary};
 #[derive(Debug)]
 pub(super) struct Rulebook {
     redirects: Redirects,
+    /// Where each redirect is written.
+    redirect_places: Vec<String>,
     headers: Headers,
+    /// Where each block of fields is written.
+    header_places: Vec<String>,
     guarded: PatternSet,
     guards: Vec<Guard>,
     /// Sidecars are negotiated, so whoever may not read a file may not read its sidecar either.
@@ -84,6 +88,10 @@ impl Rulebook {
         logins: &[Rc<Login>],
     ) -> Result<(Rulebook, Vec<String>), String> {
         let (mut redirects, mut headers, mut problems) = (Vec::new(), Vec::new(), Vec::new());
+        let places = |rule: &RedirectRule| rule.place.clone();
+        let mut redirect_places: Vec<String> = config.redirects.iter().map(places).collect();
+        let places = |rule: &config::HeaderRule| rule.place.clone();
+        let mut header_places: Vec<String> = config.headers.iter().map(places).collect();
         for rule in &config.redirects {
             let made = Redirect::new(&rule.from, &rule.to, rule.status, rule.force);
             redirects.push(made.map_err(|why| format!("{}: {why}", rule.place))?);
@@ -96,10 +104,12 @@ impl Rulebook {
         }
         if let Some(file) = &files.redirects {
             let parsed = crate::rules::file::parse_redirects(file);
+            redirect_places.extend(places_in(REDIRECTS_FILE, &parsed));
             redirects.extend(take(parsed, REDIRECTS_FILE, &mut problems));
         }
         if let Some(file) = &files.headers {
             let parsed = crate::rules::file::parse_headers(file);
+            header_places.extend(places_in(HEADERS_FILE, &parsed));
             headers.extend(take(parsed, HEADERS_FILE, &mut problems));
         }
         let (mut patterns, mut guards) = (Vec::new(), Vec::new());
@@ -119,7 +129,9 @@ impl Rulebook {
         let plain = Policy::new(0, &base, Overlay::default(), &[], false, vary);
         let rulebook = Rulebook {
             redirects: Redirects::new(redirects),
+            redirect_places,
             headers: Headers::new(headers),
+            header_places,
             guarded: PatternSet::new(&patterns),
             guards,
             guards_sidecars: config.precompressed,
@@ -174,7 +186,7 @@ impl Rulebook {
     }
 
     /// The indices of the guards of a path, in order.
-    fn guards_of(&self, path: &[u8]) -> Vec<usize> {
+    pub(super) fn guards_of(&self, path: &[u8]) -> Vec<usize> {
         if self.guards.is_empty() {
             return Vec::new();
         }
@@ -208,8 +220,29 @@ impl Rulebook {
     /// The answer of the first redirect or rewrite that applies to a canonical path: of the forced
     /// ones, or of the others.
     pub(super) fn redirect(&self, path: &[u8], forced: bool) -> Option<Answer> {
-        let (_, answer) = self.redirects.decide(path, None, forced, LOCATION_BYTES_MAX)?;
+        let (_, answer) = self.deciding_redirect(path, forced)?;
         Some(answer)
+    }
+
+    /// The index of the rule that [`Rulebook::redirect`] takes, and its answer.
+    pub(super) fn deciding_redirect(&self, path: &[u8], forced: bool) -> Option<(usize, Answer)> {
+        self.redirects.decide(path, None, forced, LOCATION_BYTES_MAX)
+    }
+
+    /// The redirects and rewrites in their order, and where each is written.
+    pub(super) fn redirects(&self) -> impl Iterator<Item = (&Redirect, &str)> {
+        self.redirects.rules().iter().zip(self.redirect_places.iter().map(String::as_str))
+    }
+
+    /// The blocks of fields that match a canonical path, in their order, and where each is written.
+    pub(super) fn headers_of(&self, path: &[u8]) -> impl Iterator<Item = (&HeaderRule, &str)> {
+        let indices = self.headers.matches(path).into_iter();
+        indices.map(|index| (&self.headers.rules()[index], &*self.header_places[index]))
+    }
+
+    /// The guards in their order.
+    pub(super) fn guards(&self) -> &[Guard] {
+        &self.guards
     }
 
     /// The field lines of a representation that is sent for a path with this policy. `file` is the
@@ -245,6 +278,12 @@ const POLICIES_MAX: usize = 1024;
 /// A longer location is not sent.
 const LOCATION_BYTES_MAX: usize = 4096;
 
+/// Where the rules of a file are written: `FILE:LINE`.
+fn places_in<R>(file: &[u8], parsed: &Parsed<R>) -> impl Iterator<Item = String> {
+    let file = String::from_utf8_lossy(file).into_owned();
+    parsed.lines.iter().map(move |line| format!("{file}:{line}"))
+}
+
 fn take<R>(parsed: Parsed<R>, file: &[u8], problems: &mut Vec<String>) -> Vec<R> {
     let file = String::from_utf8_lossy(file);
     let text = |problem: &Problem| format!("{file}:{}: {}", problem.line, problem.what);
@@ -275,7 +314,7 @@ fn base_fields(config: &SiteConfig) -> Vec<(&'static str, String)> {
 
 /// The preset of `security_headers`. It restricts what other sites can do with the pages, and not
 /// what the pages can do, so that it breaks no site that works without it.
-const SECURITY: &[(&str, &str)] = &[
+pub(super) const SECURITY: &[(&str, &str)] = &[
     ("Content-Security-Policy", "frame-ancestors 'self'"),
     ("X-Frame-Options", "SAMEORIGIN"),
     ("Referrer-Policy", "strict-origin-when-cross-origin"),

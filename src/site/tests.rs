@@ -574,5 +574,7 @@ fn lookups_beyond_the_limit_of_a_turn_wait() {
 
 mod asking;
 mod decisions;
+mod digests;
+mod explained;
 mod forms;
 mod validators;

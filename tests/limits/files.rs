@@ -136,7 +136,7 @@ fn a_response_queued_with_the_head_of_a_failed_file_arrives() {
     fs::copy(site.path().join("large"), &path).unwrap();
     // Both requests are looked up in one turn, so that the responses are sent together.
     let limits = ["connection_bytes_per_s=1000", "connection_burst_bytes=1", "lookups_per_turn=2"];
-    let mut server = site.serve(&limits);
+    let mut server = site.serve_plain(&limits);
     let mut client = Client::connect(&server);
     // This head alone exceeds the bandwidth, so that the rest is throttled.
     client.send("GET /large HTTP/1.1\r\nHost: test\r\nRange: bytes=0-0\r\n\r\n");

@@ -14,6 +14,11 @@ pub(crate) struct CaseFile {
     pub(crate) unix: bool,
     /// The cases begin when the files are old enough to have strong validators.
     pub(crate) rested: bool,
+    /// The lines of the configuration file; empty: the root is an argument. `{base}` is the
+    /// directory above the root.
+    pub(crate) config: String,
+    /// Describes the tree that is served; empty: tree.txt.
+    pub(crate) tree: String,
     /// For tests of permissions: root starts the server as the user `nobody`.
     pub(crate) unprivileged: bool,
     pub(crate) cases: Vec<Case>,
@@ -53,6 +58,16 @@ pub(crate) struct Expected {
     pub(crate) times: usize,
     pub(crate) to_head: bool,
     pub(crate) checks: Vec<Check>,
+}
+
+impl Expected {
+    /// The case states the exact Location, which may then be on another host.
+    pub(crate) fn names_location(&self) -> bool {
+        self.checks.iter().any(|check| match check {
+            Check::Field(name, _) => name.eq_ignore_ascii_case("Location"),
+            _ => false,
+        })
+    }
 }
 
 /// A check of a response. Names of fields are compared without case.
@@ -129,7 +144,7 @@ impl CaseFile {
             }
             asking = matches!(key, "ask" | "with");
             let read = match key {
-                "server" | "over" | "user" | "tree"
+                "server" | "argument" | "config" | "over" | "user" | "tree" | "files"
                     if self.cases.is_empty() && case.name.is_empty() =>
                 {
                     self.read_header(key, value)
@@ -154,6 +169,9 @@ impl CaseFile {
             ("server", arguments) => {
                 self.server.extend(arguments.split_whitespace().map(str::to_owned));
             }
+            ("argument", argument) => self.server.push(argument.to_owned()),
+            ("config", line) => self.config.extend([line, "\n"]),
+            ("files", name) => name.clone_into(&mut self.tree),
             ("over", "unix") => self.unix = true,
             ("user", "nobody") => self.unprivileged = true,
             ("tree", "rested") => self.rested = true,
@@ -322,6 +340,20 @@ fn number<N: std::str::FromStr>(value: &str) -> Result<N, String> {
 mod tests {
     use super::*;
     use crate::text::parse;
+
+    #[test]
+    fn the_first_block_may_have_a_configuration_and_arguments_with_spaces() {
+        let file = CaseFile::parse(
+            "config: root = \"{base}/root\"\nconfig:\nconfig: [a]\nserver: --b c\n\
+             argument: d e\nfiles: sites.txt\n\ncase: one\nsend: x\nstatus: 400\n",
+        )
+        .unwrap();
+        assert_eq!(file.config, "root = \"{base}/root\"\n\n[a]\n");
+        assert_eq!(
+            (&*file.tree, &file.server[..]),
+            ("sites.txt", &["--b", "c", "d e"].map(String::from)[..])
+        );
+    }
 
     fn only_case(text: &str) -> Case {
         let mut file = CaseFile::parse(text).unwrap();

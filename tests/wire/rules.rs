@@ -12,6 +12,8 @@ pub(crate) struct Facts {
     pub(crate) to_head: bool,
     /// The server sends a Server field.
     pub(crate) server_header: bool,
+    /// The case states the Location, which may be on another host.
+    pub(crate) names_location: bool,
     /// When the request was begun and when its response was read.
     pub(crate) between: (SystemTime, SystemTime),
 }
@@ -68,7 +70,10 @@ pub(crate) fn complaints(answer: &Answer, facts: &Facts) -> Vec<String> {
         status == 405 && answer.one("Allow") != Some(b"GET, HEAD, OPTIONS"),
         "405 without Allow: GET, HEAD, OPTIONS",
     );
-    complain(!location_is_right(answer), "no Location on 301, or one that leads elsewhere");
+    complain(
+        !location_is_right(answer, facts.names_location),
+        "no Location on a redirect, or one that leads elsewhere",
+    );
     list.extend(body_complaints(answer, facts));
     list.extend(range_complaints(answer));
     list
@@ -153,17 +158,18 @@ fn date_is_right(answer: &Answer, facts: &Facts) -> bool {
     })
 }
 
-/// Every 301 has a Location, and no other response has one. It is a path, absolute or relative: no
-/// scheme and no authority that would lead to another host.
-fn location_is_right(answer: &Answer) -> bool {
+/// Every redirect has a Location, and no other response has one. It is a path, absolute or
+/// relative: no scheme and no authority that would lead to another host, unless the case states it.
+fn location_is_right(answer: &Answer, is_stated: bool) -> bool {
+    let is_redirect = matches!(answer.status, 301 | 302 | 303 | 307 | 308);
     match answer.one("Location") {
-        None => answer.status != 301,
+        None => !is_redirect,
         Some(value) => {
             let first = value.split(|byte| matches!(byte, b'/' | b'?')).next().unwrap_or_default();
-            answer.status == 301
+            let is_here = !first.contains(&b':') && !value.starts_with(b"//");
+            is_redirect
                 && !value.is_empty()
-                && !first.contains(&b':')
-                && !value.starts_with(b"//")
+                && (is_here || is_stated)
                 && !value.contains(&b'\\')
                 && value.iter().all(u8::is_ascii_graphic)
         }
@@ -181,7 +187,13 @@ mod tests {
         let head = format!("HTTP/1.1 {status} x\r\n{fields}\r\n{body}");
         let (answer, _) = Answer::parse(head.as_bytes(), false, true).unwrap().unwrap();
         let then = httpdate::parse_http_date(DATE).unwrap();
-        complaints(&answer, &Facts { to_head: false, server_header: true, between: (then, then) })
+        let facts = Facts {
+            to_head: false,
+            server_header: true,
+            names_location: false,
+            between: (then, then),
+        };
+        complaints(&answer, &facts)
     }
 
     fn plain() -> String {

@@ -62,12 +62,21 @@ pub(crate) fn case_file(name: &str) -> Result<(), String> {
         let lines = mistakes.iter().map(|(line, text)| format!("{file_name}:{line}: {text}\n"));
         lines.collect::<String>()
     })?;
-    let tree = Tree::make(&read("tree.txt")?)?;
+    let tree_name = if file.tree.is_empty() { "tree.txt" } else { &file.tree };
+    let tree = Tree::make(&read(tree_name)?)?;
     if file.rested {
         // The files must become old enough: for two seconds after a change, a date is weak.
         sleep(Duration::from_millis(2_100));
     }
-    let mut setup = Setup::new(&tree.root()).args(&file.server);
+    let mut setup = if file.config.is_empty() {
+        Setup::new(&tree.root())
+    } else {
+        let path = tree.base().join("config.toml");
+        let text = file.config.replace("{base}", &tree.base().display().to_string());
+        std::fs::write(&path, text).map_err(|error| error.to_string())?;
+        Setup::configured(&path)
+    };
+    setup = setup.args(&file.server);
     if file.unix {
         setup = setup.unix(&tree.base().join("listen"));
     }
@@ -239,6 +248,7 @@ impl<'w> Run<'w> {
         let facts = Facts {
             to_head: expected.to_head,
             server_header: self.world.server_header,
+            names_location: expected.names_location(),
             between: (self.began, SystemTime::now()),
         };
         self.wrong.extend(complaints(&answer, &facts));

@@ -30,7 +30,7 @@ fn a_location_keeps_the_query_unless_it_has_its_own() {
         ("/b", Some("c=d&e"), "/b?c=d&e"),
         ("/b", Some("c=%zz\u{fc}|\"'<\\"), "/b?c=%25zz%C3%BC%7C%22'%3C%5C"),
         ("/b?x=y", Some("c=d"), "/b?x=y"),
-        ("/b?", Some("c=d"), "/b"),
+        ("/b?", Some("c=d"), "/b?"),
         ("/b?x=y", None, "/b?x=y"),
         ("/b#f", Some("c=d"), "/b?c=d#f"),
         ("/b?x#f?g#h", Some("c=d"), "/b?x#f?g%23h"),

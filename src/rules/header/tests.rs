@@ -67,6 +67,7 @@ fn fields_that_frame_date_or_describe_a_message_cannot_be_changed() {
         "Last-Modified",
         "Location",
         "WWW-Authenticate",
+        "Basic-Auth",
         "Proxy-Authenticate",
         "Proxy-Connection",
     ] {

@@ -23,7 +23,7 @@ use crate::site::resource::{Entry, Outcome, Resource};
 use super::sidecars::Beside;
 
 /// One root of one site, as it was opened: entries of an earlier root are never found again.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(in crate::site) struct Part(pub(in crate::site) u32);
 
 /// An entry, and the data to revalidate it.
@@ -105,8 +105,7 @@ impl Cache {
             vacant: Vec::new(),
             rings: [
                 ring(limits.cache_entries, limits.cache_bytes),
-                // Their encoded forms are in memory.
-                ring(limits.open_files, limits.cache_bytes / 2),
+                ring(limits.open_files, usize::MAX),
                 ring(limits.cache_failures, usize::MAX),
             ],
             serial: 0,
@@ -148,24 +147,14 @@ impl Cache {
         (slot.part, &slot.key)
     }
 
-    /// The resource of a key; this counts as no use.
-    pub(super) fn resource(&self, part: Part, key: &[u8]) -> Option<&Resource> {
-        match &self.entry(self.place_of(part, key)?).outcome {
-            Outcome::Resource(resource) => Some(resource),
+    /// The resource of a key, and the version that it was made from; this counts as no use.
+    pub(super) fn resource(&self, part: Part, key: &[u8]) -> Option<(&Resource, Option<Version>)> {
+        let place = self.place_of(part, key)?;
+        let known = &self.slots[place.index()].as_ref().expect(OCCUPIED).known;
+        match &known.entry.outcome {
+            Outcome::Resource(resource) => Some((resource, known.version)),
             Outcome::Redirect(_) | Outcome::Failure(..) => None,
         }
-    }
-
-    /// Counts the bytes of an entry anew: a representation was added to it.
-    pub(super) fn weigh_again(&mut self, part: Part, key: &[u8]) {
-        let Some(place) = self.place_of(part, key) else { return };
-        let slot = self.slot(place);
-        let kind = Kind::of(&slot.known);
-        let (before, now) = (slot.cost, cost(&slot.key, &slot.known));
-        slot.cost = now;
-        let bytes = &mut self.rings[kind as usize].now.bytes;
-        *bytes = *bytes - before + now;
-        self.shrink(kind, place);
     }
 
     #[inline]
@@ -242,6 +231,11 @@ impl Cache {
             keeps
         });
         self.rings[Kind::File as usize].queue = queue;
+    }
+
+    /// All entries. Slow: it looks at every slot.
+    pub(super) fn all(&self) -> impl Iterator<Item = &Known> {
+        self.slots.iter().flatten().map(|slot| &slot.known)
     }
 
     /// The number of open files.

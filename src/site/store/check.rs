@@ -10,9 +10,16 @@ use crate::site::representation::is_young;
 use crate::site::resource::Outcome;
 
 use super::cache::Known;
+use super::hashes::Hashes;
 
-/// Whether an entry still matches what is on disk.
-pub(super) fn holds(known: &Known, site: &Site, limits: &Limits, clock: &Clock) -> bool {
+/// Whether an entry still matches what is on disk, and what is known about it.
+pub(super) fn holds(
+    known: &Known,
+    site: &Site,
+    limits: &Limits,
+    hashes: &Hashes,
+    clock: &Clock,
+) -> bool {
     let Some(version) = &known.version else { return false };
     let now = match site.root.version(&known.path) {
         Ok(now) => now,
@@ -34,8 +41,10 @@ pub(super) fn holds(known: &Known, site: &Site, limits: &Limits, clock: &Clock) 
                 && clock.tick.since(known.made) >= limits.listing_age_ms;
             // After the wall clock was set back, the date can lie in the future.
             let dated = identity.validators().last_modified <= Some(clock.unix_seconds());
+            let hashed = resource.unhashed().any(|file| hashes.knows(file.version()));
             now == *version
                 && !settled
+                && !hashed
                 && !listing_is_old
                 && dated
                 && known.beside.holds(&site.root, &known.path)

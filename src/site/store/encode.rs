@@ -75,7 +75,7 @@ impl Encodings {
 
 impl Store {
     /// Encodes a piece of a file.
-    pub(in crate::site) fn encode(&mut self, clock: &Clock) {
+    pub(super) fn encode(&mut self, clock: &Clock) {
         let running = self.encodings.running.take().or_else(|| self.begin_encoding());
         let Some(running) = running else { return };
         match running.step(&mut self.disk, &mut self.scratch, clock) {
@@ -89,7 +89,12 @@ impl Store {
     fn begin_encoding(&mut self) -> Option<Box<Running>> {
         loop {
             let task = self.encodings.waiting.pop_front()?;
-            let Some(resource) = self.cache.resource(task.part, &task.key) else { continue };
+            let Some((resource, _)) = self.cache.resource(task.part, &task.key) else { continue };
+            if resource.unhashed().any(|file| self.hashes.knows(file.version())) {
+                // The resource will be made again, without what is encoded for it now.
+                resource.want_later(task.coding);
+                continue;
+            }
             let source = Rc::clone(&resource.identity);
             let (effort, size) = (Effort::in_slices(task.coding), source.size());
             let encoder = Encoder::new(task.coding, effort, size, worthwhile_bytes(size));
@@ -104,13 +109,19 @@ impl Store {
         if self.gauge.bytes() >= self.limits.resident_bytes {
             return;
         }
-        let Some(resource) = self.cache.resource(task.part, &task.key) else { return };
+        let found = self.cache.resource(task.part, &task.key);
+        let Some((resource, Some(version))) = found else { return };
         if !Rc::ptr_eq(&resource.identity, source) {
             return;
         }
         if let Ok(encoded) = source.encoded(task.coding, body, &self.gauge) {
-            resource.add_variant(task.coding, encoded);
-            self.cache.weigh_again(task.part, &task.key);
+            let Some(variants) = resource.add_variant(task.coding, encoded) else { return };
+            let most = self.limits.compressed_bytes;
+            let id = (task.part, &*task.key);
+            for (part, key) in self.kept.insert(id, version, variants, most) {
+                // The entry holds the forms as well.
+                self.cache.remove(part, &key);
+            }
         }
     }
 }

@@ -32,5 +32,5 @@ impl Encodings {
 
 impl Store {
     /// Does nothing.
-    pub(in crate::site) fn encode(&mut self, _: &Clock) {}
+    pub(super) fn encode(&mut self, _: &Clock) {}
 }

@@ -11,6 +11,8 @@ use rustix::io::Errno;
 use crate::clock::Clock;
 use crate::config::{EtagSource, Limits};
 use crate::files::{Blocking, Disk, Kind, OpenError, OpenFile, Opened, Version};
+use crate::http::conditional::tells_versions_apart;
+use crate::http::digest::ReprDigest;
 use crate::http::negotiate::{Coding, CodingSet};
 use crate::http::text::is_utf8_prefix;
 use crate::site::media::MediaType;
@@ -20,6 +22,7 @@ use crate::site::resource::{Outcome, Resource, Variants};
 use crate::site::{Site, Wait};
 
 use super::check::index_names;
+use super::hashes::Hashes;
 use super::seen::Seen;
 use super::sidecars::{Beside, Sidecars, sidecar_of};
 
@@ -98,6 +101,7 @@ pub(super) struct Loader<'a> {
     pub(super) scratch: &'a mut Vec<u8>,
     pub(super) gauge: &'a Gauge,
     pub(super) seen: &'a mut Seen,
+    pub(super) hashes: &'a mut Hashes,
     pub(super) limits: &'a Limits,
     pub(super) sending: &'a Sending,
     pub(super) blocking: Blocking,
@@ -219,8 +223,12 @@ impl<'a> Loader<'a> {
             EtagSource::Time => {
                 OwnedValidators::of_file(&version, replaced, form.coding, self.clock)
             }
-            EtagSource::Auto | EtagSource::Content => {
+            EtagSource::Auto => {
                 OwnedValidators::of_content(self.scratch, &version, replaced, self.clock)
+            }
+            EtagSource::Content => {
+                OwnedValidators::of_content(self.scratch, &version, replaced, self.clock)
+                    .with_digest(Some(ReprDigest::of_content(self.scratch)))
             }
         };
         let is_utf8 = is_utf8_prefix(self.scratch, true);
@@ -243,13 +251,46 @@ impl<'a> Loader<'a> {
     ) -> Result<(Representation, bool), Obstacle> {
         let start = self.start_of(&file, &version)?;
         let is_utf8 = is_utf8_prefix(start, start.len() as u64 == version.size);
-        let replaced = self.seen.is_replaced(self.site, path, &version);
-        let validators = OwnedValidators::of_file(&version, replaced, form.coding, self.clock);
-        let file = OpenFile::new(file, version, &self.site.root, path, self.disk);
+        let validators = self.validators_on_disk(&version, path, form);
+        let file = Rc::new(OpenFile::new(file, version, &self.site.root, path, self.disk));
         let lines = self.lines(path, form);
         let facts = self.facts(&lines, form, validators, is_utf8);
-        let made = Representation::on_disk(facts, Rc::new(file), self.gauge);
-        Ok((made.map_err(|_| Obstacle::Open(Errno::NOMEM.into()))?, is_utf8))
+        let made = Representation::on_disk(facts, file, self.gauge);
+        let made = made.map_err(|_| Obstacle::Open(Errno::NOMEM.into()))?;
+        if let Some(file) = made.unhashed() {
+            self.hashes.want(file, self.clock);
+        }
+        Ok((made, is_utf8))
+    }
+
+    /// The validators of a file that stays on disk: from its content, if that is asked for and was
+    /// hashed, or from its size and time.
+    fn validators_on_disk(
+        &mut self,
+        version: &Version,
+        path: &[u8],
+        form: Form<'_>,
+    ) -> OwnedValidators {
+        let replaced = self.seen.is_replaced(self.site, path, version);
+        let by_time = || OwnedValidators::of_file(version, replaced, form.coding, self.clock);
+        let etag = self.site.config.etag;
+        let needs_hash = match etag {
+            EtagSource::Content => true,
+            EtagSource::Auto => !tells_versions_apart(version.modified_ns),
+            EtagSource::Time => false,
+        };
+        if !needs_hash {
+            return by_time();
+        }
+        let hash = self.hashes.get(version);
+        let validators = match &hash {
+            Some(hash) => OwnedValidators::of_hash(hash, version, replaced, self.clock),
+            None => by_time().without_hash(),
+        };
+        match etag {
+            EtagSource::Content => validators.with_digest(hash.map(|hash| hash.digest)),
+            EtagSource::Auto | EtagSource::Time => validators,
+        }
     }
 
     /// The first bytes of a large file, which tell whether it is text.

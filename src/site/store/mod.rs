@@ -29,21 +29,30 @@ mod encode;
 #[path = "encode_nothing.rs"]
 mod encode;
 mod faults;
+mod hashes;
+mod kept;
 mod load;
+mod look;
 mod refresh;
 mod resolve;
 mod seen;
 mod sidecars;
+mod spare;
 mod work;
 
 pub(super) use cache::Part;
 pub use faults::Fault;
+pub use look::Sidecar;
+pub(super) use look::{Look, Looked};
 pub(super) use refresh::RuleVersions;
+pub(super) use resolve::{NEAREST_MAX, clean_location};
 
 use cache::{Cache, Known, Place};
 use check::{failure_of, has_no_index, holds};
 use encode::{Encodings, Task};
 use faults::Faults;
+use hashes::Hashes;
+use kept::Kept;
 use load::{Loaded, Loader, Made, Obstacle, Sending};
 use resolve::Lookup;
 use seen::Seen;
@@ -59,6 +68,10 @@ pub(super) struct Store {
     disk: Disk,
     jobs: Jobs,
     encodings: Encodings,
+    hashes: Hashes,
+    /// The last step of work between requests was one of hashing.
+    hashed_last: bool,
+    kept: Kept,
     stopwatch: Stopwatch,
     faults: Faults,
     gauge: Gauge,
@@ -110,6 +123,9 @@ impl Store {
             disk: Disk::default(),
             jobs: Jobs::default(),
             encodings: Encodings::default(),
+            hashes: Hashes::default(),
+            hashed_last: false,
+            kept: Kept::default(),
             stopwatch: Stopwatch::default(),
             faults: Faults::default(),
             gauge: Gauge::default(),
@@ -290,8 +306,11 @@ impl Store {
                 }
             }
         } else {
-            if !holds(known, site, &self.limits, clock) {
+            if !holds(known, site, &self.limits, &self.hashes, clock) {
                 return None;
+            }
+            if let Outcome::Resource(resource) = &known.entry.outcome {
+                resource.unhashed().for_each(|file| self.hashes.want(file, clock));
             }
             known.checked = clock.tick;
             known.used = clock.tick;
@@ -322,7 +341,7 @@ impl Store {
         }
         let mut made = self.make(site, lookup, clock);
         let exhausted = matches!(made, Err(Obstacle::Open(OpenError::Exhausted(_))));
-        if exhausted && self.cache.drop_files() {
+        if exhausted && self.close_files() {
             // Again, with the descriptors that this freed.
             made = self.make(site, lookup, clock);
         }
@@ -356,8 +375,8 @@ impl Store {
         blocking: Blocking,
         clock: &'a Clock,
     ) -> Loader<'a> {
-        let Store { disk, scratch, gauge, seen, limits, .. } = self;
-        Loader { site, disk, scratch, gauge, seen, limits, sending, blocking, clock }
+        let Store { disk, scratch, gauge, seen, hashes, limits, .. } = self;
+        Loader { site, disk, scratch, gauge, seen, hashes, limits, sending, blocking, clock }
     }
 
     /// A folder that can be listed within a bounded attempt is listed at once; otherwise, it
@@ -402,7 +421,13 @@ impl Store {
         policy: &Rc<Policy>,
         clock: &Clock,
     ) -> Found {
-        let Made { outcome, path, version, absent, beside, is_alias } = made;
+        let Made { mut outcome, path, version, absent, beside, is_alias } = made;
+        if let (Outcome::Resource(resource), Some(version)) = (&mut outcome, &version)
+            && resource.can_be_encoded()
+            && let Some(forms) = self.kept.find(site.part, key, version)
+        {
+            resource.variants = Some(forms);
+        }
         let entry = Entry::new(outcome, policy);
         let (path, made) = (path.into_boxed_slice(), clock.tick);
         let (checked, used) = (made, made);
@@ -496,11 +521,6 @@ impl Store {
         self.jobs.is_working()
     }
 
-    /// True while a file can be encoded.
-    pub(super) fn is_encoding(&self) -> bool {
-        self.encodings.is_working()
-    }
-
     /// Lets the resource that was found be encoded, if the client would prefer that.
     #[inline]
     pub(super) fn want(&mut self, at: At, accept: &AcceptEncoding, choice: Choice) {
@@ -529,12 +549,6 @@ impl Store {
     /// The next event for the log.
     pub(super) fn take_fault(&mut self) -> Option<Fault> {
         self.faults.take()
-    }
-
-    /// Closes the cached files, because other code needs their descriptors. Files that are being
-    /// sent stay open until then.
-    pub(super) fn close_files(&mut self) {
-        self.cache.drop_files();
     }
 
     /// When [`Store::close_resting`] is due; `None` while no file is open.

@@ -59,6 +59,8 @@ impl Store {
             }
             Err(text) => {
                 self.faults.root(format!("{}: {text}", site.root.path().display()));
+                // Once, until one of them changes.
+                site.rule_versions = RuleVersions::of(&site.root);
                 return;
             }
         };
@@ -130,6 +132,7 @@ impl Store {
     /// root are never found again.
     fn renew_part(&mut self, site: &mut Site) {
         self.jobs.drop_part(site.part);
+        self.kept.drop_part(site.part);
         site.part = self.new_part();
     }
 

@@ -153,7 +153,9 @@ impl Store {
         }
         let page = self.shared(site, lookup, &file, (Purpose::Page, false), clock)?;
         let failure = Failure::new(status, "");
-        let page = page.map(|(resource, _)| resource);
+        let canonical = &lookup.located.canonical;
+        let may_read = |file: &[u8]| site.rulebook.is_open_to_readers_of(file, canonical);
+        let page = page.filter(|(_, file)| may_read(file)).map(|(resource, _)| resource);
         Ok(failed(failure, Fallback { page, navigation: None }, &lookup.located.policy))
     }
 
@@ -331,7 +333,7 @@ impl Store {
 const SHARED: u8 = 0;
 
 /// Folders that are searched for a `404.html`, from the root on.
-const NEAREST_MAX: usize = 16;
+pub(in crate::site) const NEAREST_MAX: usize = 16;
 
 fn redirect(status: Status, location: Rc<[u8]>, is_relative: bool) -> Outcome {
     Outcome::Redirect(Redirect { status, location, is_relative })
@@ -346,7 +348,7 @@ fn failed(failure: Failure, fallback: Fallback, policy: &Rc<Policy>) -> (Made, R
 
 /// Where a page is to be requested that was requested by the name of its file: `about` for
 /// `about.html`, `./` for an index file. Not where that would lead to a folder.
-fn clean_location(site: &Site, canonical: &[u8]) -> Option<Rc<[u8]>> {
+pub(in crate::site) fn clean_location(site: &Site, canonical: &[u8]) -> Option<Rc<[u8]>> {
     if site.config.clean_urls != CleanUrls::Redirect {
         return None;
     }

@@ -59,28 +59,30 @@ impl Sidecars {
         Beside::Files(Box::new(versions))
     }
 
-    /// Those that encode this version of the original, as far as the times can tell: they are not
-    /// older. An empty file encodes nothing but, perhaps, an empty file.
+    /// Those that encode this version of the original, as far as the times can tell.
     pub(super) fn usable(
         self,
         original: &Version,
     ) -> impl Iterator<Item = (Coding, File, Version)> {
-        let (modified_ns, is_empty) = (original.modified_ns, original.size == 0);
         Coding::ALL.into_iter().zip(self.0).filter_map(move |(coding, found)| {
             let (file, version) = found?;
-            let is_current = version.modified_ns >= modified_ns && (version.size > 0 || is_empty);
-            is_current.then_some((coding, file, version))
+            encodes(&version, original).then_some((coding, file, version))
         })
     }
 }
 
 impl Beside {
-    /// Whether the sidecar files of the file at `path` are still these.
-    pub(super) fn holds(&self, root: &Root, path: &[u8]) -> bool {
-        let expected = |coding: Coding| match self {
+    /// The version of the sidecar file with this coding; `None`: it does not exist, or nobody
+    /// looked.
+    pub(super) fn version(&self, coding: Coding) -> Option<Version> {
+        match self {
             Beside::Files(versions) => versions[coding.index()],
             Beside::Unknown | Beside::Nothing => None,
-        };
+        }
+    }
+
+    /// Whether the sidecar files of the file at `path` are still these.
+    pub(super) fn holds(&self, root: &Root, path: &[u8]) -> bool {
         *self == Beside::Unknown
             || Coding::ALL.into_iter().all(|coding| {
                 let mut room = [0; NAME_BYTES];
@@ -89,13 +91,19 @@ impl Beside {
                     None => root.version(&sidecar_of(path, coding)),
                 };
                 match version {
-                    Ok(now) if now.kind == Kind::File => expected(coding) == Some(now),
+                    Ok(now) if now.kind == Kind::File => self.version(coding) == Some(now),
                     // Without a descriptor to look, the answer is as it was.
                     Err(OpenError::Exhausted(_)) => true,
-                    _ => expected(coding).is_none(),
+                    _ => self.version(coding).is_none(),
                 }
             })
     }
+}
+
+/// Whether this version of a sidecar file can encode this version of its original: it is not older.
+/// An empty file encodes nothing but, perhaps, an empty file.
+pub(super) fn encodes(sidecar: &Version, original: &Version) -> bool {
+    sidecar.modified_ns >= original.modified_ns && (sidecar.size > 0 || original.size == 0)
 }
 
 /// The name of the sidecar file of the file at `path`.

@@ -64,6 +64,7 @@ impl Bench {
             panic!("{line} is malformed");
         };
         let request = Request::of(&head, client, None);
+        self.explain(&request, line);
         for _ in 0..1000 {
             self.sites.work(&self.clock, &mut || true);
             match self.sites.respond(&request, Blocking::Allowed, &self.clock) {
@@ -75,15 +76,31 @@ impl Bench {
         panic!("{line} is never answered");
     }
 
+    /// Checks that the explanation of a request leads to its reply. New sites explain it, because
+    /// that changes the cache.
+    fn explain(&self, request: &Request<'_>, line: &str) {
+        let configs = self.sites.sites.iter().map(|site| site.config.clone()).collect();
+        let Ok(mut sites) = Sites::new(configs, &self.limits, Door::best(), 1) else { return };
+        let explanation = sites.explain(request, &self.clock).unwrap();
+        assert!(explanation.is_consistent, "{line}: {explanation:#?}");
+        assert!(explanation.steps.last().is_some_and(|step| step.decides), "{line}");
+    }
+
     pub(super) fn ask(&mut self, line: &str, fields: &[&str]) -> Seen {
         self.ask_from(None, line, fields)
     }
 
-    /// Encodes everything that waits for it.
-    pub(super) fn encode(&mut self) {
-        while self.sites.is_encoding() {
-            self.sites.encode(&self.clock);
+    /// Encodes and hashes everything that waits for it. Returns the number of steps.
+    pub(super) fn use_spare_time(&mut self) -> u32 {
+        let mut steps = 0;
+        while let Some(due) = self.sites.spare_work_due() {
+            if due > self.clock.tick {
+                self.wait(due.since(self.clock.tick));
+            }
+            self.sites.spare_work(&self.clock);
+            steps += 1;
         }
+        steps
     }
 }
 

@@ -245,6 +245,24 @@ fn a_failure_gets_the_page_of_its_status_or_the_nearest_404() {
 }
 
 #[test]
+fn a_guarded_file_is_not_the_page_of_an_error_that_a_rule_gives() {
+    let private = AccessRule {
+        pattern: "/private/*".to_owned(),
+        allow: vec!["10.0.0.0/8".parse().unwrap()],
+        deny: Vec::new(),
+        place: "test".to_owned(),
+    };
+    let config = SiteConfig {
+        access: vec![private],
+        redirects: vec![redirect("/sorry/*", "/:splat", 404, false)],
+        ..SiteConfig::default()
+    };
+    let mut bench = start(config, &[("private/x", "secret"), ("free", "free")]);
+    assert_eq!(bench.ask("GET /sorry/private/x", &[]).short(), "404 page");
+    assert_eq!(bench.ask("GET /sorry/free", &[]).short(), "404 free");
+}
+
+#[test]
 fn access_is_checked_before_the_disk_and_for_every_name_of_a_file() {
     let private = AccessRule {
         pattern: "/private/*".to_owned(),

@@ -136,14 +136,14 @@ fn a_text_is_compressed_once_after_the_first_request() {
             let accept = format!("Accept-Encoding: {accept}");
             let first = bench.ask(&line, &[&accept]);
             assert_eq!(first.field("Vary").concat(), if varies { "Accept-Encoding" } else { "" });
-            bench.encode();
+            bench.use_spare_time();
             let second = bench.ask(&line, &[&accept]);
             let expected = if varies { coding } else { "" };
             assert_eq!(second.field("Content-Encoding").concat(), expected, "{path} {accept}");
             assert_eq!(second.field("Vary"), first.field("Vary"), "{path}");
             let last = bench.ask(&line, &[&accept]);
             assert_eq!(last.head, second.head);
-            assert!(!bench.sites.is_encoding(), "{path} is encoded once");
+            assert!(bench.sites.spare_work_due().is_none(), "{path} is encoded once");
             // A part of it is one of the form that does not go away.
             let part = bench.ask(&line, &[&accept, "Range: bytes=0-0"]);
             assert_eq!(part.field("Content-Encoding").concat(), "", "{path}");
@@ -154,7 +154,7 @@ fn a_text_is_compressed_once_after_the_first_request() {
     let config = SiteConfig { compress: false, ..SiteConfig::default() };
     let mut bench = start(config, &[("a.css", &*small)]);
     let seen = bench.ask("GET /a.css", &["Accept-Encoding: gzip"]);
-    assert!(!bench.sites.is_encoding() && seen.field("Vary").is_empty());
+    assert!(bench.sites.spare_work_due().is_none() && seen.field("Vary").is_empty());
 }
 
 #[test]
@@ -175,5 +175,54 @@ fn cache_control_is_automatic_off_or_a_value() {
         assert_eq!(of("/a.css"), plain);
         assert_eq!(of("/none-BxY12abc.css"), "");
         assert!(!of("/alias.css").contains("immutable"));
+    }
+}
+
+#[cfg(feature = "compression")]
+#[test]
+fn an_encoded_form_stays_when_its_file_is_closed_and_goes_when_it_changes() {
+    let large = text(200_000);
+    let mut bench = start(SiteConfig::default(), &[("large.css", &*large)]);
+    let ask = |bench: &mut Bench| {
+        let seen = bench.ask("GET /large.css", &["Accept-Encoding: zstd"]);
+        seen.field("Content-Encoding").concat()
+    };
+    assert_eq!(ask(&mut bench), "");
+    bench.use_spare_time();
+    assert_eq!(ask(&mut bench), "zstd");
+    bench.sites.close_files();
+    assert_eq!(ask(&mut bench), "zstd", "it is found again");
+    assert!(bench.sites.spare_work_due().is_none());
+    bench.put("large.css", &text(200_001));
+    bench.wait_for_revalidation();
+    assert_eq!(ask(&mut bench), "", "another version");
+    bench.use_spare_time();
+    assert_eq!(ask(&mut bench), "zstd");
+}
+
+#[cfg(feature = "compression")]
+#[test]
+fn the_memory_of_encoded_forms_is_bounded() {
+    let mut bench = Bench::with(Door::best(), &["compressed_bytes=1500"], SiteConfig::default());
+    let mut state = 1_u64;
+    for number in 0..10 {
+        // Letters of four bits, so that half of their bytes stay.
+        let mut letter = |_| {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            char::from(b'a' + u8::try_from(state >> 60).unwrap())
+        };
+        bench.put(&format!("{number}.css"), &(0..2000).map(&mut letter).collect::<String>());
+    }
+    let encoded = |bench: &mut Bench| {
+        let is_encoded = |number: &i32| {
+            let line = format!("GET /{number}.css");
+            !bench.ask(&line, &["Accept-Encoding: zstd"]).field("Content-Encoding").is_empty()
+        };
+        (0..10).filter(is_encoded).count()
+    };
+    for _ in 0..3 {
+        encoded(&mut bench);
+        bench.use_spare_time();
+        assert_eq!(encoded(&mut bench), 1);
     }
 }

@@ -124,5 +124,9 @@ pub mod process;
 pub mod reactor;
 pub mod rules;
 pub mod sandbox;
+#[cfg_attr(
+    not(feature = "compression"),
+    expect(dead_code, reason = "the encoders use it, and this build has none")
+)]
 pub mod site;
 pub mod system;

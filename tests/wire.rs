@@ -55,6 +55,7 @@ macro_rules! case_files {
 case_files! {
     cache_off
     cache_value
+    archives
     chunked
     clean_redirect
     clean_serve
@@ -79,6 +80,7 @@ case_files! {
     limits
     links
     links_off
+    listing
     methods
     multipart
     names

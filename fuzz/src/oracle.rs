@@ -377,7 +377,9 @@ fn check_response(setting: &Setting, due: &Due, response: &Response, seen: Seen)
         }
         (200, What::Listing) => {
             assert!(due.head_only || response.body.starts_with(b"<!DOCTYPE html>"));
-            assert!(!contains(&response.body, b"hidden") && !contains(&response.body, b"outside"));
+            for name in [b".hidden".as_slice(), b"to-hidden", b"outside"] {
+                assert!(!contains(&response.body, name), "{due:?}");
+            }
         }
         (304, What::Listing) | (204, _) => assert!(response.body.is_empty()),
         (200 | 206 | 301, _) => panic!("{due:?} but {response:?}"),

@@ -364,7 +364,7 @@ fn location(
         (None, Some(query)) => paths::encoded_query(query),
         (None, None) => Vec::new(),
     };
-    if !query.is_empty() || to.query.as_ref().is_some_and(|own| !own.is_empty()) {
+    if !query.is_empty() || to.query.is_some() {
         out.push(b'?');
         out.extend(query);
     }

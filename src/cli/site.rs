@@ -8,8 +8,8 @@ use clap::builder::{OsStringValueParser, TypedValueParser};
 use super::{each, list, one_of, some, switch};
 use crate::config::layer::{Origin, Replaced, SiteLayer};
 use crate::config::{
-    CacheControl, CleanUrls, Cors, EncodedSlash, EtagSource, HeaderRule, RedirectRule, Symlinks,
-    parse_media_type, value,
+    ArchiveFormat, CacheControl, CleanUrls, Cors, EncodedSlash, EtagSource, HeaderRule,
+    RedirectRule, Symlinks, parse_media_type, value,
 };
 
 /// See the module.
@@ -125,6 +125,12 @@ pub(super) struct SiteArgs {
     #[arg(long, value_name = "ORIGINS", value_parser = value::cors)]
     cors: Option<Cors>,
 
+    /// Formats in which listed folders can be downloaded, comma-separated: tar, zip; off: none
+    /// [default: off]
+    #[arg(long, value_name = "FORMATS")]
+    #[arg(value_parser = |text: &str| value::archives(text).map(Archives))]
+    archives: Option<Archives>,
+
     /// Send a preset of fields for security
     #[arg(long, overrides_with = "no_security_headers")]
     #[arg(value_name = "on|off", num_args = 0..=1, require_equals = true)]
@@ -151,6 +157,10 @@ pub(super) struct SiteArgs {
 #[derive(Clone, Debug)]
 struct Charset(Option<String>);
 
+/// Formats of archives, perhaps none.
+#[derive(Clone, Debug)]
+struct Archives(Vec<ArchiveFormat>);
+
 /// A page or none.
 #[derive(Clone, Debug)]
 struct Spa(Option<String>);
@@ -175,6 +185,7 @@ impl SiteArgs {
             media_types: each(self.media_types, origin),
             clean_urls: some(self.clean_urls, origin),
             spa: some(self.spa.map(|spa| spa.0), origin),
+            archives: some(self.archives.map(|archives| archives.0), origin),
             error_pages: each(self.error_pages, origin),
             rule_files: switch(self.rule_files, self.no_rule_files),
             cors: some(self.cors, origin),

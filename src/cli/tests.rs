@@ -1,6 +1,7 @@
 //! Tests of the command line and the environment.
 
 use super::*;
+use crate::config::ArchiveFormat;
 use crate::config::layer::SiteLayer;
 use crate::config::{
     CacheControl, CleanUrls, Cors, EncodedSlash, EtagSource, HeaderRule, RedirectRule, Symlinks,
@@ -137,6 +138,7 @@ const SAME: (&[&str], &[(&str, &str)]) = (
         "--rule-files",
         "--cors=https://a,https://b:1",
         "--security-headers",
+        "--archives=zip,tar",
         "--redirect=/a /b",
         "--redirect",
         "/c/* https://d/:splat 302!",
@@ -171,6 +173,7 @@ const SAME: (&[&str], &[(&str, &str)]) = (
         ("TENKAY_ERROR_PAGE", "404=/a.html, 503=/b.html"),
         ("TENKAY_RULE_FILES", "1"),
         ("TENKAY_CORS", "https://a,https://b:1"),
+        ("TENKAY_ARCHIVES", "zip,tar"),
         ("TENKAY_SECURITY_HEADERS", "true"),
         ("TENKAY_REDIRECT", "/a /b\n\n  /c/* https://d/:splat 302!\n"),
         ("TENKAY_HEADER", "/*: Cache-Control: no-store, private\r\n/*: ! Server"),
@@ -222,6 +225,7 @@ fn every_option_of_what_is_sent_reaches_its_setting_from_both_sources() {
         assert_eq!(site.cache_control, CacheControl::Value("public, max-age=60".into()));
         assert_eq!((site.charset, site.spa.as_deref()), (None, Some("/index.html")));
         assert_eq!(site.error_pages, [(404, "/a.html".into()), (503, "/b.html".into())]);
+        assert_eq!(site.archives, [ArchiveFormat::Zip, ArchiveFormat::Tar]);
         assert_eq!(site.cors, Cors::Origins(vec!["https://a".into(), "https://b:1".into()]));
         let name = |flag: &str| match source {
             "--" => format!("--{flag}"),
@@ -481,6 +485,7 @@ fn an_error_says_what_is_wrong() {
         (&["--spa", "folder"], "is not the path of a page"),
         (&["--error-page", "200=/a"], "from 400 to 599"),
         (&["--cors", "a"], "is not an origin"),
+        (&["--archives", "tar,rar"], "write tar or zip"),
         (&["--redirect", "/a"], "is not FROM TO"),
         (&["--header", "/a"], "is not PATTERN"),
         (&["--hosts", "a"], "--hosts"),

@@ -13,9 +13,9 @@ use std::fmt;
 use std::path::PathBuf;
 
 use super::{
-    AccessRule, Account, AuthRule, CacheControl, CleanUrls, Config, Cors, EncodedSlash, EtagSource,
-    HeaderRule, Limits, ListenAddress, RedirectRule, Sandbox, SiteConfig, Symlinks, WhenFull,
-    Workers,
+    AccessRule, Account, ArchiveFormat, AuthRule, CacheControl, CleanUrls, Config, Cors,
+    EncodedSlash, EtagSource, HeaderRule, Limits, ListenAddress, RedirectRule, Sandbox, SiteConfig,
+    Symlinks, WhenFull, Workers,
 };
 use crate::http::hidden::Glob;
 
@@ -248,6 +248,8 @@ settings! {
         cors: Replaced<Cors>;
         /// Whether a preset of fields for security is sent.
         security_headers: Replaced<bool>;
+        /// The formats of archives.
+        archives: Replaced<Vec<ArchiveFormat>>;
         /// Redirects and rewrites.
         redirects: Replaced<Vec<RedirectRule>>;
         /// Fields to set and to remove.
@@ -416,6 +418,7 @@ impl SiteLayer {
             rule_files: value_or(self.rule_files, default.rule_files),
             cors: value_or(self.cors, default.cors),
             security_headers: value_or(self.security_headers, default.security_headers),
+            archives: value_or(self.archives, default.archives),
             redirects: value_or(self.redirects, default.redirects),
             headers: value_or(self.headers, default.headers),
             access: value_or(self.access, default.access),

@@ -22,8 +22,8 @@ pub use listen::ListenAddress;
 pub use media_type::parse_media_type;
 pub(crate) use media_type::split_outside_quotes;
 pub use site::{
-    AccessRule, AuthRule, CacheControl, CleanUrls, Cors, EtagSource, HeaderRule, RedirectRule,
-    SiteConfig, Symlinks,
+    AccessRule, ArchiveFormat, AuthRule, CacheControl, CleanUrls, Cors, EtagSource, HeaderRule,
+    RedirectRule, SiteConfig, Symlinks,
 };
 
 /// Everything a run needs to know.

@@ -55,6 +55,8 @@ pub struct SiteConfig {
     pub cors: Cors,
     /// Whether a preset of fields for security is sent.
     pub security_headers: bool,
+    /// The formats in which folders that are listed can be downloaded.
+    pub archives: Vec<ArchiveFormat>,
     /// Redirects and rewrites, in order.
     pub redirects: Vec<RedirectRule>,
     /// Fields to set and to remove, in order.
@@ -91,6 +93,7 @@ impl Default for SiteConfig {
             rule_files: false,
             cors: Cors::Off,
             security_headers: false,
+            archives: Vec::new(),
             redirects: Vec::new(),
             headers: Vec::new(),
             access: Vec::new(),
@@ -105,6 +108,15 @@ impl SiteConfig {
     pub fn at(root: impl Into<PathBuf>) -> SiteConfig {
         SiteConfig { root: root.into(), ..SiteConfig::default() }
     }
+}
+
+/// The format of an archive.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ArchiveFormat {
+    /// `?archive=tar`.
+    Tar,
+    /// `?archive=zip`.
+    Zip,
 }
 
 /// What happens at symbolic links below the root. The root's own path may always be one.

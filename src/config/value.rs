@@ -8,8 +8,8 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 
 use super::{
-    CacheControl, CleanUrls, Cors, EncodedSlash, EtagSource, HeaderRule, RedirectRule, Sandbox,
-    Symlinks, WhenFull, Workers,
+    ArchiveFormat, CacheControl, CleanUrls, Cors, EncodedSlash, EtagSource, HeaderRule,
+    RedirectRule, Sandbox, Symlinks, WhenFull, Workers,
 };
 use crate::http::host::Host;
 
@@ -94,6 +94,29 @@ pub fn charset(text: &str) -> Result<Option<String>, String> {
         "off" => Ok(None),
         _ if is_token(text) && text.len() <= FIELD_BYTES_MAX => Ok(Some(text.to_owned())),
         _ => Err(format!("'{text}' is not a charset; write its name, such as utf-8, or off")),
+    }
+}
+
+/// The format of an archive.
+///
+/// # Errors
+/// If it is none.
+pub fn archive(text: &str) -> Result<ArchiveFormat, String> {
+    match text {
+        "tar" => Ok(ArchiveFormat::Tar),
+        "zip" => Ok(ArchiveFormat::Zip),
+        _ => Err(format!("'{text}' is not the format of an archive; write tar or zip")),
+    }
+}
+
+/// The formats of archives: a list separated by commas, or `off`.
+///
+/// # Errors
+/// If one of them is none.
+pub fn archives(text: &str) -> Result<Vec<ArchiveFormat>, String> {
+    match text {
+        "off" => Ok(Vec::new()),
+        _ => text.split(',').map(archive).collect(),
     }
 }
 

@@ -6,6 +6,8 @@ use crate::http::range::ByteRange;
 use crate::machine::{Outbox, Pages, Step};
 use crate::site::{Multipart, Representation};
 
+use super::stream::Stream;
+
 /// The response does not fit into the outbox, or there is no page for it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Full;
@@ -21,6 +23,8 @@ pub(super) enum Body {
     File { of: Rc<Representation>, at: u64, end: u64 },
     /// Several pieces, each behind a head of its own.
     Parts(Box<Parts>),
+    /// Pieces that are made while they are sent.
+    Stream(Box<Stream>),
 }
 
 impl Body {
@@ -52,6 +56,8 @@ impl Body {
                 None => Step::Write(lead, &[]), // unreachable: `Body::range` made it from a file
             },
             Body::Parts(parts) => parts.current.step(lead),
+            Body::Stream(stream) if lead.is_empty() => Step::Wait(stream.on),
+            Body::Stream(_) => Step::Write(lead, &[]),
         }
     }
 
@@ -70,7 +76,7 @@ impl Body {
     pub(super) fn written(&mut self, count: u64) {
         const NO_MORE: &str = "no more was sent than was given";
         let finished = match self {
-            Body::Empty => {
+            Body::Empty | Body::Stream(_) => {
                 debug_assert_eq!(count, 0, "{NO_MORE}");
                 false
             }

@@ -9,6 +9,7 @@ use crate::site::{Reply, Wait};
 use super::body::{Body, Full};
 use super::inbox::Inbox;
 use super::state::{State, StateName, Then};
+use super::stream::Advanced;
 use super::write::{self, Desk, Frame, Persistence};
 
 /// Everything that a connection needs while it is not idle; pooled.
@@ -158,7 +159,26 @@ impl Exchange {
                 self.tries = self.tries.saturating_add(1);
             }
             self.advance(cx);
+        } else if self.continue_stream(cx) {
+            self.advance(cx);
         }
+    }
+
+    /// The wait for the next piece of a body may be over. False if there is no such body.
+    fn continue_stream(&mut self, cx: &mut Context<'_>) -> bool {
+        let State::Reply { body, .. } = &mut self.state else { return false };
+        let Body::Stream(stream) = body else { return false };
+        if !self.outbox.is_empty() {
+            return false; // it is sent first
+        }
+        match stream.advance(&mut self.outbox, cx) {
+            Advanced::More => {}
+            Advanced::Ended => *body = Body::Empty,
+            // The response has begun, so an error response is impossible.
+            Advanced::Failed => self.close(Reason::FileFailed, cx.pages),
+            Advanced::NoPage => self.close(Reason::MadeRoom, cx.pages),
+        }
+        true
     }
 
     fn timed_out(&mut self, cx: &mut Context<'_>) {
@@ -249,6 +269,9 @@ impl Exchange {
         // A response that is entirely in the outbox needs no state: the next one may follow it.
         self.state = match (&body, then) {
             (Body::Empty, Then::Next) => State::Idle,
+            (Body::Stream(stream), Then::Next) if !stream.is_chunked => {
+                State::Reply { body, then: Then::Linger }
+            }
             _ => State::Reply { body, then },
         };
         self.since = cx.clock.tick;
@@ -260,7 +283,8 @@ impl Exchange {
     pub(super) fn refuse(&mut self, failure: Failure, cx: &mut Context<'_>) {
         let head = self.saved.as_ref().map_or(self.inbox.bytes(), |saved| &saved.head);
         let head_only = head.starts_with(b"HEAD ");
-        let frame = Frame { head_only, persistence: Persistence::Linger, last: true };
+        let frame =
+            Frame { head_only, persistence: Persistence::Linger, last: true, takes_chunks: false };
         self.saved = None;
         self.drop_head(self.inbox.len());
         let reply = cx.sites.fail(failure);

@@ -70,6 +70,7 @@ mod plan;
 mod preview;
 mod request;
 mod state;
+mod stream;
 mod write;
 
 pub use connection::{Connection, Exchanges, Idle};

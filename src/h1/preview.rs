@@ -1,7 +1,7 @@
 //! The head of a response, without a connection.
 
 use crate::clock::Clock;
-use crate::http::head::Head;
+use crate::http::head::{Head, Version};
 use crate::machine::{Outbox, Pages};
 use crate::site::Reply;
 
@@ -12,7 +12,8 @@ use super::write::{Desk, Frame, Persistence, write};
 /// it is the response to a failure that ends the connection. `None`: it is longer than a page.
 pub fn head_of(reply: Reply, head: Option<&Head<'_, '_>>, clock: &Clock) -> Option<Vec<u8>> {
     let persistence = head.map_or(Persistence::Linger, |head| plan::persistence(head, false));
-    let frame = Frame { head_only: true, persistence, last: true };
+    let takes_chunks = head.is_some_and(|head| head.version == Version::Http11);
+    let frame = Frame { head_only: true, persistence, takes_chunks, last: true };
     let (mut outbox, mut pages) = (Outbox::default(), Pages::new(1));
     write(reply, frame, &mut Desk { outbox: &mut outbox, pages: &mut pages, clock }).ok()?;
     Some(outbox.bytes().to_vec())

@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use crate::clock::{Clock, DATE_LINE};
-use crate::http::head::{Head, Method};
+use crate::http::head::{Head, Method, Version};
 use crate::http::range::ByteRange;
 use crate::http::status::{Failure, Status};
 use crate::http::writer::Writer;
@@ -12,6 +12,7 @@ use crate::site::page::Page;
 use crate::site::{Content, FieldSink, HEADROOM, Reply, Representation, Sites};
 
 use super::body::{Body, COPIED_BYTES, Full};
+use super::stream::Stream;
 
 /// What a response says about the connection (RFC 9112 section 9.3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,6 +43,8 @@ pub(super) struct Frame {
     /// HEAD: all fields, no body.
     pub(super) head_only: bool,
     pub(super) persistence: Persistence,
+    /// The client knows the chunked transfer coding.
+    pub(super) takes_chunks: bool,
     /// No further request has arrived: no other response follows this one at once.
     pub(super) last: bool,
 }
@@ -50,7 +53,8 @@ impl Frame {
     /// The frame of the reply to this head.
     #[inline]
     pub(super) fn of(head: &Head<'_, '_>, persistence: Persistence, last: bool) -> Frame {
-        Frame { head_only: head.method == Method::Head, persistence, last }
+        let takes_chunks = head.version == Version::Http11;
+        Frame { head_only: head.method == Method::Head, persistence, takes_chunks, last }
     }
 }
 
@@ -87,6 +91,7 @@ pub(super) fn write(reply: Reply, frame: Frame, desk: &mut Desk<'_>) -> Result<B
 fn write_other(reply: Reply, frame: Frame, desk: &mut Desk<'_>) -> Result<Body, Full> {
     match &reply.content {
         Content::Page(..) => return write_page(&reply, frame, desk),
+        Content::Archive(_) => return write_stream(reply, frame, desk),
         Content::Whole(representation) => {
             return write_with(representation, reply.status, reply.extra.as_deref(), frame, desk);
         }
@@ -124,6 +129,28 @@ fn write_other(reply: Reply, frame: Frame, desk: &mut Desk<'_>) -> Result<Body, 
 fn write_page(reply: &Reply, frame: Frame, desk: &mut Desk<'_>) -> Result<Body, Full> {
     desk.append(reply.status, frame, |writer| put_page(reply, frame.head_only, writer))?;
     Ok(Body::Empty)
+}
+
+/// The head of a body that is made while it is sent.
+#[inline(never)]
+fn write_stream(reply: Reply, mut frame: Frame, desk: &mut Desk<'_>) -> Result<Body, Full> {
+    let ends_connection = !frame.takes_chunks && !frame.head_only;
+    if ends_connection && frame.persistence == Persistence::StayAsAsked {
+        frame.persistence = Persistence::Linger;
+    }
+    desk.append(reply.status, frame, |writer| {
+        reply.write_fields(&mut Lines(writer));
+        if frame.takes_chunks {
+            writer.put(b"Transfer-Encoding: chunked\r\n");
+        }
+        writer.put(b"\r\n");
+    })?;
+    Ok(match reply.content {
+        Content::Archive(archive) if !frame.head_only => {
+            Body::Stream(Box::new(Stream::new(*archive, frame.takes_chunks)))
+        }
+        _ => Body::Empty,
+    })
 }
 
 /// The fields of a page, and the page.

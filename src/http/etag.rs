@@ -124,6 +124,22 @@ impl ETag {
 
 const _: () = assert!(size_of::<ETag>() <= 56);
 
+/// Makes the tag of a content that arrives in pieces.
+#[derive(Clone, Debug, Default)]
+pub struct ContentHasher(blake3::Hasher);
+
+impl ContentHasher {
+    /// Appends bytes. Pieces of many KiB are the fastest.
+    pub fn update(&mut self, bytes: &[u8]) {
+        self.0.update(bytes);
+    }
+
+    /// [`ETag::of_content`] of all bytes so far.
+    pub fn etag(&self) -> ETag {
+        ETag::of_hash(&self.0.finalize(), false)
+    }
+}
+
 /// 128 bits: even with 2^40 versions of a file, the chance that two have the same tag is 2^-49.
 const HASH_BYTES: usize = 16;
 

@@ -217,7 +217,12 @@ fn place(name: &[u8]) -> Option<usize> {
 /// The quality in thousandths of `weight = OWS ";" OWS "q=" qvalue` (RFC 9110 section 12.4.2).
 fn parse_weight(weight: &[u8]) -> Option<u16> {
     let after = weight.trim_ascii_start().strip_prefix(b";")?.trim_ascii_start();
-    let ([b'q' | b'Q', b'=', whole @ (b'0' | b'1')], fraction) = after.split_at_checked(3)? else {
+    parse_quality(after.strip_prefix(b"q=").or_else(|| after.strip_prefix(b"Q="))?)
+}
+
+/// A `qvalue` in thousandths (RFC 9110 section 12.4.2).
+pub fn parse_quality(value: &[u8]) -> Option<u16> {
+    let ([whole @ (b'0' | b'1')], fraction) = value.split_at_checked(1)? else {
         return None;
     };
     let digits = match fraction {

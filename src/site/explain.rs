@@ -14,7 +14,8 @@ use crate::http::status::{Failure, Status};
 
 use super::reply::{Content, Detail, Reply};
 use super::representation::Representation;
-use super::respond::{Answer, Request};
+use super::request::Request;
+use super::respond::Answer;
 use super::rulebook::SECURITY;
 use super::trace::{Conclusion, Trace};
 use super::{Fault, Sites};
@@ -193,7 +194,7 @@ fn representation(reply: &Reply) -> Option<&Rc<Representation>> {
         | Content::Range(it, _)
         | Content::Ranges(it, _)
         | Content::NotModified(it) => Some(it),
-        Content::Options(_) | Content::Page(..) => None,
+        Content::Options(_) | Content::Archive(_) | Content::Page(..) => None,
     }
 }
 

@@ -14,6 +14,9 @@
 //! | [`rulebook`], [`policy`] | which rules apply to this path, and what do they add? |
 //! | [`explain`] | why does a request get its reply? |
 //! | [`listing`], [`page`], [`multipart`], [`media`] | what is the content of a generated body? |
+//! | [`archive`] | what is in the archive of a folder? |
+//! | `download`, `disposition`, `query` | what do `?download` and other parameters mean? |
+//! | [`draft`] | in which memory is a long body generated? |
 
 use std::rc::Rc;
 use std::time::Duration;
@@ -24,7 +27,11 @@ use crate::config::{Limits, SiteConfig};
 use crate::files::{Blocking, Door, OpenFile, Piece, Root};
 use crate::http::hidden::{Glob, Hidden};
 
+pub mod archive;
 mod cors;
+mod disposition;
+mod download;
+pub mod draft;
 pub mod explain;
 mod hashed_name;
 mod hosts;
@@ -36,8 +43,10 @@ mod navigation;
 mod negotiation;
 pub mod page;
 pub mod policy;
+mod query;
 pub mod reply;
 pub mod representation;
+mod request;
 pub mod resource;
 pub mod respond;
 mod rulebook;
@@ -47,12 +56,14 @@ mod store;
 mod trace;
 mod visible;
 
+pub use archive::{Archive, Filled};
 pub use multipart::Multipart;
 pub use policy::Policy;
 pub use reply::{Content, FieldSink, Reply};
 pub use representation::{Fill, HEADROOM, Representation};
+pub use request::Request;
 pub use resource::{Entry, Outcome};
-pub use respond::{Answer, Request};
+pub use respond::Answer;
 
 use cors::Origins;
 use hosts::Hosts;
@@ -72,6 +83,8 @@ pub struct Sites {
     store: Store,
     negotiation: Negotiation,
     authenticator: Option<Authenticator>,
+    /// Counts the archives that are being sent.
+    archives: Rc<()>,
     /// Separates the parts of a multipart response (RFC 2046 section 5.1.1).
     boundary: Rc<[u8]>,
     ranges_max: usize,
@@ -131,6 +144,7 @@ impl Sites {
             store,
             negotiation: Negotiation::new(),
             authenticator: None,
+            archives: Rc::new(()),
             boundary: format!("tenkay-{chance:016x}").into_bytes().into(),
             ranges_max: limits.ranges,
         })

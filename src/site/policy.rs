@@ -56,6 +56,8 @@ impl Purpose {
 pub(super) struct Vary {
     /// Accept-Encoding: it has forms with a content coding, or may get them.
     pub(super) encoding: bool,
+    /// Accept: a listing has several formats.
+    pub(super) accept: bool,
     /// Accept and Sec-Fetch-Mode: a navigation gets the page of a single-page application.
     pub(super) navigation: bool,
     /// Origin: some origins may read it.
@@ -184,6 +186,7 @@ impl Vary {
     fn members(self) -> String {
         let all = [
             (self.encoding, "Accept-Encoding"),
+            (self.accept, "Accept"),
             (self.navigation, "Accept, Sec-Fetch-Mode"),
             (self.origin, "Origin"),
         ];

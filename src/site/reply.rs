@@ -9,6 +9,7 @@ use crate::http::range::ByteRange;
 use crate::http::status::{Failure, Status};
 use crate::http::writer::Writer;
 
+use super::archive::Archive;
 use super::cors::Extra;
 use super::multipart::{Multipart, content_range};
 use super::page::{Page, Up};
@@ -39,6 +40,8 @@ pub enum Content {
     NotModified(Rc<Representation>),
     /// 204: no body; lists the supported methods.
     Options(Rc<Policy>),
+    /// 200: an archive, whose length is not known.
+    Archive(Box<Archive>),
     /// A page that explains the status.
     Page(Rc<Policy>, Detail, Up),
 }
@@ -120,6 +123,7 @@ impl Reply {
                 sink.lines(policy.page_lines(false));
                 sink.lines(ALLOW);
             }
+            Content::Archive(archive) => sink.lines(archive.fields()),
             Content::Page(policy, detail, up) => {
                 self.write_page_fields(policy, detail, *up, sink);
             }

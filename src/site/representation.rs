@@ -19,6 +19,7 @@
 //! the hashes are known, the store makes another one.
 
 use std::cell::Cell;
+use std::ops::Range;
 use std::rc::Rc;
 
 use memmap2::MmapMut;
@@ -31,6 +32,8 @@ use crate::http::digest::{ContentHash, ReprDigest};
 use crate::http::etag::ETag;
 use crate::http::negotiate::Coding;
 use crate::http::writer::Writer;
+
+use super::draft::{Body, MAPPED_BYTES};
 
 /// Bytes before the fields, for the wire format.
 pub const HEADROOM: usize = "HTTP/1.1 200 OK\r\n".len() + DATE_LINE;
@@ -99,7 +102,7 @@ impl Representation {
         gauge: &Gauge,
     ) -> Result<Representation, OutOfMemory> {
         let size = file.version().size;
-        let mut made = Representation::new(facts, size, &[], gauge)?;
+        let mut made = Representation::new(facts, size, |head| Bytes::of(head, &[], gauge))?;
         made.file = Some(file);
         Ok(made)
     }
@@ -110,14 +113,27 @@ impl Representation {
         body: &[u8],
         gauge: &Gauge,
     ) -> Result<Representation, OutOfMemory> {
-        Representation::new(facts, body.len() as u64, body, gauge) // widening
+        let size = body.len() as u64; // widening
+        Representation::new(facts, size, |head| Bytes::of(head, body, gauge))
+    }
+
+    /// A representation whose body was generated; it is copied only if it is short.
+    pub(super) fn generated(
+        facts: Facts<'_>,
+        body: Body,
+        gauge: &Gauge,
+    ) -> Result<Representation, OutOfMemory> {
+        let size = body.length() as u64; // widening
+        Representation::new(facts, size, |head| match body {
+            Body::Heap(body) => Bytes::of(head, &body, gauge),
+            Body::Mapped(map, at) => Bytes::before(head, map, at, gauge),
+        })
     }
 
     fn new(
         facts: Facts<'_>,
         size: u64,
-        body: &[u8],
-        gauge: &Gauge,
+        bytes: impl FnOnce(&[u8]) -> Option<Bytes>,
     ) -> Result<Representation, OutOfMemory> {
         let mut fields = vec![0; FIELDS_ROOM + facts.lines.len()];
         let mut writer = Writer::new(&mut fields);
@@ -149,7 +165,7 @@ impl Representation {
         let type_end = offset(writer.finish().expect(FITS));
         writer.number_field("Content-Length", size).put(b"\r\n");
         let head_end = writer.finish().expect(FITS);
-        let bytes = Bytes::of(&fields[..head_end], body, gauge).ok_or(OutOfMemory)?;
+        let bytes = bytes(&fields[..head_end]).ok_or(OutOfMemory)?;
         let (validators, head_end) = (Box::new(facts.validators), offset(head_end));
         let ranges = facts.ranges;
         let filled = NEVER;
@@ -367,8 +383,8 @@ impl OwnedValidators {
     }
 
     /// Those of a page that was generated.
-    pub(super) fn of_page(bytes: &[u8]) -> OwnedValidators {
-        OwnedValidators { etag: Some(ETag::of_content(bytes)), ..OwnedValidators::none() }
+    pub(super) fn of_page(etag: ETag) -> OwnedValidators {
+        OwnedValidators { etag: Some(etag), ..OwnedValidators::none() }
     }
 }
 
@@ -395,8 +411,9 @@ struct Bytes {
 #[derive(Debug)]
 enum Memory {
     Heap(Box<[u8]>),
-    /// Anonymous memory pages, returned to the system as soon as they are dropped.
-    Mapped(MmapMut),
+    /// Anonymous memory pages, returned to the system as soon as they are dropped, and the bytes
+    /// of them that are used.
+    Mapped(MmapMut, Range<usize>),
 }
 
 impl Bytes {
@@ -407,7 +424,7 @@ impl Bytes {
             let mut map = MmapMut::map_anon(size).ok()?;
             map[..head.len()].copy_from_slice(head);
             map[head.len()..].copy_from_slice(body);
-            Memory::Mapped(map)
+            Memory::Mapped(map, 0..size)
         } else {
             let mut bytes = Vec::new();
             bytes.try_reserve_exact(size).ok()?;
@@ -415,22 +432,37 @@ impl Bytes {
             bytes.extend_from_slice(body);
             Memory::Heap(bytes.into_boxed_slice())
         };
-        gauge.0.set(gauge.0.get() + size);
-        Some(Bytes { memory, gauge: gauge.clone() })
+        Some(Bytes::counted(memory, gauge))
+    }
+
+    /// Writes the head before the body that is `at` this place of the map. Copies the body if there
+    /// is no room before it.
+    fn before(head: &[u8], mut map: MmapMut, at: Range<usize>, gauge: &Gauge) -> Option<Bytes> {
+        let Some(start) = at.start.checked_sub(head.len()) else {
+            return Bytes::of(head, &map[at], gauge);
+        };
+        map[start..at.start].copy_from_slice(head);
+        Some(Bytes::counted(Memory::Mapped(map, start..at.end), gauge))
+    }
+
+    fn counted(memory: Memory, gauge: &Gauge) -> Bytes {
+        let bytes = Bytes { memory, gauge: gauge.clone() };
+        gauge.0.set(gauge.0.get() + bytes.as_ref().len());
+        bytes
     }
 
     #[inline]
     fn as_ref(&self) -> &[u8] {
         match &self.memory {
             Memory::Heap(bytes) => bytes,
-            Memory::Mapped(map) => map,
+            Memory::Mapped(map, at) => &map[at.clone()],
         }
     }
 
     fn as_mut(&mut self) -> &mut [u8] {
         match &mut self.memory {
             Memory::Heap(bytes) => bytes,
-            Memory::Mapped(map) => map,
+            Memory::Mapped(map, at) => &mut map[at.clone()],
         }
     }
 }
@@ -451,9 +483,6 @@ impl Gauge {
         self.0.get()
     }
 }
-
-/// From this size on, memory is mapped from the system and unmapped: allocators keep freed memory.
-const MAPPED_BYTES: usize = 64 * 1024;
 
 fn offset(at: usize) -> u16 {
     u16::try_from(at).expect(FITS)

@@ -9,6 +9,7 @@ use crate::http::fields::{Field, Fields};
 use crate::http::negotiate::{AcceptEncoding, Choice, Coding, CodingSet};
 use crate::http::status::{Failure, Status};
 
+use super::listing::ListingForm;
 use super::negotiation::Accepted;
 use super::policy::Policy;
 use super::representation::{Fill, Representation};
@@ -71,6 +72,8 @@ pub struct Resource {
     pub identity: Rc<Representation>,
     /// Those with a content coding; `None`: it has none, and gets none.
     pub(super) variants: Option<Rc<Variants>>,
+    /// The form of the listing; `None`: it is a file.
+    pub(super) listing: Option<ListingForm>,
 }
 
 /// The representations of a resource with a content coding.
@@ -82,6 +85,16 @@ pub(super) struct Variants {
     sidecars: CodingSet,
     /// The codings in which it can be encoded.
     possible: Cell<CodingSet>,
+}
+
+impl Outcome {
+    /// The form of the listing, if it is one.
+    pub(super) fn listing(&self) -> Option<ListingForm> {
+        match self {
+            Outcome::Resource(resource) => resource.listing,
+            Outcome::Redirect(_) | Outcome::Failure(..) => None,
+        }
+    }
 }
 
 impl Entry {

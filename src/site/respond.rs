@@ -1,66 +1,35 @@
 //! From a request to a reply: the decisions that all wire formats share.
 
-use std::net::IpAddr;
 use std::rc::Rc;
 
 use crate::clock::Clock;
 use crate::files::Blocking;
 use crate::http::conditional::{self, Verdict};
-use crate::http::fields::{Field, Fields};
-use crate::http::head::{Expectation, Head, Method};
+use crate::http::fields::Field;
+use crate::http::head::{Expectation, Method};
 use crate::http::host::Host;
 use crate::http::negotiate::Choice;
 use crate::http::status::{Failure, Status};
 use crate::http::target::{self, Form, Scheme, Target};
 
 use super::cors::Extra;
+use super::disposition::attachment;
+use super::download::{NoArchive, archive_format};
+use super::listing::ListingForm;
 use super::login::Denial;
 use super::multipart::Multipart;
 use super::navigation;
 use super::page::Up;
 use super::policy::Policy;
+use super::query;
 use super::reply::{Content, Detail, Reply};
-use super::representation::{Fill, Representation};
+use super::representation::Representation;
+use super::request::Request;
 use super::resource::{Fallback, Navigation, Outcome};
 use super::rulebook::Guard;
 use super::select::{Selection, select};
-use super::store::{At, Found};
+use super::store::{At, Found, Located};
 use super::{Site, Sites, Wait};
-
-/// A request, independent of the wire format.
-#[derive(Debug)]
-pub struct Request<'r> {
-    /// The method.
-    pub method: Method,
-    /// The request target as the client sent it; not validated yet.
-    pub target: &'r [u8],
-    /// The host that the client sent beside the target.
-    pub host: Option<Host<'r>>,
-    /// The address of the client, if it has one.
-    pub client: Option<IpAddr>,
-    /// What the client expects before it sends a body.
-    pub expectation: Expectation,
-    /// The fields.
-    pub fields: &'r Fields<'r, 'r>,
-    /// How the wire format fills the headroom of a representation; `None` if it does not use it.
-    pub fill: Option<Fill>,
-}
-
-impl<'r> Request<'r> {
-    /// The request of a head in HTTP/1.1, with its method, target and fields as they are.
-    #[inline]
-    pub fn of(head: &'r Head<'r, 'r>, client: Option<IpAddr>, fill: Option<Fill>) -> Request<'r> {
-        Request {
-            method: head.method,
-            target: head.target,
-            host: head.host,
-            client,
-            expectation: head.expectation,
-            fields: &head.fields,
-            fill,
-        }
-    }
-}
 
 /// The result of [`Sites::respond`].
 #[derive(Debug)]
@@ -219,7 +188,7 @@ impl Sites {
 
     #[inline(always)] // one caller, for each request
     fn look_up(&mut self, index: usize, asked: Asked<'_>) -> Result<Answer, Failure> {
-        let Asked { request, path, clock, .. } = asked;
+        let Asked { path, clock, .. } = asked;
         let Sites { sites, store, .. } = self;
         store.refresh(&mut sites[index], clock);
         let at = match store.recall(&sites[index], path, clock) {
@@ -239,12 +208,87 @@ impl Sites {
         if !self.store.is_resource(at) {
             return Ok(self.without_resource(index, asked, at));
         }
+        if asked.query.is_some() || self.store.entry(at).outcome.listing().is_some() {
+            return self.in_form(index, asked, at);
+        }
+        Ok(self.whole(index, asked, at))
+    }
+
+    /// The reply with the resource that was found, in the form that the client gets.
+    #[inline(always)]
+    fn whole(&mut self, index: usize, asked: Asked<'_>, at: At) -> Answer {
+        let Asked { request, .. } = asked;
         let choice = if request.fields.has(Field::AcceptEncoding) {
             self.negotiate(request, at)
         } else {
             Choice::Identity
         };
-        Ok(self.send(index, asked, at, choice))
+        self.send(index, asked, at, choice)
+    }
+
+    /// The reply with a listing in the form that the request asks for, or with a file that is
+    /// requested with a query.
+    #[inline(never)]
+    fn in_form(&mut self, index: usize, asked: Asked<'_>, at: At) -> Result<Answer, Failure> {
+        let Asked { request, path, query, .. } = asked;
+        let Some(form) = self.store.entry(at).outcome.listing() else {
+            let mut answer = self.whole(index, asked, at);
+            if let Answer::Reply(reply) = &mut answer
+                && query::values(query, "download").next().is_some()
+            {
+                self.attach(index, path, reply);
+            }
+            return Ok(answer);
+        };
+        if let Some(format) = archive_format(&self.sites[index], query) {
+            let located = self.store.locate(&self.sites[index], path)?;
+            return Ok(match self.archive(index, &located, format) {
+                Ok(reply) => Answer::Reply(reply),
+                Err(NoArchive::Later(wait)) => Answer::Later(wait),
+                Err(NoArchive::Failure(failure)) => {
+                    self.refuse(index, asked, &located.policy, failure)
+                }
+            });
+        }
+        let wanted = ListingForm::of(query, request.fields);
+        if form == wanted {
+            return Ok(self.whole(index, asked, at));
+        }
+        self.store.recall_canonical(&self.sites[index], path, asked.clock)?;
+        let located = self.store.locate(&self.sites[index], path)?;
+        Ok(match self.find_listing(index, asked, &located, wanted) {
+            Found::At(at) if self.store.is_resource(at) => self.whole(index, asked, at),
+            Found::At(at) => self.without_resource(index, asked, at),
+            Found::Wait(wait) => Answer::Later(wait),
+        })
+    }
+
+    /// What a path leads to; a folder is listed in this form.
+    fn find_listing(
+        &mut self,
+        index: usize,
+        asked: Asked<'_>,
+        located: &Located,
+        form: ListingForm,
+    ) -> Found {
+        let Asked { path, blocking, clock, .. } = asked;
+        let (store, site) = (&mut self.store, &self.sites[index]);
+        match store.recall_listing(site, form, clock) {
+            Some(at) => Found::At(at),
+            None => store.find(site, path, located, (blocking, form), clock),
+        }
+    }
+
+    /// Adds the field with which a browser stores a file instead of showing it (RFC 6266).
+    fn attach(&mut self, index: usize, path: &[u8], reply: &mut Reply) {
+        if !matches!(reply.content, Content::Whole(_) | Content::Range(..) | Content::Ranges(..))
+            || reply.status.is_error()
+        {
+            return;
+        }
+        let Ok(canonical) = self.store.decode(&self.sites[index], path) else { return };
+        let line = attachment(&canonical[target::name_start(canonical)..]);
+        reply.extra = Some(Rc::new(line));
     }
 
     /// The form in which a client gets the resource that was found.
@@ -316,7 +360,17 @@ impl Sites {
         if let Some(answer) = self.guard(index, asked, &located.policy) {
             return Ok(Err(answer));
         }
-        Ok(match self.store.find(&self.sites[index], path, &located, blocking, clock) {
+        let form = match located.canonical.ends_with(b"/") {
+            true => ListingForm::of(asked.query, asked.request.fields),
+            false => ListingForm::default(),
+        };
+        let found = if form == ListingForm::default() {
+            let site = &self.sites[index];
+            self.store.find(site, path, &located, (blocking, form), clock)
+        } else {
+            self.find_listing(index, asked, &located, form)
+        };
+        Ok(match found {
             Found::At(at) => Ok(at),
             Found::Wait(wait) => Err(Answer::Later(wait)),
         })

@@ -16,6 +16,7 @@ use crate::http::target::EncodedSlash;
 use crate::site::respond::with_query;
 use crate::site::store::Found;
 
+use super::listing::ListingForm;
 use super::*;
 
 const DOORS: [Door; 2] = [Door::Openat2, Door::Walk];
@@ -161,7 +162,7 @@ pub(super) fn found(
         return Ok(Found::At(at));
     }
     let located = store.locate(&sites[0], path)?;
-    Ok(store.find(&sites[0], path, &located, blocking, clock))
+    Ok(store.find(&sites[0], path, &located, (blocking, ListingForm::default()), clock))
 }
 
 /// The body of a representation, wherever it is.

@@ -12,7 +12,7 @@ use crate::rules::redirect::Answer;
 
 use super::login::Denial;
 use super::navigation::is_navigation;
-use super::respond::Request;
+use super::request::Request;
 use super::rulebook::Guard;
 use super::steps::{Rule, Stage, Step};
 use super::store::{Located, Look, Looked, NEAREST_MAX, clean_location};

@@ -25,7 +25,7 @@ fn site(users: &str) -> TempDir {
         ("users", users),
         (
             "tenkay.toml",
-            "root = \"root\"\n[[auth]]\nfor = \"/private/*\"\nusers = \"users\"\nrealm = \"Ours\"\n",
+            "root = 'root'\n[[auth]]\nfor = '/private/*'\nusers = 'users'\nrealm = 'Ours'\n",
         ),
     ] {
         fs::write(top.join(name), text).unwrap();

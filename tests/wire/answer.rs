@@ -39,6 +39,11 @@ impl Answer {
         let (status, fields) = head(&bytes[..head_length - 2])?;
         let mut answer = Answer { status, fields, body: Vec::new() };
         let rest = &bytes[head_length..];
+        if !to_head && answer.has("Transfer-Encoding", b"chunked") {
+            let Some((body, length)) = chunks(rest)? else { return Ok(None) };
+            answer.body = body;
+            return Ok(Some((answer, head_length + length)));
+        }
         let length = if to_head || matches!(status, 100..=199 | 204 | 304) {
             0
         } else if let Some(length) = answer.content_length()? {
@@ -196,6 +201,28 @@ fn is_text(byte: u8) -> bool {
     matches!(byte, b' '..=b'~' | b'\t')
 }
 
+/// The content of a chunked body, and its length with the chunks; `None` while it is incomplete.
+/// (RFC 9112 section 7.1; the server sends no extensions and no trailers.)
+fn chunks(bytes: &[u8]) -> Result<Option<(Vec<u8>, usize)>, String> {
+    let (mut body, mut at) = (Vec::new(), 0);
+    loop {
+        let Some(end) = find(&bytes[at..], b"\r\n") else { return Ok(None) };
+        let digits = &bytes[at..at + end];
+        let text = str::from_utf8(digits).map_err(|error| error.to_string())?;
+        let length = usize::from_str_radix(text, 16).map_err(|_| format!("a chunk of {text:?}"))?;
+        let start = at + end + 2;
+        at = start + length + 2;
+        let Some(chunk) = bytes.get(start..at) else { return Ok(None) };
+        let Some(content) = chunk.strip_suffix(b"\r\n") else {
+            return Err("a chunk is longer than it says".into());
+        };
+        if length == 0 {
+            return Ok(Some((body, at)));
+        }
+        body.extend_from_slice(content);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -209,6 +236,20 @@ mod tests {
         assert_eq!(&PLAIN[used..], b"HTTP/1.1 404");
         for cut in 0..used {
             assert_eq!(Answer::parse(&PLAIN[..cut], false, false), Ok(None));
+        }
+    }
+
+    #[test]
+    fn a_chunked_body_ends_with_its_last_chunk() {
+        let head = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
+        let whole = format!("{head}3\r\nabc\r\na\r\n0123456789\r\n0\r\n\r\nmore");
+        let (answer, used) = Answer::parse(whole.as_bytes(), false, false).unwrap().unwrap();
+        assert_eq!((&answer.body[..], &whole[used..]), (&b"abc0123456789"[..], "more"));
+        for cut in 0..used {
+            assert_eq!(Answer::parse(&whole.as_bytes()[..cut], false, true), Ok(None), "{cut}");
+        }
+        for wrong in ["x\r\n\r\n", "-1\r\n\r\n", "1\r\nabc\r\n0\r\n\r\n"] {
+            assert!(Answer::parse(format!("{head}{wrong}").as_bytes(), false, true).is_err());
         }
     }
 

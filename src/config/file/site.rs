@@ -42,6 +42,7 @@ pub(super) fn read(document: &mut Document, keys: &mut Keys) -> SiteLayer {
         rule_files: document.switch(keys.take("rule_files")),
         cors: cors(document, keys.take("cors")),
         security_headers: document.switch(keys.take("security_headers")),
+        archives: document.list(keys.take("archives"), value::archive),
         redirects: rules(document, keys.take("redirects"), "redirects", redirect),
         headers: rules(document, keys.take("headers"), "headers", header),
         access: rules(document, keys.take("access"), "access", access),

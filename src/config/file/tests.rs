@@ -3,6 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::config::ArchiveFormat;
 use crate::config::layer::Origin;
 use crate::config::{
     AccessRule, AuthRule, CacheControl, CleanUrls, Config, Cors, EncodedSlash, EtagSource,
@@ -50,6 +51,7 @@ fn every_key_reaches_its_setting() {
         assert_eq!(site.hidden, [".*", "*~"]);
         assert_eq!(site.hidden_except, [".well-known", ".x"]);
         assert_eq!(site.encoded_slash, EncodedSlash::Decode);
+        assert_eq!(site.archives, [ArchiveFormat::Tar, ArchiveFormat::Zip]);
         let switches = [site.listing, site.precompressed, site.compress, site.server_header];
         assert_eq!(switches, [false; 4]);
         assert!(site.rule_files && site.security_headers);

@@ -20,13 +20,20 @@ use rustix::fs::{AtFlags, Dir, FileType, statat};
 use crate::files::{Kind, OpenError, Root, Version};
 use crate::site::visible::Visible;
 
+use super::form::{ListingForm, Order, Sort};
+use super::readme;
+
 /// A folder that is being read.
 pub struct Lister {
-    dir: Dir,
+    /// Closed when everything was read.
+    dir: Option<Dir>,
     /// The path of the folder below the root, as [`Root`] takes it: empty, or `a/b/`.
     path: Vec<u8>,
     visible: Visible,
     most: usize,
+    form: ListingForm,
+    /// The best README so far, and how good it is.
+    readme: Option<(usize, Vec<u8>)>,
     /// The entries read last, not yet sorted.
     unsorted: Vec<Entry>,
     /// Sorted entries. While they are handed out, the first entry of each run is in `heads`.
@@ -46,6 +53,8 @@ pub struct Totals {
     pub bytes: u64,
     /// The folder has more entries than the limit; only those counted here are listed.
     pub is_cut: bool,
+    /// Bytes that the names take on the page at most.
+    pub name_room: usize,
 }
 
 /// A file or a directory in the folder.
@@ -85,13 +94,20 @@ impl Entry {
         &self.key_and_name[..self.key_bytes]
     }
 
-    /// Directories first, then in natural order, then by the bytes of the name.
-    fn order(&self, other: &Entry) -> Ordering {
-        other
-            .directory
-            .cmp(&self.directory)
-            .then_with(|| self.key().cmp(other.key()))
-            .then_with(|| self.name().cmp(other.name()))
+    /// Directories first, then as the form says. Entries of the same size or time are in natural
+    /// order, and those with the same key in the order of their bytes.
+    fn order(&self, other: &Entry, form: ListingForm) -> Ordering {
+        let by_name = || self.key().cmp(other.key()).then_with(|| self.name().cmp(other.name()));
+        let directed = |order: Ordering| match form.order {
+            Order::Ascending => order,
+            Order::Descending => order.reverse(),
+        };
+        other.directory.cmp(&self.directory).then_with(|| match form.sort {
+            Sort::Name => directed(by_name()),
+            Sort::Size if self.directory => by_name(),
+            Sort::Size => directed(self.size.cmp(&other.size)).then_with(by_name),
+            Sort::Time => directed(self.modified_ns.cmp(&other.modified_ns)).then_with(by_name),
+        })
     }
 }
 
@@ -99,11 +115,12 @@ impl Entry {
 struct Head {
     entry: Entry,
     run: usize,
+    form: ListingForm,
 }
 
 impl Ord for Head {
     fn cmp(&self, other: &Head) -> Ordering {
-        self.entry.order(&other.entry)
+        self.entry.order(&other.entry, self.form)
     }
 }
 
@@ -124,17 +141,25 @@ impl Eq for Head {}
 impl Lister {
     /// Lists the freshly opened `dir`, whose decoded canonical path is `path` (it begins and ends
     /// with `/`). At most `most` entries are listed: the first ones that the system returns,
-    /// without those that `visible` leaves out.
+    /// without those that `visible` leaves out. They are handed out in the order of the `form`.
     ///
     /// # Errors
     /// Those of the system.
-    pub fn new(dir: OwnedFd, path: &[u8], most: usize, visible: &Visible) -> io::Result<Lister> {
+    pub fn new(
+        dir: OwnedFd,
+        path: &[u8],
+        most: usize,
+        visible: &Visible,
+        form: ListingForm,
+    ) -> io::Result<Lister> {
         debug_assert!(path.starts_with(b"/") && path.ends_with(b"/"), "the path of a folder");
         Ok(Lister {
-            dir: Dir::new(dir)?,
+            dir: Some(Dir::new(dir)?),
             path: path.to_vec(),
             most,
             visible: visible.clone(),
+            form,
+            readme: None,
             unsorted: Vec::new(),
             runs: Vec::new(),
             heads: BinaryHeap::new(),
@@ -145,6 +170,11 @@ impl Lister {
     /// The path of the folder below the root: empty, or `a/b/`.
     pub fn path(&self) -> &[u8] {
         &self.path[1..]
+    }
+
+    /// The name of the README, once everything is read.
+    pub fn readme(&self) -> Option<&[u8]> {
+        self.readme.as_ref().map(|(_, name)| &**name)
     }
 
     /// What has been read so far.
@@ -168,7 +198,7 @@ impl Lister {
         enough: &mut dyn FnMut() -> bool,
     ) -> io::Result<bool> {
         for _ in 0..entries.max(1) {
-            let Some(found) = self.dir.read() else {
+            let Some(found) = self.dir.as_mut().and_then(Dir::read) else {
                 self.end_read();
                 return Ok(true);
             };
@@ -194,9 +224,9 @@ impl Lister {
 
     /// The next entry in order, once everything is read.
     pub fn next_entry(&mut self) -> Option<Entry> {
-        let Reverse(Head { entry, run }) = self.heads.pop()?;
+        let Reverse(Head { entry, run, form }) = self.heads.pop()?;
         if let Some(entry) = self.runs[run].next() {
-            self.heads.push(Reverse(Head { entry, run }));
+            self.heads.push(Reverse(Head { entry, run, form }));
         }
         Some(entry)
     }
@@ -207,7 +237,13 @@ impl Lister {
         } else {
             self.totals.files += 1;
             self.totals.bytes = self.totals.bytes.saturating_add(version.size);
+            if let Some(rank) = readme::rank(name) {
+                let found = (rank, name.to_vec());
+                let best = self.readme.take().map_or(found.clone(), |best| best.min(found));
+                self.readme = Some(best);
+            }
         }
+        self.totals.name_room += name_room(name);
         self.unsorted.push(Entry::new(name, version));
         if self.unsorted.len() == RUN {
             self.end_run();
@@ -217,14 +253,16 @@ impl Lister {
     /// Sorts the entries read last into one more run.
     fn end_run(&mut self) {
         let mut run = std::mem::take(&mut self.unsorted);
-        run.sort_unstable_by(Entry::order);
+        run.sort_unstable_by(|one, other| one.order(other, self.form));
         self.runs.push(run.into_iter());
     }
 
     fn end_read(&mut self) {
+        self.dir = None;
         self.end_run();
+        let form = self.form;
         let first = |(run, entries): (usize, &mut IntoIter<Entry>)| {
-            entries.next().map(|entry| Reverse(Head { entry, run }))
+            entries.next().map(|entry| Reverse(Head { entry, run, form }))
         };
         self.heads = self.runs.iter_mut().enumerate().filter_map(first).collect();
     }
@@ -241,7 +279,8 @@ impl Lister {
     }
 
     fn version(&self, root: &Root, name: &[u8]) -> Result<Version, OpenError> {
-        let stat = statat(self.dir.fd()?, name, AtFlags::SYMLINK_NOFOLLOW)?;
+        let dir = self.dir.as_ref().ok_or(OpenError::NotFound)?;
+        let stat = statat(dir.fd()?, name, AtFlags::SYMLINK_NOFOLLOW)?;
         if FileType::from_raw_mode(stat.st_mode) != FileType::Symlink {
             return Ok(Version::from(&stat));
         }
@@ -285,6 +324,13 @@ fn push_number(key: &mut Vec<u8>, digits: &[u8]) {
     key.extend(std::iter::repeat_n(u8::MAX, digits.len() / 255));
     key.push(u8::try_from(digits.len() % 255).expect("a remainder is less than its divisor"));
     key.extend_from_slice(digits);
+}
+
+/// Bytes that a name takes in a row at most, in the reference and in the text together.
+fn name_room(name: &[u8]) -> usize {
+    // Both `&` become `&amp;`; a byte that is not UTF-8 becomes three in each.
+    let room = |byte: &u8| if byte.is_ascii_alphanumeric() { 2 } else { 10 };
+    name.iter().map(room).sum()
 }
 
 /// Entries that are sorted at once, which takes a fraction of a millisecond.

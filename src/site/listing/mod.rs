@@ -2,27 +2,45 @@
 //!
 //! A folder can be large and there is only one thread, so a [`Listing`] works in steps, each
 //! bounded in entries and in time. [`Lister`] reads the folder and puts the entries in order;
-//! [`Html`] writes the page. The same folder in the same state gives the same bytes, so a validator
-//! can be computed from them.
+//! [`Html`] writes a page, and `Json` an array. The same folder in the same state gives the same
+//! bytes, so a validator can be computed from them.
 
 use std::io;
 
 use rustix::fd::OwnedFd;
 
 use crate::files::Root;
+use crate::site::draft::Draft;
 use crate::site::visible::Visible;
 
+mod fields;
+pub mod form;
 pub mod html;
+mod json;
 pub mod lister;
+pub mod readme;
+mod time;
 
+pub(super) use fields::listing_lines;
+pub use form::{Format, ListingForm};
 pub use html::Html;
 pub use lister::Lister;
+
+use json::Json;
+use readme::Readme;
 
 /// A listing that is being made.
 pub struct Listing {
     lister: Lister,
-    /// The page, once everything is read.
-    html: Option<Html>,
+    form: ListingForm,
+    /// What is written, once everything is read.
+    page: Option<Page>,
+}
+
+/// What is written, in the format of the listing.
+enum Page {
+    Html(Box<Html>),
+    Json(Box<Json>),
 }
 
 /// The result of a step of a [`Listing`].
@@ -30,47 +48,86 @@ pub struct Listing {
 pub enum Progress {
     /// There is more to do: call [`Listing::step`] again.
     More,
-    /// The whole page.
-    Done(Vec<u8>),
+    /// The whole listing.
+    Done(Listed),
+}
+
+/// A complete listing.
+#[derive(Debug)]
+pub struct Listed {
+    /// Its form.
+    pub form: ListingForm,
+    /// The content.
+    pub content: Draft,
+    /// The folder has more entries than the limit.
+    pub is_cut: bool,
 }
 
 impl Listing {
-    /// A listing of the freshly opened `dir`; for the arguments and errors see [`Lister::new`].
+    /// A listing of the freshly opened `dir`; for the other arguments and errors see
+    /// [`Lister::new`].
     ///
     /// # Errors
     /// Those of the system.
-    pub fn new(dir: OwnedFd, path: &[u8], most: usize, visible: &Visible) -> io::Result<Listing> {
-        Ok(Listing { lister: Lister::new(dir, path, most, visible)?, html: None })
+    pub fn new(
+        dir: OwnedFd,
+        path: &[u8],
+        most: usize,
+        visible: &Visible,
+        form: ListingForm,
+    ) -> io::Result<Listing> {
+        Ok(Listing { lister: Lister::new(dir, path, most, visible, form)?, form, page: None })
     }
 
-    /// Continues with at most `entries` entries (at least one): looks them up, or writes their
-    /// rows. The step ends when `enough` returns true; it is called after each lookup, so a slow
-    /// disk delays a step by one lookup.
+    /// Continues with at most `entries` entries (at least one): looks them up, or writes them. The
+    /// step ends when `enough` returns true; it is called after each lookup, so a slow disk delays
+    /// a step by one lookup.
     ///
-    /// `root` is the root that the directory was opened from. After the page has been handed out,
-    /// another step gives an empty one.
+    /// `root` is the root that the directory was opened from. The listing is handed out once; a
+    /// step after that begins an empty one.
     ///
     /// # Errors
-    /// See [`Lister::read`].
+    /// See [`Lister::read`]; or there is no memory.
     pub fn step(
         &mut self,
         root: &Root,
         entries: usize,
         enough: &mut dyn FnMut() -> bool,
     ) -> io::Result<Progress> {
-        let Some(html) = &mut self.html else {
+        let Some(mut page) = self.page.take() else {
             if self.lister.read(root, entries, enough)? {
-                self.html = Some(Html::new(self.lister.path(), self.lister.totals()));
+                self.page = Some(self.begin()?);
             }
             return Ok(Progress::More);
         };
         for _ in 0..entries.max(1) {
-            match self.lister.next_entry() {
-                Some(entry) => html.push(&entry),
-                None => return Ok(Progress::Done(html.finish())),
+            let Some(entry) = self.lister.next_entry() else {
+                let content = match page {
+                    Page::Html(html) => html.finish(self.readme(root).as_ref())?,
+                    Page::Json(json) => json.finish()?,
+                };
+                let is_cut = self.lister.totals().is_cut;
+                return Ok(Progress::Done(Listed { form: self.form, content, is_cut }));
+            };
+            match &mut page {
+                Page::Html(html) => html.push(&entry)?,
+                Page::Json(json) => json.push(&entry)?,
             }
         }
+        self.page = Some(page);
         Ok(Progress::More)
+    }
+
+    fn begin(&self) -> io::Result<Page> {
+        let (path, totals) = (self.lister.path(), self.lister.totals());
+        Ok(match self.form.format {
+            Format::Html => Page::Html(Box::new(Html::new(path, totals, self.form)?)),
+            Format::Json => Page::Json(Box::new(Json::new(totals)?)),
+        })
+    }
+
+    fn readme(&self, root: &Root) -> Option<Readme> {
+        Readme::read(root, self.lister.path(), self.lister.readme()?)
     }
 }
 
@@ -79,10 +136,24 @@ impl Listing {
 /// # Errors
 /// See [`Lister::read`].
 pub fn listing_html(root: &Root, dir: OwnedFd, path: &[u8], most: usize) -> io::Result<Vec<u8>> {
-    let mut listing = Listing::new(dir, path, most, &Visible::default())?;
+    listing_in(ListingForm::default(), root, dir, path, most)
+}
+
+/// As [`listing_html`], in any form.
+///
+/// # Errors
+/// See [`Lister::read`].
+pub fn listing_in(
+    form: ListingForm,
+    root: &Root,
+    dir: OwnedFd,
+    path: &[u8],
+    most: usize,
+) -> io::Result<Vec<u8>> {
+    let mut listing = Listing::new(dir, path, most, &Visible::default(), form)?;
     loop {
-        if let Progress::Done(page) = listing.step(root, usize::MAX, &mut || false)? {
-            return Ok(page);
+        if let Progress::Done(listed) = listing.step(root, usize::MAX, &mut || false)? {
+            return Ok(listed.content.bytes().to_vec());
         }
     }
 }

@@ -161,7 +161,10 @@ impl Running {
         match pushed {
             Ok(()) if self.at < self.source.size() => Progress::More(self),
             Ok(()) => match self.encoder.finish() {
-                Ok(body) => Progress::Done(self.task, self.source, body),
+                Ok(body) => {
+                    let Running { task, source, .. } = *self;
+                    Progress::Done(task, source, body)
+                }
                 Err(EncodeError::TooLarge | EncodeError::Failed(_)) => Progress::GivenUp,
             },
             Err(EncodeError::TooLarge | EncodeError::Failed(_)) => Progress::GivenUp,

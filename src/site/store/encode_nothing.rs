@@ -8,7 +8,7 @@ use super::cache::Part;
 
 /// Tasks, of which there are none.
 #[derive(Debug, Default)]
-pub(super) struct Encodings;
+pub(super) struct Encodings(());
 
 /// A file to encode.
 #[derive(Debug)]

@@ -15,6 +15,7 @@ use crate::http::conditional::tells_versions_apart;
 use crate::http::digest::ReprDigest;
 use crate::http::negotiate::{Coding, CodingSet};
 use crate::http::text::is_utf8_prefix;
+use crate::site::listing::{Format, Listed, listing_lines};
 use crate::site::media::MediaType;
 use crate::site::policy::{Policy, Purpose, Vary};
 use crate::site::representation::{Facts, Gauge, OwnedValidators, Representation, is_young};
@@ -198,7 +199,8 @@ impl<'a> Loader<'a> {
             variants.add_sidecar(coding, self.representation(file, version, &path, form)?.0);
         }
         let variants = varies.then(|| Rc::new(variants));
-        let outcome = Outcome::Resource(Resource { identity: Rc::new(identity), variants });
+        let outcome =
+            Outcome::Resource(Resource { identity: Rc::new(identity), variants, listing: None });
         Ok(Made { beside, ..Made::of(outcome, path, version) })
     }
 
@@ -308,7 +310,7 @@ impl<'a> Loader<'a> {
     /// The field lines of a representation of the file at `path`.
     fn lines(&self, path: &[u8], form: Form<'_>) -> Vec<u8> {
         let Sending { policy, purpose, navigation } = self.sending;
-        let vary = Vary { encoding: form.varies, navigation: *navigation, origin: false };
+        let vary = Vary { encoding: form.varies, navigation: *navigation, ..Vary::default() };
         self.site.rulebook.lines(policy, *purpose, path, vary)
     }
 
@@ -407,28 +409,35 @@ impl<'a> Loader<'a> {
         }
     }
 
-    /// The outcome for the page that lists this version of the folder `canonical`.
+    /// The outcome for the listing of this version of the folder `canonical`.
     pub(super) fn listing(
         &self,
-        page: &[u8],
+        listed: Listed,
         canonical: &[u8],
         version: Version,
     ) -> Result<Made, Obstacle> {
+        let Listed { form, content, is_cut } = listed;
+        let (body, etag) = content.finish();
+        let (media_type, charset) = match form.format {
+            Format::Html => ("text/html", Some("utf-8")),
+            Format::Json => ("application/json", None),
+        };
+        let possible = self.possible_codings(media_type, body.length() as u64); // widening
+        let vary = Vary { encoding: !possible.is_empty(), accept: true, ..Vary::default() };
         let Sending { policy, .. } = self.sending;
-        let possible = self.possible_codings("text/html", page.len() as u64); // widening
-        let vary = Vary { encoding: !possible.is_empty(), ..Vary::default() };
+        let lines = self.site.rulebook.lines(policy, Purpose::Listing, canonical, vary);
         let facts = Facts {
-            lines: &self.site.rulebook.lines(policy, Purpose::Listing, canonical, vary),
+            lines: &listing_lines(&lines, form.format, is_cut),
             coding: None,
-            media_type: "text/html",
-            charset: Some("utf-8"),
-            validators: OwnedValidators::of_page(page),
+            media_type,
+            charset,
+            validators: OwnedValidators::of_page(etag),
             ranges: false,
         };
-        let made = Representation::in_memory(facts, page, self.gauge);
-        let made = made.map_err(|_| Obstacle::Open(Errno::NOMEM.into()))?;
+        let made = Representation::generated(facts, body, self.gauge);
+        let identity = Rc::new(made.map_err(|_| Obstacle::Open(Errno::NOMEM.into()))?);
         let variants = (!possible.is_empty()).then(|| Rc::new(Variants::new(possible)));
-        let outcome = Outcome::Resource(Resource { identity: Rc::new(made), variants });
+        let outcome = Outcome::Resource(Resource { identity, variants, listing: Some(form) });
         let (path, version) = (canonical[1..].to_vec(), rested(version, self.clock));
         Ok(Made { absent: index_names(self.site), ..Made::of(outcome, path, version) })
     }

@@ -5,17 +5,19 @@
 //! and a second fstat that shows whether the file changed meanwhile. All facts of a representation
 //! come from one fstat of one open file, so a response never mixes two versions of it.
 
+use std::io;
 use std::rc::Rc;
 use std::time::Duration;
 
 use crate::clock::{Clock, Tick};
 use crate::config::Limits;
-use crate::files::{Blocking, Disk, OpenError, OpenFile, Piece, Version};
+use crate::files::{Blocking, Disk, OpenError, OpenFile, Piece};
 use crate::http::negotiate::{AcceptEncoding, Choice};
 use crate::http::status::{Failure, Status};
 use crate::http::target;
 
-use super::listing::{Listing, Progress};
+use super::archive::{Archive, Filled};
+use super::listing::ListingForm;
 use super::policy::Policy;
 use super::representation::{Fill, Gauge, Representation};
 use super::resource::{Entry, Fallback, Outcome, Redirect};
@@ -31,6 +33,7 @@ mod encode;
 mod faults;
 mod hashes;
 mod kept;
+mod list;
 mod load;
 mod look;
 mod refresh;
@@ -53,10 +56,10 @@ use encode::{Encodings, Task};
 use faults::Faults;
 use hashes::Hashes;
 use kept::Kept;
-use load::{Loaded, Loader, Made, Obstacle, Sending};
+use load::{Loader, Made, Obstacle, Sending};
 use resolve::Lookup;
 use seen::Seen;
-use work::{Ended, Job, Jobs, Stopwatch, Target};
+use work::{Jobs, Stopwatch};
 
 /// The cache of paths. See the module documentation.
 #[derive(Debug)]
@@ -206,14 +209,26 @@ impl Store {
         Ok(at)
     }
 
+    /// What is known about the listing in this form of the folder that [`Store::recall_canonical`]
+    /// was called for.
+    pub(super) fn recall_listing(
+        &mut self,
+        site: &Site,
+        form: ListingForm,
+        clock: &Clock,
+    ) -> Option<At> {
+        let key = form.key(&self.key).into_owned();
+        self.recall_key(site, &key, clock).map(At::Cache)
+    }
+
     /// What a path leads to, after [`Store::recall_canonical`] and [`Store::locate`] for the `path`
-    /// of the request.
+    /// of the request. A folder is listed in this `form`.
     pub(super) fn find(
         &mut self,
         site: &Site,
         path: &[u8],
         located: &Located,
-        blocking: Blocking,
+        (blocking, form): (Blocking, ListingForm),
         clock: &Clock,
     ) -> Found {
         if site.is_gone {
@@ -223,7 +238,8 @@ impl Store {
         }
         // Moved out for now, because the lookup borrows the rest of the store.
         let key = std::mem::take(&mut self.key);
-        let found = match self.look_up(site, &Lookup { key: &key, located, blocking }, clock) {
+        let lookup = Lookup { key: &key, listing_key: &form.key(&key), form, located, blocking };
+        let found = match self.look_up(site, &lookup, clock) {
             Found::At(at) => Found::At(self.in_spelling(path, &key, at)),
             wait => wait,
         };
@@ -320,12 +336,12 @@ impl Store {
 
     /// Looks up a canonical path on disk, and caches the result.
     fn look_up(&mut self, site: &Site, lookup: &Lookup<'_>, clock: &Clock) -> Found {
-        let Lookup { key, located, .. } = lookup;
+        let Lookup { key, listing_key, located, .. } = lookup;
         let canonical = &located.canonical;
-        if let Some(job) = self.jobs.find(site.part, key) {
+        if let Some(job) = self.jobs.find(site.part, listing_key) {
             return Found::Wait(Wait::Job(job));
         }
-        if let Some(entry) = self.jobs.kept(site.part, key, clock.tick)
+        if let Some(entry) = self.jobs.kept(site.part, listing_key, clock.tick)
             && has_no_index(site, canonical)
         {
             self.last = Some(entry);
@@ -346,7 +362,10 @@ impl Store {
             made = self.make(site, lookup, clock);
         }
         match made {
-            Ok((made, policy)) => self.keep(site, key, made, &policy, clock),
+            Ok((made, policy)) => {
+                let key = if made.outcome.listing().is_some() { listing_key } else { key };
+                self.keep(site, key, made, &policy, clock)
+            }
             Err(Obstacle::Wait(wait)) => Found::Wait(wait),
             Err(Obstacle::Open(error)) => {
                 let failure = failure_of(&error);
@@ -377,39 +396,6 @@ impl Store {
     ) -> Loader<'a> {
         let Store { disk, scratch, gauge, seen, hashes, limits, .. } = self;
         Loader { site, disk, scratch, gauge, seen, hashes, limits, sending, blocking, clock }
-    }
-
-    /// A folder that can be listed within a bounded attempt is listed at once; otherwise, it
-    /// becomes a job.
-    fn list(
-        &mut self,
-        site: &Site,
-        target: Target,
-        version: Version,
-        mut listing: Listing,
-        clock: &Clock,
-    ) -> Result<Made, Obstacle> {
-        self.lookups_left = self.lookups_left.saturating_sub(LISTING_LOOKUPS);
-        let end = self.stopwatch.now() + ATTEMPT;
-        for _ in 0..SMALL_LISTING_STEPS {
-            let stopwatch = &self.stopwatch;
-            let mut enough = || stopwatch.now() >= end;
-            if let Progress::Done(page) = listing.step(&site.root, work::STEP, &mut enough)? {
-                let sending = Sending::files(&target.policy);
-                let loader = self.loader(site, &sending, Blocking::Never, clock);
-                return loader.listing(&page, &target.canonical, version);
-            }
-            if enough() {
-                break;
-            }
-        }
-        if self.jobs.can_begin() {
-            return Err(Obstacle::Wait(Wait::Job(self.jobs.begin(target, version, listing))));
-        }
-        match self.jobs.queue(target) {
-            Some(job) => Err(Obstacle::Wait(Wait::Job(job))),
-            None => Err(Obstacle::Wait(Wait::Disk)),
-        }
     }
 
     /// Stores an outcome in the cache; if that is impossible, keeps it until the next query.
@@ -450,70 +436,6 @@ impl Store {
     fn keep_last(&mut self, outcome: Outcome, policy: &Rc<Policy>) -> Found {
         self.last = Some(Entry::new(outcome, policy));
         Found::At(At::Last)
-    }
-
-    /// Continues long work until `enough` returns true. Returns the number of a job that ended.
-    pub(super) fn work(
-        &mut self,
-        sites: &[Site],
-        clock: &Clock,
-        enough: &mut dyn FnMut() -> bool,
-    ) -> Option<u64> {
-        let ended = self.jobs.take_abandoned().or_else(|| self.begin_queued(sites, clock));
-        if ended.is_some() {
-            return ended;
-        }
-        let part = self.jobs.part_in_turn()?;
-        let site = sites.iter().find(|site| site.part == part).expect(JOBS_OF_PARTS);
-        let ended = self.jobs.work(&site.root, enough)?;
-        let id = ended.job.id;
-        self.finish(site, ended, clock);
-        Some(id)
-    }
-
-    /// Starts queued jobs. Returns the number of a job that failed at once.
-    fn begin_queued(&mut self, sites: &[Site], clock: &Clock) -> Option<u64> {
-        while let Some(queued) = self.jobs.next_queued() {
-            let part = queued.target.part;
-            let site = sites.iter().find(|site| site.part == part).expect(JOBS_OF_PARTS);
-            let id = queued.id;
-            let Target { canonical, policy, .. } = &queued.target;
-            let sending = Sending::files(policy);
-            let loaded = self.loader(site, &sending, Blocking::Path, clock).load(canonical);
-            let Ok(Loaded::Listed(folder, version)) = loaded else { return Some(id) };
-            let most = self.limits.listing_entries;
-            match Listing::new(folder, canonical, most, &site.visible()) {
-                Ok(listing) => self.jobs.resume(queued, version, listing),
-                Err(_) => return Some(id), // the next request for the folder reports the error
-            }
-        }
-        None
-    }
-
-    /// Stores the entry of a finished job for the requests that wait for it.
-    fn finish(&mut self, site: &Site, ended: Ended, clock: &Clock) {
-        let Job { target, version, .. } = ended.job;
-        let listed = ended.page.map_err(Obstacle::from).and_then(|page| {
-            let sending = Sending::files(&target.policy);
-            let loader = self.loader(site, &sending, Blocking::Never, clock);
-            loader.listing(&page, &target.canonical, version)
-        });
-        let policy = Rc::clone(&target.policy);
-        let outcome = match listed {
-            Ok(made) => {
-                let outcome = made.outcome.clone();
-                self.keep(site, &target.key, made, &policy, clock);
-                outcome
-            }
-            Err(Obstacle::Wait(_)) => return,
-            Err(Obstacle::Open(error)) => {
-                self.faults.file(&target.canonical, &error);
-                Outcome::Failure(failure_of(&error), None)
-            }
-        };
-        let entry = Entry::new(outcome, &policy);
-        // Those requests must find it even if the cache rejected it, or evicts it at once.
-        self.jobs.keep(target, entry, clock.tick);
     }
 
     /// True while there is long work to continue.
@@ -568,6 +490,22 @@ impl Store {
         (self.limits.file_rest_ms / 2).max(100)
     }
 
+    /// See [`Archive::fill`].
+    pub(super) fn fill(
+        &mut self,
+        archive: &mut Archive,
+        most: usize,
+        now: Tick,
+    ) -> io::Result<(Filled, &[u8])> {
+        let filled = archive.fill(&mut self.scratch, most, &mut self.disk, now)?;
+        Ok((filled, &self.scratch))
+    }
+
+    /// Most entries of a folder.
+    pub(super) fn listing_entries(&self) -> usize {
+        self.limits.listing_entries
+    }
+
     /// See [`Disk::prepare`].
     pub(super) fn prepare(
         &mut self,
@@ -582,15 +520,3 @@ impl Store {
 
 /// An invariant of [`Store`].
 const FOUND: &str = "it was set when it was found";
-
-/// Another one.
-const JOBS_OF_PARTS: &str = "the jobs of a part end with it";
-
-/// Time limit for listing a folder at once, so that a slow disk does not stop the loop.
-const ATTEMPT: Duration = Duration::from_micros(500);
-
-/// Step limit for listing a folder at once; a larger folder becomes a job.
-const SMALL_LISTING_STEPS: u32 = 8;
-
-/// A listing counts as this many lookups of a turn, besides its own.
-const LISTING_LOOKUPS: u32 = 7;

@@ -12,9 +12,10 @@ use crate::files::{Blocking, Kind, OpenError, Version};
 use crate::http::status::{Failure, Status};
 use crate::http::target::{self, name_start};
 use crate::rules::redirect::Answer;
+use crate::site::Site;
+use crate::site::listing::{Listing, ListingForm};
 use crate::site::policy::{Policy, Purpose};
 use crate::site::resource::{Fallback, Navigation, Outcome, Redirect, Resource};
-use crate::site::{Site, listing::Listing};
 
 use super::check::has_no_index;
 use super::load::{Loaded, Made, Obstacle, Sending};
@@ -25,6 +26,9 @@ use super::{At, Found, Located, Store};
 pub(super) struct Lookup<'l> {
     /// Its canonical encoding.
     pub(super) key: &'l [u8],
+    /// The key of its listing, if it is a folder that is listed in this `form`.
+    pub(super) listing_key: &'l [u8],
+    pub(super) form: ListingForm,
     pub(super) located: &'l Located,
     pub(super) blocking: Blocking,
 }
@@ -44,11 +48,13 @@ impl Store {
             Ok(Loaded::Folder(version)) => return self.folder(site, lookup, version, clock),
             Ok(Loaded::Listed(folder, version)) => {
                 let most = self.limits.listing_entries;
-                let listing = Listing::new(folder, canonical, most, &site.visible())?;
+                let visible = site.visible();
+                let listing = Listing::new(folder, canonical, most, &visible, lookup.form)?;
                 let target = Target {
                     part: site.part,
-                    key: lookup.key.into(),
+                    key: lookup.listing_key.into(),
                     canonical: canonical.as_slice().into(),
+                    form: lookup.form,
                     policy: Rc::clone(policy),
                 };
                 let made = self.list(site, target, version, listing, clock)?;
@@ -192,7 +198,9 @@ impl Store {
             return None;
         }
         let located = &self.locate(site, path).ok()?;
-        let lookup = Lookup { key: b"", located, blocking: Blocking::Never };
+        let (key, blocking) = (&b""[..], Blocking::Never);
+        let lookup =
+            Lookup { key, listing_key: key, form: ListingForm::default(), located, blocking };
         self.error_page(site, &lookup, status, clock)
     }
 

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use crate::clock::Tick;
 use crate::files::{Root, Version};
-use crate::site::listing::{Listing, Progress};
+use crate::site::listing::{Listed, Listing, ListingForm, Progress};
 use crate::site::policy::Policy;
 use crate::site::resource::Entry;
 
@@ -37,6 +37,8 @@ pub(super) struct Target {
     pub(super) key: Box<[u8]>,
     /// The decoded canonical path of the folder.
     pub(super) canonical: Box<[u8]>,
+    /// The form of the listing.
+    pub(super) form: ListingForm,
     /// What the rules of that path add.
     pub(super) policy: Rc<Policy>,
 }
@@ -69,10 +71,10 @@ impl std::fmt::Debug for Job {
     }
 }
 
-/// A finished listing: a page or an error.
+/// A finished listing, or an error.
 pub(super) struct Ended {
     pub(super) job: Job,
-    pub(super) page: io::Result<Vec<u8>>,
+    pub(super) listed: io::Result<Listed>,
 }
 
 impl Jobs {
@@ -135,8 +137,8 @@ impl Jobs {
                     return None;
                 }
                 Ok(Progress::More) => {}
-                Ok(Progress::Done(page)) => return Some(Ended { job, page: Ok(page) }),
-                Err(error) => return Some(Ended { job, page: Err(error) }),
+                Ok(Progress::Done(listed)) => return Some(Ended { job, listed: Ok(listed) }),
+                Err(error) => return Some(Ended { job, listed: Err(error) }),
             }
         }
     }

@@ -5,7 +5,9 @@ use crate::http::digest::ReprDigest;
 use crate::http::etag::ETag;
 use crate::http::writer::Writer;
 
-use super::asking::{Seen, start, text};
+#[cfg(feature = "compression")]
+use super::asking::text;
+use super::asking::{Seen, start};
 use super::*;
 
 fn by(etag: EtagSource) -> SiteConfig {

@@ -2,7 +2,9 @@
 
 use crate::config::CacheControl;
 
-use super::asking::{redirect, start, text};
+#[cfg(feature = "compression")]
+use super::asking::text;
+use super::asking::{redirect, start};
 use super::*;
 
 #[test]

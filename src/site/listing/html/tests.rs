@@ -1,127 +1,83 @@
-//! The format of names, sizes, times and of the whole page.
+//! The hashes in the security policy, the colours, and the end of the page.
 
-use std::time::{Duration, UNIX_EPOCH};
+use std::io::Write;
+use std::process::{Command, Stdio};
 
 use super::*;
 
-#[test]
-fn names_are_shown_as_text() {
-    let cases: &[(&[u8], &str, &str)] = &[
-        // (name, reference, text)
-        (b"plain-1._~", "plain-1._~", "plain-1._~"),
-        (b"a b", "a%20b", "a b"),
-        (b"<&>\"'", "%3C&amp;%3E%22'", "&lt;&amp;&gt;\"'"),
-        (b"a:b", "a%3Ab", "a:b"),
-        (b":", "%3A", ":"),
-        (b"!$&'()*+,;=@", "!$&amp;'()*+,;=@", "!$&amp;'()*+,;=@"),
-        (b"%\\^`{|}[]", "%25%5C%5E%60%7B%7C%7D%5B%5D", "%\\^`{|}[]"),
-        (b"a\nb\x7f", "a%0Ab%7F", "a\u{fffd}b\u{fffd}"),
-        (b"\xff", "%FF", "\u{fffd}"),
-        ("ż".as_bytes(), "%C5%BC", "ż"),
-        ("\u{202e}gnp.exe".as_bytes(), "%E2%80%AEgnp.exe", "\u{fffd}gnp.exe"),
-        ("\u{85}".as_bytes(), "%C2%85", "\u{fffd}"),
-        ("\u{ffff}".as_bytes(), "%EF%BF%BF", "\u{fffd}"),
-        ("a\u{a0}b".as_bytes(), "a%C2%A0b", "a\u{a0}b"),
-    ];
-    for (name, href, text) in cases {
-        let (mut got_href, mut got_text) = (Vec::new(), Vec::new());
-        push_href(&mut got_href, name);
-        push_text(&mut got_text, name);
-        assert_eq!(String::from_utf8(got_href).unwrap(), *href);
-        assert_eq!(String::from_utf8(got_text).unwrap(), *text);
-    }
-}
-
-#[test]
-fn invisible_characters_are_replaced() {
-    for char in "\u{ad}\u{61c}\u{200b}\u{200c}\u{200d}\u{200e}\u{200f}\u{2028}\u{2029}\u{202a}\
-                 \u{202e}\u{2060}\u{2066}\u{2069}\u{206f}\u{feff}\u{3164}\u{180e}\u{e0041}"
-        .chars()
-    {
-        let mut text = Vec::new();
-        push_text(&mut text, format!("a{char}b").as_bytes());
-        assert_eq!(String::from_utf8(text).unwrap(), "a\u{fffd}b", "{}", char.escape_unicode());
-    }
-    // Joiners that change the rendering: in Persian, in Hindi and in an emoji.
-    for name in [
-        "\u{645}\u{6cc}\u{200c}\u{631}\u{648}\u{645}",
-        "\u{915}\u{94d}\u{200d}\u{937}",
-        "\u{2764}\u{fe0f}\u{200d}\u{1f525}",
-        "\u{1f468}\u{1f3fd}\u{200d}\u{1f33e}",
-    ] {
-        let mut text = Vec::new();
-        push_text(&mut text, name.as_bytes());
-        assert_eq!(String::from_utf8(text).unwrap(), name);
-    }
-}
-
-#[test]
-fn sizes_read_well() {
-    for (bytes, want) in [
-        (0, "0 B"),
-        (1, "1 B"),
-        (1023, "1023 B"),
-        (1024, "1.0 KiB"),
-        (1536, "1.5 KiB"),
-        (10_188, "9.9 KiB"),
-        (10_189, "10 KiB"),
-        (15_360, "15 KiB"),
-        (1024 * 1024 - 513, "1023 KiB"),
-        (1024 * 1024 - 512, "1.0 MiB"),
-        (1024 * 1024, "1.0 MiB"),
-        (5 << 30, "5.0 GiB"),
-        (3 << 40, "3.0 TiB"),
-        (1 << 50, "1.0 PiB"),
-        (15 << 60, "15 EiB"),
-        (u64::MAX - (1 << 59), "15 EiB"),
-        (u64::MAX, "16 EiB"),
-    ] {
-        let mut text = Vec::new();
-        push_size(&mut text, bytes);
-        assert_eq!(
-            String::from_utf8(text).unwrap().replace("<small>", "").replace("</small>", ""),
-            want
-        );
-    }
-}
-
-#[test]
-fn dates_are_those_of_the_calendar() {
-    let date = |seconds: i128| {
-        let mut text = Vec::new();
-        push_time(&mut text, seconds * 1_000_000_000);
-        let text = String::from_utf8(text).unwrap();
-        let Some(rest) = text.strip_prefix("<time datetime=\"") else { return text };
-        let (exact, rest) = rest.split_once("\">").unwrap();
-        let shown = rest.strip_suffix("</time>").unwrap();
-        // To the second, and the same to the minute.
-        let second = format!(":{:02}Z", seconds.rem_euclid(60));
-        assert_eq!(exact.replace('T', " "), format!("{shown}{second}"));
-        shown.to_owned()
+/// The SHA-256 hash of a text in base64, by an independent program.
+fn sha256_base64(text: &str) -> String {
+    let mut child =
+        Command::new("sha256sum").stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    child.stdin.take().unwrap().write_all(text.as_bytes()).unwrap();
+    let hex = String::from_utf8(child.wait_with_output().unwrap().stdout).unwrap();
+    let digit = |at: usize| u32::from_str_radix(&hex[at..=at], 16).unwrap();
+    // 64 digits of 4 bits, and 2 bits of padding, are 43 digits of 6 bits.
+    let bits: Vec<u32> =
+        (0..64).flat_map(|at| (0..4).rev().map(move |bit| digit(at) >> bit & 1)).collect();
+    let alphabet = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let letter = |bits: &[u32]| {
+        let value = (0..6).fold(0, |value, at| value << 1 | bits.get(at).unwrap_or(&0));
+        char::from(alphabet[value as usize])
     };
-    for (seconds, want) in [
-        (0, "1970-01-01 00:00"),
-        (-1, "1969-12-31 23:59"),
-        (951_782_400, "2000-02-29 00:00"),
-        (951_868_799, "2000-02-29 23:59"),
-        (4_107_542_400, "2100-03-01 00:00"),
-        (-62_167_219_200, "0000-01-01 00:00"),
-        (-62_167_219_201, ""),
-        (253_402_300_799, "9999-12-31 23:59"),
-        (253_402_300_800, ""),
-        (i128::from(i64::MAX), ""),
-        (i128::from(i64::MIN), ""),
-    ] {
-        assert_eq!(date(seconds), want);
+    bits.chunks(6).map(letter).chain(['=']).collect()
+}
+
+#[test]
+fn the_security_policy_permits_this_style_and_this_script() {
+    assert_eq!(sha256_base64(""), "47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=");
+    let (_, style) = HEAD.split_once("<style>").unwrap();
+    for (directive, text) in
+        [("style-src", format!("{style}{STYLE}")), ("script-src", SCRIPT.to_owned())]
+    {
+        let source = format!("{directive} 'sha256-{}'", sha256_base64(&text));
+        assert!(SECURITY_POLICY.contains(&source), "write {source}");
     }
-    // Every day up to 2400, compared with an independent implementation: `Sun, 06 Nov 1994 …`.
-    let months =
-        ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
-    for day in 0..157_054_u64 {
-        let seconds = day * 86_400 + day % 86_400;
-        let theirs = httpdate::fmt_http_date(UNIX_EPOCH + Duration::from_secs(seconds));
-        let month = months.iter().position(|&name| name == &theirs[8..11]).unwrap() + 1;
-        let (day, year, time) = (&theirs[5..7], &theirs[12..16], &theirs[17..22]);
-        assert_eq!(date(seconds.into()), format!("{year}-{month:02}-{day} {time}"));
+}
+
+#[test]
+fn the_head_of_a_column_sorts_by_it_or_reverses_it() {
+    use {Order::Ascending as Up, Order::Descending as Down};
+    for (sort, order, expected) in [
+        (Sort::Name, Up, ["name desc ascending", "size desc ", "time desc "]),
+        (Sort::Name, Down, ["name asc descending", "size desc ", "time desc "]),
+        (Sort::Size, Down, ["name asc ", "size asc descending", "time desc "]),
+        (Sort::Size, Up, ["name asc ", "size desc ascending", "time desc "]),
+        (Sort::Time, Down, ["name asc ", "size desc ", "time asc descending"]),
+    ] {
+        let form = ListingForm { sort, order, ..ListingForm::default() };
+        for ((column, text), expected) in COLUMNS.into_iter().zip(expected) {
+            let mut page = Vec::new();
+            push_column(&mut page, column, text, form);
+            let page = String::from_utf8(page).unwrap();
+            let between = |start: &str, end: char| {
+                page.split_once(start).map_or("", |(_, rest)| rest.split(end).next().unwrap())
+            };
+            let found =
+                [between("?sort=", '&'), between("order=", '"'), between("aria-sort=\"", '"')];
+            assert_eq!(found.join(" "), expected);
+        }
+    }
+}
+
+#[test]
+fn a_readme_is_text_below_the_table() {
+    let readme = |text: &str, is_cut| Readme {
+        name: b"README.md".to_vec(),
+        text: text.as_bytes().to_vec(),
+        is_cut,
+    };
+    for (readme, expected) in [
+        (readme("# <b>\n\ta & b\n", false), "<pre># &lt;b&gt;\n\ta &amp; b\n</pre>\n</section>"),
+        (readme("\u{202e}a\x07", false), "<pre>\u{fffd}a\u{fffd}</pre>\n</section>"),
+        (readme("a", true), "<p>This is only its beginning: <a href=\"README.md\">the whole file"),
+    ] {
+        let html = Html::new(b"", &Totals::default(), ListingForm::default()).unwrap();
+        let page = html.finish(Some(&readme)).unwrap();
+        let page = str::from_utf8(page.bytes()).unwrap();
+        let (table, rest) = page.split_once("</table>\n").unwrap();
+        assert!(rest.contains(expected), "{rest}");
+        assert!(rest.contains("<h2 id=\"readme\">README.md</h2>\n<pre>"), "{rest}");
+        assert!(!table.contains("README") && !rest.contains("<script"), "{page}");
     }
 }

@@ -397,18 +397,17 @@ impl Supervisor {
         if let Some(trial) = &self.trial {
             trial.kill();
         }
-        let next = self.next.take();
-        let next = next.map(|next| {
-            for line in next.sockets.remove_files(&Sockets::default()) {
-                self.journal.note(format_args!("{line}"));
+        let next = self.next.take().map(|next| (next.generation, next.sockets));
+        let sockets = std::mem::take(&mut self.sockets);
+        let serving = self.serving.take().map(|generation| (generation, sockets));
+        for (mut generation, sockets) in next.into_iter().chain(serving) {
+            let Supervisor { poller, source, .. } = self;
+            let mut shop = Workshop { poller, source, sockets: &sockets };
+            let mut lines = generation.finish(&mut shop, now);
+            lines.extend(sockets.remove_files(&Sockets::default()));
+            for line in lines {
+                self.note(format_args!("{line}"));
             }
-            next.generation
-        });
-        for line in std::mem::take(&mut self.sockets).remove_files(&Sockets::default()) {
-            self.note(format_args!("{line}"));
-        }
-        for mut generation in self.serving.take().into_iter().chain(next) {
-            generation.drain(now);
             self.draining.push(generation);
         }
     }

@@ -60,6 +60,8 @@ pub fn run() -> Result<End, String> {
             reactor.note(format_args!("{warning}"));
         }
     }
+    // Before the supervisor says in the same log that this worker serves.
+    reactor.flush_notes();
     // If the supervisor has ended, the loop sees it.
     _ = (&channel).write_all(&[READY]);
     let set_up = channel.set_nonblocking(true).and_then(|()| {

@@ -159,7 +159,7 @@ impl Reactor {
 
     /// Serves until a signal ends it.
     pub fn run(&mut self) -> io::Result<End> {
-        self.resources.journal.flush(); // what was noted at the start
+        self.flush_notes();
         loop {
             self.take_turn()?;
             if let Phase::Over(end) = self.phase {
@@ -172,6 +172,11 @@ impl Reactor {
     /// Adds a line to the log.
     pub fn note(&mut self, text: std::fmt::Arguments<'_>) {
         self.resources.journal.note(text);
+    }
+
+    /// Writes the lines that were noted before the loop runs.
+    pub fn flush_notes(&mut self) {
+        self.resources.journal.flush();
     }
 
     /// How many connections have been closed so far for this reason.

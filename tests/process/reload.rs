@@ -43,7 +43,9 @@ fn a_reload_changes_what_new_requests_get_and_cuts_off_no_download() {
     fs::write(place.path("new/a.txt"), "beta").unwrap();
     fs::write(place.path("t.toml"), "root = \"new\"\nworkers = 3").unwrap();
     reload(&mut server, RELOADED);
-    assert_eq!(Client::connect(&server).get("/a.txt").body, b"beta");
+    // A worker of the last generation may accept until it has got the order to drain.
+    let get = || Client::connect(&server).get("/a.txt").body;
+    eventually("new connections get what is new", || get() == b"beta");
     // An idle connection belongs to a worker of the last generation, for a moment.
     assert_eq!(idle.get("/a.txt").body, b"alpha");
     let download = slow.finish(download, |_| {});
@@ -51,11 +53,11 @@ fn a_reload_changes_what_new_requests_get_and_cuts_off_no_download() {
     eventually("only three workers are left", || children(server.pid()).len() == 3);
     place.write("workers = 1");
     reload(&mut server, RELOADED);
-    // The sockets of the other workers have to be served, too.
+    eventually("one worker is left", || children(server.pid()).len() == 1);
+    // It serves the sockets of the others, too.
     for _ in 0..32 {
         assert_serves(Client::connect(&server));
     }
-    eventually("one worker is left", || children(server.pid()).len() == 1);
 }
 
 #[test]
@@ -89,6 +91,23 @@ fn what_is_wrong_is_said_and_the_old_settings_stay() {
     place.write("");
     reload(&mut server, RELOADED);
     assert_serves(Client::connect(&server));
+}
+
+/// The file of users is a FIFO, and the worker waits for what nobody writes.
+#[test]
+fn a_worker_that_does_not_get_ready_in_time_is_ended_and_the_old_one_goes_on() {
+    let place = Place::new("");
+    let mut server = place.start();
+    let worker = children(server.pid());
+    rustix::fs::mkfifoat(rustix::fs::CWD, place.path("users"), 0o600.into()).unwrap();
+    place.write(
+        "[limits]\nworker_ready_timeout_ms = 100\n\
+         [[auth]]\nfor = \"/*\"\nusers = \"users\"\nrealm = \"r\"",
+    );
+    reload(&mut server, REFUSED);
+    assert!(server.log().contains("not ready in time"), "{}", server.log());
+    assert_serves(Client::connect(&server));
+    eventually("only the old worker is left", || children(server.pid()) == worker);
 }
 
 #[test]

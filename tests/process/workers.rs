@@ -28,7 +28,12 @@ fn a_worker_that_dies_is_replaced_and_takes_what_waits_in_its_backlog() {
     let [worker] = children(server.pid())[..] else { panic!("one worker") };
     kill(worker, Signal::KILL);
     eventually("the pause is logged", || server.log().contains("starting another in 100 ms"));
-    assert_serves(Client::connect(&server));
+    // What waits during the pause is answered even if the server is stopped.
+    let mut waiting = Client::connect(&server);
+    waiting.send(request("/a.txt"));
+    signal(&server, Signal::TERM);
+    assert_eq!(waiting.answer().body, b"alpha");
+    assert!(server.wait_for_end().success(), "{}", server.log());
 }
 
 #[test]

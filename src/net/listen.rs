@@ -14,7 +14,7 @@ use mio::net::{TcpListener, UnixListener};
 use mio::{Interest, Registry, Token};
 use nix::net::if_::InterfaceFlags;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use socket2::{Domain, Protocol, SockAddr, Socket, Type};
+use socket2::{Domain, Protocol, SockAddr, SockRef, Socket, Type};
 
 use crate::config::{Limits, ListenAddress};
 
@@ -281,6 +281,17 @@ fn defer_accept(_: &Socket, _: u32) -> io::Result<()> {
     Ok(())
 }
 
+/// 0 stands for what the kernel does by default, in each of them.
+#[cfg(target_os = "linux")]
+fn adjust(socket: &Socket, limits: &Limits) {
+    _ = socket.set_tcp_notsent_lowat(limits.unsent_bytes);
+    _ = limit_unacknowledged(socket, limits.write_timeout_ms);
+    _ = nix::sys::socket::setsockopt(socket, linux::DeferAccept, &limits.defer_accept_s);
+}
+
+#[cfg(not(target_os = "linux"))]
+fn adjust(_: &Socket, _: &Limits) {}
+
 /// A socket option that neither socket2 nor nix names.
 #[cfg(target_os = "linux")]
 mod linux {
@@ -435,6 +446,14 @@ impl Listener {
     /// Those of listen(2).
     pub fn begin(&self, backlog: u32) -> io::Result<()> {
         Ok(rustix::net::listen(self, i32::try_from(backlog).unwrap_or(i32::MAX))?)
+    }
+
+    /// Sets the options of a TCP socket that depend on limits once more, after a change of those.
+    /// What the kernel refuses was a warning when the socket was made.
+    pub fn adjust(&self, limits: &Limits) {
+        if self.path().is_none() {
+            adjust(&SockRef::from(self), limits);
+        }
     }
 
     /// Accepts one connection, in non-blocking mode, with the address of the client.

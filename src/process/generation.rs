@@ -116,6 +116,11 @@ impl Generation {
         self.workers.iter_mut().filter_map(|worker| worker.child.as_mut())
     }
 
+    /// The limits in its settings.
+    pub(super) fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
     /// How many workers it has when it is complete.
     pub(super) fn size(&self) -> usize {
         self.workers.len()

@@ -89,6 +89,11 @@ impl Sockets {
         self.places().filter_map(|place| place.sockets.first()).map(|socket| &**socket)
     }
 
+    /// Sets the options that depend on limits, which may have changed since the sockets were made.
+    pub(super) fn adjust(&self, limits: &Limits) {
+        self.places().flat_map(|place| &place.sockets).for_each(|socket| socket.adjust(limits));
+    }
+
     fn places(&self) -> impl Iterator<Item = &Place> {
         self.addresses.iter().flat_map(|address| &address.places)
     }

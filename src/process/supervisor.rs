@@ -354,6 +354,7 @@ impl Supervisor {
         let workers = generation.size();
         let noun = if workers == 1 { "worker" } else { "workers" };
         let status = format!("generation {number} serves with {workers} {noun}");
+        sockets.adjust(generation.limits());
         let old_sockets = std::mem::replace(&mut self.sockets, sockets);
         for line in old_sockets.remove_files(&self.sockets) {
             self.note(format_args!("{line}"));

@@ -330,6 +330,11 @@ impl Reactor {
                     self.phase = Phase::Over(self.cut_off());
                 }
                 (Signal::Stop, Phase::Draining { .. } | Phase::Over(_)) => {}
+                (Signal::Unused(_), _) if self.orders.is_some() && signal != signals::REOPEN => {
+                    self.note(format_args!(
+                        "SIGHUP and SIGUSR2 are for the supervisor; a worker ignores them"
+                    ));
+                }
                 (Signal::Unused(why), _) => self.note(format_args!("{why}")),
             }
         }

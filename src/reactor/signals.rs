@@ -26,10 +26,10 @@ pub const STOP: &[i32] = &[SIGINT, SIGTERM, SIGQUIT];
 
 /// Reload, to other servers.
 const HANGUP: Signal = Signal::Unused(
-    "SIGHUP: nothing to reload; the settings are read at the start: restart to change them",
+    "SIGHUP: nothing to reload; only a server with --config or --workers reads settings again",
 );
 /// Reopen the log files.
-const REOPEN: Signal =
+pub(super) const REOPEN: Signal =
     Signal::Unused("SIGUSR1: no log file to reopen; the log goes to standard error");
 /// Hand over to a new program file.
 const UPGRADE: Signal =

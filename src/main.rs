@@ -36,7 +36,7 @@ fn main() -> ExitCode {
     }
     match cli::read(std::env::args_os(), std::env::vars_os()) {
         Ok(Command::Serve(settings)) if settings.config.workers.is_some() => {
-            exit_code(process::supervise(*settings).map(finished))
+            exit_code(process::supervise().map(finished))
         }
         Ok(Command::Serve(settings)) => run_server(*settings),
         Ok(Command::Explain(explain)) => run_explain(*explain),

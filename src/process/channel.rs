@@ -99,7 +99,8 @@ pub(super) fn send_message(
     send_all(stream, &fields.bytes)
 }
 
-const FLAGS: SendFlags = SendFlags::DONTWAIT.union(SendFlags::NOSIGNAL);
+/// The standard library has SIGPIPE ignored.
+const FLAGS: SendFlags = SendFlags::DONTWAIT;
 
 fn send_all(stream: &UnixStream, mut bytes: &[u8]) -> io::Result<()> {
     while !bytes.is_empty() {

@@ -54,8 +54,6 @@ mod supervisor;
 mod upgrade;
 mod worker;
 
-use crate::cli::Settings;
-
 pub use server::serve_alone;
 pub use upgrade::{TRIAL_MODE, try_out};
 pub use worker::{WORKER_MODE, run as work};
@@ -63,12 +61,12 @@ pub use worker::{WORKER_MODE, run as work};
 use source::Source;
 use supervisor::Supervisor;
 
-/// Runs as a supervisor, until a signal has ended it and all workers have ended. The settings are
-/// only looked at: they are read again together with the text of the configuration file.
+/// Runs as a supervisor, until a signal has ended it and all workers have ended. It reads the
+/// settings itself, together with the text of the configuration file.
 ///
 /// # Errors
 /// In lines: why it cannot start; or that responses were cut off.
-pub fn supervise(_: Settings) -> Result<(), String> {
+pub fn supervise() -> Result<(), String> {
     let source = Source::of_this_process(false);
     let (settings, text) = source.read().map_err(|lines| lines.join("\n"))?;
     Supervisor::new(source)?.start(settings, text)

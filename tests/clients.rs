@@ -139,6 +139,31 @@ fn curl_gets_the_ranges_it_asks_for() {
 }
 
 #[test]
+fn curl_gets_a_folder_that_tar_and_python_unpack() {
+    if CURL.is_missing() {
+        return;
+    }
+    let root = site();
+    write(root.path(), "sub/deeper still/\u{fc}.txt", b"umlaut");
+    write(root.path(), "n".repeat(255), b"long");
+    let server = Server::start(root.path(), &["--listing", "--archives=tar,zip"]);
+    for version in ["--http1.1", "--http1.0"] {
+        for (format, program, args) in [
+            ("tar", "tar", &["-xf", "all"][..]),
+            ("zip", "python3", &["-m", "zipfile", "-e", "all", "."]),
+        ] {
+            let copy = TempDir::with_prefix("tenkay-archive-").unwrap();
+            let url = server.url(&format!("/?archive={format}"));
+            fs::write(copy.path().join("all"), CURL.get([version, &url])).unwrap();
+            let unpacked = Command::new(program).args(args).current_dir(copy.path()).status();
+            assert!(unpacked.unwrap().success(), "{format} {version}");
+            let folder = copy.path().join("archive");
+            assert_same(&files_below(root.path()), &files_below(&folder));
+        }
+    }
+}
+
+#[test]
 fn curl_resumes_a_download_where_it_stopped() {
     if CURL.is_missing() {
         return;

@@ -53,9 +53,9 @@ macro_rules! case_files {
 }
 
 case_files! {
+    archives
     cache_off
     cache_value
-    archives
     chunked
     clean_redirect
     clean_serve

@@ -123,7 +123,7 @@ pub fn archives(text: &str) -> Result<Vec<ArchiveFormat>, String> {
 /// The path of a page of the site.
 ///
 /// # Errors
-/// If it does not begin with a slash, or names a folder.
+/// If it does not begin with a slash, names a folder, or is not canonical.
 pub fn page(text: &str) -> Result<String, String> {
     let example = "write its path from the root, such as /index.html";
     if !text.starts_with('/') || text.chars().any(char::is_control) {
@@ -131,6 +131,9 @@ pub fn page(text: &str) -> Result<String, String> {
     }
     if text.ends_with('/') {
         return Err(format!("'{text}' is a folder, but a page is a file; {example}"));
+    }
+    if text[1..].split('/').any(|segment| matches!(segment, "" | "." | "..")) {
+        return Err(format!("'{text}' has a segment that is empty, '.' or '..'; {example}"));
     }
     Ok(text.to_owned())
 }

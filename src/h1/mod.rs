@@ -40,6 +40,9 @@
 //! | Linger | Linger, Closed | Closed | - | Linger | Closed | Closed | Closed | Linger |
 //! | Closed | Closed | Closed | Closed | Closed | Closed | Closed | Closed | Closed |
 //!
+//! The table lacks one case: the next piece of an archive waits for a turn or for the disk, so a
+//! retry continues the Reply, and leads to every state to which sent output leads.
+//!
 //! A response that is written into the outbox leads from Idle to Idle at once, with something to
 //! send, and the next may follow it. One that is sent from the cache or from a file is a Reply
 //! until it was sent. Pending output is sent before more input is read: a client that sends without

@@ -1,23 +1,26 @@
-//! Files and folders that a browser stores instead of showing them.
+//! What the query of a request changes: the form of a listing, and files and folders that a browser
+//! stores instead of showing them.
 
 use std::io;
 use std::rc::Rc;
 
 use crate::clock::Tick;
 use crate::config::ArchiveFormat;
-use crate::files::{OpenError, Opened};
+use crate::files::{Blocking, OpenError, Opened};
 use crate::http::status::{Failure, Status};
 use crate::http::target::name_start;
 
 use super::archive::{Archive, Filled, Top};
 use super::disposition::attachment;
+use super::listing::ListingForm;
 use super::policy::{Purpose, Vary};
 use super::reply::{Content, Reply};
-use super::store::Located;
+use super::respond::{Answer, Asked};
+use super::store::{At, Found, Located};
 use super::{Site, Sites, Wait, query};
 
 /// Why there is no archive.
-pub(super) enum NoArchive {
+enum NoArchive {
     /// Ask again after this.
     Later(Wait),
     /// It cannot be made.
@@ -25,7 +28,7 @@ pub(super) enum NoArchive {
 }
 
 /// The format of the archive that a query asks for, if the site has archives of it.
-pub(super) fn archive_format(site: &Site, query: Option<&[u8]>) -> Option<ArchiveFormat> {
+fn archive_format(site: &Site, query: Option<&[u8]>) -> Option<ArchiveFormat> {
     let format = |value: &[u8]| match value {
         b"tar" => Some(ArchiveFormat::Tar),
         b"zip" => Some(ArchiveFormat::Zip),
@@ -36,8 +39,78 @@ pub(super) fn archive_format(site: &Site, query: Option<&[u8]>) -> Option<Archiv
 }
 
 impl Sites {
+    /// The reply with a listing in the form that the request asks for, or with a file that is
+    /// requested with a query.
+    #[inline(never)]
+    pub(super) fn in_form(
+        &mut self,
+        index: usize,
+        asked: Asked<'_>,
+        at: At,
+    ) -> Result<Answer, Failure> {
+        let Asked { request, path, query, .. } = asked;
+        let Some(form) = self.store.entry(at).outcome.listing() else {
+            let mut answer = self.whole(index, asked, at);
+            if let Answer::Reply(reply) = &mut answer
+                && query::values(query, "download").next().is_some()
+            {
+                self.attach(index, path, reply);
+            }
+            return Ok(answer);
+        };
+        if let Some(format) = archive_format(&self.sites[index], query) {
+            let located = self.store.locate(&self.sites[index], path)?;
+            return Ok(match self.archive(index, &located, format) {
+                Ok(reply) => Answer::Reply(reply),
+                Err(NoArchive::Later(wait)) => Answer::Later(wait),
+                Err(NoArchive::Failure(failure)) => {
+                    self.refuse(index, asked, &located.policy, failure)
+                }
+            });
+        }
+        let wanted = ListingForm::of(query, request.fields);
+        if form == wanted {
+            return Ok(self.whole(index, asked, at));
+        }
+        self.store.recall_canonical(&self.sites[index], path, asked.clock)?;
+        let located = self.store.locate(&self.sites[index], path)?;
+        Ok(match self.find_listing(index, asked, &located, wanted) {
+            Found::At(at) if self.store.is_resource(at) => self.whole(index, asked, at),
+            Found::At(at) => self.without_resource(index, asked, at),
+            Found::Wait(wait) => Answer::Later(wait),
+        })
+    }
+
+    /// What a path leads to; a folder is listed in this form.
+    pub(super) fn find_listing(
+        &mut self,
+        index: usize,
+        asked: Asked<'_>,
+        located: &Located,
+        form: ListingForm,
+    ) -> Found {
+        let Asked { path, blocking, clock, .. } = asked;
+        let (store, site) = (&mut self.store, &self.sites[index]);
+        match store.recall_listing(site, form, clock) {
+            Some(at) => Found::At(at),
+            None => store.find(site, path, located, (blocking, form), clock),
+        }
+    }
+
+    /// Adds the field with which a browser stores a file instead of showing it (RFC 6266).
+    fn attach(&mut self, index: usize, path: &[u8], reply: &mut Reply) {
+        if !matches!(reply.content, Content::Whole(_) | Content::Range(..) | Content::Ranges(..))
+            || reply.status.is_error()
+        {
+            return;
+        }
+        let Ok(canonical) = self.store.decode(&self.sites[index], path) else { return };
+        let line = attachment(&canonical[name_start(canonical)..]);
+        reply.extra = Some(Rc::new(line));
+    }
+
     /// The reply with an archive of a folder that is listed.
-    pub(super) fn archive(
+    fn archive(
         &mut self,
         index: usize,
         located: &Located,
@@ -49,8 +122,8 @@ impl Sites {
             let why = "too many archives are being made";
             return Err(NoArchive::Failure(Failure::new(Status::ServiceUnavailable, why)));
         }
-        let blocking = crate::files::Blocking::Allowed;
-        let (folder, version) = match site.root.open(&canonical[1..], blocking) {
+        let opened = site.root.open(&canonical[1..], Blocking::Allowed);
+        let (folder, version) = match opened {
             Ok(Opened::Directory(folder, version)) => (folder, version),
             Ok(Opened::File(..)) => return Err(NoArchive::Failure(Failure::not_found(""))),
             Err(error) => return Err(error.into()),
@@ -104,5 +177,6 @@ impl From<OpenError> for NoArchive {
     }
 }
 
-/// Archives that are sent at the same time: each keeps the entries of its folders.
-const ARCHIVES_MAX: usize = 16;
+/// Archives that are sent at the same time: each keeps the entries of its folders and some open
+/// files.
+const ARCHIVES_MAX: usize = 8;

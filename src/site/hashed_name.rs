@@ -11,7 +11,7 @@
 //! 1. Hex: 8 or more hexadecimal digits, letters and decimal digits among them (webpack, Parcel,
 //!    Next.js, Hugo).
 //! 2. Mixed: 8 or more letters, decimal digits and `_`, with both cases and a digit (Vite, Rollup,
-//!    Astro). Not a word and a number, such as `Chapter12`.
+//!    Astro). Not words and a number, such as `Chapter12` or `DataGrid2024`.
 //! 3. Base32: exactly 8 of `A-Z2-7` with a letter and a digit (esbuild), after another part. Not a
 //!    word and a number, such as `DSCN2345`.
 //! 4. As 3, directly before the extension of a script or style sheet: also with 6 or 7 characters,
@@ -68,7 +68,7 @@ fn is_mixed(part: &[u8]) -> bool {
         && part.iter().any(u8::is_ascii_lowercase)
         && part.iter().any(u8::is_ascii_uppercase)
         && part.iter().any(u8::is_ascii_digit)
-        && !is_word_and_number(part)
+        && !is_words_and_number(part)
 }
 
 fn is_base32(part: &[u8], before_extension: bool) -> bool {
@@ -83,6 +83,27 @@ fn is_base32(part: &[u8], before_extension: bool) -> bool {
         && part.iter().any(u8::is_ascii_alphabetic)
         && !(has_digit && is_word_and_number(part))
 }
+
+/// True for words in camel case or with `_` between them that a number follows. A word has 3 letters
+/// or more: the letters of a hash rarely look so.
+fn is_words_and_number(part: &[u8]) -> bool {
+    let letters = part.iter().position(u8::is_ascii_digit).unwrap_or(part.len());
+    let (letters, mut length) = (&part[..letters], 0);
+    let are_words = letters.iter().all(|byte| match byte {
+        b'_' | b'A'..=b'Z' => {
+            let ends_word = length == 0 || length >= WORD_LETTERS;
+            length = usize::from(*byte != b'_');
+            ends_word
+        }
+        _ => {
+            length += 1;
+            true
+        }
+    });
+    are_words && (length == 0 || length >= WORD_LETTERS) && is_word_and_number(part)
+}
+
+const WORD_LETTERS: usize = 3;
 
 /// True for letters (and `_`) that a number follows.
 fn is_word_and_number(part: &[u8]) -> bool {
@@ -114,6 +135,8 @@ mod tests {
     fn names_that_build_tools_write_have_a_hash() {
         for name in [
             "index-BxY12abc.css",
+            "Lazy-CZtAeZD8.js",
+            "index-dYzKq_42.js",
             "app.3f9a1c2b.js",
             "main-7SDFG3.mjs",
             "chunk.ABCD1234.js",
@@ -151,6 +174,8 @@ mod tests {
             "DSCN2345.JPG",
             "trip-DSCN2345.JPG",
             "Chapter12.html",
+            "DataGrid2024.html",
+            "dataGrid_12.html",
             "Schedule_2024.html",
             "view-DataGrid.css",
             "lib-BASE64.js",

@@ -82,9 +82,9 @@ pub struct Sites {
     hosts: Hosts,
     store: Store,
     negotiation: Negotiation,
-    authenticator: Option<Authenticator>,
     /// Counts the archives that are being sent.
     archives: Rc<()>,
+    authenticator: Option<Authenticator>,
     /// Separates the parts of a multipart response (RFC 2046 section 5.1.1).
     boundary: Rc<[u8]>,
     ranges_max: usize,
@@ -143,8 +143,8 @@ impl Sites {
             hosts,
             store,
             negotiation: Negotiation::new(),
-            authenticator: None,
             archives: Rc::new(()),
+            authenticator: None,
             boundary: format!("tenkay-{chance:016x}").into_bytes().into(),
             ranges_max: limits.ranges,
         })

@@ -13,22 +13,19 @@ use crate::http::status::{Failure, Status};
 use crate::http::target::{self, Form, Scheme, Target};
 
 use super::cors::Extra;
-use super::disposition::attachment;
-use super::download::{NoArchive, archive_format};
 use super::listing::ListingForm;
 use super::login::Denial;
 use super::multipart::Multipart;
 use super::navigation;
 use super::page::Up;
 use super::policy::Policy;
-use super::query;
 use super::reply::{Content, Detail, Reply};
 use super::representation::Representation;
 use super::request::Request;
 use super::resource::{Fallback, Navigation, Outcome};
 use super::rulebook::Guard;
 use super::select::{Selection, select};
-use super::store::{At, Found, Located};
+use super::store::{At, Found};
 use super::{Site, Sites, Wait};
 
 /// The result of [`Sites::respond`].
@@ -55,12 +52,12 @@ impl Answer {
 
 /// A well-formed request for a path.
 #[derive(Clone, Copy)]
-struct Asked<'r> {
-    request: &'r Request<'r>,
-    path: &'r [u8],
-    query: Option<&'r [u8]>,
-    blocking: Blocking,
-    clock: &'r Clock,
+pub(super) struct Asked<'r> {
+    pub(super) request: &'r Request<'r>,
+    pub(super) path: &'r [u8],
+    pub(super) query: Option<&'r [u8]>,
+    pub(super) blocking: Blocking,
+    pub(super) clock: &'r Clock,
 }
 
 impl Sites {
@@ -205,18 +202,18 @@ impl Sites {
                 return Ok(answer);
             }
         }
-        if !self.store.is_resource(at) {
-            return Ok(self.without_resource(index, asked, at));
+        match &self.store.entry(at).outcome {
+            Outcome::Resource(it) if it.listing.is_none() && asked.query.is_none() => {
+                Ok(self.whole(index, asked, at))
+            }
+            Outcome::Resource(_) => self.in_form(index, asked, at),
+            _ => Ok(self.without_resource(index, asked, at)),
         }
-        if asked.query.is_some() || self.store.entry(at).outcome.listing().is_some() {
-            return self.in_form(index, asked, at);
-        }
-        Ok(self.whole(index, asked, at))
     }
 
     /// The reply with the resource that was found, in the form that the client gets.
     #[inline(always)]
-    fn whole(&mut self, index: usize, asked: Asked<'_>, at: At) -> Answer {
+    pub(super) fn whole(&mut self, index: usize, asked: Asked<'_>, at: At) -> Answer {
         let Asked { request, .. } = asked;
         let choice = if request.fields.has(Field::AcceptEncoding) {
             self.negotiate(request, at)
@@ -224,71 +221,6 @@ impl Sites {
             Choice::Identity
         };
         self.send(index, asked, at, choice)
-    }
-
-    /// The reply with a listing in the form that the request asks for, or with a file that is
-    /// requested with a query.
-    #[inline(never)]
-    fn in_form(&mut self, index: usize, asked: Asked<'_>, at: At) -> Result<Answer, Failure> {
-        let Asked { request, path, query, .. } = asked;
-        let Some(form) = self.store.entry(at).outcome.listing() else {
-            let mut answer = self.whole(index, asked, at);
-            if let Answer::Reply(reply) = &mut answer
-                && query::values(query, "download").next().is_some()
-            {
-                self.attach(index, path, reply);
-            }
-            return Ok(answer);
-        };
-        if let Some(format) = archive_format(&self.sites[index], query) {
-            let located = self.store.locate(&self.sites[index], path)?;
-            return Ok(match self.archive(index, &located, format) {
-                Ok(reply) => Answer::Reply(reply),
-                Err(NoArchive::Later(wait)) => Answer::Later(wait),
-                Err(NoArchive::Failure(failure)) => {
-                    self.refuse(index, asked, &located.policy, failure)
-                }
-            });
-        }
-        let wanted = ListingForm::of(query, request.fields);
-        if form == wanted {
-            return Ok(self.whole(index, asked, at));
-        }
-        self.store.recall_canonical(&self.sites[index], path, asked.clock)?;
-        let located = self.store.locate(&self.sites[index], path)?;
-        Ok(match self.find_listing(index, asked, &located, wanted) {
-            Found::At(at) if self.store.is_resource(at) => self.whole(index, asked, at),
-            Found::At(at) => self.without_resource(index, asked, at),
-            Found::Wait(wait) => Answer::Later(wait),
-        })
-    }
-
-    /// What a path leads to; a folder is listed in this form.
-    fn find_listing(
-        &mut self,
-        index: usize,
-        asked: Asked<'_>,
-        located: &Located,
-        form: ListingForm,
-    ) -> Found {
-        let Asked { path, blocking, clock, .. } = asked;
-        let (store, site) = (&mut self.store, &self.sites[index]);
-        match store.recall_listing(site, form, clock) {
-            Some(at) => Found::At(at),
-            None => store.find(site, path, located, (blocking, form), clock),
-        }
-    }
-
-    /// Adds the field with which a browser stores a file instead of showing it (RFC 6266).
-    fn attach(&mut self, index: usize, path: &[u8], reply: &mut Reply) {
-        if !matches!(reply.content, Content::Whole(_) | Content::Range(..) | Content::Ranges(..))
-            || reply.status.is_error()
-        {
-            return;
-        }
-        let Ok(canonical) = self.store.decode(&self.sites[index], path) else { return };
-        let line = attachment(&canonical[target::name_start(canonical)..]);
-        reply.extra = Some(Rc::new(line));
     }
 
     /// The form in which a client gets the resource that was found.
@@ -307,7 +239,7 @@ impl Sites {
 
     /// The answer for a path that leads to a redirect or a failure.
     #[inline(never)]
-    fn without_resource(&mut self, index: usize, asked: Asked<'_>, at: At) -> Answer {
+    pub(super) fn without_resource(&mut self, index: usize, asked: Asked<'_>, at: At) -> Answer {
         let entry = self.store.entry(at).clone();
         match entry.outcome {
             Outcome::Redirect(redirect) => {
@@ -407,7 +339,7 @@ impl Sites {
 
     /// A failure of a request for a path, with the page that the site configures for it.
     #[cold]
-    fn refuse(
+    pub(super) fn refuse(
         &mut self,
         index: usize,
         asked: Asked<'_>,

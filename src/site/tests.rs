@@ -574,6 +574,7 @@ fn lookups_beyond_the_limit_of_a_turn_wait() {
 }
 
 mod asking;
+mod attacks;
 mod decisions;
 mod digests;
 mod explained;

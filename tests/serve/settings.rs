@@ -220,3 +220,17 @@ fn a_bad_configuration_file_is_explained_with_exit_status_1() {
     assert_eq!(status.code(), Some(2), "{errors}");
     assert!(errors.starts_with("error: --spa: the file describes several sites"), "{errors}");
 }
+
+#[test]
+fn a_configured_page_is_sent_with_the_first_failure() {
+    let root = small_root();
+    fs::write(root.path().join("sorry.html"), "sorry").unwrap();
+    let server = Setup::new(root.path())
+        .args(["--error-page", "405=/sorry.html", "--error-page", "412=/sorry.html"])
+        .start()
+        .unwrap();
+    let mut client = Client::connect(&server);
+    client.send("POST /none HTTP/1.1\r\nHost: test\r\n\r\n");
+    let answer = client.answer();
+    assert_eq!((answer.status, String::from_utf8(answer.body).unwrap()), (405, "sorry".into()));
+}

@@ -5,6 +5,7 @@
 //! show to everyone who may read the folder. Every file is sent in the version in which it was
 //! opened: if it changes meanwhile, the archive ends with an error, and so does the connection.
 
+use std::collections::VecDeque;
 use std::io;
 use std::os::unix::fs::FileExt;
 use std::rc::Rc;
@@ -39,6 +40,10 @@ pub struct Archive {
     head: Vec<u8>,
     head_at: usize,
     file: Option<Current>,
+    /// The next entries: while one waits for the disk, the kernel reads the others.
+    ahead: VecDeque<Ahead>,
+    /// There are no further entries.
+    is_walked: bool,
     /// Bytes sent.
     sent: u64,
     /// The directory of a zip, and the number of its records.
@@ -57,6 +62,14 @@ pub(super) struct Top {
     pub(super) version: Version,
     /// Its canonical path.
     pub(super) canonical: Vec<u8>,
+}
+
+/// An entry that comes next.
+enum Ahead {
+    /// A folder: its path below the root, and its modification time.
+    Folder(Vec<u8>, i128),
+    /// A file: its path below the root.
+    File(Vec<u8>, Box<OpenFile>),
 }
 
 /// The file that is being sent.
@@ -108,6 +121,8 @@ impl Archive {
             head: Vec::new(),
             head_at: 0,
             file: None,
+            ahead: VecDeque::new(),
+            is_walked: false,
             sent: 0,
             directory: Vec::new(),
             count: 0,
@@ -124,7 +139,8 @@ impl Archive {
         &self.fields
     }
 
-    /// Replaces the content of `room` by the next bytes, `most` at most.
+    /// Replaces the content of `room` by the next bytes, `most` at most. `enough` is called after
+    /// each lookup; when it returns true, no further entries are looked up.
     ///
     /// # Errors
     /// A file changed while it was sent, or the disk failed: the archive cannot be completed.
@@ -132,8 +148,8 @@ impl Archive {
         &mut self,
         room: &mut Vec<u8>,
         most: usize,
-        disk: &mut Disk,
-        now: Tick,
+        (disk, now): (&mut Disk, Tick),
+        enough: &mut dyn FnMut() -> bool,
     ) -> io::Result<Filled> {
         room.clear();
         let mut steps = 0;
@@ -151,11 +167,16 @@ impl Archive {
             if self.is_ended {
                 break Filled::End;
             }
-            if steps == STEPS {
-                break Filled::Wait(Wait::Turn);
+            if !self.is_walked && self.ahead.len() < AHEAD && steps < STEPS {
+                steps = if enough() { STEPS } else { steps + 1 };
+                self.look_ahead(disk, now)?;
+                continue;
             }
-            steps += 1;
-            self.advance(disk)?;
+            match self.ahead.pop_front() {
+                Some(entry) => self.begin(entry, disk)?,
+                None if self.is_walked => self.end(),
+                None => break Filled::Wait(Wait::Turn),
+            }
         };
         Ok(if room.is_empty() { filled } else { Filled::Some })
     }
@@ -235,23 +256,52 @@ impl Archive {
         Ok(())
     }
 
-    /// The next entry: its header becomes the head. The head is empty before.
-    fn advance(&mut self, disk: &mut Disk) -> io::Result<()> {
+    /// Looks for the next entry, and asks the kernel to read the beginning of a file.
+    fn look_ahead(&mut self, disk: &mut Disk, now: Tick) -> io::Result<()> {
         if self.directory.len() > DIRECTORY_MAX {
             return Err(io::Error::other("there are too many files for a zip archive"));
         }
         match self.walk.step()? {
             Step::More => {}
-            Step::Folder(path, modified_ns) => self.put_folder(self.rename(&path), modified_ns),
-            Step::File(path) => match self.root.open(&path, Blocking::Allowed) {
-                Ok(Opened::File(file, version)) => {
-                    let open = OpenFile::new(file, version, &self.root, &path, disk);
+            Step::Folder(path, modified_ns) => {
+                self.ahead.push_back(Ahead::Folder(path, modified_ns));
+            }
+            Step::File(path) => {
+                if let Some(open) = self.open(&path, disk)? {
+                    let range = (0, open.version().size.min(READ_AHEAD));
+                    // What it finds is asked again before the file is sent.
+                    _ = disk.prepare(&open, range, Blocking::Never, now);
+                    self.ahead.push_back(Ahead::File(path, Box::new(open)));
+                }
+            }
+            Step::End => self.is_walked = true,
+        }
+        Ok(())
+    }
+
+    /// Opens a file; `None`: it cannot be read, or was removed.
+    fn open(&self, path: &[u8], disk: &mut Disk) -> io::Result<Option<OpenFile>> {
+        match self.root.open(path, Blocking::Allowed) {
+            Ok(Opened::File(file, version)) => {
+                Ok(Some(OpenFile::new(file, version, &self.root, path, disk)))
+            }
+            Ok(Opened::Directory(..)) => Ok(None),
+            Err(error) => unless_absent(error).map(|()| None),
+        }
+    }
+
+    /// Begins an entry: its header becomes the head, which is empty before.
+    fn begin(&mut self, entry: Ahead, disk: &mut Disk) -> io::Result<()> {
+        match entry {
+            Ahead::Folder(path, modified_ns) => self.put_folder(self.rename(&path), modified_ns),
+            Ahead::File(path, open) if open.is_current() => {
+                self.put_file(self.rename(&path), *open);
+            }
+            Ahead::File(path, _) => {
+                if let Some(open) = self.open(&path, disk)? {
                     self.put_file(self.rename(&path), open);
                 }
-                Ok(Opened::Directory(..)) => {}
-                Err(error) => unless_absent(error)?,
-            },
-            Step::End => self.end(),
+            }
         }
         Ok(())
     }
@@ -308,6 +358,12 @@ const CHANGED: &str = "a file changed while it was sent";
 
 /// Files and steps of the walk between two turns: each file costs some system calls.
 const STEPS: u32 = 8;
+
+/// Entries that are looked up before they are sent. Each can hold a descriptor.
+const AHEAD: usize = 16;
+
+/// Bytes of a file that are read before it is sent.
+const READ_AHEAD: u64 = 128 * 1024;
 
 /// With less room than this, the bytes are sent first.
 const PIECE_LEAST: usize = 1024;

@@ -35,7 +35,7 @@ fn archive(top: &Path, path: &str, format: ArchiveFormat) -> Archive {
 fn all(mut archive: Archive, most: usize) -> io::Result<Vec<u8>> {
     let (mut bytes, mut room, mut disk) = (Vec::new(), Vec::new(), Disk::default());
     loop {
-        match archive.fill(&mut room, most, &mut disk, Tick(0))? {
+        match archive.fill(&mut room, most, (&mut disk, Tick(0)), &mut || false)? {
             Filled::Some => {
                 assert!((1..=most).contains(&room.len()));
                 bytes.extend_from_slice(&room);
@@ -203,7 +203,7 @@ fn a_file_that_changes_ends_the_archive() {
             let (mut room, mut disk) = (Vec::new(), Disk::default());
             let mut sent = 0;
             while sent < 40_000 {
-                archive.fill(&mut room, 20_000, &mut disk, Tick(0)).unwrap();
+                archive.fill(&mut room, 20_000, (&mut disk, Tick(0)), &mut || false).unwrap();
                 sent += room.len();
             }
             change(&source.path().join("file"));
@@ -221,7 +221,7 @@ fn a_file_that_grows_is_archived_as_it_was() {
         let (mut room, mut disk) = (Vec::new(), Disk::default());
         let mut bytes = Vec::new();
         while bytes.len() < 40_000 {
-            archive.fill(&mut room, 20_000, &mut disk, Tick(0)).unwrap();
+            archive.fill(&mut room, 20_000, (&mut disk, Tick(0)), &mut || false).unwrap();
             bytes.extend_from_slice(&room);
         }
         let log = source.path().join("log");

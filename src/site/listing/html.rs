@@ -10,6 +10,7 @@
 
 use std::io;
 
+use crate::config::ArchiveFormat;
 use crate::site::draft::Draft;
 use crate::site::media::MediaTypes;
 use crate::site::page::HEAD;
@@ -115,14 +116,19 @@ impl Html {
         self.page.push(row)
     }
 
-    /// The whole page, with the README of the folder below the table.
+    /// The whole page, with links to archives and the README of the folder below the table.
     ///
     /// # Errors
     /// There is no memory.
-    pub fn finish(mut self, readme: Option<&Readme>) -> io::Result<Draft> {
+    pub fn finish(
+        mut self,
+        archives: &[ArchiveFormat],
+        readme: Option<&Readme>,
+    ) -> io::Result<Draft> {
         let end = &mut self.row;
         end.clear();
         end.extend_from_slice(b"</tbody>\n</table>\n");
+        push_archives(end, archives);
         if let Some(readme) = readme {
             push_readme(end, readme);
         }
@@ -223,6 +229,24 @@ fn push_column(page: &mut Vec<u8>, sort: Sort, text: &str, form: ListingForm) {
              rel=\"nofollow\">{text}</a></th>"
         ),
     );
+}
+
+/// Links to the folder as an archive. Programs that copy a folder shall not follow them.
+fn push_archives(page: &mut Vec<u8>, archives: &[ArchiveFormat]) {
+    for (at, format) in archives.iter().enumerate() {
+        let start = if at == 0 { "<p>Download this folder: " } else { ", " };
+        let name = match format {
+            ArchiveFormat::Tar => "tar",
+            ArchiveFormat::Zip => "zip",
+        };
+        push_formatted(
+            page,
+            format_args!("{start}<a href=\"?archive={name}\" rel=\"nofollow\">{name}</a>"),
+        );
+    }
+    if !archives.is_empty() {
+        page.extend_from_slice(b"</p>\n");
+    }
 }
 
 /// The README of the folder.

@@ -9,6 +9,7 @@ use std::io;
 
 use rustix::fd::OwnedFd;
 
+use crate::config::ArchiveFormat;
 use crate::files::Root;
 use crate::site::draft::Draft;
 use crate::site::visible::Visible;
@@ -33,6 +34,8 @@ use readme::Readme;
 pub struct Listing {
     lister: Lister,
     form: ListingForm,
+    /// The formats in which the folder can be downloaded.
+    archives: Vec<ArchiveFormat>,
     /// What is written, once everything is read.
     page: Option<Page>,
 }
@@ -76,7 +79,14 @@ impl Listing {
         visible: &Visible,
         form: ListingForm,
     ) -> io::Result<Listing> {
-        Ok(Listing { lister: Lister::new(dir, path, most, visible, form)?, form, page: None })
+        let lister = Lister::new(dir, path, most, visible, form)?;
+        Ok(Listing { lister, form, archives: Vec::new(), page: None })
+    }
+
+    /// The same, with links to the folder as an archive.
+    #[must_use]
+    pub fn with_archives(self, archives: &[ArchiveFormat]) -> Listing {
+        Listing { archives: archives.to_vec(), ..self }
     }
 
     /// Continues with at most `entries` entries (at least one): looks them up, or writes them. The
@@ -103,7 +113,7 @@ impl Listing {
         for _ in 0..entries.max(1) {
             let Some(entry) = self.lister.next_entry() else {
                 let content = match page {
-                    Page::Html(html) => html.finish(self.readme(root).as_ref())?,
+                    Page::Html(html) => html.finish(&self.archives, self.readme(root).as_ref())?,
                     Page::Json(json) => json.finish()?,
                 };
                 let is_cut = self.lister.totals().is_cut;

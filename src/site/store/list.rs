@@ -80,7 +80,10 @@ impl Store {
             let Ok(Loaded::Listed(folder, version)) = loaded else { return Some(id) };
             let most = self.limits.listing_entries;
             match Listing::new(folder, canonical, most, &site.visible(), *form) {
-                Ok(listing) => self.jobs.resume(queued, version, listing),
+                Ok(listing) => {
+                    let listing = listing.with_archives(&site.config.archives);
+                    self.jobs.resume(queued, version, listing);
+                }
                 Err(_) => return Some(id), // the next request for the folder reports the error
             }
         }
@@ -117,8 +120,9 @@ impl Store {
 /// An invariant of [`Store`].
 const JOBS_OF_PARTS: &str = "the jobs of a part end with it";
 
-/// Time limit for listing a folder at once, so that a slow disk does not stop the loop.
-const ATTEMPT: Duration = Duration::from_micros(500);
+/// Time limit for listing a folder at once, and for the lookups of an archive between two turns, so
+/// that a slow disk does not stop the loop.
+pub(super) const ATTEMPT: Duration = Duration::from_micros(500);
 
 /// Step limit for listing a folder at once; a larger folder becomes a job.
 const SMALL_LISTING_STEPS: u32 = 8;

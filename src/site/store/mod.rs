@@ -497,8 +497,10 @@ impl Store {
         most: usize,
         now: Tick,
     ) -> io::Result<(Filled, &[u8])> {
-        let filled = archive.fill(&mut self.scratch, most, &mut self.disk, now)?;
-        Ok((filled, &self.scratch))
+        let Store { scratch, disk, stopwatch, .. } = self;
+        let end = stopwatch.now() + list::ATTEMPT;
+        let filled = archive.fill(scratch, most, (disk, now), &mut || stopwatch.now() >= end)?;
+        Ok((filled, scratch))
     }
 
     /// Most entries of a folder.

@@ -49,7 +49,8 @@ impl Store {
             Ok(Loaded::Listed(folder, version)) => {
                 let most = self.limits.listing_entries;
                 let visible = site.visible();
-                let listing = Listing::new(folder, canonical, most, &visible, lookup.form)?;
+                let listing = Listing::new(folder, canonical, most, &visible, lookup.form)?
+                    .with_archives(&site.config.archives);
                 let target = Target {
                     part: site.part,
                     key: lookup.listing_key.into(),
@@ -198,7 +199,9 @@ impl Store {
             return None;
         }
         let located = &self.locate(site, path).ok()?;
-        let (key, blocking) = (&b""[..], Blocking::Never);
+        // A name that was never looked up is not in memory, and an attempt that must not wait at
+        // all leaves it so.
+        let (key, blocking) = (&b""[..], Blocking::Path);
         let lookup =
             Lookup { key, listing_key: key, form: ListingForm::default(), located, blocking };
         self.error_page(site, &lookup, status, clock)

@@ -61,6 +61,22 @@ fn the_head_of_a_column_sorts_by_it_or_reverses_it() {
 }
 
 #[test]
+fn the_page_links_to_the_archives_that_are_permitted() {
+    use ArchiveFormat::{Tar, Zip};
+    let link = |name: &str| format!("<a href=\"?archive={name}\" rel=\"nofollow\">{name}</a>");
+    let (tar, zip) = (link("tar"), link("zip"));
+    for (archives, expected) in [
+        (&[][..], String::new()),
+        (&[Zip], format!("<p>Download this folder: {zip}</p>\n")),
+        (&[Tar, Zip], format!("<p>Download this folder: {tar}, {zip}</p>\n")),
+    ] {
+        let mut page = Vec::new();
+        push_archives(&mut page, archives);
+        assert_eq!(String::from_utf8(page).unwrap(), expected);
+    }
+}
+
+#[test]
 fn a_readme_is_text_below_the_table() {
     let readme = |text: &str, is_cut| Readme {
         name: b"README.md".to_vec(),
@@ -73,7 +89,7 @@ fn a_readme_is_text_below_the_table() {
         (readme("a", true), "<p>This is only its beginning: <a href=\"README.md\">the whole file"),
     ] {
         let html = Html::new(b"", &Totals::default(), ListingForm::default()).unwrap();
-        let page = html.finish(Some(&readme)).unwrap();
+        let page = html.finish(&[], Some(&readme)).unwrap();
         let page = str::from_utf8(page.bytes()).unwrap();
         let (table, rest) = page.split_once("</table>\n").unwrap();
         assert!(rest.contains(expected), "{rest}");

@@ -167,16 +167,19 @@ impl Generation {
         self.kill_at = Some(now + Duration::from_millis(self.limits.drain_timeout_ms) + GRACE);
     }
 
-    /// Lets the workers finish, also those that do not serve yet: connections may wait for them.
-    /// Starts those that are missing, for the same reason. Returns lines for the log.
-    pub(super) fn finish(&mut self, shop: &mut Workshop<'_>, now: Instant) -> Vec<String> {
+    /// Before [`Generation::finish`]: starts the workers that are missing, because connections may
+    /// wait for them. Returns lines for the log.
+    pub(super) fn complete(&mut self, shop: &mut Workshop<'_>, now: Instant) -> Vec<String> {
         let missing = (0..self.workers.len()).filter(|index| self.workers[*index].child.is_none());
         let started = missing.collect::<Vec<_>>().into_iter();
         let failed = started.filter_map(|index| self.start_worker(index, false, shop, now).err());
-        let lines = failed.collect();
+        failed.collect()
+    }
+
+    /// Lets the workers finish, also those that do not serve yet.
+    pub(super) fn finish(&mut self, now: Instant) {
         self.children_mut().for_each(|child| child.order(Order::Drain));
         self.kill_at = Some(now + Duration::from_millis(self.limits.drain_timeout_ms) + GRACE);
-        lines
     }
 
     /// Ends the workers at once.

@@ -390,8 +390,8 @@ impl Supervisor {
         }
     }
 
-    /// Lets all workers finish. The sockets are closed here, so that a worker closes its own for
-    /// good once it has accepted all connections that wait.
+    /// Lets all workers finish. The sockets are closed here first: a connection that comes after a
+    /// worker has accepted all that wait, and has closed its own, must be refused, not left waiting.
     fn stop(&mut self, error: Option<String>, now: Instant) {
         self.notifier.stopping();
         self.phase = Phase::Stopping(error);
@@ -401,14 +401,19 @@ impl Supervisor {
         let next = self.next.take().map(|next| (next.generation, next.sockets));
         let sockets = std::mem::take(&mut self.sockets);
         let serving = self.serving.take().map(|generation| (generation, sockets));
-        for (mut generation, sockets) in next.into_iter().chain(serving) {
+        let mut ending: Vec<(Generation, Sockets)> = next.into_iter().chain(serving).collect();
+        for (generation, sockets) in &mut ending {
             let Supervisor { poller, source, .. } = self;
-            let mut shop = Workshop { poller, source, sockets: &sockets };
-            let mut lines = generation.finish(&mut shop, now);
+            let mut lines = generation.complete(&mut Workshop { poller, source, sockets }, now);
             lines.extend(sockets.remove_files(&Sockets::default()));
             for line in lines {
                 self.note(format_args!("{line}"));
             }
+        }
+        // Both may hold the same sockets, so all are closed before the first order.
+        let generations: Vec<Generation> = ending.into_iter().map(|(it, _)| it).collect();
+        for mut generation in generations {
+            generation.finish(now);
             self.draining.push(generation);
         }
     }

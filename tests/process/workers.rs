@@ -72,6 +72,20 @@ fn a_signal_to_a_worker_lets_it_finish_however_often_it_comes() {
     assert_serves(Client::connect(&server));
 }
 
+#[test]
+fn signals_for_workers_are_passed_on_and_signals_for_the_supervisor_are_not_obeyed_by_them() {
+    let place = Place::new("workers = 2");
+    let mut server = place.start();
+    signal(&server, Signal::USR1);
+    eventually("both workers log it", || server.log().matches("SIGUSR1: ").count() == 2);
+    let workers = children(server.pid());
+    kill(workers[0], Signal::HUP);
+    eventually("it is logged", || {
+        server.log().contains("SIGHUP and SIGUSR2 are for the supervisor")
+    });
+    assert_eq!(children(server.pid()), workers);
+}
+
 /// Each has a socket of its own, which the kernel chooses by a hash of the addresses.
 #[test]
 fn connections_are_spread_over_the_workers() {

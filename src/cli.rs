@@ -6,7 +6,6 @@
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io::Read;
-use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
@@ -15,16 +14,22 @@ use clap::{ArgAction, CommandFactory, Parser, Subcommand};
 
 use crate::config::layer::{Layer, Merged, Origin, Problem, Replaced, SiteLayer, Sourced, nearest};
 use crate::config::{
-    Account, Config, Limits, ListenAddress, Sandbox, WhenFull, Workers, file, split_outside_quotes,
-    value,
+    Account, Config, Limits, ListenAddress, Sandbox, WhenFull, Workers, file, print,
+    split_outside_quotes, value,
 };
+use clap_complete::Shell;
 use explain::ExplainArgs;
 use site::SiteArgs;
 
 mod explain;
+mod precompress;
+#[cfg(test)]
+mod reference;
 mod site;
+mod texts;
 
 pub use explain::Explain;
+pub use precompress::Precompress;
 
 /// How to set an option without the command line; for the help.
 const ENVIRONMENT: &str = "Every option except --help, --version and --no-NAME can be set in the \
@@ -125,30 +130,54 @@ enum Subcommands {
     Explain(Box<ExplainArgs>),
     /// Write compressed files (.zst, .br, .gz) beside the compressible files of a folder
     Precompress(Precompress),
+    /// Report all problems of the settings, and of the files and folders that they name
+    Check(Box<CheckArgs>),
+    /// Print the effective settings as a configuration file, each with its origin
+    #[command(name = "config")]
+    Show(Box<ShowArgs>),
+    /// Print the manual page, in the format of man
+    Man,
+    /// Print the completions for a shell
+    Completions {
+        /// The shell
+        #[arg(value_name = "SHELL")]
+        shell: Shell,
+    },
 }
 
-/// Arguments of `tenkay precompress`.
-#[derive(Clone, Debug, PartialEq, Eq, clap::Args)]
-#[command(after_help = "\
-    Existing NAME.zst, NAME.br and NAME.gz beside a compressible file NAME are replaced if their \
-    modification time is not that of NAME. Files without such a NAME are not touched.\n\n\
-    Exit status: 0 = all up to date; 1 = with --check: some are missing or stale; else: some \
-    files failed; 2 = bad arguments.")]
-pub struct Precompress {
-    /// Folder with the files to compress
-    pub root: PathBuf,
+/// Arguments of `tenkay check`.
+#[derive(Debug, clap::Args)]
+#[command(
+    args_override_self = true,
+    after_help = "\
+    It reads what a start reads, but binds no socket. Each problem is one line: \
+    FILE:LINE:COLUMN: what; how to fix it. Bad lines in _redirects and _headers are warnings.\n\n\
+    Exit status: 0 = a start would succeed, if the addresses are free; 1 = there are problems; \
+    2 = bad arguments."
+)]
+struct CheckArgs {
+    /// Folder to serve [default: .]
+    root: Option<PathBuf>,
 
-    /// Write nothing; list what is missing or stale, and end with status 1 if there is something
-    #[arg(long)]
-    pub check: bool,
+    #[command(flatten)]
+    settings: SettingsArgs,
+}
 
-    /// Processes that compress [default: one per processor]
-    #[arg(long, value_name = "N")]
-    pub jobs: Option<NonZeroUsize>,
+/// Arguments of `tenkay config`.
+#[derive(Debug, clap::Args)]
+#[command(
+    args_override_self = true,
+    after_help = "\
+    The output can be used with --config again. Paths are absolute. Limits that are not set are \
+    comments.\n\n\
+    Exit status: 0 = printed; 1 = the configuration file is wrong; 2 = bad arguments."
+)]
+struct ShowArgs {
+    /// Folder to serve [default: .]
+    root: Option<PathBuf>,
 
-    /// Work for another process of this command.
-    #[arg(long, hide = true)]
-    pub worker: bool,
+    #[command(flatten)]
+    settings: SettingsArgs,
 }
 
 /// What to do.
@@ -160,6 +189,21 @@ pub enum Command {
     Explain(Box<Explain>),
     /// Write compressed files beside the files of a folder.
     Precompress(Precompress),
+    /// Check these settings.
+    Check(Box<Draft>),
+    /// Print this on standard output.
+    Print(Vec<u8>),
+}
+
+/// Settings that may have problems.
+#[derive(Debug)]
+pub struct Draft {
+    /// The settings without the malformed ones, over those of the file.
+    pub layer: Layer,
+    /// What is wrong with the others.
+    pub problems: Vec<Problem>,
+    /// Environment variables that have no meaning, a line each.
+    pub warnings: Vec<String>,
 }
 
 /// What the command line and the environment say about serving.
@@ -226,6 +270,28 @@ pub fn read_with(
         Some(Subcommands::Explain(explain)) => {
             Ok(Command::Explain(Box::new(read_explain(*explain, environment, read_file)?)))
         }
+        Some(Subcommands::Check(check)) => {
+            let CheckArgs { root, settings } = *check;
+            let draft =
+                read_draft(settings.into_layer(root, &Origin::Flag), environment, read_file)?;
+            Ok(Command::Check(Box::new(draft)))
+        }
+        Some(Subcommands::Show(show)) => {
+            let ShowArgs { root, settings } = *show;
+            let draft =
+                read_draft(settings.into_layer(root, &Origin::Flag), environment, read_file)?;
+            if !draft.problems.is_empty() {
+                return Err(draft.problems.into());
+            }
+            let folder = std::env::current_dir().map_err(|error| {
+                invalid(&format!("cannot tell the current folder: {error}; change to another"))
+            })?;
+            Ok(Command::Print(print::print(&draft.layer, &folder)?.into_bytes()))
+        }
+        Some(Subcommands::Man) => Ok(Command::Print(texts::man(Args::command()))),
+        Some(Subcommands::Completions { shell }) => {
+            Ok(Command::Print(texts::completions(shell, Args::command())))
+        }
         None => {
             let flags = args.into_layer(&Origin::Flag);
             let (settings, _) = read_settings(flags, environment, read_file)?;
@@ -251,8 +317,10 @@ fn read_settings(
     environment: impl IntoIterator<Item = (OsString, OsString)>,
     read_file: ReadFile<'_>,
 ) -> Result<(Settings, Vec<String>), Refusal> {
-    let (variables, warnings) = from_environment(environment)?;
-    let layer = over_file(flags.over(variables), read_file)?;
+    let Draft { layer, problems, warnings } = read_draft(flags, environment, read_file)?;
+    if !problems.is_empty() {
+        return Err(problems.into());
+    }
     // If there is a problem, `into_config` reports it among all others.
     let sites = layer.effective_sites().unwrap_or_default();
     let places = sites.iter().map(SiteLayer::place).collect();
@@ -260,15 +328,26 @@ fn read_settings(
     Ok((Settings { config, warnings }, places))
 }
 
-/// Puts what was typed over the configuration file that it names.
-fn over_file(typed: Layer, read_file: ReadFile<'_>) -> Result<Layer, Refusal> {
+/// Flags over the environment, and both over the configuration file that they name.
+///
+/// # Errors
+/// The file cannot be read.
+fn read_draft(
+    flags: Layer,
+    environment: impl IntoIterator<Item = (OsString, OsString)>,
+    read_file: ReadFile<'_>,
+) -> Result<Draft, Refusal> {
+    let (variables, warnings, mut problems) = from_environment(environment);
+    let typed = flags.over(variables);
     let Some(path) = typed.config.as_ref().map(|sourced| sourced.value.clone()) else {
-        return Ok(typed);
+        return Ok(Draft { layer: typed, problems, warnings });
     };
     let content = read_file(&path).map_err(|error| {
         Refusal::File(vec![format!("{}: cannot read it: {error}", path.display())])
     })?;
-    Ok(typed.over(file::parse(&path, &content)?))
+    let (layer, found) = file::parse_all(&path, &content);
+    problems.extend(found);
+    Ok(Draft { layer: typed.over(layer), problems, warnings })
 }
 
 /// Reads the file, but at most one byte more than a configuration file may have.
@@ -305,10 +384,11 @@ fn join_switches(args: impl IntoIterator<Item = OsString>) -> Vec<OsString> {
 const SEPARATE: &[(&str, &[&str])] =
     &[("--server-header", &["on", "off"]), ("--sandbox", &["on", "strict", "off"])];
 
-/// The settings of the environment, and warnings about variables without a meaning.
+/// The settings of the environment, warnings about variables without a meaning, and the problems
+/// of the others.
 fn from_environment(
     environment: impl IntoIterator<Item = (OsString, OsString)>,
-) -> Result<(Layer, Vec<String>), clap::Error> {
+) -> (Layer, Vec<String>, Vec<Problem>) {
     let command = Args::command();
     let mut variables: Vec<(String, OsString)> = environment
         .into_iter()
@@ -316,18 +396,21 @@ fn from_environment(
         .filter(|(name, _)| name.starts_with(PREFIX))
         .collect();
     variables.sort();
-    let (mut layer, mut warnings) = (Layer::default(), Vec::new());
+    let (mut layer, mut warnings, mut problems) = (Layer::default(), Vec::new(), Vec::new());
     for (name, value) in variables {
         if is_service_link(&name, &value) {
             continue;
         }
         let argument = command.get_arguments().find(|argument| has_variable(argument, &name));
         match argument {
-            Some(argument) => layer = from_variable(argument, &name, &value)?.over(layer),
+            Some(argument) => match from_variable(argument, &name, &value) {
+                Ok(variable) => layer = variable.over(layer),
+                Err(what) => problems.push(Problem { origin: Origin::Environment(name), what }),
+            },
             None => warnings.push(unknown(&name, &command)),
         }
     }
-    Ok((layer, warnings))
+    (layer, warnings, problems)
 }
 
 const PREFIX: &str = "TENKAY_";
@@ -359,7 +442,7 @@ fn is_service_link(name: &str, value: &OsStr) -> bool {
 }
 
 /// Parses a variable as the flag of the same name, which is repeated for each entry of a list.
-fn from_variable(argument: &clap::Arg, name: &str, value: &OsStr) -> Result<Layer, clap::Error> {
+fn from_variable(argument: &clap::Arg, name: &str, value: &OsStr) -> Result<Layer, String> {
     let mut args = vec![OsString::from("tenkay")];
     match argument.get_long() {
         None => args.extend(["--".into(), value.to_owned()]),
@@ -388,13 +471,12 @@ fn from_variable(argument: &clap::Arg, name: &str, value: &OsStr) -> Result<Laye
     // A switch without a value would be taken as on.
     let is_switch = argument.get_num_args().is_some_and(|count| count.min_values() == 0);
     if value.is_empty() && is_switch {
-        return Err(invalid(&format!("{name}: the value is missing, such as on or off")));
+        return Err("the value is missing, such as on or off".to_owned());
     }
     let parsed = Args::try_parse_from(args).map_err(|error| {
         let text = error.to_string();
         let text = text.strip_prefix("error: ").unwrap_or(&text);
-        let what = text.split("\n\n").next().unwrap_or_default();
-        invalid(&format!("{name}: {what}"))
+        text.split("\n\n").next().unwrap_or_default().replace("\n ", "")
     })?;
     Ok(parsed.into_layer(&Origin::Environment(name.to_owned())))
 }

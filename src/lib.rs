@@ -108,6 +108,7 @@
 #![forbid(unsafe_code)]
 
 pub mod auth;
+pub mod check;
 pub mod cli;
 pub mod clock;
 #[cfg(feature = "compression")]

@@ -13,7 +13,8 @@ use std::process::ExitCode;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use tenkay::auth::verifier;
-use tenkay::cli::{self, Command, Explain, Precompress, Refusal, Settings};
+use tenkay::check;
+use tenkay::cli::{self, Command, Draft, Explain, Precompress, Refusal, Settings};
 use tenkay::clock::{Clock, Tick};
 use tenkay::config::Config;
 use tenkay::explain::{self, Question, Report};
@@ -41,6 +42,8 @@ fn main() -> ExitCode {
         Ok(Command::Serve(settings)) => run_server(*settings),
         Ok(Command::Explain(explain)) => run_explain(*explain),
         Ok(Command::Precompress(precompress)) => run_precompress(precompress),
+        Ok(Command::Check(draft)) => run_check(*draft),
+        Ok(Command::Print(text)) => write_out(&text),
         Err(Refusal::Arguments(error)) => print(&error),
         Err(Refusal::File(lines)) => {
             for line in lines {
@@ -75,7 +78,7 @@ fn exit_code(result: Result<End, String>) -> ExitCode {
             ExitCode::FAILURE
         }
         Err(error) => {
-            complain(&error);
+            error.lines().for_each(complain);
             ExitCode::FAILURE
         }
     }
@@ -94,13 +97,7 @@ fn run_explain(arguments: Explain) -> ExitCode {
     match Report::of(&question, settings, &Clock::new(Tick(0), now)) {
         Ok(report) => {
             let text = if json { report.to_json() + "\n" } else { report.to_text() };
-            match io::stdout().write_all(text.as_bytes()) {
-                Ok(()) => ExitCode::SUCCESS,
-                Err(error) => {
-                    complain(&format!("cannot write to standard output: {error}"));
-                    ExitCode::FAILURE
-                }
-            }
+            write_out(text.as_bytes())
         }
         Err(explain::Refusal::Argument(why)) => {
             complain(&why);
@@ -111,6 +108,29 @@ fn run_explain(arguments: Explain) -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+fn write_out(text: &[u8]) -> ExitCode {
+    let mut out = io::stdout();
+    match out.write_all(text).and_then(|()| out.flush()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            complain(&format!("cannot write to standard output: {error}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Prints all problems and warnings, bare, so that editors find the places.
+fn run_check(draft: Draft) -> ExitCode {
+    let findings = check::check(draft);
+    for line in findings.warnings.iter().chain(&findings.problems) {
+        _ = writeln!(io::stderr(), "{line}");
+    }
+    if findings.problems.is_empty() {
+        return write_out(b"the settings are valid\n");
+    }
+    ExitCode::FAILURE
 }
 
 #[cfg(feature = "compression")]

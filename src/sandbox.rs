@@ -29,6 +29,14 @@ pub fn become_user(account: &Account) -> Result<(), String> {
     setuid(identity.uid).map_err(refused)
 }
 
+/// Whether this account exists.
+///
+/// # Errors
+/// As [`become_user`], if it does not.
+pub fn look_up(account: &Account) -> Result<(), String> {
+    Identity::look_up(account).map(drop)
+}
+
 /// The numbers of an account.
 #[derive(Debug)]
 struct Identity {

@@ -30,6 +30,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("precompress", &["http", "coding"]),
     ("explain", &["http", "clock", "config", "files", "site", "h1"]),
     ("cli", &["config"]),
+    ("check", &["cli", "config", "files", "sandbox", "site"]),
     ("system", &["config"]),
     ("sandbox", &["config"]),
     (
@@ -44,6 +45,7 @@ const LAYERS: &[(&str, &[&str])] = &[
         "main",
         &[
             "auth",
+            "check",
             "cli",
             "clock",
             "config",

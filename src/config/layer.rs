@@ -14,8 +14,8 @@ use std::path::PathBuf;
 
 use super::{
     AccessRule, Account, ArchiveFormat, AuthRule, CacheControl, CleanUrls, Config, Cors,
-    EncodedSlash, EtagSource, HeaderRule, Limits, ListenAddress, RedirectRule, Sandbox, SiteConfig,
-    Symlinks, WhenFull, Workers,
+    EncodedSlash, EtagSource, HeaderRule, Limits, ListenAddress, Places, RedirectRule, Sandbox,
+    SiteConfig, Symlinks, WhenFull, Workers,
 };
 use crate::http::hidden::Glob;
 
@@ -389,8 +389,13 @@ impl SiteLayer {
     }
 
     /// The settings of the site: this layer over the defaults.
-    fn into_site(self) -> SiteConfig {
+    pub fn into_site(self) -> SiteConfig {
         let default = SiteConfig::default();
+        let places = Places {
+            root: place(self.root.as_ref()),
+            link_targets: place(self.link_targets.as_ref()),
+            hidden: place(self.hidden.as_ref()),
+        };
         let mut error_pages: Vec<(u16, String)> = Vec::new();
         for Sourced { value, .. } in self.error_pages {
             error_pages.retain(|(status, _)| *status != value.0);
@@ -424,7 +429,16 @@ impl SiteLayer {
             access: value_or(self.access, default.access),
             auth: value_or(self.auth, default.auth),
             server_header: default.server_header,
+            places,
         }
+    }
+}
+
+/// The place of a value, for a message that names the setting.
+fn place<T>(sourced: Option<&Sourced<T>>) -> String {
+    match sourced.map(|sourced| &sourced.origin) {
+        None | Some(Origin::Default | Origin::Flag) => String::new(),
+        Some(origin) => origin.to_string(),
     }
 }
 

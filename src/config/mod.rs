@@ -12,6 +12,7 @@ pub mod layer;
 mod limits;
 mod listen;
 mod media_type;
+pub mod print;
 mod site;
 pub mod value;
 
@@ -23,7 +24,7 @@ pub use media_type::parse_media_type;
 pub(crate) use media_type::split_outside_quotes;
 pub use site::{
     AccessRule, ArchiveFormat, AuthRule, CacheControl, CleanUrls, Cors, EtagSource, HeaderRule,
-    RedirectRule, SiteConfig, Symlinks,
+    Places, RedirectRule, SiteConfig, Symlinks,
 };
 
 /// Everything a run needs to know.

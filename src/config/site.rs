@@ -67,6 +67,20 @@ pub struct SiteConfig {
     pub auth: Vec<AuthRule>,
     /// Whether responses have a Server field.
     pub server_header: bool,
+    /// Where some of the settings are written, for messages.
+    pub places: Places,
+}
+
+/// Where settings are written: `FILE:LINE:COLUMN` or the name of a variable; empty: on the command
+/// line, or nowhere.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Places {
+    /// The place of [`SiteConfig::root`].
+    pub root: String,
+    /// The place of [`SiteConfig::link_targets`].
+    pub link_targets: String,
+    /// The place of [`SiteConfig::hidden`].
+    pub hidden: String,
 }
 
 impl Default for SiteConfig {
@@ -99,6 +113,7 @@ impl Default for SiteConfig {
             access: Vec::new(),
             auth: Vec::new(),
             server_header: true,
+            places: Places::default(),
         }
     }
 }

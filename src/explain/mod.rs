@@ -99,7 +99,7 @@ impl Report {
         let asked = Asked::of(question).map_err(Refusal::Argument)?;
         let Settings { sites: configs, places, limits, mut notes } = settings;
         let served = Sites::new(configs.clone(), &limits, Door::best(), 0);
-        let mut sites = served.map_err(Refusal::Site)?;
+        let mut sites = served.map_err(|problems| Refusal::Site(problems.to_string()))?;
         let (head_bytes, target_bytes) = (limits.head_bytes, limits.target_bytes);
         let bounds = Bounds { head_bytes, target_bytes, fields: limits.fields };
         let mut space = head::space();

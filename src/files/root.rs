@@ -141,6 +141,15 @@ struct Target {
     aliases: Vec<PathBuf>,
 }
 
+impl Target {
+    fn open(folder: &Path) -> io::Result<Target> {
+        let (fd, aliases) = open_folder(folder).map_err(|error| {
+            io::Error::new(error.kind(), format!("link target '{}': {error}", folder.display()))
+        })?;
+        Ok(Target { fd, aliases })
+    }
+}
+
 impl Root {
     /// Opens the directory at `path`, which may be a symbolic link itself. Search permission is
     /// enough; only a listing needs read permission.
@@ -173,12 +182,17 @@ impl Root {
     /// Those of the system; the text names the folder that cannot be opened.
     pub fn with_link_targets(mut self, folders: &[PathBuf]) -> io::Result<Root> {
         for folder in folders {
-            let (fd, aliases) = open_folder(folder).map_err(|error| {
-                io::Error::new(error.kind(), format!("link target '{}': {error}", folder.display()))
-            })?;
-            self.targets.push(Target { fd, aliases });
+            self.targets.push(Target::open(folder)?);
         }
         Ok(self)
+    }
+
+    /// Whether this folder can be a link target.
+    ///
+    /// # Errors
+    /// As [`Root::with_link_targets`].
+    pub fn check_link_target(folder: &Path) -> io::Result<()> {
+        Target::open(folder).map(drop)
     }
 
     /// Checks the root's own path: `None` if it still names this directory, else the directory that

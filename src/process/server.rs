@@ -70,7 +70,8 @@ pub(super) fn set_up(
     let folders = sandbox::readable(sandbox, &sites);
     // A fresh hasher is as random as the standard library makes it.
     let chance = RandomState::new().hash_one(std::process::id());
-    let mut sites = Sites::new(sites, &limits, Door::best(), chance)?;
+    let mut sites = Sites::new(sites, &limits, Door::best(), chance)
+        .map_err(|problems| problems.to_string())?;
     if sites.need_authenticator() {
         sites.authenticate_with(start_authenticator(&limits)?);
     }

@@ -391,7 +391,7 @@ impl Supervisor {
     }
 
     /// Lets all workers finish. The sockets are closed here first: a connection that comes after a
-    /// worker has accepted all that wait, and has closed its own, must be refused, not left waiting.
+    /// worker has accepted all that wait, and has closed its own, must be refused, and not wait.
     fn stop(&mut self, error: Option<String>, now: Instant) {
         self.notifier.stopping();
         self.phase = Phase::Stopping(error);

@@ -79,6 +79,12 @@ impl Edit {
         if value.bytes().any(|byte| byte.is_ascii_control() && byte != b'\t') {
             return Err(format!("the value of {name} has a control character; remove it"));
         }
+        if name.eq_ignore_ascii_case("Content-Type") && value.len() > MEDIA_TYPE_BYTES_MAX {
+            let bytes = value.len();
+            return Err(format!(
+                "the value of {name} has {bytes} bytes; write at most {MEDIA_TYPE_BYTES_MAX}"
+            ));
+        }
         Ok(Edit::Set { name: name.into(), value: value.into() })
     }
 
@@ -127,6 +133,9 @@ fn refuse_name(name: &str) -> Result<(), String> {
         None => Ok(()),
     }
 }
+
+/// The longest media type: each part of a multipart response repeats it, in a bounded room.
+const MEDIA_TYPE_BYTES_MAX: usize = 255;
 
 /// The fields that no rule can set or remove, with the reason.
 const FIXED: &[(&str, &str)] = &[

@@ -12,6 +12,7 @@ use crate::http::status::{Failure, Status};
 
 use super::Wait;
 use super::cors::Extra;
+use super::problems::Problems;
 
 /// A rule that asks for a name and a password (RFC 7617).
 #[derive(Debug)]
@@ -34,14 +35,15 @@ impl Login {
     /// Reads the users of a rule.
     ///
     /// # Errors
-    /// One line for each problem: the place, what, and how to fix it.
-    pub(super) fn read(rule: &AuthRule) -> Result<Login, Vec<String>> {
-        let place = &rule.place;
-        let challenge = challenge(&rule.realm).ok_or_else(|| {
-            vec![format!("{place}: the realm has a control character; remove it")]
-        })?;
+    /// All problems of the users file, or one with the rule.
+    pub(super) fn read(rule: &AuthRule) -> Result<Login, Problems> {
+        let mut problems = Problems::default();
+        let Some(challenge) = challenge(&rule.realm) else {
+            problems.add(&rule.place, "the realm has a control character; remove it");
+            return Err(problems);
+        };
         let challenge = format!("WWW-Authenticate: {challenge}\r\n").into_bytes().into();
-        Ok(Login { users: read_users(&rule.users, place)?, challenge })
+        Ok(Login { users: read_users(&rule.users, &rule.place)?, challenge })
     }
 
     /// Checks the credentials of a request.
@@ -96,16 +98,23 @@ fn asker(client: Option<IpAddr>) -> u64 {
     }
 }
 
-fn read_users(path: &Path, place: &str) -> Result<Users, Vec<String>> {
-    let shown = path.display();
-    let text = std::fs::read(path).map_err(|error| {
-        let advice = "make it readable for the user that serves, or correct the path";
-        vec![format!("{place}: cannot read the users in '{shown}': {error}; {advice}")]
-    })?;
-    Users::parse(&text).map_err(|problems| {
+fn read_users(path: &Path, place: &str) -> Result<Users, Problems> {
+    let (shown, mut problems) = (path.display(), Problems::default());
+    let text = match std::fs::read(path) {
+        Ok(text) => text,
+        Err(error) => {
+            let advice = "make it readable for the user that serves, or correct the path";
+            let what = format!("cannot read the users in '{shown}': {error}; {advice}");
+            problems.add(place, what);
+            return Err(problems);
+        }
+    };
+    Users::parse(&text).map_err(|found| {
+        for problem in found {
+            // The file as a whole has no line.
+            let line = problem.line.max(1);
+            problems.add(&format!("{shown}:{line}:1"), problem.what);
+        }
         problems
-            .iter()
-            .map(|problem| format!("{shown}:{}: {}", problem.line, problem.what))
-            .collect()
     })
 }

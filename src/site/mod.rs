@@ -43,6 +43,7 @@ mod navigation;
 mod negotiation;
 pub mod page;
 pub mod policy;
+mod problems;
 mod query;
 pub mod reply;
 pub mod representation;
@@ -59,6 +60,7 @@ mod visible;
 pub use archive::{Archive, Filled};
 pub use multipart::Multipart;
 pub use policy::Policy;
+pub use problems::{Problem, Problems};
 pub use reply::{Content, FieldSink, Reply};
 pub use representation::{Fill, HEADROOM, Representation};
 pub use request::Request;
@@ -121,23 +123,25 @@ impl Sites {
     /// responses hard to guess.
     ///
     /// # Errors
-    /// In one line: a root or a link target that cannot be opened, or a malformed pattern, and what
-    /// to do.
+    /// All problems of all sites: folders and users files that cannot be read, malformed rules.
     pub fn new(
         configs: Vec<SiteConfig>,
         limits: &Limits,
         door: Door,
         chance: u64,
-    ) -> Result<Sites, String> {
+    ) -> Result<Sites, Problems> {
         let (mut store, hosts) = (Store::new(limits), Hosts::of(&configs));
-        let mut sites = Vec::new();
+        let (mut sites, mut problems) = (Vec::new(), Problems::default());
         for config in configs {
-            let root = config.root.display().to_string();
-            let mut site = Site::new(sites.len(), config, door, store.new_part())
-                .map_err(|why| format!("cannot serve '{root}': {why}"))?;
-            store.first_rules(&mut site);
-            sites.push(site);
+            match Site::new(sites.len(), config, door, store.new_part()) {
+                Ok(mut site) => {
+                    store.first_rules(&mut site);
+                    sites.push(site);
+                }
+                Err(found) => problems.extend(found),
+            }
         }
+        problems.none_or_all()?;
         Ok(Sites {
             sites,
             hosts,
@@ -240,37 +244,55 @@ impl Sites {
     }
 }
 
-/// The password rules of a site, with their users.
-///
-/// # Errors
-/// One line for each problem.
-fn read_logins(config: &SiteConfig) -> Result<Vec<Rc<Login>>, String> {
-    let (mut logins, mut problems) = (Vec::new(), Vec::new());
-    for rule in &config.auth {
-        match Login::read(rule) {
-            Ok(login) => logins.push(Rc::new(login)),
-            Err(found) => problems.extend(found),
-        }
-    }
-    if problems.is_empty() { Ok(logins) } else { Err(problems.join("\n")) }
+fn globs(patterns: &[String], place: &str, problems: &mut Problems) -> Vec<Glob> {
+    let parse = |pattern: &String| {
+        let glob = Glob::parse(pattern.as_bytes());
+        problems.keep(place, glob.map_err(|why| format!("the hidden name '{pattern}': {why}")))
+    };
+    patterns.iter().filter_map(parse).collect()
 }
 
-fn globs(patterns: &[String]) -> Result<Vec<Glob>, String> {
-    let parse = |pattern: &String| {
-        Glob::parse(pattern.as_bytes()).map_err(|why| format!("the hidden name '{pattern}': {why}"))
-    };
-    patterns.iter().map(parse).collect()
+/// The root of a site with its link targets.
+fn open_root(config: &SiteConfig, door: Door, problems: &mut Problems) -> Option<Root> {
+    let SiteConfig { root, symlinks, link_targets, places, .. } = config;
+    let shown = root.display();
+    let opened = Root::new(root, *symlinks, door).map_err(|error| {
+        format!("cannot serve '{shown}': {error}; name a folder that can be read")
+    });
+    let opened = problems.keep(&places.root, opened);
+    let mut is_whole = true;
+    for folder in link_targets {
+        if let Err(error) = Root::check_link_target(folder) {
+            let what = format!("cannot open the {error}; name a folder that can be read");
+            problems.add(&places.link_targets, what);
+            is_whole = false;
+        }
+    }
+    let whole = opened.filter(|_| is_whole)?.with_link_targets(link_targets);
+    problems.keep(&places.link_targets, whole.map_err(|error| error.to_string()))
 }
 
 impl Site {
-    fn new(index: usize, config: SiteConfig, door: Door, part: Part) -> Result<Site, String> {
-        let root = Root::new(&config.root, config.symlinks, door)
-            .map_err(|error| format!("{error}; name a folder that can be read"))?;
-        let root =
-            root.with_link_targets(&config.link_targets).map_err(|error| error.to_string())?;
-        let hidden = Hidden::new(globs(&config.hidden)?, globs(&config.hidden_except)?);
-        let logins = read_logins(&config)?;
-        let (rulebook, _) = Rulebook::new(&config, &RuleFiles::default(), &logins)?;
+    /// # Errors
+    /// All problems.
+    fn new(index: usize, config: SiteConfig, door: Door, part: Part) -> Result<Site, Problems> {
+        let mut problems = Problems::default();
+        let root = open_root(&config, door, &mut problems);
+        let hidden = globs(&config.hidden, &config.places.hidden, &mut problems);
+        let except = globs(&config.hidden_except, &config.places.hidden, &mut problems);
+        let mut logins = Vec::new();
+        for rule in &config.auth {
+            match Login::read(rule) {
+                Ok(login) => logins.push(Rc::new(login)),
+                Err(found) => problems.extend(found),
+            }
+        }
+        let rulebook = Rulebook::new(&config, &RuleFiles::default(), &logins);
+        let rulebook = rulebook.map_err(|found| problems.extend(found));
+        problems.none_or_all()?;
+        let (Some(root), Ok((rulebook, _))) = (root, rulebook) else {
+            return Err(Problems::default());
+        };
         Ok(Site {
             index,
             root: Rc::new(root),
@@ -280,7 +302,7 @@ impl Site {
             rule_versions: RuleVersions::default(),
             rule_tries: 0,
             cors: Origins::of(&config.cors),
-            hidden: Rc::new(hidden),
+            hidden: Rc::new(Hidden::new(hidden, except)),
             media_types: MediaTypes::new(&config.media_types),
             config,
             part,

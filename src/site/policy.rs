@@ -127,7 +127,8 @@ impl Policy {
         let is = |name: &str, other| name.eq_ignore_ascii_case(other);
         // Without its own members, a cache would send the response to clients that must not get
         // it; so a rule cannot remove them.
-        let is_complete = |value: &str| members.split(", ").all(|member| value.contains(member));
+        let is_complete =
+            |value: &str| members.split(", ").all(|it| it.is_empty() || has_directive(value, it));
         if !fields.iter().any(|(name, value)| is(name, "Vary") && is_complete(value)) {
             let own = fields.iter().position(|(name, _)| is(name, "Vary"));
             let own = own.map(|at| fields.remove(at).1);
@@ -148,14 +149,12 @@ impl Policy {
             Purpose::Page => return None,
             Purpose::Alias | Purpose::Listing => return Some("no-cache".to_owned()),
         }
-        if !self.needs_login || !has_directive(value, "public") {
-            return Some(value.to_owned());
-        }
-        let directive = |directive: &str| {
-            let is_public = directive.trim().eq_ignore_ascii_case("public");
-            if is_public { "private".to_owned() } else { directive.trim().to_owned() }
-        };
-        Some(value.split(',').map(directive).collect::<Vec<_>>().join(", "))
+        Some(if self.needs_login { private(value) } else { value.to_owned() })
+    }
+
+    /// True if the path needs a login.
+    pub(super) fn needs_login(&self) -> bool {
+        self.needs_login
     }
 
     /// The Content-Type that the rules give the path, if they say something about it; the inner
@@ -170,7 +169,26 @@ impl Policy {
     }
 }
 
-/// Whether a list of directives has this one (RFC 9111 section 5.2).
+/// The value of Cache-Control for a response to a request with credentials. `public`, `s-maxage`
+/// and `must-revalidate` would let a shared cache store it and send it to others (RFC 9111 section
+/// 3.5).
+fn private(value: &str) -> String {
+    let is_shared = |it: &str| {
+        let name = it.split('=').next().unwrap_or_default().trim();
+        ["public", "s-maxage", "must-revalidate"].iter().any(|at| name.eq_ignore_ascii_case(at))
+    };
+    let all = || value.split(',').map(str::trim);
+    if !all().any(is_shared) || has_directive(value, "no-store") {
+        return value.to_owned();
+    }
+    let stays = |it: &&str| {
+        let is_kept = !is_shared(it) || it.eq_ignore_ascii_case("must-revalidate");
+        is_kept && !it.eq_ignore_ascii_case("private")
+    };
+    std::iter::once("private").chain(all().filter(stays)).collect::<Vec<_>>().join(", ")
+}
+
+/// Whether a list has this member, such as a directive (RFC 9111 section 5.2).
 fn has_directive(value: &str, name: &str) -> bool {
     value.split(',').any(|directive| directive.trim().eq_ignore_ascii_case(name))
 }

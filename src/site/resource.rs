@@ -188,7 +188,10 @@ impl Resource {
         }
         // A form that is not from a file may be gone at the next request for a part of it.
         let stable = if fields.has(Field::Range) { variants.sidecars } else { available };
-        accept.choose(stable)
+        match accept.choose(stable) {
+            Choice::NotAcceptable => accept.choose(available),
+            choice => choice,
+        }
     }
 
     /// The representation that was chosen.

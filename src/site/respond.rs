@@ -144,6 +144,12 @@ impl Sites {
         let policy = match self.store.decode(site, path) {
             Ok(canonical) => site.rulebook.policy(canonical, None),
             Err(_) if refused.is_some() => Rc::clone(&site.policy),
+            // A preflight is answered also for what is not there.
+            Err(failure)
+                if failure.status == Status::NotFound && request.method == Method::Options =>
+            {
+                Rc::clone(&site.policy)
+            }
             Err(failure) => return self.unfit(index, failure),
         };
         if let Some(failure) = refused {
@@ -427,7 +433,11 @@ impl Sites {
             let verdict = conditional::evaluate(request.fields, &validators, clock.unix_seconds());
             let content = match verdict {
                 Verdict::NotModified => Content::NotModified(form),
-                _ => Content::Whole(form),
+                Verdict::Failed => {
+                    let failure = Failure::new(Status::PreconditionFailed, "");
+                    return self.refuse(index, asked, policy, failure);
+                }
+                Verdict::Proceed => Content::Whole(form),
             };
             let status = match content {
                 Content::NotModified(_) => Status::NotModified,
@@ -487,11 +497,15 @@ impl Site {
 }
 
 /// The location of a redirect with the query of the request, if it has none of its own: before the
-/// fragment. Neither part can hold a CR or LF: both were encoded.
+/// fragment. A query of its own that is empty only drops that of the request. Neither part can hold
+/// a CR or LF: both were encoded.
 pub(super) fn with_query(location: &Rc<[u8]>, query: Option<&[u8]>) -> Rc<[u8]> {
-    let Some(query) = query else { return Rc::clone(location) };
     let end = memchr::memchr(b'#', location).unwrap_or(location.len());
     let (start, fragment) = location.split_at(end);
+    if let Some(bare) = start.strip_suffix(b"?") {
+        return [bare, fragment].concat().into();
+    }
+    let Some(query) = query else { return Rc::clone(location) };
     if start.contains(&b'?') {
         return Rc::clone(location);
     }

@@ -8,7 +8,7 @@ use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::rc::Rc;
 
-use crate::config::{self, AccessRule, CacheControl, Cors, RedirectRule, SiteConfig};
+use crate::config::{self, AccessRule, CacheControl, CleanUrls, Cors, RedirectRule, SiteConfig};
 use crate::http::target::name_start;
 use crate::rules::file::{Parsed, Problem};
 use crate::rules::header::HeaderRule;
@@ -20,6 +20,7 @@ use crate::rules::table::{Headers, PatternSet, Redirects};
 use super::hashed_name::has_content_hash;
 use super::login::Login;
 use super::policy::{Policy, Purpose, Vary};
+use super::problems::Problems;
 
 /// The compiled rules of a site.
 #[derive(Debug)]
@@ -34,6 +35,10 @@ pub(super) struct Rulebook {
     guards: Vec<Guard>,
     /// Sidecars are negotiated, so whoever may not read a file may not read its sidecar either.
     guards_sidecars: bool,
+    /// `/about` is a name of `/about.html`.
+    clean_urls: bool,
+    /// A folder is a name of its index file.
+    index: Vec<String>,
     cache_control: CacheControl,
     /// Names and values of the fields of every response.
     base: Vec<(&'static str, String)>,
@@ -77,16 +82,17 @@ pub(super) fn is_rule_file(name: &[u8]) -> bool {
 
 impl Rulebook {
     /// The rules of a configuration and of the files in the root; `logins` are its password rules,
-    /// with their users. The bad lines of the files are
-    /// left out, and returned with the name of the file.
+    /// with their users. The bad lines of the files are left out, and returned with the name of the
+    /// file.
     ///
     /// # Errors
-    /// A rule of the configuration is malformed: `PLACE: what; how to fix it`.
+    /// All malformed rules of the configuration.
     pub(super) fn new(
         config: &SiteConfig,
         files: &RuleFiles,
         logins: &[Rc<Login>],
-    ) -> Result<(Rulebook, Vec<String>), String> {
+    ) -> Result<(Rulebook, Vec<String>), Problems> {
+        let mut wrong = Problems::default();
         let (mut redirects, mut headers, mut problems) = (Vec::new(), Vec::new(), Vec::new());
         let places = |rule: &RedirectRule| rule.place.clone();
         let mut redirect_places: Vec<String> = config.redirects.iter().map(places).collect();
@@ -94,13 +100,13 @@ impl Rulebook {
         let mut header_places: Vec<String> = config.headers.iter().map(places).collect();
         for rule in &config.redirects {
             let made = Redirect::new(&rule.from, &rule.to, rule.status, rule.force);
-            redirects.push(made.map_err(|why| format!("{}: {why}", rule.place))?);
+            redirects.extend(wrong.keep(&rule.place, made));
         }
         for rule in &config.headers {
             let remove = rule.remove.iter().map(String::as_str);
             let values = rule.values.iter().map(|(name, value)| (&**name, &**value));
             let made = HeaderRule::new(&rule.pattern, remove, values);
-            headers.push(made.map_err(|why| format!("{}: {why}", rule.place))?);
+            headers.extend(wrong.keep(&rule.place, made));
         }
         if let Some(file) = &files.redirects {
             let parsed = crate::rules::file::parse_redirects(file);
@@ -114,15 +120,14 @@ impl Rulebook {
         }
         let (mut patterns, mut guards) = (Vec::new(), Vec::new());
         for rule in &config.access {
-            let made = Pattern::parse(&rule.pattern);
-            patterns.push(made.map_err(|why| format!("{}: {why}", rule.place))?);
+            patterns.extend(wrong.keep(&rule.place, Pattern::parse(&rule.pattern)));
             guards.push(Guard::Access(rule.clone()));
         }
-        for (rule, login) in config.auth.iter().zip(logins) {
-            let made = Pattern::parse(&rule.pattern);
-            patterns.push(made.map_err(|why| format!("{}: {why}", rule.place))?);
-            guards.push(Guard::Login(Rc::clone(login)));
+        for rule in &config.auth {
+            patterns.extend(wrong.keep(&rule.place, Pattern::parse(&rule.pattern)));
         }
+        guards.extend(logins.iter().map(|login| Guard::Login(Rc::clone(login))));
+        wrong.none_or_all()?;
         let (base, varies_by_origin) =
             (base_fields(config), matches!(config.cors, Cors::Origins(_)));
         let vary = Vary { origin: varies_by_origin, ..Vary::default() };
@@ -135,6 +140,8 @@ impl Rulebook {
             guarded: PatternSet::new(&patterns),
             guards,
             guards_sidecars: config.precompressed,
+            clean_urls: config.clean_urls != CleanUrls::Off,
+            index: config.index.clone(),
             cache_control: config.cache_control.clone(),
             base,
             varies_by_origin,
@@ -185,7 +192,8 @@ impl Rulebook {
         Policy::new(self.last_id.get(), &self.base, overlay, guards, needs_login, vary)
     }
 
-    /// The indices of the guards of a path, in order.
+    /// The indices of the guards of a path, in order: those that match it, and those that match
+    /// another name of the same file, which would otherwise lead around them.
     pub(super) fn guards_of(&self, path: &[u8]) -> Vec<usize> {
         if self.guards.is_empty() {
             return Vec::new();
@@ -193,11 +201,18 @@ impl Rulebook {
         let mut found = self.guarded.matches(path);
         let extensions: [&[u8]; 3] = [b".zst", b".br", b".gz"];
         let original = extensions.iter().find_map(|extension| path.strip_suffix(*extension));
-        if let Some(original) = original.filter(|_| self.guards_sidecars) {
-            found.extend(self.guarded.matches(original));
-            found.sort_unstable();
-            found.dedup();
+        let original = original.filter(|_| self.guards_sidecars);
+        found.extend(original.into_iter().flat_map(|original| self.guarded.matches(original)));
+        let file = original.unwrap_or(path);
+        let (folder, name) = file.split_at(name_start(file));
+        if self.index.iter().any(|index| index.as_bytes() == name) {
+            found.extend(self.guarded.matches(folder));
         }
+        if let Some(page) = file.strip_suffix(b".html").filter(|_| self.clean_urls) {
+            found.extend(self.guarded.matches(page));
+        }
+        found.sort_unstable();
+        found.dedup();
         found
     }
 
@@ -286,7 +301,7 @@ fn places_in<R>(file: &[u8], parsed: &Parsed<R>) -> impl Iterator<Item = String>
 
 fn take<R>(parsed: Parsed<R>, file: &[u8], problems: &mut Vec<String>) -> Vec<R> {
     let file = String::from_utf8_lossy(file);
-    let text = |problem: &Problem| format!("{file}:{}: {}", problem.line, problem.what);
+    let text = |problem: &Problem| format!("{file}:{}:1: {}", problem.line, problem.what);
     problems.extend(parsed.problems.iter().map(text));
     parsed.rules
 }

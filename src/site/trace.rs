@@ -72,18 +72,23 @@ impl Sites {
             }
             _ => None,
         };
+        let is_options = request.method == Method::Options;
         let located = match (refused, located) {
-            (Some(failure), _) | (None, Err(failure)) => {
+            (Some(failure), _) => {
                 trace.refuse(failure);
                 return trace;
             }
-            (None, Ok(located)) => located,
+            (None, Err(failure)) if !is_options || failure.status != Status::NotFound => {
+                trace.refuse(failure);
+                return trace;
+            }
+            (None, Ok(located)) if !is_options => located,
+            (None, _) => {
+                let result = "OPTIONS is answered without a file; no rule about access applies";
+                trace.end(result.to_owned(), Conclusion::Status(Status::NoContent));
+                return trace;
+            }
         };
-        if request.method == Method::Options {
-            let result = "OPTIONS is answered without a file; no rule about access applies";
-            trace.end(result.to_owned(), Conclusion::Status(Status::NoContent));
-            return trace;
-        }
         if is_raw {
             let result = "the target has characters that must be percent-encoded: redirect";
             trace.end(result.to_owned(), Conclusion::Redirect(Status::MovedPermanently));

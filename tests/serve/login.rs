@@ -112,7 +112,7 @@ fn passwords_that_are_verified_hold_up_no_other_request() {
 #[test]
 fn users_that_cannot_be_read_are_named_at_start() {
     for (users, expected) in
-        [("bob:plain\n", "users:1: "), ("bob:$apr1$x$y\n", "htpasswd -B"), ("", "no user")]
+        [("bob:plain\n", "users:1:1: "), ("bob:$apr1$x$y\n", "htpasswd -B"), ("", "no user")]
     {
         let site = site(users);
         let config = site.path().join("tenkay.toml");

@@ -26,20 +26,26 @@ pub const FILE_BYTES_MAX: usize = 1 << 20;
 /// All problems, in the order of their places. From the line of the first syntax error on, only
 /// syntax errors are reported: the parser may misread what follows.
 pub fn parse(path: &Path, content: &[u8]) -> Result<Layer, Vec<Problem>> {
+    let (layer, problems) = parse_all(path, content);
+    if problems.is_empty() { Ok(layer) } else { Err(problems) }
+}
+
+/// The same, but with the settings that have no problem. After a syntax error, there are none.
+pub fn parse_all(path: &Path, content: &[u8]) -> (Layer, Vec<Problem>) {
     let text = match text(content) {
         Ok(text) => text,
         Err((before, what)) => {
             let mut document = Document::new(path, before);
             document.complain(before.len(), &what);
-            return Err(document.into_problems());
+            return (Layer::default(), document.into_problems());
         }
     };
     let mut document = Document::new(path, text);
     let (table, errors) = DeTable::parse_recoverable(text);
     let layer = top(&mut document, table.get_ref());
     syntax(&mut document, text, &errors);
-    let problems = document.into_problems();
-    if problems.is_empty() { Ok(layer) } else { Err(problems) }
+    let layer = if errors.is_empty() { layer } else { Layer::default() };
+    (layer, document.into_problems())
 }
 
 /// The content as text, or the valid text at its start and what is wrong after it.

@@ -30,7 +30,8 @@ pub(in crate::site) struct Part(pub(in crate::site) u32);
 #[derive(Debug)]
 pub(super) struct Known {
     pub(super) entry: Entry,
-    /// The file or directory below the root that the entry was made from.
+    /// The file or directory below the root that the entry was made from; for an alias, the key of
+    /// the entry that owns its representations.
     pub(super) path: Box<[u8]>,
     /// The version it was made from; `None`: it cannot be revalidated, only made again.
     pub(super) version: Option<Version>,
@@ -141,10 +142,10 @@ impl Cache {
         &self.slots[place.index()].as_ref().expect(OCCUPIED).known.entry
     }
 
-    /// The part and the key of the entry at `place`.
-    pub(super) fn key(&self, place: Place) -> (Part, &[u8]) {
+    /// The part and the key of the entry that owns the representations of the one at `place`.
+    pub(super) fn source(&self, place: Place) -> (Part, &[u8]) {
         let slot = self.slots[place.index()].as_ref().expect(OCCUPIED);
-        (slot.part, &slot.key)
+        (slot.part, if slot.known.is_alias { &slot.known.path } else { &slot.key })
     }
 
     /// The resource of a key, and the version that it was made from; this counts as no use.

@@ -42,7 +42,8 @@ pub(super) enum Loaded {
 /// An outcome, and the data to revalidate it.
 pub(super) struct Made {
     pub(super) outcome: Outcome,
-    /// The file or folder below the root.
+    /// The file or folder below the root; for an alias, the key of the entry that owns its
+    /// representations.
     pub(super) path: Vec<u8>,
     /// Its version; `None` if that is not enough to revalidate the outcome.
     pub(super) version: Option<Version>,

@@ -450,7 +450,7 @@ impl Store {
             return;
         };
         let Some(coding) = resource.wanted(accept, choice) else { return };
-        let (part, key) = self.cache.key(place);
+        let (part, key) = self.cache.source(place);
         if !self.encodings.push(Task { part, key: key.into(), coding })
             && let Outcome::Resource(resource) = &self.entry(at).outcome
         {

@@ -75,7 +75,7 @@ impl Store {
                 site.rule_versions = versions;
                 self.renew_part(site);
             }
-            Err(why) => self.faults.root(why),
+            Err(problems) => self.faults.root(problems.to_string()),
         }
     }
 

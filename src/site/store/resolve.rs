@@ -12,10 +12,10 @@ use crate::files::{Blocking, Kind, OpenError, Version};
 use crate::http::status::{Failure, Status};
 use crate::http::target::{self, name_start};
 use crate::rules::redirect::Answer;
-use crate::site::Site;
 use crate::site::listing::{Listing, ListingForm};
 use crate::site::policy::{Policy, Purpose};
 use crate::site::resource::{Fallback, Navigation, Outcome, Redirect, Resource};
+use crate::site::{Site, Wait};
 
 use super::check::has_no_index;
 use super::load::{Loaded, Made, Obstacle, Sending};
@@ -33,6 +33,15 @@ pub(super) struct Lookup<'l> {
     pub(super) blocking: Blocking,
 }
 
+/// A resource that is sent under other names.
+struct Shared {
+    resource: Resource,
+    /// The canonical path of its file.
+    file: Vec<u8>,
+    /// The key of its own entry.
+    key: Vec<u8>,
+}
+
 type Resolved = Result<(Made, Rc<Policy>), Obstacle>;
 
 impl Store {
@@ -44,7 +53,7 @@ impl Store {
         }
         let sending = Sending::files(policy);
         let failure = match self.loader(site, &sending, lookup.blocking, clock).load(canonical) {
-            Ok(Loaded::Made(made)) => return Ok(self.file(site, lookup, made)),
+            Ok(Loaded::Made(made)) => return self.file(site, lookup, made, clock),
             Ok(Loaded::Folder(version)) => return self.folder(site, lookup, version, clock),
             Ok(Loaded::Listed(folder, version)) => {
                 let most = self.limits.listing_entries;
@@ -75,17 +84,27 @@ impl Store {
     }
 
     /// The outcome for a file that the path names, or an index file.
-    fn file(&self, site: &Site, lookup: &Lookup<'_>, made: Made) -> (Made, Rc<Policy>) {
+    fn file(&mut self, site: &Site, lookup: &Lookup<'_>, made: Made, clock: &Clock) -> Resolved {
         let Located { canonical, policy } = lookup.located;
         if made.path != canonical[1..] {
             let file = [b"/", &made.path[..]].concat();
-            return (made, site.rulebook.policy(canonical, Some(&file)));
+            let whole = site.rulebook.policy(canonical, Some(&file));
+            if whole.needs_login() == policy.needs_login() {
+                return Ok((made, whole));
+            }
+            // Its fields are those of a file that needs a login.
+            let sending = Sending::files(&whole);
+            let again = self.loader(site, &sending, lookup.blocking, clock).load(canonical)?;
+            return match again {
+                Loaded::Made(made) => Ok((made, whole)),
+                _ => Err(Obstacle::Wait(Wait::Turn)), // it was replaced meanwhile
+            };
         }
         let made = match clean_location(site, canonical) {
             Some(location) => Made::again(redirect(Status::PermanentRedirect, location, true)),
             None => made,
         };
-        (made, Rc::clone(policy))
+        Ok((made, Rc::clone(policy)))
     }
 
     /// The outcome for a folder that is named without its slash. With clean URLs, a page of the
@@ -160,9 +179,10 @@ impl Store {
         }
         let page = self.shared(site, lookup, &file, (Purpose::Page, false), clock)?;
         let failure = Failure::new(status, "");
+        // Whoever may not read the page itself gets ours.
         let canonical = &lookup.located.canonical;
         let may_read = |file: &[u8]| site.rulebook.is_open_to_readers_of(file, canonical);
-        let page = page.filter(|(_, file)| may_read(file)).map(|(resource, _)| resource);
+        let page = page.filter(|it| may_read(&it.file)).map(|it| it.resource);
         Ok(failed(failure, Fallback { page, navigation: None }, &lookup.located.policy))
     }
 
@@ -177,9 +197,8 @@ impl Store {
         let mut fallback = Fallback { page: None, navigation: None };
         if let Some(spa) = &site.config.spa {
             let how = (Purpose::Alias, true);
-            if let Some((page, file)) = self.shared(site, lookup, spa.as_bytes(), how, clock)? {
-                let policy = site.rulebook.policy(&lookup.located.canonical, Some(&file));
-                fallback.navigation = Some(Navigation { resource: page, policy });
+            if let Some((page, policy)) = self.sent(site, lookup, spa.as_bytes(), how, clock)? {
+                fallback.navigation = Some(Navigation { resource: page.resource, policy });
             }
         }
         fallback.page = self.error_page_or_wait(site, lookup, failure.status, clock)?;
@@ -233,7 +252,7 @@ impl Store {
         let mut page = |path: &[u8]| {
             let found = self.shared(site, lookup, path, how, clock)?;
             let may_read = |file: &[u8]| site.rulebook.is_open_to_readers_of(file, canonical);
-            Ok(found.filter(|(_, file)| may_read(file)).map(|(page, _)| page))
+            Ok(found.filter(|it| may_read(&it.file)).map(|it| it.resource))
         };
         let mut configured = site.config.error_pages.iter();
         if let Some((_, path)) = configured.find(|(code, _)| *code == status.code()) {
@@ -261,16 +280,36 @@ impl Store {
         purpose: Purpose,
         clock: &Clock,
     ) -> Result<Option<(Made, Rc<Policy>)>, Obstacle> {
-        let found = self.shared(site, lookup, target, (purpose, false), clock)?;
-        Ok(found.map(|(resource, file)| {
-            let policy = site.rulebook.policy(&lookup.located.canonical, Some(&file));
-            let made = Made::again(Outcome::Resource(resource));
+        let found = self.sent(site, lookup, target, (purpose, false), clock)?;
+        Ok(found.map(|(it, policy)| {
+            let made = Made::of(Outcome::Resource(it.resource), it.key, None);
             (Made { is_alias: true, ..made }, policy)
         }))
     }
 
-    /// The resource at the canonical path `target`, with the fields of the path that is looked up,
-    /// and the canonical path of its file. It is kept under a key of its own.
+    /// The resource at the canonical path `target`, to be sent under the name of the path that is
+    /// looked up, and the policy of both.
+    fn sent(
+        &mut self,
+        site: &Site,
+        lookup: &Lookup<'_>,
+        target: &[u8],
+        how: (Purpose, bool),
+        clock: &Clock,
+    ) -> Result<Option<(Shared, Rc<Policy>)>, Obstacle> {
+        let Located { canonical, policy } = lookup.located;
+        let Some(found) = self.shared(site, lookup, target, how, clock)? else { return Ok(None) };
+        let whole = site.rulebook.policy(canonical, Some(&found.file));
+        if whole.needs_login() == policy.needs_login() {
+            return Ok(Some((found, whole)));
+        }
+        // Its fields are those of a file that needs a login.
+        let located = &Located { canonical: canonical.clone(), policy: Rc::clone(&whole) };
+        let found = self.shared(site, &Lookup { located, ..*lookup }, target, how, clock)?;
+        Ok(found.map(|found| (found, whole)))
+    }
+
+    /// The resource at the canonical path `target`, with the fields of the path that is looked up.
     fn shared(
         &mut self,
         site: &Site,
@@ -278,7 +317,7 @@ impl Store {
         target: &[u8],
         (purpose, navigation): (Purpose, bool),
         clock: &Clock,
-    ) -> Result<Option<(Resource, Vec<u8>)>, Obstacle> {
+    ) -> Result<Option<Shared>, Obstacle> {
         let policy = &lookup.located.policy;
         let kind = [SHARED, purpose as u8, u8::from(navigation)];
         let key = [&kind[..], &policy.id.to_le_bytes(), target].concat();
@@ -287,11 +326,12 @@ impl Store {
             None => {
                 let sending = Sending { policy: Rc::clone(policy), purpose, navigation };
                 let made = self.load_shared(site, lookup, target, &sending, clock)?;
+                let file = [b"/", &made.path[..]].concat();
                 match self.keep(site, &key, made, policy, clock) {
                     Found::At(At::Cache(place)) => place,
                     Found::At(At::Last) | Found::Wait(_) => {
                         return Ok(self.last.take().and_then(|entry| match entry.outcome {
-                            Outcome::Resource(resource) => Some((resource, target.to_vec())),
+                            Outcome::Resource(resource) => Some(Shared { resource, file, key }),
                             _ => None,
                         }));
                     }
@@ -301,7 +341,8 @@ impl Store {
         let known = self.cache.known(place);
         Ok(match &known.entry.outcome {
             Outcome::Resource(resource) => {
-                Some((resource.clone(), [b"/", &known.path[..]].concat()))
+                let file = [b"/", &known.path[..]].concat();
+                Some(Shared { resource: resource.clone(), file, key })
             }
             _ => None,
         })

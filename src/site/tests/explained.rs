@@ -144,7 +144,7 @@ fn rules_have_their_places_and_end_with_the_one_that_decides() {
         [("test", "/c/:x { X-C: 3 }"), ("_headers:3", "/c/* { X-B: 2; ! Server }")]
     );
     let faults: Vec<String> = explained.faults.iter().map(ToString::to_string).collect();
-    assert!(faults.len() == 1 && faults[0].contains("_redirects:6: "), "{faults:?}");
+    assert!(faults.len() == 1 && faults[0].contains("_redirects:6:1: "), "{faults:?}");
 }
 
 #[test]

@@ -1,0 +1,97 @@
+//! `tenkay check`: everything that a start reads is read, and all problems are reported at once.
+//!
+//! It binds no socket and needs no root rights. If root runs it, it switches to the user of the
+//! settings first, as a start does, so that it reads the files with the same rights.
+
+use crate::cli::Draft;
+use crate::config::layer::Origin;
+use crate::config::{Limits, SiteConfig};
+use crate::files::Door;
+use crate::sandbox;
+use crate::site::Sites;
+
+/// What `tenkay check` found: a line each, without repetitions.
+#[derive(Debug, Default)]
+pub struct Findings {
+    /// What prevents a start.
+    pub problems: Vec<String>,
+    /// What a start ignores.
+    pub warnings: Vec<String>,
+}
+
+/// Reads what the settings refer to. If the settings themselves have problems, the folders and
+/// files that they name are still checked.
+pub fn check(draft: Draft) -> Findings {
+    let Draft { layer, problems, warnings } = draft;
+    let is_whole = problems.is_empty();
+    let mut findings = Findings::default();
+    let warnings = warnings.iter().map(|warning| format!("warning: {warning}"));
+    findings.warnings.extend(warnings);
+    findings.problems.extend(problems.iter().map(ToString::to_string));
+    if let Some(user) = &layer.user {
+        let found = match sandbox::is_root() {
+            true => sandbox::become_user(&user.value),
+            false => sandbox::look_up(&user.value),
+        };
+        let place = prefix(&user.origin);
+        findings.problems.extend(found.err().map(|why| format!("{place}{why}")));
+    }
+    let sites = layer.effective_sites().unwrap_or_default();
+    if is_whole && let Err(found) = layer.into_config() {
+        findings.problems.extend(found.iter().map(ToString::to_string));
+    }
+    for site in sites {
+        // Where the root is missing because it is malformed, there is nothing to read.
+        if is_whole || site.root.is_some() {
+            check_site(site.into_site(), &mut findings);
+        }
+    }
+    findings.warnings = distinct(findings.warnings);
+    findings.problems = distinct(findings.problems);
+    findings
+}
+
+/// The place of a value, with a colon.
+fn prefix(origin: &Origin) -> String {
+    match origin {
+        Origin::Default | Origin::Flag => String::new(),
+        origin => format!("{origin}: "),
+    }
+}
+
+fn check_site(config: SiteConfig, findings: &mut Findings) {
+    // Its rules in the configuration do not matter for the rule files, but would hide them.
+    let bare = SiteConfig {
+        root: config.root.clone(),
+        rule_files: config.rule_files,
+        ..SiteConfig::default()
+    };
+    if let Err(found) = open(config) {
+        findings.problems.extend(found);
+    }
+    // A bare root that fails has been reported.
+    let lines = open(bare).unwrap_or_default();
+    findings.warnings.extend(lines.iter().map(|line| line.replacen(":1: ", ":1: warning: ", 1)));
+}
+
+/// Opens a site as a start does, and returns the lines that a start would log.
+///
+/// # Errors
+/// All problems.
+fn open(config: SiteConfig) -> Result<Vec<String>, Vec<String>> {
+    let opened = Sites::new(vec![config], &Limits::default(), Door::best(), 0);
+    let mut sites = opened
+        .map_err(|problems| problems.iter().map(ToString::to_string).collect::<Vec<String>>())?;
+    Ok(std::iter::from_fn(|| sites.take_fault().map(|fault| fault.to_string())).collect())
+}
+
+/// The lines in their order, without repetitions.
+fn distinct(lines: Vec<String>) -> Vec<String> {
+    let mut found: Vec<String> = Vec::new();
+    for line in lines {
+        if !found.contains(&line) {
+            found.push(line);
+        }
+    }
+    found
+}

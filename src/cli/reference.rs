@@ -1,0 +1,78 @@
+//! The reference of all settings, in Markdown: from the table of options, that of limits, and a
+//! list of the keys that only the file has.
+
+use std::fmt::Write;
+use std::path::Path;
+
+use clap::{Arg, Command};
+
+use super::variable;
+use crate::config::layer::Layer;
+use crate::config::{Limits, print};
+
+/// Keys that only the file has: the table, the key, and its meaning.
+pub(super) const FILE_ONLY: &[(&str, &str, &str)] = &[
+    ("[[site]]", "hosts", "Names of the site without a port; *.NAME matches one more label"),
+    ("[[redirects]]", "from", "Pattern of the paths to redirect"),
+    ("[[redirects]]", "to", "Path or URL to redirect to; may use :NAME and :splat"),
+    ("[[redirects]]", "status", "301 (the default), 302, 303, 307, 308; 200 or 4xx: send a file"),
+    ("[[redirects]]", "force", "Redirect even if there is a file at the path [default: false]"),
+    ("[[headers]]", "for", "Pattern of the paths whose responses get the fields"),
+    ("[[headers]]", "values", "Fields to set, by name"),
+    ("[[headers]]", "remove", "Names of fields to remove"),
+    ("[[access]]", "for", "Pattern of the paths that are restricted"),
+    ("[[access]]", "allow", "Networks of the clients that may read; without it, all"),
+    ("[[access]]", "deny", "Networks of the clients that may not read"),
+    ("[[auth]]", "for", "Pattern of the paths that need a name and a password"),
+    ("[[auth]]", "users", "File of name:hash lines, as htpasswd -B writes it"),
+    ("[[auth]]", "realm", "Name of the protected part [default: Restricted]"),
+];
+
+/// The text before the table of options.
+const HEAD: &str = "\
+# Reference of the settings
+
+This file is generated; do not edit it.
+
+## Options
+
+A key of the file has the name of its option with `_` for `-`; `--type`, `--error-page`,
+`--redirect` and `--header` are `media_types`, `error_pages`, `redirects` and `headers`.
+
+| option | variable | value | meaning |
+|---|---|---|---|
+";
+
+/// The text of `docs/reference.md`.
+pub(super) fn text(command: &Command) -> String {
+    let mut text = HEAD.to_owned();
+    let cell = |text: &str| text.replace('|', "\\|");
+    for option in command.get_arguments() {
+        let value = option.get_value_names().unwrap_or_default().join(" ");
+        let (name, meaning) = (shown(option), option.get_help().unwrap_or_default().to_string());
+        let variable = match variable(option) {
+            none if none.is_empty() => String::new(),
+            name => format!("`{name}`"),
+        };
+        let value = if option.get_action().takes_values() { cell(&value) } else { String::new() };
+        _ = writeln!(text, "| `{name}` | {variable} | {value} | {} |", cell(&meaning));
+    }
+    text.push_str("\n## Limits\n\n`--limit NAME=VALUE`, or a key of `[limits]`.\n\n");
+    text.push_str("| limit | default | least | most | meaning |\n|---|---|---|---|---|\n");
+    for limit in Limits::TABLE {
+        let (name, meaning) = (limit.name, cell(limit.meaning.trim()));
+        let (default, least, most) = (limit.default, limit.least, limit.most);
+        _ = writeln!(text, "| `{name}` | {default} | {least} | {most} | {meaning} |");
+    }
+    text.push_str("\n## Keys that only the file has\n\n| table | key | meaning |\n|---|---|---|\n");
+    for (table, key, meaning) in FILE_ONLY {
+        _ = writeln!(text, "| `{table}` | `{key}` | {} |", cell(meaning));
+    }
+    text.push_str("\n## The defaults as a file\n\n```toml\n");
+    text.push_str(&print::print(&Layer::default(), Path::new("")).unwrap_or_default());
+    text + "```\n"
+}
+
+fn shown(option: &Arg) -> String {
+    option.get_long().map_or_else(|| "ROOT".to_owned(), |long| format!("--{long}"))
+}

@@ -6,7 +6,6 @@
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io::Read;
-use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
@@ -15,20 +14,22 @@ use clap::{ArgAction, CommandFactory, Parser, Subcommand};
 
 use crate::config::layer::{Layer, Merged, Origin, Problem, Replaced, SiteLayer, Sourced, nearest};
 use crate::config::{
-    Account, Config, Limits, ListenAddress, Sandbox, WhenFull, file, print, split_outside_quotes,
-    value,
+    Account, Config, Limits, ListenAddress, Sandbox, WhenFull, Workers, file, print,
+    split_outside_quotes, value,
 };
 use clap_complete::Shell;
 use explain::ExplainArgs;
 use site::SiteArgs;
 
 mod explain;
+mod precompress;
 #[cfg(test)]
 mod reference;
 mod site;
 mod texts;
 
 pub use explain::Explain;
+pub use precompress::Precompress;
 
 /// How to set an option without the command line; for the help.
 const ENVIRONMENT: &str = "Every option except --help, --version and --no-NAME can be set in the \
@@ -113,6 +114,10 @@ struct SettingsArgs {
     #[arg(value_parser = one_of(value::WHEN_FULL))]
     when_full: Option<WhenFull>,
 
+    /// Processes that serve, below a supervisor; auto: one a core; with --config [default: 1]
+    #[arg(long, value_name = "N|auto", value_parser = value::workers)]
+    workers: Option<Workers>,
+
     /// Set a limit (--help lists all of them); repeatable
     #[arg(long = "limit", value_name = "NAME=VALUE", value_parser = Limits::parse)]
     limits: Vec<(&'static str, u64)>,
@@ -156,30 +161,6 @@ struct CheckArgs {
 
     #[command(flatten)]
     settings: SettingsArgs,
-}
-
-/// Arguments of `tenkay precompress`.
-#[derive(Clone, Debug, PartialEq, Eq, clap::Args)]
-#[command(after_help = "\
-    Existing NAME.zst, NAME.br and NAME.gz beside a compressible file NAME are replaced if their \
-    modification time is not that of NAME. Files without such a NAME are not touched.\n\n\
-    Exit status: 0 = all up to date; 1 = with --check: some are missing or stale; else: some \
-    files failed; 2 = bad arguments.")]
-pub struct Precompress {
-    /// Folder with the files to compress
-    pub root: PathBuf,
-
-    /// Write nothing; list what is missing or stale, and end with status 1 if there is something
-    #[arg(long)]
-    pub check: bool,
-
-    /// Processes that compress [default: one per processor]
-    #[arg(long, value_name = "N")]
-    pub jobs: Option<NonZeroUsize>,
-
-    /// Work for another process of this command.
-    #[arg(long, hide = true)]
-    pub worker: bool,
 }
 
 /// Arguments of `tenkay config`.
@@ -268,20 +249,37 @@ pub fn read(
     args: impl IntoIterator<Item = OsString>,
     environment: impl IntoIterator<Item = (OsString, OsString)>,
 ) -> Result<Command, Refusal> {
+    read_with(args, environment, &mut read_file)
+}
+
+/// What reads the configuration file.
+pub type ReadFile<'r> = &'r mut dyn FnMut(&Path) -> std::io::Result<Vec<u8>>;
+
+/// Reads them with another view of the configuration file, or to keep its content.
+///
+/// # Errors
+/// As [`read`].
+pub fn read_with(
+    args: impl IntoIterator<Item = OsString>,
+    environment: impl IntoIterator<Item = (OsString, OsString)>,
+    read_file: ReadFile<'_>,
+) -> Result<Command, Refusal> {
     let mut args = Args::try_parse_from(join_switches(args))?;
     match args.command.take() {
         Some(Subcommands::Precompress(precompress)) => Ok(Command::Precompress(precompress)),
         Some(Subcommands::Explain(explain)) => {
-            Ok(Command::Explain(Box::new(read_explain(*explain, environment)?)))
+            Ok(Command::Explain(Box::new(read_explain(*explain, environment, read_file)?)))
         }
         Some(Subcommands::Check(check)) => {
             let CheckArgs { root, settings } = *check;
-            let draft = read_draft(settings.into_layer(root, &Origin::Flag), environment)?;
+            let draft =
+                read_draft(settings.into_layer(root, &Origin::Flag), environment, read_file)?;
             Ok(Command::Check(Box::new(draft)))
         }
         Some(Subcommands::Show(show)) => {
             let ShowArgs { root, settings } = *show;
-            let draft = read_draft(settings.into_layer(root, &Origin::Flag), environment)?;
+            let draft =
+                read_draft(settings.into_layer(root, &Origin::Flag), environment, read_file)?;
             if !draft.problems.is_empty() {
                 return Err(draft.problems.into());
             }
@@ -295,7 +293,8 @@ pub fn read(
             Ok(Command::Print(texts::completions(shell, Args::command())))
         }
         None => {
-            let (settings, _) = read_settings(args.into_layer(&Origin::Flag), environment)?;
+            let flags = args.into_layer(&Origin::Flag);
+            let (settings, _) = read_settings(flags, environment, read_file)?;
             Ok(Command::Serve(Box::new(settings)))
         }
     }
@@ -304,10 +303,11 @@ pub fn read(
 fn read_explain(
     args: ExplainArgs,
     environment: impl IntoIterator<Item = (OsString, OsString)>,
+    read_file: ReadFile<'_>,
 ) -> Result<Explain, Refusal> {
     let ExplainArgs { url, root, fields, method, client, json, settings } = args;
     let flags = settings.into_layer(root, &Origin::Flag);
-    let (settings, places) = read_settings(flags, environment)?;
+    let (settings, places) = read_settings(flags, environment, read_file)?;
     Ok(Explain { url, fields, method, client, json, settings, places })
 }
 
@@ -315,8 +315,9 @@ fn read_explain(
 fn read_settings(
     flags: Layer,
     environment: impl IntoIterator<Item = (OsString, OsString)>,
+    read_file: ReadFile<'_>,
 ) -> Result<(Settings, Vec<String>), Refusal> {
-    let Draft { layer, problems, warnings } = read_draft(flags, environment)?;
+    let Draft { layer, problems, warnings } = read_draft(flags, environment, read_file)?;
     if !problems.is_empty() {
         return Err(problems.into());
     }
@@ -334,6 +335,7 @@ fn read_settings(
 fn read_draft(
     flags: Layer,
     environment: impl IntoIterator<Item = (OsString, OsString)>,
+    read_file: ReadFile<'_>,
 ) -> Result<Draft, Refusal> {
     let (variables, warnings, mut problems) = from_environment(environment);
     let typed = flags.over(variables);
@@ -349,7 +351,10 @@ fn read_draft(
 }
 
 /// Reads the file, but at most one byte more than a configuration file may have.
-fn read_file(path: &Path) -> std::io::Result<Vec<u8>> {
+///
+/// # Errors
+/// Those of the system.
+pub fn read_file(path: &Path) -> std::io::Result<Vec<u8>> {
     let mut content = Vec::new();
     File::open(path)?.take(file::FILE_BYTES_MAX as u64 + 1).read_to_end(&mut content)?;
     Ok(content)
@@ -517,6 +522,7 @@ impl SettingsArgs {
             user: some(self.user, origin),
             sandbox: some(self.sandbox.or(self.no_sandbox.then_some(Sandbox::Off)), origin),
             when_full: some(self.when_full, origin),
+            workers: some(self.workers, origin),
             limits: each(self.limits, origin),
             site: self.site.into_layer(root, origin),
             sites: Vec::new(),

@@ -22,7 +22,8 @@
 //! what the machine allows; [`sandbox`] drops privileges; [`auth`] verifies passwords, in helper
 //! processes; `precompress` is a command of its own, which writes compressed files and serves
 //! nothing, and [`explain`] another, which says why a request gets its response. Imports run inward
-//! only, in the order of this table; only `main` knows `reactor`. A test enforces this.
+//! only, in the order of this table; [`process`], which knows all of it, is what `main` calls: it
+//! sets up a server, alone or as the workers of a supervisor. A test enforces this.
 //!
 //! # The five steps of a TCP server
 //!
@@ -96,6 +97,7 @@
 //! |---|---|---|
 //! | `openat2` with `RESOLVE_BENEATH` | a walk, component by component, with `O_NOFOLLOW` | [`files::Door`] |
 //! | `RESOLVE_CACHED`, `RWF_NOWAIT` | plain reads, which may wait for a disk | [`files::Disk`] |
+//! | SO_REUSEPORT: a listening socket for each worker | one for all of them | [`net::listen`] |
 //! | Landlock | nothing | [`sandbox`] |
 //! | `TCP_DEFER_ACCEPT`, `TCP_NOTSENT_LOWAT`, `TCP_USER_TIMEOUT` | nothing | [`net::listen`] |
 //! | `TCP_INFO`: does a slow peer acknowledge anything? | only sent bytes count | [`net`] |
@@ -121,6 +123,7 @@ pub mod machine;
 pub mod net;
 #[cfg(feature = "compression")]
 pub mod precompress;
+pub mod process;
 pub mod reactor;
 pub mod rules;
 pub mod sandbox;

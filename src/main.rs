@@ -6,34 +6,39 @@
 
 #![forbid(unsafe_code)]
 
-use std::hash::{BuildHasher, RandomState};
 use std::io::{self, Write};
 #[cfg(feature = "compression")]
 use std::num::NonZeroUsize;
-use std::path::Path;
 use std::process::ExitCode;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use tenkay::auth::{Authenticator, MemoryBounds, PoolBounds, Program, verifier};
+use tenkay::auth::verifier;
 use tenkay::check;
 use tenkay::cli::{self, Command, Draft, Explain, Precompress, Refusal, Settings};
 use tenkay::clock::{Clock, Tick};
-use tenkay::config::{Config, Limits, ListenAddress, SiteConfig};
+use tenkay::config::Config;
 use tenkay::explain::{self, Question, Report};
-use tenkay::files::Door;
-use tenkay::net::listen::{self, Listener, SocketFile};
-use tenkay::reactor::{End, Reactor, signals};
+use tenkay::process;
+use tenkay::reactor::End;
 use tenkay::sandbox;
-use tenkay::site::Sites;
 #[cfg(feature = "compression")]
 use tenkay::site::media::MediaTypes;
 use tenkay::system;
 
 fn main() -> ExitCode {
-    if std::env::args_os().nth(1).is_some_and(|mode| mode == verifier::MODE) {
-        return verify();
+    match std::env::args_os().nth(1).as_deref().and_then(|mode| mode.to_str()) {
+        Some(verifier::MODE) => return verify(),
+        Some(process::WORKER_MODE) => return exit_code(process::work()),
+        Some(process::TRIAL_MODE) => return exit_code(process::try_out().map(finished)),
+        _ => {}
+    }
+    if let Some(result) = process::take_over() {
+        return exit_code(result.map(finished));
     }
     match cli::read(std::env::args_os(), std::env::vars_os()) {
+        Ok(Command::Serve(settings)) if settings.config.workers.is_some() => {
+            exit_code(process::supervise().map(finished))
+        }
         Ok(Command::Serve(settings)) => run_server(*settings),
         Ok(Command::Explain(explain)) => run_explain(*explain),
         Ok(Command::Precompress(precompress)) => run_precompress(precompress),
@@ -52,11 +57,19 @@ fn main() -> ExitCode {
 
 fn run_server(settings: Settings) -> ExitCode {
     let mut sockets = Vec::new();
-    let result = serve(settings, &mut sockets);
+    let result = process::serve_alone(settings, &mut sockets);
     for socket in sockets {
         // The event loop has removed it, and logged if it could not; this is for a failed start.
         _ = socket.remove();
     }
+    exit_code(result)
+}
+
+fn finished(_: ()) -> End {
+    End::Finished
+}
+
+fn exit_code(result: Result<End, String>) -> ExitCode {
     match result {
         Ok(End::Finished) => ExitCode::SUCCESS,
         Ok(End::CutOff(connections)) => {
@@ -170,134 +183,4 @@ fn print(text: &clap::Error) -> ExitCode {
 /// Writes a line to standard error. If that fails, nobody can be told.
 fn complain(text: &str) {
     _ = writeln!(io::stderr(), "tenkay: {text}");
-}
-
-/// Sets everything up, prints the start line, and serves until a signal ends it. `sockets` gets the
-/// Unix sockets, which the caller removes.
-fn serve(settings: Settings, sockets: &mut Vec<SocketFile>) -> Result<End, String> {
-    let Settings { config, mut warnings } = settings;
-    let Config { listen, sites, user, sandbox, when_full, mut limits, chosen_limits } = config;
-    signals::ignore_file_size_signal()
-        .map_err(|error| format!("cannot install a signal handler: {error}"))?;
-    warnings.extend(system::fit(&mut limits, &chosen_limits));
-    let listeners = bind(&listen, &limits, sockets)?;
-    warnings.extend(listeners.iter().flat_map(Listener::warnings).cloned());
-    warnings.extend(inapplicable_limits(&listen, &limits));
-    match &user {
-        Some(account) => sandbox::become_user(account)?,
-        None if sandbox::is_root() => {
-            warnings.push("running as root; use --user NAME to drop privileges".to_owned());
-        }
-        None => {}
-    }
-    let start_line = start_line(&sites, &listeners);
-    let folders = sandbox::readable(sandbox, &sites);
-    // A fresh hasher is as random as the standard library makes it.
-    let chance = RandomState::new().hash_one(std::process::id());
-    let mut sites = Sites::new(sites, &limits, Door::best(), chance)
-        .map_err(|problems| problems.to_string())?;
-    if sites.need_authenticator() {
-        sites.authenticate_with(start_authenticator(&limits)?);
-    }
-    let mut reactor = Reactor::new(sites, listeners, when_full, limits)
-        .map_err(|error| format!("cannot set up the event loop: {error}"))?;
-    if let Some((folders, broad)) = folders {
-        let paths: Vec<&Path> = sockets.iter().map(SocketFile::path).collect();
-        warnings.extend(broad);
-        warnings.extend(sandbox::lock_in(&folders, &paths));
-    }
-    for warning in warnings {
-        reactor.note(format_args!("{warning}"));
-    }
-    // A closed or full standard output is no reason not to serve.
-    _ = writeln!(io::stdout(), "{start_line}");
-    reactor.run().map_err(|error| format!("the event loop failed: {error}"))
-}
-
-/// Starts the processes that verify passwords: as the user that serves, and before the sandbox is
-/// entered.
-fn start_authenticator(limits: &Limits) -> Result<Authenticator, String> {
-    let pool = PoolBounds {
-        helpers: limits.password_helpers,
-        queue: limits.password_queue,
-        per_asker: limits.passwords_per_client,
-        answer_ms: limits.password_timeout_ms,
-    };
-    let memory = MemoryBounds {
-        entries: limits.passwords_remembered,
-        right_ms: limits.password_memory_ms,
-        wrong_ms: limits.wrong_password_memory_ms,
-    };
-    let started = Program::this().and_then(|program| Authenticator::start(program, pool, memory));
-    started.map_err(|error| format!("cannot start the processes that verify passwords: {error}"))
-}
-
-/// Binds every address, or says which one cannot be bound, and what to do.
-fn bind(
-    addresses: &[ListenAddress],
-    limits: &Limits,
-    sockets: &mut Vec<SocketFile>,
-) -> Result<Vec<Listener>, String> {
-    let mut listeners = Vec::new();
-    for address in addresses {
-        let bound = listen::listen(address, limits).map_err(|error| {
-            let advice = match error.kind() {
-                io::ErrorKind::AddrInUse if address.path().is_none_or(is_socket) => {
-                    "another server listens there: stop it, or choose another address with --listen"
-                }
-                io::ErrorKind::PermissionDenied if address.path().is_none() => {
-                    "ports below 1024 may need root: start it as root with --user, or choose \
-                     another port with --listen"
-                }
-                _ => "choose another address with --listen",
-            };
-            format!("cannot listen on {address}: {error}; {advice}")
-        })?;
-        sockets.extend(bound.iter().filter_map(Listener::socket_file).cloned());
-        listeners.extend(bound);
-    }
-    Ok(listeners)
-}
-
-fn is_socket(path: &Path) -> bool {
-    use std::os::unix::fs::FileTypeExt;
-    path.symlink_metadata().is_ok_and(|metadata| metadata.file_type().is_socket())
-}
-
-/// A warning about limits per client that do not apply to clients without an address.
-fn inapplicable_limits(addresses: &[ListenAddress], limits: &Limits) -> Option<String> {
-    let socket = addresses.iter().find(|address| address.path().is_some())?;
-    let set = [
-        ("requests_per_s", limits.requests_per_s),
-        ("connections_per_client", limits.connections_per_client),
-    ];
-    let names: Vec<&str> =
-        set.iter().filter(|(_, value)| *value > 0).map(|(name, _)| *name).collect();
-    let verb = if names.len() == 1 { "does" } else { "do" };
-    (!names.is_empty()).then(|| {
-        format!(
-            "{} {verb} not apply to {socket}: its clients have no address; set such a limit in the \
-             proxy",
-            names.join(" and ")
-        )
-    })
-}
-
-/// What is served where, in one line.
-fn start_line(sites: &[SiteConfig], listeners: &[Listener]) -> String {
-    let machine = listen::machine_addresses();
-    let links: Vec<String> =
-        listeners.iter().flat_map(|listener| listener.links(&machine)).collect();
-    let version = env!("CARGO_PKG_VERSION");
-    let root = |site: &SiteConfig| {
-        let root = site.root.canonicalize().unwrap_or_else(|_| site.root.clone());
-        root.display().to_string()
-    };
-    let roots: Vec<String> = sites.iter().map(root).collect();
-    let listings = match sites {
-        [site] if site.listing => " (listings on)",
-        [_] => " (listings off)",
-        _ => "",
-    };
-    format!("tenkay {version} serves {} at {}{listings}", roots.join(" and "), links.join(" and "))
 }

@@ -11,9 +11,14 @@ use crate::config::{CONNECTION_BYTES, Limits, MemoryLimit};
 /// Makes the limits fit into the open files and the memory that the process may have. Returns
 /// warnings for the log: limits that are lowered, or too high.
 pub fn fit(limits: &mut Limits, chosen: &[&str]) -> Vec<String> {
+    fit_one_of(1, limits, chosen)
+}
+
+/// The same for one of several processes: the memory of a control group is for all of them.
+pub fn fit_one_of(processes: usize, limits: &mut Limits, chosen: &[&str]) -> Vec<String> {
     let mut lines: Vec<String> =
         limits.fit_to_descriptors(raise_descriptors()).into_iter().collect();
-    for memory in memory_limits() {
+    for memory in memory_limits(u64::try_from(processes).unwrap_or(u64::MAX).max(1)) {
         lines.extend(limits.fit_to_memory(&memory, chosen));
     }
     lines.extend(fit_table(limits, can_allocate));
@@ -57,8 +62,8 @@ fn can_allocate(bytes: u64) -> bool {
     usize::try_from(bytes).is_ok_and(|bytes| Vec::<u8>::new().try_reserve_exact(bytes).is_ok())
 }
 
-/// The limits on the memory of this process.
-fn memory_limits() -> Vec<MemoryLimit> {
+/// The limits on the memory of this process, one of so many.
+fn memory_limits(processes: u64) -> Vec<MemoryLimit> {
     let used = used_memory(&fs::read_to_string("/proc/self/statm").unwrap_or_default());
     let limit = |bytes: u64, used_bytes: u64, source: &str| MemoryLimit {
         bytes,
@@ -76,7 +81,8 @@ fn memory_limits() -> Vec<MemoryLimit> {
     let groups = fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
     let read = |path: &Path| fs::read_to_string(path).ok();
     if let Some((bytes, path)) = cgroup_limit(&groups, read) {
-        limits.push(limit(bytes, used.resident_bytes, &path.display().to_string()));
+        let used_bytes = used.resident_bytes;
+        limits.push(limit(bytes / processes, used_bytes, &path.display().to_string()));
     }
     limits
 }

@@ -33,6 +33,13 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("check", &["cli", "config", "files", "sandbox", "site"]),
     ("system", &["config"]),
     ("sandbox", &["config"]),
+    (
+        "process",
+        &[
+            "auth", "cli", "config", "files", "journal", "net", "reactor", "sandbox", "site",
+            "system",
+        ],
+    ),
     ("lib", &[]),
     (
         "main",
@@ -43,10 +50,8 @@ const LAYERS: &[(&str, &[&str])] = &[
             "clock",
             "config",
             "explain",
-            "files",
-            "journal",
-            "net",
             "precompress",
+            "process",
             "reactor",
             "sandbox",
             "site",

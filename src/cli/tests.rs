@@ -1,5 +1,7 @@
 //! Tests of the command line and the environment.
 
+use std::num::NonZeroUsize;
+
 use super::*;
 use crate::config::ArchiveFormat;
 use crate::config::layer::SiteLayer;
@@ -105,12 +107,14 @@ fn without_arguments_this_folder_is_served_on_port_8080() {
     assert_eq!(config.limits.write_timeout_ms, 60_000);
     assert_eq!(config.limits.ranges, 256);
     assert!(config.chosen_limits.is_empty());
+    assert_eq!(config.workers, None);
 }
 
 /// The same settings as flags and as variables.
 const SAME: (&[&str], &[(&str, &str)]) = (
     &[
         "/srv",
+        "--workers=3",
         "--listen=[::]:80",
         "--listen=unix:/run/t",
         "--index=a.html,b.html",
@@ -179,6 +183,7 @@ const SAME: (&[&str], &[(&str, &str)]) = (
         ("TENKAY_USER", "www:site"),
         ("TENKAY_SANDBOX", "strict"),
         ("TENKAY_WHEN_FULL", "refuse"),
+        ("TENKAY_WORKERS", "3"),
         ("TENKAY_LIMIT", "fields=7,head_bytes=9000"),
     ],
 );
@@ -204,6 +209,7 @@ fn every_option_reaches_its_setting_from_both_sources() {
         assert_eq!(config.user.unwrap().to_string(), "www:site");
         assert_eq!(config.sandbox, Sandbox::Strict);
         assert_eq!(config.when_full, WhenFull::Refuse);
+        assert_eq!(config.workers, Some(Workers::Count(3)));
         assert_eq!((config.limits.fields, config.limits.head_bytes), (7, 9000));
         assert_eq!(config.chosen_limits, ["fields", "head_bytes"]);
     }

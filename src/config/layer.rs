@@ -15,7 +15,7 @@ use std::path::PathBuf;
 use super::{
     AccessRule, Account, ArchiveFormat, AuthRule, CacheControl, CleanUrls, Config, Cors,
     EncodedSlash, EtagSource, HeaderRule, Limits, ListenAddress, Places, RedirectRule, Sandbox,
-    SiteConfig, Symlinks, WhenFull,
+    SiteConfig, Symlinks, WhenFull, Workers,
 };
 use crate::http::hidden::Glob;
 
@@ -288,6 +288,8 @@ settings! {
         sandbox: Replaced<Sandbox>;
         /// What happens to new connections at the connection limit.
         when_full: Replaced<WhenFull>;
+        /// How many processes serve.
+        workers: Replaced<Workers>;
         /// Limits by name; the values are in range.
         limits: Merged<(&'static str, u64)>;
         /// The top level of the file, and the one site of the command line.
@@ -303,6 +305,8 @@ impl Layer {
     /// # Errors
     /// All settings that contradict each other.
     pub fn into_config(self) -> Result<Config, Vec<Problem>> {
+        // A configuration file is there to be changed and read again: by a supervisor.
+        let alone = self.config.is_some().then_some(Workers::Count(1));
         let mut problems = Vec::new();
         let layers = self.effective_sites().unwrap_or_else(|found| {
             problems.extend(found);
@@ -330,6 +334,7 @@ impl Layer {
             user: self.user.map(|sourced| sourced.value),
             sandbox: value_or(self.sandbox, Sandbox::On),
             when_full: value_or(self.when_full, WhenFull::Wait),
+            workers: self.workers.map(|sourced| sourced.value).or(alone),
             limits,
             chosen_limits,
         })

@@ -80,6 +80,8 @@ limits! {
     drain_timeout_ms: u64 = 30_000, 0..=3_600_000;
     /// After a signal to stop, time for a request that is on its way on an idle connection.
     drain_idle_ms: u64 = 1_000, 0..=60_000;
+    /// Time for a new worker to get ready before the reload, or the start, is given up.
+    worker_ready_timeout_ms: u64 = 10_000, 100..=600_000;
     /// Longest request target.
     target_bytes: usize = 8_192, 16..=32_768;
     /// Longest request head, from the request line to the empty line.

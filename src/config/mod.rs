@@ -40,6 +40,8 @@ pub struct Config {
     pub sandbox: Sandbox,
     /// What happens to new connections at the connection limit.
     pub when_full: WhenFull,
+    /// The processes that serve, below a supervisor; `None`: this process serves alone.
+    pub workers: Option<Workers>,
     /// The limits.
     pub limits: Limits,
     /// Names of the limits that were set explicitly: only the others are lowered to fit into the
@@ -54,6 +56,20 @@ pub enum WhenFull {
     Wait,
     /// They are answered 503.
     Refuse,
+}
+
+/// How many processes serve.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Workers {
+    /// One for each core that the supervisor may run on.
+    Auto,
+    /// This many: from 1 to [`Workers::MOST`].
+    Count(usize),
+}
+
+impl Workers {
+    /// The most that can be asked for.
+    pub const MOST: usize = 256;
 }
 
 /// Which files the process may read after the start, enforced by Landlock.

@@ -13,7 +13,7 @@ use super::{
     AccessRule, ArchiveFormat, AuthRule, CacheControl, Config, Cors, HeaderRule, Limits,
     ListenAddress,
 };
-use super::{RedirectRule, SiteConfig};
+use super::{RedirectRule, SiteConfig, Workers};
 
 /// Prints `layer`, whose settings are those of the run. Relative paths begin at `folder`, which is
 /// absolute.
@@ -136,6 +136,12 @@ impl Page<'_> {
         self.line("sandbox", &word(&value::SANDBOX, &config.sandbox), &origin(&layer.sandbox));
         let when_full = word(&value::WHEN_FULL, &config.when_full);
         self.line("when_full", &when_full, &origin(&layer.when_full));
+        let workers = match config.workers {
+            None => "1".to_owned(),
+            Some(Workers::Count(count)) => count.to_string(),
+            Some(Workers::Auto) => quoted("auto"),
+        };
+        self.line("workers", &workers, &origin(&layer.workers));
         let default = SiteConfig::default().server_header;
         let server_header = layer.server_header.as_ref().map_or(default, |set| set.value);
         self.line("server_header", &server_header.to_string(), &origin(&layer.server_header));

@@ -9,7 +9,7 @@ use ipnet::IpNet;
 
 use super::{
     ArchiveFormat, CacheControl, CleanUrls, Cors, EncodedSlash, EtagSource, HeaderRule,
-    RedirectRule, Sandbox, Symlinks, WhenFull,
+    RedirectRule, Sandbox, Symlinks, WhenFull, Workers,
 };
 use crate::http::host::Host;
 
@@ -32,6 +32,20 @@ pub const SANDBOX: Choice<Sandbox, 3> =
     [("on", Sandbox::On), ("strict", Sandbox::Strict), ("off", Sandbox::Off)];
 /// The words for `when_full`.
 pub const WHEN_FULL: Choice<WhenFull, 2> = [("wait", WhenFull::Wait), ("refuse", WhenFull::Refuse)];
+
+/// A number of workers, or `auto`.
+///
+/// # Errors
+/// If it is neither, or too many.
+pub fn workers(text: &str) -> Result<Workers, String> {
+    if text == "auto" {
+        return Ok(Workers::Auto);
+    }
+    let count = text.parse().ok().filter(|count| (1..=Workers::MOST).contains(count));
+    count.map(Workers::Count).ok_or_else(|| {
+        format!("'{text}' is no number of workers; write one from 1 to {}, or auto", Workers::MOST)
+    })
+}
 
 /// The name of an index file.
 ///

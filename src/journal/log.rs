@@ -36,7 +36,7 @@ impl Log {
     /// Writes what standard error accepts at once.
     pub(super) fn flush(&mut self) {
         while !self.pending.is_empty() && is_ready() {
-            let piece = self.pending.len().min(PIECE);
+            let piece = whole_lines(&self.pending);
             let Ok(count @ 1..) = std::io::stderr().write(&self.pending[..piece]) else {
                 return;
             };
@@ -56,9 +56,29 @@ impl Log {
     }
 }
 
+/// The length of the first piece: whole lines, so that those of several processes do not mix; of a
+/// line that is longer, a part.
+fn whole_lines(pending: &[u8]) -> usize {
+    let piece = &pending[..pending.len().min(PIECE)];
+    memchr::memrchr(b'\n', piece).map_or(piece.len(), |end| end + 1)
+}
+
 fn is_ready() -> bool {
     let stderr = std::io::stderr();
     let mut fds = [PollFd::new(&stderr, PollFlags::OUT)];
     let at_once = Timespec { tv_sec: 0, tv_nsec: 0 };
     matches!(poll(&mut fds, Some(&at_once)), Ok(1..))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_piece_has_whole_lines_if_it_can() {
+        assert_eq!(whole_lines(b"a\nbc\n"), 5);
+        let long = [b'x'; PIECE + 1];
+        assert_eq!(whole_lines(&long), PIECE);
+        assert_eq!(whole_lines(&[b"a\n", &long[..]].concat()), 2);
+    }
 }

@@ -4,7 +4,7 @@
 use std::fs::{self, Metadata, Permissions};
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs};
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -14,7 +14,7 @@ use mio::net::{TcpListener, UnixListener};
 use mio::{Interest, Registry, Token};
 use nix::net::if_::InterfaceFlags;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use socket2::{Domain, Protocol, SockAddr, Socket, Type};
+use socket2::{Domain, Protocol, SockAddr, SockRef, Socket, Type};
 
 use crate::config::{Limits, ListenAddress};
 
@@ -31,7 +31,17 @@ pub struct Listener {
 #[derive(Debug)]
 enum Listening {
     Tcp(TcpListener),
-    Unix(UnixListener, SocketFile),
+    /// With its path, and what removes it, if that is for this process to do.
+    Unix(UnixListener, PathBuf, Option<SocketFile>),
+}
+
+/// Who accepts at an address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Sharing {
+    /// The one socket that is made for it.
+    Alone,
+    /// Several sockets (SO_REUSEPORT), each for a process, which takes step three.
+    Several,
 }
 
 /// Creates, binds and listens, on every address that the name stands for. Addresses of the name
@@ -40,18 +50,32 @@ enum Listening {
 /// # Errors
 /// If none of the addresses can be used: that of the first.
 pub fn listen(address: &ListenAddress, limits: &Limits) -> io::Result<Vec<Listener>> {
+    make(address, limits, Sharing::Alone)
+}
+
+/// Creates and binds, as [`listen`], sockets for other processes: each must call
+/// [`Listener::begin`], which is step three. Until then a client that connects is refused, so no
+/// connection is lost if no process gets that far. [`Listener::sibling`] makes more of them.
+///
+/// # Errors
+/// As [`listen`], also if another program listens on the address with SO_REUSEPORT.
+pub fn bind_shared(address: &ListenAddress, limits: &Limits) -> io::Result<Vec<Listener>> {
+    make(address, limits, Sharing::Several)
+}
+
+fn make(address: &ListenAddress, limits: &Limits, sharing: Sharing) -> io::Result<Vec<Listener>> {
     match address {
-        ListenAddress::Unix(path) => Ok(vec![listen_unix(path, limits.backlog)?]),
+        ListenAddress::Unix(path) => Ok(vec![listen_unix(path, limits.backlog, sharing)?]),
         ListenAddress::Tcp(name) => {
             let addresses: Vec<SocketAddr> = name.to_socket_addrs()?.collect();
-            listen_all(&addresses, |address| listen_tcp(address, limits))
+            listen_all(&addresses, |address| listen_tcp(address, limits, sharing))
         }
         ListenAddress::Every(port) => {
             // [::] takes IPv4 clients as well; without IPv6 in the kernel there is only 0.0.0.0.
-            listen_tcp((Ipv6Addr::UNSPECIFIED, *port).into(), limits)
+            listen_tcp((Ipv6Addr::UNSPECIFIED, *port).into(), limits, sharing)
                 .or_else(|error| match error.kind() {
                     io::ErrorKind::AddrInUse | io::ErrorKind::PermissionDenied => Err(error),
-                    _ => listen_tcp((Ipv4Addr::UNSPECIFIED, *port).into(), limits),
+                    _ => listen_tcp((Ipv4Addr::UNSPECIFIED, *port).into(), limits, sharing),
                 })
                 .map(|listener| vec![listener])
         }
@@ -107,17 +131,61 @@ fn listen_all(
 /// How often a port is picked that must be free on several addresses.
 const PORT_ATTEMPTS: u32 = 16;
 
-fn listen_tcp(address: SocketAddr, limits: &Limits) -> io::Result<Listener> {
+fn listen_tcp(address: SocketAddr, limits: &Limits, sharing: Sharing) -> io::Result<Listener> {
+    if sharing == Sharing::Several {
+        check_free(address)?;
+    }
     // 1. Create.
+    let (socket, mut warnings) = create_tcp(address, limits)?;
+    if sharing == Sharing::Several {
+        warnings.extend(share_port(&socket, address));
+    }
+    // 2. Bind.
+    socket.bind(&address.into())?;
+    let listener = Listener {
+        socket: Listening::Tcp(TcpListener::from_std(socket.into())),
+        ready: false,
+        warnings,
+    };
+    // 3. Listen.
+    if sharing == Sharing::Alone {
+        listener.begin(limits.backlog)?;
+    }
+    Ok(listener)
+}
+
+fn create_tcp(address: SocketAddr, limits: &Limits) -> io::Result<(Socket, Vec<String>)> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
     socket.set_nonblocking(true)?;
     let warnings = set_options(&socket, address, limits);
-    // 2. Bind.
-    socket.bind(&address.into())?;
-    // 3. Listen.
-    socket.listen(i32::try_from(limits.backlog).unwrap_or(i32::MAX))?;
-    let socket = Listening::Tcp(TcpListener::from_std(socket.into()));
-    Ok(Listener { socket, ready: false, warnings })
+    Ok((socket, warnings))
+}
+
+/// Sockets with SO_REUSEPORT could join those of another program of the same user, and take a part
+/// of its connections. A bind without the option shows whether there is one.
+fn check_free(address: SocketAddr) -> io::Result<()> {
+    if address.port() == 0 {
+        return Ok(());
+    }
+    let probe = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    probe.set_reuse_address(true)?;
+    if address.is_ipv6() {
+        probe.set_only_v6(!address.ip().is_unspecified())?;
+    }
+    probe.bind(&address.into())
+}
+
+/// Lets several sockets listen on the address; the kernel spreads connections over them. Elsewhere
+/// than on Linux it does not, and all processes use one socket.
+#[cfg(target_os = "linux")]
+fn share_port(socket: &Socket, address: SocketAddr) -> Option<String> {
+    let error = socket.set_reuse_port(true).err()?;
+    Some(format!("{address}: SO_REUSEPORT cannot be set ({error}): all workers use one socket"))
+}
+
+#[cfg(not(target_os = "linux"))]
+fn share_port(_: &Socket, _: SocketAddr) -> Option<String> {
+    None
 }
 
 /// Sets the options of a listening socket; accepted sockets inherit those of TCP. A kernel may lack
@@ -213,6 +281,17 @@ fn defer_accept(_: &Socket, _: u32) -> io::Result<()> {
     Ok(())
 }
 
+/// 0 stands for what the kernel does by default, in each of them.
+#[cfg(target_os = "linux")]
+fn adjust(socket: &Socket, limits: &Limits) {
+    _ = socket.set_tcp_notsent_lowat(limits.unsent_bytes);
+    _ = limit_unacknowledged(socket, limits.write_timeout_ms);
+    _ = nix::sys::socket::setsockopt(socket, linux::DeferAccept, &limits.defer_accept_s);
+}
+
+#[cfg(not(target_os = "linux"))]
+fn adjust(_: &Socket, _: &Limits) {}
+
 /// A socket option that neither socket2 nor nix names.
 #[cfg(target_os = "linux")]
 mod linux {
@@ -228,18 +307,22 @@ mod linux {
     );
 }
 
-fn listen_unix(path: &Path, backlog: u32) -> io::Result<Listener> {
+fn listen_unix(path: &Path, backlog: u32, sharing: Sharing) -> io::Result<Listener> {
     remove_stale(path)?;
     let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
     socket.set_nonblocking(true)?;
     socket.bind(&SockAddr::unix(path)?)?;
     let file = SocketFile::new(path)?;
-    socket.listen(i32::try_from(backlog).unwrap_or(i32::MAX))?;
+    let socket = UnixListener::from_std(OwnedFd::from(socket).into());
+    let socket = Listening::Unix(socket, path.to_owned(), Some(file));
+    let listener = Listener { socket, ready: false, warnings: Vec::new() };
+    if sharing == Sharing::Alone {
+        listener.begin(backlog)?;
+    }
     // The permissions of the folder decide who may connect, as with nginx: a proxy runs as another
     // user.
     fs::set_permissions(path, Permissions::from_mode(0o666))?;
-    let socket = UnixListener::from_std(OwnedFd::from(socket).into());
-    Ok(Listener { socket: Listening::Unix(socket, file), ready: false, warnings: Vec::new() })
+    Ok(listener)
 }
 
 /// Removes a socket that nobody listens on, as a killed server leaves it behind.
@@ -291,6 +374,21 @@ impl SocketFile {
         if is_own { fs::remove_file(&self.path) } else { Ok(()) }
     }
 
+    /// Its identity as text, for a later program of this process.
+    pub fn mark(&self) -> String {
+        let (device, inode, seconds, nanoseconds) = self.identity;
+        format!("{device} {inode} {seconds} {nanoseconds}")
+    }
+
+    /// The name with this [`SocketFile::mark`].
+    pub fn marked(path: &Path, mark: &str) -> Option<SocketFile> {
+        let mut numbers = mark.split(' ').map(str::parse::<i128>);
+        let mut next = || numbers.next()?.ok();
+        let (device, inode) = (next()?.try_into().ok()?, next()?.try_into().ok()?);
+        let identity = (device, inode, next()?.try_into().ok()?, next()?.try_into().ok()?);
+        Some(SocketFile { path: path.to_owned(), identity })
+    }
+
     /// Where it is.
     pub fn path(&self) -> &Path {
         &self.path
@@ -298,13 +396,73 @@ impl SocketFile {
 }
 
 impl Listener {
+    /// A socket that another process has bound; for a Unix socket, with its path. That process
+    /// removes the path.
+    pub fn inherited(socket: OwnedFd, path: Option<PathBuf>) -> Listener {
+        Listener::adopted(socket, path.map(|path| (path, None)))
+    }
+
+    /// A socket that an earlier program of this process has bound; for a Unix socket, with its
+    /// path, and with what removes that.
+    pub fn adopted(socket: OwnedFd, path: Option<(PathBuf, Option<SocketFile>)>) -> Listener {
+        let socket = match path {
+            None => Listening::Tcp(TcpListener::from_std(socket.into())),
+            Some((path, file)) => {
+                Listening::Unix(UnixListener::from_std(socket.into()), path, file)
+            }
+        };
+        Listener { socket, ready: false, warnings: Vec::new() }
+    }
+
+    /// Another socket on the same address, for another process; see [`bind_shared`]. `None`: all
+    /// processes must use the one that there is.
+    ///
+    /// # Errors
+    /// If it cannot be bound.
+    #[cfg(target_os = "linux")]
+    pub fn sibling(&self, limits: &Limits) -> io::Result<Option<Listener>> {
+        let Some(address) = self.address().filter(|_| self.shares_port()) else { return Ok(None) };
+        let (socket, mut warnings) = create_tcp(address, limits)?;
+        warnings.extend(share_port(&socket, address));
+        socket.bind(&address.into())?;
+        let socket = Listening::Tcp(TcpListener::from_std(socket.into()));
+        Ok(Some(Listener { socket, ready: false, warnings }))
+    }
+
+    /// All processes use the one socket.
+    #[cfg(not(target_os = "linux"))]
+    pub fn sibling(&self, _: &Limits) -> io::Result<Option<Listener>> {
+        Ok(None)
+    }
+
+    #[cfg(target_os = "linux")]
+    fn shares_port(&self) -> bool {
+        rustix::net::sockopt::socket_reuseport(self).unwrap_or(false)
+    }
+
+    /// Step three: listen. On a socket that listens already, it only changes the backlog.
+    ///
+    /// # Errors
+    /// Those of listen(2).
+    pub fn begin(&self, backlog: u32) -> io::Result<()> {
+        Ok(rustix::net::listen(self, i32::try_from(backlog).unwrap_or(i32::MAX))?)
+    }
+
+    /// Sets the options of a TCP socket that depend on limits once more, after a change of those.
+    /// What the kernel refuses was a warning when the socket was made.
+    pub fn adjust(&self, limits: &Limits) {
+        if self.path().is_none() {
+            adjust(&SockRef::from(self), limits);
+        }
+    }
+
     /// Accepts one connection, in non-blocking mode, with the address of the client.
     pub fn accept(&self) -> io::Result<(OwnedFd, Option<IpAddr>)> {
         match &self.socket {
             Listening::Tcp(listener) => {
                 listener.accept().map(|(stream, from)| (stream.into(), Some(from.ip())))
             }
-            Listening::Unix(listener, _) => {
+            Listening::Unix(listener, ..) => {
                 listener.accept().map(|(stream, _)| (stream.into(), None))
             }
         }
@@ -314,7 +472,7 @@ impl Listener {
     pub fn somebody_waits(&self) -> bool {
         let mut fds = [match &self.socket {
             Listening::Tcp(listener) => PollFd::new(listener, PollFlags::IN),
-            Listening::Unix(listener, _) => PollFd::new(listener, PollFlags::IN),
+            Listening::Unix(listener, ..) => PollFd::new(listener, PollFlags::IN),
         }];
         let at_once = Timespec { tv_sec: 0, tv_nsec: 0 };
         !matches!(poll(&mut fds, Some(&at_once)), Ok(0))
@@ -324,7 +482,7 @@ impl Listener {
     pub fn register(&mut self, registry: &Registry, token: Token) -> io::Result<()> {
         match &mut self.socket {
             Listening::Tcp(listener) => listener.register(registry, token, Interest::READABLE),
-            Listening::Unix(listener, _) => listener.register(registry, token, Interest::READABLE),
+            Listening::Unix(listener, ..) => listener.register(registry, token, Interest::READABLE),
         }
     }
 
@@ -333,11 +491,19 @@ impl Listener {
         &self.warnings
     }
 
-    /// The name of the socket in the file system, if it has one.
+    /// The path of a Unix socket.
+    pub fn path(&self) -> Option<&Path> {
+        match &self.socket {
+            Listening::Tcp(_) => None,
+            Listening::Unix(_, path, _) => Some(path),
+        }
+    }
+
+    /// What removes the name of the socket in the file system, if that is for this process to do.
     pub fn socket_file(&self) -> Option<&SocketFile> {
         match &self.socket {
             Listening::Tcp(_) => None,
-            Listening::Unix(_, file) => Some(file),
+            Listening::Unix(_, _, file) => file.as_ref(),
         }
     }
 
@@ -360,7 +526,7 @@ impl Listener {
                 Ok(address) => format!("http://{address}"),
                 Err(error) => format!("http://unknown ({error})"),
             },
-            Listening::Unix(_, file) => format!("unix:{}", file.path.display()),
+            Listening::Unix(_, path, _) => format!("unix:{}", path.display()),
         }
     }
 
@@ -385,6 +551,15 @@ impl Listener {
         let error = file.remove().err()?;
         let path = file.path.display();
         Some(format!("cannot remove unix:{path}: {error}; the next start on it removes it"))
+    }
+}
+
+impl AsFd for Listener {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        match &self.socket {
+            Listening::Tcp(listener) => listener.as_fd(),
+            Listening::Unix(listener, ..) => listener.as_fd(),
+        }
     }
 }
 

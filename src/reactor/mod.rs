@@ -22,7 +22,7 @@
 //!
 //! | type | owns |
 //! |---|---|
-//! | [`Reactor`] | the poll, the signals, and whether the server runs or stops |
+//! | [`Reactor`] | the poll, signals and orders, and whether the server runs or stops |
 //! | `Acceptor` | the listeners, and why no connections are accepted at the moment |
 //! | `Connections` | the slots, their timers and queues, the quotas of clients |
 //! | `Slot` | one connection: its transport, its wire, its place in the loop |
@@ -45,6 +45,7 @@ use crate::site::{Fault, Sites};
 mod accept;
 mod connections;
 mod evict;
+mod orders;
 mod panics;
 mod pending;
 mod quota;
@@ -59,6 +60,7 @@ mod wire;
 use crate::net::listen::Listener;
 use accept::Acceptor;
 use connections::Connections;
+use orders::Orders;
 use panics::guarded;
 use pending::Id;
 use resources::Resources;
@@ -68,6 +70,7 @@ use spare::Spare;
 use turn::Turn;
 use wire::{Pages, Pools};
 
+pub use orders::Order;
 pub use wire::Reason;
 
 /// The loop and everything it manages.
@@ -75,7 +78,9 @@ pub use wire::Reason;
 pub struct Reactor {
     poll: Poll,
     events: Events,
-    signals: Signals,
+    signals: Signals<Signal>,
+    /// From a supervisor, if there is one.
+    orders: Option<Orders>,
     acceptor: Acceptor,
     connections: Connections,
     resources: Resources,
@@ -117,7 +122,7 @@ impl Reactor {
         panics::keep_panics();
         let (poll, turn) = (Poll::new()?, Turn::new(&limits));
         let acceptor = Acceptor::new(listeners, when_full, poll.registry())?;
-        let signals = Signals::new(poll.registry(), SIGNALS)?;
+        let signals = Signals::new(poll.registry(), SIGNALS, signals::SERVING)?;
         let connections = Connections::new(poll.registry().try_clone()?, &limits, turn.now());
         let pages = Pages::new(limits.pages);
         if let Some(authenticator) = sites.authenticator() {
@@ -131,6 +136,7 @@ impl Reactor {
             poll,
             events: Events::with_capacity(EVENTS),
             signals,
+            orders: None,
             acceptor,
             connections,
             resources,
@@ -140,9 +146,20 @@ impl Reactor {
         })
     }
 
+    /// Obeys the process at the other end of this channel, and stops in order when it ends. From
+    /// now on, a signal to stop is like [`Order::Drain`]: a second one changes nothing, because
+    /// whoever signals all processes at once also signals the other one, which gives the order.
+    ///
+    /// # Errors
+    /// If the poll refuses the channel.
+    pub fn obey(&mut self, channel: mio::net::UnixStream) -> io::Result<()> {
+        self.orders = Some(Orders::new(channel, self.poll.registry(), SIGNALS)?);
+        Ok(())
+    }
+
     /// Serves until a signal ends it.
     pub fn run(&mut self) -> io::Result<End> {
-        self.resources.journal.flush(); // what was noted at the start
+        self.flush_notes();
         loop {
             self.take_turn()?;
             if let Phase::Over(end) = self.phase {
@@ -155,6 +172,11 @@ impl Reactor {
     /// Adds a line to the log.
     pub fn note(&mut self, text: std::fmt::Arguments<'_>) {
         self.resources.journal.note(text);
+    }
+
+    /// Writes the lines that were noted before the loop runs.
+    pub fn flush_notes(&mut self) {
+        self.resources.journal.flush();
     }
 
     /// How many connections have been closed so far for this reason.
@@ -304,9 +326,25 @@ impl Reactor {
         for signal in self.signals.take() {
             match (signal, self.phase) {
                 (Signal::Stop, Phase::Running) => self.begin_drain(),
-                (Signal::Stop, Phase::Draining { .. }) => self.phase = Phase::Over(self.cut_off()),
-                (Signal::Stop, Phase::Over(_)) => {}
+                (Signal::Stop, Phase::Draining { .. }) if self.orders.is_none() => {
+                    self.phase = Phase::Over(self.cut_off());
+                }
+                (Signal::Stop, Phase::Draining { .. } | Phase::Over(_)) => {}
+                (Signal::Unused(_), _) if self.orders.is_some() && signal != signals::REOPEN => {
+                    self.note(format_args!(
+                        "SIGHUP and SIGUSR2 are for the supervisor; a worker ignores them"
+                    ));
+                }
                 (Signal::Unused(why), _) => self.note(format_args!("{why}")),
+            }
+        }
+        for order in self.orders.as_mut().map(Orders::take).unwrap_or_default() {
+            match (order, self.phase) {
+                (Order::Drain, Phase::Running) => self.begin_drain(),
+                (Order::End, Phase::Running | Phase::Draining { .. }) => {
+                    self.phase = Phase::Over(self.cut_off());
+                }
+                (Order::Drain | Order::End, _) => {}
             }
         }
     }

@@ -12,7 +12,7 @@ use mio::{Interest, Registry, Token};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2, SIGXFSZ};
 use signal_hook::low_level::pipe;
 
-/// What a signal asks for.
+/// What a signal asks of a process that serves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Signal {
     /// SIGINT, SIGTERM or SIGQUIT: stop; the second one: at once.
@@ -21,35 +21,38 @@ pub(super) enum Signal {
     Unused(&'static str),
 }
 
+/// The signals that end a server in order.
+pub const STOP: &[i32] = &[SIGINT, SIGTERM, SIGQUIT];
+
 /// Reload, to other servers.
 const HANGUP: Signal = Signal::Unused(
-    "SIGHUP: nothing to reload; the settings are read at the start: restart to change them",
+    "SIGHUP: nothing to reload; only a server with --config or --workers reads settings again",
 );
 /// Reopen the log files.
-const REOPEN: Signal =
+pub(super) const REOPEN: Signal =
     Signal::Unused("SIGUSR1: no log file to reopen; the log goes to standard error");
 /// Hand over to a new program file.
 const UPGRADE: Signal =
     Signal::Unused("SIGUSR2: no supervisor that could switch to a new program file; restart");
 
-const NUMBERS: [(Signal, &[i32]); 4] = [
-    (Signal::Stop, &[SIGINT, SIGTERM, SIGQUIT]),
-    (HANGUP, &[SIGHUP]),
-    (REOPEN, &[SIGUSR1]),
-    (UPGRADE, &[SIGUSR2]),
-];
+/// The signals of a process that serves.
+pub(super) const SERVING: &[(Signal, &[i32])] =
+    &[(Signal::Stop, STOP), (HANGUP, &[SIGHUP]), (REOPEN, &[SIGUSR1]), (UPGRADE, &[SIGUSR2])];
 
-/// The reading ends.
+/// The reading ends, one for each kind `K`.
 #[derive(Debug)]
-pub(super) struct Signals {
-    streams: Vec<(Signal, UnixStream)>,
+pub struct Signals<K> {
+    streams: Vec<(K, UnixStream)>,
 }
 
-impl Signals {
-    /// Takes over the signals, and reports them under `token`.
-    pub(super) fn new(registry: &Registry, token: Token) -> io::Result<Signals> {
-        let mut streams = Vec::with_capacity(NUMBERS.len());
-        for (signal, numbers) in NUMBERS {
+impl<K: Copy> Signals<K> {
+    /// Takes over the signals of each kind in `kinds`, and reports them under `token`.
+    ///
+    /// # Errors
+    /// If the system refuses a socket or a handler.
+    pub fn new(registry: &Registry, token: Token, kinds: &[(K, &[i32])]) -> io::Result<Signals<K>> {
+        let mut streams = Vec::with_capacity(kinds.len());
+        for &(signal, numbers) in kinds {
             let (read, write) = StdStream::pair()?;
             read.set_nonblocking(true)?;
             write.set_nonblocking(true)?;
@@ -64,7 +67,7 @@ impl Signals {
     }
 
     /// The signals since the last call; of one kind as many as have come.
-    pub(super) fn take(&mut self) -> Vec<Signal> {
+    pub fn take(&mut self) -> Vec<K> {
         let mut signals = Vec::new();
         for (signal, stream) in &mut self.streams {
             let mut bytes = [0; 16];
@@ -94,7 +97,7 @@ mod tests {
     #[test]
     fn each_signal_is_reported_by_its_kind_and_as_often_as_it_came() {
         let poll = mio::Poll::new().unwrap();
-        let mut signals = Signals::new(poll.registry(), Token(0)).unwrap();
+        let mut signals = Signals::new(poll.registry(), Token(0), SERVING).unwrap();
         assert_eq!(signals.take(), []);
         // A signal that a process sends to itself is delivered before kill returns, to this
         // thread or, if it blocks it, to another one: so wait for each of them.

@@ -75,6 +75,13 @@ impl Setup {
         Setup::by(command, file)
     }
 
+    /// The same, with the server at this path.
+    pub(crate) fn installed(program: &Path, file: &Path) -> Setup {
+        let mut command = Command::new(program);
+        command.arg("--config");
+        Setup::by(command, file)
+    }
+
     /// The server that this command starts once its arguments are added; the next one is this path.
     fn by(mut command: Command, path: &Path) -> Setup {
         command.arg(path).stdin(Stdio::null()).stdout(Stdio::piped());

@@ -13,8 +13,8 @@ use std::path::Path;
 use toml::de::{DeTable, DeValue};
 
 use super::layer::{Layer, Merged, Problem, Replaced, SiteLayer, Sourced};
-use super::value::{SANDBOX, WHEN_FULL};
-use super::{Account, Limits, ListenAddress};
+use super::value::{self, SANDBOX, WHEN_FULL};
+use super::{Account, Limits, ListenAddress, Workers};
 use document::{Document, Entry, Keys, TOP_LEVEL, entries};
 
 /// The largest configuration file, in bytes.
@@ -105,6 +105,7 @@ fn top(document: &mut Document, table: &DeTable) -> Layer {
         sandbox: document.choice(keys.take("sandbox"), &SANDBOX),
         server_header: document.switch(keys.take("server_header")),
         when_full: document.choice(keys.take("when_full"), &WHEN_FULL),
+        workers: workers(document, keys.take("workers")),
         limits: limits(document, keys.take("limits")),
         site: site::read(document, &mut keys),
         sites: sites(document, keys.take("site")),
@@ -123,9 +124,31 @@ fn is_limit(key: &str) -> bool {
 }
 
 /// The keys of the top level that a `[[site]]` does not have.
-const TOP: &[&str] = &["listen", "user", "sandbox", "server_header", "when_full", "limits", "site"];
+const TOP: &[&str] =
+    &["listen", "user", "sandbox", "server_header", "when_full", "workers", "limits", "site"];
 
 const ABOVE: &str = "write it at the top level, above the first [table]";
+
+/// A number, or the word `auto`.
+fn workers(document: &mut Document, entry: Option<Entry>) -> Replaced<Workers> {
+    let entry = entry?;
+    let text = match entry.value.get_ref() {
+        DeValue::Integer(_) => document.number(entry)?.to_string(),
+        DeValue::String(text) if text == "auto" => text.to_string(),
+        _ => {
+            let advice = "write workers = 2, or workers = \"auto\" for one a core";
+            document.wrong_type(entry, "a number or \"auto\"", advice);
+            return None;
+        }
+    };
+    match value::workers(&text) {
+        Ok(workers) => Some(document.sourced(entry.at(), workers)),
+        Err(why) => {
+            document.complain(entry.at(), &why);
+            None
+        }
+    }
+}
 
 fn account(text: &str) -> Result<Account, String> {
     text.parse().map_err(|why| format!("'{text}' is not an account; {why}"))

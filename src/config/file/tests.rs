@@ -7,7 +7,7 @@ use crate::config::ArchiveFormat;
 use crate::config::layer::Origin;
 use crate::config::{
     AccessRule, AuthRule, CacheControl, CleanUrls, Config, Cors, EncodedSlash, EtagSource,
-    HeaderRule, RedirectRule, Sandbox, Symlinks, WhenFull,
+    HeaderRule, RedirectRule, Sandbox, Symlinks, WhenFull, Workers,
 };
 
 fn read(text: &str) -> Result<Layer, Vec<Problem>> {
@@ -38,6 +38,7 @@ fn every_key_reaches_its_setting() {
     assert_eq!(shown, ["0.0.0.0:80", "[::]:8080", "unix:conf/run/http"]);
     assert_eq!(config.user.as_ref().map(ToString::to_string).as_deref(), Some("www-data:www"));
     assert_eq!((config.sandbox, config.when_full), (Sandbox::Strict, WhenFull::Refuse));
+    assert_eq!(config.workers, Some(Workers::Auto));
     assert_eq!((config.limits.keep_alive_timeout_ms, config.limits.cache_bytes), (75_001, 65_536));
     let [site, other] = &config.sites[..] else { panic!("{config:?}") };
     assert_eq!(site.hosts, ["example.org", "*.example.org"]);

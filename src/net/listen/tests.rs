@@ -8,7 +8,7 @@ fn loopback(port: u16) -> SocketAddr {
 }
 
 fn bind(address: SocketAddr) -> io::Result<Listener> {
-    listen_tcp(address, &Limits::default())
+    listen_tcp(address, &Limits::default(), Sharing::Alone)
 }
 
 fn unavailable() -> io::Error {
@@ -116,7 +116,10 @@ fn a_socket_file_is_removed_only_if_it_is_still_the_same() {
     let place = tempfile::tempdir().unwrap();
     let path = place.path().join("s");
     let address = ListenAddress::Unix(path.clone());
-    let file = |listener: &Listener| listener.socket_file().unwrap().clone();
+    let file = |listener: &Listener| {
+        let file = listener.socket_file().unwrap();
+        SocketFile::marked(file.path(), &file.mark()).unwrap()
+    };
     let first = listen(&address, &Limits::default()).unwrap().remove(0);
     fs::rename(&path, place.path().join("moved")).unwrap();
     file(&first).remove().unwrap(); // it is no error that it is gone
@@ -167,7 +170,7 @@ fn a_live_server_with_a_full_backlog_is_not_waited_for() {
             Err(_) => break, // the backlog is full
         }
     }
-    let error = listen_unix(&path, 1).unwrap_err();
+    let error = listen_unix(&path, 1, Sharing::Alone).unwrap_err();
     assert_eq!(error.kind(), io::ErrorKind::AddrInUse);
     assert!(path.exists());
 }

@@ -1,0 +1,349 @@
+//! Workers that serve with the same settings, and are replaced together.
+
+use std::fs::File;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::net::UnixStream;
+use std::time::{Duration, Instant};
+
+use mio::Token;
+use rustix::process::{Pid, Signal, WaitStatus};
+
+use crate::config::Limits;
+use crate::reactor::Order;
+
+use super::channel::Fields;
+use super::child::{Child, Orders, Poller};
+use super::sockets::Sockets;
+use super::source::{Source, Text};
+
+/// The workers of one configuration.
+#[derive(Debug)]
+pub(super) struct Generation {
+    /// Counted from 1, for the log.
+    pub(super) number: u64,
+    text: Option<Text>,
+    limits: Limits,
+    workers: Vec<Worker>,
+    /// While it ends: when workers that still run are killed.
+    kill_at: Option<Instant>,
+}
+
+/// The place of one worker; another process takes it if one dies.
+#[derive(Debug)]
+struct Worker {
+    child: Option<Child>,
+    started: Instant,
+    /// How many processes in a row have ended soon after their start.
+    failures: u32,
+    /// When the next process is started.
+    start_at: Option<Instant>,
+}
+
+/// What starting a worker needs.
+pub(super) struct Workshop<'w> {
+    pub(super) poller: &'w mut Poller,
+    pub(super) source: &'w Source,
+    pub(super) sockets: &'w Sockets,
+}
+
+/// The end of a worker that nobody asked for.
+pub(super) struct Death {
+    /// For the log.
+    pub(super) line: String,
+    /// It has served.
+    pub(super) was_ready: bool,
+    /// It did not finish all that it had begun.
+    pub(super) is_failure: bool,
+    /// When another process takes its place, if the generation goes on.
+    pub(super) pause: Duration,
+}
+
+/// A worker that served for so long is not at fault: the next one starts at once.
+const SOUND_AFTER: Duration = Duration::from_secs(10);
+/// The pause before the second start in a row; it doubles with each further one ...
+const PAUSE_LEAST: Duration = Duration::from_millis(100);
+/// ... up to this.
+const PAUSE_MOST: Duration = Duration::from_secs(10);
+/// The time that a process gets beyond what it may take by its own clock.
+const GRACE: Duration = Duration::from_secs(5);
+
+impl Generation {
+    /// Starts all workers.
+    ///
+    /// # Errors
+    /// In one line: if a process cannot be started. Those that were started end by themselves.
+    pub(super) fn start(
+        number: u64,
+        text: Option<Text>,
+        limits: Limits,
+        count: usize,
+        shop: &mut Workshop<'_>,
+        now: Instant,
+    ) -> Result<Generation, String> {
+        let vacant = || Worker { child: None, started: now, failures: 0, start_at: None };
+        let workers = (0..count).map(|_| vacant()).collect();
+        let mut generation = Generation { number, text, limits, workers, kill_at: None };
+        for index in 0..count {
+            generation.start_worker(index, index == 0, shop, now)?;
+        }
+        Ok(generation)
+    }
+
+    fn start_worker(
+        &mut self,
+        index: usize,
+        is_first: bool,
+        shop: &mut Workshop<'_>,
+        now: Instant,
+    ) -> Result<(), String> {
+        let workers = self.workers.len();
+        let listeners = shop.sockets.of_worker(index, workers);
+        let orders = Orders { workers, is_first, text: self.text.as_ref(), listeners };
+        let child = Child::worker(shop.poller, shop.source, &orders)
+            .map_err(|error| format!("cannot start a worker: {error}"))?;
+        let worker = &mut self.workers[index];
+        worker.started = now;
+        worker.start_at = None;
+        worker.child = Some(child);
+        Ok(())
+    }
+
+    fn children(&self) -> impl Iterator<Item = &Child> {
+        self.workers.iter().filter_map(|worker| worker.child.as_ref())
+    }
+
+    fn children_mut(&mut self) -> impl Iterator<Item = &mut Child> {
+        self.workers.iter_mut().filter_map(|worker| worker.child.as_mut())
+    }
+
+    /// The limits in its settings.
+    pub(super) fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
+    /// How many workers it has when it is complete.
+    pub(super) fn size(&self) -> usize {
+        self.workers.len()
+    }
+
+    /// True if all workers serve.
+    pub(super) fn is_ready(&self) -> bool {
+        self.children().filter(|child| child.is_ready).count() == self.workers.len()
+    }
+
+    /// When its workers must be ready.
+    pub(super) fn ready_by(&self) -> Option<Instant> {
+        self.workers.iter().map(|worker| self.ready_time(worker)).min()
+    }
+
+    fn ready_time(&self, worker: &Worker) -> Instant {
+        worker.started + Duration::from_millis(self.limits.worker_ready_timeout_ms)
+    }
+
+    /// True if no process is left.
+    pub(super) fn is_empty(&self) -> bool {
+        self.children().next().is_none()
+    }
+
+    /// Takes an event of one of its channels.
+    pub(super) fn take_event(&mut self, token: Token) {
+        for child in self.children_mut() {
+            if child.take_event(token).is_some() {
+                return;
+            }
+        }
+    }
+
+    /// Lets the workers finish what they have begun. Those that do not serve yet are killed. When
+    /// their time is over, all are.
+    pub(super) fn drain(&mut self, now: Instant) {
+        for child in self.children_mut() {
+            if child.is_ready {
+                child.order(Order::Drain);
+            } else {
+                child.signal(Signal::KILL);
+            }
+        }
+        self.kill_at = Some(now + Duration::from_millis(self.limits.drain_timeout_ms) + GRACE);
+    }
+
+    /// Before [`Generation::finish`]: starts the workers that are missing, because connections may
+    /// wait for them. Returns lines for the log.
+    pub(super) fn complete(&mut self, shop: &mut Workshop<'_>, now: Instant) -> Vec<String> {
+        let missing = (0..self.workers.len()).filter(|index| self.workers[*index].child.is_none());
+        let started = missing.collect::<Vec<_>>().into_iter();
+        let failed = started.filter_map(|index| self.start_worker(index, false, shop, now).err());
+        failed.collect()
+    }
+
+    /// Lets the workers finish, also those that do not serve yet.
+    pub(super) fn finish(&mut self, now: Instant) {
+        self.children_mut().for_each(|child| child.order(Order::Drain));
+        self.kill_at = Some(now + Duration::from_millis(self.limits.drain_timeout_ms) + GRACE);
+    }
+
+    /// Ends the workers at once.
+    pub(super) fn end(&mut self, now: Instant) {
+        self.children_mut().for_each(|child| child.order(Order::End));
+        self.kill_at = Some(now + GRACE);
+    }
+
+    /// Passes a signal on.
+    pub(super) fn signal(&self, signal: Signal) {
+        self.children().filter(|child| child.is_ready).for_each(|child| child.signal(signal));
+    }
+
+    /// Notes that a process has ended. `None`: it was none of these.
+    pub(super) fn reap(&mut self, pid: Pid, status: WaitStatus, now: Instant) -> Option<Death> {
+        let is_it =
+            |worker: &&mut Worker| worker.child.as_ref().is_some_and(|child| child.pid() == pid);
+        let worker = self.workers.iter_mut().find(is_it)?;
+        let was_ready = worker.child.take().is_some_and(|child| child.is_ready);
+        let is_sound = now.duration_since(worker.started) >= SOUND_AFTER;
+        worker.failures = if is_sound { 0 } else { worker.failures.saturating_add(1) };
+        let pause = pause(worker.failures);
+        worker.start_at = Some(now + pause);
+        let number = pid.as_raw_nonzero();
+        let is_failure = status.exit_status() != Some(0);
+        let line = format!("worker {number} ended: {}", describe(status));
+        Some(Death { line, was_ready, is_failure, pause })
+    }
+
+    /// While it serves: starts what is due, and kills workers that do not get ready. Returns lines
+    /// for the log.
+    pub(super) fn tend(&mut self, shop: &mut Workshop<'_>, now: Instant) -> Vec<String> {
+        let mut lines = Vec::new();
+        for index in 0..self.workers.len() {
+            let worker = &self.workers[index];
+            if worker.start_at.is_some_and(|at| at <= now) {
+                if let Err(why) = self.start_worker(index, false, shop, now) {
+                    let worker = &mut self.workers[index];
+                    worker.failures = worker.failures.saturating_add(1).max(2);
+                    worker.start_at = Some(now + pause(worker.failures));
+                    lines.push(why);
+                }
+            } else if let Some(child) = worker.child.as_ref().filter(|child| !child.is_ready)
+                && self.ready_time(worker) <= now
+            {
+                child.signal(Signal::KILL);
+            }
+        }
+        lines
+    }
+
+    /// While it ends: kills the workers whose time is over.
+    pub(super) fn kill_late(&self, now: Instant) {
+        if self.kill_at.is_some_and(|at| at <= now) {
+            self.children().for_each(|child| child.signal(Signal::KILL));
+        }
+    }
+
+    /// When [`Generation::tend`] or [`Generation::kill_late`] has something to do.
+    pub(super) fn due(&self, now: Instant) -> Option<Instant> {
+        if let Some(at) = self.kill_at {
+            // What was killed is reaped soon.
+            return Some(at.max(now + KILL_AGAIN));
+        }
+        let starts = self.workers.iter().filter_map(|worker| worker.start_at);
+        let slow = |worker: &&Worker| worker.child.as_ref().is_some_and(|child| !child.is_ready);
+        let ready = self.workers.iter().filter(slow).map(|worker| self.ready_time(worker));
+        starts.chain(ready.map(|at| at.max(now + KILL_AGAIN))).min()
+    }
+
+    /// Describes it to a later program of this process, and adds its descriptors in order.
+    pub(super) fn describe<'s>(
+        &'s self,
+        now: Instant,
+        to: &mut Fields,
+        descriptors: &mut Vec<BorrowedFd<'s>>,
+    ) {
+        to.put_number(self.number);
+        let left = self.kill_at.map(|at| at.saturating_duration_since(now).as_millis());
+        to.put(left.map(|ms| ms.to_string()).unwrap_or_default());
+        to.put_number(u64::from(self.text.is_some()));
+        descriptors.extend(self.text.iter().map(|text| text.file.as_fd()));
+        to.put_number(self.workers.len() as u64);
+        for worker in &self.workers {
+            let Some(child) = &worker.child else {
+                to.put_number(0);
+                continue;
+            };
+            to.put(child.pid().as_raw_nonzero().to_string());
+            to.put_number(u64::from(child.is_ready));
+            descriptors.push(child.channel().as_fd());
+        }
+    }
+
+    /// One that an earlier program of this process has described.
+    pub(super) fn adopt(
+        from: &mut Fields,
+        descriptors: &mut impl Iterator<Item = OwnedFd>,
+        poller: &mut Poller,
+        source: &Source,
+        now: Instant,
+    ) -> Option<Generation> {
+        let number = from.take_number()?;
+        let left = from.take_text()?;
+        let kill_at = match left {
+            "" => None,
+            ms => Some(now + Duration::from_millis(ms.parse().ok()?)),
+        };
+        let text = match from.take_number::<u8>()? {
+            0 => None,
+            _ => Some(Text { file: File::from(descriptors.next()?) }),
+        };
+        // This version of the program may not understand the text of an earlier one any more.
+        let limits = source.read_text(text.as_ref()).map(|settings| settings.config.limits);
+        let limits = limits.unwrap_or_default();
+        let mut workers = Vec::new();
+        for _ in 0..from.take_number::<usize>()? {
+            let pid = Pid::from_raw(from.take_number()?);
+            let child = match pid {
+                None => None,
+                Some(pid) => {
+                    let is_ready = from.take_number::<u8>()? == 1;
+                    let channel = UnixStream::from(descriptors.next()?);
+                    Some(Child::adopt(poller, pid, channel, is_ready).ok()?)
+                }
+            };
+            let start_at = child.is_none().then_some(now);
+            workers.push(Worker { child, started: now, failures: 0, start_at });
+        }
+        Some(Generation { number, text, limits, workers, kill_at })
+    }
+}
+
+/// A process that was killed, and is not reaped yet, is killed again after this time.
+const KILL_AGAIN: Duration = Duration::from_millis(100);
+
+/// How long to wait after so many failures in a row.
+fn pause(failures: u32) -> Duration {
+    match failures {
+        0 | 1 => Duration::ZERO,
+        _ => PAUSE_LEAST.saturating_mul(1 << (failures - 2).min(16)).min(PAUSE_MOST),
+    }
+}
+
+/// How a process has ended, for the log.
+pub(super) fn describe(status: WaitStatus) -> String {
+    match (status.exit_status(), status.terminating_signal()) {
+        (Some(code), _) => format!("exit status {code}"),
+        (_, Some(number)) => match nix::sys::signal::Signal::try_from(number) {
+            Ok(signal) => format!("killed by {signal}"),
+            Err(_) => format!("killed by signal {number}"),
+        },
+        _ => "for an unknown reason".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_restart_is_at_once_and_the_pauses_are_bounded() {
+        assert_eq!([0, 1].map(pause), [Duration::ZERO; 2]);
+        assert_eq!([2, 3, 4].map(|count| pause(count).as_millis()), [100, 200, 400]);
+        assert_eq!([9, 40, u32::MAX].map(pause), [PAUSE_MOST; 3]);
+    }
+}

@@ -1,0 +1,83 @@
+//! Several processes: a supervisor, and generations of workers.
+//!
+//! Without a configuration file and `--workers`, the program is one process, which serves
+//! ([`serve_alone`]). Otherwise the process that was started is a supervisor ([`supervise`]), and
+//! serves nothing itself: it owns the listening sockets, and starts workers, which inherit them.
+//! It reads nothing from the network.
+//!
+//! | module | question it answers |
+//! |---|---|
+//! | `supervisor` | what happens at a signal, an end, a deadline |
+//! | `generation` | which workers serve with the same settings, and what if one dies |
+//! | `sockets` | which sockets are there, and which worker accepts on which |
+//! | `child` | how is a process started, and told what to do |
+//! | `channel` | how do texts and descriptors get from one process to another |
+//! | `source` | where do the settings come from, so that all workers have the same |
+//! | `worker` | what does a worker do |
+//! | `server` | how does a process get ready to serve, alone or as a worker |
+//! | `upgrade` | how does another program file take over |
+//! | `notify` | what does systemd get to know |
+//!
+//! # A generation
+//!
+//! The settings of a worker never change. A reload reads everything anew and starts a new
+//! generation of workers, on the same sockets. When all of them are ready, the last generation is
+//! told to drain. If one of them is not, the new generation ends, and the last one goes on. The
+//! text of the configuration file is read once, by the supervisor; workers inherit it as a file
+//! without a name, as do those that later replace a worker that died.
+//!
+//! # No connection is lost
+//!
+//! Each worker has its own socket at each address (SO_REUSEPORT), so that the kernel spreads
+//! connections evenly. The supervisor keeps all of them open, and passes them on from generation
+//! to generation: what waits in a backlog is accepted by the next worker. After a reload with fewer
+//! workers, some accept on two sockets: to close one would reset the connections in its backlog.
+//! New sockets begin to listen only when a worker is ready to accept. At the end, the supervisor
+//! closes its descriptors first, and workers accept what waits before they close theirs.
+//!
+//! # The channel
+//!
+//! Standard input of a worker is a socket that leads to the supervisor. It gets the sockets
+//! (SCM_RIGHTS), then orders of one byte; it writes one byte when it serves. When the channel ends,
+//! the supervisor has ended, and the worker drains. Signals to stop are for the supervisor: a
+//! worker that gets one drains, but a second one does not cut it off, because whoever signals all
+//! processes of a group signals the workers, too.
+
+mod channel;
+mod child;
+mod generation;
+mod notify;
+mod server;
+mod sockets;
+mod source;
+mod supervisor;
+mod upgrade;
+mod worker;
+
+pub use server::serve_alone;
+pub use upgrade::{TRIAL_MODE, try_out};
+pub use worker::{WORKER_MODE, run as work};
+
+use source::Source;
+use supervisor::Supervisor;
+
+/// Runs as a supervisor, until a signal has ended it and all workers have ended. It reads the
+/// settings itself, together with the text of the configuration file.
+///
+/// # Errors
+/// In lines: why it cannot start; or that responses were cut off.
+pub fn supervise() -> Result<(), String> {
+    let source = Source::of_this_process(false);
+    let (settings, text) = source.read().map_err(|lines| lines.join("\n"))?;
+    Supervisor::new(source)?.start(settings, text)
+}
+
+/// Runs as the supervisor whose program was replaced by this one; `None`: it was not.
+///
+/// # Errors
+/// In lines: why it cannot go on; or that responses were cut off.
+pub fn take_over() -> Option<Result<(), String>> {
+    let message = upgrade::received()?;
+    let go_on = |message| Supervisor::new(Source::of_this_process(false))?.take_over(message);
+    Some(message.and_then(go_on))
+}

@@ -1,0 +1,160 @@
+//! One process that serves: set up from the settings, alone or as a worker.
+
+use std::hash::{BuildHasher, RandomState};
+use std::io::{self, Write};
+use std::path::Path;
+
+use crate::auth::{Authenticator, MemoryBounds, PoolBounds, Program};
+use crate::cli::Settings;
+use crate::config::{Config, Limits, ListenAddress, SiteConfig};
+use crate::files::Door;
+use crate::net::listen::{self, Listener, SocketFile};
+use crate::reactor::{End, Reactor, signals};
+use crate::sandbox;
+use crate::site::Sites;
+use crate::system;
+
+use super::sockets::why_not;
+
+/// Serves alone: sets everything up, prints the start line, and serves until a signal ends it.
+/// `sockets` gets the Unix sockets, which the caller removes.
+///
+/// # Errors
+/// In one line: why it cannot start, or cannot go on.
+pub fn serve_alone(settings: Settings, sockets: &mut Vec<SocketFile>) -> Result<End, String> {
+    let Settings { mut config, mut warnings } = settings;
+    ignore_file_size_signal()?;
+    warnings.extend(system::fit(&mut config.limits, &config.chosen_limits));
+    let listeners = bind(&config.listen, &config.limits, sockets)?;
+    warnings.extend(listeners.iter().flat_map(Listener::warnings).cloned());
+    let start_line = start_line(&config.sites, listeners.iter(), "");
+    let paths: Vec<&Path> = sockets.iter().map(SocketFile::path).collect();
+    let (mut reactor, more) = set_up(config, listeners, &paths)?;
+    warnings.extend(more);
+    for warning in warnings {
+        reactor.note(format_args!("{warning}"));
+    }
+    // A closed or full standard output is no reason not to serve.
+    _ = writeln!(io::stdout(), "{start_line}");
+    run(&mut reactor)
+}
+
+/// Runs the loop until a signal or an order ends it.
+pub(super) fn run(reactor: &mut Reactor) -> Result<End, String> {
+    reactor.run().map_err(|error| format!("the event loop failed: {error}"))
+}
+
+/// A write to a log file beyond RLIMIT_FSIZE must fail, not end the process.
+pub(super) fn ignore_file_size_signal() -> Result<(), String> {
+    signals::ignore_file_size_signal()
+        .map_err(|error| format!("cannot install a signal handler: {error}"))
+}
+
+/// From settings to a loop that can run: switches the user, opens the roots, starts the processes
+/// that verify passwords, and enters the sandbox, which lets the process remove the sockets in
+/// `removable`. Returns warnings, too.
+pub(super) fn set_up(
+    config: Config,
+    listeners: Vec<Listener>,
+    removable: &[&Path],
+) -> Result<(Reactor, Vec<String>), String> {
+    let Config { listen, sites, user, sandbox, when_full, limits, .. } = config;
+    let mut warnings: Vec<String> = inapplicable_limits(&listen, &limits).into_iter().collect();
+    match &user {
+        Some(account) => sandbox::become_user(account)?,
+        None if sandbox::is_root() => {
+            warnings.push("running as root; use --user NAME to drop privileges".to_owned());
+        }
+        None => {}
+    }
+    let folders = sandbox::readable(sandbox, &sites);
+    // A fresh hasher is as random as the standard library makes it.
+    let chance = RandomState::new().hash_one(std::process::id());
+    let mut sites = Sites::new(sites, &limits, Door::best(), chance)
+        .map_err(|problems| problems.to_string())?;
+    if sites.need_authenticator() {
+        sites.authenticate_with(start_authenticator(&limits)?);
+    }
+    let reactor = Reactor::new(sites, listeners, when_full, limits)
+        .map_err(|error| format!("cannot set up the event loop: {error}"))?;
+    if let Some((folders, broad)) = folders {
+        warnings.extend(broad);
+        warnings.extend(sandbox::lock_in(&folders, removable));
+    }
+    Ok((reactor, warnings))
+}
+
+/// Starts the processes that verify passwords: as the user that serves, and before the sandbox is
+/// entered.
+fn start_authenticator(limits: &Limits) -> Result<Authenticator, String> {
+    let pool = PoolBounds {
+        helpers: limits.password_helpers,
+        queue: limits.password_queue,
+        per_asker: limits.passwords_per_client,
+        answer_ms: limits.password_timeout_ms,
+    };
+    let memory = MemoryBounds {
+        entries: limits.passwords_remembered,
+        right_ms: limits.password_memory_ms,
+        wrong_ms: limits.wrong_password_memory_ms,
+    };
+    let started = Program::this().and_then(|program| Authenticator::start(program, pool, memory));
+    started.map_err(|error| format!("cannot start the processes that verify passwords: {error}"))
+}
+
+/// Binds every address, or says which one cannot be bound, and what to do.
+fn bind(
+    addresses: &[ListenAddress],
+    limits: &Limits,
+    sockets: &mut Vec<SocketFile>,
+) -> Result<Vec<Listener>, String> {
+    let mut listeners = Vec::new();
+    for address in addresses {
+        let bound = listen::listen(address, limits).map_err(|error| why_not(address, &error))?;
+        sockets.extend(bound.iter().filter_map(Listener::socket_file).cloned());
+        listeners.extend(bound);
+    }
+    Ok(listeners)
+}
+
+/// A warning about limits per client that do not apply to clients without an address.
+fn inapplicable_limits(addresses: &[ListenAddress], limits: &Limits) -> Option<String> {
+    let socket = addresses.iter().find(|address| address.path().is_some())?;
+    let set = [
+        ("requests_per_s", limits.requests_per_s),
+        ("connections_per_client", limits.connections_per_client),
+    ];
+    let names: Vec<&str> =
+        set.iter().filter(|(_, value)| *value > 0).map(|(name, _)| *name).collect();
+    let verb = if names.len() == 1 { "does" } else { "do" };
+    (!names.is_empty()).then(|| {
+        format!(
+            "{} {verb} not apply to {socket}: its clients have no address; set such a limit in the \
+             proxy",
+            names.join(" and ")
+        )
+    })
+}
+
+/// What is served where, in one line; `more` is added at its end.
+pub(super) fn start_line<'l>(
+    sites: &[SiteConfig],
+    listeners: impl Iterator<Item = &'l Listener>,
+    more: &str,
+) -> String {
+    let machine = listen::machine_addresses();
+    let links: Vec<String> = listeners.flat_map(|listener| listener.links(&machine)).collect();
+    let version = env!("CARGO_PKG_VERSION");
+    let root = |site: &SiteConfig| {
+        let root = site.root.canonicalize().unwrap_or_else(|_| site.root.clone());
+        root.display().to_string()
+    };
+    let roots: Vec<String> = sites.iter().map(root).collect();
+    let listings = match sites {
+        [site] if site.listing => " (listings on)",
+        [_] => " (listings off)",
+        _ => "",
+    };
+    let (roots, links) = (roots.join(" and "), links.join(" and "));
+    format!("tenkay {version} serves {roots} at {links}{listings}{more}")
+}

@@ -1,0 +1,302 @@
+//! The listening sockets of all workers. The supervisor keeps them open, so that no connection
+//! that waits in a backlog is lost while a worker is replaced.
+
+use std::collections::HashSet;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+
+use crate::config::{Limits, ListenAddress};
+use crate::net::listen::{self, Listener, SocketFile};
+
+use super::channel::Fields;
+
+/// Every address, each with its sockets.
+#[derive(Debug, Default)]
+pub(super) struct Sockets {
+    addresses: Vec<Address>,
+}
+
+/// An address as it is configured; a name may stand for several places.
+#[derive(Debug)]
+struct Address {
+    name: ListenAddress,
+    places: Vec<Place>,
+}
+
+/// The sockets that listen on one address of the machine: one for each worker, or one for all.
+#[derive(Clone, Debug)]
+struct Place {
+    sockets: Vec<Rc<Listener>>,
+}
+
+impl Sockets {
+    /// Sockets for these addresses and so many workers: those of `old` where there are some.
+    /// Returns warnings, too.
+    ///
+    /// # Errors
+    /// In one line: the first address that cannot be bound. Then `old` is as it was.
+    pub(super) fn bind(
+        names: &[ListenAddress],
+        workers: usize,
+        limits: &Limits,
+        old: &Sockets,
+    ) -> Result<(Sockets, Vec<String>), String> {
+        let mut kept: Vec<Option<&Address>> = old.addresses.iter().map(Some).collect();
+        let (mut sockets, mut warnings) = (Sockets::default(), Vec::new());
+        for name in names {
+            let is_same = |slot: &&mut Option<&Address>| slot.is_some_and(|it| it.name == *name);
+            let mut places = match kept.iter_mut().find(is_same).and_then(Option::take) {
+                Some(address) => address.places.clone(),
+                None => match listen::bind_shared(name, limits) {
+                    Ok(listeners) => {
+                        warnings.extend(listeners.iter().flat_map(Listener::warnings).cloned());
+                        let place = |listener| Place { sockets: vec![Rc::new(listener)] };
+                        listeners.into_iter().map(place).collect()
+                    }
+                    Err(error) => {
+                        sockets.remove_files(old);
+                        return Err(why_not(name, &error));
+                    }
+                },
+            };
+            for place in &mut places {
+                if let Err(error) = place.grow(workers, limits) {
+                    // One socket is enough for all.
+                    warnings.push(format!("{name}: no further socket: {error}"));
+                }
+            }
+            sockets.addresses.push(Address { name: name.clone(), places });
+        }
+        Ok((sockets, warnings))
+    }
+
+    /// Those of worker `index` out of `workers`. There may be more sockets than workers, after a
+    /// reload with fewer of them, and fewer; every socket has a worker that accepts.
+    pub(super) fn of_worker(&self, index: usize, workers: usize) -> Vec<&Listener> {
+        let of_place = |place: &Place| {
+            let count = place.sockets.len();
+            let is_own = move |socket: &usize| serves(index, workers, *socket, count);
+            (0..count).filter(is_own).collect::<Vec<_>>()
+        };
+        let own = |place| of_place(place).into_iter().map(|socket| &*place.sockets[socket]);
+        self.places().flat_map(own).collect()
+    }
+
+    /// The first socket of each place, for the start line.
+    pub(super) fn first(&self) -> impl Iterator<Item = &Listener> {
+        self.places().filter_map(|place| place.sockets.first()).map(|socket| &**socket)
+    }
+
+    /// Sets the options that depend on limits, which may have changed since the sockets were made.
+    pub(super) fn adjust(&self, limits: &Limits) {
+        self.places().flat_map(|place| &place.sockets).for_each(|socket| socket.adjust(limits));
+    }
+
+    fn places(&self) -> impl Iterator<Item = &Place> {
+        self.addresses.iter().flat_map(|address| &address.places)
+    }
+
+    fn files(&self) -> impl Iterator<Item = &SocketFile> {
+        self.places().flat_map(|place| &place.sockets).filter_map(|socket| socket.socket_file())
+    }
+
+    /// Removes the names of the Unix sockets that are not among those of `other`, and returns a
+    /// line for each that cannot be removed.
+    pub(super) fn remove_files(&self, other: &Sockets) -> Vec<String> {
+        let kept: HashSet<&Path> = other.files().map(SocketFile::path).collect();
+        let dropped = self.files().filter(|file| !kept.contains(file.path()));
+        let failed = dropped.filter_map(|file| Some((file.path(), file.remove().err()?)));
+        let line = |(path, error): (&Path, io::Error)| {
+            let path = path.display();
+            format!("cannot remove unix:{path}: {error}; the next start on it removes it")
+        };
+        failed.map(line).collect()
+    }
+
+    /// Describes them to a later program of this process, and adds their descriptors in order.
+    pub(super) fn describe<'s>(&'s self, to: &mut Fields, descriptors: &mut Vec<BorrowedFd<'s>>) {
+        to.put_number(self.addresses.len() as u64);
+        for Address { name, places } in &self.addresses {
+            to.put(bytes_of(name));
+            to.put_number(places.len() as u64);
+            for Place { sockets } in places {
+                let file = sockets.iter().find_map(|socket| socket.socket_file());
+                to.put(file.map(|file| file.path().as_os_str().as_encoded_bytes()).unwrap_or(b""));
+                to.put(file.map(SocketFile::mark).unwrap_or_default());
+                to.put_number(sockets.len() as u64);
+                descriptors.extend(sockets.iter().map(|socket| socket.as_fd()));
+            }
+        }
+    }
+
+    /// Those that an earlier program of this process has described.
+    pub(super) fn adopt(
+        from: &mut Fields,
+        descriptors: &mut impl Iterator<Item = OwnedFd>,
+    ) -> Option<Sockets> {
+        let mut addresses = Vec::new();
+        for _ in 0..from.take_number::<usize>()? {
+            let name = name_of(from.take()?)?;
+            let mut places = Vec::new();
+            for _ in 0..from.take_number::<usize>()? {
+                let path = path_of(from.take()?);
+                let file = SocketFile::marked(&path, from.take_text()?);
+                let is_path = !path.as_os_str().is_empty();
+                let mut sockets = Vec::new();
+                for _ in 0..from.take_number::<usize>()? {
+                    let path = is_path.then(|| (path.clone(), file.clone()));
+                    sockets.push(Rc::new(Listener::adopted(descriptors.next()?, path)));
+                }
+                places.push(Place { sockets });
+            }
+            addresses.push(Address { name, places });
+        }
+        Some(Sockets { addresses })
+    }
+}
+
+impl Place {
+    /// Makes sockets until there are so many, if each worker can have its own.
+    fn grow(&mut self, workers: usize, limits: &Limits) -> io::Result<()> {
+        while self.sockets.len() < workers {
+            let Some(first) = self.sockets.first() else { return Ok(()) };
+            match first.sibling(limits)? {
+                Some(socket) => self.sockets.push(Rc::new(socket)),
+                None => return Ok(()),
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Whether worker `index` of `workers` accepts on socket number `socket` of `sockets`.
+fn serves(index: usize, workers: usize, socket: usize, sockets: usize) -> bool {
+    socket % workers == index || index % sockets == socket
+}
+
+/// An address, so that [`name_of`] gives the same one.
+fn bytes_of(name: &ListenAddress) -> Vec<u8> {
+    match name {
+        ListenAddress::Tcp(text) => [b"tcp:", text.as_bytes()].concat(),
+        ListenAddress::Every(port) => format!("all:{port}").into_bytes(),
+        ListenAddress::Unix(path) => [b"unix:", path.as_os_str().as_encoded_bytes()].concat(),
+    }
+}
+
+fn name_of(bytes: &[u8]) -> Option<ListenAddress> {
+    if let Some(path) = bytes.strip_prefix(b"unix:") {
+        return Some(ListenAddress::Unix(path_of(path)));
+    }
+    match std::str::from_utf8(bytes).ok()?.split_once(':')? {
+        ("tcp", text) => Some(ListenAddress::Tcp(text.to_owned())),
+        ("all", port) => port.parse().ok().map(ListenAddress::Every),
+        _ => None,
+    }
+}
+
+/// The path with these bytes.
+pub(super) fn path_of(bytes: &[u8]) -> PathBuf {
+    use std::os::unix::ffi::OsStrExt;
+    std::ffi::OsStr::from_bytes(bytes).into()
+}
+
+/// Why an address cannot be bound, and what to do.
+pub(super) fn why_not(address: &ListenAddress, error: &io::Error) -> String {
+    use std::os::unix::fs::FileTypeExt;
+    let is_socket = |path: &Path| {
+        path.symlink_metadata().is_ok_and(|metadata| metadata.file_type().is_socket())
+    };
+    let advice = match error.kind() {
+        io::ErrorKind::AddrInUse if address.path().is_none_or(is_socket) => {
+            "another server listens there: stop it, or choose another address with --listen"
+        }
+        io::ErrorKind::PermissionDenied if address.path().is_none() => {
+            "ports below 1024 may need root: start it as root with --user, or choose another port \
+             with --listen"
+        }
+        _ => "choose another address with --listen",
+    };
+    format!("cannot listen on {address}: {error}; {advice}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::net::TcpStream;
+    use std::os::unix::net::UnixStream;
+
+    use super::super::channel::{Message, receive_message, send_message};
+
+    #[test]
+    fn every_socket_has_a_worker_and_every_worker_a_socket() {
+        for workers in 1..9 {
+            for sockets in 1..9 {
+                let serves = |index, socket| serves(index, workers, socket, sockets);
+                for socket in 0..sockets {
+                    let count = (0..workers).filter(|&index| serves(index, socket)).count();
+                    assert!(count >= 1, "{workers} {sockets}");
+                    assert!(count == 1 || sockets < workers, "{workers} {sockets}");
+                }
+                assert!((0..workers).all(|index| (0..sockets).any(|it| serves(index, it))));
+            }
+        }
+    }
+
+    fn names(texts: &[&str]) -> Vec<ListenAddress> {
+        texts.iter().map(|text| text.parse().unwrap()).collect()
+    }
+
+    #[test]
+    fn a_reload_keeps_the_sockets_of_its_addresses_and_drops_the_others() {
+        let (limits, folder) = (Limits::default(), tempfile::tempdir().unwrap());
+        let [kept, dropped, new] = ["kept", "dropped", "new"].map(|name| folder.path().join(name));
+        let unix = |path: &Path| format!("unix:{}", path.display());
+        let bind = |texts: &[&str], workers, old: &Sockets| {
+            Sockets::bind(&names(texts), workers, &limits, old)
+        };
+        let urls = |sockets: &Sockets| sockets.first().map(Listener::url).collect::<Vec<_>>();
+        let (old, _) =
+            bind(&["127.0.0.1:0", &unix(&kept), &unix(&dropped)], 1, &Sockets::default()).unwrap();
+        let (now, _) = bind(&[&unix(&new), "127.0.0.1:0", &unix(&kept)], 3, &old).unwrap();
+        assert_eq!(urls(&now)[1..], urls(&old)[..2]);
+        if cfg!(target_os = "linux") {
+            assert_eq!([0, 1, 2].map(|index| now.of_worker(index, 3).len()), [3; 3]);
+            let counts = now.places().map(|place| place.sockets.len()).collect::<Vec<_>>();
+            assert_eq!(counts, [1, 3, 1]);
+        }
+        assert_eq!(old.remove_files(&now), Vec::<String>::new());
+        assert!(kept.exists() && new.exists() && !dropped.exists());
+        // A place that is taken leaves everything as it was.
+        let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let taken = taken.local_addr().unwrap().to_string();
+        let error = bind(&[&unix(&dropped), &taken], 1, &now).unwrap_err();
+        assert!(error.contains("another server listens there"), "{error}");
+        assert!(kept.exists() && !dropped.exists());
+    }
+
+    #[test]
+    fn sockets_survive_a_change_of_the_program() {
+        let (limits, folder) = (Limits::default(), tempfile::tempdir().unwrap());
+        let path = folder.path().join("s");
+        let texts = [&format!("unix:{}", path.display()), "127.0.0.1:0"];
+        let (old, _) = Sockets::bind(&names(&texts), 2, &limits, &Sockets::default()).unwrap();
+        let (mut fields, mut descriptors) = (Fields::default(), Vec::new());
+        old.describe(&mut fields, &mut descriptors);
+        let (here, there) = UnixStream::pair().unwrap();
+        send_message(&here, &fields, &descriptors).unwrap();
+        let url = old.first().nth(1).unwrap().url();
+        drop(old);
+        let Message { mut fields, descriptors } = receive_message(&there).unwrap();
+        let new = Sockets::adopt(&mut fields, &mut descriptors.into_iter()).unwrap();
+        assert_eq!(new.first().nth(1).unwrap().url(), url);
+        for socket in new.of_worker(0, 1) {
+            socket.begin(8).unwrap();
+        }
+        UnixStream::connect(&path).unwrap();
+        TcpStream::connect(url.strip_prefix("http://").unwrap()).unwrap();
+        assert_eq!(new.remove_files(&Sockets::default()), Vec::<String>::new());
+        assert!(!path.exists());
+    }
+}

@@ -1,0 +1,467 @@
+//! The loop of the supervisor: generations of workers, signals, deadlines.
+
+use std::io::{self, Write};
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use mio::{Events, Poll, Token};
+use rustix::process::{Pid, Signal as Number, WaitOptions, WaitStatus, wait};
+use signal_hook::consts::{SIGCHLD, SIGHUP, SIGUSR1, SIGUSR2};
+
+use crate::cli::Settings;
+use crate::journal::Journal;
+use crate::reactor::signals::{STOP, Signals};
+
+use super::child::Poller;
+use super::generation::{Death, Generation, Workshop};
+use super::notify::Notifier;
+use super::server::{ignore_file_size_signal, start_line};
+use super::sockets::Sockets;
+use super::source::{Source, Text};
+use super::upgrade::{self, Inventory, Trial};
+use super::worker;
+
+/// What a signal asks of a supervisor.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Signal {
+    /// Stop: in order; the second one: at once.
+    Stop,
+    /// Read everything anew.
+    Reload,
+    /// Open log files anew.
+    Reopen,
+    /// Hand over to the program file that is there now.
+    Upgrade,
+    /// A process has ended.
+    Child,
+}
+
+const SIGNALS: &[(Signal, &[i32])] = &[
+    (Signal::Stop, STOP),
+    (Signal::Reload, &[SIGHUP]),
+    (Signal::Reopen, &[SIGUSR1]),
+    (Signal::Upgrade, &[SIGUSR2]),
+    (Signal::Child, &[SIGCHLD]),
+];
+
+/// Generations that may drain at a time; another reload waits.
+const DRAINING_MOST: usize = 32;
+
+/// The loop, and everything it manages.
+#[derive(Debug)]
+pub(super) struct Supervisor {
+    poll: Poll,
+    signals: Signals<Signal>,
+    poller: Poller,
+    journal: Journal,
+    notifier: Notifier,
+    source: Source,
+    /// The program file that an upgrade executes.
+    program: Option<PathBuf>,
+    /// The sockets of the generation that serves.
+    sockets: Sockets,
+    serving: Option<Generation>,
+    next: Option<Next>,
+    draining: Vec<Generation>,
+    trial: Option<Trial>,
+    /// A signal that must wait until what is in progress is over.
+    wanted: Wanted,
+    last_number: u64,
+    phase: Phase,
+}
+
+/// A generation that starts.
+#[derive(Debug)]
+struct Next {
+    generation: Generation,
+    sockets: Sockets,
+    /// What standard output gets when it serves.
+    start_line: String,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Wanted {
+    reload: bool,
+    upgrade: bool,
+}
+
+#[derive(Debug)]
+enum Phase {
+    Running,
+    /// Every worker ends; the error that the run ends with.
+    Stopping(Option<String>),
+}
+
+impl Supervisor {
+    /// Without workers yet.
+    ///
+    /// # Errors
+    /// In one line.
+    pub(super) fn new(source: Source) -> Result<Supervisor, String> {
+        ignore_file_size_signal()?;
+        let failed = |error: io::Error| format!("cannot set up the supervisor: {error}");
+        let poll = Poll::new().map_err(failed)?;
+        let registry = poll.registry().try_clone().map_err(failed)?;
+        let signals = Signals::new(poll.registry(), SIGNAL, SIGNALS).map_err(failed)?;
+        upgrade::unblock_signals();
+        let program = upgrade::program(&source);
+        Ok(Supervisor {
+            poll,
+            signals,
+            poller: Poller { registry, last_token: SIGNAL.0 },
+            journal: Journal::default(),
+            notifier: Notifier,
+            source,
+            program,
+            sockets: Sockets::default(),
+            serving: None,
+            next: None,
+            draining: Vec::new(),
+            trial: None,
+            wanted: Wanted::default(),
+            last_number: 0,
+            phase: Phase::Running,
+        })
+    }
+
+    /// Runs until a signal has ended it, and all workers have ended.
+    ///
+    /// # Errors
+    /// In one line: why it cannot start; or that responses were cut off.
+    pub(super) fn start(mut self, settings: Settings, text: Option<Text>) -> Result<(), String> {
+        self.begin(settings, text, Instant::now())?;
+        self.run()
+    }
+
+    /// Goes on where an earlier program stopped, and starts a generation of this one.
+    ///
+    /// # Errors
+    /// In one line: what came is not what an earlier program writes; or as [`Supervisor::start`].
+    pub(super) fn take_over(mut self, message: super::channel::Message) -> Result<(), String> {
+        let now = Instant::now();
+        let inventory = Inventory::adopt(message, &mut self.poller, &self.source, now);
+        let Inventory { last_number, sockets, serving, draining } =
+            inventory.ok_or(upgrade::OTHER_VERSION)?;
+        self.last_number = last_number;
+        self.sockets = sockets;
+        self.serving = Some(serving);
+        self.draining = draining;
+        self.reap(now);
+        self.reload(now);
+        self.run()
+    }
+
+    fn run(mut self) -> Result<(), String> {
+        let mut events = Events::with_capacity(EVENTS);
+        loop {
+            self.journal.flush();
+            let now = Instant::now();
+            let timeout = self.due(now).map(|due| due.saturating_duration_since(now));
+            // Rounded up, so that what is due is due when the poll returns.
+            let timeout = timeout.map(|timeout| timeout + Duration::from_millis(1));
+            match self.poll.poll(&mut events, timeout) {
+                Err(error) if error.kind() != io::ErrorKind::Interrupted => {
+                    return Err(format!("the supervisor cannot wait for events: {error}"));
+                }
+                _ => {}
+            }
+            let now = Instant::now();
+            for event in &events {
+                self.take_event(event.token());
+            }
+            for signal in self.signals.take() {
+                self.take_signal(signal, now);
+            }
+            // Also without a signal: a program that takes over may have missed some.
+            self.reap(now);
+            self.advance(now);
+            if let Phase::Stopping(error) = &self.phase
+                && self.draining.is_empty()
+            {
+                self.journal.flush();
+                return error.clone().map_or(Ok(()), Err);
+            }
+        }
+    }
+
+    fn due(&self, now: Instant) -> Option<Instant> {
+        let ready = self.next.as_ref().and_then(|next| next.generation.ready_by());
+        let trial = self.trial.as_ref().map(|trial| trial.until);
+        let log = self.journal.is_waiting().then(|| now + LOG_RETRY);
+        let generations = self.serving.iter().chain(&self.draining);
+        let due = generations.filter_map(|generation| generation.due(now));
+        due.chain([ready, trial, log].into_iter().flatten()).min()
+    }
+
+    fn note(&mut self, text: std::fmt::Arguments<'_>) {
+        self.journal.note(text);
+    }
+
+    fn take_event(&mut self, token: Token) {
+        if let Some(next) = &mut self.next {
+            next.generation.take_event(token);
+        }
+        if let Some(trial) = &mut self.trial {
+            trial.take_event(token);
+        }
+        for generation in self.serving.iter_mut().chain(&mut self.draining) {
+            generation.take_event(token);
+        }
+    }
+
+    fn take_signal(&mut self, signal: Signal, now: Instant) {
+        match (signal, &self.phase) {
+            (Signal::Stop, Phase::Running) => self.stop(None, now),
+            (Signal::Stop, Phase::Stopping(_)) => {
+                self.draining.iter_mut().for_each(|generation| generation.end(now));
+            }
+            (Signal::Reload, Phase::Running) => self.wanted.reload = true,
+            (Signal::Upgrade, Phase::Running) => self.wanted.upgrade = true,
+            (Signal::Reopen, _) => {
+                for generation in self.serving.iter().chain(&self.draining) {
+                    generation.signal(Number::USR1);
+                }
+            }
+            (Signal::Child | Signal::Reload | Signal::Upgrade, _) => {}
+        }
+    }
+
+    /// Waits for all processes that have ended, also for orphans if this is process 1.
+    fn reap(&mut self, now: Instant) {
+        while let Ok(Some((pid, status))) = wait(WaitOptions::NOHANG) {
+            self.take_end(pid, status, now);
+        }
+    }
+
+    fn take_end(&mut self, pid: Pid, status: WaitStatus, now: Instant) {
+        if let Some(trial) = self.trial.take_if(|trial| trial.is(pid)) {
+            return self.end_trial(trial.verdict(status), now);
+        }
+        if let Some(death) =
+            self.next.as_mut().and_then(|next| next.generation.reap(pid, status, now))
+        {
+            return self.give_up(&death.line, now);
+        }
+        if let Some(Death { line, pause, .. }) =
+            self.serving.as_mut().and_then(|serving| serving.reap(pid, status, now))
+        {
+            return match pause.as_millis() {
+                0 => self.note(format_args!("{line}; starting another")),
+                ms => self.note(format_args!("{line}; starting another in {ms} ms")),
+            };
+        }
+        let mut draining = self.draining.iter_mut();
+        let death = draining.find_map(|generation| generation.reap(pid, status, now));
+        let Some(Death { line, was_ready: true, is_failure: true, .. }) = death else { return };
+        self.note(format_args!("{line}"));
+        if let Phase::Stopping(error @ None) = &mut self.phase {
+            *error = Some("ended with responses cut off".to_owned());
+        }
+    }
+
+    /// Does everything that can be done now.
+    fn advance(&mut self, now: Instant) {
+        match &self.next {
+            Some(next) if next.generation.is_ready() => self.promote(now),
+            Some(next) if next.generation.ready_by().is_some_and(|at| at <= now) => {
+                self.give_up("a worker was not ready in time (limit worker_ready_timeout_ms)", now);
+            }
+            _ => {}
+        }
+        if let Some(trial) = self.trial.as_mut().filter(|trial| trial.until <= now) {
+            trial.kill();
+            trial.until = now + LOG_RETRY;
+        }
+        let Supervisor { serving, poller, source, sockets, .. } = self;
+        let mut shop = Workshop { poller, source, sockets };
+        let lines = serving.as_mut().map(|serving| serving.tend(&mut shop, now));
+        for line in lines.into_iter().flatten() {
+            self.note(format_args!("{line}"));
+        }
+        self.draining.iter().for_each(|generation| generation.kill_late(now));
+        self.draining.retain(|generation| !generation.is_empty());
+        let is_free = self.next.is_none() && self.trial.is_none();
+        let has_room = self.draining.len() < DRAINING_MOST;
+        if is_free && has_room && matches!(self.phase, Phase::Running) {
+            if std::mem::take(&mut self.wanted.upgrade) {
+                // It reads everything anew as well.
+                self.wanted.reload = false;
+                self.begin_trial(now);
+            } else if std::mem::take(&mut self.wanted.reload) {
+                self.reload(now);
+            }
+        }
+    }
+
+    /// Starts a generation with these settings.
+    fn begin(
+        &mut self,
+        settings: Settings,
+        text: Option<Text>,
+        now: Instant,
+    ) -> Result<(), String> {
+        // Workers log the warnings of the settings.
+        let config = settings.config;
+        let count = worker::count(config.workers);
+        let bound = Sockets::bind(&config.listen, count, &config.limits, &self.sockets);
+        let (sockets, warnings) = bound?;
+        for warning in warnings {
+            self.note(format_args!("{warning}"));
+        }
+        let more = if count == 1 { String::new() } else { format!(" ({count} workers)") };
+        let start_line = start_line(&config.sites, sockets.first(), &more);
+        self.last_number += 1;
+        let Supervisor { poller, source, last_number, .. } = self;
+        let mut shop = Workshop { poller, source, sockets: &sockets };
+        match Generation::start(*last_number, text, config.limits, count, &mut shop, now) {
+            Ok(generation) => {
+                self.next = Some(Next { generation, sockets, start_line });
+                Ok(())
+            }
+            Err(why) => {
+                sockets.remove_files(&self.sockets);
+                Err(why)
+            }
+        }
+    }
+
+    /// Reads everything anew, and starts a generation with it.
+    fn reload(&mut self, now: Instant) {
+        self.notifier.reloading();
+        let result = match self.source.read() {
+            Ok((settings, text)) => self.begin(settings, text, now).map_err(|why| vec![why]),
+            Err(lines) => Err(lines),
+        };
+        if let Err(lines) = result {
+            for line in lines {
+                self.note(format_args!("{line}"));
+            }
+            self.refused("the new settings cannot be used");
+        }
+    }
+
+    /// Says that all stays as it was.
+    fn refused(&mut self, why: &str) {
+        let number = self.serving.as_ref().map_or(0, |serving| serving.number);
+        self.note(format_args!("reload failed: {why}; generation {number} goes on"));
+        self.notifier.ready(&format!("reload failed; generation {number} serves"));
+    }
+
+    /// The next generation serves: the last one drains, and what only that one used is closed.
+    fn promote(&mut self, now: Instant) {
+        let Some(Next { generation, sockets, start_line }) = self.next.take() else { return };
+        let number = generation.number;
+        let workers = generation.size();
+        let noun = if workers == 1 { "worker" } else { "workers" };
+        let status = format!("generation {number} serves with {workers} {noun}");
+        sockets.adjust(generation.limits());
+        let old_sockets = std::mem::replace(&mut self.sockets, sockets);
+        for line in old_sockets.remove_files(&self.sockets) {
+            self.note(format_args!("{line}"));
+        }
+        match self.serving.replace(generation) {
+            None => {
+                // A closed or full standard output is no reason not to serve.
+                _ = writeln!(io::stdout(), "{start_line}");
+            }
+            Some(mut old) => {
+                self.note(format_args!(
+                    "reloaded: generation {number} serves, generation {} drains",
+                    old.number
+                ));
+                old.drain(now);
+                self.draining.push(old);
+            }
+        }
+        self.notifier.ready(&status);
+    }
+
+    /// The next generation will not serve. Those of its workers that do already have accepted
+    /// connections, and drain.
+    fn give_up(&mut self, why: &str, now: Instant) {
+        let Some(Next { mut generation, sockets, .. }) = self.next.take() else { return };
+        generation.drain(now);
+        self.draining.push(generation);
+        sockets.remove_files(&self.sockets);
+        if self.serving.is_some() {
+            self.refused(why);
+        } else {
+            self.stop(Some(format!("cannot start: {why}")), now);
+        }
+    }
+
+    /// Lets all workers finish. The sockets are closed here first: a connection that comes after a
+    /// worker has accepted all that wait, and has closed its own, must be refused, and not wait.
+    fn stop(&mut self, error: Option<String>, now: Instant) {
+        self.notifier.stopping();
+        self.phase = Phase::Stopping(error);
+        if let Some(trial) = &self.trial {
+            trial.kill();
+        }
+        let next = self.next.take().map(|next| (next.generation, next.sockets));
+        let sockets = std::mem::take(&mut self.sockets);
+        let serving = self.serving.take().map(|generation| (generation, sockets));
+        let mut ending: Vec<(Generation, Sockets)> = next.into_iter().chain(serving).collect();
+        for (generation, sockets) in &mut ending {
+            let Supervisor { poller, source, .. } = self;
+            let mut lines = generation.complete(&mut Workshop { poller, source, sockets }, now);
+            lines.extend(sockets.remove_files(&Sockets::default()));
+            for line in lines {
+                self.note(format_args!("{line}"));
+            }
+        }
+        // Both may hold the same sockets, so all are closed before the first order.
+        let generations: Vec<Generation> = ending.into_iter().map(|(it, _)| it).collect();
+        for mut generation in generations {
+            generation.finish(now);
+            self.draining.push(generation);
+        }
+    }
+
+    /// Tries the program that an upgrade would execute.
+    fn begin_trial(&mut self, now: Instant) {
+        let Supervisor { program, poller, source, serving, sockets, draining, .. } = self;
+        let (Some(program), Some(serving)) = (program.as_ref(), serving.as_ref()) else {
+            return self.note(format_args!("no upgrade: the path of the program is unknown"));
+        };
+        let message = upgrade::describe_all(self.last_number, sockets, serving, draining, now);
+        match Trial::start(program, &message, poller, source, now + TRIAL) {
+            Ok(trial) => self.trial = Some(trial),
+            Err(error) => {
+                let why = format!("cannot execute it: {error}");
+                self.end_trial(Err(why), now);
+            }
+        }
+    }
+
+    /// Executes the program if its trial has succeeded.
+    fn end_trial(&mut self, verdict: Result<String, String>, now: Instant) {
+        let path = self.program.clone().unwrap_or_default();
+        let shown = path.display();
+        let why = match (verdict, &self.phase) {
+            (_, Phase::Stopping(_)) => return,
+            (Err(why), _) => why,
+            (Ok(version), Phase::Running) => {
+                self.note(format_args!("upgrade: tenkay {version} at {shown} takes over"));
+                self.journal.flush();
+                let Supervisor { source, serving, sockets, draining, .. } = self;
+                let Some(serving) = serving.as_ref() else { return };
+                let number = self.last_number;
+                let message = upgrade::describe_all(number, sockets, serving, draining, now);
+                format!("cannot execute it: {}", upgrade::replace(&path, source, &message))
+            }
+        };
+        self.note(format_args!("no upgrade to {shown}: {why}; the running program goes on"));
+    }
+}
+
+/// Events taken from the kernel at a time.
+const EVENTS: usize = 256;
+
+/// How soon another attempt is made to write a log that could not be written.
+const LOG_RETRY: Duration = Duration::from_millis(250);
+
+/// Time for the trial run of a program.
+const TRIAL: Duration = Duration::from_secs(10);
+
+const SIGNAL: Token = Token(0);

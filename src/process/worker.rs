@@ -1,0 +1,116 @@
+//! What a worker does: it gets its sockets from the supervisor, sets itself up, says that it is
+//! ready, and serves.
+
+use std::fs::File;
+use std::io::{self, Write};
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::net::UnixStream;
+use std::path::PathBuf;
+
+use crate::config::Workers;
+use crate::net::listen::Listener;
+use crate::reactor::End;
+use crate::system;
+
+use super::channel::{Fields, Message, receive_message};
+use super::server;
+use super::sockets::path_of;
+use super::source::{Source, Text};
+
+/// The first argument of a worker.
+pub const WORKER_MODE: &str = "__worker";
+
+/// What a worker writes when it serves.
+pub(super) const READY: u8 = b'r';
+
+/// The number of workers that is meant.
+pub(super) fn count(workers: Option<Workers>) -> usize {
+    match workers {
+        None => 1,
+        Some(Workers::Count(count)) => count,
+        Some(Workers::Auto) => {
+            std::thread::available_parallelism().map_or(1, usize::from).min(Workers::MOST)
+        }
+    }
+}
+
+/// Runs as a worker: standard input is the channel to the supervisor.
+///
+/// # Errors
+/// In lines: why it cannot start, or cannot go on.
+pub fn run() -> Result<End, String> {
+    let channel = take_stdin().map_err(|error| format!("no channel to a supervisor: {error}"))?;
+    let message = receive_message(&channel).map_err(|error| {
+        format!("no sockets from a supervisor: {error}; start tenkay without {WORKER_MODE}")
+    })?;
+    let task = Task::from(message).ok_or("the supervisor is of another version")?;
+    server::ignore_file_size_signal()?;
+    let source = Source::of_this_process(true);
+    let settings = source.read_text(task.text.as_ref()).map_err(|lines| lines.join("\n"))?;
+    let (mut config, mut warnings) = (settings.config, settings.warnings);
+    warnings.extend(system::fit_one_of(task.workers, &mut config.limits, &config.chosen_limits));
+    for listener in &task.listeners {
+        let begun = listener.begin(config.limits.backlog);
+        begun.map_err(|error| format!("cannot listen on {}: {error}", listener.url()))?;
+    }
+    let (mut reactor, more) = server::set_up(config, task.listeners, &[])?;
+    if task.is_first {
+        // The same for all workers.
+        for warning in warnings.into_iter().chain(more) {
+            reactor.note(format_args!("{warning}"));
+        }
+    }
+    // Before the supervisor says in the same log that this worker serves.
+    reactor.flush_notes();
+    // If the supervisor has ended, the loop sees it.
+    _ = (&channel).write_all(&[READY]);
+    let set_up = channel.set_nonblocking(true).and_then(|()| {
+        reactor.obey(mio::net::UnixStream::from_std(channel)) // stops when the supervisor ends
+    });
+    set_up.map_err(|error| format!("cannot watch the channel to the supervisor: {error}"))?;
+    server::run(&mut reactor)
+}
+
+/// Takes the channel out of standard input, which is empty from then on.
+pub(super) fn take_stdin() -> io::Result<UnixStream> {
+    let channel = UnixStream::from(io::stdin().as_fd().try_clone_to_owned()?);
+    // Anything else than a socket fails.
+    channel.peer_addr()?;
+    rustix::stdio::dup2_stdin(File::open("/dev/null")?)?;
+    Ok(channel)
+}
+
+/// What the supervisor tells a worker.
+struct Task {
+    /// How many workers there are.
+    workers: usize,
+    /// It logs what is the same for all.
+    is_first: bool,
+    /// The text of the configuration file.
+    text: Option<Text>,
+    listeners: Vec<Listener>,
+}
+
+impl Task {
+    fn from(message: Message) -> Option<Task> {
+        let Message { mut fields, descriptors } = message;
+        let mut descriptors = descriptors.into_iter();
+        let workers = fields.take_number()?;
+        let is_first = fields.take_number::<u8>()? == 1;
+        let text = match fields.take_number::<u8>()? {
+            0 => None,
+            _ => Some(Text { file: File::from(descriptors.next()?) }),
+        };
+        let mut listeners = Vec::new();
+        for socket in descriptors {
+            listeners.push(inherited(socket, &mut fields)?);
+        }
+        Some(Task { workers, is_first, text, listeners })
+    }
+}
+
+fn inherited(socket: OwnedFd, fields: &mut Fields) -> Option<Listener> {
+    let path: PathBuf = path_of(fields.take()?);
+    let path = Some(path).filter(|path| !path.as_os_str().is_empty());
+    Some(Listener::inherited(socket, path))
+}

@@ -1,0 +1,122 @@
+//! A supervisor and its workers: reload, upgrade, workers that die, and an orderly stop.
+
+#![allow(clippy::panic, clippy::unwrap_used)] // in a test, that is the assertion
+
+#[path = "wire/answer.rs"]
+mod answer;
+#[path = "common/client.rs"]
+#[expect(dead_code, reason = "this crate uses a part of it")]
+mod client;
+mod common;
+#[path = "process/load.rs"]
+mod load;
+#[path = "common/process.rs"]
+#[expect(dead_code, reason = "this crate uses a part of it")]
+mod process;
+#[path = "process/reload.rs"]
+mod reload;
+#[path = "process/stop.rs"]
+mod stop;
+#[path = "process/upgrade.rs"]
+mod upgrade;
+#[path = "process/workers.rs"]
+mod workers;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use rustix::process::{Pid, Signal};
+use tempfile::TempDir;
+
+use client::Client;
+use common::{Server, Setup};
+use process::{eventually, signal};
+
+/// A folder with a configuration file and a site.
+struct Place {
+    folder: TempDir,
+}
+
+const LARGE: usize = 32 << 20;
+
+impl Place {
+    /// A site with a small file and one that exceeds all socket buffers.
+    fn new(config: &str) -> Place {
+        let folder = tempfile::tempdir().unwrap();
+        let place = Place { folder };
+        fs::create_dir(place.path("www")).unwrap();
+        fs::write(place.path("www/a.txt"), "alpha").unwrap();
+        fs::File::create(place.path("www/large")).unwrap().set_len(LARGE as u64).unwrap();
+        place.write(config);
+        place
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// Writes the configuration file: the root, and these lines.
+    fn write(&self, config: &str) {
+        fs::write(self.path("t.toml"), format!("root = \"www\"\n{config}\n")).unwrap();
+    }
+
+    fn setup(&self) -> Setup {
+        Setup::configured(&self.path("t.toml"))
+    }
+
+    fn start(&self) -> Server {
+        self.setup().start().unwrap()
+    }
+}
+
+/// The processes that a process has started and that have not been reaped.
+fn children(pid: u32) -> Vec<u32> {
+    let tasks = Path::new("/proc").join(pid.to_string()).join("task");
+    let mut found = Vec::new();
+    for task in fs::read_dir(tasks).into_iter().flatten().flatten() {
+        let text = fs::read_to_string(task.path().join("children")).unwrap_or_default();
+        found.extend(text.split_whitespace().filter_map(|pid| pid.parse::<u32>().ok()));
+    }
+    found.sort_unstable();
+    found
+}
+
+/// The state of a process as proc(5) names it; `None`: it is gone.
+fn state(pid: u32) -> Option<char> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    stat.rsplit(')').next()?.trim_start().chars().next()
+}
+
+/// True if it has ended; whoever must reap it may not have done so.
+fn has_ended(pid: u32) -> bool {
+    matches!(state(pid), None | Some('Z' | 'X'))
+}
+
+fn kill(pid: u32, signal: Signal) {
+    let pid = i32::try_from(pid).ok().and_then(Pid::from_raw).unwrap();
+    rustix::process::kill_process(pid, signal).unwrap();
+}
+
+/// Stops a process, and waits until it does nothing any more.
+fn freeze(pid: u32) {
+    kill(pid, Signal::STOP);
+    eventually("the process is stopped", || state(pid) == Some('T'));
+}
+
+fn count(server: &mut Server, line: &str) -> usize {
+    server.log().matches(line).count()
+}
+
+/// Asks for a reload, and waits until the log says this once more.
+fn reload(server: &mut Server, outcome: &str) {
+    let before = count(server, outcome);
+    signal(server, Signal::HUP);
+    eventually(outcome, || count(server, outcome) > before);
+}
+
+const RELOADED: &str = "reloaded: generation";
+const REFUSED: &str = "reload failed: ";
+
+fn assert_serves(mut client: Client) {
+    assert_eq!(client.get("/a.txt").body, b"alpha");
+}

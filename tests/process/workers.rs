@@ -1,0 +1,148 @@
+//! Workers that die, and how connections are shared.
+
+use std::fs;
+use std::os::unix::net::UnixDatagram;
+
+use rustix::process::Signal;
+
+use crate::client::{Client, request};
+use crate::process::{eventually, signal};
+use crate::{Place, RELOADED, assert_serves, children, freeze, has_ended, kill, reload};
+
+#[test]
+fn a_worker_that_dies_is_replaced_and_takes_what_waits_in_its_backlog() {
+    let place = Place::new("workers = 1");
+    let mut server = place.start();
+    let [worker] = children(server.pid())[..] else { panic!("one worker") };
+    freeze(worker);
+    let mut waiting: Vec<Client> = (0..8).map(|_| Client::connect(&server)).collect();
+    waiting.iter_mut().for_each(|client| client.send(request("/a.txt")));
+    kill(worker, Signal::KILL);
+    for client in &mut waiting {
+        assert_eq!(client.answer().body, b"alpha");
+    }
+    let line = format!("worker {worker} ended: killed by SIGKILL; starting another");
+    assert!(server.log().contains(&line), "{}", server.log());
+    eventually("it is reaped", || !children(server.pid()).contains(&worker));
+    // The second one in a row waits a little.
+    let [worker] = children(server.pid())[..] else { panic!("one worker") };
+    kill(worker, Signal::KILL);
+    eventually("the pause is logged", || server.log().contains("starting another in 100 ms"));
+    // What waits during the pause is answered even if the server is stopped.
+    let mut waiting = Client::connect(&server);
+    waiting.send(request("/a.txt"));
+    signal(&server, Signal::TERM);
+    assert_eq!(waiting.answer().body, b"alpha");
+    assert!(server.wait_for_end().success(), "{}", server.log());
+}
+
+#[test]
+fn workers_end_with_their_supervisor_and_finish_what_they_have_begun() {
+    let place = Place::new("workers = 2");
+    let mut server = place.start();
+    let workers = children(server.pid());
+    let mut slow = Client::connect(&server);
+    slow.send(request("/large"));
+    let download = slow.head();
+    signal(&server, Signal::KILL);
+    server.wait_for_end();
+    let download = slow.finish(download, |_| {});
+    assert_eq!((download.body.len(), download.cut_off), (crate::LARGE, None));
+    drop(slow);
+    eventually("the workers have ended", || workers.iter().all(|&pid| has_ended(pid)));
+}
+
+/// A worker that gets the signal of a service manager, or one of its own, loses nothing.
+#[test]
+fn a_signal_to_a_worker_lets_it_finish_however_often_it_comes() {
+    let place = Place::new("");
+    let mut server = place.start();
+    let [worker] = children(server.pid())[..] else { panic!("one worker") };
+    let mut slow = Client::connect(&server);
+    slow.send(request("/large"));
+    let download = slow.head();
+    for _ in 0..3 {
+        kill(worker, Signal::TERM);
+    }
+    let download = slow.finish(download, |_| {});
+    assert_eq!((download.body.len(), download.cut_off), (crate::LARGE, None));
+    eventually("it is replaced", || {
+        server.log().contains(&format!("worker {worker} ended: exit status 0; starting another"))
+    });
+    assert_serves(Client::connect(&server));
+}
+
+#[test]
+fn signals_for_workers_are_passed_on_and_signals_for_the_supervisor_are_not_obeyed_by_them() {
+    let place = Place::new("workers = 2");
+    let mut server = place.start();
+    signal(&server, Signal::USR1);
+    eventually("both workers log it", || server.log().matches("SIGUSR1: ").count() == 2);
+    let workers = children(server.pid());
+    kill(workers[0], Signal::HUP);
+    eventually("it is logged", || {
+        server.log().contains("SIGHUP and SIGUSR2 are for the supervisor")
+    });
+    assert_eq!(children(server.pid()), workers);
+}
+
+/// Each has a socket of its own, which the kernel chooses by a hash of the addresses.
+#[test]
+fn connections_are_spread_over_the_workers() {
+    let place = Place::new("workers = 2");
+    let server = place.start();
+    let sockets = |pid: &u32| fs::read_dir(format!("/proc/{pid}/fd")).unwrap().count();
+    let workers = children(server.pid());
+    let before: Vec<usize> = workers.iter().map(sockets).collect();
+    let mut clients: Vec<Client> = (0..64).map(|_| Client::connect(&server)).collect();
+    for client in &mut clients {
+        assert_eq!(client.get("/a.txt").body, b"alpha");
+    }
+    // That one gets fewer than 8 of 64 happens once in a billion times.
+    for (pid, before) in workers.iter().zip(before) {
+        assert!(sockets(pid) >= before + 8, "{} {before}", sockets(pid));
+    }
+}
+
+#[test]
+fn a_root_supervisor_has_workers_of_another_user() {
+    if !rustix::process::geteuid().is_root() {
+        return;
+    }
+    let place = Place::new("user = \"65534:65534\"");
+    fs::set_permissions(place.folder.path(), std::os::unix::fs::PermissionsExt::from_mode(0o755))
+        .unwrap();
+    let mut server = place.start();
+    for round in 0..2 {
+        let workers = children(server.pid());
+        let ids = |pid: u32| fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+        let worker = *workers.last().unwrap();
+        assert!(ids(worker).contains("Uid:\t65534\t65534\t65534\t65534"), "{round}");
+        assert!(ids(server.pid()).contains("Uid:\t0\t0\t0\t0"));
+        assert_serves(Client::connect(&server));
+        reload(&mut server, RELOADED);
+    }
+}
+
+#[test]
+fn systemd_is_told_what_happens() {
+    let place = Place::new("");
+    let path = place.path("notify");
+    let socket = UnixDatagram::bind(&path).unwrap();
+    socket.set_read_timeout(Some(crate::common::PATIENCE)).unwrap();
+    let setup = place.setup().env("NOTIFY_SOCKET", path.to_str().unwrap());
+    let mut server = setup.start().unwrap();
+    let told = || {
+        let mut bytes = [0; 512];
+        let count = socket.recv(&mut bytes).unwrap();
+        String::from_utf8_lossy(&bytes[..count]).into_owned()
+    };
+    assert_eq!(told(), "READY=1\nSTATUS=generation 1 serves with 1 worker\n");
+    reload(&mut server, RELOADED);
+    let reloading = told();
+    assert!(reloading.starts_with("RELOADING=1\nMONOTONIC_USEC="), "{reloading}");
+    assert_eq!(told(), "READY=1\nSTATUS=generation 2 serves with 1 worker\n");
+    signal(&server, Signal::TERM);
+    assert_eq!(told(), "STOPPING=1\n");
+    assert!(server.wait_for_end().success());
+}

@@ -9,7 +9,10 @@ use std::path::{Path, PathBuf};
 
 use super::layer::{Layer, Merged, Origin, Problem, Replaced, SiteLayer};
 use super::value::{self, Choice};
-use super::{AccessRule, AuthRule, CacheControl, Config, Cors, HeaderRule, Limits, ListenAddress};
+use super::{
+    AccessRule, ArchiveFormat, AuthRule, CacheControl, Config, Cors, HeaderRule, Limits,
+    ListenAddress,
+};
 use super::{RedirectRule, SiteConfig, Workers};
 
 /// Prints `layer`, whose settings are those of the run. Relative paths begin at `folder`, which is
@@ -182,12 +185,17 @@ impl Page<'_> {
             Cors::Any => quoted("*"),
             Cors::Origins(origins) => array(origins),
         };
+        let archives = values.archives.iter().map(|format| match format {
+            ArchiveFormat::Tar => "tar",
+            ArchiveFormat::Zip => "zip",
+        });
         let or_off = |value: &Option<String>| quoted(value.as_deref().unwrap_or("off"));
         for (key, value, origin) in [
             ("root", root, origin(&site.root)),
             ("index", array(&values.index), origin(&site.index)),
             ("listing", values.listing.to_string(), origin(&site.listing)),
             ("symlinks", word(&value::SYMLINKS, &values.symlinks), origin(&site.symlinks)),
+            ("archives", array(archives), origin(&site.archives)),
             ("link_targets", array(targets), origin(&site.link_targets)),
             ("hidden", array(&values.hidden), origin(&site.hidden)),
             ("hidden_except", array(&values.hidden_except), origin(&site.hidden_except)),

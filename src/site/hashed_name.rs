@@ -84,8 +84,8 @@ fn is_base32(part: &[u8], before_extension: bool) -> bool {
         && !(has_digit && is_word_and_number(part))
 }
 
-/// True for words in camel case or with `_` between them that a number follows. A word has 3 letters
-/// or more: the letters of a hash rarely look so.
+/// True for words in camel case or with `_` between them that a number follows. A word has 3
+/// letters or more: the letters of a hash rarely look so.
 fn is_words_and_number(part: &[u8]) -> bool {
     let letters = part.iter().position(u8::is_ascii_digit).unwrap_or(part.len());
     let (letters, mut length) = (&part[..letters], 0);

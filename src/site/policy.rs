@@ -17,6 +17,8 @@ pub struct Policy {
     needs_login: bool,
     /// The field lines of pages for 3xx and 4xx, and of responses without a body.
     lines: Box<[u8]>,
+    /// The field lines of pages for refusals; see [`Purpose::Refusal`].
+    refusal_lines: Box<[u8]>,
     /// The field lines of pages for 5xx.
     failure_lines: Box<[u8]>,
     /// The rules set more fields than a response can hold, so none of their fields is sent.
@@ -35,6 +37,9 @@ pub(super) enum Purpose {
     Listing,
     /// The page of a failure of the request, or of a redirect.
     Page,
+    /// The page of a failure that depends on the client or on fields of the request. No rule for
+    /// the path may let a cache store it, because other requests for the path get the file.
+    Refusal,
     /// The page of a failure of the server: it must never be stored.
     ServerError,
 }
@@ -42,12 +47,16 @@ pub(super) enum Purpose {
 impl Purpose {
     /// True for the page of a failure.
     pub(super) fn is_page(self) -> bool {
-        matches!(self, Purpose::Page | Purpose::ServerError)
+        matches!(self, Purpose::Page | Purpose::Refusal | Purpose::ServerError)
     }
 
     /// The purpose of the page for a status.
     pub(super) fn of_status(status: Status) -> Purpose {
-        if status.is_server_error() { Purpose::ServerError } else { Purpose::Page }
+        match status.code() {
+            401 | 403 | 406 | 412 | 416 | 417 | 429 => Purpose::Refusal,
+            500.. => Purpose::ServerError,
+            _ => Purpose::Page,
+        }
     }
 }
 
@@ -83,6 +92,7 @@ impl Policy {
             policy.is_oversized = true;
             policy.lines = policy.lines(base, Purpose::Page, None, vary).into();
         }
+        policy.refusal_lines = policy.lines(base, Purpose::Refusal, None, vary).into();
         policy.failure_lines = policy.lines(base, Purpose::ServerError, None, vary).into();
         policy
     }
@@ -143,7 +153,7 @@ impl Policy {
     /// something else must not outlive it, and a shared cache must not store what needs a login.
     fn caching(&self, value: &str, purpose: Purpose) -> Option<String> {
         match purpose {
-            Purpose::ServerError => return None,
+            Purpose::Refusal | Purpose::ServerError => return None,
             Purpose::File => {}
             _ if !has_directive(value, "immutable") => {}
             Purpose::Page => return None,
@@ -164,8 +174,12 @@ impl Policy {
     }
 
     /// The field lines of a page with this status, each with its CRLF.
-    pub fn page_lines(&self, is_server_error: bool) -> &[u8] {
-        if is_server_error { &self.failure_lines } else { &self.lines }
+    pub fn page_lines(&self, status: Status) -> &[u8] {
+        match Purpose::of_status(status) {
+            Purpose::ServerError => &self.failure_lines,
+            Purpose::Refusal => &self.refusal_lines,
+            _ => &self.lines,
+        }
     }
 }
 

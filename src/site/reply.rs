@@ -120,7 +120,7 @@ impl Reply {
             }
             Content::NotModified(representation) => sink.lines(representation.common_fields()),
             Content::Options(policy) => {
-                sink.lines(policy.page_lines(false));
+                sink.lines(policy.page_lines(self.status));
                 sink.lines(ALLOW);
             }
             Content::Archive(archive) => sink.lines(archive.fields()),
@@ -140,7 +140,7 @@ impl Reply {
         up: Up,
         sink: &mut impl FieldSink,
     ) {
-        sink.lines(policy.page_lines(self.status.is_server_error()));
+        sink.lines(policy.page_lines(self.status));
         put_detail(self.status, detail, sink);
         sink.lines(b"Content-Type: text/html; charset=utf-8\r\n");
         let page = Page::new(self.status, why(detail), up);

@@ -382,6 +382,12 @@ impl OwnedValidators {
         }
     }
 
+    /// Those of one of several forms: they have the same date, so it does not identify one of them
+    /// (RFC 9110 section 8.8.2.2).
+    pub(super) fn with_weak_date(self) -> OwnedValidators {
+        OwnedValidators { dated: false, ..self }
+    }
+
     /// Those of a page that was generated.
     pub(super) fn of_page(etag: ETag) -> OwnedValidators {
         OwnedValidators { etag: Some(etag), ..OwnedValidators::none() }

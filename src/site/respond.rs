@@ -141,13 +141,13 @@ impl Sites {
             _ => None,
         };
         let site = &self.sites[index];
+        let is_preflight =
+            request.method == Method::Options && site.cors.preflight(request.fields).is_some();
         let policy = match self.store.decode(site, path) {
             Ok(canonical) => site.rulebook.policy(canonical, None),
             Err(_) if refused.is_some() => Rc::clone(&site.policy),
             // A preflight is answered also for what is not there.
-            Err(failure)
-                if failure.status == Status::NotFound && request.method == Method::Options =>
-            {
+            Err(failure) if failure.status == Status::NotFound && is_preflight => {
                 Rc::clone(&site.policy)
             }
             Err(failure) => return self.unfit(index, failure),

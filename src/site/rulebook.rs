@@ -270,7 +270,7 @@ impl Rulebook {
         vary: Vary,
     ) -> Vec<u8> {
         let cache_control = match (&self.cache_control, purpose) {
-            (_, Purpose::Page | Purpose::ServerError) => None,
+            (_, page) if page.is_page() => None,
             (_, Purpose::Listing) => Some("no-cache"),
             (CacheControl::Off, _) => None,
             (CacheControl::Value(value), _) => Some(&**value),

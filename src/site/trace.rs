@@ -73,12 +73,13 @@ impl Sites {
             _ => None,
         };
         let is_options = request.method == Method::Options;
+        let is_preflight = is_options && self.sites[index].cors.preflight(request.fields).is_some();
         let located = match (refused, located) {
             (Some(failure), _) => {
                 trace.refuse(failure);
                 return trace;
             }
-            (None, Err(failure)) if !is_options || failure.status != Status::NotFound => {
+            (None, Err(failure)) if !is_preflight || failure.status != Status::NotFound => {
                 trace.refuse(failure);
                 return trace;
             }

@@ -333,7 +333,11 @@ impl<'a> Loader<'a> {
             media_type: form.media_type.value,
             charset,
             // The page of a failure is not the resource that the conditions are about.
-            validators: if is_page { OwnedValidators::none() } else { validators },
+            validators: match is_page {
+                true => OwnedValidators::none(),
+                false if form.varies => validators.with_weak_date(),
+                false => validators,
+            },
             ranges: !is_page,
         }
     }

@@ -228,6 +228,7 @@ fn a_preflight_is_answered_for_a_path_that_no_file_can_have() {
         let seen = bench.ask(&format!("OPTIONS {path}"), &fields);
         assert_eq!((seen.status, seen.field("Access-Control-Allow-Origin")), (204, vec!["*"]));
     }
+    assert_eq!(bench.ask("OPTIONS /a%2Fb", &[]).status, 404);
 }
 
 #[test]
@@ -256,5 +257,32 @@ fn an_index_file_keeps_its_guards_when_the_cache_cannot_keep_it() {
     bench.put("in/index.html", "SECRET");
     for path in ["/rewrite", "/in/", "/in/index.html"] {
         assert_eq!(bench.ask_from(anyone(), &format!("GET {path}"), &[]).status, 403, "{path}");
+    }
+}
+
+#[test]
+fn no_cache_stores_a_refusal_that_other_requests_do_not_get() {
+    let users = users();
+    let config = SiteConfig {
+        auth: vec![login("/login", &users)],
+        access: vec![closed("/closed")],
+        headers: vec![header("/*", &[("Cache-Control", "public, max-age=60"), ("X-A", "1")], &[])],
+        redirects: vec![redirect("/rule", "/none", 403, false)],
+        ..SiteConfig::default()
+    };
+    let mut bench = start(config, &[("a", "text")]);
+    for (path, field, status, expected) in [
+        ("/a", "X: 1", 200, Some("public, max-age=60")),
+        ("/none", "X: 1", 404, Some("public, max-age=60")),
+        ("/rule", "X: 1", 403, None),
+        ("/login", "X: 1", 401, None),
+        ("/closed", "X: 1", 403, None),
+        ("/a", "Accept-Encoding: identity;q=0", 406, None),
+        ("/a", "If-Match: \"x\"", 412, None),
+        ("/a", "Range: bytes=9-", 416, None),
+    ] {
+        let seen = bench.ask_from(anyone(), &format!("GET {path}"), &[field]);
+        assert_eq!((seen.status, seen.field("X-A")), (status, vec!["1"]), "{path} {field}");
+        assert_eq!(seen.field("Cache-Control").first().copied(), expected, "{path} {field}");
     }
 }

@@ -178,7 +178,8 @@ def tenkay(program, arguments):
     def command(place):
         rules = ["--config", f"{place.home}/rules.toml"] if place.feature == "rules" else []
         listen = ["--listen", f"127.0.0.1:{place.port}"]
-        return [program, place.root, *listen, *rules, *arguments]
+        # The peers send files as they are, or with the coding of a sidecar file.
+        return [program, place.root, *listen, "--no-compress", *rules, *arguments]
 
     def files(place):
         if place.feature != "rules":

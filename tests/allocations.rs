@@ -28,6 +28,10 @@ fn bench() -> Bench {
         put(folder, "dir/index.html", b"<p>index");
         put(folder, "list/one", b"1");
         put(folder, "a b", b"2");
+        put(folder, "text.css", &content(5000, 1));
+        put(folder, "text.css.gz", &content(1000, 2));
+        put(folder, "large.css", &content(200_000, 1));
+        put(folder, "large.css.gz", &content(150_000, 2));
     })
 }
 
@@ -110,6 +114,12 @@ fn a_request_that_the_cache_answers_allocates_nothing() {
         ("a small file", request("/small", "")),
         ("as a browser asks", request("/small", BROWSER)),
         ("a file in memory", request("/memory", "")),
+        ("a sidecar file", request("/text.css", BROWSER)),
+        (
+            "a part of a sidecar",
+            request("/text.css", "Accept-Encoding: gzip\r\nRange: bytes=1-9\r\n"),
+        ),
+        ("a large sidecar file", request("/large.css", "Accept-Encoding: br, gzip\r\n")),
         ("a large file", request("/file", "")),
         ("HEAD", head),
         ("OPTIONS", b"OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n".to_vec()),

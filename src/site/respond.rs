@@ -87,16 +87,40 @@ impl Sites {
         };
         let index = self.site_of(host);
         let asked = Asked { request, path, query, blocking, clock };
-        let answer = match request.method {
-            Method::Get | Method::Head if !target.is_raw => self.look_up(index, asked)?,
-            _ => self.respond_without_file(index, asked, &target)?,
-        };
-        match answer {
-            Answer::Reply(reply) if self.sites[index].cors.depends_on_request() => {
-                Ok(Answer::Reply(self.sites[index].with_origin(reply, request)))
-            }
-            answer => Ok(answer),
+        if self.sites[index].cors.depends_on_request() {
+            return self.answer_to_origin(index, asked, &target);
         }
+        self.answer(index, asked, &target)
+    }
+
+    /// The answer to a request for a path of a site.
+    #[inline(always)]
+    fn answer(
+        &mut self,
+        index: usize,
+        asked: Asked<'_>,
+        target: &Target<'_>,
+    ) -> Result<Answer, Failure> {
+        match asked.request.method {
+            Method::Get | Method::Head if !target.is_raw => self.look_up(index, asked),
+            _ => self.respond_without_file(index, asked, target),
+        }
+    }
+
+    /// As [`Sites::answer`], with the field that lets the origin of the request read the reply.
+    #[cold]
+    fn answer_to_origin(
+        &mut self,
+        index: usize,
+        asked: Asked<'_>,
+        target: &Target<'_>,
+    ) -> Result<Answer, Failure> {
+        Ok(match self.answer(index, asked, target)? {
+            Answer::Reply(reply) => {
+                Answer::Reply(self.sites[index].with_origin(reply, asked.request))
+            }
+            later => later,
+        })
     }
 
     /// The site for a host.

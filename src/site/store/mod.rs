@@ -268,7 +268,7 @@ impl Store {
     }
 
     /// The entry that was found.
-    #[inline]
+    #[inline(always)] // several times for each request
     pub(super) fn entry(&self, at: At) -> &Entry {
         match at {
             At::Cache(place) => self.cache.entry(place),

@@ -10,6 +10,8 @@ mod client;
 mod common;
 #[path = "process/load.rs"]
 mod load;
+#[path = "process/notify.rs"]
+mod notify;
 #[path = "common/process.rs"]
 #[expect(dead_code, reason = "this crate uses a part of it")]
 mod process;

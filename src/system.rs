@@ -62,7 +62,7 @@ fn can_allocate(bytes: u64) -> bool {
     usize::try_from(bytes).is_ok_and(|bytes| Vec::<u8>::new().try_reserve_exact(bytes).is_ok())
 }
 
-/// The limits on the memory of this process, one of so many.
+/// The limits on the memory of this process, which is one of `processes`.
 fn memory_limits(processes: u64) -> Vec<MemoryLimit> {
     let used = used_memory(&fs::read_to_string("/proc/self/statm").unwrap_or_default());
     let limit = |bytes: u64, used_bytes: u64, source: &str| MemoryLimit {

@@ -89,7 +89,7 @@ fn state(pid: u32) -> Option<char> {
     stat.rsplit(')').next()?.trim_start().chars().next()
 }
 
-/// True if it has ended; whoever must reap it may not have done so.
+/// True if it has ended, also if its parent has not reaped it.
 fn has_ended(pid: u32) -> bool {
     matches!(state(pid), None | Some('Z' | 'X'))
 }

@@ -19,7 +19,7 @@ use super::original::Original;
 /// What became of a sidecar.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Outcome {
-    /// It was written and has so many bytes.
+    /// It was written; its size in bytes.
     Written(u64),
     /// A sidecar would not be worthwhile, and there was none.
     NotWorthwhile,

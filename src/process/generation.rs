@@ -316,7 +316,7 @@ impl Generation {
 /// A process that was killed, and is not reaped yet, is killed again after this time.
 const KILL_AGAIN: Duration = Duration::from_millis(100);
 
-/// How long to wait after so many failures in a row.
+/// The pause after this number of failures in a row.
 fn pause(failures: u32) -> Duration {
     match failures {
         0 | 1 => Duration::ZERO,

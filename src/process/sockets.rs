@@ -32,8 +32,8 @@ struct Place {
 }
 
 impl Sockets {
-    /// Sockets for these addresses and so many workers: those of `old` where there are some.
-    /// Returns warnings, too.
+    /// Sockets for these addresses and this number of workers: those of `old` where it has some.
+    /// Also returns warnings.
     ///
     /// # Errors
     /// In one line: the first address that cannot be bound. Then `old` is as it was.
@@ -158,7 +158,7 @@ impl Sockets {
 }
 
 impl Place {
-    /// Makes sockets until there are so many, if each worker can have its own.
+    /// Adds sockets until there is one for each worker, if each can have its own.
     fn grow(&mut self, workers: usize, limits: &Limits) -> io::Result<()> {
         while self.sockets.len() < workers {
             let Some(first) = self.sockets.first() else { return Ok(()) };

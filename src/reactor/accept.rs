@@ -108,8 +108,8 @@ impl Acceptor {
         }
     }
 
-    /// Whether there is a slot for one more connection, if necessary that of an evictable one; or a
-    /// spare slot, if it may be refused with 503.
+    /// Whether there is a slot for one more connection, if necessary that of an evictable one. With
+    /// `--when-full refuse`, a spare slot, in which it gets a 503, is enough.
     fn has_slot(
         &mut self,
         connections: &mut Connections,

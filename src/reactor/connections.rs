@@ -109,9 +109,9 @@ impl Connections {
         [self.wheel.next_due(), self.pending.due()].into_iter().flatten().min()
     }
 
-    /// Adds a connection, and does what it can. At the limit, another one is evicted for it; if
-    /// that is not possible, or if its client has too many, it gets a 503 in a spare slot, or it is
-    /// closed. Returns how much work that was.
+    /// Adds a connection, and drives it. At the limit, another connection is evicted for it. If none
+    /// can be evicted, or its client has too many connections, it takes a spare slot, in which it is
+    /// answered 503; without a spare slot, it is closed. Returns how much work that was.
     pub(super) fn insert(
         &mut self,
         transport: Transport,
@@ -415,14 +415,13 @@ impl Connections {
         self.admitted() < resources.limits.connections || self.evict(resources, turn)
     }
 
-    /// Evicts a connection that was turned away if all spare slots are taken. Returns false if none
-    /// can be evicted.
+    /// Makes a spare slot free: if all are taken, a connection that was turned away is evicted.
+    /// Returns false if none can be evicted.
     fn make_spare_room(&mut self, resources: &mut Resources, turn: &Turn) -> bool {
         self.turned_away.len() < SPARE_SLOTS || self.evict_turned_away(resources, turn)
     }
 
-    /// True if there is a spare slot for a connection that is to be turned away, if necessary that
-    /// of another one.
+    /// True if a spare slot is free, or can be made free, for a connection that is turned away.
     pub(super) fn can_turn_away(&self, turn: &Turn) -> bool {
         self.turned_away.len() < SPARE_SLOTS || self.first_turned_away(turn).is_some()
     }

@@ -147,8 +147,8 @@ impl Reactor {
     }
 
     /// Obeys the process at the other end of this channel, and stops in order when it ends. From
-    /// now on, a signal to stop is like [`Order::Drain`]: a second one changes nothing, because
-    /// whoever signals all processes at once also signals the other one, which gives the order.
+    /// now on, a signal to stop is like [`Order::Drain`]: a second one changes nothing, because a
+    /// signal to all processes also reaches the other one, which gives the order.
     ///
     /// # Errors
     /// If the poll refuses the channel.

@@ -163,7 +163,7 @@ pub(super) fn segments(path: &[u8]) -> impl Iterator<Item = &[u8]> + Clone {
 pub enum Capture {
     /// The segment with this index.
     Segment(usize),
-    /// All after the slash that follows so many segments. It keeps a slash at its end.
+    /// Everything after the slash behind this number of segments. It keeps a slash at its end.
     Rest(usize),
 }
 

@@ -267,7 +267,7 @@ fn push_readme(page: &mut Vec<u8>, readme: &Readme) {
 /// The longest row without its name.
 const ROW_BYTES: usize = 240;
 
-/// From so many rows on, there is a filter.
+/// A listing with this many rows or more has a filter.
 const FILTERED_ROWS: usize = 8;
 
 const COLUMNS: [(Sort, &str); 3] =

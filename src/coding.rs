@@ -7,8 +7,8 @@
 //!
 //! Measured with `examples/levels.rs` on 4.4 MB of HTML, JavaScript, CSS, JSON and SVG from the
 //! documentation of Rust, in pushes of [`SLICE_BYTES`], without link-time optimisation. Throughput
-//! and the longest call are CPU time. For zstd 6 and 9, brotli 4 and gzip 6, the longest call is also
-//! that over random bytes, base64, numbers and repetitive text.
+//! and the longest call are CPU time. For zstd 6 and 9, brotli 4 and gzip 6, the longest
+//! call is also that over random bytes, base64, numbers and repetitive text.
 //!
 //! | coding | level | block | size | MB/s | longest call | use |
 //! |---|---|---|---|---|---|---|

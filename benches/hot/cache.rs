@@ -4,9 +4,9 @@
 //! in a scattered order, so that with many entries the processor's caches help no more than in a
 //! real server. Purpose: a lookup must stay cheap for any number of entries; it may grow by memory
 //! latency only. `failures_*` are cached failures (404); `files_*` are cached files of 1 KiB.
-//! `hit_*_rules` and `miss_*_rules` are a cached and a new path of a site with that number of rules:
-//! it must not change the cost of a hit, and may add a few microseconds to a miss, which also looks
-//! for the file. How to run and read it: `main.rs`.
+//! `hit_*_rules` and `miss_*_rules` are a cached and a new path of a site with that number of
+//! rules: it must not change the cost of a hit, and may add a few microseconds to a miss, which
+//! also looks for the file. How to run and read it: `main.rs`.
 
 use std::hint::black_box;
 use std::path::Path;

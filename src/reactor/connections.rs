@@ -109,9 +109,9 @@ impl Connections {
         [self.wheel.next_due(), self.pending.due()].into_iter().flatten().min()
     }
 
-    /// Adds a connection, and drives it. At the limit, another connection is evicted for it. If none
-    /// can be evicted, or its client has too many connections, it takes a spare slot, in which it is
-    /// answered 503; without a spare slot, it is closed. Returns how much work that was.
+    /// Adds a connection, and drives it. At the limit, another connection is evicted for it. If
+    /// none can be evicted, or its client has too many connections, it takes a spare slot, in which
+    /// it is answered 503; without a spare slot, it is closed. Returns how much work that was.
     pub(super) fn insert(
         &mut self,
         transport: Transport,

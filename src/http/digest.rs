@@ -7,7 +7,7 @@
 use base64ct::{Base64, Encoding};
 use sha2::{Digest, Sha256};
 
-use super::etag::ETag;
+use super::etag::{ETag, TagHasher};
 use super::writer::Writer;
 
 /// The SHA-256 hash of a content.
@@ -26,7 +26,7 @@ pub struct ContentHash {
 /// Computes a [`ContentHash`] from pieces of a content.
 #[derive(Clone, Default)]
 pub struct ContentHasher {
-    tag: blake3::Hasher,
+    tag: TagHasher,
     digest: Sha256,
 }
 
@@ -55,7 +55,7 @@ impl ContentHasher {
     /// The hashes of all bytes.
     pub fn finish(self) -> ContentHash {
         let digest = ReprDigest(self.digest.finalize().into());
-        ContentHash { etag: ETag::of_content_hash(&self.tag.finalize()), digest }
+        ContentHash { etag: self.tag.etag(), digest }
     }
 }
 

@@ -25,12 +25,7 @@ impl ETag {
     /// It is equal on every server, and changes whenever the bytes do, also if the file has the
     /// same size and modification time as before.
     pub fn of_content(bytes: &[u8]) -> ETag {
-        ETag::of_content_hash(&blake3::hash(bytes))
-    }
-
-    /// As [`ETag::of_content`], from the hash of the bytes.
-    pub(super) fn of_content_hash(hash: &blake3::Hash) -> ETag {
-        ETag::of_hash(hash, false)
+        ETag::of_hash(&blake3::hash(bytes), false)
     }
 
     /// The tag of a file of `size` bytes, last modified `modified_ns` nanoseconds after 1970:
@@ -126,9 +121,9 @@ const _: () = assert!(size_of::<ETag>() <= 56);
 
 /// Makes the tag of a content that arrives in pieces.
 #[derive(Clone, Debug, Default)]
-pub struct ContentHasher(blake3::Hasher);
+pub struct TagHasher(blake3::Hasher);
 
-impl ContentHasher {
+impl TagHasher {
     /// Appends bytes. Pieces of many KiB are the fastest.
     pub fn update(&mut self, bytes: &[u8]) {
         self.0.update(bytes);

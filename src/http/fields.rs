@@ -49,12 +49,10 @@ pub enum Field {
     AccessControlRequestHeaders,
     /// Fetch Metadata Request Headers; a token.
     SecFetchMode,
-    /// RFC 9530 section 4; a list.
-    WantReprDigest,
 }
 
 impl Field {
-    const COUNT: usize = Field::WantReprDigest as usize + 1;
+    const COUNT: usize = Field::SecFetchMode as usize + 1;
 
     /// Names are compared without case. The length and the letters at both ends exclude most of
     /// them, which keeps the cost for the many unknown fields of a browser low.
@@ -77,7 +75,6 @@ impl Field {
             14 => is(b"content-length", Field::ContentLength)
                 .or_else(|| is(b"sec-fetch-mode", Field::SecFetchMode)),
             15 => is(b"accept-encoding", Field::AcceptEncoding),
-            16 => is(b"want-repr-digest", Field::WantReprDigest),
             17 => is(b"if-modified-since", Field::IfModifiedSince)
                 .or_else(|| is(b"transfer-encoding", Field::TransferEncoding)),
             19 => is(b"if-unmodified-since", Field::IfUnmodifiedSince),
@@ -235,7 +232,6 @@ mod tests {
             ("Access-Control-Request-Method", Field::AccessControlRequestMethod),
             ("Access-Control-Request-Headers", Field::AccessControlRequestHeaders),
             ("Sec-Fetch-Mode", Field::SecFetchMode),
-            ("Want-Repr-Digest", Field::WantReprDigest),
         ];
         assert_eq!(names.len(), Field::COUNT);
         for (name, field) in names {

@@ -114,6 +114,7 @@ pub enum Choice {
 pub struct AcceptEncoding {
     /// In thousandths: the codings by their index, then identity and `*`; [`UNNAMED`] if absent.
     qualities: [u16; Coding::COUNT + 2],
+    /// The request does not have the field. An empty field is not absent.
     is_absent: bool,
 }
 
@@ -146,11 +147,6 @@ impl AcceptEncoding {
         accept
     }
 
-    /// True if the request does not have the field. An empty field is not absent.
-    pub fn is_absent(&self) -> bool {
-        self.is_absent
-    }
-
     /// The quality of a coding in thousandths; 0: not acceptable.
     pub fn quality(&self, coding: Coding) -> u16 {
         match (self.qualities[coding.index()], self.qualities[STAR]) {
@@ -180,13 +176,7 @@ impl AcceptEncoding {
                 best = (quality, Choice::Coding(coding));
             }
         }
-        let identity = match (self.qualities[IDENTITY], self.qualities[STAR]) {
-            (UNNAMED, UNNAMED) if best.0 > 0 => return best.1,
-            (UNNAMED, UNNAMED) => return Choice::Identity,
-            (UNNAMED, star) => star,
-            (named, _) => named,
-        };
-        if identity > best.0 { Choice::Identity } else { best.1 }
+        if self.identity_quality() > best.0 { Choice::Identity } else { best.1 }
     }
 
     /// Takes one element of the list.

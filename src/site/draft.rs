@@ -9,13 +9,13 @@ use std::ops::Range;
 use memmap2::MmapMut;
 use rustix::io::Errno;
 
-use crate::http::etag::{ContentHasher, ETag};
+use crate::http::etag::{ETag, TagHasher};
 
 /// A body that is being written.
 #[derive(Debug)]
 pub struct Draft {
     memory: Memory,
-    hasher: Box<ContentHasher>,
+    hasher: Box<TagHasher>,
     /// The first bytes, which are part of the hash already.
     hashed: usize,
 }

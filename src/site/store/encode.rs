@@ -158,15 +158,12 @@ impl Running {
         };
         self.at += count as u64; // widening
         self.tries = 0;
-        match pushed {
-            Ok(()) if self.at < self.source.size() => Progress::More(self),
-            Ok(()) => match self.encoder.finish() {
-                Ok(body) => {
-                    let Running { task, source, .. } = *self;
-                    Progress::Done(task, source, body)
-                }
-                Err(EncodeError::TooLarge | EncodeError::Failed(_)) => Progress::GivenUp,
-            },
+        if pushed.is_ok() && self.at < self.source.size() {
+            return Progress::More(self);
+        }
+        let Running { task, source, encoder, .. } = *self;
+        match pushed.and_then(|()| encoder.finish()) {
+            Ok(body) => Progress::Done(task, source, body),
             Err(EncodeError::TooLarge | EncodeError::Failed(_)) => Progress::GivenUp,
         }
     }

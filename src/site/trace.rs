@@ -3,7 +3,6 @@
 
 use crate::clock::Clock;
 use crate::config::CleanUrls;
-use crate::files::Kind;
 use crate::http::head::{Expectation, Method};
 use crate::http::host::Host;
 use crate::http::status::{Failure, Status};
@@ -15,7 +14,7 @@ use super::navigation::is_navigation;
 use super::request::Request;
 use super::rulebook::Guard;
 use super::steps::{Rule, Stage, Step};
-use super::store::{Located, Look, Looked, NEAREST_MAX, clean_location};
+use super::store::{Located, Look, Looked, clean_location, error_pages, is_file};
 use super::{Site, Sites};
 
 /// What the steps lead to.
@@ -190,7 +189,7 @@ impl Walk<'_> {
         let (rules, answer) = self.redirects(true);
         match answer {
             Some(answer) => return self.answer(Stage::Forced, rules, answer),
-            None => self.pass(Stage::Forced, rules, none_applies),
+            None => self.pass_rules(Stage::Forced, rules),
         }
         let status = match self.look() {
             Look::File(looked) => return self.file(looked),
@@ -202,17 +201,17 @@ impl Walk<'_> {
             }
             Look::Failed(failure, error) => {
                 let result = format!("it cannot be served: {error}");
-                self.pass(Stage::File, Vec::new(), |_| result);
+                self.pass(Stage::File, Vec::new(), result);
                 return self.error_page(failure.status);
             }
             Look::Unlisted => {
                 let result = "a folder without an index file; folders are not listed";
-                self.pass(Stage::File, Vec::new(), |_| result.to_owned());
+                self.pass(Stage::File, Vec::new(), result.to_owned());
                 Status::Forbidden
             }
             Look::Missing => {
                 let result = self.why_missing();
-                self.pass(Stage::File, Vec::new(), |_| result);
+                self.pass(Stage::File, Vec::new(), result);
                 Status::NotFound
             }
         };
@@ -223,7 +222,7 @@ impl Walk<'_> {
         match answer {
             Some(answer) => self.answer(Stage::Redirects, rules, answer),
             None => {
-                self.pass(Stage::Redirects, rules, none_applies);
+                self.pass_rules(Stage::Redirects, rules);
                 self.missing(status)
             }
         }
@@ -270,7 +269,7 @@ impl Walk<'_> {
                 return Some(self.end(Stage::Access, rules, result, refused));
             }
         }
-        self.pass(Stage::Access, rules, |_| format!("this client may read{what}"));
+        self.pass(Stage::Access, rules, format!("this client may read{what}"));
         None
     }
 
@@ -351,7 +350,7 @@ impl Walk<'_> {
             }
             Some(Looked { path, .. }) => self.alias(stage, rules, path),
             None => {
-                self.pass(stage, rules, |_| format!("{name} does not exist"));
+                self.pass(stage, rules, format!("{name} does not exist"));
                 self.missing(Status::NotFound)
             }
         }
@@ -364,7 +363,7 @@ impl Walk<'_> {
         if self.site().rulebook.guards_of(&canonical).is_empty() {
             return self.end(stage, rules, result, Conclusion::File(file));
         }
-        self.pass(stage, rules, |_| format!("{} is found", encoded(&canonical)));
+        self.pass(stage, rules, format!("{} is found", encoded(&canonical)));
         match self.guard(Some(&canonical)) {
             Some(refused) => refused,
             None => self.end(stage, Vec::new(), result, Conclusion::File(file)),
@@ -377,12 +376,12 @@ impl Walk<'_> {
             let names = &self.site().config.index[..usize::from(absent)];
             if !names.is_empty() {
                 let result = format!("a folder without {}", names.join(", "));
-                self.pass(Stage::File, Vec::new(), |_| result);
+                self.pass(Stage::File, Vec::new(), result);
             }
             return self.alias(Stage::File, Vec::new(), path);
         }
         if let Some(location) = clean_location(self.site(), &self.located.canonical) {
-            self.pass(Stage::File, Vec::new(), |_| "it exists, and has a clean URL".to_owned());
+            self.pass(Stage::File, Vec::new(), "it exists, and has a clean URL".to_owned());
             let result = format!("308 to {}", String::from_utf8_lossy(&location));
             let redirect = Conclusion::Redirect(Status::PermanentRedirect);
             return self.end(Stage::CleanUrls, Vec::new(), result, redirect);
@@ -397,7 +396,7 @@ impl Walk<'_> {
             let page = [&self.located.canonical, &b".html"[..]].concat();
             if let Some(Looked { path, .. }) = self.sites.file_at(self.index, &page, self.clock) {
                 let result = "a folder without an index file".to_owned();
-                self.pass(Stage::File, Vec::new(), |_| result);
+                self.pass(Stage::File, Vec::new(), result);
                 return self.alias(Stage::CleanUrls, Vec::new(), path);
             }
         }
@@ -417,20 +416,18 @@ impl Walk<'_> {
                 return Some(self.alias(Stage::CleanUrls, Vec::new(), path));
             }
             let result = format!("{} does not exist", encoded(&page));
-            self.pass(Stage::CleanUrls, Vec::new(), |_| result);
+            self.pass(Stage::CleanUrls, Vec::new(), result);
             return None;
         };
         let page = [folder, b".html"].concat();
-        let version = self.site().root.version(&page[1..]);
-        let is_page = !self.site().hides(&page) && version.is_ok_and(|it| it.kind == Kind::File);
-        if is_page {
+        if is_file(self.site(), &page) {
             let name = encoded(&folder[name_start(folder)..]);
             let result = format!("308 to ../{name}: the slash is one too many");
             let redirect = Conclusion::Redirect(Status::PermanentRedirect);
             return Some(self.end(Stage::CleanUrls, Vec::new(), result, redirect));
         }
         let result = format!("{} does not exist", encoded(&page));
-        self.pass(Stage::CleanUrls, Vec::new(), |_| result);
+        self.pass(Stage::CleanUrls, Vec::new(), result);
         None
     }
 
@@ -446,29 +443,19 @@ impl Walk<'_> {
                 Some(_) => {
                     let result = "the request is not a navigation (Sec-Fetch-Mode: navigate; or \
                                   text/html in Accept, and no extension)";
-                    self.pass(Stage::Spa, Vec::new(), |_| result.to_owned());
+                    self.pass(Stage::Spa, Vec::new(), result.to_owned());
                 }
-                None => self.pass(Stage::Spa, Vec::new(), |_| format!("{spa} does not exist")),
+                None => self.pass(Stage::Spa, Vec::new(), format!("{spa} does not exist")),
             }
         }
         self.error_page(status)
     }
 
     fn error_page(&mut self, status: Status) -> Conclusion {
-        let configured = self.site().config.error_pages.iter();
-        let configured =
-            configured.filter(|(code, _)| *code == status.code()).map(|(_, page)| page);
-        let mut pages: Vec<Vec<u8>> = configured.take(1).map(|page| page.clone().into()).collect();
-        let canonical = self.located.canonical.clone();
-        if pages.is_empty() && status == Status::NotFound {
-            let folders = memchr::memchr_iter(b'/', &canonical).take(NEAREST_MAX);
-            pages = folders.map(|end| [&canonical[..=end], b"404.html"].concat()).collect();
-            pages.reverse();
-        }
-        for page in pages {
+        for page in error_pages(self.site(), &self.located.canonical, status) {
             let Some(looked) = self.sites.file_at(self.index, &page, self.clock) else { continue };
             let file = [b"/", &looked.path[..]].concat();
-            if self.site().rulebook.is_open_to_readers_of(&file, &canonical) {
+            if self.site().rulebook.is_open_to_readers_of(&file, &self.located.canonical) {
                 let result = format!("{} with {}", status.code(), encoded(&file));
                 let failure = Conclusion::Failure(status, Some(looked.path));
                 return self.end(Stage::ErrorPage, Vec::new(), result, failure);
@@ -478,9 +465,13 @@ impl Walk<'_> {
         self.end(Stage::ErrorPage, Vec::new(), result, Conclusion::Failure(status, None))
     }
 
-    fn pass(&mut self, stage: Stage, rules: Vec<Rule>, result: impl FnOnce(&[Rule]) -> String) {
-        let result = result(&rules);
+    fn pass(&mut self, stage: Stage, rules: Vec<Rule>, result: String) {
         self.steps.push(Step { stage, rules, result, decides: false });
+    }
+
+    fn pass_rules(&mut self, stage: Stage, rules: Vec<Rule>) {
+        let result = none_applies(&rules);
+        self.pass(stage, rules, result);
     }
 
     fn end(

@@ -48,7 +48,7 @@ pub use faults::Fault;
 pub use look::Sidecar;
 pub(super) use look::{Look, Looked};
 pub(super) use refresh::RuleVersions;
-pub(super) use resolve::{NEAREST_MAX, clean_location};
+pub(super) use resolve::{clean_location, error_pages, is_file};
 
 use cache::{Cache, Known, Place};
 use check::{failure_of, has_no_index, holds};

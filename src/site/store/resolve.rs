@@ -146,9 +146,7 @@ impl Store {
             let page = [canonical, &b".html"[..]].concat();
             return self.alias(site, lookup, &page, Purpose::Alias, clock);
         };
-        let page = [&folder[1..], b".html"].concat();
-        let is_page = !site.hides(&[b"/", &page[..]].concat())
-            && site.root.version(&page).is_ok_and(|version| version.kind == Kind::File);
+        let is_page = is_file(site, &[folder, b".html"].concat());
         let location = || {
             let name = target::encode_path(&folder[name_start(folder)..]);
             b"../".iter().copied().chain(name).collect()
@@ -177,13 +175,12 @@ impl Store {
             let missing = Failure::not_found("");
             return found.map_or_else(|| self.missing(site, lookup, missing, clock), Ok);
         }
-        let page = self.shared(site, lookup, &file, (Purpose::Page, false), clock)?;
-        let failure = Failure::new(status, "");
-        // Whoever may not read the page itself gets ours.
-        let canonical = &lookup.located.canonical;
-        let may_read = |file: &[u8]| site.rulebook.is_open_to_readers_of(file, canonical);
-        let page = page.filter(|it| may_read(&it.file)).map(|it| it.resource);
-        Ok(failed(failure, Fallback { page, navigation: None }, &lookup.located.policy))
+        let page = self.page(site, lookup, &file, (Purpose::Page, false), clock)?;
+        Ok(failed(
+            Failure::new(status, ""),
+            Fallback { page, navigation: None },
+            &lookup.located.policy,
+        ))
     }
 
     /// The outcome of a path that nothing else is found for.
@@ -237,8 +234,7 @@ impl Store {
         self.error_page_or_wait(site, lookup, status, clock).ok().flatten()
     }
 
-    /// The page that the site configures for a status, or the nearest `404.html` from the folder
-    /// of the path upward.
+    /// The first of the [`error_pages`] that exists and that every reader of the path may read.
     fn error_page_or_wait(
         &mut self,
         site: &Site,
@@ -247,28 +243,28 @@ impl Store {
         clock: &Clock,
     ) -> Result<Option<Resource>, Obstacle> {
         let how = (Purpose::of_status(status), site.config.spa.is_some());
-        let canonical = &lookup.located.canonical;
-        // Whoever may not read the page itself gets ours.
-        let mut page = |path: &[u8]| {
-            let found = self.shared(site, lookup, path, how, clock)?;
-            let may_read = |file: &[u8]| site.rulebook.is_open_to_readers_of(file, canonical);
-            Ok(found.filter(|it| may_read(&it.file)).map(|it| it.resource))
-        };
-        let mut configured = site.config.error_pages.iter();
-        if let Some((_, path)) = configured.find(|(code, _)| *code == status.code()) {
-            return page(path.as_bytes());
-        }
-        if status != Status::NotFound {
-            return Ok(None);
-        }
-        let folders = memchr::memchr_iter(b'/', canonical).take(NEAREST_MAX);
-        for end in folders.collect::<Vec<_>>().into_iter().rev() {
-            let path = [&canonical[..=end], b"404.html"].concat();
-            if let Some(found) = page(&path)? {
+        for path in error_pages(site, &lookup.located.canonical, status) {
+            if let Some(found) = self.page(site, lookup, &path, how, clock)? {
                 return Ok(Some(found));
             }
         }
         Ok(None)
+    }
+
+    /// The page at the canonical path `target`, for a failure of the path that is looked up;
+    /// `None`: it does not exist, or not every reader of the path may read it.
+    fn page(
+        &mut self,
+        site: &Site,
+        lookup: &Lookup<'_>,
+        target: &[u8],
+        how: (Purpose, bool),
+        clock: &Clock,
+    ) -> Result<Option<Resource>, Obstacle> {
+        let found = self.shared(site, lookup, target, how, clock)?;
+        let readers = &lookup.located.canonical;
+        let is_open = |it: &Shared| site.rulebook.is_open_to_readers_of(&it.file, readers);
+        Ok(found.filter(is_open).map(|it| it.resource))
     }
 
     /// The file at `target`, under the name of the path.
@@ -385,7 +381,30 @@ impl Store {
 const SHARED: u8 = 0;
 
 /// Folders that are searched for a `404.html`, from the root on.
-pub(in crate::site) const NEAREST_MAX: usize = 16;
+const NEAREST_MAX: usize = 16;
+
+/// The pages for a failure of a canonical path, in the order in which they are tried: the one that
+/// the site configures for the status, or the `404.html` of each folder from that of the path
+/// upward.
+pub(in crate::site) fn error_pages(site: &Site, canonical: &[u8], status: Status) -> Vec<Vec<u8>> {
+    let mut configured = site.config.error_pages.iter();
+    if let Some((_, page)) = configured.find(|(code, _)| *code == status.code()) {
+        return vec![page.clone().into()];
+    }
+    if status != Status::NotFound {
+        return Vec::new();
+    }
+    let folders = memchr::memchr_iter(b'/', canonical).take(NEAREST_MAX);
+    let mut pages: Vec<_> = folders.map(|end| [&canonical[..=end], b"404.html"].concat()).collect();
+    pages.reverse();
+    pages
+}
+
+/// Whether a canonical path leads to a file that is served.
+pub(in crate::site) fn is_file(site: &Site, canonical: &[u8]) -> bool {
+    let version = || site.root.version(&canonical[1..]);
+    !site.hides(canonical) && version().is_ok_and(|version| version.kind == Kind::File)
+}
 
 fn redirect(status: Status, location: Rc<[u8]>, is_relative: bool) -> Outcome {
     Outcome::Redirect(Redirect { status, location, is_relative })

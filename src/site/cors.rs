@@ -50,18 +50,18 @@ impl Origins {
         found.map(|(_, line)| Rc::clone(line))
     }
 
-    /// The field lines for an OPTIONS request that asks whether a cross-origin request may be made;
-    /// `None`: it does not ask, or the origin may not.
+    /// The field lines for an OPTIONS request that asks whether a cross-origin request may be made,
+    /// besides [`Origins::line`]; `None`: it does not ask, or the origin may not.
     pub(super) fn preflight(&self, fields: &Fields<'_, '_>) -> Option<Extra> {
         if !fields.has(Field::AccessControlRequestMethod) || !fields.has(Field::Origin) {
             return None;
         }
-        let mut lines = match self {
+        match self {
             Origins::Own => return None,
-            Origins::Any => Vec::new(),
-            Origins::Listed(_) => self.line(fields)?.to_vec(),
-        };
-        lines.extend_from_slice(b"Access-Control-Allow-Methods: GET, HEAD, OPTIONS\r\n");
+            Origins::Any => {}
+            Origins::Listed(_) => _ = self.line(fields)?,
+        }
+        let mut lines = b"Access-Control-Allow-Methods: GET, HEAD, OPTIONS\r\n".to_vec();
         if let Line::One(names) = fields.only(Field::AccessControlRequestHeaders)
             && names.len() <= NAMES_BYTES_MAX
             && names.iter().all(|byte| byte.is_ascii_alphanumeric() || b"-_, ".contains(byte))

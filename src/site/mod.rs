@@ -105,8 +105,6 @@ pub struct Site {
     rule_versions: RuleVersions,
     /// Attempts to read the rule files, which are not in memory yet.
     rule_tries: u8,
-    /// For responses that belong to no path.
-    policy: Rc<Policy>,
     cors: Origins,
     hidden: Rc<Hidden>,
     media_types: MediaTypes,
@@ -296,7 +294,6 @@ impl Site {
         Ok(Site {
             index,
             root: Rc::new(root),
-            policy: rulebook.plain_policy(),
             rulebook: Rc::new(rulebook),
             logins,
             rule_versions: RuleVersions::default(),
@@ -322,10 +319,9 @@ impl Site {
         Visible::new(&self.hidden, &self.rulebook, self.config.rule_files)
     }
 
-    /// Replaces the rules.
-    fn set_rulebook(&mut self, rulebook: Rulebook) {
-        self.policy = rulebook.plain_policy();
-        self.rulebook = Rc::new(rulebook);
+    /// The policy of responses that belong to no path.
+    fn policy(&self) -> &Rc<Policy> {
+        self.rulebook.plain_policy()
     }
 }
 

@@ -21,8 +21,6 @@ pub struct Entry {
     pub outcome: Outcome,
     /// The additions of its rules to each response.
     pub policy: Rc<Policy>,
-    /// Not everyone may read it.
-    pub is_guarded: bool,
 }
 
 /// The outcome of a path.
@@ -100,8 +98,13 @@ impl Outcome {
 impl Entry {
     /// An outcome with this policy.
     pub(super) fn new(outcome: Outcome, policy: &Rc<Policy>) -> Entry {
-        let is_guarded = !policy.guards.is_empty();
-        Entry { outcome, policy: Rc::clone(policy), is_guarded }
+        Entry { outcome, policy: Rc::clone(policy) }
+    }
+
+    /// True if a rule restricts which clients may read it.
+    #[inline]
+    pub(super) fn is_guarded(&self) -> bool {
+        !self.policy.guards.is_empty()
     }
 
     /// True if it needs no open file.

@@ -26,7 +26,7 @@ use super::resource::{Fallback, Navigation, Outcome};
 use super::rulebook::Guard;
 use super::select::{Selection, select};
 use super::store::{At, Found};
-use super::{Site, Sites, Wait};
+use super::{Sites, Wait};
 
 /// The result of [`Sites::respond`].
 #[derive(Debug)]
@@ -80,10 +80,8 @@ impl Sites {
             return Ok(self.failure(Status::MethodNotAllowed, NOT_ALLOWED)); // its target is no path
         }
         let target = target::split(request.target)?;
-        let (host, path, query) = match target.form {
-            Form::Origin { path, query } => (request.host, path, query),
-            Form::Absolute { scheme: Scheme::Http, host, path, query } => (Some(host), path, query),
-            _ => return self.respond_to_no_path(request.method, &target.form),
+        let Some((host, path, query)) = named(request, &target.form) else {
+            return self.respond_to_no_path(request.method, &target.form);
         };
         let index = self.site_of(host);
         let asked = Asked { request, path, query, blocking, clock };
@@ -115,12 +113,8 @@ impl Sites {
         asked: Asked<'_>,
         target: &Target<'_>,
     ) -> Result<Answer, Failure> {
-        Ok(match self.answer(index, asked, target)? {
-            Answer::Reply(reply) => {
-                Answer::Reply(self.sites[index].with_origin(reply, asked.request))
-            }
-            later => later,
-        })
+        let answer = self.answer(index, asked, target)?;
+        Ok(answer.with(self.sites[index].cors.line(asked.request.fields)))
     }
 
     /// The site for a host.
@@ -135,11 +129,12 @@ impl Sites {
     /// The answer to a request whose target is not a path of this server.
     #[cold]
     fn respond_to_no_path(&self, method: Method, form: &Form<'_>) -> Result<Answer, Failure> {
+        if let Some(failure) = refusal_of(method) {
+            return Ok(Answer::Reply(self.fail(failure)));
+        }
         match (method, form) {
-            (Method::Unknown, _) => Ok(self.failure(Status::NotImplemented, UNKNOWN)),
-            (Method::NotServed, _) => Ok(self.failure(Status::MethodNotAllowed, NOT_ALLOWED)),
             (Method::Options, Form::Asterisk) => {
-                let content = Content::Options(Rc::clone(&self.sites[0].policy));
+                let content = Content::Options(Rc::clone(self.sites[0].policy()));
                 Ok(Answer::Reply(Reply { status: Status::NoContent, content, extra: None }))
             }
             (_, Form::Asterisk) => Err(Failure::bad("the target * is for OPTIONS alone")),
@@ -159,20 +154,18 @@ impl Sites {
         target: &Target<'_>,
     ) -> Result<Answer, Failure> {
         let Asked { request, path, .. } = asked;
-        let refused = match request.method {
-            Method::Unknown => Some(Failure::new(Status::NotImplemented, UNKNOWN)),
-            Method::NotServed => Some(Failure::new(Status::MethodNotAllowed, NOT_ALLOWED)),
+        let refused = refusal_of(request.method);
+        let site = &self.sites[index];
+        let preflight = match request.method {
+            Method::Options => site.cors.preflight(request.fields),
             _ => None,
         };
-        let site = &self.sites[index];
-        let is_preflight =
-            request.method == Method::Options && site.cors.preflight(request.fields).is_some();
         let policy = match self.store.decode(site, path) {
             Ok(canonical) => site.rulebook.policy(canonical, None),
-            Err(_) if refused.is_some() => Rc::clone(&site.policy),
+            Err(_) if refused.is_some() => Rc::clone(site.policy()),
             // A preflight is answered also for what is not there.
-            Err(failure) if failure.status == Status::NotFound && is_preflight => {
-                Rc::clone(&site.policy)
+            Err(failure) if failure.status == Status::NotFound && preflight.is_some() => {
+                Rc::clone(site.policy())
             }
             Err(failure) => return self.unfit(index, failure),
         };
@@ -180,9 +173,8 @@ impl Sites {
             return Ok(self.refuse(index, asked, &policy, failure));
         }
         if request.method == Method::Options {
-            let extra = self.sites[index].cors.preflight(request.fields);
-            let content = Content::Options(policy);
-            return Ok(Answer::Reply(Reply { status: Status::NoContent, content, extra }));
+            let (status, content) = (Status::NoContent, Content::Options(policy));
+            return Ok(Answer::Reply(Reply { status, content, extra: preflight }));
         }
         // RFC 9112 section 3: a target with bytes that must be encoded may be redirected.
         let location = target.encoded().collect();
@@ -198,14 +190,10 @@ impl Sites {
             return Ok(());
         }
         let target = target::split(request.target)?;
-        if matches!(request.method, Method::Unknown | Method::NotServed) {
-            return Ok(()); // refused for its method, whatever the path is
+        if refusal_of(request.method).is_some() {
+            return Ok(()); // whatever the path is
         }
-        let (host, path) = match target.form {
-            Form::Origin { path, .. } => (request.host, path),
-            Form::Absolute { scheme: Scheme::Http, host, path, .. } => (Some(host), path),
-            Form::Absolute { .. } | Form::Asterisk => return Ok(()),
-        };
+        let Some((host, path, _)) = named(request, &target.form) else { return Ok(()) };
         let index = self.site_of(host);
         match self.store.decode(&self.sites[index], path) {
             Err(failure) if failure.status != Status::NotFound => Err(failure),
@@ -226,7 +214,7 @@ impl Sites {
             },
         };
         let entry = self.store.entry(at);
-        if entry.is_guarded {
+        if entry.is_guarded() {
             let policy = Rc::clone(&entry.policy);
             if let Some(answer) = self.guard(index, asked, &policy) {
                 return Ok(answer);
@@ -489,7 +477,7 @@ impl Sites {
     fn unfit(&self, index: usize, failure: Failure) -> Result<Answer, Failure> {
         match failure.status {
             Status::NotFound => {
-                let policy = &self.sites[index].policy;
+                let policy = self.sites[index].policy();
                 Ok(Answer::Reply(Reply::failure(failure, policy, Up::None)))
             }
             _ => Err(failure),
@@ -498,7 +486,7 @@ impl Sites {
 
     /// The page for a request that fails before its site is known.
     pub fn fail(&self, failure: Failure) -> Reply {
-        Reply::failure(failure, &self.sites[0].policy, Up::None)
+        Reply::failure(failure, self.sites[0].policy(), Up::None)
     }
 
     #[cold]
@@ -507,16 +495,27 @@ impl Sites {
     }
 }
 
-impl Site {
-    /// Adds the field that lets the origin of a request read the reply.
-    #[cold]
-    fn with_origin(&self, mut reply: Reply, request: &Request<'_>) -> Reply {
-        // A preflight has the field already.
-        let has_it = |line: &Extra| reply.extra.as_ref().is_some_and(|it| it.starts_with(line));
-        if let Some(line) = self.cors.line(request.fields).filter(|line| !has_it(line)) {
-            reply.add(line);
+/// What a request names: the host, the path and the query.
+type Named<'r> = (Option<Host<'r>>, &'r [u8], Option<&'r [u8]>);
+
+/// What a request names, if that is a path of this server.
+#[inline(always)]
+pub(super) fn named<'r>(request: &Request<'r>, form: &Form<'r>) -> Option<Named<'r>> {
+    match *form {
+        Form::Origin { path, query } => Some((request.host, path, query)),
+        Form::Absolute { scheme: Scheme::Http, host, path, query } => {
+            Some((Some(host), path, query))
         }
-        reply
+        Form::Absolute { .. } | Form::Asterisk => None,
+    }
+}
+
+/// The failure of a request with this method, if no path supports it.
+pub(super) fn refusal_of(method: Method) -> Option<Failure> {
+    match method {
+        Method::Unknown => Some(Failure::new(Status::NotImplemented, "unknown method")),
+        Method::NotServed => Some(Failure::new(Status::MethodNotAllowed, NOT_ALLOWED)),
+        Method::Get | Method::Head | Method::Options | Method::Connect => None,
     }
 }
 
@@ -536,8 +535,6 @@ pub(super) fn with_query(location: &Rc<[u8]>, query: Option<&[u8]>) -> Rc<[u8]> 
     let query = std::iter::once(b'?').chain(target::encode_query(query));
     start.iter().copied().chain(query).chain(fragment.iter().copied()).collect()
 }
-
-const UNKNOWN: &str = "unknown method";
 
 /// Why a method gets 405; the field Allow names those that are supported.
 const NOT_ALLOWED: &str = "only GET, HEAD and OPTIONS are supported";

@@ -179,8 +179,8 @@ impl Rulebook {
     }
 
     /// The policy of paths that no rule applies to, and of responses that belong to no path.
-    pub(super) fn plain_policy(&self) -> Rc<Policy> {
-        Rc::clone(&self.plain)
+    pub(super) fn plain_policy(&self) -> &Rc<Policy> {
+        &self.plain
     }
 
     fn new_policy(&self, (blocks, guards): &Key) -> Policy {

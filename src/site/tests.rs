@@ -109,7 +109,7 @@ impl Bench {
             Ok(Found::Wait(wait)) => Ok(Err(wait)),
             // An ordinary 404: the request is well-formed.
             Err(failure) if failure.status == Status::NotFound => {
-                let policy = Rc::clone(&self.sites.sites[0].policy);
+                let policy = Rc::clone(self.sites.sites[0].policy());
                 Ok(Ok(Entry::new(Outcome::Failure(failure, None), &policy)))
             }
             Err(failure) => Err(failure),

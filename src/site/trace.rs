@@ -6,12 +6,13 @@ use crate::config::CleanUrls;
 use crate::http::head::{Expectation, Method};
 use crate::http::host::Host;
 use crate::http::status::{Failure, Status};
-use crate::http::target::{self, Form, Scheme, name_start};
+use crate::http::target::{self, Form, name_start};
 use crate::rules::redirect::Answer;
 
 use super::login::Denial;
 use super::navigation::is_navigation;
 use super::request::Request;
+use super::respond::{named, refusal_of};
 use super::rulebook::Guard;
 use super::steps::{Rule, Stage, Step};
 use super::store::{Located, Look, Looked, clean_location, error_pages, is_file};
@@ -63,17 +64,9 @@ impl Sites {
             let blocks = self.sites[index].rulebook.headers_of(canonical);
             trace.headers = blocks.map(|(rule, place)| Rule::of_fields(rule, place)).collect();
         }
-        let refused = match request.method {
-            Method::Unknown => Some(Failure::new(Status::NotImplemented, "unknown method")),
-            Method::NotServed => {
-                let why = "only GET, HEAD and OPTIONS are supported";
-                Some(Failure::new(Status::MethodNotAllowed, why))
-            }
-            _ => None,
-        };
         let is_options = request.method == Method::Options;
         let is_preflight = is_options && self.sites[index].cors.preflight(request.fields).is_some();
-        let located = match (refused, located) {
+        let located = match (refusal_of(request.method), located) {
             (Some(failure), _) => {
                 trace.refuse(failure);
                 return trace;
@@ -105,10 +98,9 @@ impl Sites {
     /// The file that is loaded for a canonical path; a folder stands for its index file.
     pub(super) fn file_at(&mut self, index: usize, path: &[u8], clock: &Clock) -> Option<Looked> {
         let site = &self.sites[index];
-        let look = match self.store.look(site, path, &site.policy, clock) {
-            Look::Folder { .. } => {
-                self.store.look(site, &[path, b"/"].concat(), &site.policy, clock)
-            }
+        let policy = site.policy();
+        let look = match self.store.look(site, path, policy, clock) {
+            Look::Folder { .. } => self.store.look(site, &[path, b"/"].concat(), policy, clock),
             look => look,
         };
         match look {
@@ -130,20 +122,18 @@ fn named_path<'r>(request: &Request<'r>) -> Result<Named<'r>, Failure> {
         return Err(Failure::new(Status::MethodNotAllowed, "CONNECT names no path"));
     }
     let split = target::split(request.target)?;
+    if let Some((host, path, _)) = named(request, &split.form) {
+        return Ok((host, path, split.is_raw));
+    }
+    if let Some(failure) = refusal_of(request.method) {
+        return Err(failure);
+    }
     match (split.form, request.method) {
-        (Form::Origin { path, .. }, _) => Ok((request.host, path, split.is_raw)),
-        (Form::Absolute { scheme: Scheme::Http, host, path, .. }, _) => {
-            Ok((Some(host), path, split.is_raw))
-        }
-        (_, Method::Unknown) => Err(Failure::new(Status::NotImplemented, "unknown method")),
-        (_, Method::NotServed) => {
-            Err(Failure::new(Status::MethodNotAllowed, "the method is not supported"))
-        }
         (Form::Asterisk, Method::Options) => {
             Err(Failure::new(Status::NoContent, "OPTIONS * is about the server as a whole"))
         }
         (Form::Asterisk, _) => Err(Failure::bad("the target * is for OPTIONS alone")),
-        (Form::Absolute { .. }, _) => {
+        _ => {
             let why = "this address does not serve https";
             Err(Failure::new(Status::MisdirectedRequest, why))
         }

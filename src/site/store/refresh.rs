@@ -3,7 +3,7 @@
 use std::io;
 use std::rc::Rc;
 
-use crate::clock::Clock;
+use crate::clock::{Clock, Tick};
 use crate::files::{Blocking, COLD_TRIES, OpenError, Opened, Root, Version};
 use crate::rules::file::MAX_BYTES;
 use crate::site::Site;
@@ -54,7 +54,7 @@ impl Store {
             Ok(None) => {
                 // To be tried again with the next request.
                 site.rule_tries = site.rule_tries.saturating_add(1).min(COLD_TRIES);
-                site.checked = crate::clock::Tick(0);
+                site.checked = Tick(0);
                 return;
             }
             Err(text) => {
@@ -71,7 +71,7 @@ impl Store {
                 for problem in problems {
                     self.faults.root(format!("{}/{problem}", site.root.path().display()));
                 }
-                site.set_rulebook(rulebook);
+                site.rulebook = Rc::new(rulebook);
                 site.rule_versions = versions;
                 self.renew_part(site);
             }

@@ -57,6 +57,13 @@ impl Coding {
             Coding::Gzip => "gz",
         }
     }
+
+    /// The path of the file that the file at `path` is a sidecar of, by its name; `None`: it is
+    /// none.
+    pub fn original_of(path: &[u8]) -> Option<&[u8]> {
+        let strip = |coding: Coding| path.strip_suffix(coding.extension().as_bytes());
+        Coding::ALL.into_iter().find_map(strip)?.strip_suffix(b".")
+    }
 }
 
 /// A set of codings, such as those in which a resource exists.

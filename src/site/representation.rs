@@ -28,7 +28,7 @@ use crate::clock::{Clock, DATE_LINE};
 use crate::files::{OpenFile, Version};
 use crate::http::conditional::{Validators, last_modified, tells_versions_apart};
 use crate::http::date;
-use crate::http::digest::{ContentHash, ReprDigest};
+use crate::http::digest::ReprDigest;
 use crate::http::etag::ETag;
 use crate::http::negotiate::Coding;
 use crate::http::writer::Writer;
@@ -300,34 +300,23 @@ impl Representation {
 const NEVER: i64 = i64::MIN;
 
 impl OwnedValidators {
-    /// Those of a file whose bytes are in memory: the tag is made from the content, so it is equal
-    /// on every server and changes whenever the bytes do.
+    /// Those of a file that was read or hashed: the tag is that of the content, so it is equal on
+    /// every server and changes whenever the bytes do.
     /// `replaced`: see [`OwnedValidators::of_file`].
     pub(super) fn of_content(
-        bytes: &[u8],
+        etag: ETag,
         version: &Version,
         replaced: bool,
         clock: &Clock,
     ) -> OwnedValidators {
-        OwnedValidators {
-            etag: Some(ETag::of_content(bytes)),
-            last_modified: date_of(version, replaced, clock),
-            young: is_young(version, clock),
-            dated: version.modified_ns <= clock.unix_ns,
-            ..OwnedValidators::none()
-        }
+        let etag = Some(etag);
+        OwnedValidators { etag, ..OwnedValidators::without_tag(version, replaced, clock) }
     }
 
-    /// Those of a file that stays on disk and was hashed: as [`OwnedValidators::of_content`].
-    pub(super) fn of_hash(
-        hash: &ContentHash,
-        version: &Version,
-        replaced: bool,
-        clock: &Clock,
-    ) -> OwnedValidators {
+    fn without_tag(version: &Version, replaced: bool, clock: &Clock) -> OwnedValidators {
+        let date = || last_modified(version.modified_ns, clock.unix_seconds());
         OwnedValidators {
-            etag: Some(hash.etag),
-            last_modified: date_of(version, replaced, clock),
+            last_modified: if replaced { None } else { date() },
             young: is_young(version, clock),
             dated: version.modified_ns <= clock.unix_ns,
             ..OwnedValidators::none()
@@ -354,19 +343,13 @@ impl OwnedValidators {
         coding: Option<Coding>,
         clock: &Clock,
     ) -> OwnedValidators {
-        let young = is_young(version, clock);
+        let made = OwnedValidators::without_tag(version, replaced, clock);
         let replaced = replaced.then_some((version.inode, version.changed_ns));
         let tag = || {
-            let tag = ETag::of_file(version.size, version.modified_ns, replaced, young);
+            let tag = ETag::of_file(version.size, version.modified_ns, replaced, made.young);
             coding.map_or(tag, |coding| tag.with_coding(coding))
         };
-        OwnedValidators {
-            etag: tells_versions_apart(version.modified_ns).then(tag),
-            last_modified: date_of(version, replaced.is_some(), clock),
-            young,
-            dated: version.modified_ns <= clock.unix_ns,
-            ..OwnedValidators::none()
-        }
+        OwnedValidators { etag: tells_versions_apart(version.modified_ns).then(tag), ..made }
     }
 
     /// None.
@@ -392,10 +375,6 @@ impl OwnedValidators {
     pub(super) fn of_page(etag: ETag) -> OwnedValidators {
         OwnedValidators { etag: Some(etag), ..OwnedValidators::none() }
     }
-}
-
-fn date_of(version: &Version, replaced: bool, clock: &Clock) -> Option<i64> {
-    if replaced { None } else { last_modified(version.modified_ns, clock.unix_seconds()) }
 }
 
 /// True while a file could still change without its times changing: the clocks of file systems tick

@@ -9,6 +9,7 @@ use std::collections::HashMap;
 use std::rc::Rc;
 
 use crate::config::{self, AccessRule, CacheControl, CleanUrls, Cors, RedirectRule, SiteConfig};
+use crate::http::negotiate::Coding;
 use crate::http::target::name_start;
 use crate::rules::file::{Parsed, Problem};
 use crate::rules::header::HeaderRule;
@@ -33,7 +34,7 @@ pub(super) struct Rulebook {
     header_places: Vec<String>,
     guarded: PatternSet,
     guards: Vec<Guard>,
-    /// Sidecars are negotiated, so whoever may not read a file may not read its sidecar either.
+    /// Sidecars are negotiated, so the guards of a file apply to its sidecars as well.
     guards_sidecars: bool,
     /// `/about` is a name of `/about.html`.
     clean_urls: bool,
@@ -54,7 +55,7 @@ pub(super) struct Rulebook {
 /// The indices of the blocks of fields and of the guards that apply to a path.
 type Key = (Box<[usize]>, Box<[usize]>);
 
-/// A rule about who may read.
+/// A rule that restricts which clients may read a path.
 #[derive(Debug)]
 pub(super) enum Guard {
     /// By address.
@@ -199,9 +200,7 @@ impl Rulebook {
             return Vec::new();
         }
         let mut found = self.guarded.matches(path);
-        let extensions: [&[u8]; 3] = [b".zst", b".br", b".gz"];
-        let original = extensions.iter().find_map(|extension| path.strip_suffix(*extension));
-        let original = original.filter(|_| self.guards_sidecars);
+        let original = Coding::original_of(path).filter(|_| self.guards_sidecars);
         found.extend(original.into_iter().flat_map(|original| self.guarded.matches(original)));
         let file = original.unwrap_or(path);
         let (folder, name) = file.split_at(name_start(file));
@@ -226,7 +225,7 @@ impl Rulebook {
         !self.guards.is_empty()
     }
 
-    /// True if the guards of `path` let through everyone whom those of `folder` let through.
+    /// True if every client that the guards of `folder` admit is admitted by those of `path`.
     pub(super) fn is_open_to_readers_of(&self, path: &[u8], folder: &[u8]) -> bool {
         let folder = self.guards_of(folder);
         self.guards_of(path).iter().all(|guard| folder.contains(guard))
@@ -316,10 +315,8 @@ fn base_fields(config: &SiteConfig) -> Vec<(&'static str, String)> {
     if config.security_headers {
         fields.extend(SECURITY.iter().map(|(name, value)| (*name, (*value).to_owned())));
     }
-    match config.cors {
-        Cors::Off => {}
-        Cors::Any => fields.push(("Access-Control-Allow-Origin", "*".to_owned())),
-        Cors::Origins(_) => {}
+    if config.cors == Cors::Any {
+        fields.push(("Access-Control-Allow-Origin", "*".to_owned()));
     }
     if config.cors != Cors::Off {
         fields.push(("Access-Control-Expose-Headers", "*".to_owned()));

@@ -10,12 +10,13 @@ use std::rc::Rc;
 
 use crate::clock::Clock;
 use crate::coding::{Effort, EncodeError, Encoder, SLICE_BYTES, worthwhile_bytes};
-use crate::files::{Blocking, COLD_TRIES, Disk, OpenFile, Piece};
+use crate::files::{Blocking, COLD_TRIES, Disk, Piece};
 use crate::http::negotiate::Coding;
 use crate::site::representation::Representation;
 
 use super::Store;
 use super::cache::Part;
+use super::spare::read;
 
 /// The tasks that wait, and the one that runs.
 #[derive(Debug, Default)]
@@ -167,15 +168,6 @@ impl Running {
             Err(EncodeError::TooLarge | EncodeError::Failed(_)) => Progress::GivenUp,
         }
     }
-}
-
-/// Reads bytes that are in memory, as [`Disk::prepare`] has found.
-fn read<'s>(file: &OpenFile, at: u64, count: usize, scratch: &'s mut Vec<u8>) -> Option<&'s [u8]> {
-    use std::os::unix::fs::FileExt;
-    scratch.clear();
-    scratch.resize(count, 0);
-    file.file().read_exact_at(scratch, at).ok()?;
-    Some(scratch)
 }
 
 /// Tasks in the queue; a file beyond it is encoded when it is requested later.

@@ -12,13 +12,14 @@
 //! for [`UNSTEADY_MS`].
 
 use std::collections::{HashMap, VecDeque};
-use std::os::unix::fs::FileExt;
 use std::rc::Rc;
 
 use crate::clock::{Clock, Tick};
 use crate::files::{Blocking, Disk, OpenFile, Piece, Version};
 use crate::http::digest::{ContentHash, ContentHasher};
 use crate::site::representation::is_young;
+
+use super::spare::read;
 
 /// The known hashes, and the files to hash.
 #[derive(Debug, Default)]
@@ -168,12 +169,10 @@ impl Hashing {
             }
             Piece::Cold => return Progress::GivenUp,
         }
-        scratch.clear();
-        scratch.resize(count, 0);
-        if self.file.file().read_exact_at(scratch, self.at).is_err() {
+        let Some(bytes) = read(&self.file, self.at, count, scratch) else {
             return Progress::GivenUp;
-        }
-        self.hasher.update(scratch);
+        };
+        self.hasher.update(bytes);
         self.at += count as u64; // widening
         self.tries = 0;
         match self.at < size {

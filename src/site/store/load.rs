@@ -13,6 +13,7 @@ use crate::config::{EtagSource, Limits};
 use crate::files::{Blocking, Disk, Kind, OpenError, OpenFile, Opened, Version};
 use crate::http::conditional::tells_versions_apart;
 use crate::http::digest::ReprDigest;
+use crate::http::etag::ETag;
 use crate::http::negotiate::{Coding, CodingSet};
 use crate::http::text::is_utf8_prefix;
 use crate::site::listing::{Format, Listed, listing_lines};
@@ -33,7 +34,7 @@ pub(super) enum Loaded {
     Made(Made),
     /// A folder that was named without a slash; its version.
     Folder(Version),
-    /// A folder to list; nobody looked whether it exists.
+    /// A folder to list, open; its version.
     Listed(OwnedFd, Version),
     /// A folder that exists, without an index file, and that is not listed.
     Unlisted,
@@ -174,7 +175,7 @@ impl<'a> Loader<'a> {
 
     /// The outcome for an open file and its sidecar files.
     fn file(&mut self, file: File, version: Version, path: Vec<u8>) -> Result<Made, Obstacle> {
-        let sidecars = if self.site.config.precompressed && !is_encoded(&path) {
+        let sidecars = if self.site.config.precompressed && Coding::original_of(&path).is_none() {
             Sidecars::open(&self.site.root, &path, self.blocking)?
         } else {
             Sidecars::NONE
@@ -222,21 +223,22 @@ impl<'a> Loader<'a> {
         }
         let (version, sized) = self.read(&file, version)?;
         let replaced = self.seen.is_replaced(self.site, path, &version);
-        let content = match self.site.config.etag {
+        let by_content = || {
+            let etag = ETag::of_content(self.scratch);
+            OwnedValidators::of_content(etag, &version, replaced, self.clock)
+        };
+        let validators = match self.site.config.etag {
             EtagSource::Time => {
                 OwnedValidators::of_file(&version, replaced, form.coding, self.clock)
             }
-            EtagSource::Auto => {
-                OwnedValidators::of_content(self.scratch, &version, replaced, self.clock)
-            }
+            EtagSource::Auto => by_content(),
             EtagSource::Content => {
-                OwnedValidators::of_content(self.scratch, &version, replaced, self.clock)
-                    .with_digest(Some(ReprDigest::of_content(self.scratch)))
+                by_content().with_digest(Some(ReprDigest::of_content(self.scratch)))
             }
         };
         let is_utf8 = is_utf8_prefix(self.scratch, true);
         let lines = self.lines(path, form);
-        let facts = self.facts(&lines, form, content, is_utf8);
+        let facts = self.facts(&lines, form, validators, is_utf8);
         let made = match Representation::in_memory(facts, self.scratch, self.gauge) {
             Ok(made) => made,
             Err(_) => self.on_disk(file, version, path, form)?.0,
@@ -287,7 +289,7 @@ impl<'a> Loader<'a> {
         }
         let hash = self.hashes.get(version);
         let validators = match &hash {
-            Some(hash) => OwnedValidators::of_hash(hash, version, replaced, self.clock),
+            Some(hash) => OwnedValidators::of_content(hash.etag, version, replaced, self.clock),
             None => by_time().without_hash(),
         };
         match etag {
@@ -457,12 +459,6 @@ struct Form<'t> {
     /// Whether the content is UTF-8; `None`: look at it.
     is_utf8: Option<bool>,
     media_type: MediaType<'t>,
-}
-
-/// Whether a file at `path` is itself the sidecar of another file, by its name.
-fn is_encoded(path: &[u8]) -> bool {
-    let has = |coding: Coding| path.ends_with(&sidecar_of(b"", coding));
-    Coding::ALL.into_iter().any(has)
 }
 
 #[cfg(feature = "compression")]

@@ -1,7 +1,10 @@
 //! Work between requests that no request waits for: hashing and encoding files. Both take turns, a
 //! step each.
 
+use std::os::unix::fs::FileExt;
+
 use crate::clock::{Clock, Tick};
+use crate::files::OpenFile;
 
 use super::Store;
 
@@ -28,4 +31,18 @@ impl Store {
         self.hashes.close_files();
         self.cache.drop_files()
     }
+}
+
+/// Reads bytes that are in memory, as [`Disk::prepare`](crate::files::Disk::prepare) has found;
+/// `None`: they cannot be read.
+pub(super) fn read<'s>(
+    file: &OpenFile,
+    at: u64,
+    count: usize,
+    scratch: &'s mut Vec<u8>,
+) -> Option<&'s [u8]> {
+    scratch.clear();
+    scratch.resize(count, 0);
+    file.file().read_exact_at(scratch, at).ok()?;
+    Some(scratch)
 }

@@ -1,4 +1,4 @@
-//! Passwords: who may read the parts of a site that need a login.
+//! Passwords: the parts of a site that need a login, and their users.
 
 use std::net::IpAddr;
 use std::path::Path;

@@ -6,17 +6,24 @@
 //!
 //! | module | question |
 //! |---|---|
+//! | `request`, `hosts` | what is requested, and of which site? |
 //! | [`respond`] | what is the reply to this request? |
 //! | [`reply`] | what are the fields and the body of a response? |
 //! | [`select`] | which part of a representation is requested? |
-//! | [`store`] | what does this path lead to, and is that still valid? |
+//! | `negotiation`, `navigation` | which form of it does the client want? |
+//! | `store` | what does this path lead to, and is that still valid? |
 //! | [`resource`], [`representation`] | in which forms can it be sent? |
-//! | [`rulebook`], [`policy`] | which rules apply to this path, and what do they add? |
-//! | [`explain`] | why does a request get its reply? |
-//! | [`listing`], [`page`], [`multipart`], [`media`] | what is the content of a generated body? |
+//! | `rulebook`, [`policy`] | which rules apply to this path, and what do they add? |
+//! | `login`, `cors` | may this client, or this origin, read it? |
+//! | `hashed_name` | does the name of a file contain a hash of its content? |
+//! | [`media`] | what is its Content-Type? |
+//! | [`explain`], `trace`, `steps` | why does a request get its reply? |
+//! | [`listing`], `visible` | what is in a folder, and which names of it are shown? |
 //! | [`archive`] | what is in the archive of a folder? |
+//! | [`page`], [`multipart`] | what is the content of another generated body? |
 //! | `download`, `disposition`, `query` | what do `?download` and other parameters mean? |
 //! | [`draft`] | in which memory is a long body generated? |
+//! | `problems` | why can a site not be served? |
 
 use std::rc::Rc;
 use std::time::Duration;

@@ -129,8 +129,9 @@ impl Entry {
         }
     }
 
-    /// Fills the headroom of a representation for this second, unless it is being sent; then the
-    /// wire format writes the head elsewhere.
+    /// Fills the headroom of a representation for this second, unless it is shared: with a response
+    /// that is being sent, with an alias, or, in an encoded form, with the forms that the store
+    /// keeps. Then the wire format writes the head elsewhere.
     #[inline]
     pub(super) fn fill(&mut self, choice: Choice, fill: Fill, clock: &Clock) {
         let Outcome::Resource(resource) = &mut self.outcome else { return };

@@ -297,7 +297,8 @@ impl Sites {
         }
     }
 
-    /// Looks for a path that the cache does not know. Who may not read it learns nothing about it.
+    /// Finds a path that the cache does not know in this spelling. Guards are checked before the
+    /// lookup on disk, so a client that they refuse does not learn whether the path exists.
     #[inline(never)]
     fn find(&mut self, index: usize, asked: Asked<'_>) -> Result<Result<At, Answer>, Failure> {
         let Asked { path, blocking, clock, .. } = asked;

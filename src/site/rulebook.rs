@@ -55,7 +55,7 @@ pub(super) struct Rulebook {
 /// The indices of the blocks of fields and of the guards that apply to a path.
 type Key = (Box<[usize]>, Box<[usize]>);
 
-/// A rule that restricts which clients may read a path.
+/// An access rule: a restriction to some clients.
 #[derive(Debug)]
 pub(super) enum Guard {
     /// By address.

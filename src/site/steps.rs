@@ -22,7 +22,7 @@ pub struct Step {
 pub enum Stage {
     /// Method, target and host.
     Request,
-    /// Rules about who may read.
+    /// Access rules: by address, or by name and password.
     Access,
     /// Redirects and rewrites that win over a file.
     Forced,
@@ -68,7 +68,7 @@ impl Stage {
 }
 
 impl Rule {
-    /// A rule about who may read, by address.
+    /// An access rule by address.
     pub(super) fn of_access(rule: &AccessRule) -> Rule {
         let list = |name: &str, nets: &[ipnet::IpNet]| {
             let nets: Vec<String> = nets.iter().map(ToString::to_string).collect();
@@ -80,7 +80,7 @@ impl Rule {
         Rule { place: rule.place.clone(), text, matches: false, decides: false }
     }
 
-    /// A rule about who may read, by name and password.
+    /// An access rule by name and password.
     pub(super) fn of_login(rule: &AuthRule) -> Rule {
         let text = format!("{} login '{}'", rule.pattern, rule.realm);
         Rule { place: rule.place.clone(), text, matches: false, decides: false }

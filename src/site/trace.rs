@@ -236,8 +236,8 @@ impl Walk<'_> {
         format!("{} {what}", encoded(&self.located.canonical))
     }
 
-    /// The rules about who may read the path, or a file that is sent for it. `Some`: one of them
-    /// refuses.
+    /// The access rules of the path, or of a file that is sent for it. `Some`: one of them refuses
+    /// the client.
     fn guard(&mut self, file: Option<&[u8]>) -> Option<Conclusion> {
         let rulebook = &self.site().rulebook;
         if !rulebook.has_guards() {
@@ -263,7 +263,7 @@ impl Walk<'_> {
         None
     }
 
-    /// A rule about who may read, and the failure of a client that it refuses.
+    /// An access rule, and the failure of a client that it refuses.
     fn ask_guard(&self, index: usize, guard: &Guard, matches: bool) -> (Rule, Option<Failure>) {
         let (request, config) = (self.request, &self.site().config);
         let (rule, refused) = match guard {

@@ -27,7 +27,7 @@ impl Visible {
     }
 
     /// Whether the listing of `folder`, a canonical path with a slash at its end, shows `name`: it
-    /// is served, to everyone who may read the folder.
+    /// is served, to every client that may read the folder.
     pub(super) fn shows(&self, folder: &[u8], name: &[u8]) -> bool {
         if self.hidden.is_unlisted(name) {
             return false;

@@ -47,7 +47,7 @@ pub(in crate::site) struct Looked {
 /// The state of a sidecar file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Sidecar {
-    /// Nobody looked for one: the site does not negotiate them, or the file is a sidecar itself.
+    /// Not looked for: the site does not negotiate them, or the file is a sidecar itself.
     NotLookedFor,
     /// It does not exist, or cannot be opened.
     Missing,

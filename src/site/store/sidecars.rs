@@ -12,7 +12,7 @@ pub(super) struct Sidecars([Option<(File, Version)>; Coding::COUNT]);
 /// The versions of the sidecar files of an entry, to revalidate it.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) enum Beside {
-    /// Nobody looked for them.
+    /// They were not looked for.
     #[default]
     Unknown,
     /// There are none.
@@ -72,8 +72,8 @@ impl Sidecars {
 }
 
 impl Beside {
-    /// The version of the sidecar file with this coding; `None`: it does not exist, or nobody
-    /// looked.
+    /// The version of the sidecar file with this coding; `None`: it does not exist, or
+    /// was not looked for.
     pub(super) fn version(&self, coding: Coding) -> Option<Version> {
         match self {
             Beside::Files(versions) => versions[coding.index()],

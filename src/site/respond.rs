@@ -444,17 +444,13 @@ impl Sites {
             let form = resource.form(&accept.meaning);
             let validators = form.validators();
             let verdict = conditional::evaluate(request.fields, &validators, clock.unix_seconds());
-            let content = match verdict {
-                Verdict::NotModified => Content::NotModified(form),
+            let (status, content) = match verdict {
+                Verdict::NotModified => (Status::NotModified, Content::NotModified(form)),
                 Verdict::Failed => {
                     let failure = Failure::new(Status::PreconditionFailed, "");
                     return self.refuse(index, asked, policy, failure);
                 }
-                Verdict::Proceed => Content::Whole(form),
-            };
-            let status = match content {
-                Content::NotModified(_) => Status::NotModified,
-                _ => Status::Ok,
+                Verdict::Proceed => (Status::Ok, Content::Whole(form)),
             };
             return Answer::Reply(Reply { status, content, extra: None });
         }

@@ -4,7 +4,7 @@
 //! settings first, as a start does, so that it reads the files with the same rights.
 
 use crate::cli::Draft;
-use crate::config::layer::Origin;
+use crate::config::layer::Problem;
 use crate::config::{Limits, SiteConfig};
 use crate::files::Door;
 use crate::sandbox;
@@ -33,8 +33,8 @@ pub fn check(draft: Draft) -> Findings {
             true => sandbox::become_user(&user.value),
             false => sandbox::look_up(&user.value),
         };
-        let place = prefix(&user.origin);
-        findings.problems.extend(found.err().map(|why| format!("{place}{why}")));
+        let problem = |what| Problem { origin: user.origin.clone(), what }.to_string();
+        findings.problems.extend(found.err().map(problem));
     }
     let sites = layer.effective_sites().unwrap_or_default();
     if is_whole && let Err(found) = layer.into_config() {
@@ -49,14 +49,6 @@ pub fn check(draft: Draft) -> Findings {
     findings.warnings = distinct(findings.warnings);
     findings.problems = distinct(findings.problems);
     findings
-}
-
-/// The place of a value, with a colon.
-fn prefix(origin: &Origin) -> String {
-    match origin {
-        Origin::Default | Origin::Flag => String::new(),
-        origin => format!("{origin}: "),
-    }
 }
 
 fn check_site(config: SiteConfig, findings: &mut Findings) {

@@ -46,10 +46,7 @@ fn main() -> ExitCode {
         Ok(Command::Print(text)) => write_out(&text),
         Err(Refusal::Arguments(error)) => print(&error),
         Err(Refusal::File(lines)) => {
-            for line in lines {
-                // Bare, so that editors find the place.
-                _ = writeln!(io::stderr(), "{line}");
-            }
+            print_bare(&lines);
             ExitCode::FAILURE
         }
     }
@@ -121,12 +118,9 @@ fn write_out(text: &[u8]) -> ExitCode {
     }
 }
 
-/// Prints all problems and warnings, bare, so that editors find the places.
 fn run_check(draft: Draft) -> ExitCode {
     let findings = check::check(draft);
-    for line in findings.warnings.iter().chain(&findings.problems) {
-        _ = writeln!(io::stderr(), "{line}");
-    }
+    print_bare(findings.warnings.iter().chain(&findings.problems));
     if findings.problems.is_empty() {
         return write_out(b"the settings are valid\n");
     }
@@ -177,6 +171,13 @@ fn print(text: &clap::Error) -> ExitCode {
             ExitCode::FAILURE
         }
         _ => ExitCode::from(u8::try_from(text.exit_code()).unwrap_or(2)),
+    }
+}
+
+/// Writes lines to standard error without a prefix, so that editors find the places in them.
+fn print_bare<'l>(lines: impl IntoIterator<Item = &'l String>) {
+    for line in lines {
+        _ = writeln!(io::stderr(), "{line}");
     }
 }
 

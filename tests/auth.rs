@@ -60,7 +60,7 @@ impl Bench {
 
     fn with(program: Program, bounds: PoolBounds) -> Bench {
         let alone = alone();
-        let mut auth = Authenticator::start(program, bounds, MemoryBounds::default()).unwrap();
+        let mut auth = Authenticator::start(program, bounds, MEMORY).unwrap();
         let poll = Poll::new().unwrap();
         auth.register(poll.registry(), FIRST).unwrap();
         assert_eq!(auth.tokens(), bounds.helpers);
@@ -122,8 +122,11 @@ fn pid(number: u32) -> Pid {
     Pid::from_raw(i32::try_from(number).unwrap()).unwrap()
 }
 
+const ANSWER_MS: u64 = 30_000;
+const MEMORY: MemoryBounds = MemoryBounds { entries: 4096, right_ms: 300_000, wrong_ms: 10_000 };
+
 fn bounds(helpers: usize, queue: usize, per_asker: usize) -> PoolBounds {
-    PoolBounds { helpers, queue, per_asker, ..PoolBounds::default() }
+    PoolBounds { helpers, queue, per_asker, answer_ms: ANSWER_MS }
 }
 
 #[test]
@@ -210,7 +213,7 @@ fn a_killed_helper_fails_its_question_only_and_is_started_again() {
     kill_process(killed, Signal::STOP).unwrap();
     let running = bench.question("bob", "p:ss wörd", 1);
     let due = bench.auth.due().unwrap();
-    assert_eq!(due, NOW + PoolBounds::default().answer_ms);
+    assert_eq!(due, NOW + ANSWER_MS);
     kill_process(killed, Signal::KILL).unwrap();
     bench.turn();
     assert_eq!(bench.answered, [running]);

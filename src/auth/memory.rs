@@ -61,12 +61,6 @@ pub struct MemoryBounds {
     pub wrong_ms: u64,
 }
 
-impl Default for MemoryBounds {
-    fn default() -> MemoryBounds {
-        MemoryBounds { entries: 4096, right_ms: 5 * 60 * 1000, wrong_ms: 10 * 1000 }
-    }
-}
-
 impl Remembered {
     /// An empty memory with a new key.
     ///

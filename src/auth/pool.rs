@@ -61,12 +61,6 @@ pub struct PoolBounds {
     pub answer_ms: u64,
 }
 
-impl Default for PoolBounds {
-    fn default() -> PoolBounds {
-        PoolBounds { helpers: 2, queue: 64, per_asker: 16, answer_ms: 30_000 }
-    }
-}
-
 /// Identifies a question in progress. The highest bit is set, which tells it from the number of a
 /// listing in progress.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -128,7 +128,8 @@ mod tests {
     fn ask(user: &str, password: &[u8]) -> Question {
         let text = format!("alice:{}\n", MADE_BY_OTHERS[0].0);
         let users = Users::parse(text.as_bytes()).unwrap();
-        let memory = Remembered::new(MemoryBounds::default()).unwrap();
+        let memory =
+            Remembered::new(MemoryBounds { entries: 2, right_ms: 1, wrong_ms: 1 }).unwrap();
         let credentials = Credentials { user: user.as_bytes(), password };
         let stored = users.find(user.as_bytes());
         let fingerprint = memory.fingerprint(&credentials, &stored);

@@ -9,10 +9,7 @@ use std::path::{Path, PathBuf};
 
 use super::layer::{Layer, Merged, Origin, Problem, Replaced, SiteLayer};
 use super::value::{self, Choice};
-use super::{
-    AccessRule, ArchiveFormat, AuthRule, CacheControl, Config, Cors, HeaderRule, Limits,
-    ListenAddress,
-};
+use super::{AccessRule, AuthRule, CacheControl, Config, Cors, HeaderRule, Limits, ListenAddress};
 use super::{RedirectRule, SiteConfig, Workers};
 
 /// Prints `layer`, whose settings are those of the run. Relative paths begin at `folder`, which is
@@ -68,10 +65,13 @@ fn array<T: AsRef<str>>(values: impl IntoIterator<Item = T>) -> String {
     format!("[{}]", values.join(", "))
 }
 
-/// The word for a value.
+/// The word for a value, quoted.
 fn word<T: PartialEq, const N: usize>(words: &Choice<T, N>, value: &T) -> String {
-    let found = words.iter().find(|(_, meaning)| meaning == value);
-    quoted(found.map_or("", |(word, _)| word))
+    quoted(bare_word(words, value))
+}
+
+fn bare_word<T: PartialEq, const N: usize>(words: &Choice<T, N>, value: &T) -> &'static str {
+    words.iter().find(|(_, meaning)| meaning == value).map_or("", |(word, _)| word)
 }
 
 /// The origin of a value, for its comment.
@@ -87,15 +87,19 @@ struct Page<'f> {
 
 impl Page<'_> {
     fn line(&mut self, key: &str, value: &str, origin: &str) {
-        // Writing to memory does not fail. An origin is one line, unless the name of the file is
-        // not.
-        let origin: String = origin.chars().filter(|letter| !letter.is_control()).collect();
-        _ = writeln!(self.text, "{key} = {value}  # {origin}");
+        self.commented(&format!("{key} = {value}"), origin);
     }
 
     fn header(&mut self, header: &str, origin: &str) {
+        self.commented(&format!("\n{header}"), origin);
+    }
+
+    /// A line with its origin as a comment, without the control characters that the name of the
+    /// file may have: they would end the comment.
+    fn commented(&mut self, line: &str, origin: &str) {
         let origin: String = origin.chars().filter(|letter| !letter.is_control()).collect();
-        _ = writeln!(self.text, "\n{header}  # {origin}");
+        // Writing to memory does not fail.
+        _ = writeln!(self.text, "{line}  # {origin}");
     }
 
     /// A path as text, absolute.
@@ -185,10 +189,7 @@ impl Page<'_> {
             Cors::Any => quoted("*"),
             Cors::Origins(origins) => array(origins),
         };
-        let archives = values.archives.iter().map(|format| match format {
-            ArchiveFormat::Tar => "tar",
-            ArchiveFormat::Zip => "zip",
-        });
+        let archives = values.archives.iter().map(|format| bare_word(&value::ARCHIVES, format));
         let or_off = |value: &Option<String>| quoted(value.as_deref().unwrap_or("off"));
         for (key, value, origin) in [
             ("root", root, origin(&site.root)),

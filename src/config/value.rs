@@ -30,6 +30,9 @@ pub const CLEAN_URLS: Choice<CleanUrls, 3> =
 /// The words for `sandbox`.
 pub const SANDBOX: Choice<Sandbox, 3> =
     [("on", Sandbox::On), ("strict", Sandbox::Strict), ("off", Sandbox::Off)];
+/// The words for `archives`.
+pub const ARCHIVES: Choice<ArchiveFormat, 2> =
+    [("tar", ArchiveFormat::Tar), ("zip", ArchiveFormat::Zip)];
 /// The words for `when_full`.
 pub const WHEN_FULL: Choice<WhenFull, 2> = [("wait", WhenFull::Wait), ("refuse", WhenFull::Refuse)];
 
@@ -102,11 +105,10 @@ pub fn charset(text: &str) -> Result<Option<String>, String> {
 /// # Errors
 /// If it is none.
 pub fn archive(text: &str) -> Result<ArchiveFormat, String> {
-    match text {
-        "tar" => Ok(ArchiveFormat::Tar),
-        "zip" => Ok(ArchiveFormat::Zip),
-        _ => Err(format!("'{text}' is not the format of an archive; write tar or zip")),
-    }
+    let found = ARCHIVES.iter().find(|(word, _)| *word == text);
+    found
+        .map(|(_, format)| *format)
+        .ok_or_else(|| format!("'{text}' is not the format of an archive; write tar or zip"))
 }
 
 /// The formats of archives: a list separated by commas, or `off`.

@@ -58,7 +58,7 @@ pub(super) struct Death {
     pub(super) pause: Duration,
 }
 
-/// A worker that served for so long is not at fault: the next one starts at once.
+/// After a worker that ran at least this long, the next one starts at once.
 const SOUND_AFTER: Duration = Duration::from_secs(10);
 /// The pause before the second start in a row; it doubles with each further one ...
 const PAUSE_LEAST: Duration = Duration::from_millis(100);

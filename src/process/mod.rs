@@ -40,8 +40,8 @@
 //! Standard input of a worker is a socket that leads to the supervisor. It gets the sockets
 //! (SCM_RIGHTS), then orders of one byte; it writes one byte when it serves. When the channel ends,
 //! the supervisor has ended, and the worker drains. Signals to stop are for the supervisor: a
-//! worker that gets one drains, but a second one does not cut it off, because a signal to the whole
-//! process group reaches the workers as well.
+//! worker that gets one drains, but a second one does not cut it off. A service manager that
+//! signals every process of a service also signals the supervisor, and its order decides.
 
 mod channel;
 mod child;

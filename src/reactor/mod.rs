@@ -147,8 +147,9 @@ impl Reactor {
     }
 
     /// Obeys the process at the other end of this channel, and stops in order when it ends. From
-    /// now on, a signal to stop is like [`Order::Drain`]: a second one changes nothing, because a
-    /// signal to all processes also reaches the other one, which gives the order.
+    /// now on, a signal to stop is like [`Order::Drain`], and a second one changes nothing: a
+    /// service manager that signals every process of a service also signals the other process, and
+    /// its order decides.
     ///
     /// # Errors
     /// If the poll refuses the channel.

@@ -1,7 +1,6 @@
 //! Workers that die, and how connections are shared.
 
 use std::fs;
-use std::os::unix::net::UnixDatagram;
 
 use rustix::process::Signal;
 
@@ -122,27 +121,4 @@ fn a_root_supervisor_has_workers_of_another_user() {
         assert_serves(Client::connect(&server));
         reload(&mut server, RELOADED);
     }
-}
-
-#[test]
-fn systemd_is_told_what_happens() {
-    let place = Place::new("");
-    let path = place.path("notify");
-    let socket = UnixDatagram::bind(&path).unwrap();
-    socket.set_read_timeout(Some(crate::common::PATIENCE)).unwrap();
-    let setup = place.setup().env("NOTIFY_SOCKET", path.to_str().unwrap());
-    let mut server = setup.start().unwrap();
-    let told = || {
-        let mut bytes = [0; 512];
-        let count = socket.recv(&mut bytes).unwrap();
-        String::from_utf8_lossy(&bytes[..count]).into_owned()
-    };
-    assert_eq!(told(), "READY=1\nSTATUS=generation 1 serves with 1 worker\n");
-    reload(&mut server, RELOADED);
-    let reloading = told();
-    assert!(reloading.starts_with("RELOADING=1\nMONOTONIC_USEC="), "{reloading}");
-    assert_eq!(told(), "READY=1\nSTATUS=generation 2 serves with 1 worker\n");
-    signal(&server, Signal::TERM);
-    assert_eq!(told(), "STOPPING=1\n");
-    assert!(server.wait_for_end().success());
 }

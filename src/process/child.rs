@@ -59,9 +59,8 @@ impl Child {
         let mut fields = Fields::default();
         fields.put_number(orders.workers as u64);
         fields.put_number(u64::from(orders.is_first));
-        fields.put_number(u64::from(orders.text.is_some()));
-        let mut descriptors: Vec<BorrowedFd<'_>> =
-            orders.text.iter().map(|text| text.file.as_fd()).collect();
+        let mut descriptors = Vec::new();
+        Text::describe(orders.text, &mut fields, &mut descriptors);
         for listener in &orders.listeners {
             fields.put(
                 listener.path().map(|path| path.as_os_str().as_encoded_bytes()).unwrap_or(b""),

@@ -1,6 +1,5 @@
 //! Workers that serve with the same settings, and are replaced together.
 
-use std::fs::File;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
@@ -260,8 +259,7 @@ impl Generation {
         to.put_number(self.number);
         let left = self.kill_at.map(|at| at.saturating_duration_since(now).as_millis());
         to.put(left.map(|ms| ms.to_string()).unwrap_or_default());
-        to.put_number(u64::from(self.text.is_some()));
-        descriptors.extend(self.text.iter().map(|text| text.file.as_fd()));
+        Text::describe(self.text.as_ref(), to, descriptors);
         to.put_number(self.workers.len() as u64);
         for worker in &self.workers {
             let Some(child) = &worker.child else {
@@ -288,10 +286,7 @@ impl Generation {
             "" => None,
             ms => Some(now + Duration::from_millis(ms.parse().ok()?)),
         };
-        let text = match from.take_number::<u8>()? {
-            0 => None,
-            _ => Some(Text { file: File::from(descriptors.next()?) }),
-        };
+        let text = Text::adopt(from, descriptors)?;
         // This version of the program may not understand the text of an earlier one any more.
         let limits = source.read_text(text.as_ref()).map(|settings| settings.config.limits);
         let limits = limits.unwrap_or_default();

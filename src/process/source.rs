@@ -3,9 +3,12 @@
 use std::ffi::OsString;
 use std::fs::File;
 use std::io::{self, Write};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::FileExt;
 
 use crate::cli::{self, Command, Refusal, Settings};
+
+use super::channel::Fields;
 
 /// The arguments and the environment of the supervisor. Workers get the same.
 #[derive(Clone, Debug)]
@@ -19,7 +22,7 @@ pub(super) struct Source {
 /// a name: workers inherit it, and read this instead of a file that may have changed since.
 #[derive(Debug)]
 pub(super) struct Text {
-    pub(super) file: File,
+    file: File,
 }
 
 impl Source {
@@ -84,6 +87,27 @@ impl Text {
         let mut file = nameless_file()?;
         file.write_all(content)?;
         Ok(Text { file })
+    }
+
+    /// Describes it to another process, and adds its descriptor; there may be no text.
+    pub(super) fn describe<'t>(
+        text: Option<&'t Text>,
+        to: &mut Fields,
+        descriptors: &mut Vec<BorrowedFd<'t>>,
+    ) {
+        to.put_number(u64::from(text.is_some()));
+        descriptors.extend(text.map(|text| text.file.as_fd()));
+    }
+
+    /// What [`Text::describe`] has described. The outer `None`: it is malformed.
+    pub(super) fn adopt(
+        from: &mut Fields,
+        descriptors: &mut impl Iterator<Item = OwnedFd>,
+    ) -> Option<Option<Text>> {
+        match from.take_number::<u8>()? {
+            0 => Some(None),
+            _ => Some(Some(Text { file: File::from(descriptors.next()?) })),
+        }
     }
 
     /// Several processes share the position in the file, so it is not used.

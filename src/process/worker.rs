@@ -97,10 +97,7 @@ impl Task {
         let mut descriptors = descriptors.into_iter();
         let workers = fields.take_number()?;
         let is_first = fields.take_number::<u8>()? == 1;
-        let text = match fields.take_number::<u8>()? {
-            0 => None,
-            _ => Some(Text { file: File::from(descriptors.next()?) }),
-        };
+        let text = Text::adopt(&mut fields, &mut descriptors)?;
         let mut listeners = Vec::new();
         for socket in descriptors {
             listeners.push(inherited(socket, &mut fields)?);

@@ -1,6 +1,6 @@
 //! `EXT=TYPE`: a media type for an extension, checked before it can get into a field of a response.
 
-use super::value::is_token;
+use crate::http::body::is_token;
 
 /// Parses `EXT=TYPE`: an extension without a dot, and a media type of at most 255 bytes with
 /// optional parameters (RFC 9110, 8.3.1). The extension is returned in lower case.

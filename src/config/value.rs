@@ -11,6 +11,7 @@ use super::{
     ArchiveFormat, CacheControl, CleanUrls, Cors, EncodedSlash, EtagSource, HeaderRule,
     RedirectRule, Sandbox, Symlinks, WhenFull, Workers,
 };
+use crate::http::body::is_token;
 use crate::http::host::Host;
 
 /// The words for a setting, and what each means.
@@ -412,14 +413,6 @@ pub fn network(text: &str) -> Result<IpNet, String> {
 
 /// The longest value that every response may have to carry: its fields have a bounded room.
 const FIELD_BYTES_MAX: usize = 255;
-
-/// A token of RFC 9110, 5.6.2.
-pub(super) fn is_token(text: &str) -> bool {
-    !text.is_empty()
-        && text
-            .bytes()
-            .all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte))
-}
 
 #[cfg(test)]
 mod tests;

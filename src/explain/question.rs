@@ -1,5 +1,6 @@
 //! The request that a question is about: from a URL and fields to the head that a client sends.
 
+use crate::http::body::is_token;
 use crate::http::host::Host;
 
 use super::Question;
@@ -22,7 +23,7 @@ impl Asked {
     /// An argument that is no part of a request, or that needs a body; how to fix it.
     pub(super) fn of(question: &Question) -> Result<Asked, String> {
         let method = &question.method;
-        if method.is_empty() || !method.bytes().all(is_token_byte) {
+        if !is_token(method) {
             return Err(format!("'{}' is not a method; use GET or HEAD", method.escape_debug()));
         }
         let (mut host, target) = split_url(&question.url)?;
@@ -85,7 +86,7 @@ fn split_field(field: &str) -> Result<(&str, &str), String> {
     let Some((name, value)) = field.split_once(':') else {
         return Err(format!("'{shown}' is not a field; write 'Name: value'"));
     };
-    if name.is_empty() || !name.bytes().all(is_token_byte) {
+    if !is_token(name) {
         let advice = "use letters, digits and hyphens before the colon";
         return Err(format!("'{shown}' has no valid name; {advice}"));
     }
@@ -98,11 +99,6 @@ fn split_field(field: &str) -> Result<(&str, &str), String> {
         return Err(format!("'{shown}' announces a body, which is never explained; remove it"));
     }
     Ok((name, value.trim_matches([' ', '\t'])))
-}
-
-/// A byte of a token (RFC 9110 section 5.6.2).
-fn is_token_byte(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
 }
 
 #[cfg(test)]

@@ -209,6 +209,11 @@ fn take(left: &mut u64, most: usize) -> usize {
     taken
 }
 
+/// `token` (RFC 9110 section 5.6.2): the grammar of methods and field names.
+pub fn is_token(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(is_token_byte)
+}
+
 /// `tchar` (RFC 9110 section 5.6.2).
 fn is_token_byte(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)

@@ -1,7 +1,8 @@
 //! One block of fields: a block of `_headers`, or a `[[headers]]` table.
 
 use super::pattern::Pattern;
-use super::text::{BLANKS, is_token, without_comment};
+use super::text::{BLANKS, without_comment};
+use crate::http::body::is_token;
 
 /// Fields for the responses to the paths of a pattern.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -54,13 +54,6 @@ pub(super) fn name_at(text: &str) -> &str {
     &text[..end.unwrap_or(text.len())]
 }
 
-/// A token of RFC 9110, 5.6.2: the grammar of field names.
-pub(super) fn is_token(text: &str) -> bool {
-    let is_token_byte =
-        |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
-    !text.is_empty() && text.bytes().all(is_token_byte)
-}
-
 /// The blanks around and between words.
 pub(super) const BLANKS: [char; 2] = [' ', '\t'];
 

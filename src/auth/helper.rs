@@ -1,6 +1,5 @@
 //! The handle of one helper process, and its two pipes.
 
-use std::ffi::OsString;
 use std::io::{self, ErrorKind, Read, Write};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -16,7 +15,6 @@ use super::verifier::MODE;
 #[derive(Clone, Debug)]
 pub struct Program {
     path: PathBuf,
-    arguments: Vec<OsString>,
 }
 
 impl Program {
@@ -33,7 +31,7 @@ impl Program {
 
     /// The program at this path.
     pub fn at(path: impl Into<PathBuf>) -> Program {
-        Program { path: path.into(), arguments: vec![MODE.into()] }
+        Program { path: path.into() }
     }
 }
 
@@ -52,7 +50,7 @@ impl Helper {
         let mut child = Command::new(&program.path)
             // The name in the list of processes; the path may be a link in /proc.
             .arg0("tenkay")
-            .args(&program.arguments)
+            .arg(MODE)
             .env_clear()
             .current_dir("/")
             // Not in the process group of the server: Ctrl-C in a terminal is for the server.

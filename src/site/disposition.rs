@@ -3,8 +3,8 @@
 /// The field line that lets a browser store a response under this name, whatever bytes it has.
 ///
 /// The name is given twice: `filename` for old clients, in which everything but plain characters
-/// is replaced, and `filename*` (RFC 8187), if that is not enough. What is not UTF-8 is replaced by
-/// U+FFFD. Without a name, the browser takes one from the address.
+/// is replaced, and `filename*` (RFC 8187), if that is not enough. Bytes that are not UTF-8 are
+/// replaced by U+FFFD. Without a name, the browser takes one from the address.
 pub(super) fn attachment(name: &[u8]) -> Vec<u8> {
     let mut line = b"Content-Disposition: attachment".to_vec();
     if name.is_empty() {

@@ -85,7 +85,7 @@ impl Draft {
         Ok(())
     }
 
-    /// What was written so far.
+    /// The bytes written so far.
     pub fn bytes(&self) -> &[u8] {
         self.memory.bytes()
     }

@@ -68,7 +68,7 @@ fn is_mixed(part: &[u8]) -> bool {
         && part.iter().any(u8::is_ascii_lowercase)
         && part.iter().any(u8::is_ascii_uppercase)
         && part.iter().any(u8::is_ascii_digit)
-        && !is_words_and_number(part)
+        && !letters_before_number(part).is_some_and(are_words)
 }
 
 fn is_base32(part: &[u8], before_extension: bool) -> bool {
@@ -81,15 +81,20 @@ fn is_base32(part: &[u8], before_extension: bool) -> bool {
     may_be
         && part.iter().all(|byte| matches!(byte, b'A'..=b'Z' | b'2'..=b'7'))
         && part.iter().any(u8::is_ascii_alphabetic)
-        && !(has_digit && is_word_and_number(part))
+        && letters_before_number(part).is_none()
 }
 
-/// True for words in camel case or with `_` between them that a number follows. A word has 3
-/// letters or more: the letters of a hash rarely look so.
-fn is_words_and_number(part: &[u8]) -> bool {
-    let letters = part.iter().position(u8::is_ascii_digit).unwrap_or(part.len());
-    let (letters, mut length) = (&part[..letters], 0);
-    let are_words = letters.iter().all(|byte| match byte {
+/// The letters (and `_`) of a name that consists of them and a number.
+fn letters_before_number(part: &[u8]) -> Option<&[u8]> {
+    let (letters, number) = part.split_at(part.iter().position(u8::is_ascii_digit)?);
+    (!letters.is_empty() && number.iter().all(u8::is_ascii_digit)).then_some(letters)
+}
+
+/// True for words in camel case or with `_` between them. A word has 3 letters or more: the letters
+/// of a hash rarely look so.
+fn are_words(letters: &[u8]) -> bool {
+    let mut length = 0;
+    letters.iter().all(|byte| match byte {
         b'_' | b'A'..=b'Z' => {
             let ends_word = length == 0 || length >= WORD_LETTERS;
             length = usize::from(*byte != b'_');
@@ -99,17 +104,10 @@ fn is_words_and_number(part: &[u8]) -> bool {
             length += 1;
             true
         }
-    });
-    are_words && (length == 0 || length >= WORD_LETTERS) && is_word_and_number(part)
+    }) && (length == 0 || length >= WORD_LETTERS)
 }
 
 const WORD_LETTERS: usize = 3;
-
-/// True for letters (and `_`) that a number follows.
-fn is_word_and_number(part: &[u8]) -> bool {
-    let number = part.iter().position(u8::is_ascii_digit);
-    number.is_some_and(|at| at > 0 && part[at..].iter().all(u8::is_ascii_digit))
-}
 
 fn has_uuid(file_name: &[u8]) -> bool {
     file_name.windows(UUID_BYTES).any(|window| {

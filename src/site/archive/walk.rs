@@ -95,7 +95,7 @@ impl Walk {
     }
 }
 
-/// What was removed meanwhile, or may not be read, is left out. All else is an error.
+/// Leaves out files that were removed meanwhile or may not be read; other errors are returned.
 pub(super) fn unless_absent(error: OpenError) -> io::Result<()> {
     match error {
         OpenError::NotFound | OpenError::Refused | OpenError::Forbidden => Ok(()),

@@ -6,7 +6,7 @@
 
 use crate::http::date::{Civil, civil};
 
-/// What is known about an entry when its content begins.
+/// An entry, without the sums of its content.
 #[derive(Debug)]
 pub(super) struct Member {
     /// The path in the archive; that of a folder ends with a slash.
@@ -18,7 +18,7 @@ pub(super) struct Member {
     pub(super) offset: u64,
 }
 
-/// What is known when it ends.
+/// The checksum and the length of the content of an entry, known at its end.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Sum {
     pub(super) crc: u32,

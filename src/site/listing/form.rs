@@ -51,7 +51,7 @@ pub enum Order {
 
 impl ListingForm {
     /// The form that a request asks for: by `format`, `sort` and `order` in its query, else by
-    /// Accept. What is unknown is ignored; of several values, the last one counts.
+    /// Accept. Unknown values are ignored; of several values, the last one counts.
     pub(in crate::site) fn of(query: Option<&[u8]>, fields: &Fields<'_, '_>) -> ListingForm {
         let mut form = ListingForm::default();
         if fields.has(Field::Accept) && prefers_json(fields) {

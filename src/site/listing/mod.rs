@@ -36,11 +36,11 @@ pub struct Listing {
     form: ListingForm,
     /// The formats in which the folder can be downloaded.
     archives: Vec<ArchiveFormat>,
-    /// What is written, once everything is read.
+    /// The page being written; `None` while the folder is read.
     page: Option<Page>,
 }
 
-/// What is written, in the format of the listing.
+/// The page being written, in the format of the listing.
 enum Page {
     Html(Box<Html>),
     Json(Box<Json>),

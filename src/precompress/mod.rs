@@ -11,7 +11,7 @@
 //! - The names `NAME.zst`, `NAME.br` and `NAME.gz` beside a compressible file `NAME` belong to this
 //!   command: what is out of date there is replaced, or removed if it would not be worthwhile.
 //!   Without a compressible original, such a file is somebody's data and is never touched:
-//!   `backup.sql.gz` stays, and so does the sidecar of a deleted file, which no client gets.
+//!   `backup.sql.gz` stays, and so does the sidecar of a deleted file.
 //! - A symbolic link to a file inside the root is a file, as for the server; links to folders are
 //!   not followed, because the folder is visited under its own name.
 //! - Names that begin with a dot are skipped, except `.well-known` in the root.

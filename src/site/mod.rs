@@ -202,8 +202,7 @@ impl Sites {
         self.store.spare_work_due()
     }
 
-    /// Hashes or encodes a piece of a file, which takes at most 2 ms. Does nothing if nothing is
-    /// due.
+    /// Hashes or encodes a piece of a file, bounded in bytes. Does nothing if nothing is due.
     pub fn spare_work(&mut self, clock: &Clock) {
         self.store.spare_work(clock);
     }

@@ -20,6 +20,7 @@ use crate::config::{
 use clap_complete::Shell;
 use explain::ExplainArgs;
 use site::SiteArgs;
+use tls::TlsArgs;
 
 mod explain;
 mod precompress;
@@ -27,6 +28,7 @@ mod precompress;
 mod reference;
 mod site;
 mod texts;
+mod tls;
 
 pub use explain::Explain;
 pub use precompress::Precompress;
@@ -72,7 +74,8 @@ struct SettingsArgs {
         value_name = "ADDRESS",
         help = "\
         Address to listen on: PORT (on 127.0.0.1), :PORT (on all addresses), HOST:PORT, \
-        [IPv6]:PORT, http://HOST:PORT/ or unix:/PATH; port 0 picks a free one; repeatable \
+        [IPv6]:PORT, http://HOST:PORT/, https://HOST:PORT/ or unix:/PATH; port 0 picks a free one; \
+        repeatable \
         [default: 127.0.0.1:8080]"
     )]
     listen: Vec<Listen>,
@@ -113,6 +116,9 @@ struct SettingsArgs {
     #[arg(long, value_name = "wait|refuse", hide_possible_values = true)]
     #[arg(value_parser = one_of(value::WHEN_FULL))]
     when_full: Option<WhenFull>,
+
+    #[command(flatten)]
+    tls: TlsArgs,
 
     /// Processes that serve, below a supervisor; auto: one a core; with --config [default: 1]
     #[arg(long, value_name = "N|auto", value_parser = value::workers)]
@@ -523,6 +529,7 @@ impl SettingsArgs {
             sandbox: some(self.sandbox.or(self.no_sandbox.then_some(Sandbox::Off)), origin),
             when_full: some(self.when_full, origin),
             workers: some(self.workers, origin),
+            tls: self.tls.into_layer(origin),
             limits: each(self.limits, origin),
             site: self.site.into_layer(root, origin),
             sites: Vec::new(),

@@ -121,6 +121,7 @@ impl World {
             clock: &self.clock,
             limits: &self.limits,
             client: None,
+            channel: tenkay::site::Channel::Plain,
             draining: self.draining,
             unread: self.unread,
             requests_left: self.requests_left,

@@ -21,7 +21,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("config", &["http"]),
     ("files", &["clock", "config"]),
     ("auth", &["http", "clock"]),
-    ("net", &["config"]),
+    ("net", &["http", "config"]),
     ("journal", &["clock"]),
     ("site", &["http", "rules", "coding", "clock", "auth", "config", "files"]),
     ("machine", &["http", "clock", "config", "files", "site"]),
@@ -30,7 +30,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("precompress", &["http", "coding"]),
     ("explain", &["http", "clock", "config", "files", "site", "h1"]),
     ("cli", &["config"]),
-    ("check", &["cli", "config", "files", "sandbox", "site"]),
+    ("check", &["cli", "config", "files", "net", "sandbox", "site"]),
     ("system", &["config"]),
     ("sandbox", &["config"]),
     (

@@ -79,6 +79,7 @@ impl Client {
             clock,
             limits,
             client: None,
+            channel: tenkay::site::Channel::Plain,
             draining: false,
             unread: false,
             requests_left: u32::MAX,

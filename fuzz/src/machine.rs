@@ -440,6 +440,7 @@ impl<'p> Play<'p> {
             limits: &self.setting.limits,
             unread: self.ended.delivered < self.sent.len(),
             client: None,
+            channel: tenkay::site::Channel::Plain,
             draining: self.draining,
             requests_left: self.quota,
         };

@@ -4,9 +4,10 @@ use std::num::NonZeroUsize;
 
 use super::*;
 use crate::config::ArchiveFormat;
-use crate::config::layer::SiteLayer;
+use crate::config::layer::{SiteLayer, TlsLayer};
 use crate::config::{
     CacheControl, CleanUrls, Cors, EncodedSlash, EtagSource, HeaderRule, RedirectRule, Symlinks,
+    TlsVersion,
 };
 
 fn read_command(args: &[&str], environment: &[(&str, &str)]) -> Result<Command, String> {
@@ -117,6 +118,7 @@ const SAME: (&[&str], &[(&str, &str)]) = (
         "--workers=3",
         "--listen=[::]:80",
         "--listen=unix:/run/t",
+        "--listen=https://a",
         "--index=a.html,b.html",
         "--no-listing",
         "--symlinks=off",
@@ -151,12 +153,28 @@ const SAME: (&[&str], &[(&str, &str)]) = (
         "--user=www:site",
         "--sandbox=strict",
         "--when-full=refuse",
+        "--cert=/tls/a.pem",
+        "--key=/tls/a.key",
+        "--cert=b.pem",
+        "--key=b.key",
+        "--no-self-signed",
+        "--min-version=1.3",
+        "--redirect-http",
+        "--hsts=max-age=1; preload",
+        "--acme-webroot=/acme",
         "--limit=fields=7",
         "--limit=head_bytes=9000",
     ],
     &[
         ("TENKAY_ROOT", "/srv"),
-        ("TENKAY_LISTEN", "[::]:80, unix:/run/t"),
+        ("TENKAY_LISTEN", "[::]:80, unix:/run/t, https://a"),
+        ("TENKAY_CERT", "/tls/a.pem,b.pem"),
+        ("TENKAY_KEY", "/tls/a.key,b.key"),
+        ("TENKAY_SELF_SIGNED", "off"),
+        ("TENKAY_MIN_VERSION", "1.3"),
+        ("TENKAY_REDIRECT_HTTP", "on"),
+        ("TENKAY_HSTS", "max-age=1; preload"),
+        ("TENKAY_ACME_WEBROOT", "/acme"),
         ("TENKAY_INDEX", "a.html,b.html"),
         ("TENKAY_LISTING", "false"),
         ("TENKAY_SYMLINKS", "off"),
@@ -193,7 +211,7 @@ fn every_option_reaches_its_setting_from_both_sources() {
     let (args, environment) = SAME;
     for config in [flags(args).unwrap(), variables(environment).unwrap()] {
         assert_eq!(config.sites[0].root, PathBuf::from("/srv"));
-        assert_eq!(shown(&config.listen), ["[::]:80", "unix:/run/t"]);
+        assert_eq!(shown(&config.listen), ["[::]:80", "unix:/run/t", "https://a:443"]);
         let site = config.sites[0].clone();
         assert_eq!(site.index, ["a.html", "b.html"]);
         assert!(!site.listing && !site.server_header);
@@ -210,6 +228,16 @@ fn every_option_reaches_its_setting_from_both_sources() {
         assert_eq!(config.sandbox, Sandbox::Strict);
         assert_eq!(config.when_full, WhenFull::Refuse);
         assert_eq!(config.workers, Some(Workers::Count(3)));
+        let files: Vec<_> =
+            config.tls.certificates.into_iter().map(|it| (it.cert, it.key)).collect();
+        let expected = [("/tls/a.pem", "/tls/a.key"), ("b.pem", "b.key")];
+        assert_eq!(files, expected.map(|(cert, key)| (cert.into(), key.into())));
+        assert_eq!((config.tls.self_signed, config.tls.redirect_http), (false, true));
+        assert_eq!(
+            (config.tls.min_version, &*config.tls.hsts),
+            (TlsVersion::Tls13, "max-age=1; preload")
+        );
+        assert_eq!(config.tls.acme_webroot, Some("/acme".into()));
         assert_eq!((config.limits.fields, config.limits.head_bytes), (7, 9000));
         assert_eq!(config.chosen_limits, ["fields", "head_bytes"]);
     }
@@ -270,9 +298,9 @@ fn every_setting_has_a_flag() {
                 || aliases.contains(&long.as_str())
         })
     };
-    let for_the_file = ["table", "hosts", "access", "auth", "site", "sites"];
-    for name in SiteLayer::NAMES.iter().chain(Layer::NAMES) {
-        assert_eq!(has_flag(name), !for_the_file.contains(name), "{name}");
+    let for_the_file = ["table", "hosts", "access", "auth", "site", "sites", "tls", "certificates"];
+    for &name in [SiteLayer::NAMES, Layer::NAMES, TlsLayer::NAMES].into_iter().flatten() {
+        assert_eq!(has_flag(name), !for_the_file.contains(&name), "{name}");
     }
 }
 
@@ -552,47 +580,4 @@ fn the_variables_of_a_kubernetes_service_called_tenkay_mean_nothing() {
     assert!(settings.warnings.is_empty());
 }
 
-#[test]
-fn the_reference_is_generated_from_the_tables() {
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/reference.md");
-    let text = reference::text(&Args::command());
-    if std::env::var_os("WRITE_REFERENCE").is_some() {
-        std::fs::create_dir_all(concat!(env!("CARGO_MANIFEST_DIR"), "/docs")).unwrap();
-        std::fs::write(path, &text).unwrap();
-    }
-    let is_current = std::fs::read_to_string(path).is_ok_and(|found| found == text);
-    let advice = "WRITE_REFERENCE=1 cargo test --lib the_reference_is_generated";
-    assert!(is_current, "docs/reference.md is out of date; run: {advice}");
-}
-
-#[test]
-fn the_words_in_the_help_are_those_that_are_accepted() {
-    for argument in Args::command().get_arguments() {
-        let words: Vec<String> = argument
-            .get_possible_values()
-            .iter()
-            .map(|value| value.get_name().to_owned())
-            .collect();
-        let is_choice = argument.is_hide_possible_values_set();
-        if is_choice {
-            assert_eq!(argument.get_value_names().unwrap()[0].as_str(), words.join("|"));
-        }
-    }
-}
-
-#[test]
-fn the_keys_of_rules_are_in_the_reference() {
-    let full = include_str!("../config/file/tests/full.toml");
-    let table = toml::de::DeTable::parse(full).unwrap();
-    for name in ["redirects", "headers", "access", "auth"] {
-        let rules = table.get_ref().get(name).unwrap().get_ref().as_array().unwrap();
-        let keys = rules.iter().flat_map(|rule| rule.get_ref().as_table().unwrap().keys());
-        let mut found: Vec<String> = keys.map(|key| key.get_ref().to_string()).collect();
-        found.sort();
-        found.dedup();
-        let rows = reference::FILE_ONLY.iter().filter(|row| row.0 == format!("[[{name}]]"));
-        let mut expected: Vec<String> = rows.map(|row| row.1.to_owned()).collect();
-        expected.sort();
-        assert_eq!(found, expected, "{name}");
-    }
-}
+mod generated;

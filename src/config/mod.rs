@@ -14,6 +14,7 @@ mod listen;
 mod media_type;
 pub mod print;
 mod site;
+mod tls;
 pub mod value;
 
 pub use crate::http::target::EncodedSlash;
@@ -26,6 +27,7 @@ pub use site::{
     AccessRule, ArchiveFormat, AuthRule, CacheControl, CleanUrls, Cors, EtagSource, HeaderRule,
     Places, RedirectRule, SiteConfig, Symlinks,
 };
+pub use tls::{CertificateFiles, TlsConfig, TlsVersion};
 
 /// Everything a run needs to know.
 #[derive(Clone, Debug)]
@@ -42,11 +44,20 @@ pub struct Config {
     pub when_full: WhenFull,
     /// The processes that serve, below a supervisor; `None`: this process serves alone.
     pub workers: Option<Workers>,
+    /// TLS.
+    pub tls: TlsConfig,
     /// The limits.
     pub limits: Limits,
     /// Names of the limits that were set explicitly: only the others are lowered to fit into the
     /// memory of the machine.
     pub chosen_limits: Vec<&'static str>,
+}
+
+impl Config {
+    /// True if an address is served with TLS.
+    pub fn has_tls(&self) -> bool {
+        self.listen.iter().any(|listen| listen.opening.tls)
+    }
 }
 
 /// What happens to new connections at the connection limit, if no connection can be evicted.

@@ -40,10 +40,16 @@ fn before_body(head: &Head<'_, '_>, reader: BodyReader, cx: &mut Context<'_>) ->
         // but it may have begun: so the connection cannot be used again (RFC 9110 section 10.1.1).
         return Plan::Ask(Persistence::Linger);
     }
-    match cx.sites.check(&Request::of(head, cx.client, Some(write::fill))) {
+    match cx.sites.check(&request(head, cx)) {
         Ok(()) => Plan::ReadBody(reader),
         Err(failure) => Plan::Failed(failure),
     }
+}
+
+/// The request of a head in the inbox.
+#[inline(always)]
+fn request<'r>(head: &'r Head<'r, 'r>, cx: &Context<'_>) -> Request<'r> {
+    Request { channel: cx.channel, ..Request::of(head, cx.client, Some(write::fill)) }
 }
 
 /// Asks the site for the reply. `counted`: an earlier evaluation of this head has charged its
@@ -55,7 +61,7 @@ pub(super) fn ask(
     counted: bool,
     cx: &mut Context<'_>,
 ) -> Result<Answer, Failure> {
-    cx.respond(&Request::of(head, cx.client, Some(write::fill)), blocking, counted)
+    cx.respond(&request(head, cx), blocking, counted)
 }
 
 /// The reply to a request whose body is too long to be read: a 413, unless the request fails for

@@ -19,7 +19,7 @@ use crate::clock::Clock;
 use crate::config::Limits;
 use crate::files::Blocking;
 use crate::http::status::{Failure, Status};
-use crate::site::{Answer, Request, Sites};
+use crate::site::{Answer, Channel, Request, Sites};
 
 /// The resources of a report.
 #[derive(Debug)]
@@ -34,6 +34,8 @@ pub struct Context<'a> {
     pub limits: &'a Limits,
     /// The address of the client; `None`: it has none (a Unix socket).
     pub client: Option<IpAddr>,
+    /// How the requests of the connection arrive.
+    pub channel: Channel,
     /// The server shuts down: the responses in progress are the last.
     pub draining: bool,
     /// The socket may hold unread bytes: closing it now would send a reset, and the peer might lose

@@ -10,7 +10,9 @@ use crate::site::Wait;
 pub enum Step<'c> {
     /// Receive into the buffer of the machine, and report [`Event::Read`].
     Read,
-    /// Send these two slices, one behind the other, and report [`Event::Written`].
+    /// Send these two slices, one behind the other, and report [`Event::Written`]. Until then, the
+    /// machine offers the same bytes again, and adds others only behind them: a transport may have
+    /// encrypted them already.
     Write(&'c [u8], &'c [u8]),
     /// Send `lead`, then `count` bytes of the file from `at`; report [`Event::Written`].
     SendFile {
@@ -79,6 +81,8 @@ pub enum Reason {
     Panicked,
     /// The server shuts down.
     Stopped,
+    /// Its TLS handshake has failed, or what came later was not TLS.
+    TlsFailed,
 }
 
 impl Reason {
@@ -86,7 +90,7 @@ impl Reason {
     pub const COUNT: usize = Reason::ALL.len();
 
     /// Every reason, in the order of the enum.
-    pub const ALL: [Reason; 10] = [
+    pub const ALL: [Reason; 11] = [
         Reason::Finished,
         Reason::PeerClosed,
         Reason::PeerLost,
@@ -97,6 +101,7 @@ impl Reason {
         Reason::MadeRoom,
         Reason::Panicked,
         Reason::Stopped,
+        Reason::TlsFailed,
     ];
 }
 

@@ -480,7 +480,8 @@ impl Listener {
         }
     }
 
-    fn port(&self) -> Option<u16> {
+    /// The bound port; `None`: it is no socket of TCP.
+    pub fn port(&self) -> Option<u16> {
         self.address().map(|address| address.port())
     }
 

@@ -4,7 +4,14 @@
 //! knows nothing of protocols: the event loop asks it whether bytes may be there, and receives or
 //! sends.
 
+mod facts;
 pub mod listen;
+#[cfg(feature = "tls")]
+pub mod tls;
+#[cfg(not(feature = "tls"))]
+#[path = "no_tls.rs"]
+pub mod tls;
 pub mod transport;
 
+pub use facts::{Expiry, Facts, Handshakes, Opened};
 pub use transport::{Sent, Transport};

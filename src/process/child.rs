@@ -16,6 +16,7 @@ use crate::net::listen::Listener;
 use crate::reactor::Order;
 
 use super::channel::{Fields, send_message};
+use super::secrets::Secrets;
 use super::source::{Source, TAKEOVER, Text};
 use super::worker::{READY, WORKER_MODE};
 
@@ -44,6 +45,7 @@ pub(super) struct Orders<'s> {
     pub(super) workers: usize,
     pub(super) is_first: bool,
     pub(super) text: Option<&'s Text>,
+    pub(super) secrets: &'s mut Secrets,
     pub(super) listeners: Vec<&'s Listener>,
 }
 
@@ -52,7 +54,7 @@ impl Child {
     pub(super) fn worker(
         poller: &mut Poller,
         source: &Source,
-        orders: &Orders<'_>,
+        orders: Orders<'_>,
     ) -> io::Result<Child> {
         let link = Path::new("/proc/self/exe");
         let program = if link.exists() { link.to_owned() } else { std::env::current_exe()? };
@@ -61,6 +63,7 @@ impl Child {
         fields.put_number(u64::from(orders.is_first));
         let mut descriptors = Vec::new();
         Text::describe(orders.text, &mut fields, &mut descriptors);
+        orders.secrets.describe(&mut fields);
         for listener in &orders.listeners {
             fields.put(
                 listener.path().map(|path| path.as_os_str().as_encoded_bytes()).unwrap_or(b""),

@@ -12,6 +12,7 @@ use crate::reactor::Order;
 
 use super::channel::Fields;
 use super::child::{Child, Orders, Poller};
+use super::secrets::Secrets;
 use super::sockets::Sockets;
 use super::source::{Source, Text};
 
@@ -43,6 +44,7 @@ pub(super) struct Workshop<'w> {
     pub(super) poller: &'w mut Poller,
     pub(super) source: &'w Source,
     pub(super) sockets: &'w Sockets,
+    pub(super) secrets: &'w mut Secrets,
 }
 
 /// The end of a worker that nobody asked for.
@@ -97,8 +99,14 @@ impl Generation {
     ) -> Result<(), String> {
         let workers = self.workers.len();
         let listeners = shop.sockets.of_worker(index, workers);
-        let orders = Orders { workers, is_first, text: self.text.as_ref(), listeners };
-        let child = Child::worker(shop.poller, shop.source, &orders)
+        let orders = Orders {
+            workers,
+            is_first,
+            text: self.text.as_ref(),
+            secrets: shop.secrets,
+            listeners,
+        };
+        let child = Child::worker(shop.poller, shop.source, orders)
             .map_err(|error| format!("cannot start a worker: {error}"))?;
         let worker = &mut self.workers[index];
         worker.started = now;

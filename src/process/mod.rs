@@ -13,6 +13,7 @@
 //! | `child` | how is a process started, and told what to do |
 //! | `channel` | how do texts and descriptors get from one process to another |
 //! | `source` | where do the settings come from, so that all workers have the same |
+//! | `secrets` | what do all workers share for TLS |
 //! | `worker` | what does a worker do |
 //! | `server` | how does a process get ready to serve, alone or as a worker |
 //! | `upgrade` | how does another program file take over |
@@ -47,6 +48,7 @@ mod channel;
 mod child;
 mod generation;
 mod notify;
+mod secrets;
 mod server;
 mod sockets;
 mod source;

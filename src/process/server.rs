@@ -6,14 +6,16 @@ use std::path::Path;
 
 use crate::auth::{Authenticator, MemoryBounds, PoolBounds, Program};
 use crate::cli::Settings;
-use crate::config::{Config, Limits, Listen, SiteConfig};
+use crate::config::{Config, Limits, Listen, SiteConfig, TlsConfig};
 use crate::files::Door;
 use crate::net::listen::{self, Listener, SocketFile};
+use crate::net::tls::Terminal;
 use crate::reactor::{End, Reactor, signals};
 use crate::sandbox;
-use crate::site::Sites;
+use crate::site::{GateConfig, Sites};
 use crate::system;
 
+use super::secrets::{Secrets, unix_seconds};
 use super::sockets::why_not;
 
 /// Serves alone: sets everything up, prints the start line, and serves until a signal ends it.
@@ -29,7 +31,9 @@ pub fn serve_alone(settings: Settings, sockets: &mut Vec<SocketFile>) -> Result<
     warnings.extend(listeners.iter().flat_map(Listener::warnings).cloned());
     let start_line = start_line(&config.sites, listeners.iter(), "");
     let paths: Vec<&Path> = sockets.iter().map(SocketFile::path).collect();
-    let (mut reactor, more) = set_up(config, listeners, &paths)?;
+    let mut secrets = Secrets::default();
+    secrets.prepare(&config)?;
+    let (mut reactor, more) = set_up(config, listeners, &paths, &secrets)?;
     warnings.extend(more);
     for warning in warnings {
         reactor.note(format_args!("{warning}"));
@@ -57,9 +61,23 @@ pub(super) fn set_up(
     config: Config,
     listeners: Vec<Listener>,
     removable: &[&Path],
+    secrets: &Secrets,
 ) -> Result<(Reactor, Vec<String>), String> {
-    let Config { listen, sites, user, sandbox, when_full, limits, .. } = config;
+    let material = secrets.material().filter(|_| config.has_tls());
+    let Config { listen, sites, user, sandbox, when_full, limits, tls, .. } = config;
     let mut warnings: Vec<String> = inapplicable_limits(&listen, &limits).into_iter().collect();
+    // As root, if that is who starts it: keys are for nobody else.
+    let terminal = match material {
+        None => Terminal::default(),
+        Some(material) => {
+            let loaded = Terminal::load(&tls, material, unix_seconds());
+            let (terminal, more) = loaded.map_err(|problems| problems.join("\n"))?;
+            warnings.extend(more);
+            warnings.extend(material.describe().filter(|_| tls.self_signed));
+            terminal
+        }
+    };
+    let gate = gate(&tls, &terminal, &listeners);
     match &user {
         Some(account) => sandbox::become_user(account)?,
         None if sandbox::is_root() => {
@@ -67,21 +85,45 @@ pub(super) fn set_up(
         }
         None => {}
     }
-    let folders = sandbox::readable(sandbox, &sites);
+    let folders = sandbox::readable(sandbox, &sites, tls.acme_webroot.as_deref());
     // A fresh hasher is as random as the standard library makes it.
     let chance = RandomState::new().hash_one(std::process::id());
     let mut sites = Sites::new(sites, &limits, Door::best(), chance)
         .map_err(|problems| problems.to_string())?;
+    if let Some(gate) = gate {
+        sites.guard_with(gate, Door::best()).map_err(|problems| problems.to_string())?;
+    }
     if sites.need_authenticator() {
         sites.authenticate_with(start_authenticator(&limits)?);
     }
-    let reactor = Reactor::new(sites, listeners, when_full, limits)
+    let mut reactor = Reactor::new(sites, listeners, when_full, limits)
         .map_err(|error| format!("cannot set up the event loop: {error}"))?;
+    if material.is_some() {
+        reactor.speak_tls(terminal);
+    }
     if let Some((folders, broad)) = folders {
         warnings.extend(broad);
         warnings.extend(sandbox::lock_in(&folders, removable));
     }
     Ok((reactor, warnings))
+}
+
+/// What TLS asks of requests; nothing, if there is no TLS and there are no challenges.
+fn gate(tls: &TlsConfig, terminal: &Terminal, listeners: &[Listener]) -> Option<GateConfig> {
+    let names = terminal.names();
+    if names.is_empty() && tls.acme_webroot.is_none() {
+        return None;
+    }
+    let secure = || listeners.iter().filter(|listener| listener.opening().tls);
+    let ports = || secure().filter_map(Listener::port);
+    // The port that browsers take for https, if it is among them.
+    let port = ports().find(|port| *port == 443).or_else(|| ports().next());
+    Some(GateConfig {
+        names,
+        hsts: tls.hsts.clone(),
+        redirect_port: port.filter(|_| tls.redirect_http),
+        acme_webroot: tls.acme_webroot.clone(),
+    })
 }
 
 /// Starts the processes that verify passwords: as the user that serves, and before the sandbox is

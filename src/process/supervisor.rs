@@ -10,11 +10,13 @@ use signal_hook::consts::{SIGCHLD, SIGHUP, SIGUSR1, SIGUSR2};
 
 use crate::cli::Settings;
 use crate::journal::Journal;
+use crate::net::tls;
 use crate::reactor::signals::{STOP, Signals};
 
 use super::child::Poller;
 use super::generation::{Death, Generation, Workshop};
 use super::notify::Notifier;
+use super::secrets::{Secrets, unix_seconds};
 use super::server::{ignore_file_size_signal, start_line};
 use super::sockets::Sockets;
 use super::source::{Source, Text};
@@ -56,6 +58,7 @@ pub(super) struct Supervisor {
     journal: Journal,
     notifier: Notifier,
     source: Source,
+    secrets: Secrets,
     /// The program file that an upgrade executes.
     program: Option<PathBuf>,
     /// The sockets of the generation that serves.
@@ -112,6 +115,7 @@ impl Supervisor {
             journal: Journal::default(),
             notifier: Notifier,
             source,
+            secrets: Secrets::default(),
             program,
             sockets: Sockets::default(),
             serving: None,
@@ -140,9 +144,10 @@ impl Supervisor {
     pub(super) fn take_over(mut self, message: super::channel::Message) -> Result<(), String> {
         let now = Instant::now();
         let inventory = Inventory::adopt(message, &mut self.poller, &self.source, now);
-        let Inventory { last_number, sockets, serving, draining } =
+        let Inventory { last_number, sockets, serving, draining, secrets } =
             inventory.ok_or(upgrade::OTHER_VERSION)?;
         self.last_number = last_number;
+        self.secrets = secrets;
         self.sockets = sockets;
         self.serving = Some(serving);
         self.draining = draining;
@@ -272,8 +277,8 @@ impl Supervisor {
             trial.kill();
             trial.until = now + LOG_RETRY;
         }
-        let Supervisor { serving, poller, source, sockets, .. } = self;
-        let mut shop = Workshop { poller, source, sockets };
+        let Supervisor { serving, poller, source, sockets, secrets, .. } = self;
+        let mut shop = Workshop { poller, source, sockets, secrets };
         let lines = serving.as_mut().map(|serving| serving.tend(&mut shop, now));
         for line in lines.into_iter().flatten() {
             self.note(format_args!("{line}"));
@@ -302,6 +307,8 @@ impl Supervisor {
     ) -> Result<(), String> {
         // Workers log the warnings of the settings.
         let config = settings.config;
+        tls::check(&config.tls, unix_seconds()).map_err(|problems| problems.join("\n"))?;
+        self.secrets.prepare(&config)?;
         let count = worker::count(config.workers);
         let bound = Sockets::bind(&config.listen, count, &config.limits, &self.sockets);
         let (sockets, warnings) = bound?;
@@ -311,8 +318,8 @@ impl Supervisor {
         let more = if count == 1 { String::new() } else { format!(" ({count} workers)") };
         let start_line = start_line(&config.sites, sockets.first(), &more);
         self.last_number += 1;
-        let Supervisor { poller, source, last_number, .. } = self;
-        let mut shop = Workshop { poller, source, sockets: &sockets };
+        let Supervisor { poller, source, last_number, secrets, .. } = self;
+        let mut shop = Workshop { poller, source, sockets: &sockets, secrets };
         match Generation::start(*last_number, text, config.limits, count, &mut shop, now) {
             Ok(generation) => {
                 self.next = Some(Next { generation, sockets, start_line });
@@ -329,7 +336,9 @@ impl Supervisor {
     fn reload(&mut self, now: Instant) {
         self.notifier.reloading();
         let result = match self.source.read() {
-            Ok((settings, text)) => self.begin(settings, text, now).map_err(|why| vec![why]),
+            Ok((settings, text)) => self
+                .begin(settings, text, now)
+                .map_err(|why| why.lines().map(str::to_owned).collect()),
             Err(lines) => Err(lines),
         };
         if let Err(lines) = result {
@@ -403,8 +412,9 @@ impl Supervisor {
         let serving = self.serving.take().map(|generation| (generation, sockets));
         let mut ending: Vec<(Generation, Sockets)> = next.into_iter().chain(serving).collect();
         for (generation, sockets) in &mut ending {
-            let Supervisor { poller, source, .. } = self;
-            let mut lines = generation.complete(&mut Workshop { poller, source, sockets }, now);
+            let Supervisor { poller, source, secrets, .. } = self;
+            let mut shop = Workshop { poller, source, sockets, secrets };
+            let mut lines = generation.complete(&mut shop, now);
             lines.extend(sockets.remove_files(&Sockets::default()));
             for line in lines {
                 self.note(format_args!("{line}"));
@@ -420,11 +430,12 @@ impl Supervisor {
 
     /// Tries the program that an upgrade would execute.
     fn begin_trial(&mut self, now: Instant) {
-        let Supervisor { program, poller, source, serving, sockets, draining, .. } = self;
+        let Supervisor { program, poller, source, serving, sockets, draining, secrets, .. } = self;
         let (Some(program), Some(serving)) = (program.as_ref(), serving.as_ref()) else {
             return self.note(format_args!("no upgrade: the path of the program is unknown"));
         };
-        let message = upgrade::describe_all(self.last_number, sockets, serving, draining, now);
+        let (number, generations) = (self.last_number, (serving, &draining[..]));
+        let message = upgrade::describe_all(number, sockets, generations, secrets, now);
         match Trial::start(program, &message, poller, source, now + TRIAL) {
             Ok(trial) => self.trial = Some(trial),
             Err(error) => {
@@ -444,10 +455,10 @@ impl Supervisor {
             (Ok(version), Phase::Running) => {
                 self.note(format_args!("upgrade: tenkay {version} at {shown} takes over"));
                 self.journal.flush();
-                let Supervisor { source, serving, sockets, draining, .. } = self;
+                let Supervisor { source, serving, sockets, draining, secrets, .. } = self;
                 let Some(serving) = serving.as_ref() else { return };
-                let number = self.last_number;
-                let message = upgrade::describe_all(number, sockets, serving, draining, now);
+                let (number, generations) = (self.last_number, (serving, &draining[..]));
+                let message = upgrade::describe_all(number, sockets, generations, secrets, now);
                 format!("cannot execute it: {}", upgrade::replace(&path, source, &message))
             }
         };

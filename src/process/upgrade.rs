@@ -21,6 +21,7 @@ use rustix::process::{Pid, WaitStatus};
 use super::channel::{Fields, Message, receive_message, send_message};
 use super::child::{Child, Poller};
 use super::generation::{Generation, describe};
+use super::secrets::Secrets;
 use super::sockets::Sockets;
 use super::source::{Source, TAKEOVER};
 use super::worker::{READY, take_stdin};
@@ -29,7 +30,7 @@ use super::worker::{READY, take_stdin};
 pub const TRIAL_MODE: &str = "__trial";
 
 /// What a program must know to take over. Its first text is this version of the form.
-const FORM: &str = "1";
+const FORM: &str = "2";
 
 /// What a supervisor passes on to the program that takes over.
 #[derive(Debug)]
@@ -40,14 +41,15 @@ pub(super) struct Inventory {
     pub(super) serving: Generation,
     /// Those that end.
     pub(super) draining: Vec<Generation>,
+    pub(super) secrets: Secrets,
 }
 
 /// The same as a message.
 pub(super) fn describe_all<'s>(
     last_number: u64,
     sockets: &'s Sockets,
-    serving: &'s Generation,
-    draining: &'s [Generation],
+    (serving, draining): (&'s Generation, &'s [Generation]),
+    secrets: &mut Secrets,
     now: Instant,
 ) -> (Fields, Vec<BorrowedFd<'s>>) {
     let (mut fields, mut descriptors) = (Fields::default(), Vec::new());
@@ -59,6 +61,7 @@ pub(super) fn describe_all<'s>(
     for generation in draining {
         generation.describe(now, &mut fields, &mut descriptors);
     }
+    secrets.describe(&mut fields);
     (fields, descriptors)
 }
 
@@ -85,7 +88,8 @@ impl Inventory {
         for _ in 0..count {
             draining.push(generation(&mut from)?);
         }
-        Some(Inventory { last_number, sockets, serving, draining })
+        let secrets = Secrets::adopt(&mut from)?;
+        Some(Inventory { last_number, sockets, serving, draining, secrets })
     }
 }
 

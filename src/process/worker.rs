@@ -13,6 +13,7 @@ use crate::reactor::End;
 use crate::system;
 
 use super::channel::{Fields, Message, receive_message};
+use super::secrets::Secrets;
 use super::server;
 use super::sockets::path_of;
 use super::source::{Source, Text};
@@ -53,7 +54,7 @@ pub fn run() -> Result<End, String> {
         let begun = listener.begin(config.limits.backlog);
         begun.map_err(|error| format!("cannot listen on {}: {error}", listener.url()))?;
     }
-    let (mut reactor, more) = server::set_up(config, task.listeners, &[])?;
+    let (mut reactor, more) = server::set_up(config, task.listeners, &[], &task.secrets)?;
     if task.is_first {
         // The same for all workers.
         for warning in warnings.into_iter().chain(more) {
@@ -88,6 +89,7 @@ struct Task {
     is_first: bool,
     /// The text of the configuration file.
     text: Option<Text>,
+    secrets: Secrets,
     listeners: Vec<Listener>,
 }
 
@@ -98,11 +100,12 @@ impl Task {
         let workers = fields.take_number()?;
         let is_first = fields.take_number::<u8>()? == 1;
         let text = Text::adopt(&mut fields, &mut descriptors)?;
+        let secrets = Secrets::adopt(&mut fields)?;
         let mut listeners = Vec::new();
         for socket in descriptors {
             listeners.push(inherited(socket, &mut fields)?);
         }
-        Some(Task { workers, is_first, text, listeners })
+        Some(Task { workers, is_first, text, secrets, listeners })
     }
 }
 

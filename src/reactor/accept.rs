@@ -94,7 +94,14 @@ impl Acceptor {
                 let effort = match self.listeners[index].accept() {
                     Ok((socket, from)) => {
                         self.left = self.left.map(|left| left - 1);
-                        connections.insert(Transport::plain(socket), from, resources, turn)
+                        let transport = match self.listeners[index].opening().tls {
+                            false => Some(Transport::plain(socket)),
+                            true => Transport::secured(socket, &resources.pools.terminal),
+                        };
+                        match transport {
+                            Some(it) => connections.insert(it, from, resources, turn),
+                            None => Effort::default(), // no memory for a session
+                        }
                     }
                     Err(error) => {
                         self.accept_failed(index, &error, connections, resources, turn);

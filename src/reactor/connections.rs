@@ -232,14 +232,14 @@ impl Connections {
         let now = turn.now();
         let slot = &mut self.slots[key];
         let standing = slot.wire.standing(now);
-        let mut deadline = slot.wire.deadline(&resources.limits);
+        let mut deadline = slot.deadline(&resources.limits);
         if deadline <= now
             && standing.unsent
             && slot.transport.was_acknowledged(resources.limits.write_timeout_ms)
         {
             let (mut cx, _) = resources.context(turn.clock(), 0);
             slot.wire.report(Event::Acknowledged, &mut cx);
-            deadline = slot.wire.deadline(&resources.limits);
+            deadline = slot.deadline(&resources.limits);
         }
         let is_ended = matches!(slot.wire, Wire::Ended { .. });
         if is_ended && !slot.transport.was_acknowledged(resources.limits.write_timeout_ms) {
@@ -262,7 +262,7 @@ impl Connections {
             }
             self.work(id.0, resources, turn, |slot, cx, pools, share| {
                 let stop = slot.drive(cx, pools, share);
-                if matches!(stop, Stop::Over(_)) || slot.wire.deadline(cx.limits) > cx.clock.tick {
+                if matches!(stop, Stop::Over(_)) || slot.deadline(cx.limits) > cx.clock.tick {
                     return stop;
                 }
                 slot.wire.report(Event::Timeout, cx);
@@ -346,7 +346,8 @@ impl Connections {
             }
             Stop::Waits => self.watch(key, resources, turn),
             Stop::Over(reason) => {
-                if resources.draining || !slot.keep_unacknowledged(reason, limits, now) {
+                let terminal = &mut resources.pools.terminal;
+                if resources.draining || !slot.keep_unacknowledged(reason, limits, terminal, now) {
                     self.close(key, reason, resources, turn);
                 } else {
                     self.watch(key, resources, turn);
@@ -399,11 +400,11 @@ impl Connections {
             Reason::OutOfPages if !unsent => {
                 let mut room = [0; LAST_BYTES];
                 let length = wire::write_unavailable(&mut room, &resources.sites, turn.clock());
-                slot.transport.send_last(&room[..length]);
+                slot.transport.send_last(&room[..length], &mut resources.pools.terminal);
             }
             Reason::Stalled => slot.transport.abandon(),
             Reason::MadeRoom | Reason::OutOfPages if unsent => slot.transport.abandon(),
-            _ => {}
+            _ => slot.transport.part(&mut resources.pools.terminal),
         }
         self.closed += 1;
         self.closed_for[reason as usize] += 1; // a unit variant is its index

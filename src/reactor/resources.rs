@@ -3,7 +3,7 @@
 use crate::clock::Clock;
 use crate::config::Limits;
 use crate::journal::Journal;
-use crate::site::Sites;
+use crate::site::{Channel, Sites};
 
 use super::wire::{Context, Pages, Pools};
 
@@ -30,7 +30,18 @@ impl Resources {
         let Resources { sites, pages, pools, limits, draining, .. } = self;
         let (draining, unread) = (*draining, false);
         let client = None;
-        let cx = Context { sites, pages, clock, limits, client, draining, unread, requests_left };
+        let channel = Channel::Plain;
+        let cx = Context {
+            sites,
+            pages,
+            clock,
+            limits,
+            client,
+            channel,
+            draining,
+            unread,
+            requests_left,
+        };
         (cx, pools)
     }
 

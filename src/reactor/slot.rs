@@ -9,6 +9,7 @@ use crate::config::{CONNECTION_BYTES, Limits};
 use crate::files::{Blocking, OpenFile, Piece};
 use crate::http::status::Failure;
 use crate::machine::least_rate_deadline;
+use crate::net::tls::Terminal;
 use crate::net::{Sent, Transport};
 use crate::site::Wait;
 
@@ -86,11 +87,8 @@ impl Slot {
         pools: &mut Pools,
         share: &mut Share,
     ) -> Stop {
-        if let Wire::Ended { until } = self.wire {
-            return self.end(until, cx);
-        }
-        if self.transport.flush().is_err_and(|error| !is_passing(&error)) {
-            self.wire.report(Event::PeerLost, cx);
+        if let Some(stop) = self.begin(cx, pools) {
+            return stop;
         }
         let bandwidth = self.bandwidth(cx).unwrap_or(u64::MAX);
         let mut bytes_left = cx.limits.bytes_per_turn.min(bandwidth);
@@ -117,7 +115,7 @@ impl Slot {
                 }
                 Step::Write(first, second) => {
                     let (first, second) = at_most(bytes_left, first, second);
-                    let written = self.transport.send(first, second);
+                    let written = self.transport.send(first, second, &mut pools.terminal);
                     written.map(|count| bytes_left -= self.written(count, share, cx))
                 }
                 Step::SendFile { lead, file, at, count } => {
@@ -126,7 +124,8 @@ impl Slot {
                     if piece == Piece::Cold {
                         return Stop::Needs(Wait::Disk);
                     }
-                    let sent = send_piece(&mut self.transport, lead, file, at, piece, share);
+                    let ends = (&mut self.transport, &mut pools.terminal);
+                    let sent = send_piece(ends, lead, (file, at), piece, share);
                     sent.map(|sent| bytes_left = bytes_left.saturating_sub(self.sent(&sent, cx)))
                 }
                 Step::Wait(_) if step == 0 => {
@@ -136,7 +135,7 @@ impl Slot {
                 Step::Wait(wait) => return Stop::Needs(wait),
                 Step::ShutdownWrite => {
                     self.wire.report(Event::ShutDown, cx);
-                    self.transport.shutdown_write()
+                    self.transport.shutdown_write(&mut pools.terminal)
                 }
                 Step::Close(reason) => return Stop::Over(reason),
             };
@@ -148,6 +147,17 @@ impl Slot {
             }
         }
         Stop::Budget
+    }
+
+    /// What comes before the steps of the wire. `None`: they follow.
+    #[inline(always)]
+    fn begin(&mut self, cx: &mut Context<'_>, pools: &mut Pools) -> Option<Stop> {
+        match self.wire {
+            Wire::H1(_) if self.transport.is_plain() => None,
+            Wire::H1(_) => self.open(cx, pools),
+            Wire::Ended { until } => Some(self.end(until, cx)),
+            Wire::Failed { .. } => Some(self.linger(cx, pools)),
+        }
     }
 
     /// Reports what was sent from memory, and returns how many bytes that were.
@@ -183,6 +193,7 @@ impl Slot {
         &mut self,
         reason: Reason,
         limits: &Limits,
+        terminal: &mut Terminal,
         now: Tick,
     ) -> bool {
         if !matches!(reason, Reason::Finished | Reason::PeerClosed | Reason::FileFailed) {
@@ -192,7 +203,7 @@ impl Slot {
         if sent < FIRST_FLIGHT_BYTES && (limits.connections_per_client == 0 || sent == 0) {
             return false;
         }
-        if self.transport.shutdown_write().is_err() || self.transport.is_acknowledged() {
+        if self.transport.shutdown_write(terminal).is_err() || self.transport.is_acknowledged() {
             return false;
         }
         self.wire = Wire::Ended { until: least_rate_deadline(since, sent, limits) };
@@ -200,7 +211,7 @@ impl Slot {
     }
 
     /// The protocol has ended, and the kernel may still hold bytes, which may be sent until then.
-    fn end(&self, until: Tick, cx: &Context<'_>) -> Stop {
+    fn end(&mut self, until: Tick, cx: &Context<'_>) -> Stop {
         if self.transport.is_acknowledged() {
             Stop::Over(Reason::Finished)
         } else if cx.draining {
@@ -212,12 +223,24 @@ impl Slot {
         }
     }
 
+    /// When its time is over. A connection that is told that there is no room for it has as long
+    /// for that as others for their first request: a TLS handshake may have to come first.
+    #[inline]
+    pub(super) fn deadline(&self, limits: &Limits) -> Tick {
+        let deadline = self.wire.deadline(limits);
+        if !self.turned_away || self.transport.is_plain() {
+            return deadline;
+        }
+        let (since, _) = self.wire.standing(Tick(0)).sent;
+        deadline.min(since + limits.first_request_timeout_ms)
+    }
+
     /// When to look at it again. No event announces an acknowledgement.
     #[inline]
     pub(super) fn wake_at(&self, limits: &Limits, now: Tick) -> Tick {
-        let deadline = self.wire.deadline(limits);
+        let deadline = self.deadline(limits);
         match self.wire {
-            Wire::H1(_) => deadline,
+            Wire::H1(_) | Wire::Failed { .. } => deadline,
             Wire::Ended { .. } => deadline.min(now + ACKNOWLEDGED_MS),
         }
     }
@@ -232,7 +255,7 @@ impl Slot {
     ) -> io::Result<bool> {
         let Some(room) = self.wire.room(pools, cx.pages) else { return Ok(false) };
         let asked = room.len();
-        let count = self.transport.receive(room)?;
+        let count = self.transport.receive(room, &mut pools.terminal)?;
         share.effort.received(count);
         self.wire.report(Event::Read(count), cx);
         Ok(0 < count && count < asked)
@@ -292,18 +315,20 @@ fn prepare(file: &OpenFile, range: (u64, u64), tries: &mut u8, cx: &mut Context<
 /// Sends `lead`, then a piece of a file from `at`. If the file has changed, it ends here; but
 /// `lead`, which may hold earlier responses, is sent before that is reported.
 fn send_piece(
-    transport: &mut Transport,
+    (transport, terminal): (&mut Transport, &mut Terminal),
     lead: &[u8],
-    file: &OpenFile,
-    at: u64,
+    (file, at): (&OpenFile, u64),
     piece: Piece,
     share: &mut Share,
 ) -> io::Result<Sent> {
     share.effort.long();
     let sent = match piece {
-        Piece::Ready(count) => transport.send_file(lead, file.file(), at, count)?,
+        Piece::Ready(count) => transport.send_file(lead, file.file(), (at, count), terminal)?,
         _ if lead.is_empty() => Sent { count: 0, file_ended: true },
-        _ => Sent { count: transport.send(lead, &[])? as u64, file_ended: false }, // widening
+        _ => {
+            let count = transport.send(lead, &[], terminal)?;
+            Sent { count: count as u64, file_ended: false } // widening
+        }
     };
     if sent.file_ended {
         share.failed = Some(file.path().into());
@@ -329,6 +354,6 @@ const FIRST_FLIGHT_BYTES: u64 = 14_600;
 const ACKNOWLEDGED_MS: u64 = 200;
 
 /// Errors after which the call can be repeated.
-fn is_passing(error: &io::Error) -> bool {
+pub(super) fn is_passing(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted)
 }

@@ -7,6 +7,7 @@
 use crate::clock::{Clock, Tick};
 use crate::config::Limits;
 use crate::h1::{self, Connection, Exchanges};
+use crate::net::tls::Terminal;
 use crate::site::Sites;
 
 pub use crate::machine::Reason;
@@ -20,12 +21,17 @@ pub(super) enum Wire {
     /// The protocol has ended, but the kernel still holds bytes that the peer has not acknowledged.
     /// The connection counts for its client until they are, or until then.
     Ended { until: Tick },
+    /// TLS has failed. The peer gets an alert, and what it still sends is dropped until then: a
+    /// reset could overtake the alert.
+    Failed { until: Tick, dropped: u64 },
 }
 
 /// Memory for connections that are not idle.
 #[derive(Debug, Default)]
 pub(super) struct Pools {
     h1: Exchanges,
+    /// What TLS connections share.
+    pub(super) terminal: Terminal,
 }
 
 /// Writes the response of a connection for which there is no page. Returns its length.
@@ -45,6 +51,7 @@ impl Wire {
         match self {
             Wire::H1(connection) => connection.step(),
             Wire::Ended { .. } => Step::Close(Reason::Finished),
+            Wire::Failed { .. } => Step::Close(Reason::TlsFailed),
         }
     }
 
@@ -54,7 +61,7 @@ impl Wire {
     pub(super) fn room(&mut self, pools: &mut Pools, pages: &mut Pages) -> Option<&mut [u8]> {
         match self {
             Wire::H1(connection) => connection.room(&mut pools.h1, pages),
-            Wire::Ended { .. } => None,
+            Wire::Ended { .. } | Wire::Failed { .. } => None,
         }
     }
 
@@ -71,7 +78,7 @@ impl Wire {
     pub(super) fn report(&mut self, event: Event, cx: &mut Context<'_>) {
         match self {
             Wire::H1(connection) => connection.report(event, cx),
-            Wire::Ended { until } => {
+            Wire::Ended { until } | Wire::Failed { until, .. } => {
                 if let Event::Timeout = event {
                     *until = Tick(0);
                 }
@@ -91,7 +98,7 @@ impl Wire {
     pub(super) fn standing(&self, now: Tick) -> Standing {
         match self {
             Wire::H1(connection) => connection.standing(now),
-            Wire::Ended { until } => Standing {
+            Wire::Ended { until } | Wire::Failed { until, .. } => Standing {
                 unsent: false,
                 evictable: Some(Evictable::Lingering(*until)),
                 holds_page_since: None,
@@ -105,7 +112,7 @@ impl Wire {
     pub(super) fn is_idle(&self) -> bool {
         match self {
             Wire::H1(connection) => connection.is_idle(),
-            Wire::Ended { .. } => true,
+            Wire::Ended { .. } | Wire::Failed { .. } => true,
         }
     }
 
@@ -114,7 +121,7 @@ impl Wire {
     pub(super) fn deadline(&self, limits: &Limits) -> Tick {
         match self {
             Wire::H1(connection) => connection.deadline(limits),
-            Wire::Ended { until } => *until,
+            Wire::Ended { until } | Wire::Failed { until, .. } => *until,
         }
     }
 }

@@ -10,9 +10,10 @@ use crate::http::head::{Expectation, Method};
 use crate::http::host::Host;
 use crate::http::negotiate::Choice;
 use crate::http::status::{Failure, Status};
-use crate::http::target::{self, Form, Scheme, Target};
+use crate::http::target::{self, Form, Target};
 
 use super::cors::Extra;
+use super::gate::{Passage, Way};
 use super::listing::ListingForm;
 use super::login::Denial;
 use super::multipart::Multipart;
@@ -85,6 +86,9 @@ impl Sites {
         };
         let index = self.site_of(host);
         let asked = Asked { request, path, query, blocking, clock };
+        if self.gate.is_some() {
+            return self.answer_at_gate(index, host, asked, &target);
+        }
         if self.sites[index].cors.depends_on_request() {
             return self.answer_to_origin(index, asked, &target);
         }
@@ -103,6 +107,40 @@ impl Sites {
             Method::Get | Method::Head if !target.is_raw => self.look_up(index, asked),
             _ => self.respond_without_file(index, asked, target),
         }
+    }
+
+    /// The answer to a request for a path of a site, on a server that has a gate.
+    #[inline(never)]
+    fn answer_at_gate(
+        &mut self,
+        index: usize,
+        host: Option<Host<'_>>,
+        asked: Asked<'_>,
+        target: &Target<'_>,
+    ) -> Result<Answer, Failure> {
+        let Sites { gate, store, sites, .. } = self;
+        let Some(gate) = gate else { return self.answer(index, asked, target) };
+        let channel = asked.request.channel;
+        let lines = gate.lines(channel);
+        let index = match gate.pass(channel, host, asked.request.client.is_some())? {
+            Passage::Open => index,
+            Passage::Plain => match gate.way(store.decode(&sites[index], asked.path).ok()) {
+                Way::Site => index,
+                Way::Challenges(index) => index,
+                Way::Https => {
+                    let location = gate.https(host, target)?;
+                    let policy = sites[index].policy();
+                    let status = Status::PermanentRedirect;
+                    return Ok(Answer::Reply(Reply::redirect(status, location, policy)));
+                }
+            },
+        };
+        let answer = if self.sites[index].cors.depends_on_request() {
+            self.answer_to_origin(index, asked, target)
+        } else {
+            self.answer(index, asked, target)
+        };
+        Ok(answer?.with(lines))
     }
 
     /// As [`Sites::answer`], with the field that lets the origin of the request read the reply.
@@ -139,7 +177,7 @@ impl Sites {
             }
             (_, Form::Asterisk) => Err(Failure::bad("the target * is for OPTIONS alone")),
             _ => {
-                let why = "this address does not serve https";
+                let why = "this address does not serve the scheme of this URL";
                 Err(Failure::new(Status::MisdirectedRequest, why))
             }
         }
@@ -500,7 +538,7 @@ type Named<'r> = (Option<Host<'r>>, &'r [u8], Option<&'r [u8]>);
 pub(super) fn named<'r>(request: &Request<'r>, form: &Form<'r>) -> Option<Named<'r>> {
     match *form {
         Form::Origin { path, query } => Some((request.host, path, query)),
-        Form::Absolute { scheme: Scheme::Http, host, path, query } => {
+        Form::Absolute { scheme, host, path, query } if scheme == request.channel.scheme() => {
             Some((Some(host), path, query))
         }
         Form::Absolute { .. } | Form::Asterisk => None,

@@ -63,6 +63,7 @@ impl Bench {
             clock: &self.clock,
             limits: &self.limits,
             client: None,
+            channel: tenkay::site::Channel::Plain,
             draining: self.draining,
             unread: false,
             requests_left: self.requests_left,

@@ -6,6 +6,7 @@
 
 mod document;
 mod site;
+mod tls;
 
 use std::collections::{HashMap, HashSet};
 use std::path::Path;
@@ -106,6 +107,7 @@ fn top(document: &mut Document, table: &DeTable) -> Layer {
         server_header: document.switch(keys.take("server_header")),
         when_full: document.choice(keys.take("when_full"), &WHEN_FULL),
         workers: workers(document, keys.take("workers")),
+        tls: tls::read(document, keys.take("tls")),
         limits: limits(document, keys.take("limits")),
         site: site::read(document, &mut keys),
         sites: sites(document, keys.take("site")),
@@ -124,8 +126,17 @@ fn is_limit(key: &str) -> bool {
 }
 
 /// The keys of the top level that a `[[site]]` does not have.
-const TOP: &[&str] =
-    &["listen", "user", "sandbox", "server_header", "when_full", "workers", "limits", "site"];
+const TOP: &[&str] = &[
+    "listen",
+    "user",
+    "sandbox",
+    "server_header",
+    "when_full",
+    "workers",
+    "tls",
+    "limits",
+    "site",
+];
 
 const ABOVE: &str = "write it at the top level, above the first [table]";
 

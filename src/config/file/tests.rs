@@ -4,10 +4,10 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::config::ArchiveFormat;
-use crate::config::layer::Origin;
+use crate::config::layer::{Origin, TlsLayer};
 use crate::config::{
     AccessRule, AuthRule, CacheControl, CleanUrls, Config, Cors, EncodedSlash, EtagSource,
-    HeaderRule, RedirectRule, Sandbox, Symlinks, WhenFull, Workers,
+    HeaderRule, RedirectRule, Sandbox, Symlinks, TlsVersion, WhenFull, Workers,
 };
 
 fn read(text: &str) -> Result<Layer, Vec<Problem>> {
@@ -35,11 +35,20 @@ const FULL: &str = include_str!("tests/full.toml");
 fn every_key_reaches_its_setting() {
     let config = config(FULL);
     let shown: Vec<String> = config.listen.iter().map(ToString::to_string).collect();
-    assert_eq!(shown, ["0.0.0.0:80", "[::]:8080", "unix:conf/run/http"]);
+    assert_eq!(shown, ["0.0.0.0:80", "[::]:8080", "unix:conf/run/http", "https://0.0.0.0:443"]);
     assert_eq!(config.user.as_ref().map(ToString::to_string).as_deref(), Some("www-data:www"));
     assert_eq!((config.sandbox, config.when_full), (Sandbox::Strict, WhenFull::Refuse));
     assert_eq!(config.workers, Some(Workers::Auto));
     assert_eq!((config.limits.keep_alive_timeout_ms, config.limits.cache_bytes), (75_001, 65_536));
+    let [files] = &config.tls.certificates[..] else { panic!("{config:?}") };
+    assert_eq!(
+        (&files.cert, &files.key),
+        (&"conf/tls/chain.pem".into(), &"/etc/tls/key.pem".into())
+    );
+    assert!(files.place.starts_with("conf/t.toml:"), "{}", files.place);
+    assert_eq!((config.tls.min_version, config.tls.redirect_http), (TlsVersion::Tls13, true));
+    assert_eq!(config.tls.hsts, "max-age=31536000; includeSubDomains");
+    assert_eq!(config.tls.acme_webroot, Some("conf/acme".into()));
     let [site, other] = &config.sites[..] else { panic!("{config:?}") };
     assert_eq!(site.hosts, ["example.org", "*.example.org"]);
     assert_eq!((&site.root, &other.root), (&"conf/public".into(), &"/srv/other".into()));
@@ -130,6 +139,11 @@ fn every_setting_has_a_key() {
     for name in Layer::NAMES {
         // The file is not named by itself, and a port is part of an address.
         assert!(top.contains(name) || ["config", "port"].contains(name), "{name}: add it to FULL");
+    }
+    let tls: Vec<&str> = layer.tls.set().into_iter().map(|(name, _)| name).collect();
+    for name in TlsLayer::NAMES {
+        // The names of flags.
+        assert!(tls.contains(name) || ["cert", "key"].contains(name), "{name}: add it to FULL");
     }
     let site: Vec<&str> = layer.site.set().into_iter().map(|(name, _)| name).collect();
     for name in SiteLayer::NAMES {

@@ -2,6 +2,8 @@
 
 #![allow(clippy::panic, clippy::unwrap_used)] // in a test, that is the assertion
 
+#[path = "process/activation.rs"]
+mod activation;
 #[path = "wire/answer.rs"]
 mod answer;
 #[path = "common/client.rs"]

@@ -10,6 +10,7 @@ use signal_hook::consts::{SIGCHLD, SIGHUP, SIGUSR1, SIGUSR2};
 
 use crate::cli::Settings;
 use crate::journal::Journal;
+use crate::net::Activated;
 use crate::reactor::signals::{STOP, Signals};
 
 use super::child::Poller;
@@ -97,7 +98,7 @@ impl Supervisor {
     ///
     /// # Errors
     /// In one line.
-    pub(super) fn new(source: Source) -> Result<Supervisor, String> {
+    pub(super) fn new(source: Source, activated: Activated) -> Result<Supervisor, String> {
         ignore_file_size_signal()?;
         let failed = |error: io::Error| format!("cannot set up the supervisor: {error}");
         let poll = Poll::new().map_err(failed)?;
@@ -113,7 +114,7 @@ impl Supervisor {
             notifier: Notifier,
             source,
             program,
-            sockets: Sockets::default(),
+            sockets: Sockets::new(activated),
             serving: None,
             next: None,
             draining: Vec::new(),
@@ -305,7 +306,7 @@ impl Supervisor {
         let count = worker::count(config.workers);
         let bound = Sockets::bind(&config.listen, count, &config.limits, &self.sockets);
         let (sockets, warnings) = bound?;
-        for warning in warnings {
+        for warning in warnings.into_iter().chain(sockets.unused(&config.listen)) {
             self.note(format_args!("{warning}"));
         }
         let more = if count == 1 { String::new() } else { format!(" ({count} workers)") };

@@ -10,11 +10,12 @@ use crate::config::{Config, Limits, Listen, SiteConfig};
 use crate::files::Door;
 use crate::net::Activated;
 use crate::net::listen::{self, Listener, SocketFile};
-use crate::reactor::{End, Reactor, signals};
+use crate::reactor::{End, Reactor, Sign, signals};
 use crate::sandbox;
 use crate::site::Sites;
 use crate::system;
 
+use super::notify::{Notifier, beat_ms};
 use super::sockets::{bound, check_systemd, unused};
 
 /// Serves alone: sets everything up, prints the start line, and serves until a signal ends it.
@@ -41,6 +42,16 @@ pub fn serve_alone(settings: Settings, sockets: &mut Vec<SocketFile>) -> Result<
     }
     // A closed or full standard output is no reason not to serve.
     _ = writeln!(io::stdout(), "{start_line}");
+    let notifier = Notifier::new();
+    // Without the name and the version of the program.
+    notifier.ready(start_line.splitn(3, ' ').last().unwrap_or_default());
+    // Twice as often as it must.
+    let every_ms = notifier.watchdog().map(|time| beat_ms(time / 2));
+    let watcher = move |sign| match sign {
+        Sign::Alive => notifier.alive(),
+        Sign::Stopping => notifier.stopping(),
+    };
+    reactor.watch(every_ms, Box::new(watcher));
     run(&mut reactor)
 }
 

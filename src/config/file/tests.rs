@@ -52,6 +52,7 @@ fn every_key_reaches_its_setting() {
         assert_eq!(site.hidden_except, [".well-known", ".x"]);
         assert_eq!(site.encoded_slash, EncodedSlash::Decode);
         assert_eq!(site.archives, [ArchiveFormat::Tar, ArchiveFormat::Zip]);
+        assert_eq!(site.previous_root_s, 60);
         let switches = [site.listing, site.precompressed, site.compress, site.server_header];
         assert_eq!(switches, [false; 4]);
         assert!(site.rule_files && site.security_headers);

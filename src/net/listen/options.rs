@@ -1,5 +1,5 @@
-//! The options of listening sockets; accepted sockets inherit those of TCP. A kernel may lack any of
-//! them: then the server serves without, and a warning tells what is weaker.
+//! The options of listening sockets; accepted sockets inherit those of TCP. A kernel may lack any
+//! of them: then the server serves without, and a warning tells what is weaker.
 
 use std::io;
 use std::net::SocketAddr;

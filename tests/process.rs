@@ -12,6 +12,8 @@ mod client;
 mod common;
 #[path = "process/deploy.rs"]
 mod deploy;
+#[path = "process/idle.rs"]
+mod idle;
 #[path = "process/load.rs"]
 mod load;
 #[path = "process/notify.rs"]

@@ -8,7 +8,7 @@ use rustix::process::Signal;
 
 use crate::client::{Client, request};
 use crate::common::{Endpoint, Server, Setup, run_to_end};
-use crate::load::Load;
+use crate::load::{ALL, Load};
 use crate::process::{eventually, signal};
 use crate::{Place, RELOADED, assert_serves, children, count, kill, reload};
 
@@ -95,7 +95,7 @@ fn the_sockets_of_systemd_survive_reloads_upgrades_and_dead_workers() {
     let config = (&*place.path("t.toml"), true);
     let setup = activated(&sockets, &place.path("tenkay"), config);
     let mut server = setup.listen(Vec::<String>::new()).start().unwrap();
-    let load = Load::start(&server, 3, 3);
+    let load = Load::start(&server, ALL);
     let change = |server: &mut Server, number| {
         let (answered, before) = (load.answered(), count(server, RELOADED));
         signal(server, number);

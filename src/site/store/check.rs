@@ -12,7 +12,7 @@ use crate::site::resource::Outcome;
 use super::cache::Known;
 use super::hashes::Hashes;
 
-/// Whether an entry still matches what is on disk below this root of a site, and what is known about
+/// Whether an entry still matches what is on disk below this root of a site, and what is known of
 /// it.
 pub(super) fn holds(
     known: &Known,

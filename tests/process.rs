@@ -10,6 +10,8 @@ mod answer;
 #[expect(dead_code, reason = "this crate uses a part of it")]
 mod client;
 mod common;
+#[path = "process/container.rs"]
+mod container;
 #[path = "process/deploy.rs"]
 mod deploy;
 #[path = "process/idle.rs"]

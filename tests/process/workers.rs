@@ -7,7 +7,7 @@ use rustix::process::Signal;
 use crate::client::{Client, request};
 use crate::load::{ALL, Load};
 use crate::process::{eventually, signal};
-use crate::{Place, RELOADED, assert_serves, children, freeze, has_ended, kill, reload};
+use crate::{Place, assert_serves, children, freeze, has_ended, kill};
 
 #[test]
 fn a_worker_that_dies_is_replaced_and_takes_what_waits_in_its_backlog() {
@@ -144,25 +144,5 @@ fn connections_are_spread_over_the_workers() {
     // That one gets fewer than 8 of 64 happens once in a billion times.
     for (pid, before) in workers.iter().zip(before) {
         assert!(sockets(pid) >= before + 8, "{} {before}", sockets(pid));
-    }
-}
-
-#[test]
-fn a_root_supervisor_has_workers_of_another_user() {
-    if !rustix::process::geteuid().is_root() {
-        return;
-    }
-    let place = Place::new("user = \"65534:65534\"");
-    fs::set_permissions(place.folder.path(), std::os::unix::fs::PermissionsExt::from_mode(0o755))
-        .unwrap();
-    let mut server = place.start();
-    for round in 0..2 {
-        let workers = children(server.pid());
-        let ids = |pid: u32| fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
-        let worker = *workers.last().unwrap();
-        assert!(ids(worker).contains("Uid:\t65534\t65534\t65534\t65534"), "{round}");
-        assert!(ids(server.pid()).contains("Uid:\t0\t0\t0\t0"));
-        assert_serves(Client::connect(&server));
-        reload(&mut server, RELOADED);
     }
 }

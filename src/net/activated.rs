@@ -126,6 +126,8 @@ fn listener(socket: &OwnedFd, limits: &Limits) -> io::Result<Listener> {
     };
     let mut listener = Listener::inherited(socket.try_clone()?, path);
     listener.set_options(limits);
+    // It listens already: this sets the backlog.
+    listener.begin(limits.backlog)?;
     Ok(listener)
 }
 

@@ -1,5 +1,7 @@
 //! Many idle connections, through a reload.
 
+use std::fs;
+
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::client::{Client, request};
@@ -22,6 +24,9 @@ fn go_through_a_reload(connections: usize) {
         assert_eq!(client.answer().body, b"alpha");
     }
     let old = children(server.pid());
+    if connections == MANY {
+        assert_shared_evenly(&old);
+    }
     reload(&mut server, RELOADED);
     assert_eq!(children(server.pid()).len(), 4, "both generations run");
     for client in &mut clients {
@@ -36,6 +41,17 @@ fn go_through_a_reload(connections: usize) {
     });
 }
 
+/// Each worker has a half of the connections, within a tenth of that: ten times the standard
+/// deviation of a fair coin.
+fn assert_shared_evenly(workers: &[u32]) {
+    for pid in workers {
+        let sockets = fs::read_dir(format!("/proc/{pid}/fd")).unwrap().count();
+        assert!((MANY / 20 * 9..=MANY / 20 * 11).contains(&sockets), "{sockets} in {pid}");
+    }
+}
+
+const MANY: usize = 10_000;
+
 /// Ten thousand, where the limit on descriptors allows that.
 #[test]
 fn ten_thousand_idle_connections_go_through_a_reload() {
@@ -43,8 +59,8 @@ fn ten_thousand_idle_connections_go_through_a_reload() {
     setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit }).unwrap();
     let most = limit.maximum.unwrap_or(u64::MAX);
     // Other tests of this program run at the same time.
-    let count = usize::try_from(most / 10 * 9).unwrap_or(usize::MAX).min(10_000);
-    if count < 10_000 {
+    let count = usize::try_from(most / 10 * 9).unwrap_or(usize::MAX).min(MANY);
+    if count < MANY {
         eprintln!("{count} connections, because the limit on descriptors is {most}");
     }
     go_through_a_reload(count);

@@ -82,6 +82,17 @@ impl ListenAddress {
         }
     }
 
+    /// Whether both stand for the same sockets, or one for some of the other. Names of hosts are
+    /// not looked up.
+    pub fn overlaps(&self, other: &ListenAddress) -> bool {
+        match (self, other) {
+            (ListenAddress::Systemd(one), ListenAddress::Systemd(two)) => {
+                one == two || one.is_empty() || two.is_empty()
+            }
+            _ => self == other,
+        }
+    }
+
     /// The same address with another port; `None` if it has no port.
     #[must_use]
     pub fn with_port(&self, port: u16) -> Option<ListenAddress> {

@@ -293,7 +293,8 @@ impl Generation {
         let starts = self.workers.iter().filter_map(|worker| worker.start_at);
         let slow = |worker: &&Worker| worker.child.as_ref().is_some_and(|child| !child.is_ready);
         let ready = self.workers.iter().filter(slow).map(|worker| self.ready_time(worker));
-        let watched = self.workers.iter().filter(|worker| !worker.is_silent);
+        let is_watched = |worker: &&Worker| worker.child.is_some() && !worker.is_silent;
+        let watched = self.workers.iter().filter(is_watched);
         let silent = watched.filter_map(|worker| Some(worker.heard + watchdog?));
         starts.chain(ready.map(|at| at.max(now + KILL_AGAIN))).chain(silent).min()
     }
@@ -389,5 +390,16 @@ mod tests {
         assert_eq!([0, 1].map(pause), [Duration::ZERO; 2]);
         assert_eq!([2, 3, 4].map(|count| pause(count).as_millis()), [100, 200, 400]);
         assert_eq!([9, 40, u32::MAX].map(pause), [PAUSE_MOST; 3]);
+    }
+
+    #[test]
+    fn a_place_without_a_process_gives_no_sign_of_life_and_is_not_waited_for() {
+        let (heard, second) = (Instant::now(), Duration::from_secs(1));
+        let start_at = heard + 9 * second;
+        let workers = vec![Worker::vacant(heard, Some(start_at))];
+        let limits = Limits::default();
+        let generation = Generation { number: 1, text: None, limits, workers, kill_at: None };
+        assert_eq!(generation.due(Some(second), heard + 5 * second), Some(start_at));
+        assert!(!generation.is_silent());
     }
 }

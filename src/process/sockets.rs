@@ -261,25 +261,17 @@ pub(super) fn unused(entries: &[Listen], activated: &Activated) -> Option<String
 /// # Errors
 /// In one line: there is one.
 pub(super) fn check_systemd(entries: &[Listen]) -> Result<(), String> {
-    let name = |entry: &Listen| match &entry.address {
-        ListenAddress::Systemd(name) => Some(name.clone()),
-        _ => None,
-    };
-    let names: Vec<String> = entries.iter().filter_map(name).collect();
-    let is_repeated = |name: &&String| {
-        (name.is_empty() && names.len() > 1) || names.iter().filter(|it| it == name).count() > 1
-    };
-    match names.iter().find(is_repeated).map(String::as_str) {
-        None => Ok(()),
-        Some("") => {
-            Err("cannot listen on systemd: it stands for all sockets that systemd passes; \
-                         leave out the entries with a name, or this one"
-                .to_owned())
+    let is_systemd = |entry: &&Listen| matches!(entry.address, ListenAddress::Systemd(_));
+    let mut seen: Vec<&ListenAddress> = Vec::new();
+    for Listen { address, .. } in entries.iter().filter(is_systemd) {
+        if let Some(other) = seen.iter().find(|other| other.overlaps(address)) {
+            return Err(format!(
+                "cannot listen on {address}: {other} stands for the same sockets; leave one out"
+            ));
         }
-        Some(name) => {
-            Err(format!("cannot listen on systemd:{name}: it is listed twice; leave one out"))
-        }
+        seen.push(address);
     }
+    Ok(())
 }
 
 /// Why an address cannot be bound, and what to do.

@@ -140,8 +140,16 @@ fn sockets_that_cannot_be_used_are_refused_with_the_reason() {
         ("web=udp", &["systemd:web"], "'web' is a datagram socket; write ListenStream="),
         ("web=pipe", &["systemd:"], "'web' is no stream socket; write ListenStream="),
         ("web=connection", &["systemd:web"], "'web' is a connection; write Accept=no in its unit"),
-        ("web=tcp", &["systemd:web", "systemd:web"], "systemd:web: it is listed twice"),
-        ("web=tcp", &["systemd:", "systemd:web"], "it stands for all sockets that systemd passes"),
+        (
+            "web=tcp",
+            &["systemd:web", "systemd:web"],
+            "systemd:web: systemd:web stands for the same sockets; leave one out",
+        ),
+        (
+            "web=tcp",
+            &["systemd:", "systemd:web"],
+            "systemd:web: systemd: stands for the same sockets; leave one out",
+        ),
     ] {
         for is_configured in [false, true] {
             let path = place.path(if is_configured { "t.toml" } else { "www" });

@@ -21,8 +21,8 @@ pub(crate) struct Mix {
     pub(crate) kept: usize,
     /// They make a connection for each request.
     pub(crate) single: usize,
-    /// They send on a schedule, whether answers come or not: one request on a connection of its own,
-    /// the next on one that was used before.
+    /// They send on a schedule, whether answers come or not: one request on a connection of its
+    /// own, the next on one that was used before.
     pub(crate) open: usize,
 }
 

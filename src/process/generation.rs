@@ -37,9 +37,9 @@ struct Worker {
     failures: u32,
     /// When the next process is started.
     start_at: Option<Instant>,
-    /// When it last gave a sign of life.
+    /// When it last sent a ping.
     heard: Instant,
-    /// It gave none for too long, and was killed.
+    /// It sent none for too long, and was killed.
     is_silent: bool,
 }
 
@@ -55,7 +55,7 @@ pub(super) struct Workshop<'w> {
     pub(super) poller: &'w mut Poller,
     pub(super) source: &'w Source,
     pub(super) sockets: &'w Sockets,
-    /// How long a worker may give no sign of life, if somebody watches.
+    /// How long a worker may send no ping; `None`: there is no watchdog.
     pub(super) watchdog: Option<Duration>,
 }
 
@@ -248,7 +248,7 @@ impl Generation {
         lines
     }
 
-    /// While it serves: kills workers that give no sign of life. Returns lines for the log.
+    /// While it serves: kills workers that send no pings. Returns lines for the log.
     fn end_silent(&mut self, watchdog: Duration, now: Instant) -> Vec<String> {
         let mut lines = Vec::new();
         for worker in &mut self.workers {
@@ -260,19 +260,19 @@ impl Generation {
             if !worker.is_silent && worker.heard + watchdog <= now {
                 worker.is_silent = true;
                 let (pid, ms) = (child.pid().as_raw_nonzero(), watchdog.as_millis());
-                lines.push(format!("worker {pid} has not answered for {ms} ms; killing it"));
+                lines.push(format!("worker {pid} has sent no ping for {ms} ms; killing it"));
                 child.signal(Signal::KILL);
             }
         }
         lines
     }
 
-    /// Gives every worker the full time for a sign of life: this process could not hear them.
+    /// Gives every worker the full time for its next ping: this process could not receive them.
     pub(super) fn hear_all(&mut self, now: Instant) {
         self.workers.iter_mut().for_each(|worker| worker.heard = now);
     }
 
-    /// True if a worker gave no sign of life, and still exists.
+    /// True if a worker sent no pings for too long, and still exists.
     pub(super) fn is_silent(&self) -> bool {
         self.workers.iter().any(|worker| worker.child.is_some() && worker.is_silent)
     }
@@ -393,7 +393,7 @@ mod tests {
     }
 
     #[test]
-    fn a_place_without_a_process_gives_no_sign_of_life_and_is_not_waited_for() {
+    fn no_ping_is_expected_of_a_place_without_a_process() {
         let (heard, second) = (Instant::now(), Duration::from_secs(1));
         let start_at = heard + 9 * second;
         let workers = vec![Worker::vacant(heard, Some(start_at))];

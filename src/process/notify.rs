@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use sd_notify::NotifyState;
 
-/// The interval of signs of life, in whole milliseconds; never 0.
+/// The interval of pings, in whole milliseconds; never 0.
 pub(super) fn beat_ms(time: Duration) -> u64 {
     u64::try_from(time.as_millis()).unwrap_or(u64::MAX).max(1)
 }
@@ -19,7 +19,7 @@ pub(super) fn beat_ms(time: Duration) -> u64 {
 pub(super) struct Notifier {
     /// The path of the socket; `None`: nobody wants to know.
     socket: Option<OsString>,
-    /// How long systemd waits for a sign of life before it ends the service.
+    /// How long systemd waits for a watchdog ping before it ends the service.
     watchdog: Option<Duration>,
 }
 
@@ -31,7 +31,7 @@ impl Notifier {
         Notifier { socket, watchdog: watchdog.filter(|time| !time.is_zero()) }
     }
 
-    /// How long a process may give no sign of life.
+    /// How long a process may send no ping.
     pub(super) fn watchdog(&self) -> Option<Duration> {
         self.watchdog
     }
@@ -54,7 +54,7 @@ impl Notifier {
         self.send(&[NotifyState::Stopping, status]);
     }
 
-    /// A sign of life for the watchdog.
+    /// A watchdog ping.
     pub(super) fn alive(&self) {
         self.send(&[NotifyState::Watchdog]);
     }

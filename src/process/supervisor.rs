@@ -56,7 +56,7 @@ pub(super) struct Supervisor {
     poller: Poller,
     journal: Journal,
     notifier: Notifier,
-    /// When the watchdog gets the next sign of life, if there is one.
+    /// When the watchdog gets the next ping, if there is one.
     alive_at: Option<Instant>,
     /// When [`Supervisor::advance`] was last called.
     advanced: Instant,
@@ -305,8 +305,8 @@ impl Supervisor {
         }
     }
 
-    /// Gives the watchdog a sign of life, unless a worker gives none and cannot be killed. A worker
-    /// that can be is replaced instead: see [`Generation::tend`].
+    /// Pings the watchdog, unless a worker sends no pings and cannot be killed. A worker that can
+    /// be killed is replaced instead: see [`Generation::tend`].
     fn watch(&mut self, now: Instant) {
         let Some(watchdog) = self.notifier.watchdog() else { return };
         let gap = now.duration_since(std::mem::replace(&mut self.advanced, now));
@@ -499,7 +499,7 @@ const EVENTS: usize = 256;
 /// How soon another attempt is made to write a log that could not be written.
 const LOG_RETRY: Duration = Duration::from_millis(250);
 
-/// When to look again whether a worker that gave no sign of life has been reaped.
+/// When to check again whether a worker that was killed for its silence has been reaped.
 const WATCH_AGAIN: Duration = Duration::from_millis(100);
 
 /// Time for the trial run of a program.

@@ -1,4 +1,4 @@
-//! Signs of life for a watchdog: while the loop turns, and only then.
+//! Watchdog pings: while the loop turns, and only then.
 
 use std::fmt;
 
@@ -16,7 +16,7 @@ pub enum Sign {
 /// Takes the signs; it must not block.
 pub type Watcher = Box<dyn FnMut(Sign)>;
 
-/// Who watches, and when the next sign of life is due.
+/// Who watches, and when the next ping is due.
 #[derive(Default)]
 pub(super) struct Vital {
     watcher: Option<Watcher>,
@@ -25,7 +25,7 @@ pub(super) struct Vital {
 }
 
 impl Vital {
-    /// The first sign of life comes in the next turn, the others every `every_ms`; `None`: none.
+    /// The first ping is sent in the next turn, the others every `every_ms`; `None`: none.
     pub(super) fn new(every_ms: Option<u64>, watcher: Watcher) -> Vital {
         let (due, every_ms) = (every_ms.map(|_| Tick(0)), every_ms.unwrap_or_default());
         Vital { watcher: Some(watcher), every_ms, due }
@@ -36,7 +36,7 @@ impl Vital {
         self.due
     }
 
-    /// Gives a sign of life, if one is due.
+    /// Sends a ping, if one is due.
     #[inline]
     pub(super) fn beat(&mut self, now: Tick) {
         if self.due.is_some_and(|due| due <= now) {
@@ -71,7 +71,7 @@ mod tests {
     use std::rc::Rc;
 
     #[test]
-    fn a_sign_of_life_comes_once_in_each_interval_in_which_the_loop_turns() {
+    fn a_ping_is_sent_once_in_each_interval_in_which_the_loop_turns() {
         for (every_ms, expected) in [(Some(10), vec![5, 15, 40, 50]), (None, vec![])] {
             let signs = Rc::new(RefCell::new(Vec::new()));
             let mut vital = {

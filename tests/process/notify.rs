@@ -29,7 +29,7 @@ impl Manager {
         setup.env("NOTIFY_SOCKET", &self.path)
     }
 
-    /// A service with this time for signs of life.
+    /// A service with this time for the next ping.
     fn watch(&self, setup: Setup, time: Duration) -> Setup {
         self.start(setup).env("WATCHDOG_USEC", &time.as_micros().to_string())
     }
@@ -87,7 +87,7 @@ fn a_single_process_tells_systemd_of_its_start_and_its_stop() {
 }
 
 #[test]
-fn a_watchdog_gets_signs_of_life_while_the_loop_turns_and_none_while_it_does_not() {
+fn a_watchdog_gets_pings_while_the_loop_turns_and_none_while_it_does_not() {
     let place = Place::new("");
     let systemd = Manager::new(&place);
     let time = Duration::from_millis(200);
@@ -119,7 +119,7 @@ fn a_worker_whose_loop_does_not_turn_is_replaced_and_the_others_serve_on() {
     let mut server = systemd.watch(place.setup(), Duration::from_secs(1)).start().unwrap();
     let stuck = children(server.pid())[0];
     freeze(stuck);
-    let line = format!("worker {stuck} has not answered for 1000 ms; killing it");
+    let line = format!("worker {stuck} has sent no ping for 1000 ms; killing it");
     eventually(&line, || server.log().contains(&line));
     let line = format!("worker {stuck} ended: killed by SIGKILL; starting another");
     eventually(&line, || server.log().contains(&line));
@@ -134,7 +134,7 @@ fn a_worker_whose_loop_does_not_turn_is_replaced_and_the_others_serve_on() {
     assert!(server.wait_for_end().success(), "{}", server.log());
 }
 
-/// Without a watchdog for this process, there are no signs of life.
+/// Without a watchdog for this process, there are no pings.
 #[test]
 fn the_watchdog_of_another_process_gets_nothing() {
     for is_configured in [false, true] {

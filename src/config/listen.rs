@@ -58,7 +58,11 @@ impl FromStr for Listen {
             return Err("this program was built without TLS (feature 'tls')".to_owned());
         }
         let opening = Opening { tls: true, ..Opening::default() };
-        from_authority("https", rest, 443).map(|address| Listen { address, opening })
+        let address = match rest.starts_with("systemd:") {
+            true => rest.parse(),
+            false => from_authority("https", rest, 443),
+        };
+        address.map(|address| Listen { address, opening })
     }
 }
 
@@ -80,14 +84,27 @@ pub enum ListenAddress {
     Every(u16),
     /// `unix:/path`.
     Unix(PathBuf),
+    /// `systemd:NAME`: sockets that systemd has bound; without a name, all of them.
+    Systemd(String),
 }
 
 impl ListenAddress {
     /// The path of the socket, if it has one.
     pub fn path(&self) -> Option<&Path> {
         match self {
-            ListenAddress::Tcp(_) | ListenAddress::Every(_) => None,
             ListenAddress::Unix(path) => Some(path),
+            ListenAddress::Tcp(_) | ListenAddress::Every(_) | ListenAddress::Systemd(_) => None,
+        }
+    }
+
+    /// Whether both stand for the same sockets, or one for some of the other. Names of hosts are
+    /// not looked up.
+    pub fn overlaps(&self, other: &ListenAddress) -> bool {
+        match (self, other) {
+            (ListenAddress::Systemd(one), ListenAddress::Systemd(two)) => {
+                one == two || one.is_empty() || two.is_empty()
+            }
+            _ => self == other,
         }
     }
 
@@ -95,7 +112,7 @@ impl ListenAddress {
     pub fn host(&self) -> Option<&str> {
         match self {
             ListenAddress::Tcp(text) => text.rsplit_once(':').map(|(host, _)| host),
-            ListenAddress::Every(_) | ListenAddress::Unix(_) => None,
+            _ => None,
         }
     }
 
@@ -108,7 +125,7 @@ impl ListenAddress {
                 Some(ListenAddress::Tcp(format!("{host}:{port}")))
             }
             ListenAddress::Every(_) => Some(ListenAddress::Every(port)),
-            ListenAddress::Unix(_) => None,
+            ListenAddress::Unix(_) | ListenAddress::Systemd(_) => None,
         }
     }
 
@@ -118,7 +135,8 @@ impl ListenAddress {
     }
 }
 
-const FORMS: &str = "use PORT, :PORT (all addresses), HOST:PORT, [IPv6]:PORT or unix:/PATH";
+const FORMS: &str =
+    "use PORT, :PORT (all addresses), HOST:PORT, [IPv6]:PORT, unix:/PATH or systemd:NAME";
 
 impl FromStr for ListenAddress {
     type Err = String;
@@ -129,6 +147,9 @@ impl FromStr for ListenAddress {
                 return Err(format!("the path is missing; {FORMS}"));
             }
             return Ok(ListenAddress::Unix(PathBuf::from(path)));
+        }
+        if let Some(name) = text.strip_prefix("systemd:") {
+            return Ok(ListenAddress::Systemd(name.to_owned()));
         }
         if let Some((scheme, rest)) = text.split_once("://") {
             return from_url(scheme, rest);
@@ -200,6 +221,7 @@ impl fmt::Display for ListenAddress {
             ListenAddress::Tcp(text) => f.write_str(text),
             ListenAddress::Every(port) => write!(f, "*:{port}"),
             ListenAddress::Unix(path) => write!(f, "unix:{}", path.display()),
+            ListenAddress::Systemd(name) => write!(f, "systemd:{name}"),
         }
     }
 }
@@ -229,6 +251,11 @@ mod tests {
             assert_eq!(every.parse(), Ok(ListenAddress::Every(8081)), "{every}");
         }
         assert_eq!("unix:/run/x".parse(), Ok(ListenAddress::Unix(PathBuf::from("/run/x"))));
+        for name in ["web", "tenkay.socket", ""] {
+            let address: ListenAddress = format!("systemd:{name}").parse().unwrap();
+            assert_eq!(address, ListenAddress::Systemd(name.to_owned()));
+            assert_eq!(address.to_string(), format!("systemd:{name}"));
+        }
     }
 
     #[test]
@@ -264,6 +291,7 @@ mod tests {
             ("HTTPS://127.0.0.1:8443/", "https://127.0.0.1:8443"),
             ("https://[::1]", "https://[::1]:443"),
             ("https://:443", "https://*:443"),
+            ("https://systemd:web", "https://systemd:web"),
             ("http://a:1", "a:1"),
         ] {
             let listen: Listen = typed.parse().unwrap();

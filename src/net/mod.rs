@@ -4,6 +4,7 @@
 //! knows nothing of protocols: the event loop asks it whether bytes may be there, and receives or
 //! sends.
 
+pub mod activated;
 mod facts;
 pub mod listen;
 #[cfg(feature = "tls")]
@@ -13,5 +14,6 @@ pub mod tls;
 pub mod tls;
 pub mod transport;
 
+pub use activated::Activated;
 pub use facts::{Expiry, Facts, Handshakes, Opened};
 pub use transport::{Sent, Transport};

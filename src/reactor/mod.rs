@@ -55,6 +55,7 @@ pub mod signals;
 mod slot;
 mod spare;
 mod turn;
+mod vital;
 pub mod wheel;
 mod wire;
 
@@ -71,9 +72,11 @@ use signals::{Signal, Signals};
 use slot::Path;
 use spare::Spare;
 use turn::Turn;
+use vital::Vital;
 use wire::{Pages, Pools};
 
 pub use orders::Order;
+pub use vital::{Sign, Watcher};
 pub use wire::Reason;
 
 /// The loop and everything it manages.
@@ -89,6 +92,7 @@ pub struct Reactor {
     resources: Resources,
     turn: Turn,
     spare: Spare,
+    vital: Vital,
     phase: Phase,
     /// When the expiry of the certificates is looked at again; never without certificates.
     expiry_due: Tick,
@@ -147,6 +151,7 @@ impl Reactor {
             resources,
             turn,
             spare: Spare::new(started),
+            vital: Vital::default(),
             phase: Phase::Running,
             expiry_due: NEVER,
         })
@@ -190,6 +195,12 @@ impl Reactor {
         Ok(())
     }
 
+    /// Tells `watcher` every `every_ms` that the loop turns, if that is asked for, and that it
+    /// stops.
+    pub fn watch(&mut self, every_ms: Option<u64>, watcher: Watcher) {
+        self.vital = Vital::new(every_ms, watcher);
+    }
+
     /// Serves until a signal ends it.
     pub fn run(&mut self) -> io::Result<End> {
         self.flush_notes();
@@ -222,6 +233,7 @@ impl Reactor {
         let timeout = self.timeout();
         self.poll(timeout)?;
         self.turn.begin();
+        self.vital.beat(self.turn.now());
         self.spare.begin_turn(!self.events.is_empty());
         self.take_events();
         self.take_verdicts();
@@ -311,8 +323,9 @@ impl Reactor {
         let sites = self.resources.sites.due();
         let verifiers = self.resources.sites.authenticator().and_then(|it| it.due());
         let expiry = (self.expiry_due < NEVER).then_some(self.expiry_due);
-        let due =
-            [self.connections.due(), self.acceptor.due(), sites, verifiers, drained, log, expiry];
+        let (connections, accept) = (self.connections.due(), self.acceptor.due());
+        let vital = self.vital.due();
+        let due = [connections, accept, sites, verifiers, drained, log, expiry, vital];
         // A tick is rounded down and the poll rounds up, so the time is over when the poll returns.
         let due = due.into_iter().flatten().min().map(|due| Duration::from_millis(due.since(now)));
         let spare = self.resources.sites.spare_work_due().map(|due| {
@@ -396,6 +409,7 @@ impl Reactor {
             idle_until: Some(now + limits.drain_idle_ms),
         };
         self.acceptor.drain(limits);
+        self.vital.stopping();
         let responses = self.connections.busy();
         if responses > 0 {
             let noun = if responses == 1 { "response" } else { "responses" };

@@ -200,7 +200,7 @@ fn what_is_no_tls_fails_with_an_alert_or_is_read_as_it_is() {
             "a record of another protocol",
             b"\x16\x09\x09\x00\x05hello".to_vec(),
             Opened::Failed,
-            false,
+            true,
         ),
         ("no hello", record(b"\x02\x00\x00\x01x"), Opened::Failed, true),
         ("a hello of nonsense", record(b"\x01\x00\x00\x04xxxx"), Opened::Failed, true),

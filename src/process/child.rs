@@ -58,7 +58,7 @@ impl Child {
     pub(super) fn worker(
         poller: &mut Poller,
         source: &Source,
-        orders: Orders<'_>,
+        orders: &mut Orders<'_>,
     ) -> io::Result<Child> {
         let link = Path::new("/proc/self/exe");
         let program = if link.exists() { link.to_owned() } else { std::env::current_exe()? };

@@ -114,7 +114,7 @@ impl Generation {
         let listeners = shop.sockets.of_worker(index, workers);
         // Four times as often as it must.
         let beat_ms = shop.watchdog.map_or(0, |time| beat_ms(time / 4));
-        let orders = Orders {
+        let mut orders = Orders {
             workers,
             is_first,
             beat_ms,
@@ -122,7 +122,7 @@ impl Generation {
             secrets: shop.secrets,
             listeners,
         };
-        let child = Child::worker(shop.poller, shop.source, orders)
+        let child = Child::worker(shop.poller, shop.source, &mut orders)
             .map_err(|error| format!("cannot start a worker: {error}"))?;
         let worker = &mut self.workers[index];
         worker.started = now;

@@ -15,7 +15,7 @@ use rustls::server::ProducesTickets;
 use zeroize::Zeroizing;
 
 /// How long a key is used for new tickets, in seconds; it opens tickets as long again.
-pub(super) const PERIOD_S: u64 = 6 * 3600;
+const PERIOD_S: u64 = 6 * 3600;
 
 /// From which the keys of a period and all later ones follow.
 #[derive(Clone)]
@@ -168,7 +168,7 @@ impl ProducesTickets for Tickets {
     }
 
     fn lifetime(&self) -> u32 {
-        PERIOD_S as u32 // six hours
+        u32::try_from(PERIOD_S).unwrap_or(u32::MAX)
     }
 
     fn encrypt(&self, plain: &[u8]) -> Option<Vec<u8>> {

@@ -31,6 +31,7 @@ mod rules;
 mod run;
 #[cfg(feature = "tls")]
 #[path = "common/secure.rs"]
+#[expect(dead_code, reason = "this crate uses a part of it")]
 mod secure;
 #[path = "wire/text.rs"]
 mod text;

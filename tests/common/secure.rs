@@ -15,7 +15,8 @@ use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, Server
 use rustls::crypto::aws_lc_rs;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{
-    ClientConfig, ClientConnection, DigitallySignedStruct, Error, SignatureScheme, StreamOwned,
+    ClientConfig, ClientConnection, DigitallySignedStruct, Error, HandshakeKind, SignatureScheme,
+    StreamOwned,
 };
 
 use crate::common::Setup;
@@ -88,9 +89,18 @@ pub(crate) struct Secure {
 
 impl Secure {
     /// Does the handshake, and leaves the socket in non-blocking mode.
-    pub(crate) fn shake_hands(mut tcp: TcpStream, patience: Duration) -> std::io::Result<Secure> {
+    pub(crate) fn shake_hands(tcp: TcpStream, patience: Duration) -> std::io::Result<Secure> {
+        Secure::with(&trusting(), tcp, patience)
+    }
+
+    /// The same with settings that remember sessions.
+    pub(crate) fn with(
+        config: &Arc<ClientConfig>,
+        mut tcp: TcpStream,
+        patience: Duration,
+    ) -> std::io::Result<Secure> {
         let name = ServerName::try_from("localhost").expect("a name");
-        let client = ClientConnection::new(trusting(), name);
+        let client = ClientConnection::new(Arc::clone(config), name);
         let mut client = client.map_err(std::io::Error::other)?;
         tcp.set_read_timeout(Some(patience))?;
         while client.is_handshaking() {
@@ -98,6 +108,29 @@ impl Secure {
         }
         tcp.set_nonblocking(true)?;
         Ok(Secure { stream: StreamOwned::new(client, tcp) })
+    }
+
+    /// From now on, reads and writes wait, at most for this time.
+    pub(crate) fn block(&self, patience: Duration) -> std::io::Result<()> {
+        self.stream.sock.set_read_timeout(Some(patience))?;
+        self.stream.sock.set_nonblocking(false)
+    }
+
+    /// Sends all of it.
+    pub(crate) fn send(&mut self, bytes: &[u8]) -> std::io::Result<()> {
+        self.stream.write_all(bytes)?;
+        self.stream.flush()
+    }
+
+    /// The certificate of the server, in DER.
+    pub(crate) fn certificate(&self) -> Vec<u8> {
+        let chain = self.stream.conn.peer_certificates();
+        chain.and_then(|chain| chain.first()).map(|it| it.to_vec()).unwrap_or_default()
+    }
+
+    /// Whether a session was resumed.
+    pub(crate) fn kind(&self) -> Option<HandshakeKind> {
+        self.stream.conn.handshake_kind()
     }
 
     /// close_notify, then FIN.

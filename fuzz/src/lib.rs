@@ -14,6 +14,7 @@
 //! | [`target`] | a request target | [`paths`], [`tree`] |
 //! | [`range`] | a size, then a Range field | a bitmap, and sorted intervals |
 //! | [`chunked`] | limits and cuts, then a chunked body | [`chunks`] |
+//! | [`records`] | a mode and cuts, then the bytes of a TLS client | what the client has encrypted |
 //! | [`rules`] | a path, then a rule file | [`rulebook`] |
 //!
 //! An input is a line of settings, an LF, and the bytes for the code under test.
@@ -32,6 +33,8 @@ pub mod machine;
 pub mod oracle;
 pub mod paths;
 pub mod range;
+#[cfg(feature = "tls")]
+pub mod records;
 pub mod requests;
 pub mod responses;
 pub mod rulebook;
@@ -108,6 +111,8 @@ mod tests {
         replay("head", crate::head::run);
         replay("machine", crate::machine::run);
         replay("range", crate::range::run);
+        #[cfg(feature = "tls")]
+        replay("records", crate::records::run);
         replay("rules", crate::rules::run);
         replay("target", crate::target::run);
     }

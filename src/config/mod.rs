@@ -14,6 +14,7 @@ mod listen;
 mod media_type;
 pub mod print;
 mod site;
+mod trust;
 pub mod value;
 
 pub use crate::http::target::EncodedSlash;
@@ -26,12 +27,15 @@ pub use site::{
     AccessRule, ArchiveFormat, AuthRule, CacheControl, CleanUrls, Cors, EtagSource, HeaderRule,
     Places, RedirectRule, SiteConfig, Symlinks,
 };
+pub use trust::{TrustedProxies, TrustedProxy};
 
 /// Everything a run needs to know.
 #[derive(Clone, Debug)]
 pub struct Config {
     /// Addresses to listen on; at least one.
     pub listen: Vec<Listen>,
+    /// The peers that may name the client for whom they connect.
+    pub trusted_proxies: TrustedProxies,
     /// What is served, and how; at least one site.
     pub sites: Vec<SiteConfig>,
     /// The account to switch to after binding.

@@ -5,6 +5,7 @@
 //! sends.
 
 pub mod listen;
+pub mod proxy;
 pub mod transport;
 
 pub use transport::{Sent, Transport};

@@ -442,6 +442,7 @@ impl<'p> Play<'p> {
             client: None,
             draining: self.draining,
             requests_left: self.quota,
+            behind: None,
         };
         let event = match *report {
             Report::Read(count) => Some(Event::Read(count)),

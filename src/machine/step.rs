@@ -79,6 +79,8 @@ pub enum Reason {
     Panicked,
     /// The server shuts down.
     Stopped,
+    /// A trusted peer sent no PROXY header, or a malformed one, where one is expected.
+    BadProxyHeader,
 }
 
 impl Reason {
@@ -86,7 +88,7 @@ impl Reason {
     pub const COUNT: usize = Reason::ALL.len();
 
     /// Every reason, in the order of the enum.
-    pub const ALL: [Reason; 10] = [
+    pub const ALL: [Reason; 11] = [
         Reason::Finished,
         Reason::PeerClosed,
         Reason::PeerLost,
@@ -97,6 +99,7 @@ impl Reason {
         Reason::MadeRoom,
         Reason::Panicked,
         Reason::Stopped,
+        Reason::BadProxyHeader,
     ];
 }
 

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use crate::auth::{Authenticator, MemoryBounds, PoolBounds, Program};
 use crate::cli::Settings;
-use crate::config::{Config, Limits, Listen, SiteConfig};
+use crate::config::{Config, Limits, Listen, SiteConfig, TrustedProxies};
 use crate::files::Door;
 use crate::net::listen::{self, Listener, SocketFile};
 use crate::reactor::{End, Reactor, signals};
@@ -58,8 +58,12 @@ pub(super) fn set_up(
     listeners: Vec<Listener>,
     removable: &[&Path],
 ) -> Result<(Reactor, Vec<String>), String> {
-    let Config { listen, sites, user, sandbox, when_full, limits, .. } = config;
-    let mut warnings: Vec<String> = inapplicable_limits(&listen, &limits).into_iter().collect();
+    let Config { listen, trusted_proxies, sites, user, sandbox, when_full, limits, .. } = config;
+    let mut warnings = Vec::new();
+    if !trusted_proxies.trusts(None) {
+        warnings.extend(inapplicable_limits(&listen, &limits));
+    }
+    warnings.extend(unused_proxy_protocol(&listen, &trusted_proxies));
     match &user {
         Some(account) => sandbox::become_user(account)?,
         None if sandbox::is_root() => {
@@ -75,8 +79,9 @@ pub(super) fn set_up(
     if sites.need_authenticator() {
         sites.authenticate_with(start_authenticator(&limits)?);
     }
-    let reactor = Reactor::new(sites, listeners, when_full, limits)
+    let mut reactor = Reactor::new(sites, listeners, when_full, limits)
         .map_err(|error| format!("cannot set up the event loop: {error}"))?;
+    reactor.trust(trusted_proxies);
     if let Some((folders, broad)) = folders {
         warnings.extend(broad);
         warnings.extend(sandbox::lock_in(&folders, removable));
@@ -133,6 +138,17 @@ fn inapplicable_limits(entries: &[Listen], limits: &Limits) -> Option<String> {
             "{} {verb} not apply to {socket}: its clients have no address; set such a limit in the \
              proxy",
             names.join(" and ")
+        )
+    })
+}
+
+/// A warning about an address whose connections may have a PROXY header that nobody may send.
+fn unused_proxy_protocol(entries: &[Listen], proxies: &TrustedProxies) -> Option<String> {
+    let listen = entries.iter().find(|listen| listen.opening.proxy_protocol)?;
+    proxies.is_empty().then(|| {
+        format!(
+            "proxy_protocol has no effect on {listen}: nobody may send a PROXY header; set \
+             trusted_proxies to the addresses of the proxies"
         )
     })
 }

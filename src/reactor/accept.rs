@@ -94,7 +94,9 @@ impl Acceptor {
                 let effort = match self.listeners[index].accept() {
                     Ok((socket, from)) => {
                         self.left = self.left.map(|left| left - 1);
-                        connections.insert(Transport::plain(socket), from, resources, turn)
+                        let opening = self.listeners[index].opening();
+                        let transport = Transport::plain(socket);
+                        connections.insert(transport, from, opening, resources, turn)
                     }
                     Err(error) => {
                         self.accept_failed(index, &error, connections, resources, turn);

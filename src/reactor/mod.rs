@@ -38,17 +38,18 @@ use std::time::{Duration, Instant};
 use mio::{Events, Poll, Token};
 
 use crate::clock::Tick;
-use crate::config::{Limits, WhenFull};
+use crate::config::{Limits, TrustedProxies, WhenFull};
 use crate::journal::{Journal, Kind};
 use crate::site::{Fault, Sites};
 
 mod accept;
+mod clients;
 mod connections;
 mod evict;
+mod introduction;
 mod orders;
 mod panics;
 mod pending;
-mod quota;
 mod resources;
 pub mod signals;
 mod slot;
@@ -158,6 +159,11 @@ impl Reactor {
         Ok(())
     }
 
+    /// Believes these peers whom they connect for; by default, nobody.
+    pub fn trust(&mut self, proxies: TrustedProxies) {
+        self.connections.trust(proxies);
+    }
+
     /// Serves until a signal ends it.
     pub fn run(&mut self) -> io::Result<End> {
         self.flush_notes();
@@ -183,6 +189,11 @@ impl Reactor {
     /// How many connections have been closed so far for this reason.
     pub fn closed(&self, reason: Reason) -> u64 {
         self.connections.closed_for(reason)
+    }
+
+    /// How many requests of trusted peers had a malformed list of clients.
+    pub fn malformed_lists(&self) -> u64 {
+        self.connections.malformed_lists()
     }
 
     /// One turn of the loop; see the module's documentation.

@@ -30,7 +30,17 @@ impl Resources {
         let Resources { sites, pages, pools, limits, draining, .. } = self;
         let (draining, unread) = (*draining, false);
         let client = None;
-        let cx = Context { sites, pages, clock, limits, client, draining, unread, requests_left };
+        let cx = Context {
+            sites,
+            pages,
+            clock,
+            limits,
+            client,
+            draining,
+            unread,
+            requests_left,
+            behind: None,
+        };
         (cx, pools)
     }
 

@@ -8,11 +8,10 @@ use crate::clock::Tick;
 use crate::config::{CONNECTION_BYTES, Limits};
 use crate::files::{Blocking, OpenFile, Piece};
 use crate::http::status::Failure;
-use crate::machine::least_rate_deadline;
+use crate::machine::{ClientId, least_rate_deadline};
 use crate::net::{Sent, Transport};
 use crate::site::Wait;
 
-use super::quota::ClientId;
 use super::turn::Share;
 use super::wire::{Context, Event, Pools, Reason, Step, Wire};
 
@@ -23,9 +22,10 @@ pub(super) struct Slot {
     pub(super) wire: Wire,
     /// Distinguishes this connection from earlier ones in the same slot; part of the token.
     pub(super) serial: u32,
-    /// The client that it counts for; see [`super::quota`].
+    /// The client that it counts for; see [`crate::machine::Quotas`].
     pub(super) client: Option<ClientId>,
-    /// The address of the peer; `None` on a Unix socket.
+    /// The address of the peer, or of the client that its PROXY header names; `None` on a Unix
+    /// socket.
     pub(super) address: Option<IpAddr>,
     /// How often the next piece of its file was not in memory.
     cold: u8,
@@ -35,6 +35,9 @@ pub(super) struct Slot {
     pub(super) throttled: bool,
     /// It was told that there is no room for it.
     pub(super) turned_away: bool,
+    /// The address is that of a trusted proxy: it names the client of each request, and has no
+    /// limits itself.
+    pub(super) is_proxy: bool,
 }
 
 // Ten thousand idle connections must stay cheap: a slot and its links in the timer wheel (16 bytes)
@@ -55,6 +58,8 @@ pub(super) enum Stop {
     Needs(Wait),
     /// The connection is over.
     Over(Reason),
+    /// The PROXY header is complete, or malformed.
+    Introduced,
 }
 
 impl Slot {
@@ -75,6 +80,7 @@ impl Slot {
             queued: false,
             throttled: false,
             turned_away: false,
+            is_proxy: false,
         }
     }
 
@@ -86,8 +92,15 @@ impl Slot {
         pools: &mut Pools,
         share: &mut Share,
     ) -> Stop {
-        if let Wire::Ended { until } = self.wire {
-            return self.end(until, cx);
+        match &mut self.wire {
+            Wire::H1(_) => {}
+            Wire::Ended { until } => {
+                let until = *until;
+                return self.end(until, cx);
+            }
+            Wire::Introduction(introduction) => {
+                return introduction.drive(&mut self.transport, cx.clock.tick);
+            }
         }
         if self.transport.flush().is_err_and(|error| !is_passing(&error)) {
             self.wire.report(Event::PeerLost, cx);
@@ -217,7 +230,7 @@ impl Slot {
     pub(super) fn wake_at(&self, limits: &Limits, now: Tick) -> Tick {
         let deadline = self.wire.deadline(limits);
         match self.wire {
-            Wire::H1(_) => deadline,
+            Wire::H1(_) | Wire::Introduction(_) => deadline,
             Wire::Ended { .. } => deadline.min(now + ACKNOWLEDGED_MS),
         }
     }
@@ -329,6 +342,6 @@ const FIRST_FLIGHT_BYTES: u64 = 14_600;
 const ACKNOWLEDGED_MS: u64 = 200;
 
 /// Errors after which the call can be repeated.
-fn is_passing(error: &io::Error) -> bool {
+pub(super) fn is_passing(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted)
 }

@@ -9,6 +9,8 @@ use crate::config::Limits;
 use crate::h1::{self, Connection, Exchanges};
 use crate::site::Sites;
 
+use super::introduction::Introduction;
+
 pub use crate::machine::Reason;
 pub(super) use crate::machine::{Context, Event, Evictable, Pages, Standing, Step};
 
@@ -20,6 +22,8 @@ pub(super) enum Wire {
     /// The protocol has ended, but the kernel still holds bytes that the peer has not acknowledged.
     /// The connection counts for its client until they are, or until then.
     Ended { until: Tick },
+    /// The protocol has not begun: a PROXY header comes first.
+    Introduction(Box<Introduction>),
 }
 
 /// Memory for connections that are not idle.
@@ -39,12 +43,19 @@ impl Wire {
         Wire::H1(Connection::new(now))
     }
 
+    /// The same, if a PROXY header comes first.
+    pub(super) fn introduction(now: Tick) -> Wire {
+        Wire::Introduction(Box::new(Introduction::new(now)))
+    }
+
     /// What to do next.
     #[inline]
     pub(super) fn step(&self) -> Step<'_> {
         match self {
             Wire::H1(connection) => connection.step(),
             Wire::Ended { .. } => Step::Close(Reason::Finished),
+            // The driver receives the header itself.
+            Wire::Introduction(_) => Step::Read,
         }
     }
 
@@ -54,7 +65,7 @@ impl Wire {
     pub(super) fn room(&mut self, pools: &mut Pools, pages: &mut Pages) -> Option<&mut [u8]> {
         match self {
             Wire::H1(connection) => connection.room(&mut pools.h1, pages),
-            Wire::Ended { .. } => None,
+            Wire::Ended { .. } | Wire::Introduction(_) => None,
         }
     }
 
@@ -74,6 +85,11 @@ impl Wire {
             Wire::Ended { until } => {
                 if let Event::Timeout = event {
                     *until = Tick(0);
+                }
+            }
+            Wire::Introduction(introduction) => {
+                if let Event::Timeout = event {
+                    introduction.timed_out();
                 }
             }
         }
@@ -97,6 +113,7 @@ impl Wire {
                 holds_page_since: None,
                 sent: (*until, 0),
             },
+            Wire::Introduction(introduction) => introduction.standing(now),
         }
     }
 
@@ -106,6 +123,7 @@ impl Wire {
         match self {
             Wire::H1(connection) => connection.is_idle(),
             Wire::Ended { .. } => true,
+            Wire::Introduction(introduction) => introduction.is_idle(),
         }
     }
 
@@ -115,6 +133,7 @@ impl Wire {
         match self {
             Wire::H1(connection) => connection.deadline(limits),
             Wire::Ended { until } => *until,
+            Wire::Introduction(introduction) => introduction.deadline(limits),
         }
     }
 }

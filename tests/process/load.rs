@@ -18,11 +18,16 @@ impl Load {
     /// `kept` clients that reuse a connection until the server closes it, and `single` ones that
     /// make one for each request.
     pub(crate) fn start(server: &Server, kept: usize, single: usize) -> Load {
+        Load::on(server.endpoint(), kept, single)
+    }
+
+    /// The same for what listens on this address.
+    pub(crate) fn on(endpoint: &Endpoint, kept: usize, single: usize) -> Load {
         let is_over = Arc::new(AtomicBool::new(false));
         let answered = Arc::new(AtomicU64::new(0));
         let client = |index: usize| {
             let (is_over, answered) = (Arc::clone(&is_over), Arc::clone(&answered));
-            let endpoint = server.endpoint().clone();
+            let endpoint = endpoint.clone();
             std::thread::spawn(move || {
                 while !is_over.load(Ordering::Relaxed) {
                     connection(&endpoint, index < kept, &is_over, &answered)?;

@@ -12,6 +12,7 @@ use super::*;
 use crate::config::SiteConfig;
 use crate::files::Door;
 use crate::journal::Journal;
+use crate::machine::Admission;
 use crate::reactor::split_token;
 use crate::reactor::wire::{Pages, Pools};
 use crate::site::Sites;
@@ -54,7 +55,13 @@ impl Bench {
         ours.set_nonblocking(true).unwrap();
         theirs.set_nonblocking(true).unwrap();
         let transport = Transport::plain(ours.into());
-        self.connections.insert(transport, address, &mut self.resources, &self.turn);
+        self.connections.insert(
+            transport,
+            address,
+            Opening::default(),
+            &mut self.resources,
+            &self.turn,
+        );
         theirs
     }
 
@@ -101,7 +108,7 @@ fn a_connection_closed_without_a_response_no_longer_counts_for_its_client() {
     for _ in 0..2 {
         bench.connect(from);
         assert_eq!(bench.connections.len(), SPARE_SLOTS);
-        let quotas = &mut bench.connections.quotas;
+        let quotas = bench.connections.clients.quotas();
         let admission = quotas.admit(from, &limits, bench.turn.now());
         let Admission::Counted(client) = admission else { panic!("{admission:?}") };
         quotas.leave(client, &limits, bench.turn.now());

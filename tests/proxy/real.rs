@@ -1,0 +1,1 @@
+//! Real proxies in front, with the configurations of docs/proxies.md.

@@ -1,0 +1,1 @@
+//! Two servers behind HAProxy, restarted one after the other under load.

@@ -123,6 +123,16 @@ fn the_text_has_the_site_the_deciding_rule_and_the_head() {
             ],
         ),
         (
+            // 127.0.0.1 is the client without --client.
+            &[
+                "example.org/intern/a.txt",
+                "--trusted-proxies=127.0.0.1",
+                "-H",
+                "X-Forwarded-For: 192.0.2.7",
+            ],
+            &["> access: this client may not read: by its address", "HTTP/1.1 403 Forbidden"],
+        ),
+        (
             &["example.org/login/a.txt"],
             &[
                 "> access: this client may not read: a name and a password are needed",

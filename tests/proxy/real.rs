@@ -177,10 +177,10 @@ fn haproxy_names_its_clients_in_x_forwarded_for() {
     let place = Place::new(TRUSTED);
     let server = place.start(&[]);
     let config = examples("haproxy")[0].replace("10.0.0.11:8080", &address(&server));
-    let config: String = config.lines().filter(|line| !line.contains("10.0.0.12")).fold(
-        String::new(),
-        |all, line| all + line + "\n",
-    );
+    let config: String = config
+        .lines()
+        .filter(|line| !line.contains("10.0.0.12"))
+        .fold(String::new(), |all, line| all + line + "\n");
     let Some(mut proxy) = Proxy::haproxy(&config) else { return };
     proxy.await_server("one");
     assert_client_is_found(&mut proxy);
@@ -193,7 +193,8 @@ fn haproxy_names_its_clients_in_x_forwarded_for() {
 fn haproxy_names_its_clients_in_proxy_headers() {
     let place = Place::new(TRUSTED);
     let mut server = place.start(&["--proxy-protocol"]);
-    for version in ["send-proxy-v2", "send-proxy", "send-proxy-v2 proxy-v2-options crc32c,unique-id"]
+    for version in
+        ["send-proxy-v2", "send-proxy", "send-proxy-v2 proxy-v2-options crc32c,unique-id"]
     {
         let config = examples("haproxy")[1]
             .replace("10.0.0.11:8081", &address(&server))

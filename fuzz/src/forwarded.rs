@@ -112,7 +112,7 @@ fn element_of(element: &[u8]) -> Node {
         let (true, Some(value)) = (is_token(name), value_of(value)) else {
             return Node::Malformed;
         };
-        if name.to_ascii_lowercase() == b"for" {
+        if name.eq_ignore_ascii_case(b"for") {
             clients.push(value);
         }
     }
@@ -175,7 +175,7 @@ fn node(text: &[u8], is_plain: bool) -> Node {
         if let Some(Ok(address)) = inner.map(str::parse::<Ipv6Addr>) {
             return Node::Address(address.into());
         }
-        if name.to_ascii_lowercase() == "unknown" || is_word(name) {
+        if name.eq_ignore_ascii_case("unknown") || is_word(name) {
             return Node::Hidden;
         }
     }

@@ -1,4 +1,4 @@
-//! Target `proxy`: compares the reader of PROXY headers, in any pieces, with one that has all bytes.
+//! Target `proxy`: compares the reader of PROXY headers, in any pieces, with one of all bytes.
 //!
 //! Input: `LENGTHS...`, LF, the bytes of a connection. The lengths are those of the pieces in which
 //! they arrive.

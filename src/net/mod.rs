@@ -8,4 +8,4 @@ pub mod listen;
 pub mod proxy;
 pub mod transport;
 
-pub use transport::{Sent, Transport};
+pub use transport::{Sent, Transport, is_passing};

@@ -2,7 +2,7 @@
 //! the client for whom it connects (HAProxy, doc/proxy-protocol.txt).
 //!
 //! A [`Header`] takes the bytes of a connection in any pieces, and says which of them belong to the
-//! header: those behind it are left to the protocol that follows, be it HTTP or TLS. It does no I/O.
+//! header: those behind it are left to the protocol that follows, HTTP or TLS. It does no I/O.
 //!
 //! # Decisions
 //!

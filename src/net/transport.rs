@@ -332,6 +332,11 @@ pub struct Sent {
     pub file_ended: bool,
 }
 
+/// Errors after which the call can be repeated.
+pub fn is_passing(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted)
+}
+
 /// Whether an error of sending from a file is about the file: a failing disk or network file system
 /// (EIO, ESTALE), or a file that cannot be sent from (EINVAL). Sockets return none of these.
 fn is_of_file(error: &io::Error) -> bool {

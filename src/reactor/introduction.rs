@@ -5,11 +5,9 @@ use std::net::IpAddr;
 
 use crate::clock::Tick;
 use crate::config::Limits;
-use crate::net::Transport;
+use crate::machine::{Evictable, Reason, Standing};
 use crate::net::proxy::{Header, Progress};
-
-use super::slot::{Stop, is_passing};
-use super::wire::{Evictable, Reason, Standing};
+use crate::net::{Transport, is_passing};
 
 /// The header of a trusted peer, and how far it was received.
 #[derive(Debug)]
@@ -18,6 +16,19 @@ pub(super) struct Introduction {
     /// When the connection was accepted, or when the first bytes were received.
     since: Tick,
     outcome: Outcome,
+}
+
+/// How an introduction stands after it was driven.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum State {
+    /// The socket has no more bytes.
+    Waits,
+    /// There is more to receive, but the share of this turn is used up.
+    Budget,
+    /// [`Introduction::result`] has the result.
+    Complete,
+    /// The connection is over, and there was no header.
+    Over(Reason),
 }
 
 /// What follows from the header.
@@ -38,15 +49,15 @@ impl Introduction {
     }
 
     /// Receives what has arrived of the header.
-    pub(super) fn drive(&mut self, transport: &mut Transport, now: Tick) -> Stop {
+    pub(super) fn drive(&mut self, transport: &mut Transport, now: Tick) -> State {
         for _ in 0..RECEIVES_PER_TURN {
             match self.outcome {
                 Outcome::Open => {}
-                Outcome::Ended(_) => return Stop::Introduced,
-                Outcome::Closed(reason) => return Stop::Over(reason),
+                Outcome::Ended(_) => return State::Complete,
+                Outcome::Closed(reason) => return State::Over(reason),
             }
             if !transport.is_readable() {
-                return Stop::Waits;
+                return State::Waits;
             }
             let was_empty = self.header.is_empty();
             match transport.receive_header(&mut self.header) {
@@ -60,7 +71,7 @@ impl Introduction {
                 self.since = now; // of its first byte; later ones do not extend it
             }
         }
-        Stop::Budget
+        State::Budget
     }
 
     /// The peer has closed, or the socket failed. A connection without a byte is a health check.

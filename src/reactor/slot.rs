@@ -9,9 +9,10 @@ use crate::config::{CONNECTION_BYTES, Limits};
 use crate::files::{Blocking, OpenFile, Piece};
 use crate::http::status::Failure;
 use crate::machine::{ClientId, least_rate_deadline};
-use crate::net::{Sent, Transport};
+use crate::net::{Sent, Transport, is_passing};
 use crate::site::Wait;
 
+use super::introduction::State;
 use super::turn::Share;
 use super::wire::{Context, Event, Pools, Reason, Step, Wire};
 
@@ -92,15 +93,8 @@ impl Slot {
         pools: &mut Pools,
         share: &mut Share,
     ) -> Stop {
-        match &mut self.wire {
-            Wire::H1(_) => {}
-            Wire::Ended { until } => {
-                let until = *until;
-                return self.end(until, cx);
-            }
-            Wire::Introduction(introduction) => {
-                return introduction.drive(&mut self.transport, cx.clock.tick);
-            }
+        if !matches!(self.wire, Wire::H1(_)) {
+            return self.drive_outside(cx);
         }
         if self.transport.flush().is_err_and(|error| !is_passing(&error)) {
             self.wire.report(Event::PeerLost, cx);
@@ -161,6 +155,23 @@ impl Slot {
             }
         }
         Stop::Budget
+    }
+
+    /// The same before the protocol has begun, or after its end.
+    #[inline(never)]
+    fn drive_outside(&mut self, cx: &Context<'_>) -> Stop {
+        match &mut self.wire {
+            Wire::H1(_) => Stop::Budget, // never: the caller drives it
+            &mut Wire::Ended { until } => self.end(until, cx),
+            Wire::Introduction(introduction) => {
+                match introduction.drive(&mut self.transport, cx.clock.tick) {
+                    State::Waits => Stop::Waits,
+                    State::Budget => Stop::Budget,
+                    State::Complete => Stop::Introduced,
+                    State::Over(reason) => Stop::Over(reason),
+                }
+            }
+        }
     }
 
     /// Reports what was sent from memory, and returns how many bytes that were.
@@ -340,8 +351,3 @@ const FIRST_FLIGHT_BYTES: u64 = 14_600;
 
 /// How often a closing connection is checked for acknowledgements.
 const ACKNOWLEDGED_MS: u64 = 200;
-
-/// Errors after which the call can be repeated.
-pub(super) fn is_passing(error: &io::Error) -> bool {
-    matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted)
-}

@@ -1,3 +1,5 @@
+//! Lists of clients, well-formed, malformed and forged.
+
 use super::*;
 use crate::http::fields::with;
 use proptest::prelude::*;

@@ -24,7 +24,8 @@
 //! |---|---|
 //! | [`Reactor`] | the poll, signals and orders, and whether the server runs or stops |
 //! | `Acceptor` | the listeners, and why no connections are accepted at the moment |
-//! | `Connections` | the slots, their timers and queues, the quotas of clients |
+//! | `Connections` | the slots, their timers and queues |
+//! | `Clients` | the quotas of clients, and the proxies that are trusted to name them |
 //! | `Slot` | one connection: its transport, its wire, its place in the loop |
 //! | `Wire` | the protocol of a connection; the only file that names one |
 //! | `Resources` | what all connections share: site, pages, limits, journal |

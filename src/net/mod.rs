@@ -4,8 +4,10 @@
 //! knows nothing of protocols but the PROXY header that may precede them: the event loop asks it
 //! whether bytes may be there, and receives or sends.
 
+pub mod activated;
 pub mod listen;
 pub mod proxy;
 pub mod transport;
 
+pub use activated::Activated;
 pub use transport::{Sent, Transport, is_passing};

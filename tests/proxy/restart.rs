@@ -4,7 +4,7 @@ use rustix::process::Signal;
 
 use crate::Place;
 use crate::common::{Endpoint, Server};
-use crate::load::Load;
+use crate::load::{ALL, Load};
 use crate::process::{eventually, signal};
 use crate::real::{Proxy, examples};
 
@@ -22,7 +22,7 @@ fn no_request_is_lost_when_two_servers_behind_haproxy_are_restarted() {
     let Some(proxy) = Proxy::haproxy(&config) else { return };
     proxy.await_server("one");
     proxy.await_server("two");
-    let load = Load::on(&Endpoint::Tcp(proxy.address), 4, 4);
+    let load = Load::on(&Endpoint::Tcp(proxy.address), ALL);
     let go_on = || {
         let before = load.answered();
         eventually("the load goes on", || load.answered() >= before + 200);

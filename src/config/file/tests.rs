@@ -35,9 +35,11 @@ const FULL: &str = include_str!("tests/full.toml");
 fn every_key_reaches_its_setting() {
     let config = config(FULL);
     let shown: Vec<String> = config.listen.iter().map(ToString::to_string).collect();
-    assert_eq!(shown, ["0.0.0.0:80", "[::]:8080", "unix:conf/run/http", "127.0.0.1:8081"]);
+    let expected =
+        ["0.0.0.0:80", "[::]:8080", "unix:conf/run/http", "systemd:web", "127.0.0.1:8081"];
+    assert_eq!(shown, expected);
     let headed = config.listen.iter().map(|listen| listen.opening.proxy_protocol);
-    assert_eq!(headed.collect::<Vec<_>>(), [false, false, false, true]);
+    assert_eq!(headed.collect::<Vec<_>>(), [false, false, false, false, true]);
     let proxies: Vec<String> = config.trusted_proxies.0.iter().map(ToString::to_string).collect();
     assert_eq!(proxies, ["10.0.0.0/8", "192.0.2.7/32", "unix"]);
     assert_eq!(config.user.as_ref().map(ToString::to_string).as_deref(), Some("www-data:www"));
@@ -56,6 +58,7 @@ fn every_key_reaches_its_setting() {
         assert_eq!(site.hidden_except, [".well-known", ".x"]);
         assert_eq!(site.encoded_slash, EncodedSlash::Decode);
         assert_eq!(site.archives, [ArchiveFormat::Tar, ArchiveFormat::Zip]);
+        assert_eq!(site.previous_root_s, 60);
         let switches = [site.listing, site.precompressed, site.compress, site.server_header];
         assert_eq!(switches, [false; 4]);
         assert!(site.rule_files && site.security_headers);

@@ -9,10 +9,10 @@ use crate::http::fields::{Field, Fields};
 use crate::http::negotiate::{AcceptEncoding, Choice, Coding, CodingSet};
 use crate::http::status::{Failure, Status};
 
-use super::listing::ListingForm;
 use super::negotiation::Accepted;
 use super::policy::Policy;
 use super::representation::{Fill, Representation};
+use super::visible::View;
 
 /// A path's outcome, and the additions of its rules.
 #[derive(Clone, Debug)]
@@ -70,8 +70,8 @@ pub struct Resource {
     pub identity: Rc<Representation>,
     /// Those with a content coding; `None`: it has none, and gets none.
     pub(super) variants: Option<Rc<Variants>>,
-    /// The form of the listing; `None`: it is a file.
-    pub(super) listing: Option<ListingForm>,
+    /// Which listing it is; `None`: it is a file.
+    pub(super) listing: Option<Rc<View>>,
 }
 
 /// The representations of a resource with a content coding.
@@ -86,10 +86,10 @@ pub(super) struct Variants {
 }
 
 impl Outcome {
-    /// The form of the listing, if it is one.
-    pub(super) fn listing(&self) -> Option<ListingForm> {
+    /// Which listing it is, if it is one.
+    pub(super) fn listing(&self) -> Option<&Rc<View>> {
         match self {
-            Outcome::Resource(resource) => resource.listing,
+            Outcome::Resource(resource) => resource.listing.as_ref(),
             Outcome::Redirect(_) | Outcome::Failure(..) => None,
         }
     }

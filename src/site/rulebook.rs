@@ -16,7 +16,7 @@ use crate::rules::header::HeaderRule;
 use crate::rules::overlay::Overlay;
 use crate::rules::pattern::Pattern;
 use crate::rules::redirect::{Answer, Redirect};
-use crate::rules::table::{Headers, PatternSet, Redirects};
+use crate::rules::table::{Headers, PatternSet, Reach, Redirects};
 
 use super::hashed_name::has_content_hash;
 use super::login::Login;
@@ -213,6 +213,31 @@ impl Rulebook {
         found.sort_unstable();
         found.dedup();
         found
+    }
+
+    /// The guards that can restrict what is below a folder, besides those of the folder itself, in
+    /// order. Patterns decide, not what exists, so nothing that depends on these guards shows
+    /// whether a guarded path exists.
+    pub(super) fn guards_below(&self, folder: &[u8], reach: Reach) -> Vec<usize> {
+        if self.guards.is_empty() {
+            return Vec::new();
+        }
+        // Other names of the same file, which have its guards as well, are in the same folder; or
+        // they are the folder.
+        let mut below = self.guarded.below(folder, reach);
+        let own = self.guards_of(folder);
+        below.retain(|guard| !own.contains(guard));
+        below
+    }
+
+    /// On what a response depends that leaves out what these guards restrict.
+    pub(super) fn vary_by(&self, guards: &[usize]) -> Vary {
+        let any = |is: fn(&Guard) -> bool| guards.iter().any(|guard| is(self.guard(*guard)));
+        Vary {
+            login: any(|guard| matches!(guard, Guard::Login(_))),
+            address: any(|guard| matches!(guard, Guard::Access(_))),
+            ..Vary::default()
+        }
     }
 
     /// The guard with this index.

@@ -15,8 +15,8 @@ use crate::http::status::{Failure, Status};
 use crate::http::target::EncodedSlash;
 use crate::site::respond::with_query;
 use crate::site::store::Found;
+use crate::site::visible::View;
 
-use super::listing::ListingForm;
 use super::*;
 
 const DOORS: [Door; 2] = [Door::Openat2, Door::Walk];
@@ -162,7 +162,7 @@ pub(super) fn found(
         return Ok(Found::At(at));
     }
     let located = store.locate(&sites[0], path)?;
-    Ok(store.find(&sites[0], path, &located, (blocking, ListingForm::default()), clock))
+    Ok(store.find(&sites[0], path, &located, (blocking, &View::default()), clock))
 }
 
 /// The body of a representation, wherever it is.
@@ -580,3 +580,4 @@ mod digests;
 mod explained;
 mod forms;
 mod validators;
+mod viewers;

@@ -1,7 +1,5 @@
 //! The form of a listing: its format, and the order of its entries.
 
-use std::borrow::Cow;
-
 use crate::http::fields::{Field, Fields};
 use crate::http::negotiate::parse_quality;
 use crate::site::query;
@@ -82,13 +80,9 @@ impl ListingForm {
         form
     }
 
-    /// The key under which the cache keeps this form of the folder whose path has this `key`. Only
-    /// the default form is found by the path of a request, because no path has a NUL.
-    pub(in crate::site) fn key(self, key: &[u8]) -> Cow<'_, [u8]> {
-        if self == ListingForm::default() {
-            return Cow::Borrowed(key);
-        }
-        Cow::Owned([key, &[0, self.format as u8, self.sort as u8, self.order as u8]].concat())
+    /// Distinguishes it from other forms.
+    pub(in crate::site) fn code(self) -> [u8; 3] {
+        [self.format as u8, self.sort as u8, self.order as u8]
     }
 }
 
@@ -148,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn the_order_comes_from_the_query_and_each_form_has_its_own_key() {
+    fn the_order_comes_from_the_query_and_each_form_has_its_own_code() {
         use {Order::Ascending as Up, Order::Descending as Down, Sort::*};
         for (query, sort, order) in [
             ("", Name, Up),
@@ -161,15 +155,12 @@ mod tests {
         ] {
             let form = with(&[], |fields| ListingForm::of(Some(query.as_bytes()), fields));
             assert_eq!((form.sort, form.order), (sort, order), "{query}");
-            let key = form.key(b"/a/");
-            assert_eq!(*key == *b"/a/", form == ListingForm::default(), "{query}");
-            assert!(key.starts_with(b"/a/") && !key[3..].starts_with(b"/"));
         }
-        let keys = [Name, Size, Time].into_iter().flat_map(|sort| {
+        let codes = [Name, Size, Time].into_iter().flat_map(|sort| {
             [Up, Down].into_iter().flat_map(move |order| {
-                [HTML, JSON].map(|format| ListingForm { format, sort, order }.key(b"/").to_vec())
+                [HTML, JSON].map(|format| ListingForm { format, sort, order }.code())
             })
         });
-        assert_eq!(keys.collect::<std::collections::HashSet<_>>().len(), 12);
+        assert_eq!(codes.collect::<std::collections::HashSet<_>>().len(), 12);
     }
 }

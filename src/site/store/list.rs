@@ -34,7 +34,7 @@ impl Store {
             if let Progress::Done(listed) = listing.step(&site.root, work::STEP, &mut enough)? {
                 let sending = Sending::files(&target.policy);
                 let loader = self.loader(site, &sending, Blocking::Never, clock);
-                return loader.listing(listed, &target.canonical, version);
+                return loader.listing(listed, &target, version);
             }
             if enough() {
                 break;
@@ -74,12 +74,13 @@ impl Store {
             let part = queued.target.part;
             let site = sites.iter().find(|site| site.part == part).expect(JOBS_OF_PARTS);
             let id = queued.id;
-            let Target { canonical, policy, form, .. } = &queued.target;
+            let Target { canonical, policy, view, .. } = &queued.target;
             let sending = Sending::files(policy);
             let loaded = self.loader(site, &sending, Blocking::Path, clock).load(canonical);
             let Ok(Loaded::Listed(folder, version)) = loaded else { return Some(id) };
             let most = self.limits.listing_entries;
-            match Listing::new(folder, canonical, most, &site.visible(), *form) {
+            let visible = site.visible(canonical, &view.admitted);
+            match Listing::new(folder, canonical, most, &visible, view.form) {
                 Ok(listing) => {
                     let listing = listing.with_archives(&site.config.archives);
                     self.jobs.resume(queued, version, listing);
@@ -96,7 +97,7 @@ impl Store {
         let listed = ended.listed.map_err(Obstacle::from).and_then(|listed| {
             let sending = Sending::files(&target.policy);
             let loader = self.loader(site, &sending, Blocking::Never, clock);
-            loader.listing(listed, &target.canonical, version)
+            loader.listing(listed, &target, version)
         });
         let policy = Rc::clone(&target.policy);
         let outcome = match listed {

@@ -11,9 +11,10 @@ use std::time::Duration;
 
 use crate::clock::Tick;
 use crate::files::{Root, Version};
-use crate::site::listing::{Listed, Listing, ListingForm, Progress};
+use crate::site::listing::{Listed, Listing, Progress};
 use crate::site::policy::Policy;
 use crate::site::resource::Entry;
+use crate::site::visible::View;
 
 use super::cache::Part;
 
@@ -37,8 +38,8 @@ pub(super) struct Target {
     pub(super) key: Box<[u8]>,
     /// The decoded canonical path of the folder.
     pub(super) canonical: Box<[u8]>,
-    /// The form of the listing.
-    pub(super) form: ListingForm,
+    /// Which listing of it.
+    pub(super) view: Rc<View>,
     /// What the rules of that path add.
     pub(super) policy: Rc<Policy>,
 }

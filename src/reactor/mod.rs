@@ -263,10 +263,11 @@ impl Reactor {
 
     /// How long the poll may wait.
     fn timeout(&mut self) -> Option<Duration> {
-        if self.resources.sites.is_working() {
+        let now = self.turn.now();
+        let jobs = self.resources.sites.work_due();
+        if jobs.is_some_and(|due| due <= now) {
             return Some(Duration::ZERO);
         }
-        let now = self.turn.now();
         let drained = match self.phase {
             Phase::Draining { until, idle_until } => Some(idle_until.unwrap_or(until).min(until)),
             _ => None,
@@ -274,7 +275,8 @@ impl Reactor {
         let log = self.resources.journal.is_waiting().then(|| now + LOG_RETRY_MS);
         let sites = self.resources.sites.due();
         let verifiers = self.resources.sites.authenticator().and_then(|it| it.due());
-        let due = [self.connections.due(), self.acceptor.due(), sites, verifiers, drained, log];
+        let due =
+            [self.connections.due(), self.acceptor.due(), sites, verifiers, drained, log, jobs];
         // A tick is rounded down and the poll rounds up, so the time is over when the poll returns.
         let due = due.into_iter().flatten().min().map(|due| Duration::from_millis(due.since(now)));
         let spare = self.resources.sites.spare_work_due().map(|due| {

@@ -186,12 +186,13 @@ impl Sites {
         self.store.prepare(file, range, blocking, now)
     }
 
-    /// True while there is long work to continue.
-    pub fn is_working(&self) -> bool {
-        self.store.is_working()
+    /// When there is long work to continue, a tick in the past if at once; `None`: there is none.
+    pub fn work_due(&self) -> Option<Tick> {
+        self.store.work_due()
     }
 
-    /// Continues long work until `enough` returns true; it is called after each entry of a folder.
+    /// Continues long work that is due until `enough` returns true; it is called after each entry
+    /// of a folder.
     /// Returns the number of a job that ended.
     pub fn work(&mut self, clock: &Clock, enough: &mut dyn FnMut() -> bool) -> Option<u64> {
         self.store.work(&self.sites, clock, enough)

@@ -433,9 +433,9 @@ impl Store {
         Found::At(At::Last)
     }
 
-    /// True while there is long work to continue.
-    pub(super) fn is_working(&self) -> bool {
-        self.jobs.is_working()
+    /// When there is long work to continue; `None`: there is none.
+    pub(super) fn work_due(&self) -> Option<Tick> {
+        self.jobs.due()
     }
 
     /// Lets the resource that was found be encoded, if the client would prefer that.

@@ -243,3 +243,27 @@ fn a_folder_that_cannot_be_archived_completely_ends_the_archive() {
         assert!(all(archive(source.path(), path, ArchiveFormat::Tar), 4_096).is_err(), "{path}");
     }
 }
+
+/// Otherwise, one file in two milliseconds is read from a slow disk.
+#[test]
+fn while_the_disk_is_waited_for_many_files_are_asked_for_and_few_are_open() {
+    let source = tempfile::tempdir().unwrap();
+    for number in 0..400 {
+        put(source.path(), format!("{number}").as_bytes(), b"content", 1_000_000_000);
+    }
+    for format in FORMATS {
+        let expected = all(archive(source.path(), "/", format), 32_752).unwrap();
+        let mut archive = archive(source.path(), "/", format);
+        let mut disk = Disk::default();
+        let mut most = 0;
+        for _ in 0..20 {
+            archive.look_far_ahead(&mut disk, Tick(0), &mut || false).unwrap();
+            most = most.max(archive.ahead.len());
+            let is_open = |entry: &&Ahead| matches!(entry, Ahead::File(_, Some(_)));
+            assert!(archive.ahead.iter().filter(is_open).count() <= AHEAD);
+        }
+        assert_eq!(most, FAR_AHEAD, "{format:?}");
+        archive.look_far_ahead(&mut disk, Tick(0), &mut || true).unwrap();
+        assert_eq!(all(archive, 32_752).unwrap(), expected);
+    }
+}

@@ -202,7 +202,8 @@ proptest! {
             for (program, arguments) in readers(format) {
                 if let Some(target) = unpack_by(program, arguments, &bytes) {
                     let found = tree(&target.path().join("top"));
-                    prop_assert!(found == expected, "{} {:?}", program, different(&found, &expected));
+                    let differing = different(&found, &expected);
+                    prop_assert!(found == expected, "{} {:?}", program, differing);
                 }
             }
         }

@@ -596,3 +596,5 @@ fn the_keys_of_rules_are_in_the_reference() {
         assert_eq!(found, expected, "{name}");
     }
 }
+
+mod defaults;

@@ -1,7 +1,7 @@
 //! The form of a listing: its format, and the order of its entries.
 
 use crate::http::fields::{Field, Fields};
-use crate::http::negotiate::parse_quality;
+use crate::http::negotiate::media_quality;
 use crate::site::query;
 
 /// The form in which a folder is listed. Each form of a folder is a resource of its own.
@@ -89,20 +89,8 @@ impl ListingForm {
 /// True if Accept names JSON, and not HTML with the same weight or a higher one. A range with `*`
 /// does not name HTML, because programs send it beside the type that they want.
 fn prefers_json(fields: &Fields<'_, '_>) -> bool {
-    let (mut json, mut html) = (0, 0);
-    let lines = fields.lines(Field::Accept);
-    for range in lines.flat_map(|line| line.split(|byte| *byte == b',')) {
-        let mut parts = range.split(|byte| *byte == b';').map(<[u8]>::trim_ascii);
-        let place = match parts.next() {
-            Some(name) if name.eq_ignore_ascii_case(b"application/json") => &mut json,
-            Some(name) if name.eq_ignore_ascii_case(b"text/html") => &mut html,
-            _ => continue,
-        };
-        let weight =
-            parts.find_map(|part| part.strip_prefix(b"q=").or_else(|| part.strip_prefix(b"Q=")));
-        *place = weight.map_or(1000, |weight| parse_quality(weight).unwrap_or(0));
-    }
-    json > html
+    let quality = |media_type| media_quality(fields.lines(Field::Accept), media_type);
+    quality(b"application/json") > quality(b"text/html")
 }
 
 #[cfg(test)]

@@ -177,14 +177,14 @@ impl<'a> Loader<'a> {
 
     /// The outcome for an open file and its sidecar files.
     fn file(&mut self, file: File, version: Version, path: Vec<u8>) -> Result<Made, Obstacle> {
-        let sidecars = if self.site.config.precompressed && Coding::original_of(&path).is_none() {
-            Sidecars::open(&self.site.root, &path, self.blocking)?
+        // A sidecar file has none.
+        let has = self.site.config.precompressed && Coding::original_of(&path).is_none();
+        let (sidecars, beside) = if has {
+            let sidecars = Sidecars::open(&self.site.root, &path, self.blocking)?;
+            let beside = sidecars.beside();
+            (sidecars, beside)
         } else {
-            Sidecars::NONE
-        };
-        let beside = match self.site.config.precompressed {
-            true => sidecars.beside(),
-            false => Beside::Unknown,
+            (Sidecars::NONE, Beside::Unknown)
         };
         let sidecars: Vec<_> = sidecars.usable(&version).collect();
         let media_type = self.media_type(&path);

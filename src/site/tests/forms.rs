@@ -1,6 +1,8 @@
 //! In which form a file is sent, and how long it may be kept.
 
 use crate::config::CacheControl;
+use crate::http::negotiate::Coding;
+use crate::site::store::{Look, Sidecar};
 
 #[cfg(feature = "compression")]
 use super::asking::text;
@@ -230,4 +232,24 @@ fn the_memory_of_encoded_forms_is_bounded() {
         bench.use_spare_time();
         assert_eq!(encoded(&mut bench), 1);
     }
+}
+
+/// Otherwise, each of its revalidations looks for three files.
+#[test]
+fn a_sidecar_has_no_sidecars_of_its_own() {
+    let files = [("a", "text"), ("a.gz", "gzip"), ("a.gz.gz", "twice"), ("b.gz", "alone")];
+    let mut bench = start(SiteConfig::default(), &files);
+    for (path, is_looked_for) in [("/a", true), ("/a.gz", false), ("/b.gz", false)] {
+        let Sites { sites, store, .. } = &mut bench.sites;
+        let policy = Rc::clone(sites[0].policy());
+        let Look::File(looked) = store.look(&sites[0], path.as_bytes(), &policy, &bench.clock)
+        else {
+            panic!("{path} is a file");
+        };
+        for coding in Coding::ALL {
+            let found = looked.sidecar(coding);
+            assert_eq!(found != Sidecar::NotLookedFor, is_looked_for, "{path} {found:?}");
+        }
+    }
+    assert_eq!(bench.ask("GET /a.gz", &["Accept-Encoding: gzip"]).short(), "200 gzip");
 }

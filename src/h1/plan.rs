@@ -1,11 +1,12 @@
 //! From a complete head to the next action: answer it, or read its body first.
 
+use crate::config::Limits;
 use crate::files::Blocking;
 use crate::http::body::BodyReader;
-use crate::http::head::{Expectation, Framing, Head, Version};
+use crate::http::head::{self, Bounds, Expectation, Framing, Head, Parsed, Version};
 use crate::http::status::{Failure, Status};
 use crate::machine::Context;
-use crate::site::{Answer, Request};
+use crate::site::{Answer, Reply, Request};
 
 use super::write::{self, Persistence};
 
@@ -40,7 +41,7 @@ fn before_body(head: &Head<'_, '_>, reader: BodyReader, cx: &mut Context<'_>) ->
         // but it may have begun: so the connection cannot be used again (RFC 9110 section 10.1.1).
         return Plan::Ask(Persistence::Linger);
     }
-    match cx.sites.check(&Request::of(head, cx.client, Some(write::fill))) {
+    match cx.sites.check(&request(head, cx)) {
         Ok(()) => Plan::ReadBody(reader),
         Err(failure) => Plan::Failed(failure),
     }
@@ -55,7 +56,24 @@ pub(super) fn ask(
     counted: bool,
     cx: &mut Context<'_>,
 ) -> Result<Answer, Failure> {
-    cx.respond(&Request::of(head, cx.client, Some(write::fill)), blocking, counted)
+    cx.respond(&request(head, cx), blocking, counted)
+}
+
+/// The request of a head.
+#[inline(always)]
+fn request<'r>(head: &'r Head<'r, 'r>, cx: &Context<'_>) -> Request<'r> {
+    Request::of(head, cx.client, Some(write::fill))
+}
+
+/// The page of a failure that ends the connection. What its head says about the site and the origin
+/// holds for it as well, if it has a head.
+#[cold]
+pub(super) fn fail(bytes: &[u8], failure: Failure, cx: &Context<'_>) -> Reply {
+    let mut space = head::space();
+    match &head::parse(bytes, &mut space, &bounds(cx.limits)) {
+        Ok(Parsed::Complete(head)) => cx.sites.fail_request(&request(head, cx), failure),
+        _ => cx.sites.fail(failure),
+    }
 }
 
 /// The reply to a request whose body is too long to be read: a 413, unless the request fails for
@@ -71,7 +89,7 @@ pub(super) fn refuse_body(
         Ok(Answer::Reply(reply)) if !reply.status.is_error() => {
             let why = "the body is longer than the limit";
             let failure = Failure::new(Status::ContentTooLarge, why);
-            Ok(Answer::Reply(cx.sites.fail(failure)))
+            Ok(Answer::Reply(cx.sites.fail_request(&request(head, cx), failure)))
         }
         answer => answer,
     }
@@ -85,5 +103,14 @@ pub(super) fn persistence(head: &Head<'_, '_>, draining: bool) -> Persistence {
         (true, _) if draining => Persistence::Linger,
         (true, Version::Http10) => Persistence::StayAsAsked,
         (true, Version::Http11) => Persistence::Stay,
+    }
+}
+
+/// The bounds of heads.
+pub(super) fn bounds(limits: &Limits) -> Bounds {
+    Bounds {
+        head_bytes: limits.head_bytes,
+        target_bytes: limits.target_bytes,
+        fields: limits.fields,
     }
 }

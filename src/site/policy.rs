@@ -181,6 +181,11 @@ impl Policy {
         self.needs_login
     }
 
+    /// True if the rules set or remove the field that lets an origin read the responses.
+    pub(super) fn decides_origin(&self) -> bool {
+        self.overlay.touches(ALLOW_ORIGIN)
+    }
+
     /// The Content-Type that the rules give the path, if they say something about it; the inner
     /// `None`: they remove it.
     pub(super) fn content_type(&self) -> Option<Option<&str>> {
@@ -247,6 +252,9 @@ impl Vary {
         members.collect::<Vec<_>>().join(", ")
     }
 }
+
+/// The field that lets an origin read a response.
+pub(super) const ALLOW_ORIGIN: &str = "Access-Control-Allow-Origin";
 
 /// Bytes of field lines in a response; the room for the head of a response is bounded.
 const LINES_MAX: usize = 8 * 1024;

@@ -76,10 +76,12 @@ impl Sites {
         clock: &Clock,
     ) -> Result<Answer, Failure> {
         if request.expectation == Expectation::Other {
-            return Ok(self.failure(Status::ExpectationFailed, "only 100-continue is supported"));
+            let why = "only 100-continue is supported";
+            return Ok(self.failure(request, Status::ExpectationFailed, why));
         }
         if request.method == Method::Connect {
-            return Ok(self.failure(Status::MethodNotAllowed, NOT_ALLOWED)); // its target is no path
+            // Its target is no path.
+            return Ok(self.failure(request, Status::MethodNotAllowed, NOT_ALLOWED));
         }
         let target = target::split(request.target)?;
         let Some((host, path, query)) = named(request, &target.form) else {
@@ -116,7 +118,12 @@ impl Sites {
         target: &Target<'_>,
     ) -> Result<Answer, Failure> {
         let answer = self.answer(index, asked, target)?;
-        Ok(answer.with(self.sites[index].cors.line(asked.request.fields)))
+        let site = &self.sites[index];
+        let path = self.store.decode(site, asked.path);
+        if path.is_ok_and(|path| site.rulebook.decides_origin(path)) {
+            return Ok(answer);
+        }
+        Ok(answer.with(site.cors.line(asked.request.fields)))
     }
 
     /// The site for a host.
@@ -506,9 +513,22 @@ impl Sites {
         Reply::failure(failure, self.sites[0].policy(), Up::None)
     }
 
+    /// The page for a request that fails whatever its path leads to.
     #[cold]
-    fn failure(&self, status: Status, why: &'static str) -> Answer {
-        Answer::Reply(self.fail(Failure::new(status, why)))
+    pub fn fail_request(&self, request: &Request<'_>, failure: Failure) -> Reply {
+        let target = target::split(request.target).ok();
+        let named = target.as_ref().and_then(|target| named(request, &target.form));
+        let site = &self.sites[self.site_of(named.map_or(request.host, |(host, ..)| host))];
+        let mut reply = Reply::failure(failure, site.policy(), Up::None);
+        if let Some(line) = site.cors.line(request.fields) {
+            reply.add(line);
+        }
+        reply
+    }
+
+    #[cold]
+    fn failure(&self, request: &Request<'_>, status: Status, why: &'static str) -> Answer {
+        Answer::Reply(self.fail_request(request, Failure::new(status, why)))
     }
 }
 

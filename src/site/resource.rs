@@ -233,18 +233,6 @@ impl Resource {
         }
     }
 
-    /// Adds a representation that was encoded.
-    pub(super) fn add_variant(
-        &self,
-        coding: Coding,
-        representation: Representation,
-    ) -> Option<&Rc<Variants>> {
-        let variants = self.variants.as_ref()?;
-        // Each coding is wanted once, so the place is free.
-        _ = variants.coded[coding.index()].set(Rc::new(representation));
-        Some(variants)
-    }
-
     /// True if it has no sidecar files, and may be encoded.
     pub(super) fn can_be_encoded(&self) -> bool {
         self.variants.as_ref().is_some_and(|variants| variants.sidecars.is_empty())
@@ -286,6 +274,11 @@ impl Variants {
     pub(super) fn add_sidecar(&mut self, coding: Coding, representation: Representation) {
         self.coded[coding.index()] = OnceCell::from(Rc::new(representation));
         self.sidecars = self.sidecars.with(coding);
+    }
+
+    /// Adds one that was encoded, unless there is one.
+    pub(super) fn add_encoded(&self, coding: Coding, representation: Representation) {
+        _ = self.coded[coding.index()].set(Rc::new(representation));
     }
 
     /// The one with this coding.

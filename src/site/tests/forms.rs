@@ -209,6 +209,31 @@ fn an_encoded_form_stays_when_its_file_is_closed_and_goes_when_it_changes() {
 
 #[cfg(feature = "compression")]
 #[test]
+fn a_file_that_is_closed_while_it_is_encoded_gets_its_form() {
+    for is_opened_again in [false, true] {
+        let large = text(200_000);
+        let mut bench = start(SiteConfig::default(), &[("large.css", &*large)]);
+        let ask = |bench: &mut Bench| {
+            let seen = bench.ask("GET /large.css", &["Accept-Encoding: zstd"]);
+            seen.field("Content-Encoding").concat()
+        };
+        assert_eq!(ask(&mut bench), "");
+        bench.sites.spare_work(&bench.clock);
+        bench.wait(bench.limits.file_rest_ms);
+        let now = bench.clock.tick;
+        bench.sites.rest(now);
+        assert_eq!(bench.sites.due(), None, "it is closed");
+        if is_opened_again {
+            assert_eq!(bench.ask("GET /large.css", &[]).status, 200);
+        }
+        bench.use_spare_time();
+        assert_eq!(ask(&mut bench), "zstd", "{is_opened_again}");
+        assert_eq!(bench.sites.spare_work_due(), None, "{is_opened_again}");
+    }
+}
+
+#[cfg(feature = "compression")]
+#[test]
 fn the_memory_of_encoded_forms_is_bounded() {
     let mut bench = Bench::with(Door::best(), &["compressed_bytes=1500"], SiteConfig::default());
     let mut state = 1_u64;

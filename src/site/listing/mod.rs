@@ -6,6 +6,7 @@
 //! bytes, so a validator can be computed from them.
 
 use std::io;
+use std::task::Poll;
 
 use rustix::fd::OwnedFd;
 
@@ -156,10 +157,9 @@ impl Listing {
 
     /// Tries to read the README, if there is one and it was not read yet.
     fn read_readme(&mut self, root: &Root, disk: &mut Disk) {
-        let Some(reading) = self.reading.take() else { return };
-        match reading.step(root, self.lister.path(), disk) {
-            Ok(readme) => self.readme = readme,
-            Err(reading) => self.reading = Some(reading),
+        let Some(reading) = &mut self.reading else { return };
+        if let Poll::Ready(readme) = reading.step(root, self.lister.path(), disk) {
+            (self.readme, self.reading) = (readme, None);
         }
     }
 }

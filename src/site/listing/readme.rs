@@ -1,6 +1,7 @@
 //! The README of a folder, read without waiting for a disk.
 
 use std::fs::File;
+use std::task::Poll;
 
 use crate::files::{Blocking, COLD_TRIES, Disk, OpenError, Opened, Root, Version};
 
@@ -36,41 +37,41 @@ impl Reading {
     }
 
     /// Reads it, from the folder at `path` below the root. `None`: it is not text, or cannot be
-    /// read.
-    ///
-    /// # Errors
-    /// It is not in memory: try again after [`RETRY_MS`](crate::files::RETRY_MS). After
-    /// [`COLD_TRIES`] attempts this waits for the disk.
+    /// read. Pending: it is not in memory; try again after [`RETRY_MS`](crate::files::RETRY_MS).
+    /// After [`COLD_TRIES`] attempts this waits for the disk.
     pub(super) fn step(
-        mut self,
+        &mut self,
         root: &Root,
         path: &[u8],
         disk: &mut Disk,
-    ) -> Result<Option<Readme>, Reading> {
+    ) -> Poll<Option<Readme>> {
         let blocking = Blocking::after(self.tries);
-        if self.file.is_none() {
-            self.file = match root.open(&[path, &self.name].concat(), blocking) {
-                Ok(Opened::File(file, version)) => Some((file, version)),
+        let (file, version) = match self.file.take() {
+            Some(found) => found,
+            None => match root.open(&[path, &self.name].concat(), blocking) {
+                Ok(Opened::File(file, version)) => (file, version),
                 Err(OpenError::Cold | OpenError::Leased) => return self.later(),
-                Ok(Opened::Directory(..)) | Err(_) => return Ok(None),
-            };
-        }
-        let Some((file, version)) = &self.file else { return Ok(None) };
+                Ok(Opened::Directory(..)) | Err(_) => return Poll::Ready(None),
+            },
+        };
         let size = usize::try_from(version.size).unwrap_or(usize::MAX);
         let mut text = vec![0; size.min(TEXT_BYTES + 1)];
-        match disk.read(file, version, &mut text, blocking) {
-            Ok(true) => Ok(Readme::of(self.name, text)),
-            Ok(false) => self.later(),
-            Err(_) => Ok(None), // it is being rewritten, or the disk is bad
+        match disk.read(&file, &version, &mut text, blocking) {
+            Ok(true) => Poll::Ready(Readme::of(self.name.clone(), text)),
+            Ok(false) => {
+                self.file = Some((file, version));
+                self.later()
+            }
+            Err(_) => Poll::Ready(None), // it is being rewritten, or the disk is bad
         }
     }
 
-    fn later(mut self) -> Result<Option<Readme>, Reading> {
+    fn later(&mut self) -> Poll<Option<Readme>> {
         if self.tries >= COLD_TRIES {
-            return Ok(None);
+            return Poll::Ready(None);
         }
         self.tries += 1;
-        Err(self)
+        Poll::Pending
     }
 }
 

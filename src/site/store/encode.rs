@@ -125,8 +125,8 @@ impl Store {
         }
     }
 
-    /// Adds a form to the resource that it was made from, and keeps it for the time when that is not
-    /// in the cache: a large file may have been closed meanwhile, and opened again.
+    /// Adds a form to the resource that it was made from, and keeps it for when that is not in the
+    /// cache: a large file may have been closed meanwhile, and opened again.
     fn keep_encoded(&mut self, made: &Made) {
         let Made { task, source, variants, body } = made;
         if self.gauge.bytes() >= self.limits.resident_bytes {

@@ -293,15 +293,14 @@ impl Sites {
         };
         let ranges = request.method == Method::Get;
         let limits = (self.ranges_max, &*self.boundary);
-        match select(representation, request.fields, ranges, limits, clock) {
+        match select(&representation, request.fields, ranges, limits, clock) {
             Selection::Whole => {
-                let content = Content::Whole(Rc::clone(representation));
+                let content = Content::Whole(representation);
                 Answer::Reply(Reply { status: Status::Ok, content, extra: None })
             }
             selection => {
-                let it = Rc::clone(representation);
                 let policy = Rc::clone(&self.store.entry(at).policy);
-                self.selected(index, asked, &it, selection, &policy)
+                self.selected(index, asked, &representation, selection, &policy)
             }
         }
     }

@@ -286,7 +286,7 @@ impl Store {
         choice: Choice,
         fill: Option<Fill>,
         clock: &Clock,
-    ) -> Option<&Rc<Representation>> {
+    ) -> Option<Rc<Representation>> {
         let entry = match at {
             At::Cache(place) => &mut self.cache.known(place).entry,
             At::Last => self.last.as_mut().expect(FOUND),
@@ -321,7 +321,7 @@ impl Store {
                 return None;
             }
             if let Outcome::Resource(resource) = &known.entry.outcome {
-                resource.unhashed().for_each(|file| self.hashes.want(file, clock));
+                resource.unhashed().for_each(|file| self.hashes.want(&file, clock));
             }
             known.checked = clock.tick;
             known.used = clock.tick;

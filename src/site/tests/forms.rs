@@ -1,6 +1,8 @@
 //! In which form a file is sent, and how long it may be kept.
 
 use crate::config::CacheControl;
+#[cfg(feature = "compression")]
+use crate::http::negotiate::Choice;
 use crate::http::negotiate::Coding;
 use crate::site::store::{Look, Sidecar};
 
@@ -277,4 +279,33 @@ fn a_sidecar_has_no_sidecars_of_its_own() {
         }
     }
     assert_eq!(bench.ask("GET /a.gz", &["Accept-Encoding: gzip"]).short(), "200 gzip");
+}
+
+/// Otherwise, each response with it copies its head.
+#[cfg(feature = "compression")]
+#[test]
+fn the_headroom_of_an_encoded_form_is_filled_under_each_of_its_names() {
+    let redirects = vec![redirect("/alias.css", "/a.css", 200, false)];
+    let config = SiteConfig { redirects, ..SiteConfig::default() };
+    let mut bench = start(config, &[("a.css", &*text(2_000))]);
+    let choice = Choice::Coding(Coding::Zstd);
+    let fill: Fill = |room, _| room.fill(b'x');
+    for path in ["/a.css", "/alias.css"] {
+        bench.ask(&format!("GET {path}"), &["Accept-Encoding: zstd"]);
+        bench.use_spare_time();
+        let get = |bench: &mut Bench| {
+            bench.wait(1_000);
+            let Bench { sites, clock, .. } = bench;
+            let Ok(Found::At(at)) = found(sites, path.as_bytes(), Blocking::Allowed, clock) else {
+                panic!("{path} is cached");
+            };
+            let it = sites.store.representation(at, choice, Some(fill), clock).unwrap();
+            (it.is_filled(clock), it)
+        };
+        let (is_filled, being_sent) = get(&mut bench);
+        assert!(is_filled, "{path}");
+        assert!(!get(&mut bench).0, "{path}: the bytes that are being sent stay");
+        drop(being_sent);
+        assert!(get(&mut bench).0, "{path}");
+    }
 }

@@ -579,5 +579,6 @@ mod decisions;
 mod digests;
 mod explained;
 mod forms;
+mod previous;
 mod validators;
 mod viewers;

@@ -2,6 +2,24 @@
 
 use super::*;
 
+#[test]
+fn without_arguments_this_folder_is_served_on_port_8080() {
+    let config = flags(&[]).unwrap();
+    assert_eq!(config.sites[0].root, PathBuf::from("."));
+    assert_eq!(shown(&config.listen), ["127.0.0.1:8080"]);
+    let site = config.sites[0].clone();
+    assert!(site.listing && site.server_header);
+    assert_eq!((site.hidden, site.hidden_except), (vec![".*".into()], vec![".well-known".into()]));
+    assert_eq!(site.encoded_slash, EncodedSlash::Refuse);
+    assert!(site.link_targets.is_empty() && site.media_types.is_empty());
+    assert_eq!(config.sandbox, Sandbox::On);
+    assert_eq!(config.limits, Limits::default());
+    assert_eq!(config.limits.write_timeout_ms, 60_000);
+    assert_eq!(config.limits.ranges, 256);
+    assert!(config.chosen_limits.is_empty());
+    assert_eq!(config.workers, None);
+}
+
 /// The default that a text names: `[default: VALUE]`.
 fn default_in(text: &str) -> Option<&str> {
     let (value, _) = text.split_once("[default: ")?.1.split_once(']')?;

@@ -94,24 +94,6 @@ fn the_table_of_arguments_is_sound() {
     Args::command().debug_assert();
 }
 
-#[test]
-fn without_arguments_this_folder_is_served_on_port_8080() {
-    let config = flags(&[]).unwrap();
-    assert_eq!(config.sites[0].root, PathBuf::from("."));
-    assert_eq!(shown(&config.listen), ["127.0.0.1:8080"]);
-    let site = config.sites[0].clone();
-    assert!(site.listing && site.server_header);
-    assert_eq!((site.hidden, site.hidden_except), (vec![".*".into()], vec![".well-known".into()]));
-    assert_eq!(site.encoded_slash, EncodedSlash::Refuse);
-    assert!(site.link_targets.is_empty() && site.media_types.is_empty());
-    assert_eq!(config.sandbox, Sandbox::On);
-    assert_eq!(config.limits, Limits::default());
-    assert_eq!(config.limits.write_timeout_ms, 60_000);
-    assert_eq!(config.limits.ranges, 256);
-    assert!(config.chosen_limits.is_empty());
-    assert_eq!(config.workers, None);
-}
-
 /// The same settings as flags and as variables.
 const SAME: (&[&str], &[(&str, &str)]) = (
     &[
@@ -579,3 +561,5 @@ fn the_words_in_the_help_are_those_that_are_accepted() {
         }
     }
 }
+
+mod defaults;

@@ -99,7 +99,7 @@ impl Context<'_> {
         if self.requests_left == 0 && !counted {
             let why = "too many requests from your address";
             let failure = Failure::new(Status::TooManyRequests, why);
-            return Ok(Answer::Reply(self.sites.fail(failure)));
+            return Ok(Answer::Reply(self.sites.fail_request(request, failure)));
         }
         self.sites.respond(request, blocking, self.clock)
     }

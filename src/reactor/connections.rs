@@ -203,7 +203,8 @@ impl Connections {
     /// Drives the connections in the queue, as far as the time allows; the rest keeps its place.
     pub(super) fn drive_pending(&mut self, resources: &mut Resources, turn: &Turn) {
         self.pending.wake_cold(turn.now());
-        let mut slice = if resources.sites.is_working() {
+        let is_working = resources.sites.work_due().is_some_and(|due| due <= turn.now());
+        let mut slice = if is_working {
             self.work_on_jobs(resources, turn);
             turn.slice()
         } else {

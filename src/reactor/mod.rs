@@ -287,10 +287,11 @@ impl Reactor {
 
     /// How long the poll may wait.
     fn timeout(&mut self) -> Option<Duration> {
-        if self.resources.sites.is_working() {
+        let now = self.turn.now();
+        let jobs = self.resources.sites.work_due();
+        if jobs.is_some_and(|due| due <= now) {
             return Some(Duration::ZERO);
         }
-        let now = self.turn.now();
         let drained = match self.phase {
             Phase::Draining { until, idle_until } => Some(idle_until.unwrap_or(until).min(until)),
             _ => None,
@@ -299,7 +300,7 @@ impl Reactor {
         let sites = self.resources.sites.due();
         let verifiers = self.resources.sites.authenticator().and_then(|it| it.due());
         let (connections, accept) = (self.connections.due(), self.acceptor.due());
-        let due = [connections, accept, sites, verifiers, drained, log, self.vital.due()];
+        let due = [connections, accept, sites, verifiers, drained, log, jobs, self.vital.due()];
         // A tick is rounded down and the poll rounds up, so the time is over when the poll returns.
         let due = due.into_iter().flatten().min().map(|due| Duration::from_millis(due.since(now)));
         let spare = self.resources.sites.spare_work_due().map(|due| {

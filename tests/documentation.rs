@@ -20,7 +20,7 @@ fn examples(page: &str, language: &str) -> Vec<String> {
 #[test]
 fn the_examples_of_a_configuration_file_are_accepted() {
     let mut count = 0;
-    for page in ["configuration.md", "sites.md", "https.md"] {
+    for page in ["configuration.md", "sites.md", "proxies.md", "https.md"] {
         for example in examples(page, "toml") {
             let parsed = file::parse(Path::new("/etc/tenkay.toml"), example.as_bytes());
             let problems = parsed.err().unwrap_or_default();
@@ -28,7 +28,7 @@ fn the_examples_of_a_configuration_file_are_accepted() {
             count += 1;
         }
     }
-    assert_eq!(count, 5);
+    assert_eq!(count, 6);
 }
 
 #[test]
@@ -36,8 +36,14 @@ fn the_table_of_keys_is_complete() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/configuration.md");
     let text = fs::read_to_string(path).unwrap();
     let mut keys = tenkay::config::layer::SiteLayer::NAMES.to_vec();
-    keys.extend(["listen", "user", "workers", "sandbox", "server_header", "when_full"]);
     keys.extend([
+        "listen",
+        "trusted_proxies",
+        "user",
+        "workers",
+        "sandbox",
+        "server_header",
+        "when_full",
         "certificates",
         "self_signed",
         "min_version",

@@ -125,6 +125,7 @@ impl World {
             draining: self.draining,
             unread: self.unread,
             requests_left: self.requests_left,
+            behind: None,
         };
         let result = report(&mut cx);
         self.requests_left = cx.requests_left;

@@ -83,6 +83,7 @@ impl Client {
             draining: false,
             unread: false,
             requests_left: u32::MAX,
+            behind: None,
         };
         let mut unread = Some(request);
         loop {

@@ -16,6 +16,9 @@
 //! | [`chunked`] | limits and cuts, then a chunked body | [`chunks`] |
 //! | [`records`] | a mode and cuts, then the bytes of a TLS client | what the client has encrypted |
 //! | [`rules`] | a path, then a rule file | [`rulebook`] |
+//! | [`proxy`] | cuts, then a PROXY header | a reader of whole headers, in the module |
+//! | [`forwarded`] | `f` or `x`, then lines of Forwarded or X-Forwarded-For | a naive search, there |
+//! | [`toml`] | a configuration file | what holds for each problem, and for each printed file |
 //!
 //! An input is a line of settings, an LF, and the bytes for the code under test.
 
@@ -28,10 +31,12 @@
 
 pub mod chunked;
 pub mod chunks;
+pub mod forwarded;
 pub mod head;
 pub mod machine;
 pub mod oracle;
 pub mod paths;
+pub mod proxy;
 pub mod range;
 #[cfg(feature = "tls")]
 pub mod records;
@@ -40,6 +45,7 @@ pub mod responses;
 pub mod rulebook;
 pub mod rules;
 pub mod target;
+pub mod toml;
 pub mod tree;
 
 /// The line of settings at the start of an input, and the rest.
@@ -115,5 +121,8 @@ mod tests {
         replay("records", crate::records::run);
         replay("rules", crate::rules::run);
         replay("target", crate::target::run);
+        replay("proxy", crate::proxy::run);
+        replay("forwarded", crate::forwarded::run);
+        replay("toml", crate::toml::run);
     }
 }

@@ -443,6 +443,7 @@ impl<'p> Play<'p> {
             channel: tenkay::site::Channel::Plain,
             draining: self.draining,
             requests_left: self.quota,
+            behind: None,
         };
         let event = match *report {
             Report::Read(count) => Some(Event::Read(count)),

@@ -10,6 +10,8 @@ use crate::config::{
     TlsVersion,
 };
 
+mod page;
+
 fn read_command(args: &[&str], environment: &[(&str, &str)]) -> Result<Command, String> {
     let args = std::iter::once("tenkay").chain(args.iter().copied()).map(OsString::from);
     let environment = environment.iter().map(|(name, value)| (name.into(), value.into()));
@@ -93,24 +95,6 @@ fn the_table_of_arguments_is_sound() {
     Args::command().debug_assert();
 }
 
-#[test]
-fn without_arguments_this_folder_is_served_on_port_8080() {
-    let config = flags(&[]).unwrap();
-    assert_eq!(config.sites[0].root, PathBuf::from("."));
-    assert_eq!(shown(&config.listen), ["127.0.0.1:8080"]);
-    let site = config.sites[0].clone();
-    assert!(site.listing && site.server_header);
-    assert_eq!((site.hidden, site.hidden_except), (vec![".*".into()], vec![".well-known".into()]));
-    assert_eq!(site.encoded_slash, EncodedSlash::Refuse);
-    assert!(site.link_targets.is_empty() && site.media_types.is_empty());
-    assert_eq!(config.sandbox, Sandbox::On);
-    assert_eq!(config.limits, Limits::default());
-    assert_eq!(config.limits.write_timeout_ms, 60_000);
-    assert_eq!(config.limits.ranges, 256);
-    assert!(config.chosen_limits.is_empty());
-    assert_eq!(config.workers, None);
-}
-
 /// The same settings as flags and as variables.
 const SAME: (&[&str], &[(&str, &str)]) = (
     &[
@@ -119,6 +103,9 @@ const SAME: (&[&str], &[(&str, &str)]) = (
         "--listen=[::]:80",
         "--listen=unix:/run/t",
         "--listen=https://a",
+        "--proxy-protocol",
+        "--trusted-proxies=10.0.0.0/8,unix",
+        "--trusted-proxies=::1",
         "--index=a.html,b.html",
         "--no-listing",
         "--symlinks=off",
@@ -174,6 +161,8 @@ const SAME: (&[&str], &[(&str, &str)]) = (
         ("TENKAY_REDIRECT_HTTP", "on"),
         ("TENKAY_HSTS", "max-age=1; preload"),
         ("TENKAY_ACME_WEBROOT", "/acme"),
+        ("TENKAY_PROXY_PROTOCOL", "on"),
+        ("TENKAY_TRUSTED_PROXIES", "10.0.0.0/8, unix,::1"),
         ("TENKAY_INDEX", "a.html,b.html"),
         ("TENKAY_LISTING", "false"),
         ("TENKAY_SYMLINKS", "off"),
@@ -212,6 +201,9 @@ fn every_option_reaches_its_setting_from_both_sources() {
     for config in [flags(args).unwrap(), variables(environment).unwrap()] {
         assert_eq!(config.sites[0].root, PathBuf::from("/srv"));
         assert_eq!(shown(&config.listen), ["[::]:80", "unix:/run/t", "https://a:443"]);
+        assert!(config.listen.iter().all(|listen| listen.opening.proxy_protocol));
+        let proxies: Vec<_> = config.trusted_proxies.0.iter().map(ToString::to_string).collect();
+        assert_eq!(proxies, ["10.0.0.0/8", "unix", "::1/128"]);
         let site = config.sites[0].clone();
         assert_eq!(site.index, ["a.html", "b.html"]);
         assert!(!site.listing && !site.server_header);
@@ -520,6 +512,7 @@ fn an_error_says_what_is_wrong() {
         (&["--previous-root-s", "604801"], "write one from 0 (off) to 604800, a week"),
         (&["--redirect", "/a"], "is not FROM TO"),
         (&["--header", "/a"], "is not PATTERN"),
+        (&["--trusted-proxies=10.0.0.0/8,proxy"], "'proxy' is not a proxy"),
         (&["--hosts", "a"], "--hosts"),
         (&["--nonsense"], "--nonsense"),
     ] {
@@ -582,4 +575,5 @@ fn the_variables_of_a_kubernetes_service_called_tenkay_mean_nothing() {
     assert!(settings.warnings.is_empty());
 }
 
+mod defaults;
 mod generated;

@@ -15,7 +15,8 @@ use std::path::PathBuf;
 use super::{
     AccessRule, Account, ArchiveFormat, AuthRule, CacheControl, CertificateFiles, CleanUrls,
     Config, Cors, EncodedSlash, EtagSource, HeaderRule, Listen, ListenAddress, Places,
-    RedirectRule, Sandbox, SiteConfig, Symlinks, TlsVersion, WhenFull, Workers,
+    RedirectRule, Sandbox, SiteConfig, Symlinks, TlsVersion, TrustedProxies, TrustedProxy,
+    WhenFull, Workers,
 };
 use crate::http::hidden::Glob;
 
@@ -305,6 +306,10 @@ settings! {
         listen: Replaced<Vec<Listen>>;
         /// The port of the address to listen on.
         port: Replaced<u16>;
+        /// Whether a PROXY header comes first, on every address.
+        proxy_protocol: Replaced<bool>;
+        /// The peers that may name the client for whom they connect.
+        trusted_proxies: Replaced<Vec<TrustedProxy>>;
         /// Whether responses have a Server field.
         server_header: Replaced<bool>;
         /// The account to switch to after binding.
@@ -355,15 +360,19 @@ impl Layer {
             .tls
             .into_config(is_https.ok(), listen_origin)
             .map_err(|found| problems.extend(found));
-        let (Ok(listen), Ok((limits, chosen_limits)), Ok(tls), true) =
+        let (Ok(mut listen), Ok((limits, chosen_limits)), Ok(tls), true) =
             (listen, limits, tls, problems.is_empty())
         else {
             problems.sort();
             problems.dedup();
             return Err(problems);
         };
+        if let Some(Sourced { value, .. }) = self.proxy_protocol {
+            listen.iter_mut().for_each(|listen| listen.opening.proxy_protocol = value);
+        }
         Ok(Config {
             listen,
+            trusted_proxies: TrustedProxies(value_or(self.trusted_proxies, Vec::new())),
             sites,
             user: self.user.map(|sourced| sourced.value),
             sandbox: value_or(self.sandbox, Sandbox::On),

@@ -15,6 +15,7 @@ mod media_type;
 pub mod print;
 mod site;
 mod tls;
+mod trust;
 pub mod value;
 
 pub use crate::http::target::EncodedSlash;
@@ -28,12 +29,15 @@ pub use site::{
     Places, RedirectRule, SiteConfig, Symlinks,
 };
 pub use tls::{CertificateFiles, TlsConfig, TlsVersion};
+pub use trust::{TrustedProxies, TrustedProxy};
 
 /// Everything a run needs to know.
 #[derive(Clone, Debug)]
 pub struct Config {
     /// Addresses to listen on; at least one.
     pub listen: Vec<Listen>,
+    /// The peers that may name the client for whom they connect.
+    pub trusted_proxies: TrustedProxies,
     /// What is served, and how; at least one site.
     pub sites: Vec<SiteConfig>,
     /// The account to switch to after binding.

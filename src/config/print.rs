@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use super::layer::{Layer, Merged, Origin, Problem, Replaced, SiteLayer, TlsLayer};
 use super::value::{self, Choice};
 use super::{AccessRule, AuthRule, CacheControl, Config, Cors, HeaderRule, Limits, ListenAddress};
-use super::{CertificateFiles, RedirectRule, SiteConfig, TlsConfig, Workers};
+use super::{CertificateFiles, Opening, RedirectRule, SiteConfig, TlsConfig, Workers};
 
 /// Prints `layer`, whose settings are those of the run. Relative paths begin at `folder`, which is
 /// absolute.
@@ -80,6 +80,16 @@ fn origin<T>(setting: &Replaced<T>) -> String {
     setting.as_ref().map_or(&Origin::Default, |sourced| &sourced.origin).to_string()
 }
 
+/// An entry of `listen`.
+fn entry(opening: Opening, address: &str) -> String {
+    let address = quoted(address);
+    if opening.proxy_protocol {
+        format!("{{ address = {address}, proxy_protocol = true }}")
+    } else {
+        address
+    }
+}
+
 struct Page<'f> {
     text: String,
     folder: &'f Path,
@@ -129,12 +139,15 @@ impl Page<'_> {
             .iter()
             .map(|listen| match &listen.address {
                 ListenAddress::Unix(path) => {
-                    format!("unix:{}", self.path(path, &Origin::Default))
+                    let path = self.path(path, &Origin::Default);
+                    entry(listen.opening, &format!("unix:{path}"))
                 }
-                _ => listen.to_string(),
+                _ => entry(listen.opening, &listen.to_string()),
             })
             .collect();
-        self.line("listen", &array(addresses), &listen_origin);
+        self.line("listen", &format!("[{}]", addresses.join(", ")), &listen_origin);
+        let proxies = array(config.trusted_proxies.0.iter().map(ToString::to_string));
+        self.line("trusted_proxies", &proxies, &origin(&layer.trusted_proxies));
         if let Some(user) = &layer.user {
             self.line("user", &quoted(&user.value.to_string()), &user.origin.to_string());
         }
@@ -152,11 +165,8 @@ impl Page<'_> {
         self.line("server_header", &server_header.to_string(), &origin(&layer.server_header));
     }
 
-    /// The table `[tls]`; nothing of it is printed if nothing of it is set.
+    /// The table `[tls]`.
     fn tls(&mut self, layer: &TlsLayer, config: &TlsConfig) {
-        if layer.set().is_empty() {
-            return;
-        }
         self.text.push_str("\n[tls]\n");
         let files = match &layer.cert {
             Some(_) => origin(&layer.cert),

@@ -8,6 +8,7 @@ use crate::site::{Reply, Wait};
 
 use super::body::{Body, Full};
 use super::inbox::Inbox;
+use super::plan;
 use super::state::{State, StateName, Then};
 use super::stream::Advanced;
 use super::write::{self, Desk, Frame, Persistence};
@@ -285,9 +286,9 @@ impl Exchange {
         let head_only = head.starts_with(b"HEAD ");
         let frame =
             Frame { head_only, persistence: Persistence::Linger, last: true, takes_chunks: false };
+        let reply = plan::fail(head, failure, cx);
         self.saved = None;
         self.drop_head(self.inbox.len());
-        let reply = cx.sites.fail(failure);
         if self.write(reply, frame, cx).is_err() {
             // There is no page, or earlier responses fill it: close without this response.
             self.state = State::Reply { body: Body::Empty, then: Then::Linger };

@@ -1,11 +1,12 @@
 //! From a complete head to the next action: answer it, or read its body first.
 
+use crate::config::Limits;
 use crate::files::Blocking;
 use crate::http::body::BodyReader;
-use crate::http::head::{Expectation, Framing, Head, Version};
+use crate::http::head::{self, Bounds, Expectation, Framing, Head, Parsed, Version};
 use crate::http::status::{Failure, Status};
 use crate::machine::Context;
-use crate::site::{Answer, Request};
+use crate::site::{Answer, Channel, Reply, Request};
 
 use super::write::{self, Persistence};
 
@@ -40,16 +41,11 @@ fn before_body(head: &Head<'_, '_>, reader: BodyReader, cx: &mut Context<'_>) ->
         // but it may have begun: so the connection cannot be used again (RFC 9110 section 10.1.1).
         return Plan::Ask(Persistence::Linger);
     }
-    match cx.sites.check(&request(head, cx)) {
+    let request = request(head, cx);
+    match cx.sites.check(&request) {
         Ok(()) => Plan::ReadBody(reader),
         Err(failure) => Plan::Failed(failure),
     }
-}
-
-/// The request of a head in the inbox.
-#[inline(always)]
-fn request<'r>(head: &'r Head<'r, 'r>, cx: &Context<'_>) -> Request<'r> {
-    Request { channel: cx.channel, ..Request::of(head, cx.client, Some(write::fill)) }
 }
 
 /// Asks the site for the reply. `counted`: an earlier evaluation of this head has charged its
@@ -61,7 +57,32 @@ pub(super) fn ask(
     counted: bool,
     cx: &mut Context<'_>,
 ) -> Result<Answer, Failure> {
-    cx.respond(&request(head, cx), blocking, counted)
+    let request = request(head, cx);
+    cx.respond(&request, blocking, counted)
+}
+
+/// The request of a head.
+#[inline(always)]
+fn request<'r>(head: &'r Head<'r, 'r>, cx: &mut Context<'_>) -> Request<'r> {
+    let channel = match cx.channel {
+        Channel::Plain if cx.client.is_none() || cx.behind.is_some() => Channel::Proxied,
+        channel => channel,
+    };
+    Request { channel, ..Request::of(head, cx.client_of(&head.fields), Some(write::fill)) }
+}
+
+/// The page of a failure that ends the connection. What its head says about the site and the origin
+/// holds for it as well, if it has a head.
+#[cold]
+pub(super) fn fail(bytes: &[u8], failure: Failure, cx: &mut Context<'_>) -> Reply {
+    let mut space = head::space();
+    match &head::parse(bytes, &mut space, &bounds(cx.limits)) {
+        Ok(Parsed::Complete(head)) => {
+            let request = request(head, cx);
+            cx.sites.fail_request(&request, failure)
+        }
+        _ => cx.sites.fail(failure),
+    }
 }
 
 /// The reply to a request whose body is too long to be read: a 413, unless the request fails for
@@ -77,7 +98,8 @@ pub(super) fn refuse_body(
         Ok(Answer::Reply(reply)) if !reply.status.is_error() => {
             let why = "the body is longer than the limit";
             let failure = Failure::new(Status::ContentTooLarge, why);
-            Ok(Answer::Reply(cx.sites.fail(failure)))
+            let request = request(head, cx);
+            Ok(Answer::Reply(cx.sites.fail_request(&request, failure)))
         }
         answer => answer,
     }
@@ -91,5 +113,14 @@ pub(super) fn persistence(head: &Head<'_, '_>, draining: bool) -> Persistence {
         (true, _) if draining => Persistence::Linger,
         (true, Version::Http10) => Persistence::StayAsAsked,
         (true, Version::Http11) => Persistence::Stay,
+    }
+}
+
+/// The bounds of heads.
+pub(super) fn bounds(limits: &Limits) -> Bounds {
+    Bounds {
+        head_bytes: limits.head_bytes,
+        target_bytes: limits.target_bytes,
+        fields: limits.fields,
     }
 }

@@ -3,14 +3,14 @@
 use crate::config::Limits;
 use crate::files::Blocking;
 use crate::http::body::{BodyReader, Bounds as BodyBounds};
-use crate::http::head::{self, Bounds, Parsed};
+use crate::http::head::{self, Parsed};
 use crate::http::status::Failure;
 use crate::machine::{Context, Reason};
 use crate::site::Answer;
 
 use super::exchange::{Exchange, Saved};
 use super::inbox::NoHead;
-use super::plan::{self, Plan};
+use super::plan::{self, Plan, bounds};
 use super::state::State;
 use super::write::{Frame, Persistence};
 
@@ -177,9 +177,8 @@ impl Exchange {
     /// Counts the current head as a request of its client, once.
     #[inline]
     fn count(&mut self, cx: &mut Context<'_>) {
-        if !self.counted && cx.requests_left > 0 {
-            self.counted = true;
-            cx.requests_left -= 1;
+        if !self.counted {
+            self.counted = cx.count_request();
         }
     }
 
@@ -216,14 +215,6 @@ impl Exchange {
         }
         self.state = State::Head;
         true
-    }
-}
-
-fn bounds(limits: &Limits) -> Bounds {
-    Bounds {
-        head_bytes: limits.head_bytes,
-        target_bytes: limits.target_bytes,
-        fields: limits.fields,
     }
 }
 

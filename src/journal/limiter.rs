@@ -19,18 +19,21 @@ pub enum Kind {
     Poll,
     /// A process that verifies passwords ended or failed.
     Verifier,
+    /// A trusted peer sent a malformed PROXY header, or none.
+    ProxyHeader,
+    /// A trusted peer sent a malformed list of clients.
+    Forwarded,
 }
 
 impl Kind {
-    const COUNT: usize = 7;
+    const COUNT: usize = 9;
 
     /// How many lines of this kind are written in [`WINDOW_MS`].
     pub fn burst(self) -> u64 {
         match self {
             Kind::AcceptPaused => 1,
-            Kind::CutOff | Kind::File | Kind::Panic | Kind::Stall | Kind::Poll | Kind::Verifier => {
-                8
-            }
+            Kind::CutOff | Kind::File | Kind::Panic | Kind::Stall | Kind::Poll => 8,
+            Kind::Verifier | Kind::ProxyHeader | Kind::Forwarded => 8,
         }
     }
 }

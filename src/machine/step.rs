@@ -81,6 +81,8 @@ pub enum Reason {
     Panicked,
     /// The server shuts down.
     Stopped,
+    /// A trusted peer sent no PROXY header, or a malformed one, where one is expected.
+    BadProxyHeader,
     /// Its TLS handshake has failed, or what came later was not TLS.
     TlsFailed,
 }
@@ -90,7 +92,7 @@ impl Reason {
     pub const COUNT: usize = Reason::ALL.len();
 
     /// Every reason, in the order of the enum.
-    pub const ALL: [Reason; 11] = [
+    pub const ALL: [Reason; 12] = [
         Reason::Finished,
         Reason::PeerClosed,
         Reason::PeerLost,
@@ -101,6 +103,7 @@ impl Reason {
         Reason::MadeRoom,
         Reason::Panicked,
         Reason::Stopped,
+        Reason::BadProxyHeader,
         Reason::TlsFailed,
     ];
 }

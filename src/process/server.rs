@@ -6,7 +6,7 @@ use std::path::Path;
 
 use crate::auth::{Authenticator, MemoryBounds, PoolBounds, Program};
 use crate::cli::Settings;
-use crate::config::{Config, Limits, Listen, SiteConfig, TlsConfig};
+use crate::config::{Config, Limits, Listen, SiteConfig, TlsConfig, TrustedProxies};
 use crate::files::Door;
 use crate::net::Activated;
 use crate::net::listen::{self, Listener, SocketFile};
@@ -80,8 +80,13 @@ pub(super) fn set_up(
     secrets: &Secrets,
 ) -> Result<(Reactor, Vec<String>), String> {
     let material = secrets.material().filter(|_| config.has_tls());
-    let Config { sites, user, sandbox, when_full, limits, tls, .. } = config;
-    let mut warnings: Vec<String> = inapplicable_limits(&listeners, &limits).into_iter().collect();
+    let Config { listen, trusted_proxies, sites, user, sandbox, when_full, limits, tls, .. } =
+        config;
+    let mut warnings = Vec::new();
+    if !trusted_proxies.trusts(None) {
+        warnings.extend(inapplicable_limits(&listeners, &limits));
+    }
+    warnings.extend(unused_proxy_protocol(&listen, &trusted_proxies));
     // As root, if that is who starts it: keys are for nobody else.
     let terminal = match material {
         None => Terminal::default(),
@@ -117,6 +122,7 @@ pub(super) fn set_up(
     if material.is_some() {
         reactor.speak_tls(terminal);
     }
+    reactor.trust(trusted_proxies);
     if let Some((folders, broad)) = folders {
         warnings.extend(broad);
         warnings.extend(sandbox::lock_in(&folders, removable));
@@ -193,6 +199,17 @@ fn inapplicable_limits(listeners: &[Listener], limits: &Limits) -> Option<String
             "{} {verb} not apply to {socket}: its clients have no address; set such a limit in the \
              proxy",
             names.join(" and ")
+        )
+    })
+}
+
+/// A warning about an address whose connections may have a PROXY header that nobody may send.
+fn unused_proxy_protocol(entries: &[Listen], proxies: &TrustedProxies) -> Option<String> {
+    let listen = entries.iter().find(|listen| listen.opening.proxy_protocol)?;
+    proxies.is_empty().then(|| {
+        format!(
+            "proxy_protocol has no effect on {listen}: nobody may send a PROXY header; set \
+             trusted_proxies to the addresses of the proxies"
         )
     })
 }

@@ -94,12 +94,13 @@ impl Acceptor {
                 let effort = match self.listeners[index].accept() {
                     Ok((socket, from)) => {
                         self.left = self.left.map(|left| left - 1);
-                        let transport = match self.listeners[index].opening().tls {
+                        let opening = self.listeners[index].opening();
+                        let transport = match opening.tls {
                             false => Some(Transport::plain(socket)),
                             true => Transport::secured(socket, &resources.pools.terminal),
                         };
                         match transport {
-                            Some(it) => connections.insert(it, from, resources, turn),
+                            Some(it) => connections.insert(it, from, opening, resources, turn),
                             None => Effort::default(), // no memory for a session
                         }
                     }

@@ -1,10 +1,10 @@
 //! What a TLS connection does before its protocol gets a turn, and when TLS has failed.
 
 use crate::http::status::Failure;
-use crate::net::{Facts, Opened};
+use crate::net::{Facts, Opened, is_passing};
 use crate::site::{Channel, Wait};
 
-use super::slot::{Slot, Stop, is_passing};
+use super::slot::{Slot, Stop};
 use super::wire::{Context, Event, Pools, Reason, Step, Wire};
 
 impl Slot {

@@ -24,7 +24,8 @@
 //! |---|---|
 //! | [`Reactor`] | the poll, signals and orders, and whether the server runs or stops |
 //! | `Acceptor` | the listeners, and why no connections are accepted at the moment |
-//! | `Connections` | the slots, their timers and queues, the quotas of clients |
+//! | `Connections` | the slots, their timers and queues |
+//! | `Clients` | the quotas of clients, and the proxies that are trusted to name them |
 //! | `Slot` | one connection: its transport, its wire, its place in the loop |
 //! | `Wire` | the protocol of a connection; the only file that names one |
 //! | `Resources` | what all connections share: site, pages, limits, journal |
@@ -38,18 +39,19 @@ use std::time::{Duration, Instant};
 use mio::{Events, Poll, Token};
 
 use crate::clock::Tick;
-use crate::config::{Limits, WhenFull};
+use crate::config::{Limits, TrustedProxies, WhenFull};
 use crate::journal::{Journal, Kind};
 use crate::site::{Fault, Sites};
 
 mod accept;
+mod clients;
 mod connections;
 mod evict;
 mod handshake;
+mod introduction;
 mod orders;
 mod panics;
 mod pending;
-mod quota;
 mod resources;
 pub mod signals;
 mod slot;
@@ -195,6 +197,11 @@ impl Reactor {
         Ok(())
     }
 
+    /// Believes these peers whom they connect for; by default, nobody.
+    pub fn trust(&mut self, proxies: TrustedProxies) {
+        self.connections.trust(proxies);
+    }
+
     /// Tells `watcher` every `every_ms` that the loop turns, if that is asked for, and that it
     /// stops.
     pub fn watch(&mut self, every_ms: Option<u64>, watcher: Watcher) {
@@ -226,6 +233,11 @@ impl Reactor {
     /// How many connections have been closed so far for this reason.
     pub fn closed(&self, reason: Reason) -> u64 {
         self.connections.closed_for(reason)
+    }
+
+    /// How many requests of trusted peers had a malformed list of clients.
+    pub fn malformed_lists(&self) -> u64 {
+        self.connections.malformed_lists()
     }
 
     /// One turn of the loop; see the module's documentation.
@@ -311,10 +323,11 @@ impl Reactor {
 
     /// How long the poll may wait.
     fn timeout(&mut self) -> Option<Duration> {
-        if self.resources.sites.is_working() {
+        let now = self.turn.now();
+        let jobs = self.resources.sites.work_due();
+        if jobs.is_some_and(|due| due <= now) {
             return Some(Duration::ZERO);
         }
-        let now = self.turn.now();
         let drained = match self.phase {
             Phase::Draining { until, idle_until } => Some(idle_until.unwrap_or(until).min(until)),
             _ => None,
@@ -325,7 +338,7 @@ impl Reactor {
         let expiry = (self.expiry_due < NEVER).then_some(self.expiry_due);
         let (connections, accept) = (self.connections.due(), self.acceptor.due());
         let vital = self.vital.due();
-        let due = [connections, accept, sites, verifiers, drained, log, expiry, vital];
+        let due = [connections, accept, sites, verifiers, drained, log, jobs, expiry, vital];
         // A tick is rounded down and the poll rounds up, so the time is over when the poll returns.
         let due = due.into_iter().flatten().min().map(|due| Duration::from_millis(due.since(now)));
         let spare = self.resources.sites.spare_work_due().map(|due| {

@@ -41,6 +41,7 @@ impl Resources {
             draining,
             unread,
             requests_left,
+            behind: None,
         };
         (cx, pools)
     }

@@ -8,12 +8,12 @@ use crate::clock::Tick;
 use crate::config::{CONNECTION_BYTES, Limits};
 use crate::files::{Blocking, OpenFile, Piece};
 use crate::http::status::Failure;
-use crate::machine::least_rate_deadline;
+use crate::machine::{ClientId, least_rate_deadline};
 use crate::net::tls::Terminal;
-use crate::net::{Sent, Transport};
+use crate::net::{Sent, Transport, is_passing};
 use crate::site::Wait;
 
-use super::quota::ClientId;
+use super::introduction::State;
 use super::turn::Share;
 use super::wire::{Context, Event, Pools, Reason, Step, Wire};
 
@@ -24,9 +24,10 @@ pub(super) struct Slot {
     pub(super) wire: Wire,
     /// Distinguishes this connection from earlier ones in the same slot; part of the token.
     pub(super) serial: u32,
-    /// The client that it counts for; see [`super::quota`].
+    /// The client that it counts for; see [`crate::machine::Quotas`].
     pub(super) client: Option<ClientId>,
-    /// The address of the peer; `None` on a Unix socket.
+    /// The address of the peer, or of the client that its PROXY header names; `None` on a Unix
+    /// socket.
     pub(super) address: Option<IpAddr>,
     /// How often the next piece of its file was not in memory.
     cold: u8,
@@ -36,6 +37,9 @@ pub(super) struct Slot {
     pub(super) throttled: bool,
     /// It was told that there is no room for it.
     pub(super) turned_away: bool,
+    /// The address is that of a trusted proxy: it names the client of each request, and has no
+    /// limits itself.
+    pub(super) is_proxy: bool,
 }
 
 // Ten thousand idle connections must stay cheap: a slot and its links in the timer wheel (16 bytes)
@@ -56,6 +60,8 @@ pub(super) enum Stop {
     Needs(Wait),
     /// The connection is over.
     Over(Reason),
+    /// The PROXY header is complete, or malformed.
+    Introduced,
 }
 
 impl Slot {
@@ -76,6 +82,7 @@ impl Slot {
             queued: false,
             throttled: false,
             turned_away: false,
+            is_proxy: false,
         }
     }
 
@@ -155,8 +162,25 @@ impl Slot {
         match self.wire {
             Wire::H1(_) if self.transport.is_plain() => None,
             Wire::H1(_) => self.open(cx, pools),
-            Wire::Ended { until } => Some(self.end(until, cx)),
-            Wire::Failed { .. } => Some(self.linger(cx, pools)),
+            _ => Some(self.drive_outside(cx, pools)),
+        }
+    }
+
+    /// The same before the protocol has begun, or after its end.
+    #[inline(never)]
+    fn drive_outside(&mut self, cx: &mut Context<'_>, pools: &mut Pools) -> Stop {
+        match &mut self.wire {
+            Wire::H1(_) => Stop::Budget, // never: the caller drives it
+            &mut Wire::Ended { until } => self.end(until, cx),
+            Wire::Failed { .. } => self.linger(cx, pools),
+            Wire::Introduction(introduction) => {
+                match introduction.drive(&mut self.transport, cx.clock.tick) {
+                    State::Waits => Stop::Waits,
+                    State::Budget => Stop::Budget,
+                    State::Complete => Stop::Introduced,
+                    State::Over(reason) => Stop::Over(reason),
+                }
+            }
         }
     }
 
@@ -240,7 +264,7 @@ impl Slot {
     pub(super) fn wake_at(&self, limits: &Limits, now: Tick) -> Tick {
         let deadline = self.deadline(limits);
         match self.wire {
-            Wire::H1(_) | Wire::Failed { .. } => deadline,
+            Wire::H1(_) | Wire::Introduction(_) | Wire::Failed { .. } => deadline,
             Wire::Ended { .. } => deadline.min(now + ACKNOWLEDGED_MS),
         }
     }
@@ -352,8 +376,3 @@ const FIRST_FLIGHT_BYTES: u64 = 14_600;
 
 /// How often a closing connection is checked for acknowledgements.
 const ACKNOWLEDGED_MS: u64 = 200;
-
-/// Errors after which the call can be repeated.
-pub(super) fn is_passing(error: &io::Error) -> bool {
-    matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted)
-}

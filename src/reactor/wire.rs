@@ -10,6 +10,8 @@ use crate::h1::{self, Connection, Exchanges};
 use crate::net::tls::Terminal;
 use crate::site::Sites;
 
+use super::introduction::Introduction;
+
 pub use crate::machine::Reason;
 pub(super) use crate::machine::{Context, Event, Evictable, Pages, Standing, Step};
 
@@ -24,6 +26,8 @@ pub(super) enum Wire {
     /// TLS has failed. The peer gets an alert, and what it still sends is dropped until then: a
     /// reset could overtake the alert.
     Failed { until: Tick, dropped: u64 },
+    /// The protocol has not begun: a PROXY header comes first.
+    Introduction(Box<Introduction>),
 }
 
 /// Memory for connections that are not idle.
@@ -45,6 +49,11 @@ impl Wire {
         Wire::H1(Connection::new(now))
     }
 
+    /// The same, if a PROXY header comes first.
+    pub(super) fn introduction(now: Tick) -> Wire {
+        Wire::Introduction(Box::new(Introduction::new(now)))
+    }
+
     /// What to do next.
     #[inline]
     pub(super) fn step(&self) -> Step<'_> {
@@ -52,6 +61,8 @@ impl Wire {
             Wire::H1(connection) => connection.step(),
             Wire::Ended { .. } => Step::Close(Reason::Finished),
             Wire::Failed { .. } => Step::Close(Reason::TlsFailed),
+            // The driver receives the header itself.
+            Wire::Introduction(_) => Step::Read,
         }
     }
 
@@ -61,7 +72,7 @@ impl Wire {
     pub(super) fn room(&mut self, pools: &mut Pools, pages: &mut Pages) -> Option<&mut [u8]> {
         match self {
             Wire::H1(connection) => connection.room(&mut pools.h1, pages),
-            Wire::Ended { .. } | Wire::Failed { .. } => None,
+            Wire::Ended { .. } | Wire::Introduction(_) | Wire::Failed { .. } => None,
         }
     }
 
@@ -81,6 +92,11 @@ impl Wire {
             Wire::Ended { until } | Wire::Failed { until, .. } => {
                 if let Event::Timeout = event {
                     *until = Tick(0);
+                }
+            }
+            Wire::Introduction(introduction) => {
+                if let Event::Timeout = event {
+                    introduction.timed_out();
                 }
             }
         }
@@ -104,6 +120,7 @@ impl Wire {
                 holds_page_since: None,
                 sent: (*until, 0),
             },
+            Wire::Introduction(introduction) => introduction.standing(now),
         }
     }
 
@@ -113,6 +130,7 @@ impl Wire {
         match self {
             Wire::H1(connection) => connection.is_idle(),
             Wire::Ended { .. } | Wire::Failed { .. } => true,
+            Wire::Introduction(introduction) => introduction.is_idle(),
         }
     }
 
@@ -122,6 +140,7 @@ impl Wire {
         match self {
             Wire::H1(connection) => connection.deadline(limits),
             Wire::Ended { until } | Wire::Failed { until, .. } => *until,
+            Wire::Introduction(introduction) => introduction.deadline(limits),
         }
     }
 }

@@ -10,8 +10,11 @@ use crate::http::host::Host;
 use crate::http::status::{Failure, Status};
 use crate::http::target::Target;
 
+use super::Sites;
 use super::cors::Extra;
+use super::reply::Reply;
 use super::request::Channel;
+use super::respond::{Answer, Asked};
 
 /// What a gate does.
 #[derive(Clone, Debug, Default)]
@@ -73,12 +76,12 @@ impl Gate {
     /// The field lines that every response has: over TLS that of HSTS (RFC 6797 section 7.2).
     pub(super) fn lines(&self, channel: Channel) -> Option<Extra> {
         match channel {
-            Channel::Plain => None,
+            Channel::Plain | Channel::Proxied => None,
             Channel::Tls { .. } => self.hsts.clone(),
         }
     }
 
-    /// Whether a request may pass. `has_address`: not on a Unix socket, whose client is a proxy.
+    /// Whether a request may pass. A proxy decides itself whether it redirects.
     ///
     /// # Errors
     /// 421: the certificate of the connection does not cover the host (RFC 9110 section 7.4).
@@ -86,7 +89,6 @@ impl Gate {
         &self,
         channel: Channel,
         host: Option<Host<'_>>,
-        has_address: bool,
     ) -> Result<Passage, Failure> {
         match channel {
             Channel::Tls { certificate, .. } => {
@@ -99,19 +101,21 @@ impl Gate {
                     _ => Ok(Passage::Open),
                 }
             }
-            Channel::Plain => {
+            Channel::Proxied if self.challenges.is_none() => Ok(Passage::Open),
+            Channel::Plain | Channel::Proxied => {
                 let is_open = self.redirect_port.is_none() && self.challenges.is_none();
-                Ok(if is_open || !has_address { Passage::Open } else { Passage::Plain })
+                Ok(if is_open { Passage::Open } else { Passage::Plain })
             }
         }
     }
 
     /// Where a plain request for this canonical path goes; `None`: the path is malformed.
-    pub(super) fn way(&self, path: Option<&[u8]>) -> Way {
+    pub(super) fn way(&self, channel: Channel, path: Option<&[u8]>) -> Way {
         let Some(path) = path else { return Way::Site }; // which answers with the reason
         match self.challenges {
             Some(index) if path.starts_with(CHALLENGES) => Way::Challenges(index),
             _ if self.redirect_port.is_none() || path.starts_with(WELL_KNOWN) => Way::Site,
+            _ if channel == Channel::Proxied => Way::Site,
             _ => Way::Https,
         }
     }
@@ -133,6 +137,43 @@ impl Gate {
         };
         let url = b"https://".iter().chain(host.name()).chain(port.as_bytes()).copied();
         Ok(url.chain(target.encoded()).collect())
+    }
+}
+
+impl Sites {
+    /// The answer to a request for a path of a site, on a server that has a gate.
+    #[inline(never)]
+    pub(super) fn answer_at_gate(
+        &mut self,
+        index: usize,
+        host: Option<Host<'_>>,
+        asked: Asked<'_>,
+        target: &Target<'_>,
+    ) -> Result<Answer, Failure> {
+        let Sites { gate, store, sites, .. } = self;
+        let Some(gate) = gate else { return self.answer(index, asked, target) };
+        let channel = asked.request.channel;
+        let lines = gate.lines(channel);
+        let index = match gate.pass(channel, host)? {
+            Passage::Open => index,
+            Passage::Plain => match gate.way(channel, store.decode(&sites[index], asked.path).ok())
+            {
+                Way::Site => index,
+                Way::Challenges(index) => index,
+                Way::Https => {
+                    let location = gate.https(host, target)?;
+                    let policy = sites[index].policy();
+                    let status = Status::PermanentRedirect;
+                    return Ok(Answer::Reply(Reply::redirect(status, location, policy)));
+                }
+            },
+        };
+        let answer = if self.sites[index].cors.depends_on_request() {
+            self.answer_to_origin(index, asked, target)
+        } else {
+            self.answer(index, asked, target)
+        };
+        Ok(answer?.with(lines))
     }
 }
 
@@ -171,7 +212,7 @@ mod tests {
         let gate = gate(Some(443), None);
         let pass = |host: Option<&str>| {
             let host = host.map(|host| Host::parse(host.as_bytes()).unwrap());
-            gate.pass(TLS, host, true).map_err(|failure| failure.status)
+            gate.pass(TLS, host).map_err(|failure| failure.status)
         };
         assert_eq!(pass(Some("Example.org:8443")), Ok(Passage::Open));
         assert_eq!(pass(None), Ok(Passage::Open));
@@ -192,11 +233,12 @@ mod tests {
             (false, true, "/a", Way::Site),
         ] {
             let gate = gate(redirects.then_some(443), has_challenges.then_some(7));
-            assert_eq!(gate.pass(Channel::Plain, None, true).ok(), Some(Passage::Plain));
-            assert_eq!(gate.pass(Channel::Plain, None, false).ok(), Some(Passage::Open));
-            assert_eq!(gate.way(Some(path.as_bytes())), way, "{path}");
+            assert_eq!(gate.pass(Channel::Plain, None).ok(), Some(Passage::Plain));
+            assert_eq!(gate.way(Channel::Plain, Some(path.as_bytes())), way, "{path}");
+            let behind = gate.way(Channel::Proxied, Some(path.as_bytes()));
+            assert_eq!(behind, if way == Way::Https { Way::Site } else { way }, "{path}");
         }
-        assert_eq!(gate(None, None).pass(Channel::Plain, None, true).ok(), Some(Passage::Open));
+        assert_eq!(gate(None, None).pass(Channel::Plain, None).ok(), Some(Passage::Open));
     }
 
     #[test]

@@ -16,6 +16,8 @@ pub enum Channel {
     /// As it is.
     #[default]
     Plain,
+    /// As it is, from a proxy: on a Unix socket, or from a peer that is trusted to name clients.
+    Proxied,
     /// Over TLS.
     Tls {
         /// The version.
@@ -29,7 +31,7 @@ impl Channel {
     /// The scheme of the URLs of its requests.
     pub fn scheme(self) -> Scheme {
         match self {
-            Channel::Plain => Scheme::Http,
+            Channel::Plain | Channel::Proxied => Scheme::Http,
             Channel::Tls { .. } => Scheme::Https,
         }
     }

@@ -67,6 +67,7 @@ impl Bench {
             draining: self.draining,
             unread: false,
             requests_left: self.requests_left,
+            behind: None,
         };
         let result = report(&mut cx);
         self.requests_left = cx.requests_left;

@@ -22,7 +22,10 @@ impl TlsLayer {
             ("self_signed", self.self_signed.as_ref().filter(|set| set.value).map(origin_of)),
             ("cert", self.cert.as_ref().map(origin_of)),
             ("key", self.key.as_ref().map(origin_of)),
-            ("certificates", self.certificates.as_ref().map(origin_of)),
+            (
+                "certificates",
+                self.certificates.as_ref().filter(|set| !set.value.is_empty()).map(origin_of),
+            ),
         ];
         if is_https == Some(false)
             && let Some((name, Some(origin))) =

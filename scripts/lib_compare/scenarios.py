@@ -2,7 +2,7 @@
 
 There are six kinds:
     load   wrk at full speed; the figure is the server's CPU time per request
-    resume TLS sessions that are resumed, one after the other; the same figure
+    handshake  TLS connections with one request each, one after the other; the same figure
     tail   an open loop at a fixed rate; the figure is a percentile of the latency
     idle   many idle connections; the figure is their memory
     start  the time from start to listening
@@ -69,6 +69,8 @@ class Scenario:
     # False where a real server can cost less than the floor: the floor copies (sendfile avoids the
     # copy) and accepts a connection before its request has arrived (TCP_DEFER_ACCEPT does not).
     floor: bool = True
+    # Whether each connection resumes the session of the last one.
+    resumes: bool = False
     # What the servers must be configured for: "sidecars", "rules", "tls" (P-256), "tls-rsa"
     # (RSA-2048), or nothing in particular.
     feature: str = ""
@@ -85,7 +87,7 @@ class Scenario:
         """The metrics of a sample; the first one is ranked."""
         if self.kind == "load":
             return (metrics.CPU, metrics.BOTH, metrics.RATE, metrics.RESIDENT, metrics.WAITED)
-        if self.kind == "resume":
+        if self.kind == "handshake":
             return (metrics.CPU, metrics.RATE, metrics.RESIDENT, metrics.WAITED)
         if self.kind == "tail":
             return (metrics.P99, metrics.P50, metrics.P999, metrics.MAX, metrics.CPU)
@@ -148,7 +150,8 @@ def _large():
 
 def _secure():
     """HTTPS: requests on open connections, and handshakes with one request each."""
-    close = {"close": True, "headers": {"Connection": "close"}, "floor": False}
+    shake = {"kind": "handshake", "close": True, "headers": {"Connection": "close"},
+             "connections": 1, "floor": False, "goal": Goal("peer", 0.75)}
     large = {"path": "/10m.bin", "size": 10 << 20, "connections": 8, "by_bytes": True}
     return [
         _load("https-1k", "HTTPS, 1 KiB file, keep-alive", Goal("floor", 1.1), feature="tls"),
@@ -156,12 +159,12 @@ def _secure():
               size=100 << 10, connections=32, feature="tls"),
         _load("https-10m", "HTTPS, 10 MiB file", Goal("peer", 0.6), feature="tls", quick=False,
               **large),
-        _load("https-p256", "HTTPS, one request per full handshake (P-256)", Goal("peer", 0.75),
-              feature="tls", **close),
-        _load("https-rsa", "HTTPS, one request per full handshake (RSA-2048)", Goal("peer", 0.75),
-              feature="tls-rsa", quick=False, **close),
-        Scenario("https-resume", "HTTPS, one request per resumed handshake (TLS 1.2)", "resume",
-                 feature="tls", floor=False, quick=False, goal=Goal("peer", 0.75)),
+        Scenario("https-p256", "HTTPS, one request per full handshake, P-256", feature="tls",
+                 **shake),
+        Scenario("https-rsa", "HTTPS, one request per full handshake, RSA-2048",
+                 feature="tls-rsa", quick=False, **shake),
+        Scenario("https-resume", "HTTPS, one request per resumed handshake", feature="tls",
+                 resumes=True, quick=False, **shake),
     ]
 
 

@@ -1,6 +1,6 @@
-"""Certificates for the scenarios over TLS, and the load of resumed handshakes."""
+"""Certificates for the scenarios over TLS, and the load of handshakes."""
 
-import re
+import json
 import subprocess
 from pathlib import Path
 from typing import NamedTuple
@@ -15,9 +15,6 @@ KEYS = {
 }
 
 SUBJECT = ["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1"]
-
-# "123 connections in 1.00s; ..." and "123 connections in 2 real seconds, ..."
-REAL = re.compile(r"(\d+) connections in (\d+) real seconds")
 
 # A load that exceeds its duration by this is killed.
 GRACE_SECONDS = 30
@@ -47,19 +44,23 @@ def files(place):
     return found
 
 
-def resume(address, path, seconds):
-    """Resumes a TLS 1.2 session on one connection after the other, each with one request; returns
-    (connections, seconds). The client is that of OpenSSL."""
-    command = ["openssl", "s_time", "-connect", "%s:%d" % address, "-www", path, "-reuse",
-               "-time", str(seconds), "-tls1_2"]
+def handshakes(program, address, scenario, seconds):
+    """Makes one connection after the other, each with one request, with examples/tls_load.rs;
+    returns (connections, seconds). rustls is the client, with TLS 1.3."""
+    command = [program, "--connect", "%s:%d" % address, "--path", scenario.path,
+               "--seconds", str(seconds)]
+    command += ["--resume"] if scenario.resumes else []
     try:
         done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
                               timeout=seconds + GRACE_SECONDS, check=False)
     except subprocess.TimeoutExpired as error:
-        raise LoadError("openssl s_time did not exit in time") from error
-    match = REAL.search(done.stdout)
-    if done.returncode != 0 or match is None:
-        raise LoadError(f"openssl s_time failed: {done.stdout.strip()[-300:]!r}")
-    if "r" not in done.stdout.split("starting")[-1]:
-        raise LoadError("no session was resumed")
-    return int(match[1]), int(match[2])
+        raise LoadError("tls_load did not exit in time") from error
+    if done.returncode != 0:
+        raise LoadError(f"tls_load failed: {done.stdout.strip()[-300:]!r}")
+    result = json.loads(done.stdout)
+    connections, resumed = result["connections"], result["resumed"]
+    # Only the first one has no session to resume.
+    expected = connections - 1 if scenario.resumes else 0
+    if connections == 0 or resumed != expected:
+        raise LoadError(f"{connections} connections, {resumed} of them resumed")
+    return connections, result["seconds"]

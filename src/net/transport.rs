@@ -158,6 +158,13 @@ impl Transport {
         }
     }
 
+    /// Most bytes of a file from `at` to prepare at a time, at most `most`. Over TLS, a smaller piece
+    /// is sent than was prepared, so pieces end at multiples: the next one is prepared already.
+    #[inline]
+    pub fn file_bytes(&self, at: u64, most: u64) -> u64 {
+        if self.is_plain() { most } else { most - at % most }
+    }
+
     /// Sends what the transport itself has buffered, and does its handshake, as far as possible
     /// now. A plain one has neither. The driver calls this first in each turn of the connection.
     #[inline]

@@ -126,7 +126,8 @@ impl Slot {
                     written.map(|count| bytes_left -= self.written(count, share, cx))
                 }
                 Step::SendFile { lead, file, at, count } => {
-                    let count = count.min(cx.limits.sendfile_bytes).min(bytes_left);
+                    let most = self.transport.file_bytes(at, cx.limits.sendfile_bytes);
+                    let count = count.min(most).min(bytes_left);
                     let piece = prepare(file, (at, count), &mut self.cold, cx);
                     if piece == Piece::Cold {
                         return Stop::Needs(Wait::Disk);

@@ -116,6 +116,37 @@ fn what_the_socket_does_not_accept_is_bounded_and_reported_when_it_was_sent() {
     }
 }
 
+#[test]
+fn a_request_and_its_response_allocate_what_the_library_allocates() {
+    for (version, length, most) in [
+        (TlsVersion::Tls12, 1_000, ALLOCATIONS),
+        (TlsVersion::Tls13, 1_000, ALLOCATIONS),
+        (TlsVersion::Tls13, 50_000, ALLOCATIONS + 3),
+    ] {
+        let mut pair = Pair::open(version);
+        let (response, mut room) = (bytes(length), [0; 1000]);
+        for round in 0..10 {
+            pair.peer.write(b"request");
+            pair.peer.send();
+            pair.wake();
+            let info = allocation_counter::measure(|| {
+                assert_eq!(pair.server.open(&mut pair.terminal).unwrap(), Opened::Ready);
+                assert_eq!(pair.server.receive(&mut room, &mut pair.terminal).unwrap(), 7);
+                let sent = pair.server.send(&response[..100], &response[100..], &mut pair.terminal);
+                assert_eq!(sent.unwrap(), length);
+            });
+            while pair.peer.receive(u64::MAX) {}
+            let made = info.count_total;
+            assert!(round == 0 || made <= most, "{version:?}, {length} bytes: {made}");
+            assert!(round == 0 || info.bytes_current == 0, "and frees it again");
+        }
+    }
+}
+
+/// What the library allocates for a request and a response of one record: a vector for the record
+/// that has come, and one for each record that is sent.
+const ALLOCATIONS: u64 = 2;
+
 /// An idle connection holds no buffer.
 fn assert_idle(pair: &Pair) {
     let Transport::Tls(secured) = &pair.server else { panic!("it is secured") };

@@ -14,8 +14,8 @@ use clap::{ArgAction, CommandFactory, Parser, Subcommand};
 
 use crate::config::layer::{Layer, Merged, Origin, Problem, Replaced, SiteLayer, Sourced, nearest};
 use crate::config::{
-    Account, Config, Limits, ListenAddress, Sandbox, WhenFull, Workers, file, print,
-    split_outside_quotes, value,
+    Account, Config, Limits, Listen, Sandbox, WhenFull, Workers, file, print, split_outside_quotes,
+    value,
 };
 use clap_complete::Shell;
 use explain::ExplainArgs;
@@ -75,7 +75,7 @@ struct SettingsArgs {
         [IPv6]:PORT, http://HOST:PORT/ or unix:/PATH; port 0 picks a free one; repeatable \
         [default: 127.0.0.1:8080]"
     )]
-    listen: Vec<ListenAddress>,
+    listen: Vec<Listen>,
 
     /// Port to listen on; the address stays 127.0.0.1, or that of TENKAY_LISTEN or the file
     #[arg(short, long, value_name = "PORT", conflicts_with = "listen")]

@@ -14,8 +14,8 @@ use std::path::PathBuf;
 
 use super::{
     AccessRule, Account, ArchiveFormat, AuthRule, CacheControl, CleanUrls, Config, Cors,
-    EncodedSlash, EtagSource, HeaderRule, Limits, ListenAddress, Places, RedirectRule, Sandbox,
-    SiteConfig, Symlinks, WhenFull, Workers,
+    EncodedSlash, EtagSource, HeaderRule, Limits, Listen, ListenAddress, Places, RedirectRule,
+    Sandbox, SiteConfig, Symlinks, WhenFull, Workers,
 };
 use crate::http::hidden::Glob;
 
@@ -277,7 +277,7 @@ settings! {
         /// The configuration file; not a setting of the file itself.
         config: Replaced<PathBuf>;
         /// Addresses to listen on.
-        listen: Replaced<Vec<ListenAddress>>;
+        listen: Replaced<Vec<Listen>>;
         /// The port of the address to listen on.
         port: Replaced<u16>;
         /// Whether responses have a Server field.
@@ -449,11 +449,11 @@ fn value_or<T>(sourced: Option<Sourced<T>>, default: T) -> T {
 /// The addresses to listen on: `port` replaces the port of an address from a lower layer, and is
 /// itself replaced by addresses from a higher one.
 fn addresses(
-    listen: Option<Sourced<Vec<ListenAddress>>>,
+    listen: Option<Sourced<Vec<Listen>>>,
     port: Option<Sourced<u16>>,
-) -> Result<Vec<ListenAddress>, Problem> {
+) -> Result<Vec<Listen>, Problem> {
     let listen = listen.unwrap_or_else(|| {
-        Sourced::new(vec![ListenAddress::loopback(DEFAULT_PORT)], &Origin::Default)
+        Sourced::new(vec![ListenAddress::loopback(DEFAULT_PORT).into()], &Origin::Default)
     });
     let Some(port) = port else { return Ok(listen.value) };
     if port.origin.rank() < listen.origin.rank() {
@@ -469,14 +469,14 @@ fn addresses(
     }
     let mut addresses = listen.value;
     let mut moved = 0;
-    for address in &mut addresses {
-        if let Some(other) = address.with_port(port.value) {
-            *address = other;
+    for listen in &mut addresses {
+        if let Some(other) = listen.address.with_port(port.value) {
+            listen.address = other;
             moved += 1;
         }
     }
     match moved {
-        0 => addresses.push(ListenAddress::loopback(port.value)),
+        0 => addresses.push(ListenAddress::loopback(port.value).into()),
         1 => {}
         _ => {
             return Err(problem(format!(

@@ -4,6 +4,62 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
+/// One entry of `listen`: an address, and how its connections begin.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listen {
+    /// The address.
+    pub address: ListenAddress,
+    /// What precedes the first request.
+    pub opening: Opening,
+}
+
+/// What precedes the first request of a connection.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Opening {
+    /// A PROXY header, if the peer is trusted to send one.
+    pub proxy_protocol: bool,
+    /// A TLS handshake, after the PROXY header if there is one.
+    pub tls: bool,
+}
+
+impl Opening {
+    /// All of it in one number, for [`Opening::from_bits`].
+    pub fn bits(self) -> u8 {
+        u8::from(self.proxy_protocol) | u8::from(self.tls) << 1
+    }
+
+    /// The opening with these [`Opening::bits`].
+    pub fn from_bits(bits: u8) -> Opening {
+        Opening { proxy_protocol: bits & 1 != 0, tls: bits & 2 != 0 }
+    }
+
+    /// The scheme of the URLs of its listener.
+    pub fn scheme(self) -> &'static str {
+        if self.tls { "https" } else { "http" }
+    }
+}
+
+impl From<ListenAddress> for Listen {
+    /// Plain HTTP at this address.
+    fn from(address: ListenAddress) -> Listen {
+        Listen { address, opening: Opening::default() }
+    }
+}
+
+impl FromStr for Listen {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Listen, String> {
+        text.parse::<ListenAddress>().map(Listen::from)
+    }
+}
+
+impl fmt::Display for Listen {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.address.fmt(f)
+    }
+}
+
 /// One address to listen on.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ListenAddress {

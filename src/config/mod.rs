@@ -20,7 +20,7 @@ pub mod value;
 pub use crate::http::target::EncodedSlash;
 pub use fit::{CONNECTION_BYTES, MemoryLimit, PAGE_BYTES};
 pub use limits::{Limit, Limits};
-pub use listen::ListenAddress;
+pub use listen::{Listen, ListenAddress, Opening};
 pub use log::{AccessFormat, AccessLogConfig, LogFormat, LogLevel, LogTarget};
 pub use media_type::parse_media_type;
 pub(crate) use media_type::split_outside_quotes;
@@ -33,7 +33,7 @@ pub use site::{
 #[derive(Clone, Debug)]
 pub struct Config {
     /// Addresses to listen on; at least one.
-    pub listen: Vec<ListenAddress>,
+    pub listen: Vec<Listen>,
     /// What is served, and how; at least one site.
     pub sites: Vec<SiteConfig>,
     /// The account to switch to after binding.

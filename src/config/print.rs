@@ -126,11 +126,11 @@ impl Page<'_> {
         let addresses: Vec<String> = config
             .listen
             .iter()
-            .map(|address| match address {
+            .map(|listen| match &listen.address {
                 ListenAddress::Unix(path) => {
                     format!("unix:{}", self.path(path, &Origin::Default))
                 }
-                other => other.to_string(),
+                _ => listen.to_string(),
             })
             .collect();
         self.line("listen", &array(addresses), &listen_origin);

@@ -1,11 +1,14 @@
 //! Create a socket, bind it, listen: steps one to three of the five of a TCP server. Step four is
 //! in the reactor, and calls [`Listener::accept`].
 
-use std::fs::{self, Metadata, Permissions};
+mod socket_file;
+
+use std::cell::Cell;
+use std::fs::{self, Permissions};
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
+use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -16,12 +19,16 @@ use nix::net::if_::InterfaceFlags;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use socket2::{Domain, Protocol, SockAddr, SockRef, Socket, Type};
 
-use crate::config::{Limits, ListenAddress};
+use crate::config::{Limits, ListenAddress, Opening};
+
+pub use socket_file::SocketFile;
 
 /// A listening socket.
 #[derive(Debug)]
 pub struct Listener {
     socket: Listening,
+    /// A reload can change it for a socket that is kept.
+    opening: Cell<Opening>,
     /// A connection may be waiting. Edge-triggered: the poll reports it only once.
     pub ready: bool,
     /// What is not as it was asked for, though the server can serve without it.
@@ -144,6 +151,7 @@ fn listen_tcp(address: SocketAddr, limits: &Limits, sharing: Sharing) -> io::Res
     socket.bind(&address.into())?;
     let listener = Listener {
         socket: Listening::Tcp(TcpListener::from_std(socket.into())),
+        opening: Cell::default(),
         ready: false,
         warnings,
     };
@@ -315,7 +323,8 @@ fn listen_unix(path: &Path, backlog: u32, sharing: Sharing) -> io::Result<Listen
     let file = SocketFile::new(path)?;
     let socket = UnixListener::from_std(OwnedFd::from(socket).into());
     let socket = Listening::Unix(socket, path.to_owned(), Some(file));
-    let listener = Listener { socket, ready: false, warnings: Vec::new() };
+    let listener =
+        Listener { socket, opening: Cell::default(), ready: false, warnings: Vec::new() };
     if sharing == Sharing::Alone {
         listener.begin(backlog)?;
     }
@@ -340,61 +349,6 @@ fn remove_stale(path: &Path) -> io::Result<()> {
     }
 }
 
-/// The name of a Unix socket in the file system. Its owner removes it by a call, not by dropping
-/// it: a process that inherited the socket must leave it.
-#[derive(Clone, Debug)]
-pub struct SocketFile {
-    path: PathBuf,
-    identity: (u64, u64, i64, i64),
-}
-
-impl SocketFile {
-    fn new(path: &Path) -> io::Result<SocketFile> {
-        let identity = SocketFile::identity(&fs::symlink_metadata(path)?);
-        Ok(SocketFile { path: path.to_owned(), identity })
-    }
-
-    /// What tells this socket from a later one at the same path. The number of an inode is used
-    /// again once the socket is closed, so the time of its creation is part of it.
-    fn identity(metadata: &Metadata) -> (u64, u64, i64, i64) {
-        (metadata.dev(), metadata.ino(), metadata.mtime(), metadata.mtime_nsec())
-    }
-
-    /// Removes the name, unless it has come to mean something else: another server may listen there
-    /// by now.
-    ///
-    /// # Errors
-    /// If it cannot be removed. It is no error if it is gone.
-    pub fn remove(&self) -> io::Result<()> {
-        let is_own = match fs::symlink_metadata(&self.path) {
-            Ok(metadata) => SocketFile::identity(&metadata) == self.identity,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => false,
-            Err(error) => return Err(error),
-        };
-        if is_own { fs::remove_file(&self.path) } else { Ok(()) }
-    }
-
-    /// Its identity as text, for a later program of this process.
-    pub fn mark(&self) -> String {
-        let (device, inode, seconds, nanoseconds) = self.identity;
-        format!("{device} {inode} {seconds} {nanoseconds}")
-    }
-
-    /// The name with this [`SocketFile::mark`].
-    pub fn marked(path: &Path, mark: &str) -> Option<SocketFile> {
-        let mut numbers = mark.split(' ').map(str::parse::<i128>);
-        let mut next = || numbers.next()?.ok();
-        let (device, inode) = (next()?.try_into().ok()?, next()?.try_into().ok()?);
-        let identity = (device, inode, next()?.try_into().ok()?, next()?.try_into().ok()?);
-        Some(SocketFile { path: path.to_owned(), identity })
-    }
-
-    /// Where it is.
-    pub fn path(&self) -> &Path {
-        &self.path
-    }
-}
-
 impl Listener {
     /// A socket that another process has bound; for a Unix socket, with its path. That process
     /// removes the path.
@@ -411,7 +365,7 @@ impl Listener {
                 Listening::Unix(UnixListener::from_std(socket.into()), path, file)
             }
         };
-        Listener { socket, ready: false, warnings: Vec::new() }
+        Listener { socket, opening: Cell::default(), ready: false, warnings: Vec::new() }
     }
 
     /// Another socket on the same address, for another process; see [`bind_shared`]. `None`: all
@@ -426,7 +380,7 @@ impl Listener {
         warnings.extend(share_port(&socket, address));
         socket.bind(&address.into())?;
         let socket = Listening::Tcp(TcpListener::from_std(socket.into()));
-        Ok(Some(Listener { socket, ready: false, warnings }))
+        Ok(Some(Listener { socket, opening: self.opening.clone(), ready: false, warnings }))
     }
 
     /// All processes use the one socket.
@@ -438,6 +392,17 @@ impl Listener {
     #[cfg(target_os = "linux")]
     fn shares_port(&self) -> bool {
         rustix::net::sockopt::socket_reuseport(self).unwrap_or(false)
+    }
+
+    /// What precedes the first request of its connections: nothing, unless
+    /// [`Listener::set_opening`] said otherwise.
+    pub fn opening(&self) -> Opening {
+        self.opening.get()
+    }
+
+    /// Sets what precedes the first request of the connections that are accepted from now on.
+    pub fn set_opening(&self, opening: Opening) {
+        self.opening.set(opening);
     }
 
     /// Step three: listen. On a socket that listens already, it only changes the backlog.
@@ -523,8 +488,8 @@ impl Listener {
     pub fn url(&self) -> String {
         match &self.socket {
             Listening::Tcp(listener) => match listener.local_addr() {
-                Ok(address) => format!("http://{address}"),
-                Err(error) => format!("http://unknown ({error})"),
+                Ok(address) => format!("{}://{address}", self.opening().scheme()),
+                Err(error) => format!("{}://unknown ({error})", self.opening().scheme()),
             },
             Listening::Unix(_, path, _) => format!("unix:{}", path.display()),
         }
@@ -534,14 +499,15 @@ impl Listener {
     /// some addresses of the machine, out of `machine`.
     pub fn links(&self, machine: &[IpAddr]) -> Vec<String> {
         let Some(address) = self.address() else { return vec![self.url()] };
+        let scheme = self.opening().scheme();
         if !address.ip().is_unspecified() {
-            return vec![format!("http://{address}/")];
+            return vec![format!("{scheme}://{address}/")];
         }
         let port = address.port();
         let reachable = machine.iter().filter(|ip| ip.is_ipv4() || address.is_ipv6());
         let named = reachable.take(MOST_LINKS).map(|&ip| SocketAddr::new(ip, port));
-        std::iter::once(format!("http://localhost:{port}/"))
-            .chain(named.map(|address| format!("http://{address}/")))
+        std::iter::once(format!("{scheme}://localhost:{port}/"))
+            .chain(named.map(|address| format!("{scheme}://{address}/")))
             .collect()
     }
 
@@ -549,7 +515,7 @@ impl Listener {
     pub fn close(self) -> Option<String> {
         let file = self.socket_file()?;
         let error = file.remove().err()?;
-        let path = file.path.display();
+        let path = file.path().display();
         Some(format!("cannot remove unix:{path}: {error}; the next start on it removes it"))
     }
 }

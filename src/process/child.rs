@@ -65,6 +65,7 @@ impl Child {
             fields.put(
                 listener.path().map(|path| path.as_os_str().as_encoded_bytes()).unwrap_or(b""),
             );
+            fields.put_number(listener.opening().bits().into());
             descriptors.push(listener.as_fd());
         }
         Child::start(poller, source, &program, WORKER_MODE, &fields, &descriptors)

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use crate::auth::{Authenticator, MemoryBounds, PoolBounds, Program};
 use crate::cli::Settings;
-use crate::config::{Config, Limits, ListenAddress, SiteConfig};
+use crate::config::{Config, Limits, Listen, SiteConfig};
 use crate::files::Door;
 use crate::net::listen::{self, Listener, SocketFile};
 use crate::reactor::{End, Reactor, signals};
@@ -104,13 +104,14 @@ fn start_authenticator(limits: &Limits) -> Result<Authenticator, String> {
 
 /// Binds every address, or says which one cannot be bound, and what to do.
 fn bind(
-    addresses: &[ListenAddress],
+    entries: &[Listen],
     limits: &Limits,
     sockets: &mut Vec<SocketFile>,
 ) -> Result<Vec<Listener>, String> {
     let mut listeners = Vec::new();
-    for address in addresses {
+    for Listen { address, opening } in entries {
         let bound = listen::listen(address, limits).map_err(|error| why_not(address, &error))?;
+        bound.iter().for_each(|listener| listener.set_opening(*opening));
         sockets.extend(bound.iter().filter_map(Listener::socket_file).cloned());
         listeners.extend(bound);
     }
@@ -118,8 +119,8 @@ fn bind(
 }
 
 /// A warning about limits per client that do not apply to clients without an address.
-fn inapplicable_limits(addresses: &[ListenAddress], limits: &Limits) -> Option<String> {
-    let socket = addresses.iter().find(|address| address.path().is_some())?;
+fn inapplicable_limits(entries: &[Listen], limits: &Limits) -> Option<String> {
+    let socket = entries.iter().find(|listen| listen.address.path().is_some())?;
     let set = [
         ("requests_per_s", limits.requests_per_s),
         ("connections_per_client", limits.connections_per_client),

@@ -7,7 +7,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
-use crate::config::{Limits, ListenAddress};
+use crate::config::{Limits, Listen, ListenAddress};
 use crate::net::listen::{self, Listener, SocketFile};
 
 use super::channel::Fields;
@@ -38,14 +38,14 @@ impl Sockets {
     /// # Errors
     /// In one line: the first address that cannot be bound. Then `old` is as it was.
     pub(super) fn bind(
-        names: &[ListenAddress],
+        entries: &[Listen],
         workers: usize,
         limits: &Limits,
         old: &Sockets,
     ) -> Result<(Sockets, Vec<String>), String> {
         let mut kept: Vec<Option<&Address>> = old.addresses.iter().map(Some).collect();
         let (mut sockets, mut warnings) = (Sockets::default(), Vec::new());
-        for name in names {
+        for Listen { address: name, opening } in entries {
             let is_same = |slot: &&mut Option<&Address>| slot.is_some_and(|it| it.name == *name);
             let mut places = match kept.iter_mut().find(is_same).and_then(Option::take) {
                 Some(address) => address.places.clone(),
@@ -62,6 +62,7 @@ impl Sockets {
                 },
             };
             for place in &mut places {
+                place.sockets.iter().for_each(|socket| socket.set_opening(*opening));
                 if let Err(error) = place.grow(workers, limits) {
                     // One socket is enough for all.
                     warnings.push(format!("{name}: no further socket: {error}"));
@@ -244,7 +245,7 @@ mod tests {
         }
     }
 
-    fn names(texts: &[&str]) -> Vec<ListenAddress> {
+    fn names(texts: &[&str]) -> Vec<Listen> {
         texts.iter().map(|text| text.parse().unwrap()).collect()
     }
 

@@ -7,7 +7,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 
-use crate::config::Workers;
+use crate::config::{Opening, Workers};
 use crate::net::listen::Listener;
 use crate::reactor::End;
 use crate::system;
@@ -109,5 +109,7 @@ impl Task {
 fn inherited(socket: OwnedFd, fields: &mut Fields) -> Option<Listener> {
     let path: PathBuf = path_of(fields.take()?);
     let path = Some(path).filter(|path| !path.as_os_str().is_empty());
-    Some(Listener::inherited(socket, path))
+    let listener = Listener::inherited(socket, path);
+    listener.set_opening(Opening::from_bits(fields.take_number()?));
+    Some(listener)
 }

@@ -14,7 +14,7 @@ use toml::de::{DeTable, DeValue};
 
 use super::layer::{Layer, Merged, Problem, Replaced, SiteLayer, Sourced};
 use super::value::{self, SANDBOX, WHEN_FULL};
-use super::{Account, Limits, ListenAddress, Workers};
+use super::{Account, Limits, Listen, ListenAddress, Workers};
 use document::{Document, Entry, Keys, TOP_LEVEL, entries};
 
 /// The largest configuration file, in bytes.
@@ -155,17 +155,16 @@ fn account(text: &str) -> Result<Account, String> {
 }
 
 /// One address, or an array of them; no address twice.
-fn listen(document: &mut Document, entry: Option<Entry>) -> Replaced<Vec<ListenAddress>> {
+fn listen(document: &mut Document, entry: Option<Entry>) -> Replaced<Vec<Listen>> {
     let entry = entry?;
     let folder = document.folder();
-    let parse = |text: &str| -> Result<ListenAddress, String> {
-        match text.parse()? {
+    let parse = |text: &str| -> Result<Listen, String> {
+        let mut listen: Listen = text.parse()?;
+        if let ListenAddress::Unix(path) = &mut listen.address {
             // The path of a socket is relative to the folder of the file, as all paths are.
-            ListenAddress::Unix(path) => {
-                site::resolve(folder, &path.to_string_lossy()).map(ListenAddress::Unix)
-            }
-            address => Ok(address),
+            *path = site::resolve(folder, &path.to_string_lossy())?;
         }
+        Ok(listen)
     };
     let array = match entry.value.get_ref() {
         DeValue::String(_) => {
@@ -183,15 +182,16 @@ fn listen(document: &mut Document, entry: Option<Entry>) -> Replaced<Vec<ListenA
         let what = "listen is empty; write an address, or leave listen out for 127.0.0.1:8080";
         document.complain(entry.at(), what);
     }
-    let mut addresses: Vec<ListenAddress> = Vec::new();
-    for (at, address) in document.places(Some(entry), parse)? {
+    let mut addresses: Vec<Listen> = Vec::new();
+    for (at, listen) in document.places(Some(entry), parse)? {
+        let address = &listen.address;
         // Port 0 is another port each time.
-        let picks_port = address.with_port(0).as_ref() == Some(&address);
-        if addresses.contains(&address) && !picks_port {
+        let picks_port = address.with_port(0).as_ref() == Some(address);
+        if addresses.iter().any(|other| other.address == *address) && !picks_port {
             let what = format!("listen: {address} is listed already; leave one of the two out");
             document.complain(at, &what);
         }
-        addresses.push(address);
+        addresses.push(listen);
     }
     Some(document.sourced(entry.at(), addresses))
 }

@@ -10,6 +10,8 @@ mod client;
 mod common;
 #[path = "process/load.rs"]
 mod load;
+#[path = "process/logs.rs"]
+mod logs;
 #[path = "process/notify.rs"]
 mod notify;
 #[path = "common/process.rs"]

@@ -30,7 +30,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("precompress", &["http", "coding"]),
     ("explain", &["http", "clock", "config", "files", "site", "h1"]),
     ("cli", &["config"]),
-    ("check", &["cli", "config", "files", "sandbox", "site"]),
+    ("check", &["cli", "config", "files", "journal", "sandbox", "site"]),
     ("system", &["config"]),
     ("sandbox", &["config"]),
     (

@@ -1,6 +1,7 @@
 //! The rate limit of repeated log lines, per kind.
 
 use crate::clock::Tick;
+use crate::config::LogLevel;
 
 /// Lines that may come again and again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,6 +25,16 @@ pub enum Kind {
 }
 
 impl Kind {
+    /// The level of these lines.
+    pub fn level(self) -> LogLevel {
+        match self {
+            Kind::AccessLog | Kind::File | Kind::Panic | Kind::Poll | Kind::Verifier => {
+                LogLevel::Error
+            }
+            Kind::AcceptPaused | Kind::CutOff | Kind::Stall => LogLevel::Warn,
+        }
+    }
+
     const COUNT: usize = 8;
 
     /// How many lines of this kind are written in [`WINDOW_MS`].

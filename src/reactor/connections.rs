@@ -7,9 +7,9 @@ use mio::Registry;
 use slab::Slab;
 
 use crate::clock::Tick;
-use crate::config::Limits;
+use crate::config::{Limits, LogLevel};
 use crate::http::status::{Failure, Status};
-use crate::journal::Kind;
+use crate::journal::{About, Kind};
 use crate::net::Transport;
 use crate::site::Wait;
 
@@ -134,6 +134,10 @@ impl Connections {
             return Effort::default();
         }
         slot.turned_away = turned_away;
+        if resources.journal.wants(LogLevel::Debug) {
+            let client = Client(slot.address);
+            resources.debug(&client, format_args!("connection from {client}"));
+        }
         let key = self.slots.insert(slot);
         if turned_away {
             self.turned_away.push(key);
@@ -205,6 +209,7 @@ impl Connections {
                     Kind::Panic,
                     turn.now(),
                     format_args!("bug: a listing was given up; please report: {panic}"),
+                    &About::default().reason(&panic),
                 );
             }
         }
@@ -308,6 +313,7 @@ impl Connections {
                     "response cut off: {path} changed or became unreadable while being sent to \
                      {client}"
                 ),
+                &About::client(&client).path(&path).reason(&"it changed or became unreadable"),
             );
         }
         match stop {
@@ -320,6 +326,7 @@ impl Connections {
                     format_args!(
                         "bug: the connection of {client} was closed; please report: {panic}"
                     ),
+                    &About::client(&client).reason(&panic),
                 );
                 self.close(key, Reason::Panicked, resources, turn);
             }
@@ -378,6 +385,7 @@ impl Connections {
                 Kind::Poll,
                 now,
                 format_args!("closing the connection of {client}: the poll refuses it: {error}"),
+                &About::client(&client).reason(&error),
             );
             return self.close(key, Reason::PeerLost, resources, turn);
         }
@@ -401,14 +409,19 @@ impl Connections {
         match reason {
             Reason::OutOfPages if !unsent => {
                 let mut room = [0; LAST_BYTES];
-                let (length, body) =
-                    wire::write_unavailable(&mut room, &resources.sites, turn.clock());
-                let sent = slot.transport.send_last(&room[..length]);
-                resources.journal.unavailable(slot.address, (sent, length, body), turn.clock());
+                let length = wire::write_unavailable(&mut room, &resources.sites, turn.clock());
+                let response = &room[..length];
+                let sent = slot.transport.send_last(response);
+                resources.journal.unavailable(slot.address, response, sent, turn.clock());
             }
             Reason::Stalled => slot.transport.abandon(),
             Reason::MadeRoom | Reason::OutOfPages if unsent => slot.transport.abandon(),
             _ => {}
+        }
+        if resources.journal.wants(LogLevel::Debug) {
+            let client = Client(slot.address);
+            let text = format_args!("connection of {client} closed: {reason:?}");
+            resources.debug(&client, text);
         }
         self.closed += 1;
         self.closed_for[reason as usize] += 1; // a unit variant is its index

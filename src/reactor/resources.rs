@@ -1,10 +1,13 @@
 //! What all connections share: the sites, the memory for buffers, the limits and the journal.
 
+use std::fmt;
+
 use crate::clock::Clock;
-use crate::config::Limits;
-use crate::journal::Journal;
+use crate::config::{Limits, LogLevel};
+use crate::journal::{About, Journal};
 use crate::site::Sites;
 
+use super::slot::Client;
 use super::wire::{Context, Pages, Pools, Wire};
 
 /// What all connections share.
@@ -47,6 +50,11 @@ impl Resources {
     /// A connection is over: takes its memory back.
     pub(super) fn end(&mut self, wire: Wire) {
         wire.end(&mut self.pools, &mut self.pages, self.journal.observer.as_deref_mut());
+    }
+
+    /// Logs what happens to a client.
+    pub(super) fn debug(&mut self, client: &Client, text: fmt::Arguments<'_>) {
+        self.journal.note_about(LogLevel::Debug, text, &About::client(client));
     }
 
     /// True if there may not be enough pages for all that one connection can need.

@@ -50,12 +50,13 @@ impl Load {
         }
     }
 
-    /// Ends the clients; every request must have been answered.
-    pub(crate) fn finish(self) {
+    /// Ends the clients; every request must have been answered. Returns how many there were.
+    pub(crate) fn finish(self) -> u64 {
         self.is_over.store(true, Ordering::Relaxed);
         for client in self.clients {
             assert_eq!(client.join().unwrap(), Ok(()));
         }
+        self.answered.load(Ordering::Relaxed)
     }
 }
 

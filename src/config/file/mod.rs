@@ -5,6 +5,7 @@
 //! file: it gets the text.
 
 mod document;
+mod log;
 mod site;
 
 use std::collections::{HashMap, HashSet};
@@ -106,6 +107,7 @@ fn top(document: &mut Document, table: &DeTable) -> Layer {
         server_header: document.switch(keys.take("server_header")),
         when_full: document.choice(keys.take("when_full"), &WHEN_FULL),
         workers: workers(document, keys.take("workers")),
+        log: log::read(document, keys.take("log"), keys.take("access_log")),
         limits: limits(document, keys.take("limits")),
         site: site::read(document, &mut keys),
         sites: sites(document, keys.take("site")),
@@ -124,8 +126,18 @@ fn is_limit(key: &str) -> bool {
 }
 
 /// The keys of the top level that a `[[site]]` does not have.
-const TOP: &[&str] =
-    &["listen", "user", "sandbox", "server_header", "when_full", "workers", "limits", "site"];
+const TOP: &[&str] = &[
+    "listen",
+    "user",
+    "sandbox",
+    "server_header",
+    "when_full",
+    "workers",
+    "log",
+    "access_log",
+    "limits",
+    "site",
+];
 
 const ABOVE: &str = "write it at the top level, above the first [table]";
 

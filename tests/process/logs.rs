@@ -4,7 +4,7 @@ use std::fs;
 
 use rustix::process::Signal;
 
-use crate::load::Load;
+use crate::load::{Load, Mix};
 use crate::process::{eventually, signal};
 use crate::{Place, RELOADED, children, reload};
 
@@ -12,7 +12,7 @@ use crate::{Place, RELOADED, children, reload};
 fn a_hundred_thousand_requests_give_as_many_lines_also_across_reloads() {
     let place = Place::new("workers = 2\naccess_log = { path = \"log\", format = \"json\" }");
     let mut server = place.start();
-    let load = Load::start(&server, 6, 0);
+    let load = Load::start(&server, Mix { kept: 6, single: 0, open: 0 });
     let answered = || load.answered();
     for part in 1..=4 {
         eventually_in_parts(&answered, part * 25_000);
@@ -20,7 +20,7 @@ fn a_hundred_thousand_requests_give_as_many_lines_also_across_reloads() {
             reload(&mut server, RELOADED);
         }
     }
-    let requests = load.finish();
+    let requests = load.finish_counted();
     eventually("earlier generations have ended", || children(server.pid()).len() == 2);
     signal(&server, Signal::TERM);
     assert!(server.wait_for_end().success(), "{}", server.log());
@@ -45,7 +45,7 @@ fn eventually_in_parts(answered: &dyn Fn() -> u64, count: u64) {
 fn sigusr1_to_the_supervisor_reopens_the_log_of_every_worker_in_every_generation() {
     let place = Place::new("workers = 2\naccess_log = { path = \"log\" }");
     let mut server = place.start();
-    let load = Load::start(&server, 2, 2);
+    let load = Load::start(&server, Mix { kept: 2, single: 2, open: 0 });
     for number in 0..10 {
         let rotated = place.path(&format!("log.{number}"));
         fs::rename(place.path("log"), &rotated).unwrap();
@@ -57,7 +57,7 @@ fn sigusr1_to_the_supervisor_reopens_the_log_of_every_worker_in_every_generation
             reload(&mut server, RELOADED);
         }
     }
-    let requests = load.finish();
+    let requests = load.finish_counted();
     signal(&server, Signal::TERM);
     assert!(server.wait_for_end().success(), "{}", server.log());
     let names = (0..10).map(|number| format!("log.{number}")).chain(["log".to_owned()]);

@@ -18,10 +18,12 @@ use crate::config::{
 };
 use clap_complete::Shell;
 use explain::ExplainArgs;
+use log::LogArgs;
 use network::NetworkArgs;
 use site::SiteArgs;
 
 mod explain;
+mod log;
 mod network;
 mod precompress;
 #[cfg(test)]
@@ -106,6 +108,9 @@ struct SettingsArgs {
     /// Processes that serve, below a supervisor; auto: one a core; with --config [default: 1]
     #[arg(long, value_name = "N|auto", value_parser = value::workers)]
     workers: Option<Workers>,
+
+    #[command(flatten)]
+    log: LogArgs,
 
     /// Set a limit (--help lists all of them); repeatable
     #[arg(long = "limit", value_name = "NAME=VALUE", value_parser = Limits::parse)]
@@ -509,6 +514,7 @@ impl SettingsArgs {
             sandbox: some(self.sandbox.or(self.no_sandbox.then_some(Sandbox::Off)), origin),
             when_full: some(self.when_full, origin),
             workers: some(self.workers, origin),
+            log: self.log.into_layer(origin),
             limits: each(self.limits, origin),
             site: self.site.into_layer(root, origin),
             ..Layer::default()

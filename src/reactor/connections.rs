@@ -7,9 +7,9 @@ use mio::Registry;
 use slab::Slab;
 
 use crate::clock::Tick;
-use crate::config::{Limits, Opening, TrustedProxies};
+use crate::config::{Limits, LogLevel, Opening, TrustedProxies};
 use crate::http::status::{Failure, Status};
-use crate::journal::Kind;
+use crate::journal::{About, Kind};
 use crate::net::Transport;
 use crate::site::Wait;
 
@@ -142,6 +142,10 @@ impl Connections {
             return Effort::default();
         }
         slot.turned_away = turned_away;
+        if resources.journal.wants(LogLevel::Debug) {
+            let client = Client(slot.address);
+            resources.debug(&client, format_args!("connection from {client}"));
+        }
         let key = self.slots.insert(slot);
         if turned_away {
             self.turned_away.push(key);
@@ -169,6 +173,7 @@ impl Connections {
                     Kind::ProxyHeader,
                     turn.now(),
                     format_args!("closing the connection of {peer}: PROXY header: {why}"),
+                    &About::client(&peer).reason(&why),
                 );
                 return self.close(key, Reason::BadProxyHeader, resources, turn);
             }
@@ -249,6 +254,7 @@ impl Connections {
                     Kind::Panic,
                     turn.now(),
                     format_args!("bug: a listing was given up; please report: {panic}"),
+                    &About::default().reason(&panic),
                 );
             }
         }
@@ -367,6 +373,7 @@ impl Connections {
                     "response cut off: {path} changed or became unreadable while being sent to \
                      {client}"
                 ),
+                &About::client(&client).path(&path).reason(&"it changed or became unreadable"),
             );
         }
         match stop {
@@ -379,6 +386,7 @@ impl Connections {
                     format_args!(
                         "bug: the connection of {client} was closed; please report: {panic}"
                     ),
+                    &About::client(&client).reason(&panic),
                 );
                 self.close(key, Reason::Panicked, resources, turn);
             }
@@ -405,10 +413,13 @@ impl Connections {
             }
             Stop::Waits => self.watch(key, resources, turn),
             Stop::Over(reason) => {
-                if resources.draining || !slot.keep_unacknowledged(reason, limits, now) {
-                    self.close(key, reason, resources, turn);
-                } else {
-                    self.watch(key, resources, turn);
+                let kept = !resources.draining;
+                match kept.then(|| slot.keep_unacknowledged(reason, limits, now)).flatten() {
+                    None => self.close(key, reason, resources, turn),
+                    Some(wire) => {
+                        resources.end(wire);
+                        self.watch(key, resources, turn);
+                    }
                 }
             }
             Stop::Budget | Stop::Needs(_) => {
@@ -435,6 +446,7 @@ impl Connections {
                 Kind::Poll,
                 now,
                 format_args!("closing the connection of {client}: the poll refuses it: {error}"),
+                &About::client(&client).reason(&error),
             );
             return self.close(key, Reason::PeerLost, resources, turn);
         }
@@ -448,7 +460,7 @@ impl Connections {
         self.wheel.cancel(key);
         let mut slot = self.slots.remove(key);
         let unsent = slot.wire.standing(now).unsent;
-        slot.wire.end(&mut resources.pools, &mut resources.pages);
+        resources.end(slot.wire);
         if slot.turned_away {
             self.turned_away.retain(|&other| other != key);
         }
@@ -457,11 +469,18 @@ impl Connections {
             Reason::OutOfPages if !unsent => {
                 let mut room = [0; LAST_BYTES];
                 let length = wire::write_unavailable(&mut room, &resources.sites, turn.clock());
-                slot.transport.send_last(&room[..length]);
+                let response = &room[..length];
+                let sent = slot.transport.send_last(response);
+                resources.journal.unavailable(slot.address, response, sent, turn.clock());
             }
             Reason::Stalled => slot.transport.abandon(),
             Reason::MadeRoom | Reason::OutOfPages if unsent => slot.transport.abandon(),
             _ => {}
+        }
+        if resources.journal.wants(LogLevel::Debug) {
+            let client = Client(slot.address);
+            let text = format_args!("connection of {client} closed: {reason:?}");
+            resources.debug(&client, text);
         }
         self.closed += 1;
         self.closed_for[reason as usize] += 1; // a unit variant is its index
@@ -527,6 +546,11 @@ impl Connections {
         for key in chosen {
             self.close(key, Reason::OutOfPages, resources, turn);
         }
+    }
+
+    /// The server ends: so do all responses in progress.
+    pub(super) fn give_up(&mut self, resources: &mut Resources) {
+        self.slots.drain().for_each(|slot| resources.end(slot.wire));
     }
 
     /// The server stops, and idle connections have had their time for one more request. Every

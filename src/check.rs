@@ -10,6 +10,7 @@ use crate::cli::Draft;
 use crate::config::layer::Problem;
 use crate::config::{Limits, SiteConfig};
 use crate::files::Door;
+use crate::journal::LogFile;
 use crate::net::tls;
 use crate::sandbox;
 use crate::site::Sites;
@@ -32,6 +33,14 @@ pub fn check(draft: Draft) -> Findings {
     let warnings = warnings.iter().map(|warning| format!("warning: {warning}"));
     findings.warnings.extend(warnings);
     findings.problems.extend(problems.iter().map(ToString::to_string));
+    // A start opens it with the rights that it has before it switches the user.
+    if let Some(set) = &layer.log.access_log
+        && let Some(target) = &set.value
+        && let Err(error) = LogFile::check(target)
+    {
+        let what = target.cannot_open(&error);
+        findings.problems.push(Problem { origin: set.origin.clone(), what }.to_string());
+    }
     if is_whole && let Ok(config) = layer.clone().into_config() {
         // Before the switch to another user: a start reads the keys as root, too.
         match tls::check(&config.tls, unix_seconds()) {

@@ -18,11 +18,13 @@ use crate::config::{
 };
 use clap_complete::Shell;
 use explain::ExplainArgs;
+use log::LogArgs;
 use network::NetworkArgs;
 use site::SiteArgs;
 use tls::TlsArgs;
 
 mod explain;
+mod log;
 mod network;
 mod precompress;
 #[cfg(test)]
@@ -111,6 +113,9 @@ struct SettingsArgs {
     /// Processes that serve, below a supervisor; auto: one a core; with --config [default: 1]
     #[arg(long, value_name = "N|auto", value_parser = value::workers)]
     workers: Option<Workers>,
+
+    #[command(flatten)]
+    log: LogArgs,
 
     /// Set a limit (--help lists all of them); repeatable
     #[arg(long = "limit", value_name = "NAME=VALUE", value_parser = Limits::parse)]
@@ -515,6 +520,7 @@ impl SettingsArgs {
             when_full: some(self.when_full, origin),
             workers: some(self.workers, origin),
             tls: self.tls.into_layer(origin),
+            log: self.log.into_layer(origin),
             limits: each(self.limits, origin),
             site: self.site.into_layer(root, origin),
             ..Layer::default()

@@ -124,6 +124,7 @@ impl World {
             channel: tenkay::site::Channel::Plain,
             draining: self.draining,
             unread: self.unread,
+            observer: None,
             requests_left: self.requests_left,
             behind: None,
         };

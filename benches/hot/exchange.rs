@@ -82,6 +82,7 @@ impl Client {
             channel: tenkay::site::Channel::Plain,
             draining: false,
             unread: false,
+            observer: None,
             requests_left: u32::MAX,
             behind: None,
         };

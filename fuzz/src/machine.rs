@@ -442,6 +442,7 @@ impl<'p> Play<'p> {
             client: None,
             channel: tenkay::site::Channel::Plain,
             draining: self.draining,
+            observer: None,
             requests_left: self.quota,
             behind: None,
         };

@@ -46,7 +46,7 @@ def nginx(program):
             return {"nginx.conf": text.replace("LIMIT", place.open_files)}
 
         secure = () if name == "nginx-default" else tuple(tls.KEYS)
-        features = ("sidecars", "rules", *secure)
+        features = ("sidecars", "rules", "log", *secure)
         return Recipe(name, title, "peer", version, command, files, features=features, **more)
 
     best = NGINX_BEST.replace("USER", user_line())
@@ -67,6 +67,8 @@ def nginx_feature(place):
     """The lines that configure nginx for a scenario."""
     if place.feature == "sidecars":
         return "gzip_static on;"
+    if place.feature == "log":
+        return "access_log access.log combined buffer=64k flush=1s;"
     if tls.is_secure(place.feature):
         cert, key = tls.files(place)
         return (f"ssl_certificate {cert}; ssl_certificate_key {key}; ssl_buffer_size 16k; "

@@ -71,7 +71,7 @@ class Scenario:
     floor: bool = True
     # Whether each connection resumes the session of the last one.
     resumes: bool = False
-    # What the servers must be configured for: "sidecars", "rules", "tls" (P-256), "tls-rsa"
+    # What the servers must be configured for: "sidecars", "rules", "log", "tls" (P-256), "tls-rsa"
     # (RSA-2048), or nothing in particular.
     feature: str = ""
     # The file with the expected body, if it is not the one at the path.
@@ -129,6 +129,7 @@ def _small(connections):
               headers=BROWSER),
         _load("rules", f"1 KiB file, {RULES} rules for fields", Goal("peer", 0.95),
               feature="rules", field="x-rule"),
+        _load("log", "1 KiB file, with a buffered access log", Goal("floor", 1.1), feature="log"),
         _load("304", "304 Not Modified", Goal("floor", 1.05), status=304),
         _load("pipeline", "1 KiB file, 16 requests pipelined", Goal("value", 0.85), pipeline=16),
         _load("close", "1 KiB file, one request per connection", Goal("peer", 0.95), **close),

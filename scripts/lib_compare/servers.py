@@ -178,11 +178,12 @@ def tenkay(program, arguments):
     def command(place):
         rules = ["--config", f"{place.home}/rules.toml"] if place.feature == "rules" else []
         listen = ["--listen", f"127.0.0.1:{place.port}"]
+        log = ["--access-log", f"{place.home}/access.log"] if place.feature == "log" else []
         if tls.is_secure(place.feature):
             cert, key = tls.files(place)
             listen = ["--listen", f"https://127.0.0.1:{place.port}", "--cert", cert, "--key", key]
         # The peers send files as they are, or with the coding of a sidecar file.
-        return [program, place.root, *listen, "--no-compress", *rules, *arguments]
+        return [program, place.root, *listen, "--no-compress", *rules, *log, *arguments]
 
     def files(place):
         if place.feature != "rules":
@@ -191,7 +192,7 @@ def tenkay(program, arguments):
         return {"rules.toml": "".join(rule.format(*pair) for pair in scenarios.rules())}
 
     version = machine.first_line([program, "--version"])
-    features = ("sidecars", "rules", *tls.KEYS)
+    features = ("sidecars", "rules", "log", *tls.KEYS)
     return Recipe("tenkay", "tenkay", "ours", version, command, files, features=features)
 
 
@@ -205,5 +206,5 @@ def floor(program, tls_program):
             return [tls_program, *listen, "--cert", cert, "--key", key]
         return [program, *listen]
 
-    features = ("sidecars", "rules", *tls.KEYS)
+    features = ("sidecars", "rules", "log", *tls.KEYS)
     return Recipe("floor", "floor: parses nothing", "floor", "", command, features=features)

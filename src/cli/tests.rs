@@ -4,13 +4,16 @@ use std::num::NonZeroUsize;
 
 use super::*;
 use crate::config::ArchiveFormat;
-use crate::config::layer::{SiteLayer, TlsLayer};
+use crate::config::layer::{LogLayer, SiteLayer, TlsLayer};
 use crate::config::{
-    CacheControl, CleanUrls, Cors, EncodedSlash, EtagSource, HeaderRule, RedirectRule, Symlinks,
-    TlsVersion,
+    AccessFormat, CacheControl, CleanUrls, Cors, EncodedSlash, EtagSource, HeaderRule, LogConfig,
+    LogFormat, LogLevel, LogTarget, RedirectRule, Symlinks, TlsVersion,
 };
 
 mod page;
+mod same;
+
+use same::SAME;
 
 fn read_command(args: &[&str], environment: &[(&str, &str)]) -> Result<Command, String> {
     let args = std::iter::once("tenkay").chain(args.iter().copied()).map(OsString::from);
@@ -95,106 +98,6 @@ fn the_table_of_arguments_is_sound() {
     Args::command().debug_assert();
 }
 
-/// The same settings as flags and as variables.
-const SAME: (&[&str], &[(&str, &str)]) = (
-    &[
-        "/srv",
-        "--workers=3",
-        "--listen=[::]:80",
-        "--listen=unix:/run/t",
-        "--listen=https://a",
-        "--proxy-protocol",
-        "--trusted-proxies=10.0.0.0/8,unix",
-        "--trusted-proxies=::1",
-        "--index=a.html,b.html",
-        "--no-listing",
-        "--symlinks=off",
-        "--link-targets=/mnt/a",
-        "--link-targets=/mnt/b",
-        "--hidden=*~,.*",
-        "--hidden-except=.x",
-        "--encoded-slash=decode",
-        "--type=foo=text/x-foo; a=\"b,c\"",
-        "--type=BAR=text/x-bar",
-        "--no-precompressed",
-        "--no-compress",
-        "--etag=content",
-        "--cache-control=public, max-age=60",
-        "--charset=off",
-        "--clean-urls=serve",
-        "--spa=/index.html",
-        "--error-page=404=/a.html",
-        "--error-page=503=/b.html",
-        "--rule-files",
-        "--cors=https://a,https://b:1",
-        "--security-headers",
-        "--archives=zip,tar",
-        "--previous-root-s=60",
-        "--redirect=/a /b",
-        "--redirect=/c/* https://d/:splat 302!",
-        "--header",
-        "/*: Cache-Control: no-store, private",
-        "--header=/*: ! Server",
-        "--no-server-header",
-        "--user=www:site",
-        "--sandbox=strict",
-        "--when-full=refuse",
-        "--cert=/tls/a.pem",
-        "--key=/tls/a.key",
-        "--cert=b.pem",
-        "--key=b.key",
-        "--no-self-signed",
-        "--min-version=1.3",
-        "--redirect-http",
-        "--hsts=max-age=1; preload",
-        "--acme-webroot=/acme",
-        "--limit=fields=7",
-        "--limit=head_bytes=9000",
-    ],
-    &[
-        ("TENKAY_ROOT", "/srv"),
-        ("TENKAY_LISTEN", "[::]:80, unix:/run/t, https://a"),
-        ("TENKAY_CERT", "/tls/a.pem,b.pem"),
-        ("TENKAY_KEY", "/tls/a.key,b.key"),
-        ("TENKAY_SELF_SIGNED", "off"),
-        ("TENKAY_MIN_VERSION", "1.3"),
-        ("TENKAY_REDIRECT_HTTP", "on"),
-        ("TENKAY_HSTS", "max-age=1; preload"),
-        ("TENKAY_ACME_WEBROOT", "/acme"),
-        ("TENKAY_PROXY_PROTOCOL", "on"),
-        ("TENKAY_TRUSTED_PROXIES", "10.0.0.0/8, unix,::1"),
-        ("TENKAY_INDEX", "a.html,b.html"),
-        ("TENKAY_LISTING", "false"),
-        ("TENKAY_SYMLINKS", "off"),
-        ("TENKAY_LINK_TARGETS", "/mnt/a,/mnt/b"),
-        ("TENKAY_HIDDEN", "*~,.*"),
-        ("TENKAY_HIDDEN_EXCEPT", ".x"),
-        ("TENKAY_ENCODED_SLASH", "decode"),
-        ("TENKAY_TYPE", "foo=text/x-foo; a=\"b,c\",BAR=text/x-bar"),
-        ("TENKAY_PRECOMPRESSED", "off"),
-        ("TENKAY_COMPRESS", "false"),
-        ("TENKAY_ETAG", "content"),
-        ("TENKAY_CACHE_CONTROL", "public, max-age=60"),
-        ("TENKAY_CHARSET", "off"),
-        ("TENKAY_CLEAN_URLS", "serve"),
-        ("TENKAY_SPA", "/index.html"),
-        ("TENKAY_ERROR_PAGE", "404=/a.html, 503=/b.html"),
-        ("TENKAY_RULE_FILES", "1"),
-        ("TENKAY_CORS", "https://a,https://b:1"),
-        ("TENKAY_ARCHIVES", "zip,tar"),
-        ("TENKAY_PREVIOUS_ROOT_S", "60"),
-        ("TENKAY_SECURITY_HEADERS", "true"),
-        ("TENKAY_REDIRECT", "/a /b\n\n  /c/* https://d/:splat 302!\n"),
-        ("TENKAY_HEADER", "/*: Cache-Control: no-store, private\r\n/*: ! Server"),
-        ("TENKAY_SERVER_HEADER", "0"),
-        ("TENKAY_USER", "www:site"),
-        ("TENKAY_SANDBOX", "strict"),
-        ("TENKAY_WHEN_FULL", "refuse"),
-        ("TENKAY_WORKERS", "3"),
-        ("TENKAY_LIMIT", "fields=7,head_bytes=9000"),
-    ],
-);
-
 #[test]
 fn every_option_reaches_its_setting_from_both_sources() {
     let (args, environment) = SAME;
@@ -219,6 +122,10 @@ fn every_option_reaches_its_setting_from_both_sources() {
         assert_eq!(config.user.unwrap().to_string(), "www:site");
         assert_eq!(config.sandbox, Sandbox::Strict);
         assert_eq!(config.when_full, WhenFull::Refuse);
+        let access_log = config.access_log.unwrap();
+        assert_eq!(access_log.target, LogTarget::Path("/log".into()));
+        assert_eq!(access_log.format, AccessFormat::Json);
+        assert_eq!(config.log, LogConfig { level: LogLevel::Warn, format: LogFormat::Json });
         assert_eq!(config.workers, Some(Workers::Count(3)));
         let files: Vec<_> =
             config.tls.certificates.into_iter().map(|it| (it.cert, it.key)).collect();
@@ -291,8 +198,10 @@ fn every_setting_has_a_flag() {
                 || aliases.contains(&long.as_str())
         })
     };
-    let for_the_file = ["table", "hosts", "access", "auth", "site", "sites", "tls", "certificates"];
-    for &name in [SiteLayer::NAMES, Layer::NAMES, TlsLayer::NAMES].into_iter().flatten() {
+    let for_the_file =
+        ["table", "hosts", "access", "auth", "site", "sites", "log", "tls", "certificates"];
+    let all = [SiteLayer::NAMES, Layer::NAMES, LogLayer::NAMES, TlsLayer::NAMES];
+    for &name in all.into_iter().flatten() {
         assert_eq!(has_flag(name), !for_the_file.contains(&name), "{name}");
     }
 }
@@ -575,5 +484,19 @@ fn the_variables_of_a_kubernetes_service_called_tenkay_mean_nothing() {
     assert!(settings.warnings.is_empty());
 }
 
+#[test]
+fn the_words_in_the_help_are_those_that_are_accepted() {
+    for argument in Args::command().get_arguments() {
+        let words: Vec<String> = argument
+            .get_possible_values()
+            .iter()
+            .map(|value| value.get_name().to_owned())
+            .collect();
+        let is_choice = argument.is_hide_possible_values_set();
+        if is_choice {
+            assert_eq!(argument.get_value_names().unwrap()[0].as_str(), words.join("|"));
+        }
+    }
+}
+
 mod defaults;
-mod generated;

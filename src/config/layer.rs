@@ -201,6 +201,10 @@ macro_rules! settings {
     };
 }
 
+mod log;
+
+pub use log::LogLayer;
+
 settings! {
     /// What one source says about a site; what it does not say is empty. The names are those of
     /// the file.
@@ -322,6 +326,8 @@ settings! {
         workers: Replaced<Workers>;
         /// The table `[tls]`.
         tls: TlsLayer;
+        /// The logs.
+        log: LogLayer;
         /// Limits by name; the values are in range.
         limits: Merged<(&'static str, u64)>;
         /// The top level of the file, and the one site of the command line.
@@ -370,6 +376,7 @@ impl Layer {
         if let Some(Sourced { value, .. }) = self.proxy_protocol {
             listen.iter_mut().for_each(|listen| listen.opening.proxy_protocol = value);
         }
+        let (access_log, log) = self.log.into_config();
         Ok(Config {
             listen,
             trusted_proxies: TrustedProxies(value_or(self.trusted_proxies, Vec::new())),
@@ -379,6 +386,8 @@ impl Layer {
             when_full: value_or(self.when_full, WhenFull::Wait),
             workers: self.workers.map(|sourced| sourced.value).or(alone),
             tls,
+            access_log,
+            log,
             limits,
             chosen_limits,
         })

@@ -11,6 +11,7 @@ mod fit;
 pub mod layer;
 mod limits;
 mod listen;
+mod log;
 mod media_type;
 pub mod print;
 mod site;
@@ -22,6 +23,7 @@ pub use crate::http::target::EncodedSlash;
 pub use fit::{CONNECTION_BYTES, MemoryLimit, PAGE_BYTES};
 pub use limits::{Limit, Limits};
 pub use listen::{Listen, ListenAddress, Opening};
+pub use log::{AccessFormat, AccessLogConfig, LogConfig, LogFormat, LogLevel, LogTarget};
 pub use media_type::parse_media_type;
 pub(crate) use media_type::split_outside_quotes;
 pub use site::{
@@ -50,6 +52,10 @@ pub struct Config {
     pub workers: Option<Workers>,
     /// TLS.
     pub tls: TlsConfig,
+    /// The access log, if there is one.
+    pub access_log: Option<AccessLogConfig>,
+    /// What is logged on standard error, and how.
+    pub log: LogConfig,
     /// The limits.
     pub limits: Limits,
     /// Names of the limits that were set explicitly: only the others are lowered to fit into the

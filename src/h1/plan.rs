@@ -6,7 +6,7 @@ use crate::http::body::BodyReader;
 use crate::http::head::{self, Bounds, Expectation, Framing, Head, Parsed, Version};
 use crate::http::status::{Failure, Status};
 use crate::machine::Context;
-use crate::site::{Answer, Channel, Reply, Request};
+use crate::site::{Answer, Reply, Request};
 
 use super::write::{self, Persistence};
 
@@ -64,10 +64,7 @@ pub(super) fn ask(
 /// The request of a head.
 #[inline(always)]
 fn request<'r>(head: &'r Head<'r, 'r>, cx: &mut Context<'_>) -> Request<'r> {
-    let channel = match cx.channel {
-        Channel::Plain if cx.client.is_none() || cx.behind.is_some() => Channel::Proxied,
-        channel => channel,
-    };
+    let channel = cx.channel;
     Request { channel, ..Request::of(head, cx.client_of(&head.fields), Some(write::fill)) }
 }
 

@@ -24,6 +24,7 @@ use crate::config::Limits;
 use crate::files::Blocking;
 use crate::http::fields::Fields;
 use crate::http::status::{Failure, Status};
+use crate::journal::Observer;
 use crate::site::{Answer, Channel, Request, Sites};
 
 /// The resources of a report.
@@ -46,6 +47,8 @@ pub struct Context<'a> {
     /// The socket may hold unread bytes: closing it now would send a reset, and the peer might lose
     /// the end of the response.
     pub unread: bool,
+    /// Who wants to know how each request ends.
+    pub observer: Option<&'a mut Observer>,
     /// Requests that this client may make now. Each request decrements it; at 0, it gets a 429.
     pub requests_left: u32,
     /// How to find the client of each request, if the peer is trusted to name it.
@@ -69,6 +72,11 @@ impl Context<'_> {
         let named = behind.find(fields, self.limits, self.clock.tick);
         self.requests_left = named.requests_left;
         named.client.or(self.client)
+    }
+
+    /// The client of the request whose response was written just now, for a log.
+    pub fn take_client(&mut self) -> Option<IpAddr> {
+        self.behind.as_mut().and_then(Behind::take_named).or(self.client)
     }
 
     /// Counts the current request as one of its client, if the client may make another one. Returns

@@ -158,8 +158,9 @@ impl Transport {
         }
     }
 
-    /// Most bytes of a file from `at` to prepare at a time, at most `most`. Over TLS, a smaller piece
-    /// is sent than was prepared, so pieces end at multiples: the next one is prepared already.
+    /// Most bytes of a file from `at` to prepare at a time, at most `most`. Over TLS, a smaller
+    /// piece is sent than was prepared, so pieces end at multiples: the next one is prepared
+    /// already.
     #[inline]
     pub fn file_bytes(&self, at: u64, most: u64) -> u64 {
         if self.is_plain() { most } else { most - at % most }
@@ -230,7 +231,7 @@ impl Transport {
     /// Sends a message that needs no memory of ours, before the socket is closed. What has arrived
     /// is received first, up to a bound: closing a socket with unread bytes resets the connection,
     /// and the peer might lose the message.
-    pub fn send_last(&mut self, message: &[u8], terminal: &mut Terminal) {
+    pub fn send_last(&mut self, message: &[u8], terminal: &mut Terminal) -> usize {
         let mut room = [0; 4096];
         for _ in 0..LAST_RECEIVES {
             if !matches!(self.receive(&mut room, terminal), Ok(1..)) {
@@ -239,7 +240,7 @@ impl Transport {
         }
         // The connection is closed whether or not the message can be sent.
         match self {
-            Transport::Plain(plain) => _ = plain.send(message, &[]),
+            Transport::Plain(plain) => plain.send(message, &[]).unwrap_or(0),
             Transport::Tls(secured) => secured.send_last(message, terminal),
         }
     }

@@ -6,16 +6,20 @@ use std::path::Path;
 
 use crate::auth::{Authenticator, MemoryBounds, PoolBounds, Program};
 use crate::cli::Settings;
-use crate::config::{Config, Limits, Listen, SiteConfig, TlsConfig, TrustedProxies};
+use crate::config::{
+    AccessLogConfig, Config, Limits, Listen, LogLevel, SiteConfig, TlsConfig, TrustedProxies,
+};
 use crate::files::Door;
+use crate::journal::{AccessLog, LogFile, Sink};
 use crate::net::Activated;
 use crate::net::listen::{self, Listener, SocketFile};
-use crate::net::tls::Terminal;
+use crate::net::tls::{Material, Terminal};
 use crate::reactor::{End, Reactor, Sign, signals};
 use crate::sandbox;
 use crate::site::{GateConfig, Sites};
 use crate::system;
 
+use super::access_log::OpenLog;
 use super::notify::{Notifier, beat_ms};
 use super::secrets::{Secrets, unix_seconds};
 use super::sockets::{bound, check_systemd, unused};
@@ -37,12 +41,13 @@ pub fn serve_alone(settings: Settings, sockets: &mut Vec<SocketFile>) -> Result<
     warnings.extend(listeners.iter().flat_map(Listener::warnings).cloned());
     let start_line = start_line(&config.sites, listeners.iter(), "");
     let paths: Vec<&Path> = sockets.iter().map(SocketFile::path).collect();
+    let log = OpenLog::open(config.access_log.as_ref())?.map(OpenLog::into_file);
     let mut secrets = Secrets::default();
     secrets.prepare(&config)?;
-    let (mut reactor, more) = set_up(config, listeners, &paths, &secrets)?;
+    let (mut reactor, more) = set_up(config, listeners, log, Some(&paths), &secrets)?;
     warnings.extend(more);
     for warning in warnings {
-        reactor.note(format_args!("{warning}"));
+        reactor.note(LogLevel::Warn, format_args!("{warning}"));
     }
     // A closed or full standard output is no reason not to serve.
     _ = writeln!(io::stdout(), "{start_line}");
@@ -71,34 +76,38 @@ pub(super) fn ignore_file_size_signal() -> Result<(), String> {
 }
 
 /// From settings to a loop that can run: switches the user, opens the roots, starts the processes
-/// that verify passwords, and enters the sandbox, which lets the process remove the sockets in
-/// `removable`. Returns warnings, too.
+/// that verify passwords, and enters the sandbox. `log` is the access log. A process that serves
+/// `alone` has to remove its Unix sockets, which are these, and to open its log anew; the sandbox
+/// allows that. Returns warnings, too.
 pub(super) fn set_up(
     config: Config,
     listeners: Vec<Listener>,
-    removable: &[&Path],
+    log: Option<LogFile>,
+    alone: Option<&[&Path]>,
     secrets: &Secrets,
 ) -> Result<(Reactor, Vec<String>), String> {
-    let material = secrets.material().filter(|_| config.has_tls());
-    let Config { listen, trusted_proxies, sites, user, sandbox, when_full, limits, tls, .. } =
-        config;
+    let has_tls = config.has_tls();
+    let Config {
+        listen,
+        trusted_proxies,
+        sites,
+        user,
+        sandbox,
+        when_full,
+        tls,
+        limits,
+        access_log,
+        log: lines,
+        ..
+    } = config;
     let mut warnings = Vec::new();
     if !trusted_proxies.trusts(None) {
         warnings.extend(inapplicable_limits(&listeners, &limits));
     }
     warnings.extend(unused_proxy_protocol(&listen, &trusted_proxies));
     // As root, if that is who starts it: keys are for nobody else.
-    let terminal = match material {
-        None => Terminal::default(),
-        Some(material) => {
-            let loaded = Terminal::load(&tls, material, unix_seconds());
-            let (terminal, more) = loaded.map_err(|problems| problems.join("\n"))?;
-            warnings.extend(more);
-            warnings.extend(material.describe().filter(|_| tls.self_signed));
-            terminal
-        }
-    };
-    let gate = gate(&tls, &terminal, &listeners);
+    let terminal = load_tls(&tls, secrets.material().filter(|_| has_tls), &mut warnings)?;
+    let gate = gate(&tls, terminal.as_ref(), &listeners);
     match &user {
         Some(account) => sandbox::become_user(account)?,
         None if sandbox::is_root() => {
@@ -109,30 +118,66 @@ pub(super) fn set_up(
     let folders = sandbox::readable(sandbox, &sites, tls.acme_webroot.as_deref());
     // A fresh hasher is as random as the standard library makes it.
     let chance = RandomState::new().hash_one(std::process::id());
-    let mut sites = Sites::new(sites, &limits, Door::best(), chance)
-        .map_err(|problems| problems.to_string())?;
-    if let Some(gate) = gate {
-        sites.guard_with(gate, Door::best()).map_err(|problems| problems.to_string())?;
-    }
+    let mut sites = open_sites(sites, gate, &limits, chance)?;
     if sites.need_authenticator() {
         sites.authenticate_with(start_authenticator(&limits)?);
     }
+    let most = limits.access_log_bytes;
     let mut reactor = Reactor::new(sites, listeners, when_full, limits)
         .map_err(|error| format!("cannot set up the event loop: {error}"))?;
-    if material.is_some() {
+    if let Some(terminal) = terminal {
         reactor.speak_tls(terminal);
     }
     reactor.trust(trusted_proxies);
+    reactor.configure_log(lines);
+    if let (Some(AccessLogConfig { target, format }), Some(file)) = (&access_log, log) {
+        let log = AccessLog::new(*format, Sink::new(file, target.to_string(), most));
+        reactor.log_requests(log, alone.and(Some(target.clone())));
+    }
     if let Some((folders, broad)) = folders {
         warnings.extend(broad);
-        warnings.extend(sandbox::lock_in(&folders, removable));
+        let log = alone.and(access_log.as_ref()).and_then(|log| log.target.path());
+        warnings.extend(sandbox::lock_in(&folders, alone.unwrap_or_default(), log));
     }
     Ok((reactor, warnings))
 }
 
+/// Reads the certificates; nothing, if there is no material, because no address has TLS.
+fn load_tls(
+    tls: &TlsConfig,
+    material: Option<&Material>,
+    warnings: &mut Vec<String>,
+) -> Result<Option<Terminal>, String> {
+    let Some(material) = material else { return Ok(None) };
+    let loaded = Terminal::load(tls, material, unix_seconds());
+    let (terminal, more) = loaded.map_err(|problems| problems.join("\n"))?;
+    warnings.extend(more);
+    warnings.extend(material.describe().filter(|_| tls.self_signed));
+    Ok(Some(terminal))
+}
+
+/// Opens the roots. `chance` is random.
+fn open_sites(
+    sites: Vec<SiteConfig>,
+    gate: Option<GateConfig>,
+    limits: &Limits,
+    chance: u64,
+) -> Result<Sites, String> {
+    let sites = Sites::new(sites, limits, Door::best(), chance);
+    let mut sites = sites.map_err(|problems| problems.to_string())?;
+    if let Some(gate) = gate {
+        sites.guard_with(gate, Door::best()).map_err(|problems| problems.to_string())?;
+    }
+    Ok(sites)
+}
+
 /// What TLS asks of requests; nothing, if there is no TLS and there are no challenges.
-fn gate(tls: &TlsConfig, terminal: &Terminal, listeners: &[Listener]) -> Option<GateConfig> {
-    let names = terminal.names();
+fn gate(
+    tls: &TlsConfig,
+    terminal: Option<&Terminal>,
+    listeners: &[Listener],
+) -> Option<GateConfig> {
+    let names = terminal.map(Terminal::names).unwrap_or_default();
     if names.is_empty() && tls.acme_webroot.is_none() {
         return None;
     }

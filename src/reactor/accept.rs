@@ -6,8 +6,8 @@ use mio::Registry;
 use rustix::io::Errno;
 
 use crate::clock::Tick;
-use crate::config::{Limits, WhenFull};
-use crate::journal::Kind;
+use crate::config::{Limits, LogLevel, WhenFull};
+use crate::journal::{About, Kind};
 use crate::net::Transport;
 use crate::net::listen::Listener;
 
@@ -177,6 +177,7 @@ impl Acceptor {
             Kind::AcceptPaused,
             now,
             format_args!("not accepting for now: {error}"),
+            &About::default().reason(error),
         );
     }
 
@@ -216,7 +217,7 @@ impl Acceptor {
 
 fn close(listener: Listener, resources: &mut Resources) {
     if let Some(warning) = listener.close() {
-        resources.journal.note(format_args!("{warning}"));
+        resources.journal.note(LogLevel::Warn, format_args!("{warning}"));
     }
 }
 

@@ -7,11 +7,11 @@ use mio::Registry;
 use slab::Slab;
 
 use crate::clock::Tick;
-use crate::config::{Limits, Opening, TrustedProxies};
+use crate::config::{Limits, LogLevel, Opening, TrustedProxies};
 use crate::http::status::{Failure, Status};
-use crate::journal::Kind;
+use crate::journal::{About, Kind};
 use crate::net::Transport;
-use crate::site::Wait;
+use crate::site::{Channel, Wait};
 
 use super::clients::Clients;
 use super::evict::{self, Victims};
@@ -142,6 +142,10 @@ impl Connections {
             return Effort::default();
         }
         slot.turned_away = turned_away;
+        if resources.journal.wants(LogLevel::Debug) {
+            let client = Client(slot.address);
+            resources.debug(&client, format_args!("connection from {client}"));
+        }
         let key = self.slots.insert(slot);
         if turned_away {
             self.turned_away.push(key);
@@ -169,6 +173,7 @@ impl Connections {
                     Kind::ProxyHeader,
                     turn.now(),
                     format_args!("closing the connection of {peer}: PROXY header: {why}"),
+                    &About::client(&peer).reason(&why),
                 );
                 return self.close(key, Reason::BadProxyHeader, resources, turn);
             }
@@ -249,6 +254,7 @@ impl Connections {
                     Kind::Panic,
                     turn.now(),
                     format_args!("bug: a listing was given up; please report: {panic}"),
+                    &About::default().reason(&panic),
                 );
             }
         }
@@ -339,6 +345,7 @@ impl Connections {
         cx.client = slot.address;
         if slot.is_proxy {
             cx.behind = Some(self.clients.behind());
+            cx.channel = Channel::Proxied;
         }
         let mut share = Share { effort: Effort::default(), failed: None };
         let stop = guarded(|| work(slot, &mut cx, pools, &mut share));
@@ -367,6 +374,7 @@ impl Connections {
                     "response cut off: {path} changed or became unreadable while being sent to \
                      {client}"
                 ),
+                &About::client(&client).path(&path).reason(&"it changed or became unreadable"),
             );
         }
         match stop {
@@ -379,6 +387,7 @@ impl Connections {
                     format_args!(
                         "bug: the connection of {client} was closed; please report: {panic}"
                     ),
+                    &About::client(&client).reason(&panic),
                 );
                 self.close(key, Reason::Panicked, resources, turn);
             }
@@ -405,11 +414,15 @@ impl Connections {
             }
             Stop::Waits => self.watch(key, resources, turn),
             Stop::Over(reason) => {
+                let kept = !resources.draining;
                 let terminal = &mut resources.pools.terminal;
-                if resources.draining || !slot.keep_unacknowledged(reason, limits, terminal, now) {
-                    self.close(key, reason, resources, turn);
-                } else {
-                    self.watch(key, resources, turn);
+                let kept = kept.then(|| slot.keep_unacknowledged(reason, limits, terminal, now));
+                match kept.flatten() {
+                    None => self.close(key, reason, resources, turn),
+                    Some(wire) => {
+                        resources.end(wire);
+                        self.watch(key, resources, turn);
+                    }
                 }
             }
             Stop::Budget | Stop::Needs(_) => {
@@ -436,6 +449,7 @@ impl Connections {
                 Kind::Poll,
                 now,
                 format_args!("closing the connection of {client}: the poll refuses it: {error}"),
+                &About::client(&client).reason(&error),
             );
             return self.close(key, Reason::PeerLost, resources, turn);
         }
@@ -449,7 +463,7 @@ impl Connections {
         self.wheel.cancel(key);
         let mut slot = self.slots.remove(key);
         let unsent = slot.wire.standing(now).unsent;
-        slot.wire.end(&mut resources.pools, &mut resources.pages);
+        resources.end(slot.wire);
         if slot.turned_away {
             self.turned_away.retain(|&other| other != key);
         }
@@ -458,11 +472,18 @@ impl Connections {
             Reason::OutOfPages if !unsent => {
                 let mut room = [0; LAST_BYTES];
                 let length = wire::write_unavailable(&mut room, &resources.sites, turn.clock());
-                slot.transport.send_last(&room[..length], &mut resources.pools.terminal);
+                let response = &room[..length];
+                let sent = slot.transport.send_last(response, &mut resources.pools.terminal);
+                resources.journal.unavailable(slot.address, response, sent, turn.clock());
             }
             Reason::Stalled => slot.transport.abandon(),
             Reason::MadeRoom | Reason::OutOfPages if unsent => slot.transport.abandon(),
             _ => slot.transport.part(&mut resources.pools.terminal),
+        }
+        if resources.journal.wants(LogLevel::Debug) {
+            let client = Client(slot.address);
+            let text = format_args!("connection of {client} closed: {reason:?}");
+            resources.debug(&client, text);
         }
         self.closed += 1;
         self.closed_for[reason as usize] += 1; // a unit variant is its index
@@ -528,6 +549,11 @@ impl Connections {
         for key in chosen {
             self.close(key, Reason::OutOfPages, resources, turn);
         }
+    }
+
+    /// The server ends: so do all responses in progress.
+    pub(super) fn give_up(&mut self, resources: &mut Resources) {
+        self.slots.drain().for_each(|slot| resources.end(slot.wire));
     }
 
     /// The server stops, and idle connections have had their time for one more request. Every

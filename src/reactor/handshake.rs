@@ -41,7 +41,8 @@ impl Slot {
             Opened::Failed => {
                 let until = cx.clock.tick + cx.limits.linger_timeout_ms;
                 let failed = Wire::Failed { until, dropped: 0 };
-                std::mem::replace(&mut self.wire, failed).end(pools, cx.pages);
+                let observer = cx.observer.as_deref_mut();
+                std::mem::replace(&mut self.wire, failed).end(pools, cx.pages, observer);
                 Some(self.linger(cx, pools))
             }
         }

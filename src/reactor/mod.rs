@@ -39,8 +39,8 @@ use std::time::{Duration, Instant};
 use mio::{Events, Poll, Token};
 
 use crate::clock::Tick;
-use crate::config::{Limits, TrustedProxies, WhenFull};
-use crate::journal::{Journal, Kind};
+use crate::config::{Limits, LogConfig, LogLevel, LogTarget, TrustedProxies, WhenFull};
+use crate::journal::{About, AccessLog, Journal, Kind, LogFile, Observer};
 use crate::site::{Fault, Sites};
 
 mod accept;
@@ -94,6 +94,8 @@ pub struct Reactor {
     resources: Resources,
     turn: Turn,
     spare: Spare,
+    /// The log that SIGUSR1 opens anew.
+    log_target: Option<LogTarget>,
     vital: Vital,
     phase: Phase,
     /// When the expiry of the certificates is looked at again; never without certificates.
@@ -153,6 +155,7 @@ impl Reactor {
             resources,
             turn,
             spare: Spare::new(started),
+            log_target: None,
             vital: Vital::default(),
             phase: Phase::Running,
             expiry_due: NEVER,
@@ -181,7 +184,7 @@ impl Reactor {
         self.expiry_due = self.turn.now() + EXPIRY_MS;
         let now = u64::try_from(self.turn.clock().unix_seconds()).unwrap_or(0);
         for warning in self.resources.pools.terminal.warnings(now) {
-            self.resources.journal.note(format_args!("{warning}"));
+            self.resources.journal.note(LogLevel::Warn, format_args!("{warning}"));
         }
     }
 
@@ -202,6 +205,20 @@ impl Reactor {
         self.connections.trust(proxies);
     }
 
+    /// Writes a line to this log for each request that gets a status. SIGUSR1 opens `target` anew;
+    /// without it, the process that gives orders does that.
+    pub fn log_requests(&mut self, log: AccessLog, target: Option<LogTarget>) {
+        self.log_target = target;
+        self.observe().log_to(log);
+    }
+
+    /// Whoever wants to know how requests end.
+    fn observe(&mut self) -> &mut Observer {
+        let Reactor { turn, resources, .. } = self;
+        let new = || Box::new(Observer::new(Box::new(turn.stopwatch())));
+        resources.journal.observer.get_or_insert_with(new)
+    }
+
     /// Tells `watcher` every `every_ms` that the loop turns, if that is asked for, and that it
     /// stops.
     pub fn watch(&mut self, every_ms: Option<u64>, watcher: Watcher) {
@@ -214,15 +231,24 @@ impl Reactor {
         loop {
             self.take_turn()?;
             if let Phase::Over(end) = self.phase {
-                self.resources.journal.flush();
+                self.connections.give_up(&mut self.resources);
+                self.resources.journal.finish(self.turn.now());
                 return Ok(end);
             }
         }
     }
 
+    /// Sets how much is logged on standard error, and how.
+    pub fn configure_log(&mut self, config: LogConfig) {
+        self.resources.journal.configure(config);
+        if config.level == LogLevel::Debug {
+            self.observe().tell();
+        }
+    }
+
     /// Adds a line to the log.
-    pub fn note(&mut self, text: std::fmt::Arguments<'_>) {
-        self.resources.journal.note(text);
+    pub fn note(&mut self, level: LogLevel, text: std::fmt::Arguments<'_>) {
+        self.resources.journal.note(level, text);
     }
 
     /// Writes the lines that were noted before the loop runs.
@@ -268,13 +294,14 @@ impl Reactor {
         while let Some(fault) = self.resources.sites.take_fault() {
             let (journal, now) = (&mut self.resources.journal, self.turn.now());
             match &fault {
-                Fault::File(_) => {
-                    journal.repeat(Kind::File, now, format_args!("{fault}"));
+                Fault::File { path, reason } => {
+                    let about = About::default().path(path).reason(reason);
+                    journal.repeat(Kind::File, now, format_args!("{fault}"), &about);
                 }
-                Fault::Root(_) => journal.note(format_args!("{fault}")),
+                Fault::Root(_) => journal.note(LogLevel::Error, format_args!("{fault}")),
             }
         }
-        self.resources.journal.flush();
+        self.resources.journal.end_turn(self.turn.now());
         self.report_stall();
         Ok(())
     }
@@ -290,7 +317,7 @@ impl Reactor {
         spare.work(|| {
             if let Err(panic) = guarded(|| sites.spare_work(turn.clock())) {
                 let text = format_args!("bug: background work failed; please report: {panic}");
-                journal.repeat(Kind::Panic, turn.now(), text);
+                journal.repeat(Kind::Panic, turn.now(), text, &About::default().reason(&panic));
             }
         });
     }
@@ -318,6 +345,7 @@ impl Reactor {
                 length.as_millis(),
                 Path(last),
             ),
+            &About::default().path(&Path(last)),
         );
     }
 
@@ -332,7 +360,7 @@ impl Reactor {
             Phase::Draining { until, idle_until } => Some(idle_until.unwrap_or(until).min(until)),
             _ => None,
         };
-        let log = self.resources.journal.is_waiting().then(|| now + LOG_RETRY_MS);
+        let log = self.resources.journal.due(now);
         let sites = self.resources.sites.due();
         let verifiers = self.resources.sites.authenticator().and_then(|it| it.due());
         let expiry = (self.expiry_due < NEVER).then_some(self.expiry_due);
@@ -382,7 +410,8 @@ impl Reactor {
             connections.release(question.number());
         }
         while let Some(fault) = authenticator.take_fault() {
-            resources.journal.repeat(Kind::Verifier, turn.now(), format_args!("{fault}"));
+            let text = format_args!("{fault}");
+            resources.journal.repeat(Kind::Verifier, turn.now(), text, &About::default());
         }
     }
 
@@ -395,21 +424,44 @@ impl Reactor {
                     self.phase = Phase::Over(self.cut_off());
                 }
                 (Signal::Stop, Phase::Draining { .. } | Phase::Over(_)) => {}
-                (Signal::Unused(_), _) if self.orders.is_some() && signal != signals::REOPEN => {
-                    self.note(format_args!(
-                        "SIGHUP and SIGUSR2 are for the supervisor; a worker ignores them"
+                (Signal::Reopen | Signal::Unused(_), _) if self.orders.is_some() => {
+                    self.note(LogLevel::Warn, format_args!(
+                        "SIGHUP, SIGUSR1 and SIGUSR2 are for the supervisor; a worker ignores them"
                     ));
                 }
-                (Signal::Unused(why), _) => self.note(format_args!("{why}")),
+                (Signal::Reopen, _) => self.reopen_log(),
+                (Signal::Unused(why), _) => self.note(LogLevel::Info, format_args!("{why}")),
             }
         }
-        for order in self.orders.as_mut().map(Orders::take).unwrap_or_default() {
+        let (orders, log) = self.orders.as_mut().map(Orders::take).unwrap_or_default();
+        if let Some(file) = log.and_then(|log| LogFile::adopt(log).ok()) {
+            self.resources.journal.reopen_access_log(file, self.turn.now());
+        }
+        for order in orders {
             match (order, self.phase) {
                 (Order::Drain, Phase::Running) => self.begin_drain(),
                 (Order::End, Phase::Running | Phase::Draining { .. }) => {
                     self.phase = Phase::Over(self.cut_off());
                 }
-                (Order::Drain | Order::End, _) => {}
+                (Order::Drain | Order::End | Order::ReopenLog, _) => {}
+            }
+        }
+    }
+
+    /// Opens the access log of a process without a supervisor anew.
+    fn reopen_log(&mut self) {
+        let target = self.log_target.as_ref().filter(|target| target.path().is_some());
+        let Some(target) = target else {
+            return self.note(LogLevel::Info, format_args!("{}", signals::NOTHING_TO_REOPEN));
+        };
+        match LogFile::open(target) {
+            Ok(file) => self.resources.journal.reopen_access_log(file, self.turn.now()),
+            Err(error) => {
+                let why = target.cannot_open(&error);
+                self.note(
+                    LogLevel::Error,
+                    format_args!("{why}; the log continues in the old file"),
+                );
             }
         }
     }
@@ -427,10 +479,13 @@ impl Reactor {
         if responses > 0 {
             let noun = if responses == 1 { "response" } else { "responses" };
             let seconds = limits.drain_timeout_ms.div_ceil(1000);
-            self.note(format_args!(
-                "shutting down: waiting up to {seconds} s for {responses} {noun}; signal again \
+            self.note(
+                LogLevel::Info,
+                format_args!(
+                    "shutting down: waiting up to {seconds} s for {responses} {noun}; signal again \
                      to stop now"
-            ));
+                ),
+            );
         }
         self.resources.draining = true;
     }
@@ -464,9 +519,6 @@ const EVENTS: usize = 1024;
 const EXPIRY_MS: u64 = 24 * 3600 * 1000;
 
 const NEVER: Tick = Tick(u64::MAX);
-
-/// How soon another attempt is made to write a log that could not be written.
-const LOG_RETRY_MS: u64 = 250;
 
 /// One half of a token is the key of the slot, the other the serial number of the connection in
 /// it; the highest bit is set for what is not a connection.

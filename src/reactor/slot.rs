@@ -97,6 +97,20 @@ impl Slot {
         if let Some(stop) = self.begin(cx, pools) {
             return stop;
         }
+        // Two versions, so that a request without an observer pays for one test.
+        if cx.observer.is_some() {
+            return self.drive_as::<true>(cx, pools, share);
+        }
+        self.drive_as::<false>(cx, pools, share)
+    }
+
+    #[inline(never)]
+    fn drive_as<const OBSERVED: bool>(
+        &mut self,
+        cx: &mut Context<'_>,
+        pools: &mut Pools,
+        share: &mut Share,
+    ) -> Stop {
         let bandwidth = self.bandwidth(cx).unwrap_or(u64::MAX);
         let mut bytes_left = cx.limits.bytes_per_turn.min(bandwidth);
         self.throttled = false;
@@ -113,7 +127,9 @@ impl Slot {
                     self.wire.rest(pools, cx.pages);
                     return Stop::Waits;
                 }
-                Step::Read => self.receive(cx, pools, share).map(|is_short| short = is_short),
+                Step::Read => {
+                    self.receive::<OBSERVED>(cx, pools, share).map(|is_short| short = is_short)
+                }
                 Step::Write(..) | Step::SendFile { .. } if !self.transport.is_writable() => {
                     return Stop::Waits;
                 }
@@ -123,7 +139,7 @@ impl Slot {
                 Step::Write(first, second) => {
                     let (first, second) = at_most(bytes_left, first, second);
                     let written = self.transport.send(first, second, &mut pools.terminal);
-                    written.map(|count| bytes_left -= self.written(count, share, cx))
+                    written.map(|count| bytes_left -= self.written::<OBSERVED>(count, share, cx))
                 }
                 Step::SendFile { lead, file, at, count } => {
                     let most = self.transport.file_bytes(at, cx.limits.sendfile_bytes);
@@ -187,10 +203,15 @@ impl Slot {
 
     /// Reports what was sent from memory, and returns how many bytes that were.
     #[inline]
-    fn written(&mut self, count: usize, share: &mut Share, cx: &mut Context<'_>) -> u64 {
+    fn written<const OBSERVED: bool>(
+        &mut self,
+        count: usize,
+        share: &mut Share,
+        cx: &mut Context<'_>,
+    ) -> u64 {
         share.effort.sent(count);
         let count = count as u64; // widening
-        self.wire.report(Event::Written(count), cx);
+        self.wire.report_as::<OBSERVED>(Event::Written(count), cx);
         count
     }
 
@@ -210,7 +231,7 @@ impl Slot {
         }
     }
 
-    /// The protocol has ended. Returns true if the connection is kept until the peer has
+    /// The protocol has ended. Returns its wire if the connection is kept until the peer has
     /// acknowledged what the kernel still holds for it: closed, it would escape the limits per
     /// client and the least rate. That costs a system call, and often a few events more. So without
     /// a limit per client, a response that fits into the first flight is not checked.
@@ -220,19 +241,19 @@ impl Slot {
         limits: &Limits,
         terminal: &mut Terminal,
         now: Tick,
-    ) -> bool {
+    ) -> Option<Wire> {
         if !matches!(reason, Reason::Finished | Reason::PeerClosed | Reason::FileFailed) {
-            return false;
+            return None;
         }
         let (since, sent) = self.wire.standing(now).sent;
         if sent < FIRST_FLIGHT_BYTES && (limits.connections_per_client == 0 || sent == 0) {
-            return false;
+            return None;
         }
         if self.transport.shutdown_write(terminal).is_err() || self.transport.is_acknowledged() {
-            return false;
+            return None;
         }
-        self.wire = Wire::Ended { until: least_rate_deadline(since, sent, limits) };
-        true
+        let until = least_rate_deadline(since, sent, limits);
+        Some(std::mem::replace(&mut self.wire, Wire::Ended { until }))
     }
 
     /// The protocol has ended, and the kernel may still hold bytes, which may be sent until then.
@@ -272,7 +293,7 @@ impl Slot {
 
     /// Receives once. Returns true if less came than there was room for.
     #[inline]
-    fn receive(
+    fn receive<const OBSERVED: bool>(
         &mut self,
         cx: &mut Context<'_>,
         pools: &mut Pools,
@@ -282,7 +303,7 @@ impl Slot {
         let asked = room.len();
         let count = self.transport.receive(room, &mut pools.terminal)?;
         share.effort.received(count);
-        self.wire.report(Event::Read(count), cx);
+        self.wire.report_as::<OBSERVED>(Event::Read(count), cx);
         Ok(0 < count && count < asked)
     }
 

@@ -7,6 +7,7 @@
 use crate::clock::{Clock, Tick};
 use crate::config::Limits;
 use crate::h1::{self, Connection, Exchanges};
+use crate::journal::Observer;
 use crate::net::tls::Terminal;
 use crate::site::Sites;
 
@@ -55,7 +56,7 @@ impl Wire {
     }
 
     /// What to do next.
-    #[inline]
+    #[inline(always)]
     pub(super) fn step(&self) -> Step<'_> {
         match self {
             Wire::H1(connection) => connection.step(),
@@ -77,7 +78,7 @@ impl Wire {
     }
 
     /// Gives back the memory that is not needed while nothing can be received.
-    #[inline]
+    #[inline(always)]
     pub(super) fn rest(&mut self, pools: &mut Pools, pages: &mut Pages) {
         if let Wire::H1(connection) = self {
             connection.rest(&mut pools.h1, pages);
@@ -87,8 +88,14 @@ impl Wire {
     /// Takes a report. Inlined, because each caller reports one kind of event.
     #[inline(always)]
     pub(super) fn report(&mut self, event: Event, cx: &mut Context<'_>) {
+        self.report_as::<true>(event, cx);
+    }
+
+    /// The same. If not `OBSERVED`, there is no observer, and nothing looks for one.
+    #[inline(always)]
+    pub(super) fn report_as<const OBSERVED: bool>(&mut self, event: Event, cx: &mut Context<'_>) {
         match self {
-            Wire::H1(connection) => connection.report(event, cx),
+            Wire::H1(connection) => connection.report_as::<OBSERVED>(event, cx),
             Wire::Ended { until } | Wire::Failed { until, .. } => {
                 if let Event::Timeout = event {
                     *until = Tick(0);
@@ -103,9 +110,9 @@ impl Wire {
     }
 
     /// Gives back all memory of a connection that is over.
-    pub(super) fn end(self, pools: &mut Pools, pages: &mut Pages) {
+    pub(super) fn end(self, pools: &mut Pools, pages: &mut Pages, observer: Option<&mut Observer>) {
         if let Wire::H1(connection) = self {
-            connection.end(&mut pools.h1, pages);
+            connection.end(&mut pools.h1, pages, observer);
         }
     }
 

@@ -152,7 +152,10 @@ impl Sites {
     ) -> Result<Answer, Failure> {
         let Sites { gate, store, sites, .. } = self;
         let Some(gate) = gate else { return self.answer(index, asked, target) };
-        let channel = asked.request.channel;
+        let channel = match asked.request.channel {
+            Channel::Plain if asked.request.client.is_none() => Channel::Proxied, // a Unix socket
+            channel => channel,
+        };
         let lines = gate.lines(channel);
         let index = match gate.pass(channel, host)? {
             Passage::Open => index,

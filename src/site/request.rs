@@ -28,6 +28,14 @@ pub enum Channel {
 }
 
 impl Channel {
+    /// The version of TLS, as a log names it.
+    pub fn tls(self) -> Option<&'static str> {
+        match self {
+            Channel::Plain | Channel::Proxied => None,
+            Channel::Tls { version, .. } => Some(version.name()),
+        }
+    }
+
     /// The scheme of the URLs of its requests.
     pub fn scheme(self) -> Scheme {
         match self {

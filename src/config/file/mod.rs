@@ -6,6 +6,7 @@
 
 mod document;
 mod listen;
+mod log;
 mod site;
 mod tls;
 
@@ -111,6 +112,7 @@ fn top(document: &mut Document, table: &DeTable) -> Layer {
         when_full: document.choice(keys.take("when_full"), &WHEN_FULL),
         workers: workers(document, keys.take("workers")),
         tls: tls::read(document, keys.take("tls")),
+        log: log::read(document, keys.take("log"), keys.take("access_log")),
         limits: limits(document, keys.take("limits")),
         site: site::read(document, &mut keys),
         sites: sites(document, keys.take("site")),
@@ -142,6 +144,8 @@ const TOP: &[&str] = &[
     "when_full",
     "workers",
     "tls",
+    "log",
+    "access_log",
     "limits",
     "site",
 ];

@@ -372,12 +372,14 @@ impl Secured {
         if count == 0 { Err(io::ErrorKind::WouldBlock.into()) } else { Ok(count) }
     }
 
-    /// Sends a message before the socket is closed, as far as it is accepted.
-    pub fn send_last(&mut self, message: &[u8], terminal: &mut Terminal) {
-        if self.stage == Stage::Open && self.batch.plain == 0 {
-            // The connection is closed whether or not the message can be sent.
-            _ = self.send(message, &[], terminal);
+    /// Sends a message before the socket is closed, as far as it is accepted. Returns how many of
+    /// its bytes were sent.
+    pub fn send_last(&mut self, message: &[u8], terminal: &mut Terminal) -> usize {
+        if self.stage != Stage::Open || self.batch.plain > 0 {
+            return 0;
         }
+        // The connection is closed whether or not the message can be sent.
+        self.send(message, &[], terminal).unwrap_or(0)
     }
 
     /// Ends the sending direction: close_notify, then FIN, when all before them was sent.

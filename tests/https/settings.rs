@@ -114,10 +114,8 @@ fn a_bad_certificate_is_refused_by_check_and_at_start_with_its_path() {
     let place = Place::new();
     place.certify("other", &["localhost"]);
     let key = place.path("other.key").display().to_string();
-    let config = format!(
-        "root = 'root'\nlisten = 'https://127.0.0.1:0'\n[tls]\ncertificates = [\n  {{ cert = \
-         'tls.pem', key = 'other.key' }},\n  {{ cert = 'none.pem', key = 'tls.key' }},\n]\n"
-    );
+    let config = "root = 'root'\nlisten = 'https://127.0.0.1:0'\n[tls]\ncertificates = [\n  { cert \
+                  = 'tls.pem', key = 'other.key' },\n  { cert = 'none.pem', key = 'tls.key' },\n]\n";
     fs::write(place.path("t.toml"), config).unwrap();
     let file = place.path("t.toml");
     let program = env!("CARGO_BIN_EXE_tenkay");

@@ -78,6 +78,18 @@ wait $load
 grep -q /srv/site $config || fail "the upgrade changed the configuration file"
 passed "upgraded; $(cat /mnt/count) requests meanwhile, none lost"
 
+# The commands of docs/guide.md, which package-test has made a script of.
+cp $config /mnt/good.toml
+dpkg -P tenkay >>/mnt/dpkg.log 2>&1 || fail "dpkg -P"
+mkdir /srv/guide
+cp /mnt/second.deb /srv/guide/tenkay_amd64.deb
+cd /srv/guide && bash -eux /mnt/guide.sh >/mnt/guide.log 2>&1 || {
+    cat /mnt/guide.log >>/mnt/errors
+    fail "the commands of docs/guide.md"
+}
+pid=$(property MainPID)
+passed "the commands of docs/guide.md"
+
 dpkg -r tenkay >>/mnt/dpkg.log 2>&1 || fail "dpkg -r"
 kill -0 "$pid" 2>/dev/null && fail "the process still runs after the removal"
 [ -f $config ] || fail "the removal deleted the configuration file"

@@ -50,6 +50,40 @@ fn the_examples_of_a_configuration_file_are_accepted() {
     assert!(count >= 5, "{count}");
 }
 
+/// Words in code spans that look like a name of a setting: with an underscore, and nothing else.
+fn names_in(text: &str) -> Vec<&str> {
+    let spans = text.split('`').skip(1).step_by(2);
+    let is_name = |word: &&str| {
+        word.contains('_')
+            && !word.starts_with('_')
+            && word.bytes().all(|byte| byte == b'_' || byte.is_ascii_lowercase())
+    };
+    spans.filter_map(|span| span.split([' ', '=']).next()).filter(is_name).collect()
+}
+
+#[test]
+fn the_settings_that_the_pages_name_exist() {
+    let known =
+        concat!(include_str!("../docs/reference.md"), include_str!("../docs/configuration.md"));
+    let mut count = 0;
+    for (page, text) in pages() {
+        // The first words of their rows are names of other servers, or of metrics.
+        if page.starts_with("from-") || page == "metrics.md" {
+            continue;
+        }
+        for name in names_in(&text).into_iter().filter(|name| !OTHER_NAMES.contains(name)) {
+            let option = format!("`--{}`", name.replace('_', "-"));
+            let is_known = known.contains(&format!("`{name}`")) || known.contains(&option);
+            assert!(is_known, "{page}: there is no {name}");
+            count += 1;
+        }
+    }
+    assert!(count >= 20, "{count}");
+}
+
+/// Names in the pages that are not settings: system calls and the like.
+const OTHER_NAMES: &[&str] = &["epoll_wait", "listen_tcp"];
+
 #[test]
 fn the_table_of_keys_is_complete() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/configuration.md");

@@ -123,6 +123,7 @@ impl World {
             client: None,
             draining: self.draining,
             unread: self.unread,
+            observer: None,
             requests_left: self.requests_left,
         };
         let result = report(&mut cx);

@@ -81,6 +81,7 @@ impl Client {
             client: None,
             draining: false,
             unread: false,
+            observer: None,
             requests_left: u32::MAX,
         };
         let mut unread = Some(request);

@@ -11,6 +11,7 @@ mod fit;
 pub mod layer;
 mod limits;
 mod listen;
+mod log;
 mod media_type;
 pub mod print;
 mod site;
@@ -20,6 +21,7 @@ pub use crate::http::target::EncodedSlash;
 pub use fit::{CONNECTION_BYTES, MemoryLimit, PAGE_BYTES};
 pub use limits::{Limit, Limits};
 pub use listen::{Listen, ListenAddress, Opening};
+pub use log::{AccessFormat, AccessLogConfig, LogFormat, LogLevel, LogTarget};
 pub use media_type::parse_media_type;
 pub(crate) use media_type::split_outside_quotes;
 pub use site::{

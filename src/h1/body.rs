@@ -71,6 +71,16 @@ impl Body {
         }
     }
 
+    /// Bytes that are not sent yet, if they are known.
+    pub(super) fn left(&self) -> Option<u64> {
+        match self {
+            Body::Empty => Some(0),
+            Body::Memory { at, end, .. } => Some((end - at) as u64), // widening
+            Body::File { at, end, .. } => Some(end - at),
+            Body::Parts(_) | Body::Stream(_) => None,
+        }
+    }
+
     /// `count` bytes of it were sent.
     #[inline]
     pub(super) fn written(&mut self, count: u64) {

@@ -2,6 +2,7 @@
 
 use crate::clock::Tick;
 use crate::config::Limits;
+use crate::journal::Observer;
 use crate::machine::{Context, Event, Evictable, Pages, Reason, Standing, Step};
 
 use super::exchange::{Exchange, LONG_MS};
@@ -136,11 +137,19 @@ impl Connection {
         }
     }
 
-    /// Returns all memory of a connection that is over.
-    pub fn end(self, exchanges: &mut Exchanges, pages: &mut Pages) {
+    /// Returns all memory of a connection that is over. The responses that were not sent end here.
+    pub fn end(
+        self,
+        exchanges: &mut Exchanges,
+        pages: &mut Pages,
+        observer: Option<&mut Observer>,
+    ) {
         if let Connection::Busy(mut exchange) = self {
             exchange[0].close(Reason::PeerLost, pages); // for its memory: the reason is not read
+            let mut unfinished = std::mem::take(&mut exchange[0].unfinished);
+            unfinished.give_up(observer);
             exchange[0] = Exchange::new();
+            exchange[0].unfinished = unfinished; // for its memory
             exchanges.give(exchange);
         }
     }

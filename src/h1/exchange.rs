@@ -3,6 +3,7 @@
 use crate::clock::Tick;
 use crate::config::Limits;
 use crate::http::status::{Failure, Status};
+use crate::journal::Asked;
 use crate::machine::{Context, Event, Evictable, Outbox, Pages, Reason, Standing, Step};
 use crate::site::{Reply, Wait};
 
@@ -10,6 +11,7 @@ use super::body::{Body, Full};
 use super::inbox::Inbox;
 use super::state::{State, StateName, Then};
 use super::stream::Advanced;
+use super::unfinished::Unfinished;
 use super::write::{self, Desk, Frame, Persistence};
 
 /// Everything that a connection needs while it is not idle; pooled.
@@ -18,12 +20,16 @@ pub struct Exchange {
     pub(super) state: State,
     pub(super) inbox: Inbox,
     pub(super) outbox: Outbox,
+    /// The responses that are not sent completely, if there is an observer.
+    pub(super) unfinished: Unfinished,
     /// A head that is answered after its body was read.
     pub(super) saved: Option<Saved>,
     /// Start of the current wait; the deadline is relative to it.
     pub(super) since: Tick,
-    /// When bytes were last received.
-    pub(super) received_at: Tick,
+    /// When bytes were last received, by [`Clock::us`](crate::clock::Clock::us).
+    pub(super) received_us: u64,
+    /// When the first byte of the current head was received, if that was before `received_us`.
+    pub(super) began_us: Option<u64>,
     /// Bytes sent on this connection, saturating at 65,535.
     pub(super) sent: u16,
     /// Unsuccessful attempts to get the response to the current head from the site.
@@ -49,9 +55,11 @@ impl Exchange {
             state: State::Idle,
             inbox: Inbox::default(),
             outbox: Outbox::default(),
+            unfinished: Unfinished::default(),
             saved: None,
             since: Tick(0),
-            received_at: Tick(0),
+            received_us: 0,
+            began_us: None,
             sent: 0,
             tries: 0,
             counted: false,
@@ -128,7 +136,7 @@ impl Exchange {
     fn received(&mut self, count: usize, cx: &mut Context<'_>) {
         self.inbox.filled(count);
         self.peer_finished |= count == 0;
-        self.received_at = cx.clock.tick;
+        self.received_us = cx.clock.us;
         self.advance(cx);
     }
 
@@ -142,6 +150,9 @@ impl Exchange {
         self.sent = self.sent.saturating_add(u16::try_from(count).unwrap_or(u16::MAX));
         if count > 0 {
             self.since = cx.clock.tick;
+        }
+        if !self.unfinished.is_empty() {
+            self.unfinished.written(count, cx.observer.as_deref_mut());
         }
         if matches!(self.state, State::Reply { .. }) && !self.continue_reply(cx) {
             self.release_if_empty(cx.pages);
@@ -173,7 +184,11 @@ impl Exchange {
         }
         match stream.advance(&mut self.outbox, cx) {
             Advanced::More => {}
-            Advanced::Ended => *body = Body::Empty,
+            Advanced::Ended => {
+                *body = Body::Empty;
+                let unsent = self.outbox.bytes().len();
+                self.unfinished.end_last(unsent, cx.observer.as_deref_mut());
+            }
             // The response has begun, so an error response is impossible.
             Advanced::Failed => self.close(Reason::FileFailed, cx.pages),
             Advanced::NoPage => self.close(Reason::MadeRoom, cx.pages),
@@ -252,8 +267,51 @@ impl Exchange {
         false
     }
 
+    /// Writes a response; its head, saved or in the inbox, is dropped afterwards.
     #[inline(always)]
     fn write(&mut self, reply: Reply, frame: Frame, cx: &mut Context<'_>) -> Result<(), Full> {
+        if cx.observer.is_some() {
+            return self.write_observed(reply, frame, cx);
+        }
+        self.write_reply(reply, frame, cx)
+    }
+
+    /// The same, with an observer.
+    #[inline(never)]
+    fn write_observed(
+        &mut self,
+        reply: Reply,
+        frame: Frame,
+        cx: &mut Context<'_>,
+    ) -> Result<(), Full> {
+        let (status, coding) = (reply.status, reply.coding());
+        let body = if frame.head_only { Some(0) } else { reply.body_length() };
+        let before = self.outbox.bytes().len();
+        self.write_reply(reply, frame, cx)?;
+        let written = (self.outbox.bytes().len() - before) as u64; // widening
+        let follows = match &self.state {
+            State::Reply { body, .. } => body.left(),
+            _ => Some(0),
+        };
+        let length = follows.map(|follows| written + follows);
+        let head_bytes = length.map_or(written, |length| length - body.unwrap_or(0));
+        let began_us = self.began_us.take().unwrap_or(self.received_us);
+        let head = self.saved.as_ref().map_or(self.inbox.bytes(), |saved| &saved.head);
+        let asked = Asked { head, client: cx.client, status, coding, began_us };
+        if let Some(observer) = &mut cx.observer {
+            let request = observer.open(&asked, cx.clock);
+            self.unfinished.push(request, before, head_bytes, length);
+        }
+        Ok(())
+    }
+
+    #[inline(always)]
+    fn write_reply(
+        &mut self,
+        reply: Reply,
+        frame: Frame,
+        cx: &mut Context<'_>,
+    ) -> Result<(), Full> {
         let nothing_unsent = self.outbox.is_empty();
         let outbox = &mut self.outbox;
         let mut desk = Desk { outbox, pages: cx.pages, clock: cx.clock };
@@ -285,10 +343,11 @@ impl Exchange {
         let head_only = head.starts_with(b"HEAD ");
         let frame =
             Frame { head_only, persistence: Persistence::Linger, last: true, takes_chunks: false };
+        let reply = cx.sites.fail(failure);
+        let is_written = self.write(reply, frame, cx).is_ok();
         self.saved = None;
         self.drop_head(self.inbox.len());
-        let reply = cx.sites.fail(failure);
-        if self.write(reply, frame, cx).is_err() {
+        if !is_written {
             // There is no page, or earlier responses fill it: close without this response.
             self.state = State::Reply { body: Body::Empty, then: Then::Linger };
         }
@@ -305,7 +364,11 @@ impl Exchange {
             }
             match parts.advance(&mut self.outbox, cx.pages) {
                 Ok(true) => return true,
-                Ok(false) => *body = Body::Empty,
+                Ok(false) => {
+                    *body = Body::Empty;
+                    let unsent = self.outbox.bytes().len();
+                    self.unfinished.end_last(unsent, cx.observer.as_deref_mut());
+                }
                 // The response has begun, so an error response is impossible.
                 Err(Full) if self.outbox.is_empty() => {
                     self.close(Reason::MadeRoom, cx.pages);
@@ -391,14 +454,18 @@ impl Exchange {
             State::Linger { .. } => Some(Evictable::Lingering(self.since)),
             _ if self.is_unsent() => (quiet_ms >= STUCK_MS).then_some(Evictable::Stuck(self.since)),
             State::Head if quiet_ms >= LONG_MS => Some(Evictable::Incomplete(self.since)),
-            State::Discard { .. } if now.since(self.received_at) >= LONG_MS => {
-                Some(Evictable::Incomplete(self.received_at))
+            State::Discard { .. } if now.since(self.received_at()) >= LONG_MS => {
+                Some(Evictable::Incomplete(self.received_at()))
             }
             State::Idle if self.sent > 0 || quiet_ms >= LONG_MS => {
                 Some(Evictable::Idle(self.since))
             }
             _ => None,
         }
+    }
+
+    fn received_at(&self) -> Tick {
+        Tick(self.received_us / 1000)
     }
 
     fn holds_page_since(&self) -> Option<Tick> {

@@ -77,7 +77,7 @@ impl Exchange {
                 self.refuse(Failure::bad("the head has no end"), cx);
                 return true;
             }
-            NoHead::Partial => {}
+            NoHead::Partial => _ = self.began_us.get_or_insert(self.received_us),
             NoHead::Failed(failure) => return self.fail(failure, cx),
         }
         if matches!(self.state, State::Idle) {
@@ -150,6 +150,7 @@ impl Exchange {
     #[inline(never)]
     fn read_body(&mut self, reader: BodyReader, length: usize, cx: &mut Context<'_>) -> bool {
         self.count(cx);
+        self.began_us.get_or_insert(self.received_us);
         let head = self.inbox.save_head(length);
         self.saved = Some(Saved { head, too_large: false });
         self.state = State::Discard { reader, absorbed: 0 };

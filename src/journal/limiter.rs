@@ -5,6 +5,8 @@ use crate::clock::Tick;
 /// Lines that may come again and again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
+    /// The access log cannot be written, or is written slowly.
+    AccessLog,
     /// No connections are accepted for a moment.
     AcceptPaused,
     /// A response was cut off because its file changed or could not be read.
@@ -22,15 +24,13 @@ pub enum Kind {
 }
 
 impl Kind {
-    const COUNT: usize = 7;
+    const COUNT: usize = 8;
 
     /// How many lines of this kind are written in [`WINDOW_MS`].
     pub fn burst(self) -> u64 {
         match self {
             Kind::AcceptPaused => 1,
-            Kind::CutOff | Kind::File | Kind::Panic | Kind::Stall | Kind::Poll | Kind::Verifier => {
-                8
-            }
+            _ => 8,
         }
     }
 }

@@ -19,6 +19,7 @@ use crate::clock::Clock;
 use crate::config::Limits;
 use crate::files::Blocking;
 use crate::http::status::{Failure, Status};
+use crate::journal::Observer;
 use crate::site::{Answer, Request, Sites};
 
 /// The resources of a report.
@@ -39,6 +40,8 @@ pub struct Context<'a> {
     /// The socket may hold unread bytes: closing it now would send a reset, and the peer might lose
     /// the end of the response.
     pub unread: bool,
+    /// Who wants to know how each request ends.
+    pub observer: Option<&'a mut Observer>,
     /// Requests that this client may make now. Each request decrements it; at 0, it gets a 429.
     pub requests_left: u32,
 }

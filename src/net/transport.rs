@@ -134,7 +134,7 @@ impl Transport {
     /// Sends a message that needs no memory of ours, before the socket is closed. What has arrived
     /// is received first, up to a bound: closing a socket with unread bytes resets the connection,
     /// and the peer might lose the message.
-    pub fn send_last(&mut self, message: &[u8]) {
+    pub fn send_last(&mut self, message: &[u8]) -> usize {
         let Transport::Plain(plain) = self;
         let mut room = [0; 4096];
         for _ in 0..LAST_RECEIVES {
@@ -143,7 +143,7 @@ impl Transport {
             }
         }
         // The connection is closed whether or not the message can be sent.
-        _ = plain.send(message, &[]);
+        plain.send(message, &[]).unwrap_or(0)
     }
 
     /// Makes the kernel discard unsent data when the socket is closed, and reset the connection.

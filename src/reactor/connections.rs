@@ -346,10 +346,13 @@ impl Connections {
             }
             Stop::Waits => self.watch(key, resources, turn),
             Stop::Over(reason) => {
-                if resources.draining || !slot.keep_unacknowledged(reason, limits, now) {
-                    self.close(key, reason, resources, turn);
-                } else {
-                    self.watch(key, resources, turn);
+                let kept = !resources.draining;
+                match kept.then(|| slot.keep_unacknowledged(reason, limits, now)).flatten() {
+                    None => self.close(key, reason, resources, turn),
+                    Some(wire) => {
+                        resources.end(wire);
+                        self.watch(key, resources, turn);
+                    }
                 }
             }
             Stop::Budget | Stop::Needs(_) => {
@@ -388,7 +391,7 @@ impl Connections {
         self.wheel.cancel(key);
         let mut slot = self.slots.remove(key);
         let unsent = slot.wire.standing(now).unsent;
-        slot.wire.end(&mut resources.pools, &mut resources.pages);
+        resources.end(slot.wire);
         if slot.turned_away {
             self.turned_away.retain(|&other| other != key);
         }
@@ -398,8 +401,10 @@ impl Connections {
         match reason {
             Reason::OutOfPages if !unsent => {
                 let mut room = [0; LAST_BYTES];
-                let length = wire::write_unavailable(&mut room, &resources.sites, turn.clock());
-                slot.transport.send_last(&room[..length]);
+                let (length, body) =
+                    wire::write_unavailable(&mut room, &resources.sites, turn.clock());
+                let sent = slot.transport.send_last(&room[..length]);
+                resources.journal.unavailable(slot.address, (sent, length, body), turn.clock());
             }
             Reason::Stalled => slot.transport.abandon(),
             Reason::MadeRoom | Reason::OutOfPages if unsent => slot.transport.abandon(),
@@ -520,6 +525,11 @@ impl Connections {
         for key in chosen {
             self.close(key, Reason::OutOfPages, resources, turn);
         }
+    }
+
+    /// The server ends: so do all responses in progress.
+    pub(super) fn give_up(&mut self, resources: &mut Resources) {
+        self.slots.drain().for_each(|slot| resources.end(slot.wire));
     }
 
     /// The server stops, and idle connections have had their time for one more request. Every

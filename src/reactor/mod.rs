@@ -39,7 +39,7 @@ use mio::{Events, Poll, Token};
 
 use crate::clock::Tick;
 use crate::config::{Limits, WhenFull};
-use crate::journal::{Journal, Kind};
+use crate::journal::{AccessLog, Journal, Kind, Observer};
 use crate::site::{Fault, Sites};
 
 mod accept;
@@ -158,13 +158,20 @@ impl Reactor {
         Ok(())
     }
 
+    /// Writes a line to this log for each request that gets a status.
+    pub fn log_requests(&mut self, log: AccessLog) {
+        let observer = Observer::new(Some(log), Box::new(self.turn.stopwatch()));
+        self.resources.journal.observer = Some(Box::new(observer));
+    }
+
     /// Serves until a signal ends it.
     pub fn run(&mut self) -> io::Result<End> {
         self.flush_notes();
         loop {
             self.take_turn()?;
             if let Phase::Over(end) = self.phase {
-                self.resources.journal.flush();
+                self.connections.give_up(&mut self.resources);
+                self.resources.journal.finish(self.turn.now());
                 return Ok(end);
             }
         }
@@ -214,7 +221,7 @@ impl Reactor {
                 Fault::Root(_) => journal.note(format_args!("{fault}")),
             }
         }
-        self.resources.journal.flush();
+        self.resources.journal.end_turn(self.turn.now());
         self.report_stall();
         Ok(())
     }
@@ -271,7 +278,7 @@ impl Reactor {
             Phase::Draining { until, idle_until } => Some(idle_until.unwrap_or(until).min(until)),
             _ => None,
         };
-        let log = self.resources.journal.is_waiting().then(|| now + LOG_RETRY_MS);
+        let log = self.resources.journal.due(now);
         let sites = self.resources.sites.due();
         let verifiers = self.resources.sites.authenticator().and_then(|it| it.due());
         let due = [self.connections.due(), self.acceptor.due(), sites, verifiers, drained, log];
@@ -394,9 +401,6 @@ impl Reactor {
 
 /// Events taken from the kernel at a time.
 const EVENTS: usize = 1024;
-
-/// How soon another attempt is made to write a log that could not be written.
-const LOG_RETRY_MS: u64 = 250;
 
 /// One half of a token is the key of the slot, the other the serial number of the connection in
 /// it; the highest bit is set for what is not a connection.

@@ -5,7 +5,7 @@ use crate::config::Limits;
 use crate::journal::Journal;
 use crate::site::Sites;
 
-use super::wire::{Context, Pages, Pools};
+use super::wire::{Context, Pages, Pools, Wire};
 
 /// What all connections share.
 #[derive(Debug)]
@@ -27,11 +27,26 @@ impl Resources {
         clock: &'a Clock,
         requests_left: u32,
     ) -> (Context<'a>, &'a mut Pools) {
-        let Resources { sites, pages, pools, limits, draining, .. } = self;
+        let Resources { sites, pages, pools, limits, journal, draining } = self;
         let (draining, unread) = (*draining, false);
-        let client = None;
-        let cx = Context { sites, pages, clock, limits, client, draining, unread, requests_left };
+        let (client, observer) = (None, journal.observer.as_deref_mut());
+        let cx = Context {
+            sites,
+            pages,
+            clock,
+            limits,
+            client,
+            draining,
+            unread,
+            observer,
+            requests_left,
+        };
         (cx, pools)
+    }
+
+    /// A connection is over: takes its memory back.
+    pub(super) fn end(&mut self, wire: Wire) {
+        wire.end(&mut self.pools, &mut self.pages, self.journal.observer.as_deref_mut());
     }
 
     /// True if there may not be enough pages for all that one connection can need.

@@ -175,7 +175,7 @@ impl Slot {
         }
     }
 
-    /// The protocol has ended. Returns true if the connection is kept until the peer has
+    /// The protocol has ended. Returns its wire if the connection is kept until the peer has
     /// acknowledged what the kernel still holds for it: closed, it would escape the limits per
     /// client and the least rate. That costs a system call, and often a few events more. So without
     /// a limit per client, a response that fits into the first flight is not checked.
@@ -184,19 +184,19 @@ impl Slot {
         reason: Reason,
         limits: &Limits,
         now: Tick,
-    ) -> bool {
+    ) -> Option<Wire> {
         if !matches!(reason, Reason::Finished | Reason::PeerClosed | Reason::FileFailed) {
-            return false;
+            return None;
         }
         let (since, sent) = self.wire.standing(now).sent;
         if sent < FIRST_FLIGHT_BYTES && (limits.connections_per_client == 0 || sent == 0) {
-            return false;
+            return None;
         }
         if self.transport.shutdown_write().is_err() || self.transport.is_acknowledged() {
-            return false;
+            return None;
         }
-        self.wire = Wire::Ended { until: least_rate_deadline(since, sent, limits) };
-        true
+        let until = least_rate_deadline(since, sent, limits);
+        Some(std::mem::replace(&mut self.wire, Wire::Ended { until }))
     }
 
     /// The protocol has ended, and the kernel may still hold bytes, which may be sent until then.

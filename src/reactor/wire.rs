@@ -7,6 +7,7 @@
 use crate::clock::{Clock, Tick};
 use crate::config::Limits;
 use crate::h1::{self, Connection, Exchanges};
+use crate::journal::Observer;
 use crate::site::Sites;
 
 pub use crate::machine::Reason;
@@ -28,8 +29,9 @@ pub(super) struct Pools {
     h1: Exchanges,
 }
 
-/// Writes the response of a connection for which there is no page. Returns its length.
-pub(super) fn write_unavailable(room: &mut [u8], sites: &Sites, clock: &Clock) -> usize {
+/// Writes the response of a connection for which there is no page. Returns its length, and that of
+/// its body.
+pub(super) fn write_unavailable(room: &mut [u8], sites: &Sites, clock: &Clock) -> (usize, u64) {
     h1::write_unavailable(room, sites, clock)
 }
 
@@ -80,9 +82,9 @@ impl Wire {
     }
 
     /// Gives back all memory of a connection that is over.
-    pub(super) fn end(self, pools: &mut Pools, pages: &mut Pages) {
+    pub(super) fn end(self, pools: &mut Pools, pages: &mut Pages, observer: Option<&mut Observer>) {
         if let Wire::H1(connection) = self {
-            connection.end(&mut pools.h1, pages);
+            connection.end(&mut pools.h1, pages, observer);
         }
     }
 

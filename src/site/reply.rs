@@ -5,6 +5,7 @@
 
 use std::rc::Rc;
 
+use crate::http::negotiate::Coding;
 use crate::http::range::ByteRange;
 use crate::http::status::{Failure, Status};
 use crate::http::writer::Writer;
@@ -94,6 +95,28 @@ impl Reply {
             None => lines,
             Some(extra) => Rc::new([&extra[..], &lines].concat()),
         });
+    }
+
+    /// Bytes of the body, if they are known.
+    pub fn body_length(&self) -> Option<u64> {
+        Some(match &self.content {
+            Content::Whole(representation) => representation.size(),
+            Content::Range(_, range) => range.length(),
+            Content::Ranges(representation, multipart) => multipart.length(representation),
+            Content::NotModified(_) | Content::Options(_) => 0,
+            Content::Archive(_) => return None,
+            Content::Page(..) => self.page().map_or(0, |page| page.length() as u64), // widening
+        })
+    }
+
+    /// The content coding of the body.
+    pub fn coding(&self) -> Option<&'static str> {
+        match &self.content {
+            Content::Whole(of) | Content::Range(of, _) | Content::Ranges(of, _) => {
+                of.coding().map(Coding::token)
+            }
+            _ => None,
+        }
     }
 
     /// Writes all fields but Date and those that belong to the connection.

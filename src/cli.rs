@@ -14,14 +14,16 @@ use clap::{ArgAction, CommandFactory, Parser, Subcommand};
 
 use crate::config::layer::{Layer, Merged, Origin, Problem, Replaced, SiteLayer, Sourced, nearest};
 use crate::config::{
-    Account, Config, Limits, Listen, Sandbox, WhenFull, Workers, file, print, split_outside_quotes,
-    value,
+    Account, Config, Limits, Listen, ListenAddress, Sandbox, WhenFull, Workers, file, print,
+    split_outside_quotes, value,
 };
 use clap_complete::Shell;
 use explain::ExplainArgs;
+use healthcheck::HealthcheckArgs;
 use site::SiteArgs;
 
 mod explain;
+mod healthcheck;
 mod precompress;
 #[cfg(test)]
 mod reference;
@@ -29,6 +31,7 @@ mod site;
 mod texts;
 
 pub use explain::Explain;
+pub use healthcheck::Healthcheck;
 pub use precompress::Precompress;
 
 /// How to set an option without the command line; for the help.
@@ -81,6 +84,10 @@ struct SettingsArgs {
     #[arg(short, long, value_name = "PORT", conflicts_with = "listen")]
     port: Option<u16>,
 
+    /// Address for metrics, health and a live page, in the forms of --listen; off by default
+    #[arg(long, value_name = "ADDRESS")]
+    admin_listen: Option<ListenAddress>,
+
     #[command(flatten)]
     site: SiteArgs,
 
@@ -132,6 +139,8 @@ enum Subcommands {
     Precompress(Precompress),
     /// Report all problems of the settings, and of the files and folders that they name
     Check(Box<CheckArgs>),
+    /// Ask a running server whether it is ready, by its admin listener
+    Healthcheck(Box<HealthcheckArgs>),
     /// Print the effective settings as a configuration file, each with its origin
     #[command(name = "config")]
     Show(Box<ShowArgs>),
@@ -191,6 +200,8 @@ pub enum Command {
     Precompress(Precompress),
     /// Check these settings.
     Check(Box<Draft>),
+    /// Ask a running server whether it is healthy.
+    Healthcheck(Healthcheck),
     /// Print this on standard output.
     Print(Vec<u8>),
 }
@@ -275,6 +286,14 @@ pub fn read_with(
             let draft =
                 read_draft(settings.into_layer(root, &Origin::Flag), environment, read_file)?;
             Ok(Command::Check(Box::new(draft)))
+        }
+        Some(Subcommands::Healthcheck(healthcheck)) => {
+            // Whatever else is wrong with the settings: the server may run with earlier ones.
+            let layer = |settings: SettingsArgs| {
+                let flags = settings.into_layer(None, &Origin::Flag);
+                read_draft(flags, environment, read_file).map(|draft| draft.layer)
+            };
+            healthcheck.place(layer).map(Command::Healthcheck)
         }
         Some(Subcommands::Show(show)) => {
             let ShowArgs { root, settings } = *show;
@@ -515,6 +534,7 @@ impl SettingsArgs {
             config: some(self.config, origin),
             listen: some(listen, origin),
             port: some(self.port, origin),
+            admin_listen: some(self.admin_listen, origin),
             server_header: some(
                 self.server_header.or(self.no_server_header.then_some(false)),
                 origin,

@@ -121,6 +121,7 @@ impl World {
             clock: &self.clock,
             limits: &self.limits,
             client: None,
+            internal: false,
             draining: self.draining,
             unread: self.unread,
             observer: None,

@@ -79,6 +79,7 @@ impl Client {
             clock,
             limits,
             client: None,
+            internal: false,
             draining: false,
             unread: false,
             observer: None,

@@ -440,6 +440,7 @@ impl<'p> Play<'p> {
             limits: &self.setting.limits,
             unread: self.ended.delivered < self.sent.len(),
             client: None,
+            internal: false,
             draining: self.draining,
             observer: None,
             requests_left: self.quota,

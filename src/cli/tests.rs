@@ -117,6 +117,7 @@ const SAME: (&[&str], &[(&str, &str)]) = (
         "--workers=3",
         "--listen=[::]:80",
         "--listen=unix:/run/t",
+        "--admin-listen=unix:/run/a",
         "--index=a.html,b.html",
         "--no-listing",
         "--symlinks=off",
@@ -157,6 +158,7 @@ const SAME: (&[&str], &[(&str, &str)]) = (
     &[
         ("TENKAY_ROOT", "/srv"),
         ("TENKAY_LISTEN", "[::]:80, unix:/run/t"),
+        ("TENKAY_ADMIN_LISTEN", "unix:/run/a"),
         ("TENKAY_INDEX", "a.html,b.html"),
         ("TENKAY_LISTING", "false"),
         ("TENKAY_SYMLINKS", "off"),
@@ -194,6 +196,7 @@ fn every_option_reaches_its_setting_from_both_sources() {
     for config in [flags(args).unwrap(), variables(environment).unwrap()] {
         assert_eq!(config.sites[0].root, PathBuf::from("/srv"));
         assert_eq!(shown(&config.listen), ["[::]:80", "unix:/run/t"]);
+        assert_eq!(config.admin.unwrap().to_string(), "unix:/run/a");
         let site = config.sites[0].clone();
         assert_eq!(site.index, ["a.html", "b.html"]);
         assert!(!site.listing && !site.server_header);

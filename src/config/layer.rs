@@ -12,6 +12,8 @@
 use std::fmt;
 use std::path::PathBuf;
 
+mod admin;
+
 use super::{
     AccessRule, Account, ArchiveFormat, AuthRule, CacheControl, CleanUrls, Config, Cors,
     EncodedSlash, EtagSource, HeaderRule, Limits, Listen, ListenAddress, Places, RedirectRule,
@@ -280,6 +282,8 @@ settings! {
         listen: Replaced<Vec<Listen>>;
         /// The port of the address to listen on.
         port: Replaced<u16>;
+        /// The address of the admin listener.
+        admin_listen: Replaced<ListenAddress>;
         /// Whether responses have a Server field.
         server_header: Replaced<bool>;
         /// The account to switch to after binding.
@@ -322,6 +326,7 @@ impl Layer {
         let mut keep = |problem: Problem| problems.push(problem);
         let listen = addresses(self.listen, self.port).map_err(&mut keep);
         let limits = limits(&self.limits).map_err(&mut keep);
+        problems.extend(admin::check(self.admin_listen.as_ref(), listen.as_deref().unwrap_or(&[])));
         let (Ok(listen), Ok((limits, chosen_limits)), true) = (listen, limits, problems.is_empty())
         else {
             problems.sort();
@@ -330,6 +335,7 @@ impl Layer {
         };
         Ok(Config {
             listen,
+            admin: self.admin_listen.map(|sourced| Listen::internal(sourced.value)),
             sites,
             user: self.user.map(|sourced| sourced.value),
             sandbox: value_or(self.sandbox, Sandbox::On),

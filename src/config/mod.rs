@@ -34,6 +34,8 @@ pub use site::{
 pub struct Config {
     /// Addresses to listen on; at least one.
     pub listen: Vec<Listen>,
+    /// Where metrics and health are served, if anywhere.
+    pub admin: Option<Listen>,
     /// What is served, and how; at least one site.
     pub sites: Vec<SiteConfig>,
     /// The account to switch to after binding.
@@ -49,6 +51,13 @@ pub struct Config {
     /// Names of the limits that were set explicitly: only the others are lowered to fit into the
     /// memory of the machine.
     pub chosen_limits: Vec<&'static str>,
+}
+
+impl Config {
+    /// Every address to listen on, that of the admin listener last.
+    pub fn listeners(&self) -> Vec<Listen> {
+        self.listen.iter().chain(&self.admin).cloned().collect()
+    }
 }
 
 /// What happens to new connections at the connection limit, if no connection can be evicted.

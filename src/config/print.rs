@@ -28,6 +28,7 @@ pub fn print(layer: &Layer, folder: &Path) -> Result<String, Vec<Problem>> {
             page.site(site, values);
         }
     }
+    page.admin(layer);
     page.limits(layer);
     if is_top_level {
         for (site, values) in sites.iter().zip(&config.sites) {
@@ -126,12 +127,7 @@ impl Page<'_> {
         let addresses: Vec<String> = config
             .listen
             .iter()
-            .map(|listen| match &listen.address {
-                ListenAddress::Unix(path) => {
-                    format!("unix:{}", self.path(path, &Origin::Default))
-                }
-                _ => listen.to_string(),
-            })
+            .map(|listen| self.address(&listen.address, &Origin::Default))
             .collect();
         self.line("listen", &array(addresses), &listen_origin);
         if let Some(user) = &layer.user {
@@ -149,6 +145,21 @@ impl Page<'_> {
         let default = SiteConfig::default().server_header;
         let server_header = layer.server_header.as_ref().map_or(default, |set| set.value);
         self.line("server_header", &server_header.to_string(), &origin(&layer.server_header));
+    }
+
+    /// An address; the path of a socket is absolute.
+    fn address(&mut self, address: &ListenAddress, origin: &Origin) -> String {
+        match address {
+            ListenAddress::Unix(path) => format!("unix:{}", self.path(path, origin)),
+            _ => address.to_string(),
+        }
+    }
+
+    fn admin(&mut self, layer: &Layer) {
+        let Some(listen) = &layer.admin_listen else { return };
+        let address = quoted(&self.address(&listen.value, &listen.origin));
+        self.text.push_str("\n[admin]\n");
+        self.line("listen", &address, &listen.origin.to_string());
     }
 
     fn limits(&mut self, layer: &Layer) {

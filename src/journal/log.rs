@@ -19,7 +19,9 @@ const PIECE: usize = if cfg!(target_os = "linux") { 4096 } else { 512 };
 #[derive(Debug, Default)]
 pub(super) struct Log {
     pending: Vec<u8>,
+    /// Lines dropped since the last report.
     dropped: u64,
+    dropped_in_total: u64,
 }
 
 impl Log {
@@ -27,6 +29,7 @@ impl Log {
     pub(super) fn note(&mut self, text: fmt::Arguments<'_>) {
         if self.pending.len() >= PENDING_BYTES {
             self.dropped += 1;
+            self.dropped_in_total += 1;
             return;
         }
         // Writing to a Vec cannot fail.
@@ -48,6 +51,11 @@ impl Log {
                 ));
             }
         }
+    }
+
+    /// How many lines were dropped so far.
+    pub(super) fn dropped_in_total(&self) -> u64 {
+        self.dropped_in_total
     }
 
     /// True if some lines could not be written yet.

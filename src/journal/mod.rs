@@ -119,6 +119,12 @@ impl Journal {
         self.end_turn(now);
     }
 
+    /// How many lines of both logs were dropped so far.
+    pub fn dropped(&mut self) -> u64 {
+        let lines = self.log.dropped_in_total();
+        lines + self.access_log().map_or(0, |log| log.sink().dropped())
+    }
+
     /// The access log, if there is one.
     #[inline]
     pub fn access_log(&mut self) -> Option<&mut AccessLog> {

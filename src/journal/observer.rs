@@ -10,6 +10,8 @@ use crate::clock::Clock;
 use crate::http::head::Method;
 use crate::http::status::Status;
 
+use crate::metrics::{Requests, Snapshot};
+
 use super::access::AccessLog;
 use super::line::Line;
 use super::request::{Asked, Finished};
@@ -26,6 +28,7 @@ pub struct Request {
 /// What is done with each request that ended.
 pub struct Observer {
     log: Option<AccessLog>,
+    requests: Option<Box<Requests>>,
     /// Reads a clock that agrees with [`Clock::us`].
     stopwatch: Box<dyn Fn() -> u64>,
 }
@@ -39,7 +42,19 @@ impl fmt::Debug for Observer {
 impl Observer {
     /// One that reads the time with `stopwatch`, in microseconds of [`Clock::us`].
     pub fn new(log: Option<AccessLog>, stopwatch: Box<dyn Fn() -> u64>) -> Observer {
-        Observer { log, stopwatch }
+        Observer { log, requests: None, stopwatch }
+    }
+
+    /// Counts the requests from now on.
+    pub fn count_requests(&mut self) {
+        self.requests = Some(Box::default());
+    }
+
+    /// Writes the counters of requests into a snapshot.
+    pub fn describe(&self, to: &mut Snapshot) {
+        if let Some(requests) = &self.requests {
+            requests.describe(to);
+        }
     }
 
     /// The head of a response was written.
@@ -57,6 +72,9 @@ impl Observer {
         let Request { status, method, began_us, line } = request;
         let duration_us = (self.stopwatch)().saturating_sub(began_us);
         let finished = Finished { status, method, body_bytes, duration_us, complete };
+        if let Some(requests) = &mut self.requests {
+            requests.count(status, method, body_bytes, duration_us);
+        }
         if let Some(log) = &mut self.log {
             log.end(line, &finished);
         }

@@ -18,7 +18,7 @@ use std::net::IpAddr;
 use crate::clock::Clock;
 use crate::config::Limits;
 use crate::files::Blocking;
-use crate::http::status::{Failure, Status};
+use crate::http::status::Failure;
 use crate::journal::Observer;
 use crate::site::{Answer, Request, Sites};
 
@@ -35,6 +35,8 @@ pub struct Context<'a> {
     pub limits: &'a Limits,
     /// The address of the client; `None`: it has none (a Unix socket).
     pub client: Option<IpAddr>,
+    /// The connection came to the admin listener: its requests are for the internal site.
+    pub internal: bool,
     /// The server shuts down: the responses in progress are the last.
     pub draining: bool,
     /// The socket may hold unread bytes: closing it now would send a reset, and the peer might lose
@@ -58,10 +60,11 @@ impl Context<'_> {
         blocking: Blocking,
         counted: bool,
     ) -> Result<Answer, Failure> {
+        if self.internal {
+            return self.sites.respond_internally(request, self.draining);
+        }
         if self.requests_left == 0 && !counted {
-            let why = "too many requests from your address";
-            let failure = Failure::new(Status::TooManyRequests, why);
-            return Ok(Answer::Reply(self.sites.fail(failure)));
+            return Ok(Answer::Reply(self.sites.refuse_request()));
         }
         self.sites.respond(request, blocking, self.clock)
     }

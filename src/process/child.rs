@@ -30,6 +30,8 @@ pub(super) struct Child {
     pub(super) is_ready: bool,
     /// The channel has ended.
     is_closed: bool,
+    /// Its place on the board of metrics.
+    pub(super) seat: Option<usize>,
 }
 
 /// The poll of the supervisor, and the tokens in use.
@@ -44,6 +46,8 @@ pub(super) struct Orders<'s> {
     pub(super) workers: usize,
     pub(super) is_first: bool,
     pub(super) text: Option<&'s Text>,
+    /// Its place on the board of metrics, and the board.
+    pub(super) seat: Option<(usize, BorrowedFd<'s>)>,
     pub(super) listeners: Vec<&'s Listener>,
 }
 
@@ -61,6 +65,8 @@ impl Child {
         fields.put_number(u64::from(orders.is_first));
         let mut descriptors = Vec::new();
         Text::describe(orders.text, &mut fields, &mut descriptors);
+        fields.put_number(orders.seat.map_or(0, |(number, _)| number as u64)); // widening
+        descriptors.extend(orders.seat.map(|(_, board)| board));
         for listener in &orders.listeners {
             fields.put(
                 listener.path().map(|path| path.as_os_str().as_encoded_bytes()).unwrap_or(b""),
@@ -68,7 +74,8 @@ impl Child {
             fields.put_number(listener.opening().bits().into());
             descriptors.push(listener.as_fd());
         }
-        Child::start(poller, source, &program, WORKER_MODE, &fields, &descriptors)
+        let child = Child::start(poller, source, &program, WORKER_MODE, &fields, &descriptors)?;
+        Ok(Child { seat: orders.seat.map(|(number, _)| number), ..child })
     }
 
     /// Starts a program with the arguments of this one behind `mode`, and sends it a message.
@@ -113,7 +120,7 @@ impl Child {
         poller.last_token += 1;
         let token = Token(poller.last_token);
         poller.registry.register(&mut channel, token, Interest::READABLE)?;
-        Ok(Child { pid, channel, token, is_ready, is_closed: false })
+        Ok(Child { pid, channel, token, is_ready, is_closed: false, seat: None })
     }
 
     pub(super) fn pid(&self) -> Pid {

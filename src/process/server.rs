@@ -8,6 +8,7 @@ use crate::auth::{Authenticator, MemoryBounds, PoolBounds, Program};
 use crate::cli::Settings;
 use crate::config::{Config, Limits, Listen, SiteConfig};
 use crate::files::Door;
+use crate::metrics::{Process, Seat};
 use crate::net::listen::{self, Listener, SocketFile};
 use crate::reactor::{End, Reactor, signals};
 use crate::sandbox;
@@ -25,11 +26,11 @@ pub fn serve_alone(settings: Settings, sockets: &mut Vec<SocketFile>) -> Result<
     let Settings { mut config, mut warnings } = settings;
     ignore_file_size_signal()?;
     warnings.extend(system::fit(&mut config.limits, &config.chosen_limits));
-    let listeners = bind(&config.listen, &config.limits, sockets)?;
+    let listeners = bind(&config.listeners(), &config.limits, sockets)?;
     warnings.extend(listeners.iter().flat_map(Listener::warnings).cloned());
     let start_line = start_line(&config.sites, listeners.iter(), "");
     let paths: Vec<&Path> = sockets.iter().map(SocketFile::path).collect();
-    let (mut reactor, more) = set_up(config, listeners, &paths)?;
+    let (mut reactor, more) = set_up(config, listeners, &paths, None)?;
     warnings.extend(more);
     for warning in warnings {
         reactor.note(format_args!("{warning}"));
@@ -52,14 +53,16 @@ pub(super) fn ignore_file_size_signal() -> Result<(), String> {
 
 /// From settings to a loop that can run: switches the user, opens the roots, starts the processes
 /// that verify passwords, and enters the sandbox, which lets the process remove the sockets in
-/// `removable`. Returns warnings, too.
+/// `removable`. `seat`: where its metrics are shown to the other workers. Returns warnings, too.
 pub(super) fn set_up(
     config: Config,
     listeners: Vec<Listener>,
     removable: &[&Path],
+    seat: Option<Seat>,
 ) -> Result<(Reactor, Vec<String>), String> {
-    let Config { listen, sites, user, sandbox, when_full, limits, .. } = config;
+    let Config { listen, admin, sites, user, sandbox, when_full, limits, .. } = config;
     let mut warnings: Vec<String> = inapplicable_limits(&listen, &limits).into_iter().collect();
+    warnings.extend(listeners.iter().filter(|it| it.opening().internal).flat_map(admin_notes));
     match &user {
         Some(account) => sandbox::become_user(account)?,
         None if sandbox::is_root() => {
@@ -75,13 +78,30 @@ pub(super) fn set_up(
     if sites.need_authenticator() {
         sites.authenticate_with(start_authenticator(&limits)?);
     }
-    let reactor = Reactor::new(sites, listeners, when_full, limits)
+    let mut reactor = Reactor::new(sites, listeners, when_full, limits)
         .map_err(|error| format!("cannot set up the event loop: {error}"))?;
+    if admin.is_some() {
+        // Before the sandbox hides the files of /proc.
+        reactor.measure(Process::open(), seat);
+    }
     if let Some((folders, broad)) = folders {
         warnings.extend(broad);
         warnings.extend(sandbox::lock_in(&folders, removable));
     }
     Ok((reactor, warnings))
+}
+
+/// Where metrics are served, and whether anybody may read them.
+fn admin_notes(listener: &Listener) -> Vec<String> {
+    let url = listener.url();
+    let mut notes = vec![format!("metrics and health at {url}")];
+    if !listener.is_local() {
+        notes.push(format!(
+            "the admin listener at {url} can be reached from other machines, without a password; \
+             use a loopback address, a Unix socket or a firewall"
+        ));
+    }
+    notes
 }
 
 /// Starts the processes that verify passwords: as the user that serves, and before the sandbox is
@@ -144,6 +164,7 @@ pub(super) fn start_line<'l>(
     more: &str,
 ) -> String {
     let machine = listen::machine_addresses();
+    let listeners = listeners.filter(|listener| !listener.opening().internal);
     let links: Vec<String> = listeners.flat_map(|listener| listener.links(&machine)).collect();
     let version = env!("CARGO_PKG_VERSION");
     let root = |site: &SiteConfig| {

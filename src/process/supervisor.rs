@@ -10,10 +10,12 @@ use signal_hook::consts::{SIGCHLD, SIGHUP, SIGUSR1, SIGUSR2};
 
 use crate::cli::Settings;
 use crate::journal::Journal;
+use crate::net::listen::SocketFile;
 use crate::reactor::signals::{STOP, Signals};
 
 use super::child::Poller;
 use super::generation::{Death, Generation, Workshop};
+use super::ledger::Ledger;
 use super::notify::Notifier;
 use super::server::{ignore_file_size_signal, start_line};
 use super::sockets::Sockets;
@@ -60,6 +62,9 @@ pub(super) struct Supervisor {
     program: Option<PathBuf>,
     /// The sockets of the generation that serves.
     sockets: Sockets,
+    /// The names of Unix sockets that are removed at the end.
+    last_files: Vec<SocketFile>,
+    ledger: Ledger,
     serving: Option<Generation>,
     next: Option<Next>,
     draining: Vec<Generation>,
@@ -114,6 +119,8 @@ impl Supervisor {
             source,
             program,
             sockets: Sockets::default(),
+            last_files: Vec::new(),
+            ledger: Ledger::default(),
             serving: None,
             next: None,
             draining: Vec::new(),
@@ -129,6 +136,7 @@ impl Supervisor {
     /// # Errors
     /// In one line: why it cannot start; or that responses were cut off.
     pub(super) fn start(mut self, settings: Settings, text: Option<Text>) -> Result<(), String> {
+        self.ledger = Ledger::new();
         self.begin(settings, text, Instant::now())?;
         self.run()
     }
@@ -140,8 +148,9 @@ impl Supervisor {
     pub(super) fn take_over(mut self, message: super::channel::Message) -> Result<(), String> {
         let now = Instant::now();
         let inventory = Inventory::adopt(message, &mut self.poller, &self.source, now);
-        let Inventory { last_number, sockets, serving, draining } =
+        let Inventory { last_number, sockets, serving, draining, ledger } =
             inventory.ok_or(upgrade::OTHER_VERSION)?;
+        self.ledger = ledger;
         self.last_number = last_number;
         self.sockets = sockets;
         self.serving = Some(serving);
@@ -178,6 +187,10 @@ impl Supervisor {
             if let Phase::Stopping(error) = &self.phase
                 && self.draining.is_empty()
             {
+                for file in &self.last_files {
+                    // The next start on it removes it if this fails.
+                    _ = file.remove();
+                }
                 self.journal.flush();
                 return error.clone().map_or(Ok(()), Err);
             }
@@ -240,11 +253,13 @@ impl Supervisor {
         if let Some(death) =
             self.next.as_mut().and_then(|next| next.generation.reap(pid, status, now))
         {
+            self.ledger.leave_seat(death.seat);
             return self.give_up(&death.line, now);
         }
-        if let Some(Death { line, pause, .. }) =
+        if let Some(Death { line, pause, seat, .. }) =
             self.serving.as_mut().and_then(|serving| serving.reap(pid, status, now))
         {
+            self.ledger.leave_seat(seat);
             return match pause.as_millis() {
                 0 => self.note(format_args!("{line}; starting another")),
                 ms => self.note(format_args!("{line}; starting another in {ms} ms")),
@@ -252,6 +267,7 @@ impl Supervisor {
         }
         let mut draining = self.draining.iter_mut();
         let death = draining.find_map(|generation| generation.reap(pid, status, now));
+        self.ledger.leave_seat(death.as_ref().and_then(|death| death.seat));
         let Some(Death { line, was_ready: true, is_failure: true, .. }) = death else { return };
         self.note(format_args!("{line}"));
         if let Phase::Stopping(error @ None) = &mut self.phase {
@@ -272,8 +288,8 @@ impl Supervisor {
             trial.kill();
             trial.until = now + LOG_RETRY;
         }
-        let Supervisor { serving, poller, source, sockets, .. } = self;
-        let mut shop = Workshop { poller, source, sockets };
+        let Supervisor { serving, poller, source, sockets, ledger, .. } = self;
+        let mut shop = Workshop { poller, source, sockets, ledger };
         let lines = serving.as_mut().map(|serving| serving.tend(&mut shop, now));
         for line in lines.into_iter().flatten() {
             self.note(format_args!("{line}"));
@@ -303,7 +319,7 @@ impl Supervisor {
         // Workers log the warnings of the settings.
         let config = settings.config;
         let count = worker::count(config.workers);
-        let bound = Sockets::bind(&config.listen, count, &config.limits, &self.sockets);
+        let bound = Sockets::bind(&config.listeners(), count, &config.limits, &self.sockets);
         let (sockets, warnings) = bound?;
         for warning in warnings {
             self.note(format_args!("{warning}"));
@@ -311,8 +327,8 @@ impl Supervisor {
         let more = if count == 1 { String::new() } else { format!(" ({count} workers)") };
         let start_line = start_line(&config.sites, sockets.first(), &more);
         self.last_number += 1;
-        let Supervisor { poller, source, last_number, .. } = self;
-        let mut shop = Workshop { poller, source, sockets: &sockets };
+        let Supervisor { poller, source, last_number, ledger, .. } = self;
+        let mut shop = Workshop { poller, source, sockets: &sockets, ledger };
         match Generation::start(*last_number, text, config.limits, count, &mut shop, now) {
             Ok(generation) => {
                 self.next = Some(Next { generation, sockets, start_line });
@@ -342,6 +358,7 @@ impl Supervisor {
 
     /// Says that all stays as it was.
     fn refused(&mut self, why: &str) {
+        self.ledger.note_reload(false);
         let number = self.serving.as_ref().map_or(0, |serving| serving.number);
         self.note(format_args!("reload failed: {why}; generation {number} goes on"));
         self.notifier.ready(&format!("reload failed; generation {number} serves"));
@@ -350,6 +367,7 @@ impl Supervisor {
     /// The next generation serves: the last one drains, and what only that one used is closed.
     fn promote(&mut self, now: Instant) {
         let Some(Next { generation, sockets, start_line }) = self.next.take() else { return };
+        self.ledger.note_reload(true);
         let number = generation.number;
         let workers = generation.size();
         let noun = if workers == 1 { "worker" } else { "workers" };
@@ -403,9 +421,13 @@ impl Supervisor {
         let serving = self.serving.take().map(|generation| (generation, sockets));
         let mut ending: Vec<(Generation, Sockets)> = next.into_iter().chain(serving).collect();
         for (generation, sockets) in &mut ending {
-            let Supervisor { poller, source, .. } = self;
-            let mut lines = generation.complete(&mut Workshop { poller, source, sockets }, now);
-            lines.extend(sockets.remove_files(&Sockets::default()));
+            let Supervisor { poller, source, ledger, .. } = self;
+            let mut shop = Workshop { poller, source, sockets, ledger };
+            let mut lines = generation.complete(&mut shop, now);
+            // Workers answer at the admin listener until they end.
+            let internal = sockets.internal();
+            self.last_files.extend(internal.files().cloned());
+            lines.extend(sockets.remove_files(&internal));
             for line in lines {
                 self.note(format_args!("{line}"));
             }
@@ -420,11 +442,12 @@ impl Supervisor {
 
     /// Tries the program that an upgrade would execute.
     fn begin_trial(&mut self, now: Instant) {
-        let Supervisor { program, poller, source, serving, sockets, draining, .. } = self;
+        let Supervisor { program, poller, source, serving, sockets, draining, ledger, .. } = self;
         let (Some(program), Some(serving)) = (program.as_ref(), serving.as_ref()) else {
             return self.note(format_args!("no upgrade: the path of the program is unknown"));
         };
-        let message = upgrade::describe_all(self.last_number, sockets, serving, draining, now);
+        let parts = (&*sockets, &*ledger, serving, &draining[..]);
+        let message = upgrade::describe_all(self.last_number, parts, now);
         match Trial::start(program, &message, poller, source, now + TRIAL) {
             Ok(trial) => self.trial = Some(trial),
             Err(error) => {
@@ -444,10 +467,10 @@ impl Supervisor {
             (Ok(version), Phase::Running) => {
                 self.note(format_args!("upgrade: tenkay {version} at {shown} takes over"));
                 self.journal.flush();
-                let Supervisor { source, serving, sockets, draining, .. } = self;
+                let Supervisor { source, serving, sockets, draining, ledger, .. } = self;
                 let Some(serving) = serving.as_ref() else { return };
-                let number = self.last_number;
-                let message = upgrade::describe_all(number, sockets, serving, draining, now);
+                let parts = (&*sockets, &*ledger, serving, &draining[..]);
+                let message = upgrade::describe_all(self.last_number, parts, now);
                 format!("cannot execute it: {}", upgrade::replace(&path, source, &message))
             }
         };

@@ -8,6 +8,7 @@ use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 
 use crate::config::{Opening, Workers};
+use crate::metrics::{Board, Seat};
 use crate::net::listen::Listener;
 use crate::reactor::End;
 use crate::system;
@@ -53,7 +54,7 @@ pub fn run() -> Result<End, String> {
         let begun = listener.begin(config.limits.backlog);
         begun.map_err(|error| format!("cannot listen on {}: {error}", listener.url()))?;
     }
-    let (mut reactor, more) = server::set_up(config, task.listeners, &[])?;
+    let (mut reactor, more) = server::set_up(config, task.listeners, &[], task.seat)?;
     if task.is_first {
         // The same for all workers.
         for warning in warnings.into_iter().chain(more) {
@@ -88,6 +89,8 @@ struct Task {
     is_first: bool,
     /// The text of the configuration file.
     text: Option<Text>,
+    /// Its place on the board of metrics.
+    seat: Option<Seat>,
     listeners: Vec<Listener>,
 }
 
@@ -98,11 +101,19 @@ impl Task {
         let workers = fields.take_number()?;
         let is_first = fields.take_number::<u8>()? == 1;
         let text = Text::adopt(&mut fields, &mut descriptors)?;
+        let seat = match fields.take_number()? {
+            0 => None,
+            // A supervisor of another version has another board.
+            number => Board::adopt(File::from(descriptors.next()?))
+                .ok()
+                .and_then(Result::ok)
+                .map(|board| Seat::new(board, number)),
+        };
         let mut listeners = Vec::new();
         for socket in descriptors {
             listeners.push(inherited(socket, &mut fields)?);
         }
-        Some(Task { workers, is_first, text, listeners })
+        Some(Task { workers, is_first, text, seat, listeners })
     }
 }
 

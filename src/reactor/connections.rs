@@ -13,7 +13,10 @@ use crate::journal::Kind;
 use crate::net::Transport;
 use crate::site::Wait;
 
+use super::census::{Census, States};
+use super::counts::{Counts, Limited};
 use super::evict;
+use super::internal::{self, Internal};
 use super::panics::guarded;
 use super::pending::{Id, Pending};
 use super::quota::{Admission, Quotas};
@@ -38,9 +41,10 @@ pub(super) struct Connections {
     /// Connections that were told that there is no room for them, and are not closed yet; the first
     /// of them first. They do not count towards the limit, but there are at most [`SPARE_SLOTS`].
     turned_away: Vec<usize>,
-    /// How many have been closed so far, in total and by reason.
-    closed: u64,
-    closed_for: [u64; Reason::COUNT],
+    /// Those that came to the admin listener. They do not count towards the limit either.
+    internal: Internal,
+    census: Census,
+    pub(super) counts: Counts,
     /// The connections to evict next, the first at the end; checked again before each use.
     victims: Vec<(Evictable, Id)>,
     /// When they were chosen.
@@ -56,15 +60,16 @@ impl Connections {
         Connections {
             // All slots at once: memory that is never touched costs nothing, and a growing slab
             // would copy itself while connections wait.
-            slots: Slab::with_capacity(limits.connections + SPARE_SLOTS),
+            slots: Slab::with_capacity(limits.connections + SPARE_SLOTS + internal::MOST),
             serial: 0,
             wheel: Wheel::new(now),
             pending: Pending::default(),
             expired: Vec::new(),
             quotas: Quotas::default(),
             turned_away: Vec::new(),
-            closed: 0,
-            closed_for: [0; Reason::COUNT],
+            internal: Internal::default(),
+            census: Census::default(),
+            counts: Counts::default(),
             victims: Vec::new(),
             victims_since: now,
             closes_idle: false,
@@ -72,30 +77,32 @@ impl Connections {
         }
     }
 
-    /// How many there are.
+    /// How many there are, without those that came to the admin listener.
     pub(super) fn len(&self) -> usize {
-        self.slots.len()
+        self.slots.len() - self.internal.len()
     }
 
-    /// How many count towards the limit: all but those that were turned away.
+    /// How many count towards the limit: of these, all but those that were turned away.
     pub(super) fn admitted(&self) -> usize {
-        self.slots.len() - self.turned_away.len()
+        self.len() - self.turned_away.len()
     }
 
     /// How many have been closed so far.
     #[inline]
     pub(super) fn closed(&self) -> u64 {
-        self.closed
-    }
-
-    /// How many have been closed so far for this reason.
-    pub(super) fn closed_for(&self, reason: Reason) -> u64 {
-        self.closed_for[reason as usize] // a unit variant is its index
+        self.counts.closed()
     }
 
     /// How many are not between two requests.
     pub(super) fn busy(&self) -> usize {
-        self.slots.iter().filter(|(_, slot)| !slot.wire.is_idle()).count()
+        let is_busy = |slot: &Slot| !slot.internal && !slot.wire.is_idle();
+        self.slots.iter().filter(|(_, slot)| is_busy(slot)).count()
+    }
+
+    /// How many are in each state; `None`: there are more than fit into this turn, and the next
+    /// call continues.
+    pub(super) fn census(&mut self) -> Option<States> {
+        self.census.take(&self.slots)
     }
 
     /// The slot of this connection, unless it was closed.
@@ -122,19 +129,27 @@ impl Connections {
         let now = turn.now();
         self.serial = self.serial.wrapping_add(1) & SERIAL_MASK;
         let mut slot = Slot::new(transport, self.serial, address, now);
+        self.counts.accepted += 1;
         let admission = self.quotas.admit(slot.address, &resources.limits, now);
         if let Admission::Counted(client) = admission {
             slot.client = Some(client);
         }
-        let turned_away = admission == Admission::TooMany || !self.make_room(resources, turn);
+        let turned_away = match admission {
+            Admission::TooMany => {
+                self.counts.limit(Limited::PerClient);
+                true
+            }
+            _ => !self.make_room(resources, turn),
+        };
         if turned_away && !self.make_spare_room(resources, turn) {
             if let Some(client) = slot.client {
                 self.quotas.leave(client, &resources.limits, now);
             }
+            self.counts.close(Reason::MadeRoom);
             return Effort::default();
         }
         slot.turned_away = turned_away;
-        let key = self.slots.insert(slot);
+        let key = self.insert_slot(slot);
         if turned_away {
             self.turned_away.push(key);
         }
@@ -144,6 +159,34 @@ impl Connections {
             }
             slot.drive(cx, pools, share)
         })
+    }
+
+    fn insert_slot(&mut self, slot: Slot) -> usize {
+        let key = self.slots.insert(slot);
+        self.census.note(key);
+        key
+    }
+
+    /// Adds a connection that came to the admin listener, and drives it. Beyond their bound, the
+    /// one that can be evicted most readily is closed, or this one if there is none.
+    pub(super) fn insert_internal(
+        &mut self,
+        transport: Transport,
+        resources: &mut Resources,
+        turn: &Turn,
+    ) {
+        if self.internal.is_full() {
+            match self.internal.choose(&self.slots, turn.now()) {
+                Some(key) => self.close(key, Reason::MadeRoom, resources, turn),
+                None => return,
+            }
+        }
+        self.serial = self.serial.wrapping_add(1) & SERIAL_MASK;
+        let mut slot = Slot::new(transport, self.serial, None, turn.now());
+        slot.internal = true;
+        let key = self.insert_slot(slot);
+        self.internal.push(key);
+        self.work(key, resources, turn, Slot::drive);
     }
 
     /// Stores an event, and queues its connection.
@@ -291,6 +334,10 @@ impl Connections {
         };
         let (mut cx, pools) = resources.context(turn.clock(), requests_left);
         cx.client = slot.address;
+        if slot.internal {
+            cx.internal = true;
+            cx.observer = None;
+        }
         let mut share = Share { effort: Effort::default(), failed: None };
         let stop = guarded(|| work(slot, &mut cx, pools, &mut share));
         if let Some(client) = slot.client {
@@ -341,7 +388,7 @@ impl Connections {
         let (limits, now) = (&resources.limits, turn.now());
         let slot = &mut self.slots[key];
         match stop {
-            Stop::Waits if self.closes_idle && slot.wire.is_idle() => {
+            Stop::Waits if self.closes_idle && !slot.internal && slot.wire.is_idle() => {
                 self.close(key, Reason::Stopped, resources, turn);
             }
             Stop::Waits => self.watch(key, resources, turn),
@@ -404,14 +451,19 @@ impl Connections {
                 let (length, body) =
                     wire::write_unavailable(&mut room, &resources.sites, turn.clock());
                 let sent = slot.transport.send_last(&room[..length]);
-                resources.journal.unavailable(slot.address, (sent, length, body), turn.clock());
+                if !slot.internal {
+                    resources.journal.unavailable(slot.address, (sent, length, body), turn.clock());
+                }
             }
             Reason::Stalled => slot.transport.abandon(),
             Reason::MadeRoom | Reason::OutOfPages if unsent => slot.transport.abandon(),
             _ => {}
         }
-        self.closed += 1;
-        self.closed_for[reason as usize] += 1; // a unit variant is its index
+        if slot.internal {
+            self.internal.remove(key);
+        } else {
+            self.counts.close(reason);
+        }
     }
 
     /// Evicts a connection if as many as are allowed are admitted. Returns false if none can be
@@ -458,7 +510,7 @@ impl Connections {
         let candidates = self
             .slots
             .iter()
-            .filter(|(_, slot)| !slot.turned_away)
+            .filter(|(_, slot)| !slot.turned_away && !slot.internal)
             .filter_map(|(key, slot)| Some((slot.wire.standing(now).evictable?, key)));
         let chosen = evict::choose(candidates, CANDIDATES).rev(); // the last is evicted first
         let victim = |(rank, key): (Evictable, usize)| (rank, (key, self.slots[key].serial));
@@ -523,6 +575,7 @@ impl Connections {
             .filter_map(|(key, slot)| Some((slot.wire.standing(now).holds_page_since?, key)));
         let chosen: Vec<usize> = evict::choose(candidates, 1).map(|(_, key)| key).collect();
         for key in chosen {
+            self.counts.limit(Limited::Pages);
             self.close(key, Reason::OutOfPages, resources, turn);
         }
     }

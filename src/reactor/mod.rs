@@ -40,11 +40,16 @@ use mio::{Events, Poll, Token};
 use crate::clock::Tick;
 use crate::config::{Limits, WhenFull};
 use crate::journal::{AccessLog, Journal, Kind, Observer};
+use crate::metrics::{Process, Seat};
 use crate::site::{Fault, Sites};
 
 mod accept;
+mod census;
 mod connections;
+mod counts;
 mod evict;
+mod internal;
+mod metrics;
 mod orders;
 mod panics;
 mod pending;
@@ -60,6 +65,7 @@ mod wire;
 use crate::net::listen::Listener;
 use accept::Acceptor;
 use connections::Connections;
+use metrics::Metrics;
 use orders::Orders;
 use panics::guarded;
 use pending::Id;
@@ -86,6 +92,7 @@ pub struct Reactor {
     resources: Resources,
     turn: Turn,
     spare: Spare,
+    metrics: Option<Metrics>,
     phase: Phase,
 }
 
@@ -142,6 +149,7 @@ impl Reactor {
             resources,
             turn,
             spare: Spare::new(started),
+            metrics: None,
             phase: Phase::Running,
         })
     }
@@ -164,13 +172,26 @@ impl Reactor {
         self.resources.journal.observer = Some(Box::new(observer));
     }
 
+    /// Collects metrics, for the internal site and for the other processes that share the `seat`'s
+    /// board.
+    pub fn measure(&mut self, process: Process, seat: Option<Seat>) {
+        let stopwatch = Box::new(self.turn.stopwatch());
+        let observer = &mut self.resources.journal.observer;
+        let observer = observer.get_or_insert_with(|| Box::new(Observer::new(None, stopwatch)));
+        observer.count_requests();
+        let unix_ms = u64::try_from(self.turn.clock().unix_ns / 1_000_000).unwrap_or(0);
+        self.metrics = Some(Metrics::new(process, seat, unix_ms));
+    }
+
     /// Serves until a signal ends it.
     pub fn run(&mut self) -> io::Result<End> {
         self.flush_notes();
         loop {
             self.take_turn()?;
             if let Phase::Over(end) = self.phase {
+                self.acceptor.close_internal(&mut self.resources);
                 self.connections.give_up(&mut self.resources);
+                self.show_metrics();
                 self.resources.journal.finish(self.turn.now());
                 return Ok(end);
             }
@@ -189,7 +210,7 @@ impl Reactor {
 
     /// How many connections have been closed so far for this reason.
     pub fn closed(&self, reason: Reason) -> u64 {
-        self.connections.closed_for(reason)
+        self.connections.counts.closed_for(reason)
     }
 
     /// One turn of the loop; see the module's documentation.
@@ -198,6 +219,7 @@ impl Reactor {
         self.poll(timeout)?;
         self.turn.begin();
         self.spare.begin_turn(!self.events.is_empty());
+        self.tend_metrics(!self.events.is_empty());
         self.take_events();
         self.take_verdicts();
         let Reactor { connections, resources, turn, .. } = self;
@@ -222,8 +244,39 @@ impl Reactor {
             }
         }
         self.resources.journal.end_turn(self.turn.now());
-        self.report_stall();
+        self.end_turn();
         Ok(())
+    }
+
+    /// Before requests are handled: provides the metrics that some of them wait for.
+    #[inline]
+    fn tend_metrics(&mut self, has_events: bool) {
+        let Reactor { metrics, acceptor, connections, resources, turn, .. } = self;
+        if let Some(metrics) = metrics {
+            metrics.begin_turn(has_events);
+            metrics.tend(acceptor, connections, resources, turn.now());
+        }
+    }
+
+    /// At the end: shows the last metrics of this process to the others.
+    fn show_metrics(&mut self) {
+        let Reactor { metrics, acceptor, connections, resources, turn, .. } = self;
+        if let Some(metrics) = metrics {
+            metrics.show(acceptor, connections, resources, turn.now());
+        }
+    }
+
+    /// Measures the turn.
+    #[inline]
+    fn end_turn(&mut self) {
+        self.resources.sites.admin().forget();
+        let length = self.turn.length();
+        if let Some(metrics) = &mut self.metrics {
+            metrics.end_turn(length, self.turn.now());
+        }
+        if self.turn.is_stall(length) {
+            self.report_stall(length);
+        }
     }
 
     /// Hashes or encodes a piece of a file, if no request waits.
@@ -252,8 +305,8 @@ impl Reactor {
     }
 
     /// Logs a turn that kept all clients waiting.
-    fn report_stall(&mut self) {
-        let Some(length) = self.turn.stalled() else { return };
+    #[inline(never)]
+    fn report_stall(&mut self, length: Duration) {
         let connections = self.connections.len();
         let noun = if connections == 1 { "connection" } else { "connections" };
         let (_, last) = self.resources.sites.lookups();
@@ -281,7 +334,9 @@ impl Reactor {
         let log = self.resources.journal.due(now);
         let sites = self.resources.sites.due();
         let verifiers = self.resources.sites.authenticator().and_then(|it| it.due());
-        let due = [self.connections.due(), self.acceptor.due(), sites, verifiers, drained, log];
+        let metrics = self.metrics.as_ref().and_then(Metrics::due);
+        let (slots, accept) = (self.connections.due(), self.acceptor.due());
+        let due = [slots, accept, sites, verifiers, drained, log, metrics];
         // A tick is rounded down and the poll rounds up, so the time is over when the poll returns.
         let due = due.into_iter().flatten().min().map(|due| Duration::from_millis(due.since(now)));
         let spare = self.resources.sites.spare_work_due().map(|due| {
@@ -352,6 +407,7 @@ impl Reactor {
                 (Order::End, Phase::Running | Phase::Draining { .. }) => {
                     self.phase = Phase::Over(self.cut_off());
                 }
+                (Order::LeaveAdmin, _) => self.acceptor.leave_internal(),
                 (Order::Drain | Order::End, _) => {}
             }
         }

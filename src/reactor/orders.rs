@@ -12,6 +12,8 @@ pub enum Order {
     Drain,
     /// Stop at once.
     End,
+    /// Another process takes the place of this one: accept no more at the admin listener.
+    LeaveAdmin,
 }
 
 impl Order {
@@ -20,6 +22,7 @@ impl Order {
         match self {
             Order::Drain => b'd',
             Order::End => b'e',
+            Order::LeaveAdmin => b'a',
         }
     }
 }
@@ -49,7 +52,7 @@ impl Orders {
         let mut bytes = [0; 16];
         match stream.read(&mut bytes) {
             Ok(count @ 1..) => {
-                let known = [Order::Drain, Order::End];
+                let known = [Order::Drain, Order::End, Order::LeaveAdmin];
                 let order = |byte: &u8| known.into_iter().find(|order| order.byte() == *byte);
                 bytes[..count].iter().filter_map(order).collect()
             }

@@ -28,7 +28,7 @@ impl Resources {
         requests_left: u32,
     ) -> (Context<'a>, &'a mut Pools) {
         let Resources { sites, pages, pools, limits, journal, draining } = self;
-        let (draining, unread) = (*draining, false);
+        let (draining, unread, internal) = (*draining, false, false);
         let (client, observer) = (None, journal.observer.as_deref_mut());
         let cx = Context {
             sites,
@@ -36,6 +36,7 @@ impl Resources {
             clock,
             limits,
             client,
+            internal,
             draining,
             unread,
             observer,

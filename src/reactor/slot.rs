@@ -35,6 +35,8 @@ pub(super) struct Slot {
     pub(super) throttled: bool,
     /// It was told that there is no room for it.
     pub(super) turned_away: bool,
+    /// It came to the admin listener.
+    pub(super) internal: bool,
 }
 
 // Ten thousand idle connections must stay cheap: a slot and its links in the timer wheel (16 bytes)
@@ -75,6 +77,7 @@ impl Slot {
             queued: false,
             throttled: false,
             turned_away: false,
+            internal: false,
         }
     }
 

@@ -76,6 +76,7 @@ impl Bench {
             clock: &self.clock,
             limits: &self.limits,
             client: None,
+            internal: false,
             draining: self.draining,
             unread: false,
             observer: self.observer.as_mut(),

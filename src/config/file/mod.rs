@@ -101,6 +101,7 @@ fn top(document: &mut Document, table: &DeTable) -> Layer {
         config: None,
         listen: listen(document, keys.take("listen")),
         port: None,
+        admin_listen: admin(document, keys.take("admin")),
         user: document.text(keys.take("user"), account),
         sandbox: document.choice(keys.take("sandbox"), &SANDBOX),
         server_header: document.switch(keys.take("server_header")),
@@ -124,8 +125,17 @@ fn is_limit(key: &str) -> bool {
 }
 
 /// The keys of the top level that a `[[site]]` does not have.
-const TOP: &[&str] =
-    &["listen", "user", "sandbox", "server_header", "when_full", "workers", "limits", "site"];
+const TOP: &[&str] = &[
+    "listen",
+    "admin",
+    "user",
+    "sandbox",
+    "server_header",
+    "when_full",
+    "workers",
+    "limits",
+    "site",
+];
 
 const ABOVE: &str = "write it at the top level, above the first [table]";
 
@@ -154,18 +164,35 @@ fn account(text: &str) -> Result<Account, String> {
     text.parse().map_err(|why| format!("'{text}' is not an account; {why}"))
 }
 
+/// An address. The path of a socket is relative to the folder of the file, as all paths are.
+fn address(folder: &Path, text: &str) -> Result<ListenAddress, String> {
+    let mut address: ListenAddress = text.parse()?;
+    if let ListenAddress::Unix(path) = &mut address {
+        *path = site::resolve(folder, &path.to_string_lossy())?;
+    }
+    Ok(address)
+}
+
+/// The table of the admin listener.
+fn admin(document: &mut Document, entry: Option<Entry>) -> Replaced<ListenAddress> {
+    let entry = entry?;
+    let DeValue::Table(table) = entry.value.get_ref() else {
+        document.wrong_type(entry, "a table", "write [admin], and listen = \"127.0.0.1:9180\"");
+        return None;
+    };
+    let mut keys = Keys::new(entry.at(), table, "[admin]");
+    let folder = document.folder();
+    let listen = keys.require(document, "listen", "\"127.0.0.1:9180\"");
+    let listen = document.text(listen, |text| address(folder, text));
+    keys.finish(document, |key| TOP.contains(&key).then(|| ABOVE.to_owned()));
+    listen
+}
+
 /// One address, or an array of them; no address twice.
 fn listen(document: &mut Document, entry: Option<Entry>) -> Replaced<Vec<Listen>> {
     let entry = entry?;
     let folder = document.folder();
-    let parse = |text: &str| -> Result<Listen, String> {
-        let mut listen: Listen = text.parse()?;
-        if let ListenAddress::Unix(path) = &mut listen.address {
-            // The path of a socket is relative to the folder of the file, as all paths are.
-            *path = site::resolve(folder, &path.to_string_lossy())?;
-        }
-        Ok(listen)
-    };
+    let parse = |text: &str| address(folder, text).map(Listen::from);
     let array = match entry.value.get_ref() {
         DeValue::String(_) => {
             let one = document.text(Some(entry), parse)?;

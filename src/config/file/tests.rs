@@ -36,6 +36,7 @@ fn every_key_reaches_its_setting() {
     let config = config(FULL);
     let shown: Vec<String> = config.listen.iter().map(ToString::to_string).collect();
     assert_eq!(shown, ["0.0.0.0:80", "[::]:8080", "unix:conf/run/http"]);
+    assert_eq!(config.admin.as_ref().unwrap().to_string(), "unix:conf/run/admin");
     assert_eq!(config.user.as_ref().map(ToString::to_string).as_deref(), Some("www-data:www"));
     assert_eq!((config.sandbox, config.when_full), (Sandbox::Strict, WhenFull::Refuse));
     assert_eq!(config.workers, Some(Workers::Auto));

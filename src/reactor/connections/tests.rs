@@ -235,7 +235,7 @@ fn without_memory_a_client_gets_503_and_the_reason_is_counted() {
     assert!(came.starts_with("HTTP/1.1 503 ") && came.ends_with("</html>\n"), "{came}");
     assert!(came.contains("\r\nDate: ") && came.contains("\r\nServer: tenkay\r\n"), "{came}");
     assert_eq!(bench.connections.len(), 0);
-    assert_eq!(bench.connections.closed_for(Reason::OutOfPages), 1);
+    assert_eq!(bench.connections.counts.closed_for(Reason::OutOfPages), 1);
     assert_eq!(bench.connections.closed(), 1);
 }
 

@@ -15,6 +15,7 @@ use crate::files::{Blocking, Disk, OpenError, OpenFile, Piece};
 use crate::http::negotiate::{AcceptEncoding, Choice};
 use crate::http::status::{Failure, Status};
 use crate::http::target;
+use crate::metrics::{Metric, Snapshot};
 
 use super::archive::{Archive, Filled};
 use super::listing::ListingForm;
@@ -86,11 +87,20 @@ pub(super) struct Store {
     /// The canonical encoding of the path that was looked up last.
     key: Vec<u8>,
     scratch: Vec<u8>,
-    /// Number of paths looked up on disk.
+    /// Number of attempts to look up a path on disk.
     lookups: u64,
+    queries: Queries,
     lookups_left: u32,
     /// When unused files were last closed.
     swept: Tick,
+}
+
+/// How many queries were answered from memory, after a comparison with the disk, and from disk.
+#[derive(Clone, Copy, Debug, Default)]
+struct Queries {
+    hits: u64,
+    revalidated: u64,
+    misses: u64,
 }
 
 /// A path of a request, and the policy that its rules give it.
@@ -138,6 +148,7 @@ impl Store {
             key: Vec::new(),
             scratch: Vec::new(),
             lookups: 0,
+            queries: Queries::default(),
             lookups_left: u32::MAX,
             swept: Tick(0),
         }
@@ -321,6 +332,7 @@ impl Store {
                     return None;
                 }
             }
+            self.queries.hits += 1;
         } else {
             if !holds(known, site, &self.limits, &self.hashes, clock) {
                 return None;
@@ -330,6 +342,7 @@ impl Store {
             }
             known.checked = clock.tick;
             known.used = clock.tick;
+            self.queries.revalidated += 1;
         }
         Some(place)
     }
@@ -361,6 +374,7 @@ impl Store {
             // Again, with the descriptors that this freed.
             made = self.make(site, lookup, clock);
         }
+        self.queries.misses += u64::from(!matches!(made, Err(Obstacle::Wait(_))));
         match made {
             Ok((made, policy)) => {
                 let key = if made.outcome.listing().is_some() { listing_key } else { key };
@@ -461,6 +475,16 @@ impl Store {
     /// How many paths were looked up on disk so far, and the last of them.
     pub(super) fn lookups(&self) -> (u64, &[u8]) {
         (self.lookups, &self.key)
+    }
+
+    /// Writes the counters and sizes of the cache into a snapshot.
+    pub(super) fn describe(&self, to: &mut Snapshot) {
+        let Queries { hits, revalidated, misses } = self.queries;
+        let (entries, bytes) = self.cache.size();
+        to.set(Metric::CacheRequests, &[hits, revalidated, misses]);
+        to.set(Metric::CacheBytes, &[bytes as u64]); // widening
+        to.set(Metric::CacheEntries, &[entries as u64]); // widening
+        to.set(Metric::OpenFiles, &[self.cache.files() as u64]); // widening
     }
 
     /// Permits this many lookups on disk until the next call; further ones wait.

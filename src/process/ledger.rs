@@ -118,3 +118,51 @@ impl Ledger {
 
 /// No board has more seats.
 const MOST: usize = 16_384;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::metrics::{Metric, Seat, Snapshot};
+
+    fn pass_on(ledger: &Ledger, seats: &[Option<usize>]) -> (Ledger, Vec<Option<usize>>) {
+        let (mut fields, mut descriptors) = (Fields::default(), Vec::new());
+        ledger.describe(seats.iter().copied(), &mut fields, &mut descriptors);
+        let owned = descriptors.iter().map(|it| it.try_clone_to_owned().unwrap());
+        Ledger::adopt(&mut fields, &mut owned.collect::<Vec<_>>().into_iter(), seats.len())
+    }
+
+    fn sum(ledger: &Ledger) -> Snapshot {
+        let file = File::from(ledger.descriptor().unwrap().try_clone_to_owned().unwrap());
+        let observer = Seat::new(Board::adopt(file).unwrap().unwrap(), usize::MAX);
+        observer.sum(&Snapshot::default()).unwrap().0
+    }
+
+    #[test]
+    fn a_later_program_goes_on_with_the_counters_and_the_seats() {
+        let mut ledger = Ledger::new();
+        let seats: Vec<_> = (0..3).map(|_| ledger.take_seat()).collect();
+        assert_eq!(seats, [Some(1), Some(2), Some(3)]);
+        let file = File::from(ledger.descriptor().unwrap().try_clone_to_owned().unwrap());
+        let mut values = Snapshot::default();
+        values.set(Metric::Accepted, &[7]);
+        Seat::new(Board::adopt(file).unwrap().unwrap(), 2).publish(&values).unwrap();
+        ledger.leave_seat(Some(2));
+        ledger.note_reload(true);
+        // The worker on seat 3 is described first, as one of an older generation may be.
+        let (mut later, seats) = pass_on(&ledger, &[Some(3), Some(1), None]);
+        assert_eq!(seats, [Some(3), Some(1), None]);
+        assert_eq!(later.reloaded_unix_ms, ledger.reloaded_unix_ms);
+        assert_eq!(later.take_seat(), Some(2));
+        assert_eq!(later.take_seat(), Some(4));
+        assert_eq!(sum(&later), values);
+    }
+
+    #[test]
+    fn after_a_program_without_metrics_the_board_is_empty() {
+        let none = &mut Vec::new().into_iter();
+        let (mut ledger, seats) = Ledger::adopt(&mut Fields::default(), none, 2);
+        assert_eq!(seats, [None, None]);
+        assert_eq!(sum(&ledger), Snapshot::default());
+        assert_eq!(ledger.take_seat(), Some(1));
+    }
+}

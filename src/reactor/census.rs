@@ -28,7 +28,12 @@ impl Census {
 
     /// Continues the count. Returns it if it is complete; the next call begins another one.
     pub(super) fn take(&mut self, slots: &Slab<Slot>) -> Option<States> {
-        let until = self.end.min(self.at + SLOTS_PER_TURN);
+        self.take_part(slots, SLOTS_PER_TURN)
+    }
+
+    /// The same, with at most this many slots.
+    pub(super) fn take_part(&mut self, slots: &Slab<Slot>, most: usize) -> Option<States> {
+        let until = self.end.min(self.at + most);
         let found = (self.at..until).filter_map(|key| slots.get(key));
         for slot in found.filter(|slot| !slot.internal) {
             self.counted[slot.wire.state()] += 1;

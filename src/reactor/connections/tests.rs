@@ -271,3 +271,23 @@ fn connections_whose_time_is_over_at_once_are_ended_a_few_in_each_turn() {
         assert_eq!(connections.len(), left);
     }
 }
+
+#[test]
+fn connections_are_counted_a_part_at_a_time_and_those_to_the_admin_listener_are_not() {
+    let mut bench = Bench::new(Limits { connections: 100, ..Limits::default() });
+    let mut visitors: Vec<UnixStream> = (0..5).map(|_| bench.connect(None)).collect();
+    let (ours, _admin) = UnixStream::pair().unwrap();
+    ours.set_nonblocking(true).unwrap();
+    let transport = Transport::plain(ours.into());
+    bench.connections.insert_internal(transport, &mut bench.resources, &bench.turn);
+    assert_eq!((bench.connections.len(), bench.connections.admitted()), (5, 5));
+    visitors[4].write_all(b"GET / HTTP/1.1\r\n").unwrap();
+    bench.take_events();
+    bench.drive();
+    let Connections { slots, census, .. } = &mut bench.connections;
+    for _ in 0..2 {
+        let counts: Vec<_> = (0..3).map(|_| census.take_part(slots, 2)).collect();
+        assert_eq!(counts, [None, None, Some([4, 1, 0, 0, 0])]);
+    }
+    assert_eq!(bench.connections.census(), Some([4, 1, 0, 0, 0]));
+}

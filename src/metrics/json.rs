@@ -39,10 +39,10 @@ pub fn to_json(snapshot: &Snapshot, facts: Facts) -> String {
             }
         }
     }
-    _ = write!(
+    _ = writeln!(
         json,
         ",\"tenkay_config_last_reload_success\":{},\
-         \"tenkay_config_last_reload_timestamp_seconds\":{}}}\n",
+         \"tenkay_config_last_reload_timestamp_seconds\":{}}}",
         u8::from(facts.reload.is_success),
         decimal(facts.reload.unix_ms, 1_000),
     );

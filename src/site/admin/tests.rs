@@ -1,5 +1,6 @@
 //! The internal site, without a loop: metrics are provided by the tests.
 
+use super::super::page::Page;
 use super::super::{Content, Request};
 use super::*;
 use crate::http::fields::Fields;
@@ -26,7 +27,7 @@ fn reply(answer: Answer) -> (u16, String, String) {
     reply.write_fields(&mut fields);
     let body = match &reply.content {
         Content::Whole(it) => String::from_utf8(it.bytes()[it.head_end()..].to_vec()).unwrap(),
-        _ => reply.page().iter().flat_map(|page| page.pieces()).collect(),
+        _ => reply.page().iter().flat_map(Page::pieces).collect(),
     };
     (reply.status.code(), String::from_utf8(fields).unwrap(), body)
 }

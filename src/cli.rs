@@ -20,10 +20,12 @@ use crate::config::{
 use clap_complete::Shell;
 use explain::ExplainArgs;
 use healthcheck::HealthcheckArgs;
+use look::{CheckArgs, ShowArgs};
 use site::SiteArgs;
 
 mod explain;
 mod healthcheck;
+mod look;
 mod precompress;
 #[cfg(test)]
 mod reference;
@@ -75,7 +77,8 @@ struct SettingsArgs {
         value_name = "ADDRESS",
         help = "\
         Address to listen on: PORT (on 127.0.0.1), :PORT (on all addresses), HOST:PORT, \
-        [IPv6]:PORT, http://HOST:PORT/ or unix:/PATH; port 0 picks a free one; repeatable \
+        [IPv6]:PORT, http://HOST:PORT/, unix:/PATH or systemd:NAME (a socket that systemd \
+        passes); port 0 picks a free one; repeatable \
         [default: 127.0.0.1:8080]"
     )]
     listen: Vec<Listen>,
@@ -152,41 +155,6 @@ enum Subcommands {
         #[arg(value_name = "SHELL")]
         shell: Shell,
     },
-}
-
-/// Arguments of `tenkay check`.
-#[derive(Debug, clap::Args)]
-#[command(
-    args_override_self = true,
-    after_help = "\
-    It reads what a start reads, but binds no socket. Each problem is one line: \
-    FILE:LINE:COLUMN: what; how to fix it. Bad lines in _redirects and _headers are warnings.\n\n\
-    Exit status: 0 = a start would succeed, if the addresses are free; 1 = there are problems; \
-    2 = bad arguments."
-)]
-struct CheckArgs {
-    /// Folder to serve [default: .]
-    root: Option<PathBuf>,
-
-    #[command(flatten)]
-    settings: SettingsArgs,
-}
-
-/// Arguments of `tenkay config`.
-#[derive(Debug, clap::Args)]
-#[command(
-    args_override_self = true,
-    after_help = "\
-    The output can be used with --config again. Paths are absolute. Limits that are not set are \
-    comments.\n\n\
-    Exit status: 0 = printed; 1 = the configuration file is wrong; 2 = bad arguments."
-)]
-struct ShowArgs {
-    /// Folder to serve [default: .]
-    root: Option<PathBuf>,
-
-    #[command(flatten)]
-    settings: SettingsArgs,
 }
 
 /// What to do.

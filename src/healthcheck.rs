@@ -82,6 +82,9 @@ fn left(until: Instant) -> io::Result<Duration> {
 fn connect(address: &ListenAddress, until: Instant) -> io::Result<Socket> {
     let places: Vec<(Domain, SockAddr)> = match address {
         ListenAddress::Unix(path) => vec![(Domain::UNIX, SockAddr::unix(path)?)],
+        ListenAddress::Systemd(_) => {
+            return Err(io::Error::other("systemd has bound it; give its URL instead"));
+        }
         ListenAddress::Every(port) => {
             let place = SocketAddr::from((Ipv4Addr::LOCALHOST, *port));
             vec![(Domain::IPV4, place.into())]

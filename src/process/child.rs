@@ -32,6 +32,8 @@ pub(super) struct Child {
     is_closed: bool,
     /// Its place on the board of metrics.
     pub(super) seat: Option<usize>,
+    /// It has written something since the last question.
+    is_heard: bool,
 }
 
 /// The poll of the supervisor, and the tokens in use.
@@ -45,6 +47,8 @@ pub(super) struct Poller {
 pub(super) struct Orders<'s> {
     pub(super) workers: usize,
     pub(super) is_first: bool,
+    /// How often it is to tell that its loop turns; 0: never.
+    pub(super) beat_ms: u64,
     pub(super) text: Option<&'s Text>,
     /// Its place on the board of metrics, and the board.
     pub(super) seat: Option<(usize, BorrowedFd<'s>)>,
@@ -63,6 +67,7 @@ impl Child {
         let mut fields = Fields::default();
         fields.put_number(orders.workers as u64);
         fields.put_number(u64::from(orders.is_first));
+        fields.put_number(orders.beat_ms);
         let mut descriptors = Vec::new();
         Text::describe(orders.text, &mut fields, &mut descriptors);
         fields.put_number(orders.seat.map_or(0, |(number, _)| number as u64)); // widening
@@ -99,6 +104,8 @@ impl Child {
             .env_remove(TAKEOVER)
             // It is the supervisor that talks to systemd.
             .env_remove("NOTIFY_SOCKET")
+            .env_remove("WATCHDOG_USEC")
+            .env_remove("WATCHDOG_PID")
             // Not in the process group of the supervisor: Ctrl-C in a terminal is for that one.
             .process_group(0)
             .stdin(Stdio::from(OwnedFd::from(other)))
@@ -120,7 +127,8 @@ impl Child {
         poller.last_token += 1;
         let token = Token(poller.last_token);
         poller.registry.register(&mut channel, token, Interest::READABLE)?;
-        Ok(Child { pid, channel, token, is_ready, is_closed: false, seat: None })
+        let (is_closed, is_heard, seat) = (false, false, None);
+        Ok(Child { pid, channel, token, is_ready, is_closed, seat, is_heard })
     }
 
     pub(super) fn pid(&self) -> Pid {
@@ -148,8 +156,14 @@ impl Child {
                 Ok(_) | Err(_) => {}
             }
             self.is_ready |= all.contains(&READY);
+            self.is_heard |= !all.is_empty();
             return Some(all);
         }
+    }
+
+    /// True if it has written something since the last call.
+    pub(super) fn take_heard(&mut self) -> bool {
+        std::mem::take(&mut self.is_heard)
     }
 
     /// What it has written and nobody has read yet.

@@ -9,13 +9,15 @@ use crate::cli::Settings;
 use crate::config::{Config, Limits, Listen, SiteConfig};
 use crate::files::Door;
 use crate::metrics::{Process, Seat};
+use crate::net::Activated;
 use crate::net::listen::{self, Listener, SocketFile};
-use crate::reactor::{End, Reactor, signals};
+use crate::reactor::{End, Reactor, Sign, signals};
 use crate::sandbox;
 use crate::site::Sites;
 use crate::system;
 
-use super::sockets::why_not;
+use super::notify::{Notifier, beat_ms};
+use super::sockets::{bound, check_systemd, unused};
 
 /// Serves alone: sets everything up, prints the start line, and serves until a signal ends it.
 /// `sockets` gets the Unix sockets, which the caller removes.
@@ -26,7 +28,12 @@ pub fn serve_alone(settings: Settings, sockets: &mut Vec<SocketFile>) -> Result<
     let Settings { mut config, mut warnings } = settings;
     ignore_file_size_signal()?;
     warnings.extend(system::fit(&mut config.limits, &config.chosen_limits));
-    let listeners = bind(&config.listeners(), &config.limits, sockets)?;
+    let activated = Activated::take()?;
+    let entries = config.listeners();
+    let listeners = bind(&entries, &config.limits, &activated, sockets)?;
+    warnings.extend(unused(&entries, &activated));
+    // A descriptor that is left open here would keep a socket open that is closed.
+    drop(activated);
     warnings.extend(listeners.iter().flat_map(Listener::warnings).cloned());
     let start_line = start_line(&config.sites, listeners.iter(), "");
     let paths: Vec<&Path> = sockets.iter().map(SocketFile::path).collect();
@@ -37,6 +44,16 @@ pub fn serve_alone(settings: Settings, sockets: &mut Vec<SocketFile>) -> Result<
     }
     // A closed or full standard output is no reason not to serve.
     _ = writeln!(io::stdout(), "{start_line}");
+    let notifier = Notifier::new();
+    // Without the name and the version of the program.
+    notifier.ready(start_line.splitn(3, ' ').last().unwrap_or_default());
+    // Twice as often as it must.
+    let every_ms = notifier.watchdog().map(|time| beat_ms(time / 2));
+    let watcher = move |sign| match sign {
+        Sign::Alive => notifier.alive(),
+        Sign::Stopping => notifier.stopping(),
+    };
+    reactor.watch(every_ms, Box::new(watcher));
     run(&mut reactor)
 }
 
@@ -60,8 +77,8 @@ pub(super) fn set_up(
     removable: &[&Path],
     seat: Option<Seat>,
 ) -> Result<(Reactor, Vec<String>), String> {
-    let Config { listen, admin, sites, user, sandbox, when_full, limits, .. } = config;
-    let mut warnings: Vec<String> = inapplicable_limits(&listen, &limits).into_iter().collect();
+    let Config { admin, sites, user, sandbox, when_full, limits, .. } = config;
+    let mut warnings: Vec<String> = inapplicable_limits(&listeners, &limits).into_iter().collect();
     warnings.extend(listeners.iter().filter(|it| it.opening().internal).flat_map(admin_notes));
     match &user {
         Some(account) => sandbox::become_user(account)?,
@@ -126,11 +143,13 @@ fn start_authenticator(limits: &Limits) -> Result<Authenticator, String> {
 fn bind(
     entries: &[Listen],
     limits: &Limits,
+    activated: &Activated,
     sockets: &mut Vec<SocketFile>,
 ) -> Result<Vec<Listener>, String> {
+    check_systemd(entries)?;
     let mut listeners = Vec::new();
     for Listen { address, opening } in entries {
-        let bound = listen::listen(address, limits).map_err(|error| why_not(address, &error))?;
+        let bound = bound(address, limits, activated, listen::listen)?;
         bound.iter().for_each(|listener| listener.set_opening(*opening));
         sockets.extend(bound.iter().filter_map(Listener::socket_file).cloned());
         listeners.extend(bound);
@@ -139,8 +158,11 @@ fn bind(
 }
 
 /// A warning about limits per client that do not apply to clients without an address.
-fn inapplicable_limits(entries: &[Listen], limits: &Limits) -> Option<String> {
-    let socket = entries.iter().find(|listen| listen.address.path().is_some())?;
+fn inapplicable_limits(listeners: &[Listener], limits: &Limits) -> Option<String> {
+    let socket = {
+        let is_plain = |it: &&Listener| it.path().is_some() && !it.opening().internal;
+        listeners.iter().find(is_plain)?.url()
+    };
     let set = [
         ("requests_per_s", limits.requests_per_s),
         ("connections_per_client", limits.connections_per_client),

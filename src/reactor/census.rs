@@ -1,4 +1,5 @@
-//! How many connections are in each state, counted a part at a time, because there may be a million.
+//! How many connections are in each state: counted a part at a time, because there may be a
+//! million.
 
 use slab::Slab;
 

@@ -13,10 +13,9 @@ use crate::journal::Kind;
 use crate::net::Transport;
 use crate::site::Wait;
 
-use super::census::{Census, States};
+use super::census::Census;
 use super::counts::{Counts, Limited};
 use super::evict;
-use super::internal::{self, Internal};
 use super::panics::guarded;
 use super::pending::{Id, Pending};
 use super::quota::{Admission, Quotas};
@@ -26,6 +25,10 @@ use super::turn::{Effort, Share, Turn};
 use super::wheel::Wheel;
 use super::wire::{self, Context, Event, Evictable, Pools, Reason, Wire};
 use super::{SERIAL_MASK, token};
+
+mod internal;
+
+use internal::Internal;
 
 /// The connections, and when to look at each.
 #[derive(Debug)]
@@ -99,12 +102,6 @@ impl Connections {
         self.slots.iter().filter(|(_, slot)| is_busy(slot)).count()
     }
 
-    /// How many are in each state; `None`: there are more than fit into this turn, and the next
-    /// call continues.
-    pub(super) fn census(&mut self) -> Option<States> {
-        self.census.take(&self.slots)
-    }
-
     /// The slot of this connection, unless it was closed.
     #[inline]
     fn slot(&mut self, (key, serial): Id) -> Option<&mut Slot> {
@@ -165,28 +162,6 @@ impl Connections {
         let key = self.slots.insert(slot);
         self.census.note(key);
         key
-    }
-
-    /// Adds a connection that came to the admin listener, and drives it. Beyond their bound, the
-    /// one that can be evicted most readily is closed, or this one if there is none.
-    pub(super) fn insert_internal(
-        &mut self,
-        transport: Transport,
-        resources: &mut Resources,
-        turn: &Turn,
-    ) {
-        if self.internal.is_full() {
-            match self.internal.choose(&self.slots, turn.now()) {
-                Some(key) => self.close(key, Reason::MadeRoom, resources, turn),
-                None => return,
-            }
-        }
-        self.serial = self.serial.wrapping_add(1) & SERIAL_MASK;
-        let mut slot = Slot::new(transport, self.serial, None, turn.now());
-        slot.internal = true;
-        let key = self.insert_slot(slot);
-        self.internal.push(key);
-        self.work(key, resources, turn, Slot::drive);
     }
 
     /// Stores an event, and queues its connection.

@@ -48,7 +48,6 @@ mod census;
 mod connections;
 mod counts;
 mod evict;
-mod internal;
 mod metrics;
 mod orders;
 mod panics;
@@ -59,6 +58,7 @@ pub mod signals;
 mod slot;
 mod spare;
 mod turn;
+mod vital;
 pub mod wheel;
 mod wire;
 
@@ -74,9 +74,11 @@ use signals::{Signal, Signals};
 use slot::Path;
 use spare::Spare;
 use turn::Turn;
+use vital::Vital;
 use wire::{Pages, Pools};
 
 pub use orders::Order;
+pub use vital::{Sign, Watcher};
 pub use wire::Reason;
 
 /// The loop and everything it manages.
@@ -93,6 +95,7 @@ pub struct Reactor {
     turn: Turn,
     spare: Spare,
     metrics: Option<Metrics>,
+    vital: Vital,
     phase: Phase,
 }
 
@@ -150,6 +153,7 @@ impl Reactor {
             turn,
             spare: Spare::new(started),
             metrics: None,
+            vital: Vital::default(),
             phase: Phase::Running,
         })
     }
@@ -181,6 +185,12 @@ impl Reactor {
         observer.count_requests();
         let unix_ms = u64::try_from(self.turn.clock().unix_ns / 1_000_000).unwrap_or(0);
         self.metrics = Some(Metrics::new(process, seat, unix_ms));
+    }
+
+    /// Tells `watcher` every `every_ms` that the loop turns, if that is asked for, and that it
+    /// stops.
+    pub fn watch(&mut self, every_ms: Option<u64>, watcher: Watcher) {
+        self.vital = Vital::new(every_ms, watcher);
     }
 
     /// Serves until a signal ends it.
@@ -218,6 +228,7 @@ impl Reactor {
         let timeout = self.timeout();
         self.poll(timeout)?;
         self.turn.begin();
+        self.vital.beat(self.turn.now());
         self.spare.begin_turn(!self.events.is_empty());
         self.tend_metrics(!self.events.is_empty());
         self.take_events();
@@ -336,7 +347,8 @@ impl Reactor {
         let verifiers = self.resources.sites.authenticator().and_then(|it| it.due());
         let metrics = self.metrics.as_ref().and_then(Metrics::due);
         let (slots, accept) = (self.connections.due(), self.acceptor.due());
-        let due = [slots, accept, sites, verifiers, drained, log, metrics];
+        let vital = self.vital.due();
+        let due = [slots, accept, sites, verifiers, drained, log, metrics, vital];
         // A tick is rounded down and the poll rounds up, so the time is over when the poll returns.
         let due = due.into_iter().flatten().min().map(|due| Duration::from_millis(due.since(now)));
         let spare = self.resources.sites.spare_work_due().map(|due| {
@@ -421,6 +433,7 @@ impl Reactor {
             idle_until: Some(now + limits.drain_idle_ms),
         };
         self.acceptor.drain(limits);
+        self.vital.stopping();
         let responses = self.connections.busy();
         if responses > 0 {
             let noun = if responses == 1 { "response" } else { "responses" };

@@ -1,4 +1,4 @@
-//! The internal site, for those who operate the server: metrics, health, and a page that shows them.
+//! The internal site, for those who operate the server: metrics, health, and a live page.
 //!
 //! | path | response |
 //! |---|---|

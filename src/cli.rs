@@ -14,18 +14,20 @@ use clap::{ArgAction, CommandFactory, Parser, Subcommand};
 
 use crate::config::layer::{Layer, Merged, Origin, Problem, Replaced, SiteLayer, Sourced, nearest};
 use crate::config::{
-    Account, Config, Limits, Listen, ListenAddress, Sandbox, WhenFull, Workers, file, print,
+    Account, Config, Limits, ListenAddress, Sandbox, WhenFull, Workers, file, print,
     split_outside_quotes, value,
 };
 use clap_complete::Shell;
 use explain::ExplainArgs;
 use healthcheck::HealthcheckArgs;
 use look::{CheckArgs, ShowArgs};
+use network::NetworkArgs;
 use site::SiteArgs;
 
 mod explain;
 mod healthcheck;
 mod look;
+mod network;
 mod precompress;
 #[cfg(test)]
 mod reference;
@@ -71,21 +73,8 @@ struct SettingsArgs {
     #[arg(short, long, value_name = "FILE")]
     config: Option<PathBuf>,
 
-    #[arg(
-        short,
-        long,
-        value_name = "ADDRESS",
-        help = "\
-        Address to listen on: PORT (on 127.0.0.1), :PORT (on all addresses), HOST:PORT, \
-        [IPv6]:PORT, http://HOST:PORT/, unix:/PATH or systemd:NAME (a socket that systemd \
-        passes); port 0 picks a free one; repeatable \
-        [default: 127.0.0.1:8080]"
-    )]
-    listen: Vec<Listen>,
-
-    /// Port to listen on; the address stays 127.0.0.1, or that of TENKAY_LISTEN or the file
-    #[arg(short, long, value_name = "PORT", conflicts_with = "listen")]
-    port: Option<u16>,
+    #[command(flatten)]
+    network: NetworkArgs,
 
     /// Address for metrics, health and a live page, in the forms of --listen; off by default
     #[arg(long, value_name = "ADDRESS")]
@@ -497,11 +486,8 @@ impl Args {
 
 impl SettingsArgs {
     fn into_layer(self, root: Option<PathBuf>, origin: &Origin) -> Layer {
-        let listen = Some(self.listen).filter(|listen| !listen.is_empty());
-        Layer {
+        let layer = Layer {
             config: some(self.config, origin),
-            listen: some(listen, origin),
-            port: some(self.port, origin),
             admin_listen: some(self.admin_listen, origin),
             server_header: some(
                 self.server_header.or(self.no_server_header.then_some(false)),
@@ -513,8 +499,9 @@ impl SettingsArgs {
             workers: some(self.workers, origin),
             limits: each(self.limits, origin),
             site: self.site.into_layer(root, origin),
-            sites: Vec::new(),
-        }
+            ..Layer::default()
+        };
+        layer.over(self.network.into_layer(origin))
     }
 }
 

@@ -20,7 +20,7 @@ fn examples(page: &str, language: &str) -> Vec<String> {
 #[test]
 fn the_examples_of_a_configuration_file_are_accepted() {
     let mut count = 0;
-    for page in ["configuration.md", "sites.md"] {
+    for page in ["configuration.md", "sites.md", "proxies.md"] {
         for example in examples(page, "toml") {
             let parsed = file::parse(Path::new("/etc/tenkay.toml"), example.as_bytes());
             let problems = parsed.err().unwrap_or_default();
@@ -28,7 +28,7 @@ fn the_examples_of_a_configuration_file_are_accepted() {
             count += 1;
         }
     }
-    assert_eq!(count, 3);
+    assert_eq!(count, 4);
 }
 
 #[test]
@@ -36,7 +36,15 @@ fn the_table_of_keys_is_complete() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/configuration.md");
     let text = fs::read_to_string(path).unwrap();
     let mut keys = tenkay::config::layer::SiteLayer::NAMES.to_vec();
-    keys.extend(["listen", "user", "workers", "sandbox", "server_header", "when_full"]);
+    keys.extend([
+        "listen",
+        "trusted_proxies",
+        "user",
+        "workers",
+        "sandbox",
+        "server_header",
+        "when_full",
+    ]);
     for key in keys.iter().filter(|key| **key != "table") {
         let is_listed = text.lines().any(|line| {
             let cell = line.strip_prefix("| ").and_then(|line| line.split(" | ").next());

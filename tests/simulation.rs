@@ -126,6 +126,7 @@ impl World {
             unread: self.unread,
             observer: None,
             requests_left: self.requests_left,
+            behind: None,
         };
         let result = report(&mut cx);
         self.requests_left = cx.requests_left;

@@ -84,6 +84,7 @@ impl Client {
             unread: false,
             observer: None,
             requests_left: u32::MAX,
+            behind: None,
         };
         let mut unread = Some(request);
         loop {

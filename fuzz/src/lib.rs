@@ -15,6 +15,9 @@
 //! | [`range`] | a size, then a Range field | a bitmap, and sorted intervals |
 //! | [`chunked`] | limits and cuts, then a chunked body | [`chunks`] |
 //! | [`rules`] | a path, then a rule file | [`rulebook`] |
+//! | [`proxy`] | cuts, then a PROXY header | a reader of whole headers, in the module |
+//! | [`forwarded`] | `f` or `x`, then lines of Forwarded or X-Forwarded-For | a naive search, there |
+//! | [`toml`] | a configuration file | what holds for each problem, and for each printed file |
 //!
 //! An input is a line of settings, an LF, and the bytes for the code under test.
 
@@ -27,16 +30,19 @@
 
 pub mod chunked;
 pub mod chunks;
+pub mod forwarded;
 pub mod head;
 pub mod machine;
 pub mod oracle;
 pub mod paths;
+pub mod proxy;
 pub mod range;
 pub mod requests;
 pub mod responses;
 pub mod rulebook;
 pub mod rules;
 pub mod target;
+pub mod toml;
 pub mod tree;
 
 /// The line of settings at the start of an input, and the rest.
@@ -110,5 +116,8 @@ mod tests {
         replay("range", crate::range::run);
         replay("rules", crate::rules::run);
         replay("target", crate::target::run);
+        replay("proxy", crate::proxy::run);
+        replay("forwarded", crate::forwarded::run);
+        replay("toml", crate::toml::run);
     }
 }

@@ -444,6 +444,7 @@ impl<'p> Play<'p> {
             draining: self.draining,
             observer: None,
             requests_left: self.quota,
+            behind: None,
         };
         let event = match *report {
             Report::Read(count) => Some(Event::Read(count)),

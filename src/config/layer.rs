@@ -17,7 +17,7 @@ mod admin;
 use super::{
     AccessRule, Account, ArchiveFormat, AuthRule, CacheControl, CleanUrls, Config, Cors,
     EncodedSlash, EtagSource, HeaderRule, Limits, Listen, ListenAddress, Places, RedirectRule,
-    Sandbox, SiteConfig, Symlinks, WhenFull, Workers,
+    Sandbox, SiteConfig, Symlinks, TrustedProxies, TrustedProxy, WhenFull, Workers,
 };
 use crate::http::hidden::Glob;
 
@@ -286,6 +286,10 @@ settings! {
         port: Replaced<u16>;
         /// The address of the admin listener.
         admin_listen: Replaced<ListenAddress>;
+        /// Whether a PROXY header comes first, on every address.
+        proxy_protocol: Replaced<bool>;
+        /// The peers that may name the client for whom they connect.
+        trusted_proxies: Replaced<Vec<TrustedProxy>>;
         /// Whether responses have a Server field.
         server_header: Replaced<bool>;
         /// The account to switch to after binding.
@@ -329,15 +333,20 @@ impl Layer {
         let listen = addresses(self.listen, self.port).map_err(&mut keep);
         let limits = limits(&self.limits).map_err(&mut keep);
         problems.extend(admin::check(self.admin_listen.as_ref(), listen.as_deref().unwrap_or(&[])));
-        let (Ok(listen), Ok((limits, chosen_limits)), true) = (listen, limits, problems.is_empty())
+        let (Ok(mut listen), Ok((limits, chosen_limits)), true) =
+            (listen, limits, problems.is_empty())
         else {
             problems.sort();
             problems.dedup();
             return Err(problems);
         };
+        if let Some(Sourced { value, .. }) = self.proxy_protocol {
+            listen.iter_mut().for_each(|listen| listen.opening.proxy_protocol = value);
+        }
         Ok(Config {
             listen,
             admin: self.admin_listen.map(|sourced| Listen::internal(sourced.value)),
+            trusted_proxies: TrustedProxies(value_or(self.trusted_proxies, Vec::new())),
             sites,
             user: self.user.map(|sourced| sourced.value),
             sandbox: value_or(self.sandbox, Sandbox::On),

@@ -15,6 +15,7 @@ mod log;
 mod media_type;
 pub mod print;
 mod site;
+mod trust;
 pub mod value;
 
 pub use crate::http::target::EncodedSlash;
@@ -28,6 +29,7 @@ pub use site::{
     AccessRule, ArchiveFormat, AuthRule, CacheControl, CleanUrls, Cors, EtagSource, HeaderRule,
     Places, RedirectRule, SiteConfig, Symlinks,
 };
+pub use trust::{TrustedProxies, TrustedProxy};
 
 /// Everything a run needs to know.
 #[derive(Clone, Debug)]
@@ -36,6 +38,8 @@ pub struct Config {
     pub listen: Vec<Listen>,
     /// Where metrics and health are served, if anywhere.
     pub admin: Option<Listen>,
+    /// The peers that may name the client for whom they connect.
+    pub trusted_proxies: TrustedProxies,
     /// What is served, and how; at least one site.
     pub sites: Vec<SiteConfig>,
     /// The account to switch to after binding.

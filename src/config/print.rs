@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use super::layer::{Layer, Merged, Origin, Problem, Replaced, SiteLayer};
 use super::value::{self, Choice};
 use super::{AccessRule, AuthRule, CacheControl, Config, Cors, HeaderRule, Limits, ListenAddress};
-use super::{RedirectRule, SiteConfig, Workers};
+use super::{Opening, RedirectRule, SiteConfig, Workers};
 
 /// Prints `layer`, whose settings are those of the run. Relative paths begin at `folder`, which is
 /// absolute.
@@ -80,6 +80,16 @@ fn origin<T>(setting: &Replaced<T>) -> String {
     setting.as_ref().map_or(&Origin::Default, |sourced| &sourced.origin).to_string()
 }
 
+/// An entry of `listen`.
+fn entry(opening: Opening, address: &str) -> String {
+    let address = quoted(address);
+    if opening.proxy_protocol {
+        format!("{{ address = {address}, proxy_protocol = true }}")
+    } else {
+        address
+    }
+}
+
 struct Page<'f> {
     text: String,
     folder: &'f Path,
@@ -127,9 +137,11 @@ impl Page<'_> {
         let addresses: Vec<String> = config
             .listen
             .iter()
-            .map(|listen| self.address(&listen.address, &Origin::Default))
+            .map(|listen| entry(listen.opening, &self.address(&listen.address, &Origin::Default)))
             .collect();
-        self.line("listen", &array(addresses), &listen_origin);
+        self.line("listen", &format!("[{}]", addresses.join(", ")), &listen_origin);
+        let proxies = array(config.trusted_proxies.0.iter().map(ToString::to_string));
+        self.line("trusted_proxies", &proxies, &origin(&layer.trusted_proxies));
         if let Some(user) = &layer.user {
             self.line("user", &quoted(&user.value.to_string()), &user.origin.to_string());
         }

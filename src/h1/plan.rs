@@ -40,7 +40,8 @@ fn before_body(head: &Head<'_, '_>, reader: BodyReader, cx: &mut Context<'_>) ->
         // but it may have begun: so the connection cannot be used again (RFC 9110 section 10.1.1).
         return Plan::Ask(Persistence::Linger);
     }
-    match cx.sites.check(&Request::of(head, cx.client, Some(write::fill))) {
+    let client = cx.client_of(&head.fields);
+    match cx.sites.check(&Request::of(head, client, Some(write::fill))) {
         Ok(()) => Plan::ReadBody(reader),
         Err(failure) => Plan::Failed(failure),
     }
@@ -55,7 +56,8 @@ pub(super) fn ask(
     counted: bool,
     cx: &mut Context<'_>,
 ) -> Result<Answer, Failure> {
-    cx.respond(&Request::of(head, cx.client, Some(write::fill)), blocking, counted)
+    let client = cx.client_of(&head.fields);
+    cx.respond(&Request::of(head, client, Some(write::fill)), blocking, counted)
 }
 
 /// The reply to a request whose body is too long to be read: a 413, unless the request fails for

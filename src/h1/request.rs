@@ -178,9 +178,8 @@ impl Exchange {
     /// Counts the current head as a request of its client, once.
     #[inline]
     fn count(&mut self, cx: &mut Context<'_>) {
-        if !self.counted && cx.requests_left > 0 {
-            self.counted = true;
-            cx.requests_left -= 1;
+        if !self.counted {
+            self.counted = cx.count_request();
         }
     }
 

@@ -21,10 +21,14 @@ pub enum Kind {
     Poll,
     /// A process that verifies passwords ended or failed.
     Verifier,
+    /// A trusted peer sent a malformed PROXY header, or none.
+    ProxyHeader,
+    /// A trusted peer sent a malformed list of clients.
+    Forwarded,
 }
 
 impl Kind {
-    const COUNT: usize = 8;
+    const COUNT: usize = 10;
 
     /// How many lines of this kind are written in [`WINDOW_MS`].
     pub fn burst(self) -> u64 {

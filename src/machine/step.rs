@@ -79,6 +79,8 @@ pub enum Reason {
     Panicked,
     /// The server shuts down.
     Stopped,
+    /// A trusted peer sent no PROXY header, or a malformed one, where one is expected.
+    BadProxyHeader,
 }
 
 impl Reason {
@@ -87,7 +89,7 @@ impl Reason {
 
     /// Every reason, in the order of the enum, which is that of
     /// [`CLOSE_REASONS`](crate::metrics::CLOSE_REASONS).
-    pub const ALL: [Reason; 10] = [
+    pub const ALL: [Reason; 11] = [
         Reason::Finished,
         Reason::PeerClosed,
         Reason::PeerLost,
@@ -98,6 +100,7 @@ impl Reason {
         Reason::MadeRoom,
         Reason::Panicked,
         Reason::Stopped,
+        Reason::BadProxyHeader,
     ];
 }
 

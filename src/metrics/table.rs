@@ -120,6 +120,7 @@ pub const CLOSE_REASONS: &[&str] = &[
     "made_room",
     "panicked",
     "stopped",
+    "bad_proxy_header",
 ];
 
 /// The values of `state`.

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use crate::auth::{Authenticator, MemoryBounds, PoolBounds, Program};
 use crate::cli::Settings;
-use crate::config::{Config, Limits, Listen, SiteConfig};
+use crate::config::{Config, Limits, Listen, SiteConfig, TrustedProxies};
 use crate::files::Door;
 use crate::metrics::{Process, Seat};
 use crate::net::Activated;
@@ -77,8 +77,13 @@ pub(super) fn set_up(
     removable: &[&Path],
     seat: Option<Seat>,
 ) -> Result<(Reactor, Vec<String>), String> {
-    let Config { admin, sites, user, sandbox, when_full, limits, .. } = config;
-    let mut warnings: Vec<String> = inapplicable_limits(&listeners, &limits).into_iter().collect();
+    let Config { listen, admin, trusted_proxies, sites, user, .. } = config;
+    let Config { sandbox, when_full, limits, .. } = config;
+    let mut warnings = Vec::new();
+    if !trusted_proxies.trusts(None) {
+        warnings.extend(inapplicable_limits(&listeners, &limits));
+    }
+    warnings.extend(unused_proxy_protocol(&listen, &trusted_proxies));
     warnings.extend(listeners.iter().filter(|it| it.opening().internal).flat_map(admin_notes));
     match &user {
         Some(account) => sandbox::become_user(account)?,
@@ -97,6 +102,7 @@ pub(super) fn set_up(
     }
     let mut reactor = Reactor::new(sites, listeners, when_full, limits)
         .map_err(|error| format!("cannot set up the event loop: {error}"))?;
+    reactor.trust(trusted_proxies);
     if admin.is_some() {
         // Before the sandbox hides the files of /proc.
         reactor.measure(Process::open(), seat);
@@ -175,6 +181,17 @@ fn inapplicable_limits(listeners: &[Listener], limits: &Limits) -> Option<String
             "{} {verb} not apply to {socket}: its clients have no address; set such a limit in the \
              proxy",
             names.join(" and ")
+        )
+    })
+}
+
+/// A warning about an address whose connections may have a PROXY header that nobody may send.
+fn unused_proxy_protocol(entries: &[Listen], proxies: &TrustedProxies) -> Option<String> {
+    let listen = entries.iter().find(|listen| listen.opening.proxy_protocol)?;
+    proxies.is_empty().then(|| {
+        format!(
+            "proxy_protocol has no effect on {listen}: nobody may send a PROXY header; set \
+             trusted_proxies to the addresses of the proxies"
         )
     })
 }

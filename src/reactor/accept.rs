@@ -11,7 +11,7 @@ use crate::journal::Kind;
 use crate::net::Transport;
 use crate::net::listen::Listener;
 
-use super::connections::Connections;
+use super::connections::{Connections, Internal};
 use super::counts::Limited;
 use super::listener_token;
 use super::resources::Resources;
@@ -127,7 +127,9 @@ impl Acceptor {
                 let effort = match self.listeners[index].accept() {
                     Ok((socket, from)) => {
                         self.left = self.left.map(|left| left - 1);
-                        connections.insert(Transport::plain(socket), from, resources, turn)
+                        let opening = self.listeners[index].opening();
+                        let transport = Transport::plain(socket);
+                        connections.insert(transport, from, opening, resources, turn)
                     }
                     Err(error) => {
                         self.accept_failed(index, &error, connections, resources, turn);
@@ -155,7 +157,7 @@ impl Acceptor {
                 }
                 match listener.accept() {
                     Ok((socket, _)) => {
-                        connections.insert_internal(Transport::plain(socket), resources, turn);
+                        Internal::insert(connections, Transport::plain(socket), resources, turn);
                     }
                     Err(error) if is_lost(&error) => {}
                     Err(error) if error.kind() == io::ErrorKind::WouldBlock => {

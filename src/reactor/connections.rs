@@ -7,18 +7,18 @@ use mio::Registry;
 use slab::Slab;
 
 use crate::clock::Tick;
-use crate::config::Limits;
+use crate::config::{Limits, Opening, TrustedProxies};
 use crate::http::status::{Failure, Status};
 use crate::journal::Kind;
 use crate::net::Transport;
 use crate::site::Wait;
 
-use super::census::Census;
+use super::census::{Census, States};
+use super::clients::Clients;
 use super::counts::{Counts, Limited};
-use super::evict;
+use super::evict::{self, Victims};
 use super::panics::guarded;
 use super::pending::{Id, Pending};
-use super::quota::{Admission, Quotas};
 use super::resources::Resources;
 use super::slot::{Client, Path, Slot, Stop};
 use super::turn::{Effort, Share, Turn};
@@ -28,7 +28,7 @@ use super::{SERIAL_MASK, token};
 
 mod internal;
 
-use internal::Internal;
+pub(super) use internal::Internal;
 
 /// The connections, and when to look at each.
 #[derive(Debug)]
@@ -40,7 +40,7 @@ pub(super) struct Connections {
     pending: Pending,
     /// Connections whose time is over; empty between two turns.
     expired: Vec<Id>,
-    quotas: Quotas,
+    clients: Clients,
     /// Connections that were told that there is no room for them, and are not closed yet; the first
     /// of them first. They do not count towards the limit, but there are at most [`SPARE_SLOTS`].
     turned_away: Vec<usize>,
@@ -48,10 +48,8 @@ pub(super) struct Connections {
     internal: Internal,
     census: Census,
     pub(super) counts: Counts,
-    /// The connections to evict next, the first at the end; checked again before each use.
-    victims: Vec<(Evictable, Id)>,
-    /// When they were chosen.
-    victims_since: Tick,
+    /// The connections to evict next.
+    victims: Victims,
     /// The server stops, and idle connections are closed.
     closes_idle: bool,
     registry: Registry,
@@ -68,16 +66,30 @@ impl Connections {
             wheel: Wheel::new(now),
             pending: Pending::default(),
             expired: Vec::new(),
-            quotas: Quotas::default(),
+            clients: Clients::default(),
             turned_away: Vec::new(),
             internal: Internal::default(),
             census: Census::default(),
             counts: Counts::default(),
-            victims: Vec::new(),
-            victims_since: now,
+            victims: Victims::new(now),
             closes_idle: false,
             registry,
         }
+    }
+
+    /// Believes these peers whom they connect for.
+    pub(super) fn trust(&mut self, proxies: TrustedProxies) {
+        self.clients.trust(proxies);
+    }
+
+    /// How many connections were refused because their client has too many.
+    pub(super) fn refused(&self) -> u64 {
+        self.clients.refused()
+    }
+
+    /// How many requests of trusted peers had a malformed list of clients.
+    pub(super) fn malformed_lists(&self) -> u64 {
+        self.clients.malformed_lists()
     }
 
     /// How many there are, without those that came to the admin listener.
@@ -102,6 +114,11 @@ impl Connections {
         self.slots.iter().filter(|(_, slot)| is_busy(slot)).count()
     }
 
+    /// Counts them by state; see [`Census::take`].
+    pub(super) fn census(&mut self) -> Option<States> {
+        self.census.take(&self.slots)
+    }
+
     /// The slot of this connection, unless it was closed.
     #[inline]
     fn slot(&mut self, (key, serial): Id) -> Option<&mut Slot> {
@@ -120,6 +137,7 @@ impl Connections {
         &mut self,
         transport: Transport,
         address: Option<IpAddr>,
+        opening: Opening,
         resources: &mut Resources,
         turn: &Turn,
     ) -> Effort {
@@ -127,21 +145,15 @@ impl Connections {
         self.serial = self.serial.wrapping_add(1) & SERIAL_MASK;
         let mut slot = Slot::new(transport, self.serial, address, now);
         self.counts.accepted += 1;
-        let admission = self.quotas.admit(slot.address, &resources.limits, now);
-        if let Admission::Counted(client) = admission {
-            slot.client = Some(client);
-        }
-        let turned_away = match admission {
-            Admission::TooMany => {
-                self.counts.limit(Limited::PerClient);
-                true
-            }
-            _ => !self.make_room(resources, turn),
+        let admitted = if self.clients.trusts(address) && opening.proxy_protocol {
+            slot.wire = Wire::introduction(now);
+            true
+        } else {
+            self.clients.admit(&mut slot, &resources.limits, now)
         };
+        let turned_away = !admitted || !self.make_room(resources, turn);
         if turned_away && !self.make_spare_room(resources, turn) {
-            if let Some(client) = slot.client {
-                self.quotas.leave(client, &resources.limits, now);
-            }
+            self.clients.leave(slot.client, &resources.limits, now);
             self.counts.close(Reason::MadeRoom);
             return Effort::default();
         }
@@ -162,6 +174,41 @@ impl Connections {
         let key = self.slots.insert(slot);
         self.census.note(key);
         key
+    }
+
+    /// The PROXY header of a connection is complete or malformed. Only now the client is known, and
+    /// counted; if it has too many connections, this one is answered 503.
+    #[inline(never)]
+    fn introduce(&mut self, key: usize, resources: &mut Resources, turn: &Turn) {
+        let slot = &mut self.slots[key];
+        let wire = std::mem::replace(&mut slot.wire, Wire::new(turn.now()));
+        let Wire::Introduction(introduction) = wire else { return };
+        let source = match introduction.result() {
+            Ok(source) => source,
+            Err(why) => {
+                let peer = Client(slot.address);
+                resources.journal.repeat(
+                    Kind::ProxyHeader,
+                    turn.now(),
+                    format_args!("closing the connection of {peer}: PROXY header: {why}"),
+                );
+                return self.close(key, Reason::BadProxyHeader, resources, turn);
+            }
+        };
+        slot.address = source.or(slot.address);
+        if !self.clients.admit(slot, &resources.limits, turn.now()) && !slot.turned_away {
+            if !self.make_spare_room(resources, turn) {
+                return self.close(key, Reason::MadeRoom, resources, turn);
+            }
+            self.turned_away.push(key);
+            self.slots[key].turned_away = true;
+        }
+        self.work(key, resources, turn, |slot, cx, pools, share| {
+            if slot.turned_away {
+                slot.refuse(NO_ROOM, cx, pools);
+            }
+            slot.drive(cx, pools, share)
+        });
     }
 
     /// Stores an event, and queues its connection.
@@ -280,7 +327,9 @@ impl Connections {
             }
             self.work(id.0, resources, turn, |slot, cx, pools, share| {
                 let stop = slot.drive(cx, pools, share);
-                if matches!(stop, Stop::Over(_)) || slot.wire.deadline(cx.limits) > cx.clock.tick {
+                if matches!(stop, Stop::Over(_) | Stop::Introduced)
+                    || slot.wire.deadline(cx.limits) > cx.clock.tick
+                {
                     return stop;
                 }
                 slot.wire.report(Event::Timeout, cx);
@@ -304,19 +353,28 @@ impl Connections {
         let looked_up = resources.sites.lookups().0;
         let slot = &mut self.slots[key];
         let requests_left = match slot.client {
-            Some(client) => self.quotas.requests_left(client, &resources.limits, turn.now()),
+            Some(client) => self.clients.requests_left(client, &resources.limits, turn.now()),
             None => u32::MAX,
         };
         let (mut cx, pools) = resources.context(turn.clock(), requests_left);
-        cx.client = slot.address;
-        if slot.internal {
-            cx.internal = true;
-            cx.observer = None;
+        slot.identify(&mut cx);
+        if slot.is_proxy {
+            cx.behind = Some(self.clients.behind());
         }
         let mut share = Share { effort: Effort::default(), failed: None };
         let stop = guarded(|| work(slot, &mut cx, pools, &mut share));
+        let spent = requests_left - cx.requests_left;
+        let malformed = cx.behind.take().map_or((0, ""), |behind| behind.malformed);
         if let Some(client) = slot.client {
-            self.quotas.spend(client, requests_left - cx.requests_left);
+            self.clients.spend(client, spent);
+        }
+        if malformed.0 > 0 {
+            self.clients.note_malformed(
+                malformed,
+                slot.address,
+                &mut resources.journal,
+                turn.now(),
+            );
         }
         if resources.sites.lookups().0 != looked_up || matches!(stop, Ok(Stop::Budget)) {
             share.effort.long();
@@ -385,6 +443,7 @@ impl Connections {
                 }
                 self.wheel.schedule(key, slot.wake_at(limits, now));
             }
+            Stop::Introduced => self.introduce(key, resources, turn),
             Stop::Throttled(until) => self.wheel.schedule(key, until),
         }
     }
@@ -417,9 +476,7 @@ impl Connections {
         if slot.turned_away {
             self.turned_away.retain(|&other| other != key);
         }
-        if let Some(client) = slot.client {
-            self.quotas.leave(client, &resources.limits, now);
-        }
+        self.clients.leave(slot.client, &resources.limits, now);
         match reason {
             Reason::OutOfPages if !unsent => {
                 let mut room = [0; LAST_BYTES];
@@ -475,60 +532,9 @@ impl Connections {
         true
     }
 
-    /// True if a connection that counts towards the limit can be evicted now. The search looks at
-    /// every slot, so what it finds is kept for a moment.
+    /// True if a connection that counts towards the limit can be evicted now.
     pub(super) fn can_evict(&mut self, resources: &mut Resources, turn: &Turn) -> bool {
-        if self.drop_stale_victims(resources, turn) {
-            return true;
-        }
-        let now = turn.now();
-        let candidates = self
-            .slots
-            .iter()
-            .filter(|(_, slot)| !slot.turned_away && !slot.internal)
-            .filter_map(|(key, slot)| Some((slot.wire.standing(now).evictable?, key)));
-        let chosen = evict::choose(candidates, CANDIDATES).rev(); // the last is evicted first
-        let victim = |(rank, key): (Evictable, usize)| (rank, (key, self.slots[key].serial));
-        self.victims.extend(chosen.map(victim));
-        self.victims_since = now;
-        self.drop_stale_victims(resources, turn)
-    }
-
-    /// Drops the victims at the end that can no longer be evicted. Returns false if none is left.
-    fn drop_stale_victims(&mut self, resources: &mut Resources, turn: &Turn) -> bool {
-        if turn.now().since(self.victims_since) >= VICTIMS_MS {
-            self.victims.clear();
-        }
-        while let Some(&(rank, id)) = self.victims.last() {
-            if self.is_evictable(rank, id, resources, turn) {
-                return true;
-            }
-            self.victims.pop();
-        }
-        false
-    }
-
-    /// Whether a connection is still as evictable as it was, and the peer accepts nothing.
-    fn is_evictable(
-        &mut self,
-        rank: Evictable,
-        (key, serial): Id,
-        resources: &mut Resources,
-        turn: &Turn,
-    ) -> bool {
-        let Some(slot) = self.slots.get_mut(key).filter(|slot| slot.serial == serial) else {
-            return false;
-        };
-        let now = turn.now();
-        if slot.wire.standing(now).evictable != Some(rank) {
-            return false;
-        }
-        let Evictable::Stuck(since) = rank else { return true };
-        let acknowledged = slot.transport.was_acknowledged(now.since(since));
-        if acknowledged {
-            slot.wire.report(Event::Acknowledged, &mut resources.context(turn.clock(), 0).0);
-        }
-        !acknowledged
+        self.victims.find(&mut self.slots, resources, turn)
     }
 
     /// Closes one connection that counts towards the limit. Returns false if none can be evicted.
@@ -536,7 +542,7 @@ impl Connections {
         if !self.can_evict(resources, turn) {
             return false;
         }
-        let Some((_, (key, _))) = self.victims.pop() else { return false };
+        let Some(key) = self.victims.pop() else { return false };
         self.close(key, Reason::MadeRoom, resources, turn);
         true
     }
@@ -579,12 +585,6 @@ const LAST_BYTES: usize = 4096;
 
 /// What a client gets for which there is no room.
 const NO_ROOM: Failure = Failure::new(Status::ServiceUnavailable, "too many connections");
-
-/// How long a choice of victims is used, in milliseconds: others may be more evictable by then.
-const VICTIMS_MS: u64 = 20;
-
-/// Connections chosen for eviction at a time, at least: some may turn out to make progress.
-const CANDIDATES: usize = 16;
 
 /// Connections that are closed in one turn because their time is over: together at most about a
 /// millisecond, although ten thousand may have become idle at the same time.

@@ -8,8 +8,6 @@ use crate::metrics::{Metric, Snapshot};
 pub(super) enum Limited {
     /// A new connection found all slots taken.
     Connections,
-    /// A client had as many connections as it may.
-    PerClient,
     /// A connection was closed because the pages ran out.
     Pages,
 }
@@ -20,7 +18,7 @@ pub(super) struct Counts {
     pub(super) accepted: u64,
     closed: u64,
     closed_for: [u64; Reason::COUNT],
-    limited: [u64; 3],
+    limited: [u64; 2],
 }
 
 impl Counts {
@@ -46,12 +44,12 @@ impl Counts {
         self.limited[limit as usize] += 1; // a unit variant is its index
     }
 
-    /// Writes the counters into a snapshot. `refused_requests`: by the limit on requests of a
-    /// client.
-    pub(super) fn describe(&self, refused_requests: u64, to: &mut Snapshot) {
-        let [connections, per_client, pages] = self.limited;
+    /// Writes the counters into a snapshot. `refused`: connections and requests that the limits of
+    /// their clients refused.
+    pub(super) fn describe(&self, refused: [u64; 2], to: &mut Snapshot) {
+        let ([connections, pages], [per_client, requests]) = (self.limited, refused);
         to.set(Metric::Accepted, &[self.accepted]);
         to.set(Metric::Closed, &self.closed_for);
-        to.set(Metric::Limited, &[connections, per_client, refused_requests, pages]);
+        to.set(Metric::Limited, &[connections, per_client, requests, pages]);
     }
 }

@@ -152,7 +152,8 @@ impl Metrics {
             observer.describe(&mut snapshot);
         }
         sites.describe(&mut snapshot);
-        connections.counts.describe(sites.refused_requests(), &mut snapshot);
+        let refused = [connections.refused(), sites.refused_requests()];
+        connections.counts.describe(refused, &mut snapshot);
         self.process.describe(&mut snapshot);
         snapshot.set(Metric::Connections, &self.states.0);
         snapshot.set(Metric::TurnDuration, &self.turns.cells());

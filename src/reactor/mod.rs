@@ -24,7 +24,8 @@
 //! |---|---|
 //! | [`Reactor`] | the poll, signals and orders, and whether the server runs or stops |
 //! | `Acceptor` | the listeners, and why no connections are accepted at the moment |
-//! | `Connections` | the slots, their timers and queues, the quotas of clients |
+//! | `Connections` | the slots, their timers and queues |
+//! | `Clients` | the quotas of clients, and the proxies that are trusted to name them |
 //! | `Slot` | one connection: its transport, its wire, its place in the loop |
 //! | `Wire` | the protocol of a connection; the only file that names one |
 //! | `Resources` | what all connections share: site, pages, limits, journal |
@@ -38,21 +39,22 @@ use std::time::{Duration, Instant};
 use mio::{Events, Poll, Token};
 
 use crate::clock::Tick;
-use crate::config::{Limits, WhenFull};
+use crate::config::{Limits, TrustedProxies, WhenFull};
 use crate::journal::{AccessLog, Journal, Kind, Observer};
 use crate::metrics::{Process, Seat};
 use crate::site::{Fault, Sites};
 
 mod accept;
 mod census;
+mod clients;
 mod connections;
 mod counts;
 mod evict;
+mod introduction;
 mod metrics;
 mod orders;
 mod panics;
 mod pending;
-mod quota;
 mod resources;
 pub mod signals;
 mod slot;
@@ -187,6 +189,11 @@ impl Reactor {
         self.metrics = Some(Metrics::new(process, seat, unix_ms));
     }
 
+    /// Believes these peers whom they connect for; by default, nobody.
+    pub fn trust(&mut self, proxies: TrustedProxies) {
+        self.connections.trust(proxies);
+    }
+
     /// Tells `watcher` every `every_ms` that the loop turns, if that is asked for, and that it
     /// stops.
     pub fn watch(&mut self, every_ms: Option<u64>, watcher: Watcher) {
@@ -221,6 +228,11 @@ impl Reactor {
     /// How many connections have been closed so far for this reason.
     pub fn closed(&self, reason: Reason) -> u64 {
         self.connections.counts.closed_for(reason)
+    }
+
+    /// How many requests of trusted peers had a malformed list of clients.
+    pub fn malformed_lists(&self) -> u64 {
+        self.connections.malformed_lists()
     }
 
     /// One turn of the loop; see the module's documentation.

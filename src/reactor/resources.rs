@@ -41,6 +41,7 @@ impl Resources {
             unread,
             observer,
             requests_left,
+            behind: None,
         };
         (cx, pools)
     }

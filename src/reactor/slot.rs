@@ -8,11 +8,11 @@ use crate::clock::Tick;
 use crate::config::{CONNECTION_BYTES, Limits};
 use crate::files::{Blocking, OpenFile, Piece};
 use crate::http::status::Failure;
-use crate::machine::least_rate_deadline;
-use crate::net::{Sent, Transport};
+use crate::machine::{ClientId, least_rate_deadline};
+use crate::net::{Sent, Transport, is_passing};
 use crate::site::Wait;
 
-use super::quota::ClientId;
+use super::introduction::State;
 use super::turn::Share;
 use super::wire::{Context, Event, Pools, Reason, Step, Wire};
 
@@ -23,9 +23,10 @@ pub(super) struct Slot {
     pub(super) wire: Wire,
     /// Distinguishes this connection from earlier ones in the same slot; part of the token.
     pub(super) serial: u32,
-    /// The client that it counts for; see [`super::quota`].
+    /// The client that it counts for; see [`crate::machine::Quotas`].
     pub(super) client: Option<ClientId>,
-    /// The address of the peer; `None` on a Unix socket.
+    /// The address of the peer, or of the client that its PROXY header names; `None` on a Unix
+    /// socket.
     pub(super) address: Option<IpAddr>,
     /// How often the next piece of its file was not in memory.
     cold: u8,
@@ -37,6 +38,9 @@ pub(super) struct Slot {
     pub(super) turned_away: bool,
     /// It came to the admin listener.
     pub(super) internal: bool,
+    /// The address is that of a trusted proxy: it names the client of each request, and has no
+    /// limits itself.
+    pub(super) is_proxy: bool,
 }
 
 // Ten thousand idle connections must stay cheap: a slot and its links in the timer wheel (16 bytes)
@@ -57,6 +61,8 @@ pub(super) enum Stop {
     Needs(Wait),
     /// The connection is over.
     Over(Reason),
+    /// The PROXY header is complete, or malformed.
+    Introduced,
 }
 
 impl Slot {
@@ -78,6 +84,17 @@ impl Slot {
             throttled: false,
             turned_away: false,
             internal: false,
+            is_proxy: false,
+        }
+    }
+
+    /// Tells whose requests they are.
+    #[inline]
+    pub(super) fn identify(&self, cx: &mut Context<'_>) {
+        cx.client = self.address;
+        if self.internal {
+            cx.internal = true;
+            cx.observer = None;
         }
     }
 
@@ -89,8 +106,8 @@ impl Slot {
         pools: &mut Pools,
         share: &mut Share,
     ) -> Stop {
-        if let Wire::Ended { until } = self.wire {
-            return self.end(until, cx);
+        if !matches!(self.wire, Wire::H1(_)) {
+            return self.drive_outside(cx);
         }
         if self.transport.flush().is_err_and(|error| !is_passing(&error)) {
             self.wire.report(Event::PeerLost, cx);
@@ -151,6 +168,23 @@ impl Slot {
             }
         }
         Stop::Budget
+    }
+
+    /// The same before the protocol has begun, or after its end.
+    #[inline(never)]
+    fn drive_outside(&mut self, cx: &Context<'_>) -> Stop {
+        match &mut self.wire {
+            Wire::H1(_) => Stop::Budget, // never: the caller drives it
+            &mut Wire::Ended { until } => self.end(until, cx),
+            Wire::Introduction(introduction) => {
+                match introduction.drive(&mut self.transport, cx.clock.tick) {
+                    State::Waits => Stop::Waits,
+                    State::Budget => Stop::Budget,
+                    State::Complete => Stop::Introduced,
+                    State::Over(reason) => Stop::Over(reason),
+                }
+            }
+        }
     }
 
     /// Reports what was sent from memory, and returns how many bytes that were.
@@ -220,7 +254,7 @@ impl Slot {
     pub(super) fn wake_at(&self, limits: &Limits, now: Tick) -> Tick {
         let deadline = self.wire.deadline(limits);
         match self.wire {
-            Wire::H1(_) => deadline,
+            Wire::H1(_) | Wire::Introduction(_) => deadline,
             Wire::Ended { .. } => deadline.min(now + ACKNOWLEDGED_MS),
         }
     }
@@ -330,8 +364,3 @@ const FIRST_FLIGHT_BYTES: u64 = 14_600;
 
 /// How often a closing connection is checked for acknowledgements.
 const ACKNOWLEDGED_MS: u64 = 200;
-
-/// Errors after which the call can be repeated.
-fn is_passing(error: &io::Error) -> bool {
-    matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted)
-}

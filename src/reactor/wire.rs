@@ -10,6 +10,8 @@ use crate::h1::{self, Connection, Exchanges, StateName};
 use crate::journal::Observer;
 use crate::site::Sites;
 
+use super::introduction::Introduction;
+
 pub use crate::machine::Reason;
 pub(super) use crate::machine::{Context, Event, Evictable, Pages, Standing, Step};
 
@@ -21,6 +23,8 @@ pub(super) enum Wire {
     /// The protocol has ended, but the kernel still holds bytes that the peer has not acknowledged.
     /// The connection counts for its client until they are, or until then.
     Ended { until: Tick },
+    /// The protocol has not begun: a PROXY header comes first.
+    Introduction(Box<Introduction>),
 }
 
 /// Memory for connections that are not idle.
@@ -41,12 +45,19 @@ impl Wire {
         Wire::H1(Connection::new(now))
     }
 
+    /// The same, if a PROXY header comes first.
+    pub(super) fn introduction(now: Tick) -> Wire {
+        Wire::Introduction(Box::new(Introduction::new(now)))
+    }
+
     /// What to do next.
     #[inline]
     pub(super) fn step(&self) -> Step<'_> {
         match self {
             Wire::H1(connection) => connection.step(),
             Wire::Ended { .. } => Step::Close(Reason::Finished),
+            // The driver receives the header itself.
+            Wire::Introduction(_) => Step::Read,
         }
     }
 
@@ -56,7 +67,7 @@ impl Wire {
     pub(super) fn room(&mut self, pools: &mut Pools, pages: &mut Pages) -> Option<&mut [u8]> {
         match self {
             Wire::H1(connection) => connection.room(&mut pools.h1, pages),
-            Wire::Ended { .. } => None,
+            Wire::Ended { .. } | Wire::Introduction(_) => None,
         }
     }
 
@@ -76,6 +87,11 @@ impl Wire {
             Wire::Ended { until } => {
                 if let Event::Timeout = event {
                     *until = Tick(0);
+                }
+            }
+            Wire::Introduction(introduction) => {
+                if let Event::Timeout = event {
+                    introduction.timed_out();
                 }
             }
         }
@@ -99,6 +115,7 @@ impl Wire {
                 holds_page_since: None,
                 sent: (*until, 0),
             },
+            Wire::Introduction(introduction) => introduction.standing(now),
         }
     }
 
@@ -108,6 +125,7 @@ impl Wire {
         match self {
             Wire::H1(connection) => connection.is_idle(),
             Wire::Ended { .. } => true,
+            Wire::Introduction(introduction) => introduction.is_idle(),
         }
     }
 
@@ -121,6 +139,7 @@ impl Wire {
                 StateName::Idle | StateName::Reply => 3,
                 StateName::Linger | StateName::Closed => 4,
             },
+            Wire::Introduction(_) => 1,
             Wire::Ended { .. } => 4,
         }
     }
@@ -131,6 +150,7 @@ impl Wire {
         match self {
             Wire::H1(connection) => connection.deadline(limits),
             Wire::Ended { until } => *until,
+            Wire::Introduction(introduction) => introduction.deadline(limits),
         }
     }
 }

@@ -81,6 +81,7 @@ impl Bench {
             unread: false,
             observer: self.observer.as_mut(),
             requests_left: self.requests_left,
+            behind: None,
         };
         let result = report(&mut cx);
         self.requests_left = cx.requests_left;

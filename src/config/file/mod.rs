@@ -5,6 +5,7 @@
 //! file: it gets the text.
 
 mod document;
+mod listen;
 mod site;
 
 use std::collections::{HashMap, HashSet};
@@ -12,9 +13,9 @@ use std::path::Path;
 
 use toml::de::{DeTable, DeValue};
 
-use super::layer::{Layer, Merged, Problem, Replaced, SiteLayer, Sourced};
+use super::layer::{Layer, Merged, Problem, Replaced, SiteLayer};
 use super::value::{self, SANDBOX, WHEN_FULL};
-use super::{Account, Limits, Listen, ListenAddress, Workers};
+use super::{Account, Limits, ListenAddress, Workers};
 use document::{Document, Entry, Keys, TOP_LEVEL, entries};
 
 /// The largest configuration file, in bytes.
@@ -99,9 +100,11 @@ fn top(document: &mut Document, table: &DeTable) -> Layer {
     let mut keys = Keys::new(0, table, TOP_LEVEL);
     let layer = Layer {
         config: None,
-        listen: listen(document, keys.take("listen")),
+        listen: listen::read(document, keys.take("listen")),
         port: None,
         admin_listen: admin(document, keys.take("admin")),
+        proxy_protocol: None,
+        trusted_proxies: listen::trusted_proxies(document, keys.take("trusted_proxies")),
         user: document.text(keys.take("user"), account),
         sandbox: document.choice(keys.take("sandbox"), &SANDBOX),
         server_header: document.switch(keys.take("server_header")),
@@ -113,6 +116,10 @@ fn top(document: &mut Document, table: &DeTable) -> Layer {
     };
     keys.finish(document, |key| match key {
         "host" | "hosts" => Some("write it in a [[site]]".to_owned()),
+        "proxy_protocol" => {
+            let entry = "{ address = \"127.0.0.1:8081\", proxy_protocol = true }";
+            Some(format!("write it in an entry of listen: {entry}"))
+        }
         "port" => Some("write it as part of an address: listen = \"127.0.0.1:8080\"".to_owned()),
         "type" | "types" => Some("did you mean 'media_types'?".to_owned()),
         _ => is_limit(key).then(|| "write it below [limits]".to_owned()),
@@ -128,6 +135,7 @@ fn is_limit(key: &str) -> bool {
 const TOP: &[&str] = &[
     "listen",
     "admin",
+    "trusted_proxies",
     "user",
     "sandbox",
     "server_header",
@@ -164,15 +172,6 @@ fn account(text: &str) -> Result<Account, String> {
     text.parse().map_err(|why| format!("'{text}' is not an account; {why}"))
 }
 
-/// An address. The path of a socket is relative to the folder of the file, as all paths are.
-fn address(folder: &Path, text: &str) -> Result<ListenAddress, String> {
-    let mut address: ListenAddress = text.parse()?;
-    if let ListenAddress::Unix(path) = &mut address {
-        *path = site::resolve(folder, &path.to_string_lossy())?;
-    }
-    Ok(address)
-}
-
 /// The table of the admin listener.
 fn admin(document: &mut Document, entry: Option<Entry>) -> Replaced<ListenAddress> {
     let entry = entry?;
@@ -183,51 +182,9 @@ fn admin(document: &mut Document, entry: Option<Entry>) -> Replaced<ListenAddres
     let mut keys = Keys::new(entry.at(), table, "[admin]");
     let folder = document.folder();
     let listen = keys.require(document, "listen", "\"127.0.0.1:9180\"");
-    let listen = document.text(listen, |text| address(folder, text));
+    let listen = document.text(listen, |text| listen::address(folder, text));
     keys.finish(document, |key| TOP.contains(&key).then(|| ABOVE.to_owned()));
     listen
-}
-
-/// One address, or an array of them; no address twice.
-fn listen(document: &mut Document, entry: Option<Entry>) -> Replaced<Vec<Listen>> {
-    let entry = entry?;
-    let folder = document.folder();
-    let parse = |text: &str| address(folder, text).map(Listen::from);
-    let array = match entry.value.get_ref() {
-        DeValue::String(_) => {
-            let one = document.text(Some(entry), parse)?;
-            return Some(Sourced { value: vec![one.value], origin: one.origin });
-        }
-        DeValue::Array(array) => array,
-        _ => {
-            let advice = "write listen = \"127.0.0.1:8080\"";
-            document.wrong_type(entry, "a string or an array of strings", advice);
-            return None;
-        }
-    };
-    if array.is_empty() {
-        let what = "listen is empty; write an address, or leave listen out for 127.0.0.1:8080";
-        document.complain(entry.at(), what);
-    }
-    let mut addresses: Vec<Listen> = Vec::new();
-    for (at, listen) in document.places(Some(entry), parse)? {
-        let address = &listen.address;
-        // Port 0 is another port each time.
-        let picks_port = address.with_port(0).as_ref() == Some(address);
-        let same = addresses.iter().find(|other| other.address.overlaps(address));
-        if let Some(same) = same.filter(|_| !picks_port) {
-            let what = match same.address == *address {
-                true => format!("listen: {address} is listed already; leave one of the two out"),
-                false => format!(
-                    "listen: {address} and {same} stand for the same sockets; leave one of the \
-                     two out"
-                ),
-            };
-            document.complain(at, &what);
-        }
-        addresses.push(listen);
-    }
-    Some(document.sourced(entry.at(), addresses))
 }
 
 fn limits(document: &mut Document, entry: Option<Entry>) -> Merged<(&'static str, u64)> {

@@ -35,8 +35,14 @@ const FULL: &str = include_str!("tests/full.toml");
 fn every_key_reaches_its_setting() {
     let config = config(FULL);
     let shown: Vec<String> = config.listen.iter().map(ToString::to_string).collect();
-    assert_eq!(shown, ["0.0.0.0:80", "[::]:8080", "unix:conf/run/http", "systemd:web"]);
+    let expected =
+        ["0.0.0.0:80", "[::]:8080", "unix:conf/run/http", "systemd:web", "127.0.0.1:8081"];
+    assert_eq!(shown, expected);
     assert_eq!(config.admin.as_ref().unwrap().to_string(), "unix:conf/run/admin");
+    let headed = config.listen.iter().map(|listen| listen.opening.proxy_protocol);
+    assert_eq!(headed.collect::<Vec<_>>(), [false, false, false, false, true]);
+    let proxies: Vec<String> = config.trusted_proxies.0.iter().map(ToString::to_string).collect();
+    assert_eq!(proxies, ["10.0.0.0/8", "192.0.2.7/32", "unix"]);
     assert_eq!(config.user.as_ref().map(ToString::to_string).as_deref(), Some("www-data:www"));
     assert_eq!((config.sandbox, config.when_full), (Sandbox::Strict, WhenFull::Refuse));
     assert_eq!(config.workers, Some(Workers::Auto));
@@ -130,8 +136,9 @@ fn every_setting_has_a_key() {
     let layer = read(FULL).unwrap();
     let top: Vec<&str> = layer.set().into_iter().map(|(name, _)| name).collect();
     for name in Layer::NAMES {
-        // The file is not named by itself, and a port is part of an address.
-        assert!(top.contains(name) || ["config", "port"].contains(name), "{name}: add it to FULL");
+        // The file is not named by itself, and the others are part of an address.
+        let is_elsewhere = ["config", "port", "proxy_protocol"].contains(name);
+        assert!(top.contains(name) || is_elsewhere, "{name}: add it to FULL");
     }
     let site: Vec<&str> = layer.site.set().into_iter().map(|(name, _)| name).collect();
     for name in SiteLayer::NAMES {
@@ -236,6 +243,9 @@ fn check_any(content: &[u8]) {
 const PARTS: &[&str] = &[
     "root",
     "listen",
+    "address",
+    "proxy_protocol",
+    "trusted_proxies",
     "site",
     "limits",
     "fields",

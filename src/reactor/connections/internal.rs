@@ -6,7 +6,6 @@ use slab::Slab;
 use crate::clock::Tick;
 use crate::net::Transport;
 
-use super::super::census::States;
 use super::super::resources::Resources;
 use super::super::slot::Slot;
 use super::super::turn::Turn;
@@ -17,7 +16,7 @@ pub(super) const MOST: usize = 16;
 
 /// Their keys.
 #[derive(Debug, Default)]
-pub(super) struct Internal {
+pub(in crate::reactor) struct Internal {
     keys: Vec<usize>,
 }
 
@@ -44,34 +43,26 @@ impl Internal {
         let rank = |key: &usize| Some((slots.get(*key)?.wire.standing(now).evictable?, *key));
         self.keys.iter().filter_map(rank).min().map(|(_, key)| key)
     }
-}
-
-impl Connections {
-    /// How many are in each state; `None`: there are more than fit into this turn, and the next
-    /// call continues.
-    pub(in crate::reactor) fn census(&mut self) -> Option<States> {
-        self.census.take(&self.slots)
-    }
 
     /// Adds a connection that came to the admin listener, and drives it. Beyond their bound, the
     /// one that can be evicted most readily is closed, or this one if there is none.
-    pub(in crate::reactor) fn insert_internal(
-        &mut self,
+    pub(in crate::reactor) fn insert(
+        connections: &mut Connections,
         transport: Transport,
         resources: &mut Resources,
         turn: &Turn,
     ) {
-        if self.internal.is_full() {
-            match self.internal.choose(&self.slots, turn.now()) {
-                Some(key) => self.close(key, Reason::MadeRoom, resources, turn),
+        if connections.internal.is_full() {
+            match connections.internal.choose(&connections.slots, turn.now()) {
+                Some(key) => connections.close(key, Reason::MadeRoom, resources, turn),
                 None => return,
             }
         }
-        self.serial = self.serial.wrapping_add(1) & SERIAL_MASK;
-        let mut slot = Slot::new(transport, self.serial, None, turn.now());
+        connections.serial = connections.serial.wrapping_add(1) & SERIAL_MASK;
+        let mut slot = Slot::new(transport, connections.serial, None, turn.now());
         slot.internal = true;
-        let key = self.insert_slot(slot);
-        self.internal.push(key);
-        self.work(key, resources, turn, Slot::drive);
+        let key = connections.insert_slot(slot);
+        connections.internal.push(key);
+        connections.work(key, resources, turn, Slot::drive);
     }
 }

@@ -14,9 +14,8 @@ use allocation_counter::measure;
 
 use tenkay::config::SiteConfig;
 use tenkay::h1::Connection;
-use tenkay::journal::Observer;
 use tenkay::machine::{Event, Step};
-use tenkay::metrics::{Facts, Snapshot, to_text};
+use tenkay::metrics::{Facts, Requests, Snapshot, to_text};
 
 use sans_io::bench::{Bench, content, put};
 
@@ -103,14 +102,12 @@ const BROWSER: &str = "User-Agent: Mozilla/5.0 (X11; Linux x86_64; rv:130.0) Gec
 #[test]
 fn counting_requests_allocates_nothing() {
     let mut bench = bench();
-    let mut observer = Observer::new(None, Box::new(|| 7));
-    observer.count_requests();
-    bench.observer = Some(observer);
+    bench.requests = Some(Requests::default());
     for input in [request("/small", ""), request("/none", ""), request("/file", BROWSER)] {
         assert_eq!(allocations(&mut bench, &input, REQUESTS, |_| {}), 0);
     }
     let mut snapshot = Snapshot::default();
-    bench.observer.as_ref().unwrap().describe(&mut snapshot);
+    bench.requests.as_ref().unwrap().describe(&mut snapshot);
     let text = to_text(&snapshot, Facts::default());
     // Each kind is played a few times before the allocations are counted.
     let line = format!("tenkay_requests_total{{code=\"404\",method=\"GET\"}} {}\n", REQUESTS + 4);

@@ -122,6 +122,7 @@ impl World {
             limits: &self.limits,
             client: None,
             internal: false,
+            requests: None,
             draining: self.draining,
             unread: self.unread,
             observer: None,

@@ -80,6 +80,7 @@ impl Client {
             limits,
             client: None,
             internal: false,
+            requests: None,
             draining: false,
             unread: false,
             observer: None,

@@ -441,6 +441,7 @@ impl<'p> Play<'p> {
             unread: self.ended.delivered < self.sent.len(),
             client: None,
             internal: false,
+            requests: None,
             draining: self.draining,
             observer: None,
             requests_left: self.quota,

@@ -2,6 +2,7 @@
 
 use crate::clock::Tick;
 use crate::config::Limits;
+use crate::http::head::Method;
 use crate::http::status::{Failure, Status};
 use crate::journal::Asked;
 use crate::machine::{Context, Event, Evictable, Outbox, Pages, Reason, Standing, Step};
@@ -30,6 +31,8 @@ pub struct Exchange {
     pub(super) received_us: u64,
     /// When the first byte of the current head was received, if that was before `received_us`.
     pub(super) began_us: Option<u64>,
+    /// When the request began whose response is counted at its end, because it may take long.
+    pub(super) counted_since: Option<u64>,
     /// Bytes sent on this connection, saturating at 65,535.
     pub(super) sent: u16,
     /// Unsuccessful attempts to get the response to the current head from the site.
@@ -60,6 +63,7 @@ impl Exchange {
             since: Tick(0),
             received_us: 0,
             began_us: None,
+            counted_since: None,
             sent: 0,
             tries: 0,
             counted: false,
@@ -144,6 +148,10 @@ impl Exchange {
     #[inline(always)]
     fn written(&mut self, count: u64, cx: &mut Context<'_>) {
         let beyond = self.outbox.written(count);
+        let is_counted_at_end = self.counted_since.is_some();
+        if is_counted_at_end {
+            self.count_sent(count, beyond, cx);
+        }
         if let State::Reply { body, .. } = &mut self.state {
             body.written(beyond);
         }
@@ -159,6 +167,9 @@ impl Exchange {
             self.check();
         } else {
             self.advance(cx);
+        }
+        if is_counted_at_end && !matches!(self.state, State::Reply { .. }) {
+            self.end_counted(cx);
         }
     }
 
@@ -270,6 +281,9 @@ impl Exchange {
     /// Writes a response; its head, saved or in the inbox, is dropped afterwards.
     #[inline(always)]
     fn write(&mut self, reply: Reply, frame: Frame, cx: &mut Context<'_>) -> Result<(), Full> {
+        if cx.requests.is_some() {
+            return self.write_counted(reply, frame, cx);
+        }
         if cx.observer.is_some() {
             return self.write_observed(reply, frame, cx);
         }
@@ -278,7 +292,7 @@ impl Exchange {
 
     /// The same, with an observer.
     #[inline(never)]
-    fn write_observed(
+    pub(super) fn write_observed(
         &mut self,
         reply: Reply,
         frame: Frame,
@@ -306,7 +320,7 @@ impl Exchange {
     }
 
     #[inline(always)]
-    fn write_reply(
+    pub(super) fn write_reply(
         &mut self,
         reply: Reply,
         frame: Frame,
@@ -340,9 +354,9 @@ impl Exchange {
     /// the next request is unknown.
     pub(super) fn refuse(&mut self, failure: Failure, cx: &mut Context<'_>) {
         let head = self.saved.as_ref().map_or(self.inbox.bytes(), |saved| &saved.head);
-        let head_only = head.starts_with(b"HEAD ");
-        let frame =
-            Frame { head_only, persistence: Persistence::Linger, last: true, takes_chunks: false };
+        let method = Method::of(head);
+        let (head_only, persistence) = (method == Method::Head, Persistence::Linger);
+        let frame = Frame { head_only, method, persistence, last: true, takes_chunks: false };
         let reply = cx.sites.fail(failure);
         let is_written = self.write(reply, frame, cx).is_ok();
         self.saved = None;

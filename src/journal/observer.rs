@@ -10,8 +10,6 @@ use crate::clock::Clock;
 use crate::http::head::Method;
 use crate::http::status::Status;
 
-use crate::metrics::{Requests, Snapshot};
-
 use super::access::AccessLog;
 use super::line::Line;
 use super::request::{Asked, Finished};
@@ -28,7 +26,6 @@ pub struct Request {
 /// What is done with each request that ended.
 pub struct Observer {
     log: Option<AccessLog>,
-    requests: Option<Box<Requests>>,
     /// Reads a clock that agrees with [`Clock::us`].
     stopwatch: Box<dyn Fn() -> u64>,
 }
@@ -42,19 +39,7 @@ impl fmt::Debug for Observer {
 impl Observer {
     /// One that reads the time with `stopwatch`, in microseconds of [`Clock::us`].
     pub fn new(log: Option<AccessLog>, stopwatch: Box<dyn Fn() -> u64>) -> Observer {
-        Observer { log, requests: None, stopwatch }
-    }
-
-    /// Counts the requests from now on.
-    pub fn count_requests(&mut self) {
-        self.requests = Some(Box::default());
-    }
-
-    /// Writes the counters of requests into a snapshot.
-    pub fn describe(&self, to: &mut Snapshot) {
-        if let Some(requests) = &self.requests {
-            requests.describe(to);
-        }
+        Observer { log, stopwatch }
     }
 
     /// The head of a response was written.
@@ -72,9 +57,6 @@ impl Observer {
         let Request { status, method, began_us, line } = request;
         let duration_us = (self.stopwatch)().saturating_sub(began_us);
         let finished = Finished { status, method, body_bytes, duration_us, complete };
-        if let Some(requests) = &mut self.requests {
-            requests.count(status, method, body_bytes, duration_us);
-        }
         if let Some(log) = &mut self.log {
             log.end(line, &finished);
         }

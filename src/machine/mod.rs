@@ -25,6 +25,7 @@ use crate::files::Blocking;
 use crate::http::fields::Fields;
 use crate::http::status::Failure;
 use crate::journal::Observer;
+use crate::metrics::Requests;
 use crate::site::{Answer, Request, Sites};
 
 /// The resources of a report.
@@ -47,6 +48,8 @@ pub struct Context<'a> {
     /// The socket may hold unread bytes: closing it now would send a reset, and the peer might lose
     /// the end of the response.
     pub unread: bool,
+    /// Counts the requests, if somebody wants to know.
+    pub requests: Option<&'a mut Requests>,
     /// Who wants to know how each request ends.
     pub observer: Option<&'a mut Observer>,
     /// Requests that this client may make now. Each request decrements it; at 0, it gets a 429.

@@ -27,6 +27,13 @@ impl Histogram {
         self.sum_us = self.sum_us.saturating_add(us);
     }
 
+    /// Adds this many durations of the same length.
+    pub fn observe_many(&mut self, us: u64, count: u64) {
+        let bucket = self.bounds_us.iter().position(|&bound| us <= bound);
+        self.counts[bucket.unwrap_or(self.bounds_us.len())] += count;
+        self.sum_us = self.sum_us.saturating_add(us.saturating_mul(count));
+    }
+
     /// The cells of a [`Snapshot`](super::Snapshot): the count of each bucket, that of what is
     /// longer, and the sum.
     pub fn cells(&self) -> Vec<u64> {
@@ -46,7 +53,9 @@ mod tests {
             histogram.observe(us);
         }
         assert_eq!(histogram.cells(), [2, 2, 2, 1062]);
+        histogram.observe_many(15, 3);
+        assert_eq!(histogram.cells(), [2, 5, 2, 1107]);
         histogram.observe(u64::MAX);
-        assert_eq!(histogram.cells(), [2, 2, 3, u64::MAX]);
+        assert_eq!(histogram.cells(), [2, 5, 3, u64::MAX]);
     }
 }

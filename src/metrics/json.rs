@@ -84,9 +84,14 @@ mod tests {
     #[test]
     fn another_parser_reads_the_values() {
         let (mut snapshot, mut requests) = (Snapshot::default(), Requests::default());
-        requests.count(Status::Ok, Method::Get, 10, 70);
-        requests.count(Status::Ok, Method::Head, 0, 1_000_000_000);
-        requests.count(Status::NotFound, Method::Get, 0, 0);
+        for (status, method, us) in [
+            (Status::Ok, Method::Get, 70),
+            (Status::Ok, Method::Head, 1_000_000_000),
+            (Status::NotFound, Method::Get, 0),
+        ] {
+            requests.begin(status, method);
+            requests.end(Some(us));
+        }
         requests.describe(&mut snapshot);
         snapshot.set(Metric::Workers, &[3]);
         snapshot.set(Metric::Connections, &[1, 2, 3, 4, 5]);

@@ -164,7 +164,7 @@ metrics! {
         "Bytes of response bodies, as sent.";
     RequestDuration: "tenkay_request_duration_seconds", Join::Counter,
         Series::Histogram(REQUEST_BOUNDS_US), 1_000_000,
-        "Time from the first byte of a request to the last byte of its response.";
+        "Duration of requests, up to the turn of the loop that sent the last byte.";
     Connections: "tenkay_connections", Join::Sum, Series::By(&[Label::Words("state", STATES)]), 1,
         "Open connections of visitors, by state.";
     Accepted: "tenkay_connections_accepted_total", Join::Counter, Series::One, 1,

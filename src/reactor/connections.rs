@@ -484,7 +484,7 @@ impl Connections {
                     wire::write_unavailable(&mut room, &resources.sites, turn.clock());
                 let sent = slot.transport.send_last(&room[..length]);
                 if !slot.internal {
-                    resources.journal.unavailable(slot.address, (sent, length, body), turn.clock());
+                    resources.unavailable(slot.address, (sent, length, body), turn.clock());
                 }
             }
             Reason::Stalled => slot.transport.abandon(),

@@ -60,8 +60,11 @@ impl Metrics {
 
     /// A turn has ended.
     #[inline]
-    pub(super) fn end_turn(&mut self, length: Duration, now: Tick) {
+    pub(super) fn end_turn(&mut self, length: Duration, resources: &mut Resources, now: Tick) {
         let us = u64::try_from(length.as_micros()).unwrap_or(u64::MAX);
+        if let Some(requests) = &mut resources.requests {
+            requests.end_turn(us);
+        }
         self.turns.observe(us);
         self.longest.note(us, now);
     }
@@ -147,9 +150,9 @@ impl Metrics {
         now: Tick,
     ) -> Snapshot {
         let mut snapshot = Snapshot::default();
-        let Resources { sites, journal, .. } = resources;
-        if let Some(observer) = &journal.observer {
-            observer.describe(&mut snapshot);
+        let Resources { sites, journal, requests, .. } = resources;
+        if let Some(requests) = requests {
+            requests.describe(&mut snapshot);
         }
         sites.describe(&mut snapshot);
         let refused = [connections.refused(), sites.refused_requests()];

@@ -143,7 +143,8 @@ impl Reactor {
         let started = Instant::now();
         sites.measure_with(Box::new(move || started.elapsed()));
         let (journal, pools) = (Journal::default(), Pools::default());
-        let resources = Resources { sites, pools, pages, limits, journal, draining: false };
+        let resources =
+            Resources { sites, pools, pages, limits, journal, requests: None, draining: false };
         Ok(Reactor {
             poll,
             events: Events::with_capacity(EVENTS),
@@ -181,10 +182,7 @@ impl Reactor {
     /// Collects metrics, for the internal site and for the other processes that share the `seat`'s
     /// board.
     pub fn measure(&mut self, process: Process, seat: Option<Seat>) {
-        let stopwatch = Box::new(self.turn.stopwatch());
-        let observer = &mut self.resources.journal.observer;
-        let observer = observer.get_or_insert_with(|| Box::new(Observer::new(None, stopwatch)));
-        observer.count_requests();
+        self.resources.requests = Some(Box::default());
         let unix_ms = u64::try_from(self.turn.clock().unix_ns / 1_000_000).unwrap_or(0);
         self.metrics = Some(Metrics::new(process, seat, unix_ms));
     }
@@ -295,7 +293,7 @@ impl Reactor {
         self.resources.sites.admin().forget();
         let length = self.turn.length();
         if let Some(metrics) = &mut self.metrics {
-            metrics.end_turn(length, self.turn.now());
+            metrics.end_turn(length, &mut self.resources, self.turn.now());
         }
         if self.turn.is_stall(length) {
             self.report_stall(length);

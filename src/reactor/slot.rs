@@ -94,6 +94,7 @@ impl Slot {
         cx.client = self.address;
         if self.internal {
             cx.internal = true;
+            cx.requests = None;
             cx.observer = None;
         }
     }

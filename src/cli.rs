@@ -20,12 +20,14 @@ use crate::config::{
 use clap_complete::Shell;
 use explain::ExplainArgs;
 use healthcheck::HealthcheckArgs;
+use log::LogArgs;
 use look::{CheckArgs, ShowArgs};
 use network::NetworkArgs;
 use site::SiteArgs;
 
 mod explain;
 mod healthcheck;
+mod log;
 mod look;
 mod network;
 mod precompress;
@@ -116,6 +118,9 @@ struct SettingsArgs {
     /// Processes that serve, below a supervisor; auto: one a core; with --config [default: 1]
     #[arg(long, value_name = "N|auto", value_parser = value::workers)]
     workers: Option<Workers>,
+
+    #[command(flatten)]
+    log: LogArgs,
 
     /// Set a limit (--help lists all of them); repeatable
     #[arg(long = "limit", value_name = "NAME=VALUE", value_parser = Limits::parse)]
@@ -497,6 +502,7 @@ impl SettingsArgs {
             sandbox: some(self.sandbox.or(self.no_sandbox.then_some(Sandbox::Off)), origin),
             when_full: some(self.when_full, origin),
             workers: some(self.workers, origin),
+            log: self.log.into_layer(origin),
             limits: each(self.limits, origin),
             site: self.site.into_layer(root, origin),
             ..Layer::default()

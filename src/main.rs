@@ -171,7 +171,7 @@ fn run_precompress(_: Precompress) -> ExitCode {
 /// Runs as a helper process that verifies passwords. It opens no files. If this system has no
 /// sandbox, the log of the server says so.
 fn verify() -> ExitCode {
-    _ = sandbox::lock_in(&[], &[]);
+    _ = sandbox::lock_in(&[], &[], None);
     verifier::run().map_or(ExitCode::FAILURE, |()| ExitCode::SUCCESS)
 }
 

@@ -35,7 +35,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("explain", &["http", "clock", "config", "files", "site", "h1"]),
     ("cli", &["config"]),
     ("healthcheck", &["config"]),
-    ("check", &["cli", "config", "files", "sandbox", "site"]),
+    ("check", &["cli", "config", "files", "journal", "sandbox", "site"]),
     ("system", &["config"]),
     ("sandbox", &["config"]),
     (

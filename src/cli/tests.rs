@@ -4,12 +4,16 @@ use std::num::NonZeroUsize;
 
 use super::*;
 use crate::config::ArchiveFormat;
-use crate::config::layer::SiteLayer;
+use crate::config::layer::{LogLayer, SiteLayer};
 use crate::config::{
-    CacheControl, CleanUrls, Cors, EncodedSlash, EtagSource, HeaderRule, RedirectRule, Symlinks,
+    AccessFormat, CacheControl, CleanUrls, Cors, EncodedSlash, EtagSource, HeaderRule, LogConfig,
+    LogFormat, LogLevel, LogTarget, RedirectRule, Symlinks,
 };
 
 mod page;
+mod same;
+
+use same::SAME;
 
 fn read_command(args: &[&str], environment: &[(&str, &str)]) -> Result<Command, String> {
     let args = std::iter::once("tenkay").chain(args.iter().copied()).map(OsString::from);
@@ -95,109 +99,6 @@ fn the_table_of_arguments_is_sound() {
 }
 
 #[test]
-fn without_arguments_this_folder_is_served_on_port_8080() {
-    let config = flags(&[]).unwrap();
-    assert_eq!(config.sites[0].root, PathBuf::from("."));
-    assert_eq!(shown(&config.listen), ["127.0.0.1:8080"]);
-    let site = config.sites[0].clone();
-    assert!(site.listing && site.server_header);
-    assert_eq!((site.hidden, site.hidden_except), (vec![".*".into()], vec![".well-known".into()]));
-    assert_eq!(site.encoded_slash, EncodedSlash::Refuse);
-    assert!(site.link_targets.is_empty() && site.media_types.is_empty());
-    assert_eq!(config.sandbox, Sandbox::On);
-    assert_eq!(config.limits, Limits::default());
-    assert_eq!(config.limits.write_timeout_ms, 60_000);
-    assert_eq!(config.limits.ranges, 256);
-    assert!(config.chosen_limits.is_empty());
-    assert_eq!(config.workers, None);
-}
-
-/// The same settings as flags and as variables.
-const SAME: (&[&str], &[(&str, &str)]) = (
-    &[
-        "/srv",
-        "--workers=3",
-        "--listen=[::]:80",
-        "--listen=unix:/run/t",
-        "--admin-listen=unix:/run/a",
-        "--proxy-protocol",
-        "--trusted-proxies=10.0.0.0/8,unix",
-        "--trusted-proxies=::1",
-        "--index=a.html,b.html",
-        "--no-listing",
-        "--symlinks=off",
-        "--link-targets=/mnt/a",
-        "--link-targets=/mnt/b",
-        "--hidden=*~,.*",
-        "--hidden-except=.x",
-        "--encoded-slash=decode",
-        "--type=foo=text/x-foo; a=\"b,c\"",
-        "--type=BAR=text/x-bar",
-        "--no-precompressed",
-        "--no-compress",
-        "--etag=content",
-        "--cache-control=public, max-age=60",
-        "--charset=off",
-        "--clean-urls=serve",
-        "--spa=/index.html",
-        "--error-page=404=/a.html",
-        "--error-page=503=/b.html",
-        "--rule-files",
-        "--cors=https://a,https://b:1",
-        "--security-headers",
-        "--archives=zip,tar",
-        "--previous-root-s=60",
-        "--redirect=/a /b",
-        "--redirect=/c/* https://d/:splat 302!",
-        "--header",
-        "/*: Cache-Control: no-store, private",
-        "--header=/*: ! Server",
-        "--no-server-header",
-        "--user=www:site",
-        "--sandbox=strict",
-        "--when-full=refuse",
-        "--limit=fields=7",
-        "--limit=head_bytes=9000",
-    ],
-    &[
-        ("TENKAY_ROOT", "/srv"),
-        ("TENKAY_LISTEN", "[::]:80, unix:/run/t"),
-        ("TENKAY_ADMIN_LISTEN", "unix:/run/a"),
-        ("TENKAY_PROXY_PROTOCOL", "on"),
-        ("TENKAY_TRUSTED_PROXIES", "10.0.0.0/8, unix,::1"),
-        ("TENKAY_INDEX", "a.html,b.html"),
-        ("TENKAY_LISTING", "false"),
-        ("TENKAY_SYMLINKS", "off"),
-        ("TENKAY_LINK_TARGETS", "/mnt/a,/mnt/b"),
-        ("TENKAY_HIDDEN", "*~,.*"),
-        ("TENKAY_HIDDEN_EXCEPT", ".x"),
-        ("TENKAY_ENCODED_SLASH", "decode"),
-        ("TENKAY_TYPE", "foo=text/x-foo; a=\"b,c\",BAR=text/x-bar"),
-        ("TENKAY_PRECOMPRESSED", "off"),
-        ("TENKAY_COMPRESS", "false"),
-        ("TENKAY_ETAG", "content"),
-        ("TENKAY_CACHE_CONTROL", "public, max-age=60"),
-        ("TENKAY_CHARSET", "off"),
-        ("TENKAY_CLEAN_URLS", "serve"),
-        ("TENKAY_SPA", "/index.html"),
-        ("TENKAY_ERROR_PAGE", "404=/a.html, 503=/b.html"),
-        ("TENKAY_RULE_FILES", "1"),
-        ("TENKAY_CORS", "https://a,https://b:1"),
-        ("TENKAY_ARCHIVES", "zip,tar"),
-        ("TENKAY_PREVIOUS_ROOT_S", "60"),
-        ("TENKAY_SECURITY_HEADERS", "true"),
-        ("TENKAY_REDIRECT", "/a /b\n\n  /c/* https://d/:splat 302!\n"),
-        ("TENKAY_HEADER", "/*: Cache-Control: no-store, private\r\n/*: ! Server"),
-        ("TENKAY_SERVER_HEADER", "0"),
-        ("TENKAY_USER", "www:site"),
-        ("TENKAY_SANDBOX", "strict"),
-        ("TENKAY_WHEN_FULL", "refuse"),
-        ("TENKAY_WORKERS", "3"),
-        ("TENKAY_LIMIT", "fields=7,head_bytes=9000"),
-    ],
-);
-
-#[test]
 fn every_option_reaches_its_setting_from_both_sources() {
     let (args, environment) = SAME;
     for config in [flags(args).unwrap(), variables(environment).unwrap()] {
@@ -218,7 +119,12 @@ fn every_option_reaches_its_setting_from_both_sources() {
         let types = [("foo", "text/x-foo; a=\"b,c\""), ("bar", "text/x-bar")];
         assert_eq!(site.media_types, types.map(|(ext, media)| (ext.into(), media.into())));
         assert_eq!(config.user.unwrap().to_string(), "www:site");
-        assert_eq!((config.sandbox, config.when_full), (Sandbox::Strict, WhenFull::Refuse));
+        assert_eq!(config.sandbox, Sandbox::Strict);
+        assert_eq!(config.when_full, WhenFull::Refuse);
+        let access_log = config.access_log.unwrap();
+        assert_eq!(access_log.target, LogTarget::Path("/log".into()));
+        assert_eq!(access_log.format, AccessFormat::Json);
+        assert_eq!(config.log, LogConfig { level: LogLevel::Warn, format: LogFormat::Json });
         assert_eq!(config.workers, Some(Workers::Count(3)));
         assert_eq!((config.limits.fields, config.limits.head_bytes), (7, 9000));
         assert_eq!(config.chosen_limits, ["fields", "head_bytes"]);
@@ -281,8 +187,8 @@ fn every_setting_has_a_flag() {
                 || aliases.contains(&long.as_str())
         })
     };
-    let for_the_file = ["table", "hosts", "access", "auth", "site", "sites"];
-    for name in SiteLayer::NAMES.iter().chain(Layer::NAMES) {
+    let for_the_file = ["table", "hosts", "access", "auth", "site", "sites", "log"];
+    for name in SiteLayer::NAMES.iter().chain(Layer::NAMES).chain(LogLayer::NAMES) {
         assert_eq!(has_flag(name), !for_the_file.contains(name), "{name}");
     }
 }
@@ -579,3 +485,5 @@ fn the_words_in_the_help_are_those_that_are_accepted() {
         }
     }
 }
+
+mod defaults;

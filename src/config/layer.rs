@@ -202,6 +202,10 @@ macro_rules! settings {
     };
 }
 
+mod log;
+
+pub use log::LogLayer;
+
 settings! {
     /// What one source says about a site; what it does not say is empty. The names are those of
     /// the file.
@@ -300,6 +304,8 @@ settings! {
         when_full: Replaced<WhenFull>;
         /// How many processes serve.
         workers: Replaced<Workers>;
+        /// The logs.
+        log: LogLayer;
         /// Limits by name; the values are in range.
         limits: Merged<(&'static str, u64)>;
         /// The top level of the file, and the one site of the command line.
@@ -343,6 +349,7 @@ impl Layer {
         if let Some(Sourced { value, .. }) = self.proxy_protocol {
             listen.iter_mut().for_each(|listen| listen.opening.proxy_protocol = value);
         }
+        let (access_log, log) = self.log.into_config();
         Ok(Config {
             listen,
             admin: self.admin_listen.map(|sourced| Listen::internal(sourced.value)),
@@ -352,6 +359,8 @@ impl Layer {
             sandbox: value_or(self.sandbox, Sandbox::On),
             when_full: value_or(self.when_full, WhenFull::Wait),
             workers: self.workers.map(|sourced| sourced.value).or(alone),
+            access_log,
+            log,
             limits,
             chosen_limits,
         })

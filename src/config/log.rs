@@ -1,9 +1,8 @@
 //! What is logged, where, and how.
 
-use std::convert::Infallible;
+use std::ffi::OsStr;
 use std::fmt;
-use std::path::PathBuf;
-use std::str::FromStr;
+use std::path::{Path, PathBuf};
 
 /// The access log.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -12,6 +11,15 @@ pub struct AccessLogConfig {
     pub target: LogTarget,
     /// The form of a line.
     pub format: AccessFormat,
+}
+
+/// The log on standard error.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LogConfig {
+    /// How much is logged.
+    pub level: LogLevel,
+    /// The form of a line.
+    pub format: LogFormat,
 }
 
 /// Where a log goes.
@@ -25,15 +33,33 @@ pub enum LogTarget {
     Path(PathBuf),
 }
 
-impl FromStr for LogTarget {
-    type Err = Infallible;
+impl LogTarget {
+    /// A path, or one of the words `stdout` and `stderr`; `None`: `off`.
+    pub fn parse(text: &OsStr) -> Option<LogTarget> {
+        match text.to_str() {
+            Some("off") => None,
+            Some("stdout") => Some(LogTarget::Stdout),
+            Some("stderr") => Some(LogTarget::Stderr),
+            _ => Some(LogTarget::Path(text.into())),
+        }
+    }
+}
 
-    fn from_str(text: &str) -> Result<LogTarget, Infallible> {
-        Ok(match text {
-            "stdout" => LogTarget::Stdout,
-            "stderr" => LogTarget::Stderr,
-            path => LogTarget::Path(path.into()),
-        })
+impl LogTarget {
+    /// Its path, if it has one.
+    pub fn path(&self) -> Option<&Path> {
+        match self {
+            LogTarget::Path(path) => Some(path),
+            LogTarget::Stdout | LogTarget::Stderr => None,
+        }
+    }
+
+    /// The line about a log that cannot be opened.
+    pub fn cannot_open(&self, error: &std::io::Error) -> String {
+        format!(
+            "cannot open the access log {self}: {error}; choose another path with --access-log, \
+             or create its folder"
+        )
     }
 }
 

@@ -22,7 +22,7 @@ pub use crate::http::target::EncodedSlash;
 pub use fit::{CONNECTION_BYTES, MemoryLimit, PAGE_BYTES};
 pub use limits::{Limit, Limits};
 pub use listen::{Listen, ListenAddress, Opening};
-pub use log::{AccessFormat, AccessLogConfig, LogFormat, LogLevel, LogTarget};
+pub use log::{AccessFormat, AccessLogConfig, LogConfig, LogFormat, LogLevel, LogTarget};
 pub use media_type::parse_media_type;
 pub(crate) use media_type::split_outside_quotes;
 pub use site::{
@@ -50,6 +50,10 @@ pub struct Config {
     pub when_full: WhenFull,
     /// The processes that serve, below a supervisor; `None`: this process serves alone.
     pub workers: Option<Workers>,
+    /// The access log, if there is one.
+    pub access_log: Option<AccessLogConfig>,
+    /// What is logged on standard error, and how.
+    pub log: LogConfig,
     /// The limits.
     pub limits: Limits,
     /// Names of the limits that were set explicitly: only the others are lowered to fit into the

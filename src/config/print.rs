@@ -7,8 +7,9 @@
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
-use super::layer::{Layer, Merged, Origin, Problem, Replaced, SiteLayer};
+use super::layer::{Layer, LogLayer, Merged, Origin, Problem, Replaced, SiteLayer};
 use super::value::{self, Choice};
+use super::{AccessFormat, LogTarget};
 use super::{AccessRule, AuthRule, CacheControl, Config, Cors, HeaderRule, Limits, ListenAddress};
 use super::{Opening, RedirectRule, SiteConfig, Workers};
 
@@ -29,6 +30,7 @@ pub fn print(layer: &Layer, folder: &Path) -> Result<String, Vec<Problem>> {
         }
     }
     page.admin(layer);
+    page.logs(layer, &config);
     page.limits(layer);
     if is_top_level {
         for (site, values) in sites.iter().zip(&config.sites) {
@@ -172,6 +174,26 @@ impl Page<'_> {
         let address = quoted(&self.address(&listen.value, &listen.origin));
         self.text.push_str("\n[admin]\n");
         self.line("listen", &address, &listen.origin.to_string());
+    }
+
+    fn logs(&mut self, layer: &Layer, config: &Config) {
+        let LogLayer { access_log, access_log_format, log_level, log_format } = &layer.log;
+        self.text.push_str("\n[log]\n");
+        self.line("level", &word(&value::LOG_LEVEL, &config.log.level), &origin(log_level));
+        self.line("format", &word(&value::LOG_FORMAT, &config.log.format), &origin(log_format));
+        self.text.push_str("\n[access_log]\n");
+        let path = match access_log.as_ref().and_then(|set| set.value.as_ref()) {
+            None => "off".to_owned(),
+            Some(LogTarget::Stdout) => "stdout".to_owned(),
+            Some(LogTarget::Stderr) => "stderr".to_owned(),
+            Some(LogTarget::Path(path)) => {
+                let at = access_log.as_ref().map_or(&Origin::Default, |set| &set.origin);
+                self.path(path, at)
+            }
+        };
+        self.line("path", &quoted(&path), &origin(access_log));
+        let format = access_log_format.as_ref().map_or(AccessFormat::default(), |set| set.value);
+        self.line("format", &word(&value::ACCESS_FORMAT, &format), &origin(access_log_format));
     }
 
     fn limits(&mut self, layer: &Layer) {

@@ -74,7 +74,7 @@ impl Connection {
     }
 
     /// What to do next.
-    #[inline]
+    #[inline(always)]
     pub fn step(&self) -> Step<'_> {
         match self {
             Connection::Busy(exchange) => exchange[0].step(),
@@ -105,8 +105,14 @@ impl Connection {
     /// Handles a report. Inlined, because each caller reports one kind of event.
     #[inline(always)]
     pub fn report(&mut self, event: Event, cx: &mut Context<'_>) {
+        self.report_as::<true>(event, cx);
+    }
+
+    /// The same. If not `OBSERVED`, there is no observer, and nothing looks for one.
+    #[inline(always)]
+    pub fn report_as<const OBSERVED: bool>(&mut self, event: Event, cx: &mut Context<'_>) {
         match self {
-            Connection::Busy(exchange) => exchange[0].report(event, cx),
+            Connection::Busy(exchange) => exchange[0].report::<OBSERVED>(event, cx),
             Connection::Idle(_) => self.report_idle(event),
             Connection::Closed(_) => {}
         }
@@ -124,7 +130,7 @@ impl Connection {
 
     /// Returns unused memory to the pool: an empty page, and the exchange of a connection
     /// that has become idle. A driver calls this when it finds nothing to receive.
-    #[inline]
+    #[inline(always)]
     pub fn rest(&mut self, exchanges: &mut Exchanges, pages: &mut Pages) {
         let Connection::Busy(exchange) = self else { return };
         exchange[0].release_if_empty(pages);

@@ -14,7 +14,7 @@ use super::write::Frame;
 impl Exchange {
     /// Writes a response, as [`Exchange::write_reply`] does, and counts its request.
     #[inline(never)]
-    pub(super) fn write_counted(
+    pub(super) fn write_counted<const OBSERVED: bool>(
         &mut self,
         reply: Reply,
         frame: Frame,
@@ -23,12 +23,9 @@ impl Exchange {
         let status = reply.status;
         let length = if frame.head_only { 0 } else { reply.body_length().unwrap_or(0) };
         let began_us = self.began_us;
-        if cx.observer.is_some() {
-            self.write_observed(reply, frame, cx)?;
-        } else {
-            self.write_reply(reply, frame, cx)?;
-            self.began_us = None;
-        }
+        self.write_reply::<OBSERVED>(reply, frame, cx)?;
+        // An observer has taken it.
+        self.began_us = None;
         self.end_counted(cx);
         let Some(requests) = &mut cx.requests else { return Ok(()) };
         requests.begin(status, frame.method);

@@ -10,9 +10,10 @@ use crate::site::{Reply, Wait};
 
 use super::body::{Body, Full};
 use super::inbox::Inbox;
+use super::plan;
 use super::state::{State, StateName, Then};
 use super::stream::Advanced;
-use super::unfinished::Unfinished;
+use super::unfinished::{Unfinished, Written};
 use super::write::{self, Desk, Frame, Persistence};
 
 /// Everything that a connection needs while it is not idle; pooled.
@@ -72,7 +73,7 @@ impl Exchange {
     }
 
     /// What to do next.
-    #[inline]
+    #[inline(always)]
     pub(super) fn step(&self) -> Step<'_> {
         match &self.state {
             State::Reply { body, .. } => body.step(self.outbox.bytes()),
@@ -95,12 +96,13 @@ impl Exchange {
         self.inbox.room(pages)
     }
 
+    /// Handles a report. If not `OBSERVED`, there is no observer, and nothing looks for one.
     #[inline(always)]
-    pub(super) fn report(&mut self, event: Event, cx: &mut Context<'_>) {
+    pub(super) fn report<const OBSERVED: bool>(&mut self, event: Event, cx: &mut Context<'_>) {
         match event {
             _ if self.is_closed() => {}
-            Event::Read(count) => self.received(count, cx),
-            Event::Written(count) => self.written(count, cx),
+            Event::Read(count) => self.received::<OBSERVED>(count, cx),
+            Event::Written(count) => self.written::<OBSERVED>(count, cx),
             rare => self.report_rare(rare, cx),
         }
     }
@@ -131,22 +133,25 @@ impl Exchange {
             }
             Event::Refuse(failure) => {
                 self.refuse(failure, cx);
-                self.advance(cx);
+                self.advance::<true>(cx);
             }
         }
     }
 
     #[inline(always)]
-    fn received(&mut self, count: usize, cx: &mut Context<'_>) {
+    fn received<const OBSERVED: bool>(&mut self, count: usize, cx: &mut Context<'_>) {
         self.inbox.filled(count);
         self.peer_finished |= count == 0;
         self.received_us = cx.clock.us;
-        self.advance(cx);
+        self.advance::<OBSERVED>(cx);
     }
 
     /// Usually, the response was sent completely, and no further request has arrived.
     #[inline(always)]
-    fn written(&mut self, count: u64, cx: &mut Context<'_>) {
+    fn written<const OBSERVED: bool>(&mut self, count: u64, cx: &mut Context<'_>) {
+        if OBSERVED && !self.unfinished.is_empty() {
+            self.unfinished.written(count, cx.observer.as_deref_mut());
+        }
         let beyond = self.outbox.written(count);
         let is_counted_at_end = self.counted_since.is_some();
         if is_counted_at_end {
@@ -159,14 +164,11 @@ impl Exchange {
         if count > 0 {
             self.since = cx.clock.tick;
         }
-        if !self.unfinished.is_empty() {
-            self.unfinished.written(count, cx.observer.as_deref_mut());
-        }
-        if matches!(self.state, State::Reply { .. }) && !self.continue_reply(cx) {
+        if matches!(self.state, State::Reply { .. }) && !self.continue_reply::<OBSERVED>(cx) {
             self.release_if_empty(cx.pages);
             self.check();
         } else {
-            self.advance(cx);
+            self.advance::<OBSERVED>(cx);
         }
         if is_counted_at_end && !matches!(self.state, State::Reply { .. }) {
             self.end_counted(cx);
@@ -180,9 +182,9 @@ impl Exchange {
             if matches!(on, Wait::Path | Wait::Disk) {
                 self.tries = self.tries.saturating_add(1);
             }
-            self.advance(cx);
+            self.advance::<true>(cx);
         } else if self.continue_stream(cx) {
-            self.advance(cx);
+            self.advance::<true>(cx);
         }
     }
 
@@ -217,12 +219,12 @@ impl Exchange {
             State::Await { .. } => {
                 let why = "the file could not be read in time";
                 self.refuse(Failure::new(Status::ServiceUnavailable, why), cx);
-                self.advance(cx);
+                self.advance::<true>(cx);
             }
             State::Head | State::Discard { .. } => {
                 let why = "the request did not arrive in time";
                 self.refuse(Failure::new(Status::RequestTimeout, why), cx);
-                self.advance(cx);
+                self.advance::<true>(cx);
             }
         }
     }
@@ -230,14 +232,14 @@ impl Exchange {
     /// Does all work that needs no I/O. Idempotent. Terminates: every round consumes input, or
     /// advances to a later stage of the same request.
     #[inline]
-    fn advance(&mut self, cx: &mut Context<'_>) {
+    fn advance<const OBSERVED: bool>(&mut self, cx: &mut Context<'_>) {
         loop {
             let progressed = match &mut self.state {
                 State::Idle | State::Head | State::Await { over: true, .. } => {
-                    self.take_request(cx)
+                    self.take_request::<OBSERVED>(cx)
                 }
                 State::Discard { .. } => self.discard(cx),
-                State::Reply { .. } => self.continue_reply(cx),
+                State::Reply { .. } => self.continue_reply::<OBSERVED>(cx),
                 State::Linger { .. } => self.absorb(cx),
                 State::Await { over: false, .. } | State::Closed(_) => false,
             };
@@ -252,14 +254,14 @@ impl Exchange {
     /// Writes the response to the current head, and drops the head. If there is no room, it does
     /// nothing: the head is evaluated again when the outbox was sent.
     #[inline(always)]
-    pub(super) fn respond(
+    pub(super) fn respond<const OBSERVED: bool>(
         &mut self,
         reply: Reply,
         frame: Frame,
         length: usize,
         cx: &mut Context<'_>,
     ) -> bool {
-        if self.write(reply, frame, cx).is_ok() {
+        if self.write::<OBSERVED>(reply, frame, cx).is_ok() {
             self.drop_head(length);
             // A body that is not copied needs no more work before it is sent.
             let State::Reply { body, .. } = &self.state else { return true };
@@ -278,49 +280,23 @@ impl Exchange {
         false
     }
 
-    /// Writes a response; its head, saved or in the inbox, is dropped afterwards.
+    /// Writes a response; the head of its request, saved or in the inbox, is dropped afterwards.
     #[inline(always)]
-    fn write(&mut self, reply: Reply, frame: Frame, cx: &mut Context<'_>) -> Result<(), Full> {
-        if cx.requests.is_some() {
-            return self.write_counted(reply, frame, cx);
-        }
-        if cx.observer.is_some() {
-            return self.write_observed(reply, frame, cx);
-        }
-        self.write_reply(reply, frame, cx)
-    }
-
-    /// The same, with an observer.
-    #[inline(never)]
-    pub(super) fn write_observed(
+    pub(super) fn write<const OBSERVED: bool>(
         &mut self,
         reply: Reply,
         frame: Frame,
         cx: &mut Context<'_>,
     ) -> Result<(), Full> {
-        let (status, coding) = (reply.status, reply.coding());
-        let body = if frame.head_only { Some(0) } else { reply.body_length() };
-        let before = self.outbox.bytes().len();
-        self.write_reply(reply, frame, cx)?;
-        let written = (self.outbox.bytes().len() - before) as u64; // widening
-        let follows = match &self.state {
-            State::Reply { body, .. } => body.left(),
-            _ => Some(0),
-        };
-        let length = follows.map(|follows| written + follows);
-        let head_bytes = length.map_or(written, |length| length - body.unwrap_or(0));
-        let began_us = self.began_us.take().unwrap_or(self.received_us);
-        let head = self.saved.as_ref().map_or(self.inbox.bytes(), |saved| &saved.head);
-        let asked = Asked { head, client: cx.client, status, coding, began_us };
-        if let Some(observer) = &mut cx.observer {
-            let request = observer.open(&asked, cx.clock);
-            self.unfinished.push(request, before, head_bytes, length);
+        if cx.requests.is_some() {
+            return self.write_counted::<OBSERVED>(reply, frame, cx);
         }
-        Ok(())
+        self.write_reply::<OBSERVED>(reply, frame, cx)
     }
 
+    /// The same, without counting its request.
     #[inline(always)]
-    pub(super) fn write_reply(
+    pub(super) fn write_reply<const OBSERVED: bool>(
         &mut self,
         reply: Reply,
         frame: Frame,
@@ -347,7 +323,27 @@ impl Exchange {
             _ => State::Reply { body, then },
         };
         self.since = cx.clock.tick;
+        if OBSERVED && cx.observer.is_some() {
+            self.observe(cx);
+        }
         Ok(())
+    }
+
+    /// A response was written: from now on, it is unfinished.
+    #[inline(never)]
+    fn observe(&mut self, cx: &mut Context<'_>) {
+        let client = cx.take_client();
+        let Some(observer) = &mut cx.observer else { return };
+        let body = match &self.state {
+            State::Reply { body, .. } => body,
+            _ => &Body::Empty,
+        };
+        let written = Written::of(&self.outbox.bytes()[self.unfinished.unsent()..], body);
+        let began_us = self.began_us.take().unwrap_or(self.received_us);
+        let head = self.saved.as_ref().map_or(self.inbox.bytes(), |saved| &saved.head);
+        let Written { status, coding, .. } = written;
+        let asked = Asked { head, client, status, coding, began_us };
+        self.unfinished.push(observer.open(&asked, cx.clock), &written);
     }
 
     /// Answers with a failure that ends the connection. The inbox is dropped, because the start of
@@ -357,8 +353,8 @@ impl Exchange {
         let method = Method::of(head);
         let (head_only, persistence) = (method == Method::Head, Persistence::Linger);
         let frame = Frame { head_only, method, persistence, last: true, takes_chunks: false };
-        let reply = cx.sites.fail(failure);
-        let is_written = self.write(reply, frame, cx).is_ok();
+        let reply = plan::fail(head, failure, cx);
+        let is_written = self.write::<true>(reply, frame, cx).is_ok();
         self.saved = None;
         self.drop_head(self.inbox.len());
         if !is_written {
@@ -369,7 +365,7 @@ impl Exchange {
 
     /// Reply: continues with the next part, or with the state that follows.
     #[inline(always)]
-    fn continue_reply(&mut self, cx: &mut Context<'_>) -> bool {
+    fn continue_reply<const OBSERVED: bool>(&mut self, cx: &mut Context<'_>) -> bool {
         let is_surely_done = self.is_surely_done(cx);
         let State::Reply { body, then } = &mut self.state else { return false };
         if let Body::Parts(parts) = body {
@@ -380,8 +376,10 @@ impl Exchange {
                 Ok(true) => return true,
                 Ok(false) => {
                     *body = Body::Empty;
-                    let unsent = self.outbox.bytes().len();
-                    self.unfinished.end_last(unsent, cx.observer.as_deref_mut());
+                    if OBSERVED {
+                        let unsent = self.outbox.bytes().len();
+                        self.unfinished.end_last(unsent, cx.observer.as_deref_mut());
+                    }
                 }
                 // The response has begun, so an error response is impossible.
                 Err(Full) if self.outbox.is_empty() => {

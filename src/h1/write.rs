@@ -241,14 +241,14 @@ impl Desk<'_> {
 }
 
 /// Writes a whole 503 into memory that is not from the pool, because the pool is exhausted. Returns
-/// its length, and that of its body; 0 if it does not fit.
-pub fn write_unavailable(room: &mut [u8], sites: &Sites, clock: &Clock) -> (usize, u64) {
+/// its length; 0 if it does not fit.
+pub fn write_unavailable(room: &mut [u8], sites: &Sites, clock: &Clock) -> usize {
     let why = "the server has no memory for this request";
     let reply = sites.fail(Failure::new(Status::ServiceUnavailable, why));
     let mut writer = Writer::new(room);
     writer.lead(reply.status, clock.date_line()).put(Persistence::Close.line());
     put_page(&reply, false, &mut writer);
-    writer.finish().map_or((0, 0), |length| (length, reply.body_length().unwrap_or(0)))
+    writer.finish().unwrap_or(0)
 }
 
 /// Fields as the lines of HTTP/1.1.

@@ -1,6 +1,7 @@
 //! The rate limit of repeated log lines, per kind.
 
 use crate::clock::Tick;
+use crate::config::LogLevel;
 
 /// Lines that may come again and again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,6 +29,20 @@ pub enum Kind {
 }
 
 impl Kind {
+    /// The level of these lines.
+    pub fn level(self) -> LogLevel {
+        match self {
+            Kind::AccessLog | Kind::File | Kind::Panic | Kind::Poll | Kind::Verifier => {
+                LogLevel::Error
+            }
+            Kind::AcceptPaused
+            | Kind::CutOff
+            | Kind::Stall
+            | Kind::ProxyHeader
+            | Kind::Forwarded => LogLevel::Warn,
+        }
+    }
+
     const COUNT: usize = 10;
 
     /// How many lines of this kind are written in [`WINDOW_MS`].

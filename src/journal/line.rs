@@ -8,12 +8,11 @@ use std::net::IpAddr;
 
 use crate::config::AccessFormat;
 use crate::http::basic::{Buffer, Credentials};
-use crate::http::date::{self, Civil, civil};
 use crate::http::status::Status;
-use crate::http::writer::{DIGITS, decimal};
+use crate::http::writer::decimal;
 
-use super::escape;
 use super::request::{Asked, Finished};
+use super::{escape, time};
 
 /// The parts of a line that are known when the response is written.
 #[derive(Debug, Default)]
@@ -72,10 +71,8 @@ impl Formatter {
         let [method, target, protocol] = head.words();
         text.extend_from_slice(b"{\"time\":\"");
         text.extend_from_slice(&self.time);
-        let ms = u64::try_from(unix_ms.rem_euclid(1000)).unwrap_or(0); // never negative
-        let (digits, _) = decimal(1000 + ms);
-        text.extend_from_slice(&digits[DIGITS - 3..]);
-        text.extend_from_slice(b"Z\",\"client\":");
+        time::put_ms(unix_ms, text);
+        text.extend_from_slice(b"\",\"client\":");
         match asked.client {
             None => text.extend_from_slice(b"null"),
             Some(_) => {
@@ -135,22 +132,14 @@ impl Formatter {
         }
         self.second = second;
         self.time.clear();
-        // A clock that shows no such year is wrong anyway.
-        let (Civil { year, month, day }, second_of_day) =
-            civil(second).unwrap_or((Civil { year: 1970, month: 1, day: 1 }, 0));
-        let (minute_of_day, second) = (second_of_day / 60, second_of_day % 60);
-        let (hour, minute) = (minute_of_day / 60, minute_of_day % 60);
-        let time = format_args!("{hour:02}:{minute:02}:{second:02}");
-        // Writing to memory does not fail.
-        _ = match self.format {
-            AccessFormat::Json => {
-                write!(self.time, "{year:04}-{month:02}-{day:02}T{time}.")
-            }
+        match self.format {
+            AccessFormat::Json => time::put_rfc3339_second(second, &mut self.time),
             AccessFormat::Common | AccessFormat::Combined => {
-                let month = date::MONTHS[month as usize - 1].escape_ascii();
-                write!(self.time, " [{day:02}/{month}/{year:04}:{time} +0000] \"")
+                self.time.extend_from_slice(b" [");
+                time::put_apache(second, &mut self.time);
+                self.time.extend_from_slice(b"] \"");
             }
-        };
+        }
     }
 }
 
@@ -169,7 +158,7 @@ impl<'h> Head<'h> {
     /// Finds the lines; of each field, the first one. The head may be malformed or incomplete.
     fn of(bytes: &'h [u8]) -> Head<'h> {
         let mut lines = Lines(bytes);
-        let mut head = Head { line: lines.next(), ..Head::default() };
+        let mut head = Head { line: lines.next().map(cut), ..Head::default() };
         for line in lines {
             if line.is_empty() {
                 break;
@@ -186,7 +175,7 @@ impl<'h> Head<'h> {
                 && start.eq_ignore_ascii_case(name.as_bytes())
                 && place.is_none()
             {
-                *place = Some(value.trim_ascii());
+                *place = Some(cut(value.trim_ascii()));
             }
         }
         head
@@ -220,6 +209,14 @@ impl<'h> Head<'h> {
         }
     }
 }
+
+/// As much of a value as is logged.
+fn cut(value: &[u8]) -> &[u8] {
+    &value[..value.len().min(VALUE_BYTES)]
+}
+
+/// Bytes of a value that are logged, at most.
+const VALUE_BYTES: usize = 8192;
 
 /// The lines of a head, without their ends.
 struct Lines<'h>(&'h [u8]);

@@ -13,10 +13,12 @@ mod log;
 mod observer;
 mod request;
 mod sink;
+mod time;
 
 pub use access::AccessLog;
 pub use file::LogFile;
 pub use limiter::Kind;
+pub use log::About;
 pub use observer::{Observer, Request};
 pub use request::{Asked, Finished};
 pub use sink::{Sink, Trouble};
@@ -25,10 +27,12 @@ use std::fmt;
 use std::net::IpAddr;
 
 use crate::clock::{Clock, Tick};
+use crate::config::{LogConfig, LogLevel};
 use crate::http::status::Status;
 
 use limiter::Limiter;
 use log::Log;
+use observer::Told;
 
 /// The lines on their way to standard error.
 #[derive(Debug, Default)]
@@ -40,41 +44,64 @@ pub struct Journal {
 }
 
 impl Journal {
+    /// Sets how much is logged on standard error, and how.
+    pub fn configure(&mut self, config: LogConfig) {
+        self.log.config = config;
+    }
+
+    /// True if lines of this level are logged.
+    #[inline]
+    pub fn wants(&self, level: LogLevel) -> bool {
+        level <= self.log.config.level
+    }
+
     /// Adds a line.
-    pub fn note(&mut self, text: fmt::Arguments<'_>) {
-        self.log.note(text);
+    pub fn note(&mut self, level: LogLevel, text: fmt::Arguments<'_>) {
+        self.log.note(level, text, &About::default());
+    }
+
+    /// Adds a line about something.
+    pub fn note_about(&mut self, level: LogLevel, text: fmt::Arguments<'_>, about: &About<'_>) {
+        self.log.note(level, text, about);
     }
 
     /// Adds a line of a kind that may come again and again, unless there were too many of its kind.
-    pub fn repeat(&mut self, kind: Kind, now: Tick, text: fmt::Arguments<'_>) {
+    pub fn repeat(&mut self, kind: Kind, now: Tick, text: fmt::Arguments<'_>, about: &About<'_>) {
+        if !self.wants(kind.level()) {
+            return;
+        }
         let Some(suppressed) = self.limiter.admit(kind, now) else { return };
         if suppressed > 0 {
             let seconds = limiter::WINDOW_MS / 1000;
-            self.log.note(format_args!(
-                "{suppressed} lines like the next one were suppressed (limit: {} in {seconds} s)",
-                kind.burst(),
-            ));
+            let burst = kind.burst();
+            self.note(
+                kind.level(),
+                format_args!(
+                    "{suppressed} lines like the next one were suppressed (limit: {burst} in \
+                     {seconds} s)"
+                ),
+            );
         }
-        self.log.note(text);
+        self.log.note(kind.level(), text, about);
     }
 
-    /// A connection for which there was no memory got a 503: `sent` of its `length` bytes, of which
-    /// the last `body` are the body.
+    /// A connection for which there was no memory got this 503, or `sent` bytes of it.
     pub fn unavailable(
         &mut self,
         client: Option<IpAddr>,
-        (sent, length, body): (usize, usize, u64),
+        response: &[u8],
+        sent: usize,
         clock: &Clock,
     ) {
-        let Some(observer) = &mut self.observer else { return };
-        if length == 0 {
+        let Some(observer) = self.observer.as_mut().filter(|_| !response.is_empty()) else {
             return;
-        }
+        };
         let status = Status::ServiceUnavailable;
         let asked = Asked { head: b"", client, status, coding: None, began_us: clock.us };
         let request = observer.open(&asked, clock);
-        let head = (length as u64).saturating_sub(body); // widening
-        observer.finish(request, (sent as u64).saturating_sub(head), sent == length); // widening
+        let head = memchr::memmem::find(response, b"\r\n\r\n").map_or(0, |at| at + 4);
+        let body = sent.saturating_sub(head) as u64; // widening
+        observer.finish(request, body, sent == response.len());
     }
 
     /// Writes what standard error accepts at once.
@@ -89,17 +116,24 @@ impl Journal {
     #[inline]
     pub fn end_turn(&mut self, now: Tick) {
         if self.observer.is_some() {
-            self.tend_access_log(now);
+            self.tend_requests(now);
         }
         self.flush();
     }
 
-    fn tend_access_log(&mut self, now: Tick) {
+    fn tend_requests(&mut self, now: Tick) {
+        let told = self.observer.as_mut().map(|observer| observer.take_told());
+        for Told { client, text } in told.into_iter().flatten() {
+            let about = About::client(&client);
+            self.note_about(LogLevel::Debug, format_args!("{text}"), &about);
+        }
         if let Some(log) = self.access_log() {
             log.flush_due(now);
         }
         while let Some(trouble) = self.access_log().and_then(|log| log.sink().take_trouble(now)) {
-            self.repeat(Kind::AccessLog, now, format_args!("{trouble}"));
+            let (reason, log) = (trouble.reason(), trouble.log());
+            let about = About::default().path(&log).reason(&reason);
+            self.repeat(Kind::AccessLog, now, format_args!("{trouble}"), &about);
         }
     }
 
@@ -123,6 +157,13 @@ impl Journal {
     pub fn dropped(&mut self) -> u64 {
         let lines = self.log.dropped_in_total();
         lines + self.access_log().map_or(0, |log| log.sink().dropped())
+    }
+
+    /// Continues the access log in another file.
+    pub fn reopen_access_log(&mut self, file: LogFile, now: Tick) {
+        if let Some(log) = self.access_log() {
+            log.sink().reopen(file, now);
+        }
     }
 
     /// The access log, if there is one.

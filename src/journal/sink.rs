@@ -50,6 +50,23 @@ pub enum Trouble {
     Slow(String, Duration),
 }
 
+impl Trouble {
+    /// The name of the log.
+    pub(super) fn log(&self) -> &str {
+        let (Trouble::Failed(name, _) | Trouble::Dropped(name, _) | Trouble::Slow(name, _)) = self;
+        name
+    }
+
+    /// Why, in a few words.
+    pub(super) fn reason(&self) -> String {
+        match self {
+            Trouble::Failed(_, errno) => io::Error::from(*errno).to_string(),
+            Trouble::Dropped(..) => "the buffer is full".to_owned(),
+            Trouble::Slow(..) => "the disk is slow".to_owned(),
+        }
+    }
+}
+
 impl fmt::Display for Trouble {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -60,8 +77,8 @@ impl fmt::Display for Trouble {
                 let noun = if *lines == 1 { "line" } else { "lines" };
                 write!(
                     f,
-                    "{lines} {noun} of the access log {name} were dropped: it is not written as \
-                     fast as requests come"
+                    "dropped {lines} {noun} of the access log {name}: it cannot be written as fast \
+                     as requests come"
                 )
             }
             Trouble::Slow(name, time) => {

@@ -17,6 +17,8 @@ pub struct Behind<'a> {
     quotas: &'a mut Quotas,
     /// Who is charged for the current request; `None`: nobody.
     payer: Option<ClientId>,
+    /// The client of the request that was asked last, until its response is written.
+    named: Option<IpAddr>,
     /// What is malformed in the fields of the current request.
     fault: Option<&'static str>,
     /// How many requests had a malformed list, and what was wrong with the last of them.
@@ -34,19 +36,25 @@ pub(super) struct Named {
 impl<'a> Behind<'a> {
     /// For the requests of a peer that is one of these.
     pub fn new(proxies: &'a TrustedProxies, quotas: &'a mut Quotas) -> Behind<'a> {
-        Behind { proxies, quotas, payer: None, fault: None, malformed: (0, "") }
+        Behind { proxies, quotas, payer: None, named: None, fault: None, malformed: (0, "") }
     }
 
     /// The client of the request with these fields, which is the current one from now on.
     pub(super) fn find(&mut self, fields: &Fields<'_, '_>, limits: &Limits, now: Tick) -> Named {
         let found = forwarded::client(fields, |address| self.proxies.trusts(Some(address)));
         self.fault = found.malformed;
+        self.named = found.client;
         self.payer = found.client.and_then(|client| self.quotas.named(client, limits, now));
         let requests_left = match self.payer {
             Some(payer) => self.quotas.requests_left(payer, limits, now),
             None => u32::MAX,
         };
         Named { client: found.client, requests_left }
+    }
+
+    /// The client of the request that was asked last; once.
+    pub(super) fn take_named(&mut self) -> Option<IpAddr> {
+        self.named.take()
     }
 
     /// Charges the current request; once for each.

@@ -77,6 +77,11 @@ impl Context<'_> {
         named.client.or(self.client)
     }
 
+    /// The client of the request whose response was written just now, for a log.
+    pub fn take_client(&mut self) -> Option<IpAddr> {
+        self.behind.as_mut().and_then(Behind::take_named).or(self.client)
+    }
+
     /// Counts the current request as one of its client, if the client may make another one. Returns
     /// whether it was counted.
     #[inline]
@@ -108,7 +113,7 @@ impl Context<'_> {
             return self.sites.respond_internally(request, self.draining);
         }
         if self.requests_left == 0 && !counted {
-            return Ok(Answer::Reply(self.sites.refuse_request()));
+            return Ok(Answer::Reply(self.sites.refuse_request(request)));
         }
         self.sites.respond(request, blocking, self.clock)
     }

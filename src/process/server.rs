@@ -6,8 +6,11 @@ use std::path::Path;
 
 use crate::auth::{Authenticator, MemoryBounds, PoolBounds, Program};
 use crate::cli::Settings;
-use crate::config::{Config, Limits, Listen, SiteConfig, TrustedProxies};
+use crate::config::{
+    AccessLogConfig, Config, Limits, Listen, LogLevel, SiteConfig, TrustedProxies,
+};
 use crate::files::Door;
+use crate::journal::{AccessLog, LogFile, Sink};
 use crate::metrics::{Process, Seat};
 use crate::net::Activated;
 use crate::net::listen::{self, Listener, SocketFile};
@@ -16,6 +19,7 @@ use crate::sandbox;
 use crate::site::Sites;
 use crate::system;
 
+use super::access_log::OpenLog;
 use super::notify::{Notifier, beat_ms};
 use super::sockets::{bound, check_systemd, unused};
 
@@ -36,11 +40,16 @@ pub fn serve_alone(settings: Settings, sockets: &mut Vec<SocketFile>) -> Result<
     drop(activated);
     warnings.extend(listeners.iter().flat_map(Listener::warnings).cloned());
     let start_line = start_line(&config.sites, listeners.iter(), "");
+    let admin_line = admin_line(&listeners);
     let paths: Vec<&Path> = sockets.iter().map(SocketFile::path).collect();
-    let (mut reactor, more) = set_up(config, listeners, &paths, None)?;
+    let log = OpenLog::open(config.access_log.as_ref())?.map(OpenLog::into_file);
+    let (mut reactor, more) = set_up(config, listeners, log, Some(&paths), None)?;
     warnings.extend(more);
     for warning in warnings {
-        reactor.note(format_args!("{warning}"));
+        reactor.note(LogLevel::Warn, format_args!("{warning}"));
+    }
+    if let Some(line) = admin_line {
+        reactor.note(LogLevel::Info, format_args!("{line}"));
     }
     // A closed or full standard output is no reason not to serve.
     _ = writeln!(io::stdout(), "{start_line}");
@@ -69,22 +78,24 @@ pub(super) fn ignore_file_size_signal() -> Result<(), String> {
 }
 
 /// From settings to a loop that can run: switches the user, opens the roots, starts the processes
-/// that verify passwords, and enters the sandbox, which lets the process remove the sockets in
-/// `removable`. `seat`: where its metrics are shown to the other workers. Returns warnings, too.
+/// that verify passwords, and enters the sandbox. `log` is the access log. A process that serves
+/// `alone` has to remove its Unix sockets, which are these, and to open its log anew; the sandbox
+/// allows that. `seat`: where its metrics are shown to the other workers. Returns warnings, too.
 pub(super) fn set_up(
     config: Config,
     listeners: Vec<Listener>,
-    removable: &[&Path],
+    log: Option<LogFile>,
+    alone: Option<&[&Path]>,
     seat: Option<Seat>,
 ) -> Result<(Reactor, Vec<String>), String> {
     let Config { listen, admin, trusted_proxies, sites, user, .. } = config;
-    let Config { sandbox, when_full, limits, .. } = config;
+    let Config { sandbox, when_full, limits, access_log, log: lines, .. } = config;
     let mut warnings = Vec::new();
     if !trusted_proxies.trusts(None) {
         warnings.extend(inapplicable_limits(&listeners, &limits));
     }
     warnings.extend(unused_proxy_protocol(&listen, &trusted_proxies));
-    warnings.extend(listeners.iter().filter(|it| it.opening().internal).flat_map(admin_notes));
+    warnings.extend(open_admin(&listeners));
     match &user {
         Some(account) => sandbox::become_user(account)?,
         None if sandbox::is_root() => {
@@ -100,6 +111,7 @@ pub(super) fn set_up(
     if sites.need_authenticator() {
         sites.authenticate_with(start_authenticator(&limits)?);
     }
+    let most = limits.access_log_bytes;
     let mut reactor = Reactor::new(sites, listeners, when_full, limits)
         .map_err(|error| format!("cannot set up the event loop: {error}"))?;
     reactor.trust(trusted_proxies);
@@ -107,24 +119,33 @@ pub(super) fn set_up(
         // Before the sandbox hides the files of /proc.
         reactor.measure(Process::open(), seat);
     }
+    reactor.configure_log(lines);
+    if let (Some(AccessLogConfig { target, format }), Some(file)) = (&access_log, log) {
+        let log = AccessLog::new(*format, Sink::new(file, target.to_string(), most));
+        reactor.log_requests(log, alone.and(Some(target.clone())));
+    }
     if let Some((folders, broad)) = folders {
         warnings.extend(broad);
-        warnings.extend(sandbox::lock_in(&folders, removable));
+        let log = alone.and(access_log.as_ref()).and_then(|log| log.target.path());
+        warnings.extend(sandbox::lock_in(&folders, alone.unwrap_or_default(), log));
     }
     Ok((reactor, warnings))
 }
 
-/// Where metrics are served, and whether anybody may read them.
-fn admin_notes(listener: &Listener) -> Vec<String> {
-    let url = listener.url();
-    let mut notes = vec![format!("metrics and health at {url}")];
-    if !listener.is_local() {
-        notes.push(format!(
-            "the admin listener at {url} can be reached from other machines, without a password; \
-             use a loopback address, a Unix socket or a firewall"
-        ));
-    }
-    notes
+/// Where metrics are served, for the log.
+pub(super) fn admin_line(listeners: &[Listener]) -> Option<String> {
+    let listener = listeners.iter().find(|listener| listener.opening().internal)?;
+    Some(format!("metrics and health at {}", listener.url()))
+}
+
+/// A warning if anybody may read the metrics.
+fn open_admin(listeners: &[Listener]) -> Option<String> {
+    let is_open = |it: &&Listener| it.opening().internal && !it.is_local();
+    let url = listeners.iter().find(is_open)?.url();
+    Some(format!(
+        "the admin listener at {url} can be reached from other machines, without a password; use a \
+         loopback address, a Unix socket or a firewall"
+    ))
 }
 
 /// Starts the processes that verify passwords: as the user that serves, and before the sandbox is

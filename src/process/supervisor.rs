@@ -5,15 +5,17 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use mio::{Events, Poll, Token};
-use rustix::process::{Pid, Signal as Number, WaitOptions, WaitStatus, wait};
+use rustix::process::{Pid, WaitOptions, WaitStatus, wait};
 use signal_hook::consts::{SIGCHLD, SIGHUP, SIGUSR1, SIGUSR2};
 
 use crate::cli::Settings;
+use crate::config::LogLevel;
 use crate::journal::Journal;
 use crate::net::Activated;
 use crate::net::listen::SocketFile;
-use crate::reactor::signals::{STOP, Signals};
+use crate::reactor::signals::{NOTHING_TO_REOPEN, STOP, Signals};
 
+use super::access_log::OpenLog;
 use super::child::Poller;
 use super::generation::{Death, Generation, Workshop};
 use super::ledger::Ledger;
@@ -216,8 +218,8 @@ impl Supervisor {
         due.chain([ready, trial, log, self.alive_at].into_iter().flatten()).min()
     }
 
-    fn note(&mut self, text: std::fmt::Arguments<'_>) {
-        self.journal.note(text);
+    fn note(&mut self, level: LogLevel, text: std::fmt::Arguments<'_>) {
+        self.journal.note(level, text);
     }
 
     fn take_event(&mut self, token: Token) {
@@ -240,12 +242,31 @@ impl Supervisor {
             }
             (Signal::Reload, Phase::Running) => self.wanted.reload = true,
             (Signal::Upgrade, Phase::Running) => self.wanted.upgrade = true,
-            (Signal::Reopen, _) => {
-                for generation in self.serving.iter().chain(&self.draining) {
-                    generation.signal(Number::USR1);
+            (Signal::Reopen, _) => self.reopen_logs(),
+            (Signal::Child | Signal::Reload | Signal::Upgrade, _) => {}
+        }
+    }
+
+    /// Opens the access logs of all generations anew.
+    fn reopen_logs(&mut self) {
+        let next = self.next.as_mut().map(|next| &mut next.generation);
+        let generations = next.into_iter().chain(&mut self.serving).chain(&mut self.draining);
+        let results: Vec<_> = generations.map(Generation::reopen_log).collect();
+        let mut is_reopened = false;
+        for result in results {
+            match result {
+                Ok(done) => is_reopened |= done,
+                Err(why) => {
+                    is_reopened = true;
+                    self.note(
+                        LogLevel::Error,
+                        format_args!("{why}; the log continues in the old file"),
+                    );
                 }
             }
-            (Signal::Child | Signal::Reload | Signal::Upgrade, _) => {}
+        }
+        if !is_reopened {
+            self.note(LogLevel::Info, format_args!("{NOTHING_TO_REOPEN}"));
         }
     }
 
@@ -271,15 +292,17 @@ impl Supervisor {
         {
             self.ledger.leave_seat(seat);
             return match pause.as_millis() {
-                0 => self.note(format_args!("{line}; starting another")),
-                ms => self.note(format_args!("{line}; starting another in {ms} ms")),
+                0 => self.note(LogLevel::Warn, format_args!("{line}; starting another")),
+                ms => {
+                    self.note(LogLevel::Warn, format_args!("{line}; starting another in {ms} ms"));
+                }
             };
         }
         let mut draining = self.draining.iter_mut();
         let death = draining.find_map(|generation| generation.reap(pid, status, now));
         self.ledger.leave_seat(death.as_ref().and_then(|death| death.seat));
         let Some(Death { line, was_ready: true, is_failure: true, .. }) = death else { return };
-        self.note(format_args!("{line}"));
+        self.note(LogLevel::Warn, format_args!("{line}"));
         if let Phase::Stopping(error @ None) = &mut self.phase {
             *error = Some("ended with responses cut off".to_owned());
         }
@@ -304,7 +327,7 @@ impl Supervisor {
         let mut shop = Workshop { poller, source, sockets, ledger, watchdog };
         let lines = serving.as_mut().map(|serving| serving.tend(&mut shop, now));
         for line in lines.into_iter().flatten() {
-            self.note(format_args!("{line}"));
+            self.note(LogLevel::Warn, format_args!("{line}"));
         }
         self.draining.iter().for_each(|generation| generation.kill_late(now));
         self.draining.retain(|generation| !generation.is_empty());
@@ -353,11 +376,14 @@ impl Supervisor {
     ) -> Result<(), String> {
         // Workers log the warnings of the settings.
         let config = settings.config;
+        let lines = config.log;
         let count = worker::count(config.workers);
         let bound = Sockets::bind(&config.listeners(), count, &config.limits, &self.sockets);
         let (sockets, warnings) = bound?;
+        let log = OpenLog::open(config.access_log.as_ref());
+        let log = log.inspect_err(|_| _ = sockets.remove_files(&self.sockets))?;
         for warning in warnings.into_iter().chain(sockets.unused(&config.listeners())) {
-            self.note(format_args!("{warning}"));
+            self.note(LogLevel::Warn, format_args!("{warning}"));
         }
         let more = if count == 1 { String::new() } else { format!(" ({count} workers)") };
         let start_line = start_line(&config.sites, sockets.first(), &more);
@@ -365,8 +391,9 @@ impl Supervisor {
         let Supervisor { poller, source, last_number, ledger, notifier, .. } = self;
         let watchdog = notifier.watchdog();
         let mut shop = Workshop { poller, source, sockets: &sockets, ledger, watchdog };
-        match Generation::start(*last_number, text, config.limits, count, &mut shop, now) {
+        match Generation::start(*last_number, (text, log), config.limits, count, &mut shop, now) {
             Ok(generation) => {
+                self.journal.configure(lines);
                 self.next = Some(Next { generation, sockets, start_line });
                 Ok(())
             }
@@ -386,7 +413,7 @@ impl Supervisor {
         };
         if let Err(lines) = result {
             for line in lines {
-                self.note(format_args!("{line}"));
+                self.note(LogLevel::Warn, format_args!("{line}"));
             }
             self.refused("the new settings cannot be used");
         }
@@ -396,7 +423,10 @@ impl Supervisor {
     fn refused(&mut self, why: &str) {
         self.ledger.note_reload(false);
         let number = self.serving.as_ref().map_or(0, |serving| serving.number);
-        self.note(format_args!("reload failed: {why}; generation {number} goes on"));
+        self.note(
+            LogLevel::Error,
+            format_args!("reload failed: {why}; generation {number} goes on"),
+        );
         self.notifier.ready(&format!("reload failed; generation {number} serves"));
     }
 
@@ -411,7 +441,7 @@ impl Supervisor {
         sockets.adjust(generation.limits());
         let old_sockets = std::mem::replace(&mut self.sockets, sockets);
         for line in old_sockets.remove_files(&self.sockets) {
-            self.note(format_args!("{line}"));
+            self.note(LogLevel::Warn, format_args!("{line}"));
         }
         match self.serving.replace(generation) {
             None => {
@@ -419,10 +449,13 @@ impl Supervisor {
                 _ = writeln!(io::stdout(), "{start_line}");
             }
             Some(mut old) => {
-                self.note(format_args!(
-                    "reloaded: generation {number} serves, generation {} drains",
-                    old.number
-                ));
+                self.note(
+                    LogLevel::Info,
+                    format_args!(
+                        "reloaded: generation {number} serves, generation {} drains",
+                        old.number
+                    ),
+                );
                 old.drain(now);
                 self.draining.push(old);
             }
@@ -466,7 +499,7 @@ impl Supervisor {
             self.last_files.extend(internal.files().cloned());
             lines.extend(sockets.remove_files(&internal));
             for line in lines {
-                self.note(format_args!("{line}"));
+                self.note(LogLevel::Warn, format_args!("{line}"));
             }
         }
         // Both may hold the same sockets, so all are closed before the first order.
@@ -481,7 +514,10 @@ impl Supervisor {
     fn begin_trial(&mut self, now: Instant) {
         let Supervisor { program, poller, source, serving, sockets, draining, ledger, .. } = self;
         let (Some(program), Some(serving)) = (program.as_ref(), serving.as_ref()) else {
-            return self.note(format_args!("no upgrade: the path of the program is unknown"));
+            return self.note(
+                LogLevel::Error,
+                format_args!("no upgrade: the path of the program is unknown"),
+            );
         };
         let parts = (&*sockets, &*ledger, serving, &draining[..]);
         let message = upgrade::describe_all(self.last_number, parts, now);
@@ -502,7 +538,10 @@ impl Supervisor {
             (_, Phase::Stopping(_)) => return,
             (Err(why), _) => why,
             (Ok(version), Phase::Running) => {
-                self.note(format_args!("upgrade: tenkay {version} at {shown} takes over"));
+                self.note(
+                    LogLevel::Info,
+                    format_args!("upgrade: tenkay {version} at {shown} takes over"),
+                );
                 self.journal.flush();
                 let Supervisor { source, serving, sockets, draining, ledger, .. } = self;
                 let Some(serving) = serving.as_ref() else { return };
@@ -511,7 +550,10 @@ impl Supervisor {
                 format!("cannot execute it: {}", upgrade::replace(&path, source, &message))
             }
         };
-        self.note(format_args!("no upgrade to {shown}: {why}; the running program goes on"));
+        self.note(
+            LogLevel::Error,
+            format_args!("no upgrade to {shown}: {why}; the running program goes on"),
+        );
     }
 }
 

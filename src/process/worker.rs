@@ -7,12 +7,14 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 
-use crate::config::{Opening, Workers};
+use crate::config::{LogLevel, Opening, Workers};
+use crate::journal::LogFile;
 use crate::metrics::{Board, Seat};
 use crate::net::listen::Listener;
 use crate::reactor::{End, Sign, Watcher};
 use crate::system;
 
+use super::access_log::OpenLog;
 use super::channel::{Fields, Message, receive_message};
 use super::server;
 use super::sockets::path_of;
@@ -57,11 +59,15 @@ pub fn run() -> Result<End, String> {
         let begun = listener.begin(config.limits.backlog);
         begun.map_err(|error| format!("cannot listen on {}: {error}", listener.url()))?;
     }
-    let (mut reactor, more) = server::set_up(config, task.listeners, &[], task.seat)?;
+    let admin_line = server::admin_line(&task.listeners);
+    let (mut reactor, more) = server::set_up(config, task.listeners, task.log, None, task.seat)?;
     if task.is_first {
+        if let Some(line) = admin_line {
+            reactor.note(LogLevel::Info, format_args!("{line}"));
+        }
         // The same for all workers.
         for warning in warnings.into_iter().chain(more) {
-            reactor.note(format_args!("{warning}"));
+            reactor.note(LogLevel::Warn, format_args!("{warning}"));
         }
     }
     // Before the supervisor says in the same log that this worker serves.
@@ -109,6 +115,7 @@ struct Task {
     text: Option<Text>,
     /// Its place on the board of metrics.
     seat: Option<Seat>,
+    log: Option<LogFile>,
     listeners: Vec<Listener>,
 }
 
@@ -128,11 +135,12 @@ impl Task {
                 .and_then(Result::ok)
                 .map(|board| Seat::new(board, number)),
         };
+        let log = OpenLog::adopt(&mut fields, &mut descriptors)?;
         let mut listeners = Vec::new();
         for socket in descriptors {
             listeners.push(inherited(socket, &mut fields)?);
         }
-        Some(Task { workers, is_first, beat_ms, text, seat, listeners })
+        Some(Task { workers, is_first, beat_ms, text, seat, log, listeners })
     }
 }
 

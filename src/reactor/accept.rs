@@ -6,8 +6,8 @@ use mio::Registry;
 use rustix::io::Errno;
 
 use crate::clock::Tick;
-use crate::config::{Limits, WhenFull};
-use crate::journal::Kind;
+use crate::config::{Limits, LogLevel, WhenFull};
+use crate::journal::{About, Kind};
 use crate::net::Transport;
 use crate::net::listen::Listener;
 
@@ -243,6 +243,7 @@ impl Acceptor {
             Kind::AcceptPaused,
             now,
             format_args!("not accepting for now: {error}"),
+            &About::default().reason(error),
         );
     }
 
@@ -298,7 +299,7 @@ fn is_lost(error: &io::Error) -> bool {
 
 fn close(listener: Listener, resources: &mut Resources) {
     if let Some(warning) = listener.close() {
-        resources.journal.note(format_args!("{warning}"));
+        resources.journal.note(LogLevel::Warn, format_args!("{warning}"));
     }
 }
 

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use crate::clock::Tick;
 use crate::config::{Limits, TrustedProxies};
-use crate::journal::{Journal, Kind};
+use crate::journal::{About, Journal, Kind};
 use crate::machine::{Admission, Behind, ClientId, Quotas};
 
 use super::slot::{Client, Slot};
@@ -89,6 +89,7 @@ impl Clients {
             Kind::Forwarded,
             now,
             format_args!("malformed Forwarded or X-Forwarded-For from proxy {proxy}: {why}"),
+            &About::client(&proxy).reason(&why),
         );
     }
 

@@ -9,7 +9,7 @@ use slab::Slab;
 use crate::clock::Tick;
 use crate::config::{Limits, Opening, TrustedProxies};
 use crate::http::status::{Failure, Status};
-use crate::journal::Kind;
+use crate::journal::{About, Kind};
 use crate::net::Transport;
 use crate::site::Wait;
 
@@ -23,7 +23,7 @@ use super::resources::Resources;
 use super::slot::{Client, Path, Slot, Stop};
 use super::turn::{Effort, Share, Turn};
 use super::wheel::Wheel;
-use super::wire::{self, Context, Event, Evictable, Pools, Reason, Wire};
+use super::wire::{Context, Event, Evictable, Pools, Reason, Wire};
 use super::{SERIAL_MASK, token};
 
 mod internal;
@@ -158,6 +158,7 @@ impl Connections {
             return Effort::default();
         }
         slot.turned_away = turned_away;
+        resources.log_opened(&slot);
         let key = self.insert_slot(slot);
         if turned_away {
             self.turned_away.push(key);
@@ -191,6 +192,7 @@ impl Connections {
                     Kind::ProxyHeader,
                     turn.now(),
                     format_args!("closing the connection of {peer}: PROXY header: {why}"),
+                    &About::client(&peer).reason(&why),
                 );
                 return self.close(key, Reason::BadProxyHeader, resources, turn);
             }
@@ -225,7 +227,8 @@ impl Connections {
     /// Drives the connections in the queue, as far as the time allows; the rest keeps its place.
     pub(super) fn drive_pending(&mut self, resources: &mut Resources, turn: &Turn) {
         self.pending.wake_cold(turn.now());
-        let mut slice = if resources.sites.is_working() {
+        let is_working = resources.sites.work_due().is_some_and(|due| due <= turn.now());
+        let mut slice = if is_working {
             self.work_on_jobs(resources, turn);
             turn.slice()
         } else {
@@ -270,6 +273,7 @@ impl Connections {
                     Kind::Panic,
                     turn.now(),
                     format_args!("bug: a listing was given up; please report: {panic}"),
+                    &About::default().reason(&panic),
                 );
             }
         }
@@ -388,6 +392,7 @@ impl Connections {
                     "response cut off: {path} changed or became unreadable while being sent to \
                      {client}"
                 ),
+                &About::client(&client).path(&path).reason(&"it changed or became unreadable"),
             );
         }
         match stop {
@@ -400,6 +405,7 @@ impl Connections {
                     format_args!(
                         "bug: the connection of {client} was closed; please report: {panic}"
                     ),
+                    &About::client(&client).reason(&panic),
                 );
                 self.close(key, Reason::Panicked, resources, turn);
             }
@@ -459,6 +465,7 @@ impl Connections {
                 Kind::Poll,
                 now,
                 format_args!("closing the connection of {client}: the poll refuses it: {error}"),
+                &About::client(&client).reason(&error),
             );
             return self.close(key, Reason::PeerLost, resources, turn);
         }
@@ -479,23 +486,18 @@ impl Connections {
         self.clients.leave(slot.client, &resources.limits, now);
         match reason {
             Reason::OutOfPages if !unsent => {
-                let mut room = [0; LAST_BYTES];
-                let (length, body) =
-                    wire::write_unavailable(&mut room, &resources.sites, turn.clock());
-                let sent = slot.transport.send_last(&room[..length]);
-                if !slot.internal {
-                    resources.unavailable(slot.address, (sent, length, body), turn.clock());
-                }
+                let client = (slot.address, slot.internal);
+                resources.send_unavailable(&mut slot.transport, client, turn.clock());
             }
             Reason::Stalled => slot.transport.abandon(),
             Reason::MadeRoom | Reason::OutOfPages if unsent => slot.transport.abandon(),
             _ => {}
         }
         if slot.internal {
-            self.internal.remove(key);
-        } else {
-            self.counts.close(reason);
+            return self.internal.remove(key);
         }
+        self.counts.close(reason);
+        resources.log_closed(&Client(slot.address), reason);
     }
 
     /// Evicts a connection if as many as are allowed are admitted. Returns false if none can be
@@ -579,9 +581,6 @@ impl Connections {
         }
     }
 }
-
-/// Room on the stack for a 503 when there is no page for it.
-const LAST_BYTES: usize = 4096;
 
 /// What a client gets for which there is no room.
 const NO_ROOM: Failure = Failure::new(Status::ServiceUnavailable, "too many connections");

@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use crate::clock::Tick;
+use crate::config::LogLevel;
 use crate::metrics::{Histogram, Metric, Process, Reload, Seat, Snapshot, TURN_BOUNDS_US};
 
 use super::accept::Acceptor;
@@ -119,9 +120,12 @@ impl Metrics {
         if let Err(error) = shown
             && !std::mem::replace(&mut self.is_failed, true)
         {
-            resources.journal.note(format_args!(
-                "the metrics of this worker cannot be added to those of the others: {error}"
-            ));
+            resources.journal.note(
+                LogLevel::Error,
+                format_args!(
+                    "the metrics of this worker cannot be added to those of the others: {error}"
+                ),
+            );
         }
     }
 

@@ -39,8 +39,8 @@ use std::time::{Duration, Instant};
 use mio::{Events, Poll, Token};
 
 use crate::clock::Tick;
-use crate::config::{Limits, TrustedProxies, WhenFull};
-use crate::journal::{AccessLog, Journal, Kind, Observer};
+use crate::config::{Limits, LogConfig, LogLevel, LogTarget, TrustedProxies, WhenFull};
+use crate::journal::{About, AccessLog, Journal, Kind, LogFile, Observer};
 use crate::metrics::{Process, Seat};
 use crate::site::{Fault, Sites};
 
@@ -97,6 +97,8 @@ pub struct Reactor {
     turn: Turn,
     spare: Spare,
     metrics: Option<Metrics>,
+    /// The log that SIGUSR1 opens anew.
+    log_target: Option<LogTarget>,
     vital: Vital,
     phase: Phase,
 }
@@ -156,6 +158,7 @@ impl Reactor {
             turn,
             spare: Spare::new(started),
             metrics: None,
+            log_target: None,
             vital: Vital::default(),
             phase: Phase::Running,
         })
@@ -173,12 +176,6 @@ impl Reactor {
         Ok(())
     }
 
-    /// Writes a line to this log for each request that gets a status.
-    pub fn log_requests(&mut self, log: AccessLog) {
-        let observer = Observer::new(Some(log), Box::new(self.turn.stopwatch()));
-        self.resources.journal.observer = Some(Box::new(observer));
-    }
-
     /// Collects metrics, for the internal site and for the other processes that share the `seat`'s
     /// board.
     pub fn measure(&mut self, process: Process, seat: Option<Seat>) {
@@ -190,6 +187,20 @@ impl Reactor {
     /// Believes these peers whom they connect for; by default, nobody.
     pub fn trust(&mut self, proxies: TrustedProxies) {
         self.connections.trust(proxies);
+    }
+
+    /// Writes a line to this log for each request that gets a status. SIGUSR1 opens `target` anew;
+    /// without it, the process that gives orders does that.
+    pub fn log_requests(&mut self, log: AccessLog, target: Option<LogTarget>) {
+        self.log_target = target;
+        self.observe().log_to(log);
+    }
+
+    /// Whoever wants to know how requests end.
+    fn observe(&mut self) -> &mut Observer {
+        let Reactor { turn, resources, .. } = self;
+        let new = || Box::new(Observer::new(Box::new(turn.stopwatch())));
+        resources.journal.observer.get_or_insert_with(new)
     }
 
     /// Tells `watcher` every `every_ms` that the loop turns, if that is asked for, and that it
@@ -213,9 +224,17 @@ impl Reactor {
         }
     }
 
+    /// Sets how much is logged on standard error, and how.
+    pub fn configure_log(&mut self, config: LogConfig) {
+        self.resources.journal.configure(config);
+        if config.level == LogLevel::Debug {
+            self.observe().tell();
+        }
+    }
+
     /// Adds a line to the log.
-    pub fn note(&mut self, text: std::fmt::Arguments<'_>) {
-        self.resources.journal.note(text);
+    pub fn note(&mut self, level: LogLevel, text: std::fmt::Arguments<'_>) {
+        self.resources.journal.note(level, text);
     }
 
     /// Writes the lines that were noted before the loop runs.
@@ -258,10 +277,11 @@ impl Reactor {
         while let Some(fault) = self.resources.sites.take_fault() {
             let (journal, now) = (&mut self.resources.journal, self.turn.now());
             match &fault {
-                Fault::File(_) => {
-                    journal.repeat(Kind::File, now, format_args!("{fault}"));
+                Fault::File { path, reason } => {
+                    let about = About::default().path(path).reason(reason);
+                    journal.repeat(Kind::File, now, format_args!("{fault}"), &about);
                 }
-                Fault::Root(_) => journal.note(format_args!("{fault}")),
+                Fault::Root(_) => journal.note(LogLevel::Error, format_args!("{fault}")),
             }
         }
         self.resources.journal.end_turn(self.turn.now());
@@ -311,7 +331,7 @@ impl Reactor {
         spare.work(|| {
             if let Err(panic) = guarded(|| sites.spare_work(turn.clock())) {
                 let text = format_args!("bug: background work failed; please report: {panic}");
-                journal.repeat(Kind::Panic, turn.now(), text);
+                journal.repeat(Kind::Panic, turn.now(), text, &About::default().reason(&panic));
             }
         });
     }
@@ -339,15 +359,17 @@ impl Reactor {
                 length.as_millis(),
                 Path(last),
             ),
+            &About::default().path(&Path(last)),
         );
     }
 
     /// How long the poll may wait.
     fn timeout(&mut self) -> Option<Duration> {
-        if self.resources.sites.is_working() {
+        let now = self.turn.now();
+        let jobs = self.resources.sites.work_due();
+        if jobs.is_some_and(|due| due <= now) {
             return Some(Duration::ZERO);
         }
-        let now = self.turn.now();
         let drained = match self.phase {
             Phase::Draining { until, idle_until } => Some(idle_until.unwrap_or(until).min(until)),
             _ => None,
@@ -358,7 +380,7 @@ impl Reactor {
         let metrics = self.metrics.as_ref().and_then(Metrics::due);
         let (slots, accept) = (self.connections.due(), self.acceptor.due());
         let vital = self.vital.due();
-        let due = [slots, accept, sites, verifiers, drained, log, metrics, vital];
+        let due = [slots, accept, sites, verifiers, drained, log, jobs, metrics, vital];
         // A tick is rounded down and the poll rounds up, so the time is over when the poll returns.
         let due = due.into_iter().flatten().min().map(|due| Duration::from_millis(due.since(now)));
         let spare = self.resources.sites.spare_work_due().map(|due| {
@@ -402,7 +424,8 @@ impl Reactor {
             connections.release(question.number());
         }
         while let Some(fault) = authenticator.take_fault() {
-            resources.journal.repeat(Kind::Verifier, turn.now(), format_args!("{fault}"));
+            let text = format_args!("{fault}");
+            resources.journal.repeat(Kind::Verifier, turn.now(), text, &About::default());
         }
     }
 
@@ -415,22 +438,45 @@ impl Reactor {
                     self.phase = Phase::Over(self.cut_off());
                 }
                 (Signal::Stop, Phase::Draining { .. } | Phase::Over(_)) => {}
-                (Signal::Unused(_), _) if self.orders.is_some() && signal != signals::REOPEN => {
-                    self.note(format_args!(
-                        "SIGHUP and SIGUSR2 are for the supervisor; a worker ignores them"
+                (Signal::Reopen | Signal::Unused(_), _) if self.orders.is_some() => {
+                    self.note(LogLevel::Warn, format_args!(
+                        "SIGHUP, SIGUSR1 and SIGUSR2 are for the supervisor; a worker ignores them"
                     ));
                 }
-                (Signal::Unused(why), _) => self.note(format_args!("{why}")),
+                (Signal::Reopen, _) => self.reopen_log(),
+                (Signal::Unused(why), _) => self.note(LogLevel::Info, format_args!("{why}")),
             }
         }
-        for order in self.orders.as_mut().map(Orders::take).unwrap_or_default() {
+        let (orders, log) = self.orders.as_mut().map(Orders::take).unwrap_or_default();
+        if let Some(file) = log.and_then(|log| LogFile::adopt(log).ok()) {
+            self.resources.journal.reopen_access_log(file, self.turn.now());
+        }
+        for order in orders {
             match (order, self.phase) {
                 (Order::Drain, Phase::Running) => self.begin_drain(),
                 (Order::End, Phase::Running | Phase::Draining { .. }) => {
                     self.phase = Phase::Over(self.cut_off());
                 }
                 (Order::LeaveAdmin, _) => self.acceptor.leave_internal(),
-                (Order::Drain | Order::End, _) => {}
+                (Order::Drain | Order::End | Order::ReopenLog, _) => {}
+            }
+        }
+    }
+
+    /// Opens the access log of a process without a supervisor anew.
+    fn reopen_log(&mut self) {
+        let target = self.log_target.as_ref().filter(|target| target.path().is_some());
+        let Some(target) = target else {
+            return self.note(LogLevel::Info, format_args!("{}", signals::NOTHING_TO_REOPEN));
+        };
+        match LogFile::open(target) {
+            Ok(file) => self.resources.journal.reopen_access_log(file, self.turn.now()),
+            Err(error) => {
+                let why = target.cannot_open(&error);
+                self.note(
+                    LogLevel::Error,
+                    format_args!("{why}; the log continues in the old file"),
+                );
             }
         }
     }
@@ -448,10 +494,13 @@ impl Reactor {
         if responses > 0 {
             let noun = if responses == 1 { "response" } else { "responses" };
             let seconds = limits.drain_timeout_ms.div_ceil(1000);
-            self.note(format_args!(
-                "shutting down: waiting up to {seconds} s for {responses} {noun}; signal again \
+            self.note(
+                LogLevel::Info,
+                format_args!(
+                    "shutting down: waiting up to {seconds} s for {responses} {noun}; signal again \
                      to stop now"
-            ));
+                ),
+            );
         }
         self.resources.draining = true;
     }

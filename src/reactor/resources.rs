@@ -1,16 +1,19 @@
 //! What all connections share: the sites, the memory for buffers, the limits and the journal.
 
+use std::fmt;
 use std::net::IpAddr;
 
 use crate::clock::Clock;
-use crate::config::Limits;
+use crate::config::{Limits, LogLevel};
 use crate::http::head::Method;
 use crate::http::status::Status;
-use crate::journal::Journal;
+use crate::journal::{About, Journal};
 use crate::metrics::Requests;
+use crate::net::Transport;
 use crate::site::Sites;
 
-use super::wire::{Context, Pages, Pools, Wire};
+use super::slot::{Client, Slot};
+use super::wire::{self, Context, Pages, Pools, Reason, Wire};
 
 /// What all connections share.
 #[derive(Debug)]
@@ -59,19 +62,44 @@ impl Resources {
         wire.end(&mut self.pools, &mut self.pages, self.journal.observer.as_deref_mut());
     }
 
-    /// A client got a 503 without a page; see [`Journal::unavailable`].
-    pub(super) fn unavailable(
+    /// Answers a client with a 503 for which there is no page. Its transport comes alone: the wire
+    /// has ended.
+    pub(super) fn send_unavailable(
         &mut self,
-        client: Option<IpAddr>,
-        bytes: (usize, usize, u64),
+        transport: &mut Transport,
+        client: (Option<IpAddr>, bool),
         clock: &Clock,
     ) {
+        let mut room = [0; LAST_BYTES];
+        let length = wire::write_unavailable(&mut room, &self.sites, clock);
+        let response = &room[..length];
+        let sent = transport.send_last(response);
+        let (address, false) = client else { return };
         if let Some(requests) = &mut self.requests {
             requests.begin(Status::ServiceUnavailable, Method::Unknown);
-            requests.sent(bytes.2);
             requests.end(None);
         }
-        self.journal.unavailable(client, bytes, clock);
+        self.journal.unavailable(address, response, sent, clock);
+    }
+
+    /// Logs a new connection.
+    pub(super) fn log_opened(&mut self, slot: &Slot) {
+        if self.journal.wants(LogLevel::Debug) {
+            let client = Client(slot.address);
+            self.debug(&client, format_args!("connection from {client}"));
+        }
+    }
+
+    /// Logs the end of a connection.
+    pub(super) fn log_closed(&mut self, client: &Client, reason: Reason) {
+        if self.journal.wants(LogLevel::Debug) {
+            self.debug(client, format_args!("connection of {client} closed: {reason:?}"));
+        }
+    }
+
+    /// Logs what happens to a client.
+    pub(super) fn debug(&mut self, client: &Client, text: fmt::Arguments<'_>) {
+        self.journal.note_about(LogLevel::Debug, text, &About::client(client));
     }
 
     /// True if there may not be enough pages for all that one connection can need.
@@ -83,3 +111,6 @@ impl Resources {
 
 /// Pages that one connection can take: one to receive into, one to send from.
 const PAGES_RESERVE: usize = 2;
+
+/// Room on the stack for a 503 when there is no page for it.
+const LAST_BYTES: usize = 4096;

@@ -110,6 +110,20 @@ impl Slot {
         if !matches!(self.wire, Wire::H1(_)) {
             return self.drive_outside(cx);
         }
+        // Two versions, so that a request without an observer pays for one test.
+        if cx.observer.is_some() {
+            return self.drive_as::<true>(cx, pools, share);
+        }
+        self.drive_as::<false>(cx, pools, share)
+    }
+
+    #[inline(never)]
+    fn drive_as<const OBSERVED: bool>(
+        &mut self,
+        cx: &mut Context<'_>,
+        pools: &mut Pools,
+        share: &mut Share,
+    ) -> Stop {
         if self.transport.flush().is_err_and(|error| !is_passing(&error)) {
             self.wire.report(Event::PeerLost, cx);
         }
@@ -129,7 +143,9 @@ impl Slot {
                     self.wire.rest(pools, cx.pages);
                     return Stop::Waits;
                 }
-                Step::Read => self.receive(cx, pools, share).map(|is_short| short = is_short),
+                Step::Read => {
+                    self.receive::<OBSERVED>(cx, pools, share).map(|is_short| short = is_short)
+                }
                 Step::Write(..) | Step::SendFile { .. } if !self.transport.is_writable() => {
                     return Stop::Waits;
                 }
@@ -139,7 +155,7 @@ impl Slot {
                 Step::Write(first, second) => {
                     let (first, second) = at_most(bytes_left, first, second);
                     let written = self.transport.send(first, second);
-                    written.map(|count| bytes_left -= self.written(count, share, cx))
+                    written.map(|count| bytes_left -= self.written::<OBSERVED>(count, share, cx))
                 }
                 Step::SendFile { lead, file, at, count } => {
                     let count = count.min(cx.limits.sendfile_bytes).min(bytes_left);
@@ -190,10 +206,15 @@ impl Slot {
 
     /// Reports what was sent from memory, and returns how many bytes that were.
     #[inline]
-    fn written(&mut self, count: usize, share: &mut Share, cx: &mut Context<'_>) -> u64 {
+    fn written<const OBSERVED: bool>(
+        &mut self,
+        count: usize,
+        share: &mut Share,
+        cx: &mut Context<'_>,
+    ) -> u64 {
         share.effort.sent(count);
         let count = count as u64; // widening
-        self.wire.report(Event::Written(count), cx);
+        self.wire.report_as::<OBSERVED>(Event::Written(count), cx);
         count
     }
 
@@ -262,7 +283,7 @@ impl Slot {
 
     /// Receives once. Returns true if less came than there was room for.
     #[inline]
-    fn receive(
+    fn receive<const OBSERVED: bool>(
         &mut self,
         cx: &mut Context<'_>,
         pools: &mut Pools,
@@ -272,7 +293,7 @@ impl Slot {
         let asked = room.len();
         let count = self.transport.receive(room)?;
         share.effort.received(count);
-        self.wire.report(Event::Read(count), cx);
+        self.wire.report_as::<OBSERVED>(Event::Read(count), cx);
         Ok(0 < count && count < asked)
     }
 

@@ -33,9 +33,8 @@ pub(super) struct Pools {
     h1: Exchanges,
 }
 
-/// Writes the response of a connection for which there is no page. Returns its length, and that of
-/// its body.
-pub(super) fn write_unavailable(room: &mut [u8], sites: &Sites, clock: &Clock) -> (usize, u64) {
+/// Writes the response of a connection for which there is no page. Returns its length.
+pub(super) fn write_unavailable(room: &mut [u8], sites: &Sites, clock: &Clock) -> usize {
     h1::write_unavailable(room, sites, clock)
 }
 
@@ -51,7 +50,7 @@ impl Wire {
     }
 
     /// What to do next.
-    #[inline]
+    #[inline(always)]
     pub(super) fn step(&self) -> Step<'_> {
         match self {
             Wire::H1(connection) => connection.step(),
@@ -72,7 +71,7 @@ impl Wire {
     }
 
     /// Gives back the memory that is not needed while nothing can be received.
-    #[inline]
+    #[inline(always)]
     pub(super) fn rest(&mut self, pools: &mut Pools, pages: &mut Pages) {
         if let Wire::H1(connection) = self {
             connection.rest(&mut pools.h1, pages);
@@ -82,8 +81,14 @@ impl Wire {
     /// Takes a report. Inlined, because each caller reports one kind of event.
     #[inline(always)]
     pub(super) fn report(&mut self, event: Event, cx: &mut Context<'_>) {
+        self.report_as::<true>(event, cx);
+    }
+
+    /// The same. If not `OBSERVED`, there is no observer, and nothing looks for one.
+    #[inline(always)]
+    pub(super) fn report_as<const OBSERVED: bool>(&mut self, event: Event, cx: &mut Context<'_>) {
         match self {
-            Wire::H1(connection) => connection.report(event, cx),
+            Wire::H1(connection) => connection.report_as::<OBSERVED>(event, cx),
             Wire::Ended { until } => {
                 if let Event::Timeout = event {
                     *until = Tick(0);

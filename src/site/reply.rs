@@ -5,7 +5,6 @@
 
 use std::rc::Rc;
 
-use crate::http::negotiate::Coding;
 use crate::http::range::ByteRange;
 use crate::http::status::{Failure, Status};
 use crate::http::writer::Writer;
@@ -107,16 +106,6 @@ impl Reply {
             Content::Archive(_) => return None,
             Content::Page(..) => self.page().map_or(0, |page| page.length() as u64), // widening
         })
-    }
-
-    /// The content coding of the body.
-    pub fn coding(&self) -> Option<&'static str> {
-        match &self.content {
-            Content::Whole(of) | Content::Range(of, _) | Content::Ranges(of, _) => {
-                of.coding().map(Coding::token)
-            }
-            _ => None,
-        }
     }
 
     /// Writes all fields but Date and those that belong to the connection.

@@ -19,7 +19,9 @@ fn observe(bench: &mut Bench, path: &Path) {
     _ = fs::remove_file(path);
     let file = LogFile::open(&LogTarget::Path(path.to_owned())).unwrap();
     let log = AccessLog::new(AccessFormat::Json, Sink::new(file, "log".to_owned(), 1 << 20));
-    bench.observer = Some(Observer::new(Some(log), Box::new(|| 1_000_500)));
+    let mut observer = Observer::new(Box::new(|| 1_000_500));
+    observer.log_to(log);
+    bench.observer = Some(observer);
 }
 
 /// The lines since [`observe`].

@@ -85,6 +85,13 @@ impl Load {
         }
     }
 
+    /// Ends the clients; every request must have been answered. Returns how many there were.
+    pub(crate) fn finish_counted(self) -> u64 {
+        let shared = Arc::clone(&self.shared);
+        assert!(self.finish().is_empty());
+        shared.answered.load(Ordering::Relaxed)
+    }
+
     /// Ends the clients; every request must have been answered. Returns the ports of those that
     /// were not, if workers may die.
     pub(crate) fn finish(self) -> Vec<u16> {

@@ -6,6 +6,7 @@
 
 mod document;
 mod listen;
+mod log;
 mod site;
 
 use std::collections::{HashMap, HashSet};
@@ -110,6 +111,7 @@ fn top(document: &mut Document, table: &DeTable) -> Layer {
         server_header: document.switch(keys.take("server_header")),
         when_full: document.choice(keys.take("when_full"), &WHEN_FULL),
         workers: workers(document, keys.take("workers")),
+        log: log::read(document, keys.take("log"), keys.take("access_log")),
         limits: limits(document, keys.take("limits")),
         site: site::read(document, &mut keys),
         sites: sites(document, keys.take("site")),
@@ -141,6 +143,8 @@ const TOP: &[&str] = &[
     "server_header",
     "when_full",
     "workers",
+    "log",
+    "access_log",
     "limits",
     "site",
 ];

@@ -6,8 +6,9 @@ use super::*;
 use crate::config::ArchiveFormat;
 use crate::config::layer::Origin;
 use crate::config::{
-    AccessRule, AuthRule, CacheControl, CleanUrls, Config, Cors, EncodedSlash, EtagSource,
-    HeaderRule, RedirectRule, Sandbox, Symlinks, WhenFull, Workers,
+    AccessFormat, AccessRule, AuthRule, CacheControl, CleanUrls, Config, Cors, EncodedSlash,
+    EtagSource, HeaderRule, LogConfig, LogFormat, LogLevel, LogTarget, RedirectRule, Sandbox,
+    Symlinks, WhenFull, Workers,
 };
 
 fn read(text: &str) -> Result<Layer, Vec<Problem>> {
@@ -46,6 +47,11 @@ fn every_key_reaches_its_setting() {
     assert_eq!(config.user.as_ref().map(ToString::to_string).as_deref(), Some("www-data:www"));
     assert_eq!((config.sandbox, config.when_full), (Sandbox::Strict, WhenFull::Refuse));
     assert_eq!(config.workers, Some(Workers::Auto));
+    let access_log = config.access_log.as_ref().unwrap();
+    assert_eq!(access_log.target, LogTarget::Path("conf/log/access".into()));
+    assert_eq!(access_log.format, AccessFormat::Common);
+    let log = LogConfig { level: LogLevel::Debug, format: LogFormat::Json };
+    assert_eq!(config.log, log);
     assert_eq!((config.limits.keep_alive_timeout_ms, config.limits.cache_bytes), (75_001, 65_536));
     let [site, other] = &config.sites[..] else { panic!("{config:?}") };
     assert_eq!(site.hosts, ["example.org", "*.example.org"]);

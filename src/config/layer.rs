@@ -12,6 +12,8 @@
 use std::fmt;
 use std::path::PathBuf;
 
+mod admin;
+
 use super::{
     AccessRule, Account, ArchiveFormat, AuthRule, CacheControl, CleanUrls, Config, Cors,
     EncodedSlash, EtagSource, HeaderRule, Limits, Listen, ListenAddress, Places, RedirectRule,
@@ -286,6 +288,8 @@ settings! {
         listen: Replaced<Vec<Listen>>;
         /// The port of the address to listen on.
         port: Replaced<u16>;
+        /// The address of the admin listener.
+        admin_listen: Replaced<ListenAddress>;
         /// Whether a PROXY header comes first, on every address.
         proxy_protocol: Replaced<bool>;
         /// The peers that may name the client for whom they connect.
@@ -334,6 +338,7 @@ impl Layer {
         let mut keep = |problem: Problem| problems.push(problem);
         let listen = addresses(self.listen, self.port).map_err(&mut keep);
         let limits = limits(&self.limits).map_err(&mut keep);
+        problems.extend(admin::check(self.admin_listen.as_ref(), listen.as_deref().unwrap_or(&[])));
         let (Ok(mut listen), Ok((limits, chosen_limits)), true) =
             (listen, limits, problems.is_empty())
         else {
@@ -347,6 +352,7 @@ impl Layer {
         let (access_log, log) = self.log.into_config();
         Ok(Config {
             listen,
+            admin: self.admin_listen.map(|sourced| Listen::internal(sourced.value)),
             trusted_proxies: TrustedProxies(value_or(self.trusted_proxies, Vec::new())),
             sites,
             user: self.user.map(|sourced| sourced.value),

@@ -122,6 +122,8 @@ impl World {
             limits: &self.limits,
             client: None,
             channel: tenkay::site::Channel::Plain,
+            internal: false,
+            requests: None,
             draining: self.draining,
             unread: self.unread,
             observer: None,

@@ -80,6 +80,8 @@ impl Client {
             limits,
             client: None,
             channel: tenkay::site::Channel::Plain,
+            internal: false,
+            requests: None,
             draining: false,
             unread: false,
             observer: None,

@@ -441,6 +441,8 @@ impl<'p> Play<'p> {
             unread: self.ended.delivered < self.sent.len(),
             client: None,
             channel: tenkay::site::Channel::Plain,
+            internal: false,
+            requests: None,
             draining: self.draining,
             observer: None,
             requests_left: self.quota,

@@ -12,6 +12,8 @@
 use std::fmt;
 use std::path::PathBuf;
 
+mod admin;
+
 use super::{
     AccessRule, Account, ArchiveFormat, AuthRule, CacheControl, CertificateFiles, CleanUrls,
     Config, Cors, EncodedSlash, EtagSource, HeaderRule, Listen, ListenAddress, Places,
@@ -310,6 +312,8 @@ settings! {
         listen: Replaced<Vec<Listen>>;
         /// The port of the address to listen on.
         port: Replaced<u16>;
+        /// The address of the admin listener.
+        admin_listen: Replaced<ListenAddress>;
         /// Whether a PROXY header comes first, on every address.
         proxy_protocol: Replaced<bool>;
         /// The peers that may name the client for whom they connect.
@@ -361,6 +365,7 @@ impl Layer {
         let listen_origin = self.listen.as_ref().map_or(Origin::Default, |set| set.origin.clone());
         let listen = addresses(self.listen, self.port).map_err(&mut keep);
         let limits = limits::limits(&self.limits).map_err(&mut keep);
+        problems.extend(admin::check(self.admin_listen.as_ref(), listen.as_deref().unwrap_or(&[])));
         let is_https = listen.as_ref().map(|all| all.iter().any(|listen| listen.opening.tls));
         let tls = self
             .tls
@@ -379,6 +384,7 @@ impl Layer {
         let (access_log, log) = self.log.into_config();
         Ok(Config {
             listen,
+            admin: self.admin_listen.map(|sourced| Listen::internal(sourced.value)),
             trusted_proxies: TrustedProxies(value_or(self.trusted_proxies, Vec::new())),
             sites,
             user: self.user.map(|sourced| sourced.value),

@@ -38,6 +38,8 @@ pub use trust::{TrustedProxies, TrustedProxy};
 pub struct Config {
     /// Addresses to listen on; at least one.
     pub listen: Vec<Listen>,
+    /// Where metrics and health are served, if anywhere.
+    pub admin: Option<Listen>,
     /// The peers that may name the client for whom they connect.
     pub trusted_proxies: TrustedProxies,
     /// What is served, and how; at least one site.
@@ -67,6 +69,11 @@ impl Config {
     /// True if an address is served with TLS.
     pub fn has_tls(&self) -> bool {
         self.listen.iter().any(|listen| listen.opening.tls)
+    }
+
+    /// Every address to listen on, that of the admin listener last.
+    pub fn listeners(&self) -> Vec<Listen> {
+        self.listen.iter().chain(&self.admin).cloned().collect()
     }
 }
 

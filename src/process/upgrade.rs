@@ -21,6 +21,7 @@ use rustix::process::{Pid, WaitStatus};
 use super::channel::{Fields, Message, receive_message, send_message};
 use super::child::{Child, Poller};
 use super::generation::{Generation, describe};
+use super::ledger::Ledger;
 use super::secrets::Secrets;
 use super::sockets::Sockets;
 use super::source::{Source, TAKEOVER};
@@ -30,7 +31,7 @@ use super::worker::{READY, take_stdin};
 pub const TRIAL_MODE: &str = "__trial";
 
 /// What a program must know to take over. Its first text is this version of the form.
-const FORM: &str = "2";
+const FORM: &str = "1";
 
 /// What a supervisor passes on to the program that takes over.
 #[derive(Debug)]
@@ -41,14 +42,20 @@ pub(super) struct Inventory {
     pub(super) serving: Generation,
     /// Those that end.
     pub(super) draining: Vec<Generation>,
+    /// The metrics.
+    pub(super) ledger: Ledger,
     pub(super) secrets: Secrets,
 }
 
 /// The same as a message.
 pub(super) fn describe_all<'s>(
     last_number: u64,
-    sockets: &'s Sockets,
-    (serving, draining): (&'s Generation, &'s [Generation]),
+    (sockets, ledger, serving, draining): (
+        &'s Sockets,
+        &'s Ledger,
+        &'s Generation,
+        &'s [Generation],
+    ),
     secrets: &mut Secrets,
     now: Instant,
 ) -> (Fields, Vec<BorrowedFd<'s>>) {
@@ -61,6 +68,9 @@ pub(super) fn describe_all<'s>(
     for generation in draining {
         generation.describe(now, &mut fields, &mut descriptors);
     }
+    // Last: an earlier version of the program does not know them.
+    let seats = std::iter::once(serving).chain(draining).flat_map(Generation::seats);
+    ledger.describe(seats, &mut fields, &mut descriptors);
     secrets.describe(&mut fields);
     (fields, descriptors)
 }
@@ -82,14 +92,22 @@ impl Inventory {
         let sockets = Sockets::adopt(&mut from, &mut descriptors)?;
         let mut generation =
             |from: &mut Fields| Generation::adopt(from, &mut descriptors, poller, source, now);
-        let serving = generation(&mut from)?;
+        let mut serving = generation(&mut from)?;
         let count = from.take_number::<usize>()?;
         let mut draining = Vec::new();
         for _ in 0..count {
             draining.push(generation(&mut from)?);
         }
-        let secrets = Secrets::adopt(&mut from)?;
-        Some(Inventory { last_number, sockets, serving, draining, secrets })
+        let mut places: Vec<&mut Option<usize>> = std::iter::once(&mut serving)
+            .chain(&mut draining)
+            .flat_map(Generation::seats_mut)
+            .collect();
+        let (ledger, seats) = Ledger::adopt(&mut from, &mut descriptors, places.len());
+        for (place, seat) in places.iter_mut().zip(seats) {
+            **place = seat;
+        }
+        let secrets = Secrets::adopt(&mut from).unwrap_or_default();
+        Some(Inventory { last_number, sockets, serving, draining, ledger, secrets })
     }
 }
 

@@ -9,6 +9,7 @@ use std::path::PathBuf;
 
 use crate::config::{LogLevel, Opening, Workers};
 use crate::journal::LogFile;
+use crate::metrics::{Board, Seat};
 use crate::net::listen::Listener;
 use crate::reactor::{End, Sign, Watcher};
 use crate::system;
@@ -59,9 +60,13 @@ pub fn run() -> Result<End, String> {
         let begun = listener.begin(config.limits.backlog);
         begun.map_err(|error| format!("cannot listen on {}: {error}", listener.url()))?;
     }
-    let (mut reactor, more) =
-        server::set_up(config, task.listeners, task.log, None, &task.secrets)?;
+    let admin_line = server::admin_line(&task.listeners);
+    let shared = (&task.secrets, task.seat);
+    let (mut reactor, more) = server::set_up(config, task.listeners, task.log, None, shared)?;
     if task.is_first {
+        if let Some(line) = admin_line {
+            reactor.note(LogLevel::Info, format_args!("{line}"));
+        }
         // The same for all workers.
         for warning in warnings.into_iter().chain(more) {
             reactor.note(LogLevel::Warn, format_args!("{warning}"));
@@ -111,6 +116,8 @@ struct Task {
     /// The text of the configuration file.
     text: Option<Text>,
     secrets: Secrets,
+    /// Its place on the board of metrics.
+    seat: Option<Seat>,
     log: Option<LogFile>,
     listeners: Vec<Listener>,
 }
@@ -124,12 +131,20 @@ impl Task {
         let beat_ms = fields.take_number()?;
         let text = Text::adopt(&mut fields, &mut descriptors)?;
         let secrets = Secrets::adopt(&mut fields)?;
+        let seat = match fields.take_number()? {
+            0 => None,
+            // A supervisor of another version has another board.
+            number => Board::adopt(File::from(descriptors.next()?))
+                .ok()
+                .and_then(Result::ok)
+                .map(|board| Seat::new(board, number)),
+        };
         let log = OpenLog::adopt(&mut fields, &mut descriptors)?;
         let mut listeners = Vec::new();
         for socket in descriptors {
             listeners.push(inherited(socket, &mut fields)?);
         }
-        Some(Task { workers, is_first, beat_ms, text, secrets, log, listeners })
+        Some(Task { workers, is_first, beat_ms, text, secrets, seat, log, listeners })
     }
 }
 

@@ -37,6 +37,8 @@ pub(super) struct Slot {
     pub(super) throttled: bool,
     /// It was told that there is no room for it.
     pub(super) turned_away: bool,
+    /// It came to the admin listener.
+    pub(super) internal: bool,
     /// The address is that of a trusted proxy: it names the client of each request, and has no
     /// limits itself.
     pub(super) is_proxy: bool,
@@ -82,7 +84,19 @@ impl Slot {
             queued: false,
             throttled: false,
             turned_away: false,
+            internal: false,
             is_proxy: false,
+        }
+    }
+
+    /// Tells whose requests they are.
+    #[inline]
+    pub(super) fn identify(&self, cx: &mut Context<'_>) {
+        cx.client = self.address;
+        if self.internal {
+            cx.internal = true;
+            cx.requests = None;
+            cx.observer = None;
         }
     }
 

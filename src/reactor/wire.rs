@@ -6,7 +6,7 @@
 
 use crate::clock::{Clock, Tick};
 use crate::config::Limits;
-use crate::h1::{self, Connection, Exchanges};
+use crate::h1::{self, Connection, Exchanges, StateName};
 use crate::journal::Observer;
 use crate::net::tls::Terminal;
 use crate::site::Sites;
@@ -138,6 +138,21 @@ impl Wire {
             Wire::H1(connection) => connection.is_idle(),
             Wire::Ended { .. } | Wire::Failed { .. } => true,
             Wire::Introduction(introduction) => introduction.is_idle(),
+        }
+    }
+
+    /// The place of its state among [`STATES`](crate::metrics::table::STATES).
+    pub(super) fn state(&self) -> usize {
+        match self {
+            Wire::H1(connection) => match connection.state() {
+                StateName::Idle if connection.is_idle() => 0,
+                StateName::Head | StateName::Discard => 1,
+                StateName::Await => 2,
+                StateName::Idle | StateName::Reply => 3,
+                StateName::Linger | StateName::Closed => 4,
+            },
+            Wire::Introduction(_) => 1,
+            Wire::Ended { .. } | Wire::Failed { .. } => 4,
         }
     }
 

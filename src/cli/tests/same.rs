@@ -8,6 +8,7 @@ pub(super) const SAME: (&[&str], &[(&str, &str)]) = (
         "--listen=[::]:80",
         "--listen=unix:/run/t",
         "--listen=https://a",
+        "--admin-listen=unix:/run/a",
         "--proxy-protocol",
         "--trusted-proxies=10.0.0.0/8,unix",
         "--trusted-proxies=::1",
@@ -63,6 +64,7 @@ pub(super) const SAME: (&[&str], &[(&str, &str)]) = (
     &[
         ("TENKAY_ROOT", "/srv"),
         ("TENKAY_LISTEN", "[::]:80, unix:/run/t, https://a"),
+        ("TENKAY_ADMIN_LISTEN", "unix:/run/a"),
         ("TENKAY_PROXY_PROTOCOL", "on"),
         ("TENKAY_TRUSTED_PROXIES", "10.0.0.0/8, unix,::1"),
         ("TENKAY_CERT", "/tls/a.pem,b.pem"),

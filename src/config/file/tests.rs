@@ -45,6 +45,7 @@ fn every_key_reaches_its_setting() {
         "https://0.0.0.0:443",
     ];
     assert_eq!(shown, expected);
+    assert_eq!(config.admin.as_ref().unwrap().to_string(), "unix:conf/run/admin");
     let headed = config.listen.iter().map(|listen| listen.opening.proxy_protocol);
     assert_eq!(headed.collect::<Vec<_>>(), [false, false, false, false, true, false]);
     let proxies: Vec<String> = config.trusted_proxies.0.iter().map(ToString::to_string).collect();

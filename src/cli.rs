@@ -24,6 +24,7 @@ use log::LogArgs;
 use look::{CheckArgs, ShowArgs};
 use network::NetworkArgs;
 use site::SiteArgs;
+use tls::TlsArgs;
 
 mod explain;
 mod healthcheck;
@@ -35,6 +36,7 @@ mod precompress;
 mod reference;
 mod site;
 mod texts;
+mod tls;
 
 pub use explain::Explain;
 pub use healthcheck::Healthcheck;
@@ -114,6 +116,9 @@ struct SettingsArgs {
     #[arg(long, value_name = "wait|refuse", hide_possible_values = true)]
     #[arg(value_parser = one_of(value::WHEN_FULL))]
     when_full: Option<WhenFull>,
+
+    #[command(flatten)]
+    tls: TlsArgs,
 
     /// Processes that serve, below a supervisor; auto: one a core; with --config [default: 1]
     #[arg(long, value_name = "N|auto", value_parser = value::workers)]
@@ -502,6 +507,7 @@ impl SettingsArgs {
             sandbox: some(self.sandbox.or(self.no_sandbox.then_some(Sandbox::Off)), origin),
             when_full: some(self.when_full, origin),
             workers: some(self.workers, origin),
+            tls: self.tls.into_layer(origin),
             log: self.log.into_layer(origin),
             limits: each(self.limits, origin),
             site: self.site.into_layer(root, origin),

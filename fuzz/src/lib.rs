@@ -14,6 +14,7 @@
 //! | [`target`] | a request target | [`paths`], [`tree`] |
 //! | [`range`] | a size, then a Range field | a bitmap, and sorted intervals |
 //! | [`chunked`] | limits and cuts, then a chunked body | [`chunks`] |
+//! | [`records`] | a mode and cuts, then the bytes of a TLS client | what the client has encrypted |
 //! | [`rules`] | a path, then a rule file | [`rulebook`] |
 //! | [`proxy`] | cuts, then a PROXY header | a reader of whole headers, in the module |
 //! | [`forwarded`] | `f` or `x`, then lines of Forwarded or X-Forwarded-For | a naive search, there |
@@ -37,6 +38,8 @@ pub mod oracle;
 pub mod paths;
 pub mod proxy;
 pub mod range;
+#[cfg(feature = "tls")]
+pub mod records;
 pub mod requests;
 pub mod responses;
 pub mod rulebook;
@@ -114,6 +117,8 @@ mod tests {
         replay("head", crate::head::run);
         replay("machine", crate::machine::run);
         replay("range", crate::range::run);
+        #[cfg(feature = "tls")]
+        replay("records", crate::records::run);
         replay("rules", crate::rules::run);
         replay("target", crate::target::run);
         replay("proxy", crate::proxy::run);

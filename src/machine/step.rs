@@ -10,7 +10,9 @@ use crate::site::Wait;
 pub enum Step<'c> {
     /// Receive into the buffer of the machine, and report [`Event::Read`].
     Read,
-    /// Send these two slices, one behind the other, and report [`Event::Written`].
+    /// Send these two slices, one behind the other, and report [`Event::Written`]. Until then, the
+    /// machine offers the same bytes again, and adds others only behind them: a transport may have
+    /// encrypted them already.
     Write(&'c [u8], &'c [u8]),
     /// Send `lead`, then `count` bytes of the file from `at`; report [`Event::Written`].
     SendFile {
@@ -81,6 +83,8 @@ pub enum Reason {
     Stopped,
     /// A trusted peer sent no PROXY header, or a malformed one, where one is expected.
     BadProxyHeader,
+    /// Its TLS handshake has failed, or what came later was not TLS.
+    TlsFailed,
 }
 
 impl Reason {
@@ -89,7 +93,7 @@ impl Reason {
 
     /// Every reason, in the order of the enum, which is that of
     /// [`CLOSE_REASONS`](crate::metrics::CLOSE_REASONS).
-    pub const ALL: [Reason; 11] = [
+    pub const ALL: [Reason; 12] = [
         Reason::Finished,
         Reason::PeerClosed,
         Reason::PeerLost,
@@ -101,6 +105,7 @@ impl Reason {
         Reason::Panicked,
         Reason::Stopped,
         Reason::BadProxyHeader,
+        Reason::TlsFailed,
     ];
 }
 

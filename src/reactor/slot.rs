@@ -9,6 +9,7 @@ use crate::config::{CONNECTION_BYTES, Limits};
 use crate::files::{Blocking, OpenFile, Piece};
 use crate::http::status::Failure;
 use crate::machine::{ClientId, least_rate_deadline};
+use crate::net::tls::Terminal;
 use crate::net::{Sent, Transport, is_passing};
 use crate::site::Wait;
 
@@ -107,8 +108,8 @@ impl Slot {
         pools: &mut Pools,
         share: &mut Share,
     ) -> Stop {
-        if !matches!(self.wire, Wire::H1(_)) {
-            return self.drive_outside(cx);
+        if let Some(stop) = self.begin(cx, pools) {
+            return stop;
         }
         // Two versions, so that a request without an observer pays for one test.
         if cx.observer.is_some() {
@@ -124,9 +125,6 @@ impl Slot {
         pools: &mut Pools,
         share: &mut Share,
     ) -> Stop {
-        if self.transport.flush().is_err_and(|error| !is_passing(&error)) {
-            self.wire.report(Event::PeerLost, cx);
-        }
         let bandwidth = self.bandwidth(cx).unwrap_or(u64::MAX);
         let mut bytes_left = cx.limits.bytes_per_turn.min(bandwidth);
         self.throttled = false;
@@ -154,16 +152,18 @@ impl Slot {
                 }
                 Step::Write(first, second) => {
                     let (first, second) = at_most(bytes_left, first, second);
-                    let written = self.transport.send(first, second);
+                    let written = self.transport.send(first, second, &mut pools.terminal);
                     written.map(|count| bytes_left -= self.written::<OBSERVED>(count, share, cx))
                 }
                 Step::SendFile { lead, file, at, count } => {
-                    let count = count.min(cx.limits.sendfile_bytes).min(bytes_left);
+                    let most = self.transport.file_bytes(at, cx.limits.sendfile_bytes);
+                    let count = count.min(most).min(bytes_left);
                     let piece = prepare(file, (at, count), &mut self.cold, cx);
                     if piece == Piece::Cold {
                         return Stop::Needs(Wait::Disk);
                     }
-                    let sent = send_piece(&mut self.transport, lead, file, at, piece, share);
+                    let ends = (&mut self.transport, &mut pools.terminal);
+                    let sent = send_piece(ends, lead, (file, at), piece, share);
                     sent.map(|sent| bytes_left = bytes_left.saturating_sub(self.sent(&sent, cx)))
                 }
                 Step::Wait(_) if step == 0 => {
@@ -173,7 +173,7 @@ impl Slot {
                 Step::Wait(wait) => return Stop::Needs(wait),
                 Step::ShutdownWrite => {
                     self.wire.report(Event::ShutDown, cx);
-                    self.transport.shutdown_write()
+                    self.transport.shutdown_write(&mut pools.terminal)
                 }
                 Step::Close(reason) => return Stop::Over(reason),
             };
@@ -187,12 +187,23 @@ impl Slot {
         Stop::Budget
     }
 
+    /// What comes before the steps of the wire. `None`: they follow.
+    #[inline(always)]
+    fn begin(&mut self, cx: &mut Context<'_>, pools: &mut Pools) -> Option<Stop> {
+        match self.wire {
+            Wire::H1(_) if self.transport.is_plain() => None,
+            Wire::H1(_) => self.open(cx, pools),
+            _ => Some(self.drive_outside(cx, pools)),
+        }
+    }
+
     /// The same before the protocol has begun, or after its end.
     #[inline(never)]
-    fn drive_outside(&mut self, cx: &Context<'_>) -> Stop {
+    fn drive_outside(&mut self, cx: &mut Context<'_>, pools: &mut Pools) -> Stop {
         match &mut self.wire {
             Wire::H1(_) => Stop::Budget, // never: the caller drives it
             &mut Wire::Ended { until } => self.end(until, cx),
+            Wire::Failed { .. } => self.linger(cx, pools),
             Wire::Introduction(introduction) => {
                 match introduction.drive(&mut self.transport, cx.clock.tick) {
                     State::Waits => Stop::Waits,
@@ -242,6 +253,7 @@ impl Slot {
         &mut self,
         reason: Reason,
         limits: &Limits,
+        terminal: &mut Terminal,
         now: Tick,
     ) -> Option<Wire> {
         if !matches!(reason, Reason::Finished | Reason::PeerClosed | Reason::FileFailed) {
@@ -251,7 +263,7 @@ impl Slot {
         if sent < FIRST_FLIGHT_BYTES && (limits.connections_per_client == 0 || sent == 0) {
             return None;
         }
-        if self.transport.shutdown_write().is_err() || self.transport.is_acknowledged() {
+        if self.transport.shutdown_write(terminal).is_err() || self.transport.is_acknowledged() {
             return None;
         }
         let until = least_rate_deadline(since, sent, limits);
@@ -259,7 +271,7 @@ impl Slot {
     }
 
     /// The protocol has ended, and the kernel may still hold bytes, which may be sent until then.
-    fn end(&self, until: Tick, cx: &Context<'_>) -> Stop {
+    fn end(&mut self, until: Tick, cx: &Context<'_>) -> Stop {
         if self.transport.is_acknowledged() {
             Stop::Over(Reason::Finished)
         } else if cx.draining {
@@ -271,12 +283,24 @@ impl Slot {
         }
     }
 
+    /// When its time is over. A connection that is told that there is no room for it has as long
+    /// for that as others for their first request: a TLS handshake may have to come first.
+    #[inline]
+    pub(super) fn deadline(&self, limits: &Limits) -> Tick {
+        let deadline = self.wire.deadline(limits);
+        if !self.turned_away || self.transport.is_plain() {
+            return deadline;
+        }
+        let (since, _) = self.wire.standing(Tick(0)).sent;
+        deadline.min(since + limits.first_request_timeout_ms)
+    }
+
     /// When to look at it again. No event announces an acknowledgement.
     #[inline]
     pub(super) fn wake_at(&self, limits: &Limits, now: Tick) -> Tick {
-        let deadline = self.wire.deadline(limits);
+        let deadline = self.deadline(limits);
         match self.wire {
-            Wire::H1(_) | Wire::Introduction(_) => deadline,
+            Wire::H1(_) | Wire::Introduction(_) | Wire::Failed { .. } => deadline,
             Wire::Ended { .. } => deadline.min(now + ACKNOWLEDGED_MS),
         }
     }
@@ -291,7 +315,7 @@ impl Slot {
     ) -> io::Result<bool> {
         let Some(room) = self.wire.room(pools, cx.pages) else { return Ok(false) };
         let asked = room.len();
-        let count = self.transport.receive(room)?;
+        let count = self.transport.receive(room, &mut pools.terminal)?;
         share.effort.received(count);
         self.wire.report_as::<OBSERVED>(Event::Read(count), cx);
         Ok(0 < count && count < asked)
@@ -351,18 +375,20 @@ fn prepare(file: &OpenFile, range: (u64, u64), tries: &mut u8, cx: &mut Context<
 /// Sends `lead`, then a piece of a file from `at`. If the file has changed, it ends here; but
 /// `lead`, which may hold earlier responses, is sent before that is reported.
 fn send_piece(
-    transport: &mut Transport,
+    (transport, terminal): (&mut Transport, &mut Terminal),
     lead: &[u8],
-    file: &OpenFile,
-    at: u64,
+    (file, at): (&OpenFile, u64),
     piece: Piece,
     share: &mut Share,
 ) -> io::Result<Sent> {
     share.effort.long();
     let sent = match piece {
-        Piece::Ready(count) => transport.send_file(lead, file.file(), at, count)?,
+        Piece::Ready(count) => transport.send_file(lead, file.file(), (at, count), terminal)?,
         _ if lead.is_empty() => Sent { count: 0, file_ended: true },
-        _ => Sent { count: transport.send(lead, &[])? as u64, file_ended: false }, // widening
+        _ => {
+            let count = transport.send(lead, &[], terminal)?;
+            Sent { count: count as u64, file_ended: false } // widening
+        }
     };
     if sent.file_ended {
         share.failed = Some(file.path().into());

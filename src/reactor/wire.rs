@@ -8,6 +8,7 @@ use crate::clock::{Clock, Tick};
 use crate::config::Limits;
 use crate::h1::{self, Connection, Exchanges, StateName};
 use crate::journal::Observer;
+use crate::net::tls::Terminal;
 use crate::site::Sites;
 
 use super::introduction::Introduction;
@@ -23,6 +24,9 @@ pub(super) enum Wire {
     /// The protocol has ended, but the kernel still holds bytes that the peer has not acknowledged.
     /// The connection counts for its client until they are, or until then.
     Ended { until: Tick },
+    /// TLS has failed. The peer gets an alert, and what it still sends is dropped until then: a
+    /// reset could overtake the alert.
+    Failed { until: Tick, dropped: u64 },
     /// The protocol has not begun: a PROXY header comes first.
     Introduction(Box<Introduction>),
 }
@@ -31,6 +35,8 @@ pub(super) enum Wire {
 #[derive(Debug, Default)]
 pub(super) struct Pools {
     h1: Exchanges,
+    /// What TLS connections share.
+    pub(super) terminal: Terminal,
 }
 
 /// Writes the response of a connection for which there is no page. Returns its length.
@@ -55,6 +61,7 @@ impl Wire {
         match self {
             Wire::H1(connection) => connection.step(),
             Wire::Ended { .. } => Step::Close(Reason::Finished),
+            Wire::Failed { .. } => Step::Close(Reason::TlsFailed),
             // The driver receives the header itself.
             Wire::Introduction(_) => Step::Read,
         }
@@ -66,7 +73,7 @@ impl Wire {
     pub(super) fn room(&mut self, pools: &mut Pools, pages: &mut Pages) -> Option<&mut [u8]> {
         match self {
             Wire::H1(connection) => connection.room(&mut pools.h1, pages),
-            Wire::Ended { .. } | Wire::Introduction(_) => None,
+            Wire::Ended { .. } | Wire::Introduction(_) | Wire::Failed { .. } => None,
         }
     }
 
@@ -89,7 +96,7 @@ impl Wire {
     pub(super) fn report_as<const OBSERVED: bool>(&mut self, event: Event, cx: &mut Context<'_>) {
         match self {
             Wire::H1(connection) => connection.report_as::<OBSERVED>(event, cx),
-            Wire::Ended { until } => {
+            Wire::Ended { until } | Wire::Failed { until, .. } => {
                 if let Event::Timeout = event {
                     *until = Tick(0);
                 }
@@ -114,7 +121,7 @@ impl Wire {
     pub(super) fn standing(&self, now: Tick) -> Standing {
         match self {
             Wire::H1(connection) => connection.standing(now),
-            Wire::Ended { until } => Standing {
+            Wire::Ended { until } | Wire::Failed { until, .. } => Standing {
                 unsent: false,
                 evictable: Some(Evictable::Lingering(*until)),
                 holds_page_since: None,
@@ -129,7 +136,7 @@ impl Wire {
     pub(super) fn is_idle(&self) -> bool {
         match self {
             Wire::H1(connection) => connection.is_idle(),
-            Wire::Ended { .. } => true,
+            Wire::Ended { .. } | Wire::Failed { .. } => true,
             Wire::Introduction(introduction) => introduction.is_idle(),
         }
     }
@@ -145,7 +152,7 @@ impl Wire {
                 StateName::Linger | StateName::Closed => 4,
             },
             Wire::Introduction(_) => 1,
-            Wire::Ended { .. } => 4,
+            Wire::Ended { .. } | Wire::Failed { .. } => 4,
         }
     }
 
@@ -154,7 +161,7 @@ impl Wire {
     pub(super) fn deadline(&self, limits: &Limits) -> Tick {
         match self {
             Wire::H1(connection) => connection.deadline(limits),
-            Wire::Ended { until } => *until,
+            Wire::Ended { until } | Wire::Failed { until, .. } => *until,
             Wire::Introduction(introduction) => introduction.deadline(limits),
         }
     }

@@ -8,6 +8,7 @@ mod document;
 mod listen;
 mod log;
 mod site;
+mod tls;
 
 use std::collections::{HashMap, HashSet};
 use std::path::Path;
@@ -111,6 +112,7 @@ fn top(document: &mut Document, table: &DeTable) -> Layer {
         server_header: document.switch(keys.take("server_header")),
         when_full: document.choice(keys.take("when_full"), &WHEN_FULL),
         workers: workers(document, keys.take("workers")),
+        tls: tls::read(document, keys.take("tls")),
         log: log::read(document, keys.take("log"), keys.take("access_log")),
         limits: limits(document, keys.take("limits")),
         site: site::read(document, &mut keys),
@@ -143,6 +145,7 @@ const TOP: &[&str] = &[
     "server_header",
     "when_full",
     "workers",
+    "tls",
     "log",
     "access_log",
     "limits",

@@ -282,9 +282,10 @@ fn tenkay_sites(here: &Path) {
         }
     }
     fs::create_dir_all(here.join("etc/tenkay")).unwrap();
-    let configuration = "[[site]]\nhosts = [\"example.org\"]\nroot = \"/srv/example\"\n";
+    let site = "[[site]]\nhosts = [\"example.org\"]\nroot = \"/srv/example\"\n";
+    let configuration = format!("[admin]\nlisten = \"127.0.0.1:9180\"\n{site}");
     for name in ["site.toml", "etc/tenkay.toml", "etc/tenkay/tenkay.toml"] {
-        fs::write(here.join(name), moved(configuration, here)).unwrap();
+        fs::write(here.join(name), moved(&configuration, here)).unwrap();
     }
 }
 

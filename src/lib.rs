@@ -117,6 +117,7 @@ pub mod config;
 pub mod explain;
 pub mod files;
 pub mod h1;
+pub mod h2;
 pub mod http;
 pub mod journal;
 pub mod machine;

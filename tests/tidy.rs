@@ -26,6 +26,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("site", &["http", "rules", "coding", "clock", "auth", "config", "files"]),
     ("machine", &["http", "clock", "config", "files", "site"]),
     ("h1", &["http", "clock", "config", "files", "site", "machine"]),
+    ("h2", &["http", "clock", "config", "files", "site", "machine"]),
     ("reactor", &["http", "clock", "config", "files", "site", "machine", "h1", "net", "journal"]),
     ("precompress", &["http", "coding"]),
     ("explain", &["http", "clock", "config", "files", "site", "h1"]),

@@ -114,6 +114,11 @@ struct SettingsArgs {
     #[arg(value_parser = one_of(value::WHEN_FULL))]
     when_full: Option<WhenFull>,
 
+    /// Serve HTTP/2 without TLS, too, to clients that begin with it, such as proxies [default: off]
+    #[arg(long, value_name = "on|off", num_args = 0..=1, require_equals = true)]
+    #[arg(default_missing_value = "on", value_parser = switch)]
+    h2c: Option<bool>,
+
     /// Processes that serve, below a supervisor; auto: one a core; with --config [default: 1]
     #[arg(long, value_name = "N|auto", value_parser = value::workers)]
     workers: Option<Workers>,
@@ -522,6 +527,7 @@ impl SettingsArgs {
             user: some(self.user, origin),
             sandbox: some(self.sandbox.or(self.no_sandbox.then_some(Sandbox::Off)), origin),
             when_full: some(self.when_full, origin),
+            h2c: some(self.h2c, origin),
             workers: some(self.workers, origin),
             limits: each(self.limits, origin),
             site: self.site.into_layer(root, origin),

@@ -36,7 +36,7 @@ fn the_table_of_keys_is_complete() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/configuration.md");
     let text = fs::read_to_string(path).unwrap();
     let mut keys = tenkay::config::layer::SiteLayer::NAMES.to_vec();
-    keys.extend(["listen", "user", "workers", "sandbox", "server_header", "when_full"]);
+    keys.extend(["listen", "user", "workers", "sandbox", "server_header", "when_full", "h2c"]);
     for key in keys.iter().filter(|key| **key != "table") {
         let is_listed = text.lines().any(|line| {
             let cell = line.strip_prefix("| ").and_then(|line| line.split(" | ").next());

@@ -27,7 +27,10 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("machine", &["http", "clock", "config", "files", "site"]),
     ("h1", &["http", "clock", "config", "files", "site", "machine"]),
     ("h2", &["http", "clock", "config", "files", "site", "machine"]),
-    ("reactor", &["http", "clock", "config", "files", "site", "machine", "h1", "net", "journal"]),
+    (
+        "reactor",
+        &["http", "clock", "config", "files", "site", "machine", "h1", "h2", "net", "journal"],
+    ),
     ("precompress", &["http", "coding"]),
     ("explain", &["http", "clock", "config", "files", "site", "h1"]),
     ("cli", &["config"]),

@@ -288,6 +288,8 @@ settings! {
         sandbox: Replaced<Sandbox>;
         /// What happens to new connections at the connection limit.
         when_full: Replaced<WhenFull>;
+        /// Whether HTTP/2 is served without TLS.
+        h2c: Replaced<bool>;
         /// How many processes serve.
         workers: Replaced<Workers>;
         /// Limits by name; the values are in range.
@@ -334,6 +336,7 @@ impl Layer {
             user: self.user.map(|sourced| sourced.value),
             sandbox: value_or(self.sandbox, Sandbox::On),
             when_full: value_or(self.when_full, WhenFull::Wait),
+            h2c: value_or(self.h2c, false),
             workers: self.workers.map(|sourced| sourced.value).or(alone),
             limits,
             chosen_limits,

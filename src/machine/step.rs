@@ -10,6 +10,9 @@ use crate::site::Wait;
 pub enum Step<'c> {
     /// Receive into the buffer of the machine, and report [`Event::Read`].
     Read,
+    /// As [`Step::Read`] if there may be something to receive; otherwise, or if there is nothing,
+    /// report [`Event::Nothing`]: the machine has something to send, but prefers what is new.
+    Poll,
     /// Send these two slices, one behind the other, and report [`Event::Written`].
     Write(&'c [u8], &'c [u8]),
     /// Send `lead`, then `count` bytes of the file from `at`; report [`Event::Written`].
@@ -36,6 +39,8 @@ pub enum Step<'c> {
 pub enum Event {
     /// Bytes were received into the buffer; 0: the peer has finished sending.
     Read(usize),
+    /// There was nothing to receive for [`Step::Poll`].
+    Nothing,
     /// This many bytes of [`Step::Write`] or [`Step::SendFile`] were sent.
     Written(u64),
     /// The sending direction was shut down.
@@ -79,6 +84,10 @@ pub enum Reason {
     Panicked,
     /// The server shuts down.
     Stopped,
+    /// The client broke the rules of its protocol (HTTP/2).
+    ProtocolError,
+    /// The client caused much work and took no responses (HTTP/2).
+    Flooded,
 }
 
 impl Reason {
@@ -86,7 +95,7 @@ impl Reason {
     pub const COUNT: usize = Reason::ALL.len();
 
     /// Every reason, in the order of the enum.
-    pub const ALL: [Reason; 10] = [
+    pub const ALL: [Reason; 12] = [
         Reason::Finished,
         Reason::PeerClosed,
         Reason::PeerLost,
@@ -97,6 +106,8 @@ impl Reason {
         Reason::MadeRoom,
         Reason::Panicked,
         Reason::Stopped,
+        Reason::ProtocolError,
+        Reason::Flooded,
     ];
 }
 

@@ -58,7 +58,7 @@ pub(super) fn set_up(
     listeners: Vec<Listener>,
     removable: &[&Path],
 ) -> Result<(Reactor, Vec<String>), String> {
-    let Config { listen, sites, user, sandbox, when_full, limits, .. } = config;
+    let Config { listen, sites, user, sandbox, when_full, h2c, limits, .. } = config;
     let mut warnings: Vec<String> = inapplicable_limits(&listen, &limits).into_iter().collect();
     match &user {
         Some(account) => sandbox::become_user(account)?,
@@ -75,8 +75,11 @@ pub(super) fn set_up(
     if sites.need_authenticator() {
         sites.authenticate_with(start_authenticator(&limits)?);
     }
-    let reactor = Reactor::new(sites, listeners, when_full, limits)
+    let mut reactor = Reactor::new(sites, listeners, when_full, limits)
         .map_err(|error| format!("cannot set up the event loop: {error}"))?;
+    if h2c {
+        reactor.accept_h2c();
+    }
     if let Some((folders, broad)) = folders {
         warnings.extend(broad);
         warnings.extend(sandbox::lock_in(&folders, removable));

@@ -134,6 +134,7 @@ impl Connections {
             return Effort::default();
         }
         slot.turned_away = turned_away;
+        slot.sniffs = resources.h2c && !turned_away;
         let key = self.slots.insert(slot);
         if turned_away {
             self.turned_away.push(key);
@@ -519,6 +520,16 @@ impl Connections {
         let chosen: Vec<usize> = evict::choose(candidates, 1).map(|(_, key)| key).collect();
         for key in chosen {
             self.close(key, Reason::OutOfPages, resources, turn);
+        }
+    }
+
+    /// The server stops: connections whose protocol can say so are looked at.
+    pub(super) fn announce_drain(&mut self) {
+        for (key, slot) in &mut self.slots {
+            if !slot.queued && matches!(slot.wire, Wire::H2(_)) {
+                slot.queued = true;
+                self.pending.push_ready((key, slot.serial));
+            }
         }
     }
 

@@ -131,7 +131,8 @@ impl Reactor {
         let started = Instant::now();
         sites.measure_with(Box::new(move || started.elapsed()));
         let (journal, pools) = (Journal::default(), Pools::default());
-        let resources = Resources { sites, pools, pages, limits, journal, draining: false };
+        let (h2c, draining) = (false, false);
+        let resources = Resources { sites, pools, pages, limits, journal, h2c, draining };
         Ok(Reactor {
             poll,
             events: Events::with_capacity(EVENTS),
@@ -156,6 +157,12 @@ impl Reactor {
     pub fn obey(&mut self, channel: mio::net::UnixStream) -> io::Result<()> {
         self.orders = Some(Orders::new(channel, self.poll.registry(), SIGNALS)?);
         Ok(())
+    }
+
+    /// Accepts HTTP/2 without TLS, from clients that know that the server speaks it (RFC 9113
+    /// section 3.3).
+    pub fn accept_h2c(&mut self) {
+        self.resources.h2c = true;
     }
 
     /// Serves until a signal ends it.
@@ -368,6 +375,7 @@ impl Reactor {
             ));
         }
         self.resources.draining = true;
+        self.connections.announce_drain();
     }
 
     fn end_drain(&mut self) {

@@ -15,6 +15,8 @@ pub(super) struct Resources {
     pub(super) pages: Pages,
     pub(super) limits: Limits,
     pub(super) journal: Journal,
+    /// Plain connections may begin with HTTP/2.
+    pub(super) h2c: bool,
     /// The server stops: the responses in progress are the last.
     pub(super) draining: bool,
 }

@@ -35,6 +35,8 @@ pub(super) struct Slot {
     pub(super) throttled: bool,
     /// It was told that there is no room for it.
     pub(super) turned_away: bool,
+    /// Its first bytes decide between HTTP/1.1 and HTTP/2.
+    pub(super) sniffs: bool,
 }
 
 // Ten thousand idle connections must stay cheap: a slot and its links in the timer wheel (16 bytes)
@@ -75,6 +77,7 @@ impl Slot {
             queued: false,
             throttled: false,
             turned_away: false,
+            sniffs: false,
         }
     }
 
@@ -95,6 +98,9 @@ impl Slot {
         let bandwidth = self.bandwidth(cx).unwrap_or(u64::MAX);
         let mut bytes_left = cx.limits.bytes_per_turn.min(bandwidth);
         self.throttled = false;
+        if cx.draining {
+            self.wire.drain(cx);
+        }
         let mut short = false;
         for step in 0..cx.limits.steps_per_turn {
             cx.unread = self.transport.is_readable();
@@ -105,10 +111,16 @@ impl Slot {
                         self.transport.receive_again();
                         continue;
                     }
-                    self.wire.rest(pools, cx.pages);
+                    self.wire.rest(pools, cx);
                     return Stop::Waits;
                 }
-                Step::Read => self.receive(cx, pools, share).map(|is_short| short = is_short),
+                Step::Poll if !self.transport.is_readable() => {
+                    self.wire.report(Event::Nothing, cx);
+                    Ok(())
+                }
+                Step::Read | Step::Poll => {
+                    self.receive(cx, pools, share).map(|is_short| short = is_short)
+                }
                 Step::Write(..) | Step::SendFile { .. } if !self.transport.is_writable() => {
                     return Stop::Waits;
                 }
@@ -217,7 +229,7 @@ impl Slot {
     pub(super) fn wake_at(&self, limits: &Limits, now: Tick) -> Tick {
         let deadline = self.wire.deadline(limits);
         match self.wire {
-            Wire::H1(_) => deadline,
+            Wire::H1(_) | Wire::H2(_) => deadline,
             Wire::Ended { .. } => deadline.min(now + ACKNOWLEDGED_MS),
         }
     }
@@ -234,6 +246,9 @@ impl Slot {
         let asked = room.len();
         let count = self.transport.receive(room)?;
         share.effort.received(count);
+        if self.sniffs {
+            self.sniffs = self.wire.sniff(count, pools, cx);
+        }
         self.wire.report(Event::Read(count), cx);
         Ok(0 < count && count < asked)
     }

@@ -7,6 +7,7 @@
 use crate::clock::{Clock, Tick};
 use crate::config::Limits;
 use crate::h1::{self, Connection, Exchanges};
+use crate::h2;
 use crate::site::Sites;
 
 pub use crate::machine::Reason;
@@ -17,6 +18,8 @@ pub(super) use crate::machine::{Context, Event, Evictable, Pages, Standing, Step
 pub(super) enum Wire {
     /// HTTP/1.0 and HTTP/1.1.
     H1(Connection),
+    /// HTTP/2.
+    H2(Box<h2::Connection>),
     /// The protocol has ended, but the kernel still holds bytes that the peer has not acknowledged.
     /// The connection counts for its client until they are, or until then.
     Ended { until: Tick },
@@ -44,6 +47,7 @@ impl Wire {
     pub(super) fn step(&self) -> Step<'_> {
         match self {
             Wire::H1(connection) => connection.step(),
+            Wire::H2(connection) => connection.step(),
             Wire::Ended { .. } => Step::Close(Reason::Finished),
         }
     }
@@ -54,15 +58,45 @@ impl Wire {
     pub(super) fn room(&mut self, pools: &mut Pools, pages: &mut Pages) -> Option<&mut [u8]> {
         match self {
             Wire::H1(connection) => connection.room(&mut pools.h1, pages),
+            Wire::H2(connection) => connection.room(pages),
             Wire::Ended { .. } => None,
         }
     }
 
     /// Gives back the memory that is not needed while nothing can be received.
     #[inline]
-    pub(super) fn rest(&mut self, pools: &mut Pools, pages: &mut Pages) {
-        if let Wire::H1(connection) = self {
-            connection.rest(&mut pools.h1, pages);
+    pub(super) fn rest(&mut self, pools: &mut Pools, cx: &mut Context<'_>) {
+        match self {
+            Wire::H1(connection) => connection.rest(&mut pools.h1, cx.pages),
+            Wire::H2(connection) => connection.rest(cx.limits, cx.pages),
+            Wire::Ended { .. } => {}
+        }
+    }
+
+    /// `count` bytes were received, and not reported yet, on a connection that may speak HTTP/1.1
+    /// or HTTP/2. Returns true if they are too few to decide.
+    #[inline(never)]
+    pub(super) fn sniff(&mut self, count: usize, pools: &mut Pools, cx: &mut Context<'_>) -> bool {
+        let Wire::H1(connection) = self else { return false };
+        let received = connection.received_with(count);
+        let decisive = &h2::PREFACE[..DECISIVE];
+        if received.len() < DECISIVE {
+            return !received.is_empty() && decisive.starts_with(received);
+        }
+        if received.starts_with(decisive) {
+            let now = cx.clock.tick;
+            let connection = std::mem::replace(connection, Connection::new(now));
+            let inbox = connection.into_received(&mut pools.h1, cx.pages);
+            *self = Wire::H2(Box::new(h2::Connection::with(inbox, now)));
+        }
+        false
+    }
+
+    /// The server shuts down. HTTP/1.1 says so in the next response, HTTP/2 in a frame.
+    #[inline(never)]
+    pub(super) fn drain(&mut self, cx: &mut Context<'_>) {
+        if let Wire::H2(connection) = self {
+            connection.report(Event::Drain, cx);
         }
     }
 
@@ -71,6 +105,7 @@ impl Wire {
     pub(super) fn report(&mut self, event: Event, cx: &mut Context<'_>) {
         match self {
             Wire::H1(connection) => connection.report(event, cx),
+            Wire::H2(connection) => connection.report(event, cx),
             Wire::Ended { until } => {
                 if let Event::Timeout = event {
                     *until = Tick(0);
@@ -81,8 +116,10 @@ impl Wire {
 
     /// Gives back all memory of a connection that is over.
     pub(super) fn end(self, pools: &mut Pools, pages: &mut Pages) {
-        if let Wire::H1(connection) = self {
-            connection.end(&mut pools.h1, pages);
+        match self {
+            Wire::H1(connection) => connection.end(&mut pools.h1, pages),
+            Wire::H2(connection) => connection.end(pages),
+            Wire::Ended { .. } => {}
         }
     }
 
@@ -91,6 +128,7 @@ impl Wire {
     pub(super) fn standing(&self, now: Tick) -> Standing {
         match self {
             Wire::H1(connection) => connection.standing(now),
+            Wire::H2(connection) => connection.standing(now),
             Wire::Ended { until } => Standing {
                 unsent: false,
                 evictable: Some(Evictable::Lingering(*until)),
@@ -105,6 +143,7 @@ impl Wire {
     pub(super) fn is_idle(&self) -> bool {
         match self {
             Wire::H1(connection) => connection.is_idle(),
+            Wire::H2(connection) => connection.is_idle(),
             Wire::Ended { .. } => true,
         }
     }
@@ -114,7 +153,11 @@ impl Wire {
     pub(super) fn deadline(&self, limits: &Limits) -> Tick {
         match self {
             Wire::H1(connection) => connection.deadline(limits),
+            Wire::H2(connection) => connection.deadline(limits),
             Wire::Ended { until } => *until,
         }
     }
 }
+
+/// So many bytes of the preface of HTTP/2 begin no other method.
+const DECISIVE: usize = 3;

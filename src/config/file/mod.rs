@@ -105,6 +105,7 @@ fn top(document: &mut Document, table: &DeTable) -> Layer {
         sandbox: document.choice(keys.take("sandbox"), &SANDBOX),
         server_header: document.switch(keys.take("server_header")),
         when_full: document.choice(keys.take("when_full"), &WHEN_FULL),
+        h2c: document.switch(keys.take("h2c")),
         workers: workers(document, keys.take("workers")),
         limits: limits(document, keys.take("limits")),
         site: site::read(document, &mut keys),
@@ -124,8 +125,17 @@ fn is_limit(key: &str) -> bool {
 }
 
 /// The keys of the top level that a `[[site]]` does not have.
-const TOP: &[&str] =
-    &["listen", "user", "sandbox", "server_header", "when_full", "workers", "limits", "site"];
+const TOP: &[&str] = &[
+    "listen",
+    "user",
+    "sandbox",
+    "server_header",
+    "when_full",
+    "h2c",
+    "workers",
+    "limits",
+    "site",
+];
 
 const ABOVE: &str = "write it at the top level, above the first [table]";
 

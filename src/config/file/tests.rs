@@ -37,7 +37,10 @@ fn every_key_reaches_its_setting() {
     let shown: Vec<String> = config.listen.iter().map(ToString::to_string).collect();
     assert_eq!(shown, ["0.0.0.0:80", "[::]:8080", "unix:conf/run/http"]);
     assert_eq!(config.user.as_ref().map(ToString::to_string).as_deref(), Some("www-data:www"));
-    assert_eq!((config.sandbox, config.when_full), (Sandbox::Strict, WhenFull::Refuse));
+    assert_eq!(
+        (config.sandbox, config.when_full, config.h2c),
+        (Sandbox::Strict, WhenFull::Refuse, true)
+    );
     assert_eq!(config.workers, Some(Workers::Auto));
     assert_eq!((config.limits.keep_alive_timeout_ms, config.limits.cache_bytes), (75_001, 65_536));
     let [site, other] = &config.sites[..] else { panic!("{config:?}") };

@@ -32,6 +32,12 @@ pub(crate) fn put_status(writer: &mut Writer<'_>, status: Status) {
     writer.put(&[0x80 | index]);
 }
 
+/// Bytes of the field `:status`.
+#[inline]
+pub(crate) fn status_length(status: Status) -> usize {
+    if matches!(status.code(), 200 | 204 | 206 | 304 | 400 | 404 | 500) { 1 } else { 5 }
+}
+
 /// Writes a field whose name is in lower case, without coding its value.
 #[inline]
 pub(crate) fn put_literal(writer: &mut Writer<'_>, name: &[u8], value: &[u8]) {

@@ -136,12 +136,8 @@ impl Connection {
         Ok(())
     }
 
-    /// Some streams may have waited long enough.
+    /// Tries again what has waited long enough.
     pub(super) fn retry(&mut self, cx: &mut Context<'_>) {
-        self.frames_left = cx.limits.frames_per_turn;
-        if self.is_over() || self.payload.is_some() {
-            return;
-        }
         let is_due = cx.clock.tick >= self.cold_at;
         for key in 0..self.streams.slots() {
             let stream = &mut self.streams[key];

@@ -1,9 +1,7 @@
 //! A connection, and what happens to all of its streams at once.
 
 use crate::clock::Tick;
-use crate::config::Limits;
-use crate::http::status::{Failure, Status};
-use crate::machine::{Buffer, Context, Event, Evictable, Outbox, Pages, Reason, Standing, Step};
+use crate::machine::{Buffer, Context, Event, Outbox, Pages, Reason, Step};
 use crate::site::Wait;
 
 use super::debt::Debt;
@@ -50,11 +48,15 @@ pub struct Connection {
     /// When those that wait for the disk are tried again.
     pub(super) cold_at: Tick,
     /// When a response made progress, or when the connection began to wait.
-    since: Tick,
+    pub(super) since: Tick,
     /// When the first byte came of a frame or block that is not complete.
     pub(super) partial_since: Option<Tick>,
-    /// Frames that may be taken before it is the turn of another connection.
+    /// Frames that may be taken in this turn.
     pub(super) frames_left: u16,
+    /// The turn in which the connection last did something.
+    turn: u64,
+    /// Those that wait were not tried again in this turn.
+    retries: bool,
     /// The outbox has more than control frames.
     pub(super) is_fresh: bool,
     /// Bytes of the client may be unread: they are read before the next response bytes are made.
@@ -109,7 +111,7 @@ impl Connection {
         Connection {
             phase: Phase::Preface,
             inbox: Buffer::default(),
-            outbox: Outbox::default(),
+            outbox: Outbox::new(now),
             payload: None,
             block: None,
             decoder: Decoder::default(),
@@ -129,6 +131,8 @@ impl Connection {
             since: now,
             partial_since: None,
             frames_left: 1,
+            turn: 0,
+            retries: false,
             is_fresh: false,
             poll: false,
             told_no_table: false,
@@ -202,10 +206,7 @@ impl Connection {
             }
             Event::Written(count) => self.written(count, cx),
             Event::Nothing => self.advance(cx, false),
-            Event::Retry => {
-                self.retry(cx);
-                self.advance(cx, true);
-            }
+            Event::Retry => self.advance(cx, true),
             Event::ShutDown => {
                 if let Phase::Linger { fin_sent, .. } = &mut self.phase {
                     *fin_sent = true;
@@ -254,8 +255,9 @@ impl Connection {
 
     /// Does all work that needs no I/O: takes the frames that have come, and makes output. With
     /// `may_poll`, bytes that may be unread are read first.
-    fn advance(&mut self, cx: &mut Context<'_>, may_poll: bool) {
+    pub(super) fn advance(&mut self, cx: &mut Context<'_>, may_poll: bool) {
         self.poll = false;
+        self.begin_turn(cx);
         if let Phase::Linger { .. } = self.phase {
             self.absorb(cx);
         } else {
@@ -267,6 +269,23 @@ impl Connection {
             }
         }
         self.settle(cx);
+    }
+
+    /// In a new turn, frames may be taken again, and what waits is tried again: also while other
+    /// streams have something to send.
+    fn begin_turn(&mut self, cx: &mut Context<'_>) {
+        if cx.clock.turn != self.turn {
+            self.turn = cx.clock.turn;
+            self.frames_left = cx.limits.frames_per_turn;
+            self.retries = true;
+        }
+        let has_room = self.payload.is_none() && self.outbox.room_left() >= ROOM;
+        if self.retries && has_room && !self.is_over() {
+            self.retries = false;
+            if self.cold > 0 || self.streams.asking() > 0 {
+                self.retry(cx);
+            }
+        }
     }
 
     /// What follows when all was done that can be done now.
@@ -326,7 +345,7 @@ impl Connection {
 
     /// The server stops: the client is told to send no more requests, and a round trip later, which
     /// of them were taken (section 6.8).
-    fn drain(&mut self, cx: &mut Context<'_>) {
+    pub(super) fn drain(&mut self, cx: &mut Context<'_>) {
         if !matches!(self.phase, Phase::Open) || self.payload.is_some() {
             return;
         }
@@ -358,131 +377,6 @@ impl Connection {
         }
     }
 
-    fn timed_out(&mut self, cx: &mut Context<'_>) {
-        let now = cx.clock.tick;
-        if self.is_output_waiting() {
-            return self.close(Reason::Stalled, cx.pages);
-        }
-        match self.phase {
-            Phase::Closed(_) => {}
-            Phase::Linger { reason, .. } => self.close(reason, cx.pages),
-            Phase::Preface | Phase::Settings => self.close(Reason::IdleTooLong, cx.pages),
-            Phase::Open => {
-                if self.streams.sending() > 0 && self.outbox.deadline(self.since, cx.limits) <= now
-                {
-                    return self.close(Reason::Stalled, cx.pages);
-                }
-                if self.partial_deadline(cx.limits).is_some_and(|deadline| deadline <= now) {
-                    return self.fail(Code::NoError, Reason::IdleTooLong, cx);
-                }
-                if self.is_idle() && self.goaway == GoAway::None {
-                    return self.fail(Code::NoError, Reason::IdleTooLong, cx);
-                }
-                self.end_late(cx);
-                if let GoAway::Announced(_) = self.goaway {
-                    self.drain(cx);
-                }
-                self.advance(cx, true);
-            }
-        }
-    }
-
-    /// Answers the requests whose time is over.
-    fn end_late(&mut self, cx: &mut Context<'_>) {
-        let now = cx.clock.tick;
-        for key in 0..self.streams.slots() {
-            let failure = match stream_deadline(&self.streams[key].work, cx.limits) {
-                Some(deadline) if deadline > now => continue,
-                Some(_) => match self.streams[key].work {
-                    Work::Ask(_) => {
-                        let why = "the file could not be read in time";
-                        Failure::new(Status::ServiceUnavailable, why)
-                    }
-                    _ => {
-                        let why = "the request did not arrive in time";
-                        Failure::new(Status::RequestTimeout, why)
-                    }
-                },
-                None => continue,
-            };
-            if let Err(fault) = self.answer_failure(key, failure, cx) {
-                self.take_fault(fault, self.streams[key].id, cx);
-            }
-        }
-    }
-
-    /// Its standing at `now`.
-    pub fn standing(&self, now: Tick) -> Standing {
-        Standing {
-            unsent: self.is_unsent(),
-            evictable: self.evictable(now),
-            holds_page_since: self.holds_page_since(),
-            sent: (self.outbox.queued_since, self.outbox.sent),
-        }
-    }
-
-    fn evictable(&self, now: Tick) -> Option<Evictable> {
-        let quiet_ms = now.since(self.since);
-        match self.phase {
-            Phase::Linger { .. } => Some(Evictable::Lingering(self.since)),
-            _ if self.is_unsent() => (quiet_ms >= STUCK_MS).then_some(Evictable::Stuck(self.since)),
-            _ => match self.partial_since {
-                Some(since) if now.since(since) >= LONG_MS => Some(Evictable::Incomplete(since)),
-                Some(_) => None,
-                None if self.streams.asking() > 0 => None,
-                None if self.streams.receiving() > 0 => {
-                    (quiet_ms >= STUCK_MS).then_some(Evictable::Incomplete(self.since))
-                }
-                None if self.requests > 0 || quiet_ms >= LONG_MS => {
-                    Some(Evictable::Idle(self.since))
-                }
-                None => None,
-            },
-        }
-    }
-
-    fn holds_page_since(&self) -> Option<Tick> {
-        let held = self.inbox.has_page()
-            || self.outbox.has_page()
-            || self.block.as_ref().is_some_and(|block| block.bytes.has_page());
-        held.then(|| self.partial_since.unwrap_or(self.since))
-    }
-
-    /// When [`Event::Timeout`] is due. Computed from the state, never stored.
-    pub fn deadline(&self, limits: &Limits) -> Tick {
-        match self.phase {
-            Phase::Closed(_) => return Tick(0),
-            _ if self.is_output_waiting() => return self.outbox.deadline(self.since, limits),
-            Phase::Linger { .. } => return self.since + limits.linger_timeout_ms,
-            Phase::Preface | Phase::Settings => {
-                return self.since + limits.first_request_timeout_ms;
-            }
-            Phase::Open => {}
-        }
-        let mut deadline = self.partial_deadline(limits);
-        let mut sooner = |tick: Tick| {
-            deadline = Some(deadline.map_or(tick, |earlier| earlier.min(tick)));
-        };
-        if self.streams.sending() > 0 {
-            sooner(self.outbox.deadline(self.since, limits));
-        }
-        if self.streams.receiving() + self.streams.asking() > 0 {
-            let each = self.streams.iter();
-            each.filter_map(|stream| stream_deadline(&stream.work, limits)).for_each(&mut sooner);
-        }
-        if let GoAway::Announced(since) = self.goaway {
-            sooner(since + limits.drain_idle_ms);
-        }
-        deadline.unwrap_or(self.since + limits.keep_alive_timeout_ms)
-    }
-
-    /// When a frame or block that has begun must be complete.
-    fn partial_deadline(&self, limits: &Limits) -> Option<Tick> {
-        let is_data = self.block.is_none() && self.inbox.bytes().get(3) == Some(&0);
-        let allowed = if is_data { limits.body_timeout_ms } else { limits.head_timeout_ms };
-        Some(self.partial_since? + allowed)
-    }
-
     /// True between requests, with nothing left to send.
     pub fn is_idle(&self) -> bool {
         matches!(self.phase, Phase::Open | Phase::Preface | Phase::Settings)
@@ -498,17 +392,17 @@ impl Connection {
         matches!(self.phase, Phase::Linger { .. } | Phase::Closed(_))
     }
 
-    fn is_output_waiting(&self) -> bool {
+    pub(super) fn is_output_waiting(&self) -> bool {
         self.payload.is_some() || !self.outbox.is_empty()
     }
 
-    fn is_unsent(&self) -> bool {
+    pub(super) fn is_unsent(&self) -> bool {
         self.is_output_waiting() || self.streams.sending() > 0
     }
 
     /// Something other than a control frame is put into the outbox.
     pub(super) fn begin_output(&mut self, cx: &Context<'_>) {
-        if self.outbox.is_empty() && self.streams.sending() == 0 {
+        if self.streams.sending() == 0 && !self.is_fresh {
             self.outbox.begin(cx.clock.tick, cx.limits);
         }
         if !self.is_unsent() {
@@ -525,10 +419,9 @@ impl Connection {
     }
 
     /// Returns unused memory to the pool. A driver calls this when it finds nothing to receive.
-    pub fn rest(&mut self, limits: &Limits, pages: &mut Pages) {
+    pub fn rest(&mut self, pages: &mut Pages) {
         self.release_if_empty(pages);
         self.streams.rest();
-        self.frames_left = limits.frames_per_turn;
     }
 
     /// Returns all memory of a connection that is over.
@@ -593,20 +486,9 @@ impl Connection {
     }
 }
 
-/// When the request of a stream is given up.
-fn stream_deadline(work: &Work, limits: &Limits) -> Option<Tick> {
-    match work {
-        Work::Receive(incoming) => Some(incoming.since + limits.body_timeout_ms),
-        Work::Ask(asking) => Some(asking.since + limits.write_timeout_ms),
-        _ => None,
-    }
-}
+/// Room that the outbox must have before a frame is taken: for the response to a request that
+/// fails, without its body.
+pub(super) const ROOM: usize = 4096;
 
 /// The payload of the PING behind the first GOAWAY.
 pub(super) const DRAIN_PING: [u8; 8] = *b"draining";
-
-/// A client that makes no progress for this long can be evicted.
-const LONG_MS: u64 = 1_000;
-
-/// A client that reads nothing of its response for this long can be evicted.
-const STUCK_MS: u64 = 5_000;

@@ -2,7 +2,7 @@
 
 use crate::machine::{Buffer, Context, Reason};
 
-use super::connection::{Connection, DRAIN_PING, GoAway, Partial, Phase};
+use super::connection::{Connection, DRAIN_PING, GoAway, Partial, Phase, ROOM};
 use super::frame::{
     self, Code, Fault, HEAD_BYTES, Head, Kind, PREFACE, flag, put_head, put_number,
 };
@@ -72,9 +72,11 @@ impl Connection {
             return Taken::Later;
         }
         self.frames_left -= 1;
-        self.partial_since = None;
         if let Err(fault) = self.take_frame(&head, payload, cx) {
             self.take_fault(fault, head.stream, cx);
+        }
+        if self.block.is_none() {
+            self.partial_since = None;
         }
         inbox.consume(HEAD_BYTES + head.length);
         Taken::Frame
@@ -101,7 +103,6 @@ impl Connection {
     /// The settings of the server, its first frame.
     pub(super) fn start(&mut self, cx: &mut Context<'_>) {
         self.begin_control(cx);
-        self.frames_left = cx.limits.frames_per_turn;
         let limits = cx.limits;
         // If there is no page, what follows finds none either.
         _ = self.outbox.append(cx.pages, |writer| put_own(writer, limits));
@@ -164,7 +165,6 @@ impl Connection {
     }
 
     fn continue_block(&mut self, head: &Head, payload: &[u8], cx: &mut Context<'_>) -> Outcome {
-        let since = self.partial_since;
         let Some(mut block) = self.block.take() else {
             return Err(Fault::Connection(Code::ProtocolError));
         };
@@ -175,7 +175,6 @@ impl Connection {
             return Err(Fault::Connection(Code::EnhanceYourCalm));
         }
         if !head.has(flag::END_HEADERS) {
-            self.partial_since = since;
             self.block = Some(block);
             return Ok(());
         }
@@ -427,10 +426,6 @@ impl Connection {
         Ok(())
     }
 }
-
-/// Room that the outbox must have before a frame is taken: for the response to a request that
-/// fails, without its body.
-const ROOM: usize = 4096;
 
 /// CONTINUATION frames of one block.
 const CONTINUATIONS: u8 = 16;

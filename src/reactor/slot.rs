@@ -111,7 +111,7 @@ impl Slot {
                         self.transport.receive_again();
                         continue;
                     }
-                    self.wire.rest(pools, cx);
+                    self.wire.rest(pools, cx.pages);
                     return Stop::Waits;
                 }
                 Step::Poll if !self.transport.is_readable() => {

@@ -65,10 +65,10 @@ impl Wire {
 
     /// Gives back the memory that is not needed while nothing can be received.
     #[inline]
-    pub(super) fn rest(&mut self, pools: &mut Pools, cx: &mut Context<'_>) {
+    pub(super) fn rest(&mut self, pools: &mut Pools, pages: &mut Pages) {
         match self {
-            Wire::H1(connection) => connection.rest(&mut pools.h1, cx.pages),
-            Wire::H2(connection) => connection.rest(cx.limits, cx.pages),
+            Wire::H1(connection) => connection.rest(&mut pools.h1, pages),
+            Wire::H2(connection) => connection.rest(pages),
             Wire::Ended { .. } => {}
         }
     }

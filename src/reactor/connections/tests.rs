@@ -36,7 +36,8 @@ impl Bench {
         let connections = Connections::new(registry, &limits, turn.now());
         let pages = Pages::new(limits.pages);
         let (journal, pools) = (Journal::default(), Pools::default());
-        let resources = Resources { sites, pools, pages, limits, journal, h2c: false, draining: false };
+        let resources =
+            Resources { sites, pools, pages, limits, journal, h2c: false, draining: false };
         Bench { connections, resources, turn, poll, root }
     }
 

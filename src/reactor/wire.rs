@@ -159,5 +159,5 @@ impl Wire {
     }
 }
 
-/// So many bytes of the preface of HTTP/2 begin no other method.
-const DECISIVE: usize = 3;
+/// So much of the preface of HTTP/2 is no request of HTTP/1.1: `PRI * HTTP/2.0` and its line end.
+const DECISIVE: usize = 16;

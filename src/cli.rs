@@ -72,7 +72,8 @@ struct SettingsArgs {
         value_name = "ADDRESS",
         help = "\
         Address to listen on: PORT (on 127.0.0.1), :PORT (on all addresses), HOST:PORT, \
-        [IPv6]:PORT, http://HOST:PORT/ or unix:/PATH; port 0 picks a free one; repeatable \
+        [IPv6]:PORT, http://HOST:PORT/, unix:/PATH or systemd:NAME (a socket that systemd \
+        passes); port 0 picks a free one; repeatable \
         [default: 127.0.0.1:8080]"
     )]
     listen: Vec<Listen>,

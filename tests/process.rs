@@ -2,12 +2,20 @@
 
 #![allow(clippy::panic, clippy::unwrap_used)] // in a test, that is the assertion
 
+#[path = "process/activation.rs"]
+mod activation;
 #[path = "wire/answer.rs"]
 mod answer;
 #[path = "common/client.rs"]
 #[expect(dead_code, reason = "this crate uses a part of it")]
 mod client;
 mod common;
+#[path = "process/container.rs"]
+mod container;
+#[path = "process/deploy.rs"]
+mod deploy;
+#[path = "process/idle.rs"]
+mod idle;
 #[path = "process/load.rs"]
 mod load;
 #[path = "process/notify.rs"]

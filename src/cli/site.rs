@@ -131,6 +131,11 @@ pub(super) struct SiteArgs {
     #[arg(value_parser = |text: &str| value::archives(text).map(Archives))]
     archives: Option<Archives>,
 
+    /// After ROOT, a link, was switched: how many seconds files are still found in the earlier
+    /// folder that the new one lacks; 0: off [default: 0]
+    #[arg(long, value_name = "SECONDS", value_parser = value::previous_root_s)]
+    previous_root_s: Option<u32>,
+
     /// Send a preset of fields for security
     #[arg(long, overrides_with = "no_security_headers")]
     #[arg(value_name = "on|off", num_args = 0..=1, require_equals = true)]
@@ -186,6 +191,7 @@ impl SiteArgs {
             clean_urls: some(self.clean_urls, origin),
             spa: some(self.spa.map(|spa| spa.0), origin),
             archives: some(self.archives.map(|archives| archives.0), origin),
+            previous_root_s: some(self.previous_root_s, origin),
             error_pages: each(self.error_pages, origin),
             rule_files: switch(self.rule_files, self.no_rule_files),
             cors: some(self.cors, origin),

@@ -133,17 +133,16 @@ const SAME: (&[&str], &[(&str, &str)]) = (
         "--cache-control=public, max-age=60",
         "--charset=off",
         "--clean-urls=serve",
-        "--spa",
-        "/index.html",
+        "--spa=/index.html",
         "--error-page=404=/a.html",
         "--error-page=503=/b.html",
         "--rule-files",
         "--cors=https://a,https://b:1",
         "--security-headers",
         "--archives=zip,tar",
+        "--previous-root-s=60",
         "--redirect=/a /b",
-        "--redirect",
-        "/c/* https://d/:splat 302!",
+        "--redirect=/c/* https://d/:splat 302!",
         "--header",
         "/*: Cache-Control: no-store, private",
         "--header=/*: ! Server",
@@ -176,6 +175,7 @@ const SAME: (&[&str], &[(&str, &str)]) = (
         ("TENKAY_RULE_FILES", "1"),
         ("TENKAY_CORS", "https://a,https://b:1"),
         ("TENKAY_ARCHIVES", "zip,tar"),
+        ("TENKAY_PREVIOUS_ROOT_S", "60"),
         ("TENKAY_SECURITY_HEADERS", "true"),
         ("TENKAY_REDIRECT", "/a /b\n\n  /c/* https://d/:splat 302!\n"),
         ("TENKAY_HEADER", "/*: Cache-Control: no-store, private\r\n/*: ! Server"),
@@ -223,7 +223,8 @@ fn every_option_of_what_is_sent_reaches_its_setting_from_both_sources() {
     {
         let site = config.sites[0].clone();
         assert!(!site.precompressed && !site.compress && site.rule_files && site.security_headers);
-        assert_eq!((site.etag, site.clean_urls), (EtagSource::Content, CleanUrls::Serve));
+        let expected = (EtagSource::Content, CleanUrls::Serve, 60);
+        assert_eq!((site.etag, site.clean_urls, site.previous_root_s), expected);
         assert_eq!(site.cache_control, CacheControl::Value("public, max-age=60".into()));
         assert_eq!((site.charset, site.spa.as_deref()), (None, Some("/index.html")));
         assert_eq!(site.error_pages, [(404, "/a.html".into()), (503, "/b.html".into())]);
@@ -488,6 +489,7 @@ fn an_error_says_what_is_wrong() {
         (&["--error-page", "200=/a"], "from 400 to 599"),
         (&["--cors", "a"], "is not an origin"),
         (&["--archives", "tar,rar"], "write tar or zip"),
+        (&["--previous-root-s", "604801"], "write one from 0 (off) to 604800, a week"),
         (&["--redirect", "/a"], "is not FROM TO"),
         (&["--header", "/a"], "is not PATTERN"),
         (&["--hosts", "a"], "--hosts"),

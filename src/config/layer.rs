@@ -250,6 +250,8 @@ settings! {
         security_headers: Replaced<bool>;
         /// The formats of archives.
         archives: Replaced<Vec<ArchiveFormat>>;
+        /// How long the files of an earlier root are found.
+        previous_root_s: Replaced<u32>;
         /// Redirects and rewrites.
         redirects: Replaced<Vec<RedirectRule>>;
         /// Fields to set and to remove.
@@ -427,6 +429,7 @@ impl SiteLayer {
             cors: value_or(self.cors, default.cors),
             security_headers: value_or(self.security_headers, default.security_headers),
             archives: value_or(self.archives, default.archives),
+            previous_root_s: value_or(self.previous_root_s, default.previous_root_s),
             redirects: value_or(self.redirects, default.redirects),
             headers: value_or(self.headers, default.headers),
             access: value_or(self.access, default.access),

@@ -69,14 +69,27 @@ pub enum ListenAddress {
     Every(u16),
     /// `unix:/path`.
     Unix(PathBuf),
+    /// `systemd:NAME`: sockets that systemd has bound; without a name, all of them.
+    Systemd(String),
 }
 
 impl ListenAddress {
     /// The path of the socket, if it has one.
     pub fn path(&self) -> Option<&Path> {
         match self {
-            ListenAddress::Tcp(_) | ListenAddress::Every(_) => None,
             ListenAddress::Unix(path) => Some(path),
+            ListenAddress::Tcp(_) | ListenAddress::Every(_) | ListenAddress::Systemd(_) => None,
+        }
+    }
+
+    /// Whether both stand for the same sockets, or one for some of the other. Names of hosts are
+    /// not looked up.
+    pub fn overlaps(&self, other: &ListenAddress) -> bool {
+        match (self, other) {
+            (ListenAddress::Systemd(one), ListenAddress::Systemd(two)) => {
+                one == two || one.is_empty() || two.is_empty()
+            }
+            _ => self == other,
         }
     }
 
@@ -89,7 +102,7 @@ impl ListenAddress {
                 Some(ListenAddress::Tcp(format!("{host}:{port}")))
             }
             ListenAddress::Every(_) => Some(ListenAddress::Every(port)),
-            ListenAddress::Unix(_) => None,
+            ListenAddress::Unix(_) | ListenAddress::Systemd(_) => None,
         }
     }
 
@@ -99,7 +112,8 @@ impl ListenAddress {
     }
 }
 
-const FORMS: &str = "use PORT, :PORT (all addresses), HOST:PORT, [IPv6]:PORT or unix:/PATH";
+const FORMS: &str =
+    "use PORT, :PORT (all addresses), HOST:PORT, [IPv6]:PORT, unix:/PATH or systemd:NAME";
 
 impl FromStr for ListenAddress {
     type Err = String;
@@ -110,6 +124,9 @@ impl FromStr for ListenAddress {
                 return Err(format!("the path is missing; {FORMS}"));
             }
             return Ok(ListenAddress::Unix(PathBuf::from(path)));
+        }
+        if let Some(name) = text.strip_prefix("systemd:") {
+            return Ok(ListenAddress::Systemd(name.to_owned()));
         }
         if let Some((scheme, rest)) = text.split_once("://") {
             return from_url(scheme, rest);
@@ -174,6 +191,7 @@ impl fmt::Display for ListenAddress {
             ListenAddress::Tcp(text) => f.write_str(text),
             ListenAddress::Every(port) => write!(f, "*:{port}"),
             ListenAddress::Unix(path) => write!(f, "unix:{}", path.display()),
+            ListenAddress::Systemd(name) => write!(f, "systemd:{name}"),
         }
     }
 }
@@ -203,6 +221,11 @@ mod tests {
             assert_eq!(every.parse(), Ok(ListenAddress::Every(8081)), "{every}");
         }
         assert_eq!("unix:/run/x".parse(), Ok(ListenAddress::Unix(PathBuf::from("/run/x"))));
+        for name in ["web", "tenkay.socket", ""] {
+            let address: ListenAddress = format!("systemd:{name}").parse().unwrap();
+            assert_eq!(address, ListenAddress::Systemd(name.to_owned()));
+            assert_eq!(address.to_string(), format!("systemd:{name}"));
+        }
     }
 
     #[test]

@@ -213,6 +213,7 @@ impl Page<'_> {
             ("charset", or_off(&values.charset), origin(&site.charset)),
             ("clean_urls", word(&value::CLEAN_URLS, &values.clean_urls), origin(&site.clean_urls)),
             ("spa", or_off(&values.spa), origin(&site.spa)),
+            ("previous_root_s", values.previous_root_s.to_string(), origin(&site.previous_root_s)),
             ("rule_files", values.rule_files.to_string(), origin(&site.rule_files)),
             ("cors", cors, origin(&site.cors)),
             (

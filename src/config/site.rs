@@ -57,6 +57,8 @@ pub struct SiteConfig {
     pub security_headers: bool,
     /// The formats in which folders that are listed can be downloaded.
     pub archives: Vec<ArchiveFormat>,
+    /// How many seconds the files of an earlier root are found that the new one lacks; 0: none.
+    pub previous_root_s: u32,
     /// Redirects and rewrites, in order.
     pub redirects: Vec<RedirectRule>,
     /// Fields to set and to remove, in order.
@@ -108,6 +110,7 @@ impl Default for SiteConfig {
             cors: Cors::Off,
             security_headers: false,
             archives: Vec::new(),
+            previous_root_s: 0,
             redirects: Vec::new(),
             headers: Vec::new(),
             access: Vec::new(),

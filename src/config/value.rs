@@ -51,6 +51,23 @@ pub fn workers(text: &str) -> Result<Workers, String> {
     })
 }
 
+/// How many seconds the files of an earlier root are found.
+///
+/// # Errors
+/// If it is no number of seconds, or more than a week.
+pub fn previous_root_s(text: &str) -> Result<u32, String> {
+    let seconds = text.parse().ok().filter(|seconds| *seconds <= PREVIOUS_ROOT_MOST_S);
+    seconds.ok_or_else(|| {
+        format!(
+            "'{text}' is no number of seconds; write one from 0 (off) to {PREVIOUS_ROOT_MOST_S}, a \
+             week"
+        )
+    })
+}
+
+/// An earlier root holds its disk space for as long as this.
+const PREVIOUS_ROOT_MOST_S: u32 = 604_800;
+
 /// The name of an index file.
 ///
 /// # Errors

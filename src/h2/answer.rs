@@ -16,6 +16,7 @@ use super::stream::{Asking, Incoming, Key, Source, Work};
 use super::window::Window;
 
 /// A request that is answered now.
+#[derive(Clone, Copy)]
 struct Question {
     id: u32,
     /// Its place in the table, if it has one.
@@ -401,7 +402,7 @@ fn body_of(reply: Reply) -> Work {
         Content::Ranges(of, multipart) => {
             Work::made(Vec::new(), Source::Parts { of, multipart, range: None })
         }
-        Content::Archive(archive) => Work::made(Vec::new(), Source::Archive(*archive)),
+        Content::Archive(archive) => Work::made(Vec::new(), Source::Archive(archive)),
         _ => {
             let page = reply.page();
             let pieces = page.iter().flat_map(Page::pieces);

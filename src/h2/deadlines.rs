@@ -100,7 +100,8 @@ impl Connection {
         held.then(|| self.partial_since.unwrap_or(self.since))
     }
 
-    /// When [`Event::Timeout`] is due. Computed from the state, never stored.
+    /// When [`Event::Timeout`](crate::machine::Event::Timeout) is due. Computed from the state,
+    /// never stored.
     pub fn deadline(&self, limits: &Limits) -> Tick {
         match self.phase {
             Phase::Closed(_) => return Tick(0),

@@ -1,7 +1,7 @@
 //! HTTP/2 on one connection, without a socket (RFC 9113).
 //!
-//! A [`Connection`] keeps the contract of [`crate::machine`]. While it is idle, it holds no page and
-//! a few hundred bytes; a stream takes 56 bytes.
+//! A [`Connection`] keeps the contract of [`crate::machine`]. While it is idle, it holds no page
+//! and about 500 bytes; a stream takes 56 bytes.
 //!
 //! - `connection`: the contract, and the end of a connection
 //! - `deadlines`: what each wait is limited to

@@ -4,7 +4,7 @@
 #[derive(Debug, Default)]
 pub(super) struct Recent {
     ids: [u32; KEPT],
-    next: u8,
+    next: usize,
 }
 
 /// Streams that are remembered.
@@ -13,8 +13,8 @@ const KEPT: usize = 16;
 impl Recent {
     /// A stream was reset.
     pub(super) fn add(&mut self, id: u32) {
-        self.ids[usize::from(self.next)] = id;
-        self.next = (self.next + 1) % KEPT as u8; // 16
+        self.ids[self.next] = id;
+        self.next = (self.next + 1) % KEPT;
     }
 
     /// Whether a stream was reset.

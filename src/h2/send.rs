@@ -241,10 +241,10 @@ fn in_memory(of: &Representation, at: u64, count: usize) -> &[u8] {
 
 impl Made {
     fn next(&mut self, most: usize, tries: &mut u8, cx: &mut Context<'_>) -> Next {
-        if self.at == self.bytes.len() {
-            if let Some(next) = self.refill(most, tries, cx) {
-                return next;
-            }
+        if self.at == self.bytes.len()
+            && let Some(next) = self.refill(most, tries, cx)
+        {
+            return next;
         }
         let left = self.bytes.len() - self.at;
         let is_last = left <= most && matches!(self.source, Source::Ended);

@@ -97,7 +97,7 @@ pub(super) enum Source {
     /// There are no more.
     Ended,
     /// An archive.
-    Archive(Archive),
+    Archive(Box<Archive>),
     /// Several ranges, each behind a head of its own.
     Parts { of: Rc<Representation>, multipart: Box<Multipart>, range: Option<ByteRange> },
 }

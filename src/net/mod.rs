@@ -4,7 +4,9 @@
 //! knows nothing of protocols: the event loop asks it whether bytes may be there, and receives or
 //! sends.
 
+pub mod activated;
 pub mod listen;
 pub mod transport;
 
+pub use activated::Activated;
 pub use transport::{Sent, Transport};

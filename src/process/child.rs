@@ -30,6 +30,8 @@ pub(super) struct Child {
     pub(super) is_ready: bool,
     /// The channel has ended.
     is_closed: bool,
+    /// It has written something since the last question.
+    is_heard: bool,
 }
 
 /// The poll of the supervisor, and the tokens in use.
@@ -43,6 +45,8 @@ pub(super) struct Poller {
 pub(super) struct Orders<'s> {
     pub(super) workers: usize,
     pub(super) is_first: bool,
+    /// How often it is to tell that its loop turns; 0: never.
+    pub(super) beat_ms: u64,
     pub(super) text: Option<&'s Text>,
     pub(super) listeners: Vec<&'s Listener>,
 }
@@ -59,6 +63,7 @@ impl Child {
         let mut fields = Fields::default();
         fields.put_number(orders.workers as u64);
         fields.put_number(u64::from(orders.is_first));
+        fields.put_number(orders.beat_ms);
         let mut descriptors = Vec::new();
         Text::describe(orders.text, &mut fields, &mut descriptors);
         for listener in &orders.listeners {
@@ -92,6 +97,8 @@ impl Child {
             .env_remove(TAKEOVER)
             // It is the supervisor that talks to systemd.
             .env_remove("NOTIFY_SOCKET")
+            .env_remove("WATCHDOG_USEC")
+            .env_remove("WATCHDOG_PID")
             // Not in the process group of the supervisor: Ctrl-C in a terminal is for that one.
             .process_group(0)
             .stdin(Stdio::from(OwnedFd::from(other)))
@@ -113,7 +120,7 @@ impl Child {
         poller.last_token += 1;
         let token = Token(poller.last_token);
         poller.registry.register(&mut channel, token, Interest::READABLE)?;
-        Ok(Child { pid, channel, token, is_ready, is_closed: false })
+        Ok(Child { pid, channel, token, is_ready, is_closed: false, is_heard: false })
     }
 
     pub(super) fn pid(&self) -> Pid {
@@ -141,8 +148,14 @@ impl Child {
                 Ok(_) | Err(_) => {}
             }
             self.is_ready |= all.contains(&READY);
+            self.is_heard |= !all.is_empty();
             return Some(all);
         }
+    }
+
+    /// True if it has written something since the last call.
+    pub(super) fn take_heard(&mut self) -> bool {
+        std::mem::take(&mut self.is_heard)
     }
 
     /// What it has written and nobody has read yet.

@@ -12,6 +12,7 @@ use crate::reactor::Order;
 
 use super::channel::Fields;
 use super::child::{Child, Orders, Poller};
+use super::notify::beat_ms;
 use super::sockets::Sockets;
 use super::source::{Source, Text};
 
@@ -36,6 +37,17 @@ struct Worker {
     failures: u32,
     /// When the next process is started.
     start_at: Option<Instant>,
+    /// When it last sent a ping.
+    heard: Instant,
+    /// It sent none for too long, and was killed.
+    is_silent: bool,
+}
+
+impl Worker {
+    /// Without a process.
+    fn vacant(now: Instant, start_at: Option<Instant>) -> Worker {
+        Worker { child: None, started: now, failures: 0, start_at, heard: now, is_silent: false }
+    }
 }
 
 /// What starting a worker needs.
@@ -43,6 +55,8 @@ pub(super) struct Workshop<'w> {
     pub(super) poller: &'w mut Poller,
     pub(super) source: &'w Source,
     pub(super) sockets: &'w Sockets,
+    /// How long a worker may send no ping; `None`: there is no watchdog.
+    pub(super) watchdog: Option<Duration>,
 }
 
 /// The end of a worker that nobody asked for.
@@ -79,8 +93,7 @@ impl Generation {
         shop: &mut Workshop<'_>,
         now: Instant,
     ) -> Result<Generation, String> {
-        let vacant = || Worker { child: None, started: now, failures: 0, start_at: None };
-        let workers = (0..count).map(|_| vacant()).collect();
+        let workers = (0..count).map(|_| Worker::vacant(now, None)).collect();
         let mut generation = Generation { number, text, limits, workers, kill_at: None };
         for index in 0..count {
             generation.start_worker(index, index == 0, shop, now)?;
@@ -97,12 +110,16 @@ impl Generation {
     ) -> Result<(), String> {
         let workers = self.workers.len();
         let listeners = shop.sockets.of_worker(index, workers);
-        let orders = Orders { workers, is_first, text: self.text.as_ref(), listeners };
+        // Four times as often as it must.
+        let beat_ms = shop.watchdog.map_or(0, |time| beat_ms(time / 4));
+        let orders = Orders { workers, is_first, beat_ms, text: self.text.as_ref(), listeners };
         let child = Child::worker(shop.poller, shop.source, &orders)
             .map_err(|error| format!("cannot start a worker: {error}"))?;
         let worker = &mut self.workers[index];
         worker.started = now;
         worker.start_at = None;
+        worker.heard = now;
+        worker.is_silent = false;
         worker.child = Some(child);
         Ok(())
     }
@@ -211,7 +228,8 @@ impl Generation {
     /// While it serves: starts what is due, and kills workers that do not get ready. Returns lines
     /// for the log.
     pub(super) fn tend(&mut self, shop: &mut Workshop<'_>, now: Instant) -> Vec<String> {
-        let mut lines = Vec::new();
+        let silent = shop.watchdog.map(|watchdog| self.end_silent(watchdog, now));
+        let mut lines = silent.unwrap_or_default();
         for index in 0..self.workers.len() {
             let worker = &self.workers[index];
             if worker.start_at.is_some_and(|at| at <= now) {
@@ -230,6 +248,35 @@ impl Generation {
         lines
     }
 
+    /// While it serves: kills workers that send no pings. Returns lines for the log.
+    fn end_silent(&mut self, watchdog: Duration, now: Instant) -> Vec<String> {
+        let mut lines = Vec::new();
+        for worker in &mut self.workers {
+            let Some(child) = worker.child.as_mut() else { continue };
+            // Until it is ready, another deadline holds.
+            if child.take_heard() || !child.is_ready {
+                worker.heard = now;
+            }
+            if !worker.is_silent && worker.heard + watchdog <= now {
+                worker.is_silent = true;
+                let (pid, ms) = (child.pid().as_raw_nonzero(), watchdog.as_millis());
+                lines.push(format!("worker {pid} has sent no ping for {ms} ms; killing it"));
+                child.signal(Signal::KILL);
+            }
+        }
+        lines
+    }
+
+    /// Gives every worker the full time for its next ping: this process could not receive them.
+    pub(super) fn hear_all(&mut self, now: Instant) {
+        self.workers.iter_mut().for_each(|worker| worker.heard = now);
+    }
+
+    /// True if a worker sent no pings for too long, and still exists.
+    pub(super) fn is_silent(&self) -> bool {
+        self.workers.iter().any(|worker| worker.child.is_some() && worker.is_silent)
+    }
+
     /// While it ends: kills the workers whose time is over.
     pub(super) fn kill_late(&self, now: Instant) {
         if self.kill_at.is_some_and(|at| at <= now) {
@@ -238,7 +285,7 @@ impl Generation {
     }
 
     /// When [`Generation::tend`] or [`Generation::kill_late`] has something to do.
-    pub(super) fn due(&self, now: Instant) -> Option<Instant> {
+    pub(super) fn due(&self, watchdog: Option<Duration>, now: Instant) -> Option<Instant> {
         if let Some(at) = self.kill_at {
             // What was killed is reaped soon.
             return Some(at.max(now + KILL_AGAIN));
@@ -246,7 +293,10 @@ impl Generation {
         let starts = self.workers.iter().filter_map(|worker| worker.start_at);
         let slow = |worker: &&Worker| worker.child.as_ref().is_some_and(|child| !child.is_ready);
         let ready = self.workers.iter().filter(slow).map(|worker| self.ready_time(worker));
-        starts.chain(ready.map(|at| at.max(now + KILL_AGAIN))).min()
+        let is_watched = |worker: &&Worker| worker.child.is_some() && !worker.is_silent;
+        let watched = self.workers.iter().filter(is_watched);
+        let silent = watched.filter_map(|worker| Some(worker.heard + watchdog?));
+        starts.chain(ready.map(|at| at.max(now + KILL_AGAIN))).chain(silent).min()
     }
 
     /// Describes it to a later program of this process, and adds its descriptors in order.
@@ -302,7 +352,7 @@ impl Generation {
                 }
             };
             let start_at = child.is_none().then_some(now);
-            workers.push(Worker { child, started: now, failures: 0, start_at });
+            workers.push(Worker { child, ..Worker::vacant(now, start_at) });
         }
         Some(Generation { number, text, limits, workers, kill_at })
     }
@@ -340,5 +390,16 @@ mod tests {
         assert_eq!([0, 1].map(pause), [Duration::ZERO; 2]);
         assert_eq!([2, 3, 4].map(|count| pause(count).as_millis()), [100, 200, 400]);
         assert_eq!([9, 40, u32::MAX].map(pause), [PAUSE_MOST; 3]);
+    }
+
+    #[test]
+    fn no_ping_is_expected_of_a_place_without_a_process() {
+        let (heard, second) = (Instant::now(), Duration::from_secs(1));
+        let start_at = heard + 9 * second;
+        let workers = vec![Worker::vacant(heard, Some(start_at))];
+        let limits = Limits::default();
+        let generation = Generation { number: 1, text: None, limits, workers, kill_at: None };
+        assert_eq!(generation.due(Some(second), heard + 5 * second), Some(start_at));
+        assert!(!generation.is_silent());
     }
 }

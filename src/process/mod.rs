@@ -58,6 +58,8 @@ pub use server::serve_alone;
 pub use upgrade::{TRIAL_MODE, try_out};
 pub use worker::{WORKER_MODE, run as work};
 
+use crate::net::Activated;
+
 use source::Source;
 use supervisor::Supervisor;
 
@@ -69,7 +71,7 @@ use supervisor::Supervisor;
 pub fn supervise() -> Result<(), String> {
     let source = Source::of_this_process(false);
     let (settings, text) = source.read().map_err(|lines| lines.join("\n"))?;
-    Supervisor::new(source)?.start(settings, text)
+    Supervisor::new(source, Activated::take()?)?.start(settings, text)
 }
 
 /// Runs as the supervisor whose program was replaced by this one; `None`: it was not.
@@ -78,6 +80,8 @@ pub fn supervise() -> Result<(), String> {
 /// In lines: why it cannot go on; or that responses were cut off.
 pub fn take_over() -> Option<Result<(), String>> {
     let message = upgrade::received()?;
-    let go_on = |message| Supervisor::new(Source::of_this_process(false))?.take_over(message);
+    let source = Source::of_this_process(false);
+    // The message brings the sockets of systemd.
+    let go_on = |message| Supervisor::new(source, Activated::default())?.take_over(message);
     Some(message.and_then(go_on))
 }

@@ -8,13 +8,15 @@ use crate::auth::{Authenticator, MemoryBounds, PoolBounds, Program};
 use crate::cli::Settings;
 use crate::config::{Config, Limits, Listen, SiteConfig};
 use crate::files::Door;
+use crate::net::Activated;
 use crate::net::listen::{self, Listener, SocketFile};
-use crate::reactor::{End, Reactor, signals};
+use crate::reactor::{End, Reactor, Sign, signals};
 use crate::sandbox;
 use crate::site::Sites;
 use crate::system;
 
-use super::sockets::why_not;
+use super::notify::{Notifier, beat_ms};
+use super::sockets::{bound, check_systemd, unused};
 
 /// Serves alone: sets everything up, prints the start line, and serves until a signal ends it.
 /// `sockets` gets the Unix sockets, which the caller removes.
@@ -25,7 +27,11 @@ pub fn serve_alone(settings: Settings, sockets: &mut Vec<SocketFile>) -> Result<
     let Settings { mut config, mut warnings } = settings;
     ignore_file_size_signal()?;
     warnings.extend(system::fit(&mut config.limits, &config.chosen_limits));
-    let listeners = bind(&config.listen, &config.limits, sockets)?;
+    let activated = Activated::take()?;
+    let listeners = bind(&config.listen, &config.limits, &activated, sockets)?;
+    warnings.extend(unused(&config.listen, &activated));
+    // A descriptor that is left open here would keep a socket open that is closed.
+    drop(activated);
     warnings.extend(listeners.iter().flat_map(Listener::warnings).cloned());
     let start_line = start_line(&config.sites, listeners.iter(), "");
     let paths: Vec<&Path> = sockets.iter().map(SocketFile::path).collect();
@@ -36,6 +42,16 @@ pub fn serve_alone(settings: Settings, sockets: &mut Vec<SocketFile>) -> Result<
     }
     // A closed or full standard output is no reason not to serve.
     _ = writeln!(io::stdout(), "{start_line}");
+    let notifier = Notifier::new();
+    // Without the name and the version of the program.
+    notifier.ready(start_line.splitn(3, ' ').last().unwrap_or_default());
+    // Twice as often as it must.
+    let every_ms = notifier.watchdog().map(|time| beat_ms(time / 2));
+    let watcher = move |sign| match sign {
+        Sign::Alive => notifier.alive(),
+        Sign::Stopping => notifier.stopping(),
+    };
+    reactor.watch(every_ms, Box::new(watcher));
     run(&mut reactor)
 }
 
@@ -58,8 +74,8 @@ pub(super) fn set_up(
     listeners: Vec<Listener>,
     removable: &[&Path],
 ) -> Result<(Reactor, Vec<String>), String> {
-    let Config { listen, sites, user, sandbox, when_full, h2c, limits, .. } = config;
-    let mut warnings: Vec<String> = inapplicable_limits(&listen, &limits).into_iter().collect();
+    let Config { sites, user, sandbox, when_full, h2c, limits, .. } = config;
+    let mut warnings: Vec<String> = inapplicable_limits(&listeners, &limits).into_iter().collect();
     match &user {
         Some(account) => sandbox::become_user(account)?,
         None if sandbox::is_root() => {
@@ -109,11 +125,13 @@ fn start_authenticator(limits: &Limits) -> Result<Authenticator, String> {
 fn bind(
     entries: &[Listen],
     limits: &Limits,
+    activated: &Activated,
     sockets: &mut Vec<SocketFile>,
 ) -> Result<Vec<Listener>, String> {
+    check_systemd(entries)?;
     let mut listeners = Vec::new();
     for Listen { address, opening } in entries {
-        let bound = listen::listen(address, limits).map_err(|error| why_not(address, &error))?;
+        let bound = bound(address, limits, activated, listen::listen)?;
         bound.iter().for_each(|listener| listener.set_opening(*opening));
         sockets.extend(bound.iter().filter_map(Listener::socket_file).cloned());
         listeners.extend(bound);
@@ -122,8 +140,8 @@ fn bind(
 }
 
 /// A warning about limits per client that do not apply to clients without an address.
-fn inapplicable_limits(entries: &[Listen], limits: &Limits) -> Option<String> {
-    let socket = entries.iter().find(|listen| listen.address.path().is_some())?;
+fn inapplicable_limits(listeners: &[Listener], limits: &Limits) -> Option<String> {
+    let socket = listeners.iter().find(|listener| listener.path().is_some())?.url();
     let set = [
         ("requests_per_s", limits.requests_per_s),
         ("connections_per_client", limits.connections_per_client),

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 use crate::config::{Limits, Listen, ListenAddress};
+use crate::net::Activated;
 use crate::net::listen::{self, Listener, SocketFile};
 
 use super::channel::Fields;
@@ -16,6 +17,8 @@ use super::channel::Fields;
 #[derive(Debug, Default)]
 pub(super) struct Sockets {
     addresses: Vec<Address>,
+    /// Those that systemd has bound, also those that no address names at the moment.
+    activated: Rc<Activated>,
 }
 
 /// An address as it is configured; a name may stand for several places.
@@ -32,6 +35,11 @@ struct Place {
 }
 
 impl Sockets {
+    /// None yet but those that systemd has bound.
+    pub(super) fn new(activated: Activated) -> Sockets {
+        Sockets { addresses: Vec::new(), activated: Rc::new(activated) }
+    }
+
     /// Sockets for these addresses and this number of workers: those of `old` where it has some.
     /// Also returns warnings.
     ///
@@ -44,26 +52,30 @@ impl Sockets {
         old: &Sockets,
     ) -> Result<(Sockets, Vec<String>), String> {
         let mut kept: Vec<Option<&Address>> = old.addresses.iter().map(Some).collect();
-        let (mut sockets, mut warnings) = (Sockets::default(), Vec::new());
+        check_systemd(entries)?;
+        let activated = Rc::clone(&old.activated);
+        let (mut sockets, mut warnings) =
+            (Sockets { addresses: Vec::new(), activated }, Vec::new());
         for Listen { address: name, opening } in entries {
             let is_same = |slot: &&mut Option<&Address>| slot.is_some_and(|it| it.name == *name);
             let mut places = match kept.iter_mut().find(is_same).and_then(Option::take) {
                 Some(address) => address.places.clone(),
-                None => match listen::bind_shared(name, limits) {
+                None => match bound(name, limits, &old.activated, listen::bind_shared) {
                     Ok(listeners) => {
                         warnings.extend(listeners.iter().flat_map(Listener::warnings).cloned());
                         let place = |listener| Place { sockets: vec![Rc::new(listener)] };
                         listeners.into_iter().map(place).collect()
                     }
-                    Err(error) => {
+                    Err(why) => {
                         sockets.remove_files(old);
-                        return Err(why_not(name, &error));
+                        return Err(why);
                     }
                 },
             };
             for place in &mut places {
                 place.sockets.iter().for_each(|socket| socket.set_opening(*opening));
-                if let Err(error) = place.grow(workers, limits) {
+                let is_ours = !matches!(name, ListenAddress::Systemd(_));
+                if is_ours && let Err(error) = place.grow(workers, limits) {
                     // One socket is enough for all.
                     warnings.push(format!("{name}: no further socket: {error}"));
                 }
@@ -95,6 +107,11 @@ impl Sockets {
         self.places().flat_map(|place| &place.sockets).for_each(|socket| socket.adjust(limits));
     }
 
+    /// A warning about sockets of systemd when no address asks for any.
+    pub(super) fn unused(&self, entries: &[Listen]) -> Option<String> {
+        unused(entries, &self.activated)
+    }
+
     fn places(&self) -> impl Iterator<Item = &Place> {
         self.addresses.iter().flat_map(|address| &address.places)
     }
@@ -118,6 +135,11 @@ impl Sockets {
 
     /// Describes them to a later program of this process, and adds their descriptors in order.
     pub(super) fn describe<'s>(&'s self, to: &mut Fields, descriptors: &mut Vec<BorrowedFd<'s>>) {
+        to.put_number(self.activated.usable().count() as u64);
+        for (name, socket) in self.activated.usable() {
+            to.put(name);
+            descriptors.push(socket);
+        }
         to.put_number(self.addresses.len() as u64);
         for Address { name, places } in &self.addresses {
             to.put(bytes_of(name));
@@ -137,6 +159,10 @@ impl Sockets {
         from: &mut Fields,
         descriptors: &mut impl Iterator<Item = OwnedFd>,
     ) -> Option<Sockets> {
+        let mut activated = Activated::default();
+        for _ in 0..from.take_number::<usize>()? {
+            activated.adopt(from.take_text()?, descriptors.next()?);
+        }
         let mut addresses = Vec::new();
         for _ in 0..from.take_number::<usize>()? {
             let name = name_of(from.take()?)?;
@@ -154,7 +180,7 @@ impl Sockets {
             }
             addresses.push(Address { name, places });
         }
-        Some(Sockets { addresses })
+        Some(Sockets { addresses, activated: Rc::new(activated) })
     }
 }
 
@@ -183,6 +209,7 @@ fn bytes_of(name: &ListenAddress) -> Vec<u8> {
         ListenAddress::Tcp(text) => [b"tcp:", text.as_bytes()].concat(),
         ListenAddress::Every(port) => format!("all:{port}").into_bytes(),
         ListenAddress::Unix(path) => [b"unix:", path.as_os_str().as_encoded_bytes()].concat(),
+        ListenAddress::Systemd(name) => [b"systemd:", name.as_bytes()].concat(),
     }
 }
 
@@ -192,6 +219,7 @@ fn name_of(bytes: &[u8]) -> Option<ListenAddress> {
     }
     match std::str::from_utf8(bytes).ok()?.split_once(':')? {
         ("tcp", text) => Some(ListenAddress::Tcp(text.to_owned())),
+        ("systemd", name) => Some(ListenAddress::Systemd(name.to_owned())),
         ("all", port) => port.parse().ok().map(ListenAddress::Every),
         _ => None,
     }
@@ -203,8 +231,51 @@ pub(super) fn path_of(bytes: &[u8]) -> PathBuf {
     std::ffi::OsStr::from_bytes(bytes).into()
 }
 
+/// The sockets of an address: bound by `bind`, or by systemd.
+///
+/// # Errors
+/// In one line: why there are none, and what to do.
+pub(super) fn bound(
+    address: &ListenAddress,
+    limits: &Limits,
+    activated: &Activated,
+    bind: fn(&ListenAddress, &Limits) -> io::Result<Vec<Listener>>,
+) -> Result<Vec<Listener>, String> {
+    match address {
+        ListenAddress::Systemd(name) => activated
+            .listeners(name, limits)
+            .map_err(|why| format!("cannot listen on {address}: {why}")),
+        _ => bind(address, limits).map_err(|error| why_not(address, &error)),
+    }
+}
+
+/// A warning about sockets of systemd when no address asks for any.
+pub(super) fn unused(entries: &[Listen], activated: &Activated) -> Option<String> {
+    let is_asked_for = |entry: &Listen| matches!(entry.address, ListenAddress::Systemd(_));
+    let names = activated.names().filter(|_| !entries.iter().any(is_asked_for))?;
+    Some(format!("systemd passed sockets ({names}) that are not used; add --listen systemd:"))
+}
+
+/// Checks that no socket of systemd has two entries.
+///
+/// # Errors
+/// In one line: there is one.
+pub(super) fn check_systemd(entries: &[Listen]) -> Result<(), String> {
+    let is_systemd = |entry: &&Listen| matches!(entry.address, ListenAddress::Systemd(_));
+    let mut seen: Vec<&ListenAddress> = Vec::new();
+    for Listen { address, .. } in entries.iter().filter(is_systemd) {
+        if let Some(other) = seen.iter().find(|other| other.overlaps(address)) {
+            return Err(format!(
+                "cannot listen on {address}: {other} stands for the same sockets; leave one out"
+            ));
+        }
+        seen.push(address);
+    }
+    Ok(())
+}
+
 /// Why an address cannot be bound, and what to do.
-pub(super) fn why_not(address: &ListenAddress, error: &io::Error) -> String {
+fn why_not(address: &ListenAddress, error: &io::Error) -> String {
     use std::os::unix::fs::FileTypeExt;
     let is_socket = |path: &Path| {
         path.symlink_metadata().is_ok_and(|metadata| metadata.file_type().is_socket())

@@ -32,7 +32,10 @@ impl Source {
         if has_mode && arguments.len() > 1 {
             arguments.remove(1);
         }
-        let environment = std::env::vars_os().filter(|(name, _)| name != TAKEOVER).collect();
+        let is_passed_on = |(name, _): &(OsString, OsString)| {
+            name != TAKEOVER && !ACTIVATION.iter().any(|it| name == it)
+        };
+        let environment = std::env::vars_os().filter(is_passed_on).collect();
         Source { arguments, environment }
     }
 
@@ -78,6 +81,10 @@ impl Source {
         }
     }
 }
+
+/// They describe the descriptors that systemd passed to this process, and to no other; after an
+/// upgrade, the same numbers are other descriptors.
+const ACTIVATION: [&str; 3] = ["LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES"];
 
 /// Set in the environment of a program that takes over, to the number of the process.
 pub(super) const TAKEOVER: &str = "TENKAY_TAKEOVER";

@@ -10,6 +10,7 @@ use signal_hook::consts::{SIGCHLD, SIGHUP, SIGUSR1, SIGUSR2};
 
 use crate::cli::Settings;
 use crate::journal::Journal;
+use crate::net::Activated;
 use crate::reactor::signals::{STOP, Signals};
 
 use super::child::Poller;
@@ -55,6 +56,10 @@ pub(super) struct Supervisor {
     poller: Poller,
     journal: Journal,
     notifier: Notifier,
+    /// When the watchdog gets the next ping, if there is one.
+    alive_at: Option<Instant>,
+    /// When [`Supervisor::advance`] was last called.
+    advanced: Instant,
     source: Source,
     /// The program file that an upgrade executes.
     program: Option<PathBuf>,
@@ -97,7 +102,7 @@ impl Supervisor {
     ///
     /// # Errors
     /// In one line.
-    pub(super) fn new(source: Source) -> Result<Supervisor, String> {
+    pub(super) fn new(source: Source, activated: Activated) -> Result<Supervisor, String> {
         ignore_file_size_signal()?;
         let failed = |error: io::Error| format!("cannot set up the supervisor: {error}");
         let poll = Poll::new().map_err(failed)?;
@@ -105,15 +110,19 @@ impl Supervisor {
         let signals = Signals::new(poll.registry(), SIGNAL, SIGNALS).map_err(failed)?;
         upgrade::unblock_signals();
         let program = upgrade::program(&source);
+        let (notifier, now) = (Notifier::new(), Instant::now());
+        let alive_at = notifier.watchdog().map(|_| now);
         Ok(Supervisor {
             poll,
             signals,
             poller: Poller { registry, last_token: SIGNAL.0 },
             journal: Journal::default(),
-            notifier: Notifier,
+            notifier,
+            alive_at,
+            advanced: now,
             source,
             program,
-            sockets: Sockets::default(),
+            sockets: Sockets::new(activated),
             serving: None,
             next: None,
             draining: Vec::new(),
@@ -189,8 +198,9 @@ impl Supervisor {
         let trial = self.trial.as_ref().map(|trial| trial.until);
         let log = self.journal.is_waiting().then(|| now + LOG_RETRY);
         let generations = self.serving.iter().chain(&self.draining);
-        let due = generations.filter_map(|generation| generation.due(now));
-        due.chain([ready, trial, log].into_iter().flatten()).min()
+        let watchdog = self.notifier.watchdog();
+        let due = generations.filter_map(|generation| generation.due(watchdog, now));
+        due.chain([ready, trial, log, self.alive_at].into_iter().flatten()).min()
     }
 
     fn note(&mut self, text: std::fmt::Arguments<'_>) {
@@ -261,6 +271,7 @@ impl Supervisor {
 
     /// Does everything that can be done now.
     fn advance(&mut self, now: Instant) {
+        self.watch(now);
         match &self.next {
             Some(next) if next.generation.is_ready() => self.promote(now),
             Some(next) if next.generation.ready_by().is_some_and(|at| at <= now) => {
@@ -272,8 +283,9 @@ impl Supervisor {
             trial.kill();
             trial.until = now + LOG_RETRY;
         }
-        let Supervisor { serving, poller, source, sockets, .. } = self;
-        let mut shop = Workshop { poller, source, sockets };
+        let Supervisor { serving, poller, source, sockets, notifier, .. } = self;
+        let watchdog = notifier.watchdog();
+        let mut shop = Workshop { poller, source, sockets, watchdog };
         let lines = serving.as_mut().map(|serving| serving.tend(&mut shop, now));
         for line in lines.into_iter().flatten() {
             self.note(format_args!("{line}"));
@@ -293,6 +305,29 @@ impl Supervisor {
         }
     }
 
+    /// Pings the watchdog, unless a worker sends no pings and cannot be killed. A worker that can
+    /// be killed is replaced instead: see [`Generation::tend`].
+    fn watch(&mut self, now: Instant) {
+        let Some(watchdog) = self.notifier.watchdog() else { return };
+        let gap = now.duration_since(std::mem::replace(&mut self.advanced, now));
+        let serving = self.serving.as_mut();
+        if gap >= watchdog
+            && let Some(serving) = serving
+        {
+            // This process was stopped, perhaps together with its workers.
+            serving.hear_all(now);
+        }
+        if self.alive_at.is_none_or(|at| at > now) {
+            return;
+        }
+        if self.serving.as_ref().is_some_and(Generation::is_silent) {
+            self.alive_at = Some(now + WATCH_AGAIN);
+        } else {
+            self.notifier.alive();
+            self.alive_at = Some(now + watchdog / 2);
+        }
+    }
+
     /// Starts a generation with these settings.
     fn begin(
         &mut self,
@@ -305,14 +340,15 @@ impl Supervisor {
         let count = worker::count(config.workers);
         let bound = Sockets::bind(&config.listen, count, &config.limits, &self.sockets);
         let (sockets, warnings) = bound?;
-        for warning in warnings {
+        for warning in warnings.into_iter().chain(sockets.unused(&config.listen)) {
             self.note(format_args!("{warning}"));
         }
         let more = if count == 1 { String::new() } else { format!(" ({count} workers)") };
         let start_line = start_line(&config.sites, sockets.first(), &more);
         self.last_number += 1;
-        let Supervisor { poller, source, last_number, .. } = self;
-        let mut shop = Workshop { poller, source, sockets: &sockets };
+        let Supervisor { poller, source, last_number, notifier, .. } = self;
+        let watchdog = notifier.watchdog();
+        let mut shop = Workshop { poller, source, sockets: &sockets, watchdog };
         match Generation::start(*last_number, text, config.limits, count, &mut shop, now) {
             Ok(generation) => {
                 self.next = Some(Next { generation, sockets, start_line });
@@ -403,8 +439,10 @@ impl Supervisor {
         let serving = self.serving.take().map(|generation| (generation, sockets));
         let mut ending: Vec<(Generation, Sockets)> = next.into_iter().chain(serving).collect();
         for (generation, sockets) in &mut ending {
-            let Supervisor { poller, source, .. } = self;
-            let mut lines = generation.complete(&mut Workshop { poller, source, sockets }, now);
+            let Supervisor { poller, source, notifier, .. } = self;
+            let watchdog = notifier.watchdog();
+            let mut shop = Workshop { poller, source, sockets, watchdog };
+            let mut lines = generation.complete(&mut shop, now);
             lines.extend(sockets.remove_files(&Sockets::default()));
             for line in lines {
                 self.note(format_args!("{line}"));
@@ -460,6 +498,9 @@ const EVENTS: usize = 256;
 
 /// How soon another attempt is made to write a log that could not be written.
 const LOG_RETRY: Duration = Duration::from_millis(250);
+
+/// When to check again whether a worker that was killed for its silence has been reaped.
+const WATCH_AGAIN: Duration = Duration::from_millis(100);
 
 /// Time for the trial run of a program.
 const TRIAL: Duration = Duration::from_secs(10);

@@ -9,7 +9,7 @@ use std::path::PathBuf;
 
 use crate::config::{Opening, Workers};
 use crate::net::listen::Listener;
-use crate::reactor::End;
+use crate::reactor::{End, Sign, Watcher};
 use crate::system;
 
 use super::channel::{Fields, Message, receive_message};
@@ -22,6 +22,9 @@ pub const WORKER_MODE: &str = "__worker";
 
 /// What a worker writes when it serves.
 pub(super) const READY: u8 = b'r';
+
+/// What a worker writes while its loop turns, if a watchdog is to know.
+const ALIVE: u8 = b'a';
 
 /// The number of workers that is meant.
 pub(super) fn count(workers: Option<Workers>) -> usize {
@@ -65,10 +68,23 @@ pub fn run() -> Result<End, String> {
     // If the supervisor has ended, the loop sees it.
     _ = (&channel).write_all(&[READY]);
     let set_up = channel.set_nonblocking(true).and_then(|()| {
+        if task.beat_ms > 0 {
+            reactor.watch(Some(task.beat_ms), watcher(channel.try_clone()?));
+        }
         reactor.obey(mio::net::UnixStream::from_std(channel)) // stops when the supervisor ends
     });
     set_up.map_err(|error| format!("cannot watch the channel to the supervisor: {error}"))?;
     server::run(&mut reactor)
+}
+
+/// Tells the supervisor that the loop turns.
+fn watcher(mut channel: UnixStream) -> Watcher {
+    Box::new(move |sign| {
+        if sign == Sign::Alive {
+            // A supervisor that does not read has enough of them.
+            _ = channel.write(&[ALIVE]);
+        }
+    })
 }
 
 /// Takes the channel out of standard input, which is empty from then on.
@@ -86,6 +102,8 @@ struct Task {
     workers: usize,
     /// It logs what is the same for all.
     is_first: bool,
+    /// How often it tells that its loop turns; 0: never.
+    beat_ms: u64,
     /// The text of the configuration file.
     text: Option<Text>,
     listeners: Vec<Listener>,
@@ -97,12 +115,13 @@ impl Task {
         let mut descriptors = descriptors.into_iter();
         let workers = fields.take_number()?;
         let is_first = fields.take_number::<u8>()? == 1;
+        let beat_ms = fields.take_number()?;
         let text = Text::adopt(&mut fields, &mut descriptors)?;
         let mut listeners = Vec::new();
         for socket in descriptors {
             listeners.push(inherited(socket, &mut fields)?);
         }
-        Some(Task { workers, is_first, text, listeners })
+        Some(Task { workers, is_first, beat_ms, text, listeners })
     }
 }
 

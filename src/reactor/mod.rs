@@ -54,6 +54,7 @@ pub mod signals;
 mod slot;
 mod spare;
 mod turn;
+mod vital;
 pub mod wheel;
 mod wire;
 
@@ -68,9 +69,11 @@ use signals::{Signal, Signals};
 use slot::Path;
 use spare::Spare;
 use turn::Turn;
+use vital::Vital;
 use wire::{Pages, Pools};
 
 pub use orders::Order;
+pub use vital::{Sign, Watcher};
 pub use wire::Reason;
 
 /// The loop and everything it manages.
@@ -86,6 +89,7 @@ pub struct Reactor {
     resources: Resources,
     turn: Turn,
     spare: Spare,
+    vital: Vital,
     phase: Phase,
 }
 
@@ -143,6 +147,7 @@ impl Reactor {
             resources,
             turn,
             spare: Spare::new(started),
+            vital: Vital::default(),
             phase: Phase::Running,
         })
     }
@@ -163,6 +168,12 @@ impl Reactor {
     /// section 3.3).
     pub fn accept_h2c(&mut self) {
         self.resources.h2c = true;
+    }
+
+    /// Tells `watcher` every `every_ms` that the loop turns, if that is asked for, and that it
+    /// stops.
+    pub fn watch(&mut self, every_ms: Option<u64>, watcher: Watcher) {
+        self.vital = Vital::new(every_ms, watcher);
     }
 
     /// Serves until a signal ends it.
@@ -197,6 +208,7 @@ impl Reactor {
         let timeout = self.timeout();
         self.poll(timeout)?;
         self.turn.begin();
+        self.vital.beat(self.turn.now());
         self.spare.begin_turn(!self.events.is_empty());
         self.take_events();
         self.take_verdicts();
@@ -281,7 +293,8 @@ impl Reactor {
         let log = self.resources.journal.is_waiting().then(|| now + LOG_RETRY_MS);
         let sites = self.resources.sites.due();
         let verifiers = self.resources.sites.authenticator().and_then(|it| it.due());
-        let due = [self.connections.due(), self.acceptor.due(), sites, verifiers, drained, log];
+        let (connections, accept) = (self.connections.due(), self.acceptor.due());
+        let due = [connections, accept, sites, verifiers, drained, log, self.vital.due()];
         // A tick is rounded down and the poll rounds up, so the time is over when the poll returns.
         let due = due.into_iter().flatten().min().map(|due| Duration::from_millis(due.since(now)));
         let spare = self.resources.sites.spare_work_due().map(|due| {
@@ -365,6 +378,7 @@ impl Reactor {
             idle_until: Some(now + limits.drain_idle_ms),
         };
         self.acceptor.drain(limits);
+        self.vital.stopping();
         let responses = self.connections.busy();
         if responses > 0 {
             let noun = if responses == 1 { "response" } else { "responses" };

@@ -92,15 +92,7 @@ impl Slot {
         if let Wire::Ended { until } = self.wire {
             return self.end(until, cx);
         }
-        if self.transport.flush().is_err_and(|error| !is_passing(&error)) {
-            self.wire.report(Event::PeerLost, cx);
-        }
-        let bandwidth = self.bandwidth(cx).unwrap_or(u64::MAX);
-        let mut bytes_left = cx.limits.bytes_per_turn.min(bandwidth);
-        self.throttled = false;
-        if cx.draining {
-            self.wire.drain(cx);
-        }
+        let mut bytes_left = self.begin(cx);
         let mut short = false;
         for step in 0..cx.limits.steps_per_turn {
             cx.unread = self.transport.is_readable();
@@ -160,6 +152,20 @@ impl Slot {
             }
         }
         Stop::Budget
+    }
+
+    /// What comes first each time it is driven. Returns how many bytes may be sent.
+    #[inline]
+    fn begin(&mut self, cx: &mut Context<'_>) -> u64 {
+        if self.transport.flush().is_err_and(|error| !is_passing(&error)) {
+            self.wire.report(Event::PeerLost, cx);
+        }
+        if cx.draining {
+            self.wire.drain(cx);
+        }
+        self.throttled = false;
+        let bandwidth = self.bandwidth(cx).unwrap_or(u64::MAX);
+        cx.limits.bytes_per_turn.min(bandwidth)
     }
 
     /// Reports what was sent from memory, and returns how many bytes that were.

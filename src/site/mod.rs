@@ -117,10 +117,20 @@ pub struct Site {
     media_types: MediaTypes,
     /// The part of the store for this root.
     part: Part,
+    /// The root before this one, whose files are still found.
+    previous: Option<Previous>,
     /// When the path of the root was last looked at.
     checked: Tick,
     /// The path of the root does not exist.
     is_gone: bool,
+}
+
+/// The root that a site had before its path was switched to another folder.
+#[derive(Debug)]
+struct Previous {
+    root: Rc<Root>,
+    /// How long files are found there that the new root lacks.
+    until: Tick,
 }
 
 impl Sites {
@@ -218,10 +228,11 @@ impl Sites {
         self.store.due()
     }
 
-    /// Closes the files that were not used for a while.
+    /// Closes the files that were not used for a while, and drops what is known about roots that
+    /// are not served any more.
     pub fn rest(&mut self, now: Tick) {
         if self.store.due().is_some_and(|due| due <= now) {
-            self.store.close_resting(now);
+            self.store.rest(&mut self.sites, now);
         }
     }
 
@@ -309,6 +320,7 @@ impl Site {
             media_types: MediaTypes::new(&config.media_types),
             config,
             part,
+            previous: None,
             checked: Tick(0),
             is_gone: false,
         })
@@ -318,6 +330,14 @@ impl Site {
     fn hides(&self, canonical: &[u8]) -> bool {
         let is_rule_file = || canonical.strip_prefix(b"/").is_some_and(rulebook::is_rule_file);
         self.hidden.hides(canonical) || (self.config.rule_files && is_rule_file())
+    }
+
+    /// The root of the entry with this key; `None`: it is not served any more.
+    fn root_of(&self, key: &[u8]) -> Option<&Rc<Root>> {
+        match key.starts_with(&[store::PREVIOUS]) {
+            true => self.previous.as_ref().map(|previous| &previous.root),
+            false => Some(&self.root),
+        }
     }
 
     /// The names that a listing shows.

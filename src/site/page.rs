@@ -227,7 +227,7 @@ body { max-width: 60rem; margin: 0 auto; padding: 1.5rem 1rem 3rem;
   background: var(--back); color: var(--text); font: 1rem/1.5 system-ui, sans-serif }
 h1 { margin: 0 0 1rem; font-size: 1.375rem; line-height: 1.3; overflow-wrap: anywhere }
 a { color: var(--link) }
-h1 a, td a, th a { text-decoration: none }
+td a, th a { text-decoration: none }
 a:hover { text-decoration: underline }
 a:focus-visible { outline: 2px solid; outline-offset: -2px }
 ";

@@ -302,6 +302,7 @@ impl Sites {
     #[inline(never)]
     fn find(&mut self, index: usize, asked: Asked<'_>) -> Result<Result<At, Answer>, Failure> {
         let Asked { path, blocking, clock, .. } = asked;
+        self.store.refresh_for_unknown(&mut self.sites[index], clock);
         match self.store.recall_canonical(&self.sites[index], path, clock) {
             Ok(Some(at)) => return Ok(Ok(at)),
             Ok(None) => {}

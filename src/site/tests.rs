@@ -579,4 +579,5 @@ mod decisions;
 mod digests;
 mod explained;
 mod forms;
+mod previous;
 mod validators;

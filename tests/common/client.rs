@@ -90,6 +90,12 @@ impl Client {
         Ok((socket, address))
     }
 
+    /// The port of this end of a TCP connection.
+    pub(crate) fn port(&self) -> u16 {
+        let address = self.socket.local_addr().expect("a socket has an address");
+        address.as_socket().expect("a connection of TCP").port()
+    }
+
     /// Sends all of it.
     pub(crate) fn send(&mut self, bytes: impl AsRef<[u8]>) {
         self.try_send(bytes.as_ref()).expect("the server reads");

@@ -82,6 +82,17 @@ impl Setup {
         Setup::by(command, file)
     }
 
+    /// The server that another program starts, with these arguments of that program.
+    pub(crate) fn started_by<S: AsRef<OsStr>>(
+        program: &str,
+        args: impl IntoIterator<Item = S>,
+        path: &Path,
+    ) -> Setup {
+        let mut command = Command::new(program);
+        command.args(args);
+        Setup::by(command, path)
+    }
+
     /// The server that this command starts once its arguments are added; the next one is this path.
     fn by(mut command: Command, path: &Path) -> Setup {
         command.arg(path).stdin(Stdio::null()).stdout(Stdio::piped());

@@ -28,12 +28,13 @@ fn id(number: u32) -> u32 {
     2 * number + 1
 }
 
-#[test]
-fn an_attack_ends_with_a_goaway_within_its_bound() {
+/// An attack: its name, its frames by number, and when it must have ended.
+type Attack = (&'static str, Box<dyn FnMut(u32) -> Vec<u8>>, u32);
+
+/// Frames that bring nothing, and streams that are given up.
+fn attacks_by_number() -> Vec<Attack> {
     let ping = |_| frame(PING, 0, 0, &[0; 8]);
-    let huge = block(&[("x", &"y".repeat(16_000))]);
-    type Attack<'a> = (&'static str, Box<dyn FnMut(u32) -> Vec<u8> + 'a>, u32);
-    let attacks: Vec<Attack<'_>> = vec![
+    vec![
         (
             "Rapid Reset",
             Box::new(|n| [get(id(n), "/file"), number(RST_STREAM, id(n), 8)].concat()),
@@ -82,6 +83,13 @@ fn an_attack_ends_with_a_goaway_within_its_bound() {
             }),
             1102,
         ),
+    ]
+}
+
+/// Blocks that do not end.
+fn attacks_by_blocks() -> Vec<Attack> {
+    let huge = block(&[("x", &"y".repeat(16_000))]);
+    vec![
         (
             "CONTINUATION",
             Box::new(|n| match n {
@@ -100,14 +108,18 @@ fn an_attack_ends_with_a_goaway_within_its_bound() {
         ),
         (
             "a large block",
-            Box::new(|n| match n {
+            Box::new(move |n| match n {
                 0 => frame(HEADERS, END_STREAM, 1, &huge),
                 _ => frame(CONTINUATION, 0, 1, &huge),
             }),
             3,
         ),
-    ];
-    for (name, mut attack, most) in attacks {
+    ]
+}
+
+#[test]
+fn an_attack_ends_with_a_goaway_within_its_bound() {
+    for (name, mut attack, most) in attacks_by_number().into_iter().chain(attacks_by_blocks()) {
         let (count, code) = repeat(&mut attack, most);
         assert_eq!(code, Some(CALM), "{name} after {count}");
     }

@@ -29,7 +29,8 @@ fn a_malformed_request_is_reset_and_the_connection_goes_on() {
     let changed = |name, value| {
         get().into_iter().map(|field| if field.0 == name { (name, value) } else { field }).collect()
     };
-    let cases: Vec<(&str, Vec<(&str, &str)>, i64)> = vec![
+    type Case = (&'static str, Vec<(&'static str, &'static str)>, i64);
+    let cases: Vec<Case> = vec![
         ("well-formed", get(), 200),
         ("an unknown field", with("x-y", "z"), 200),
         ("a capital letter", with("X-y", "z"), -1),
@@ -67,9 +68,26 @@ fn a_malformed_request_is_reset_and_the_connection_goes_on() {
         ("a length that is no number", with("content-length", "x"), -1),
         ("two lengths", [with("content-length", "0"), vec![("content-length", "0")]].concat(), -1),
         ("HTTPS before a proxy", changed(":scheme", "https"), 200),
+    ];
+    for (name, fields, expected) in cases {
+        assert_eq!(outcome(&fields), expected, "{name}");
+    }
+}
+
+#[test]
+fn a_request_gets_the_status_that_http_1_gives() {
+    let changed = |name: &'static str, value: &'static str| -> Vec<(&str, &str)> {
+        let change = |field: (&'static str, &'static str)| {
+            if field.0 == name { (name, value) } else { field }
+        };
+        pseudo("GET", "/tiny").into_iter().map(change).collect()
+    };
+    let with = |name, value| [pseudo("GET", "/tiny"), vec![(name, value)]].concat();
+    let anonymous = || pseudo("GET", "/tiny")[..3].to_vec();
+    for (name, fields, expected) in [
         ("another scheme", changed(":scheme", "ftp"), 400),
-        ("no host", without(":authority"), 400),
-        ("Host alone", [without(":authority"), vec![("host", "a")]].concat(), 200),
+        ("no host", anonymous(), 400),
+        ("Host alone", [anonymous(), vec![("host", "a")]].concat(), 200),
         ("both", with("host", "A"), 200),
         ("different ones", with("host", "b"), 400),
         ("two hosts", [with("host", "a"), vec![("host", "a")]].concat(), 400),
@@ -89,8 +107,7 @@ fn a_malformed_request_is_reset_and_the_connection_goes_on() {
         ("CONNECT", vec![(":method", "CONNECT"), (":authority", "a:1")], 405),
         ("CONNECT with a path", changed(":method", "CONNECT"), -1),
         ("another expectation", with("expect", "x"), 417),
-    ];
-    for (name, fields, expected) in cases {
+    ] {
         assert_eq!(outcome(&fields), expected, "{name}");
     }
 }

@@ -179,13 +179,6 @@ impl Session<'_> {
         true
     }
 
-    /// Sends one piece of what waits to be sent, at most this many bytes.
-    pub(crate) fn send_some(&mut self, most: usize) {
-        let before = std::mem::replace(&mut self.writes, most);
-        self.act();
-        self.writes = before;
-    }
-
     /// The code of the last GOAWAY.
     pub(crate) fn goaway(&self) -> Option<u32> {
         self.client.goaways.last().map(|(_, code)| *code)

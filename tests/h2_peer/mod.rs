@@ -3,6 +3,7 @@
 //! server to send is a panic.
 
 #![allow(dead_code, reason = "each crate of tests uses a part of it")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "in a test they are the assertion")]
 
 use std::collections::BTreeMap;
 
@@ -53,28 +54,28 @@ pub(crate) fn hello(list: &[(u16, u32)]) -> Vec<u8> {
 
 /// A block of fields: literals without indexing and without Huffman code.
 pub(crate) fn block(fields: &[(&str, &str)]) -> Vec<u8> {
-    let string = |text: &str, bytes: &mut Vec<u8>| {
-        match text.len() {
-            short @ 0..127 => bytes.push(short as u8),
-            long => {
-                bytes.push(127);
-                let mut rest = long - 127;
-                while rest >= 128 {
-                    bytes.push((rest % 128) as u8 | 128);
-                    rest /= 128;
-                }
-                bytes.push(rest as u8);
-            }
-        }
-        bytes.extend(text.as_bytes());
-    };
     let mut bytes = Vec::new();
     for (name, value) in fields {
-        bytes.push(0);
-        string(name, &mut bytes);
-        string(value, &mut bytes);
+        push_field(&mut bytes, name.as_bytes(), value.as_bytes());
     }
     bytes
+}
+
+/// One field of a block.
+pub(crate) fn push_field(block: &mut Vec<u8>, name: &[u8], value: &[u8]) {
+    let low = |number: usize| u8::try_from(number % 128).expect("below 128");
+    block.push(0);
+    for text in [name, value] {
+        block.push(low(text.len().min(127)));
+        if let Some(mut rest) = text.len().checked_sub(127) {
+            while rest >= 128 {
+                block.push(low(rest) | 128);
+                rest /= 128;
+            }
+            block.push(low(rest));
+        }
+        block.extend(text);
+    }
 }
 
 /// The pseudo-fields of a request.

@@ -4,7 +4,7 @@ use std::fs;
 
 use crate::client::{Client, request};
 use crate::common::{Endpoint, run_to_end};
-use crate::load::Load;
+use crate::load::{ALL, Load};
 use crate::process::{descriptors, eventually};
 use crate::{LARGE, Place, REFUSED, RELOADED, assert_serves, children, count, has_ended, reload};
 
@@ -15,7 +15,7 @@ fn twenty_reloads_under_load_lose_no_request_and_leave_nothing_behind() {
     let settled = |workers: usize| children(server.pid()).len() == workers;
     assert!(settled(2));
     let before = descriptors(&server).len();
-    let load = Load::start(&server, 4, 2);
+    let load = Load::start(&server, ALL);
     let server = &mut server;
     for number in 1..=20 {
         let answered = load.answered();

@@ -4,7 +4,7 @@ use rustix::process::Signal;
 
 use crate::client::{Client, End, request};
 use crate::common::Server;
-use crate::load::Load;
+use crate::load::{ALL, Load};
 use crate::process::{eventually, signal};
 use crate::{LARGE, Place, children, freeze, has_ended, kill};
 
@@ -71,12 +71,14 @@ fn what_waits_in_the_backlog_is_answered_at_a_stop() {
 }
 
 #[test]
-fn a_stop_under_load_answers_every_request_that_was_received() {
-    let place = Place::new("workers = 2");
-    let mut server = place.start();
-    let load = Load::start(&server, 4, 0);
-    eventually("requests are answered", || load.answered() > 100);
-    // A client whose connection ends in order sends nothing more.
-    load.stop_with(|| signal(&server, Signal::TERM));
-    assert!(server.wait_for_end().success(), "{}", server.log());
+fn five_stops_under_load_answer_every_request_that_was_received() {
+    for _ in 0..5 {
+        let place = Place::new("workers = 2");
+        let mut server = place.start();
+        let load = Load::start(&server, ALL);
+        eventually("requests are answered", || load.answered() > 100);
+        // A client whose connection ends in order sends nothing more.
+        load.stop_with(|| signal(&server, Signal::TERM));
+        assert!(server.wait_for_end().success(), "{}", server.log());
+    }
 }

@@ -8,7 +8,7 @@ use rustix::process::Signal;
 
 use crate::client::{Client, request};
 use crate::common::{Server, Setup};
-use crate::load::Load;
+use crate::load::{ALL, Load};
 use crate::process::{eventually, signal};
 use crate::{LARGE, Place, RELOADED, assert_serves, children, count, reload};
 
@@ -36,7 +36,7 @@ fn an_upgrade_keeps_the_process_number_and_loses_no_request() {
     let mut slow = Client::connect(&server);
     slow.send(request("/large"));
     let download = slow.head();
-    let load = Load::start(&server, 4, 2);
+    let load = Load::start(&server, ALL);
     for number in 1..=5 {
         let answered = load.answered();
         upgrade(&mut server, RELOADED);

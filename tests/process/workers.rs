@@ -5,8 +5,9 @@ use std::fs;
 use rustix::process::Signal;
 
 use crate::client::{Client, request};
+use crate::load::{ALL, Load};
 use crate::process::{eventually, signal};
-use crate::{Place, RELOADED, assert_serves, children, freeze, has_ended, kill, reload};
+use crate::{Place, assert_serves, children, freeze, has_ended, kill};
 
 #[test]
 fn a_worker_that_dies_is_replaced_and_takes_what_waits_in_its_backlog() {
@@ -85,6 +86,49 @@ fn signals_for_workers_are_passed_on_and_signals_for_the_supervisor_are_not_obey
     assert_eq!(children(server.pid()), workers);
 }
 
+/// The ports of the clients that a process has connections with.
+fn clients_of(pid: u32) -> Vec<u16> {
+    let links = fs::read_dir(format!("/proc/{pid}/fd")).unwrap().flatten();
+    let links = links.filter_map(|entry| fs::read_link(entry.path()).ok());
+    let own: Vec<String> = links.map(|link| link.to_string_lossy().into_owned()).collect();
+    // Columns of proc_net(5): number, own address, address of the client, ..., inode as the tenth.
+    let table = fs::read_to_string(format!("/proc/{pid}/net/tcp")).unwrap();
+    let rows = table.lines().map(|line| line.split_whitespace().collect::<Vec<_>>());
+    let rows = rows.filter(|row| own.contains(&format!("socket:[{}]", row[9])));
+    let port = |row: Vec<&str>| u16::from_str_radix(row[2].split_once(':').unwrap().1, 16).unwrap();
+    rows.map(port).collect()
+}
+
+#[test]
+fn five_dead_workers_lose_only_what_their_connections_had_asked_for() {
+    let place = Place::new("workers = 2");
+    let mut server = place.start();
+    let load = Load::while_workers_die(&server, ALL);
+    let mut affected = Vec::new();
+    for round in 0..5 {
+        let answered = load.answered();
+        eventually("requests are answered", || load.answered() > answered + 20);
+        let workers = children(server.pid());
+        // Stopped first, so that it accepts nothing while its connections are listed.
+        let worker = workers[round % 2];
+        freeze(worker);
+        affected.extend(clients_of(worker));
+        kill(worker, Signal::KILL);
+        let line = format!("worker {worker} ended: killed by SIGKILL; starting another");
+        eventually("it is replaced", || server.log().contains(&line));
+        eventually("there are two again", || {
+            let now = children(server.pid());
+            now.len() == 2 && !now.contains(&worker)
+        });
+    }
+    let answered = load.answered();
+    eventually("requests are answered", || load.answered() > answered + 20);
+    let lost = load.finish();
+    assert!(lost.iter().all(|port| affected.contains(port)), "{lost:?} of {affected:?}");
+    signal(&server, Signal::TERM);
+    assert!(server.wait_for_end().success(), "{}", server.log());
+}
+
 /// Each has a socket of its own, which the kernel chooses by a hash of the addresses.
 #[test]
 fn connections_are_spread_over_the_workers() {
@@ -100,25 +144,5 @@ fn connections_are_spread_over_the_workers() {
     // That one gets fewer than 8 of 64 happens once in a billion times.
     for (pid, before) in workers.iter().zip(before) {
         assert!(sockets(pid) >= before + 8, "{} {before}", sockets(pid));
-    }
-}
-
-#[test]
-fn a_root_supervisor_has_workers_of_another_user() {
-    if !rustix::process::geteuid().is_root() {
-        return;
-    }
-    let place = Place::new("user = \"65534:65534\"");
-    fs::set_permissions(place.folder.path(), std::os::unix::fs::PermissionsExt::from_mode(0o755))
-        .unwrap();
-    let mut server = place.start();
-    for round in 0..2 {
-        let workers = children(server.pid());
-        let ids = |pid: u32| fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
-        let worker = *workers.last().unwrap();
-        assert!(ids(worker).contains("Uid:\t65534\t65534\t65534\t65534"), "{round}");
-        assert!(ids(server.pid()).contains("Uid:\t0\t0\t0\t0"));
-        assert_serves(Client::connect(&server));
-        reload(&mut server, RELOADED);
     }
 }

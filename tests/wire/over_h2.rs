@@ -9,7 +9,9 @@ use std::os::unix::net::UnixStream;
 
 use crate::answer::Answer;
 use crate::common::{Endpoint, PATIENCE};
-use crate::peer::{Client, END_HEADERS, END_STREAM, HEADERS, WINDOW_UPDATE, frame, hello, number};
+use crate::peer::{
+    Client, END_HEADERS, END_STREAM, HEADERS, WINDOW_UPDATE, frame, hello, number, push_field,
+};
 
 /// Files whose cases are about the format of HTTP/1.1 or about its limits.
 const OTHER_FORMAT: &[&str] = &[
@@ -77,31 +79,12 @@ fn one(head: &[u8]) -> Option<Request> {
     let pseudo: [(&[u8], &[u8]); 4] =
         [(b":method", method), (b":scheme", b"http"), (b":path", target), (b":authority", host?)];
     for (name, value) in pseudo {
-        push(&mut block, name, value);
+        push_field(&mut block, name, value);
     }
     for (name, value) in fields {
-        push(&mut block, &name, value);
+        push_field(&mut block, &name, value);
     }
     Some(Request { is_head: method == b"HEAD", block })
-}
-
-fn push(block: &mut Vec<u8>, name: &[u8], value: &[u8]) {
-    block.push(0);
-    for text in [name, value] {
-        match text.len() {
-            short @ 0..127 => block.push(u8::try_from(short).expect("below 127")),
-            long => {
-                block.push(127);
-                let mut rest = long - 127;
-                while rest >= 128 {
-                    block.push(u8::try_from(rest % 128).expect("below 128") | 128);
-                    rest /= 128;
-                }
-                block.push(u8::try_from(rest).expect("below 128"));
-            }
-        }
-        block.extend(text);
-    }
 }
 
 /// Sends all requests at once, and returns their responses in the same order. `in_pieces`: in many

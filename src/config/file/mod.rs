@@ -197,8 +197,15 @@ fn listen(document: &mut Document, entry: Option<Entry>) -> Replaced<Vec<Listen>
         let address = &listen.address;
         // Port 0 is another port each time.
         let picks_port = address.with_port(0).as_ref() == Some(address);
-        if addresses.iter().any(|other| other.address == *address) && !picks_port {
-            let what = format!("listen: {address} is listed already; leave one of the two out");
+        let same = addresses.iter().find(|other| other.address.overlaps(address));
+        if let Some(same) = same.filter(|_| !picks_port) {
+            let what = match same.address == *address {
+                true => format!("listen: {address} is listed already; leave one of the two out"),
+                false => format!(
+                    "listen: {address} and {same} stand for the same sockets; leave one of the \
+                     two out"
+                ),
+            };
             document.complain(at, &what);
         }
         addresses.push(listen);

@@ -43,6 +43,7 @@ pub(super) fn read(document: &mut Document, keys: &mut Keys) -> SiteLayer {
         cors: cors(document, keys.take("cors")),
         security_headers: document.switch(keys.take("security_headers")),
         archives: document.list(keys.take("archives"), value::archive),
+        previous_root_s: seconds(document, keys.take("previous_root_s")),
         redirects: rules(document, keys.take("redirects"), "redirects", redirect),
         headers: rules(document, keys.take("headers"), "headers", header),
         access: rules(document, keys.take("access"), "access", access),
@@ -95,6 +96,19 @@ fn spa(document: &mut Document, entry: Option<Entry>) -> Replaced<Option<String>
         return None;
     }
     document.text(entry, value::spa)
+}
+
+/// A time in seconds.
+fn seconds(document: &mut Document, entry: Option<Entry>) -> Replaced<u32> {
+    let entry = entry?;
+    let number = document.number(entry)?;
+    match value::previous_root_s(&number.to_string()) {
+        Ok(seconds) => Some(document.sourced(entry.at(), seconds)),
+        Err(why) => {
+            document.complain(entry.at(), &format!("{}: {why}", entry.key));
+            None
+        }
+    }
 }
 
 /// A pattern for names; unlike that of a flag, it is not empty.

@@ -35,7 +35,7 @@ const FULL: &str = include_str!("tests/full.toml");
 fn every_key_reaches_its_setting() {
     let config = config(FULL);
     let shown: Vec<String> = config.listen.iter().map(ToString::to_string).collect();
-    assert_eq!(shown, ["0.0.0.0:80", "[::]:8080", "unix:conf/run/http"]);
+    assert_eq!(shown, ["0.0.0.0:80", "[::]:8080", "unix:conf/run/http", "systemd:web"]);
     assert_eq!(config.user.as_ref().map(ToString::to_string).as_deref(), Some("www-data:www"));
     assert_eq!(
         (config.sandbox, config.when_full, config.h2c),
@@ -55,6 +55,7 @@ fn every_key_reaches_its_setting() {
         assert_eq!(site.hidden_except, [".well-known", ".x"]);
         assert_eq!(site.encoded_slash, EncodedSlash::Decode);
         assert_eq!(site.archives, [ArchiveFormat::Tar, ArchiveFormat::Zip]);
+        assert_eq!(site.previous_root_s, 60);
         let switches = [site.listing, site.precompressed, site.compress, site.server_header];
         assert_eq!(switches, [false; 4]);
         assert!(site.rule_files && site.security_headers);

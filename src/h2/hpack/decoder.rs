@@ -25,6 +25,7 @@ impl Default for Decoder {
 }
 
 /// Where a string is.
+#[derive(Clone, Copy)]
 enum Place<'b> {
     /// In the block, or in the static table.
     Outside(&'b [u8]),

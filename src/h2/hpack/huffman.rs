@@ -64,6 +64,7 @@ struct Edge {
 /// A leaf of the code tree is its symbol and this bit.
 const LEAF: u16 = 0x8000;
 
+#[expect(clippy::cast_possible_truncation, reason = "a symbol is below 257")]
 const TREE: [[u16; 2]; 256] = {
     let mut tree = [[0; 2]; 256];
     let (mut used, mut symbol) = (1, 0);
@@ -84,6 +85,7 @@ const TREE: [[u16; 2]; 256] = {
     tree
 };
 
+#[expect(clippy::cast_possible_truncation, reason = "an inner node is below 256, a symbol too")]
 static EDGES: [[Edge; 16]; 256] = {
     let none = Edge { next: 0, symbol: 0, emits: false, fails: false };
     let mut edges = [[none; 16]; 256];
@@ -187,7 +189,7 @@ pub(super) fn encode(string: &[u8], mut put: impl FnMut(u8)) {
     }
     if held > 0 {
         let padding = 8 - held;
-        put((bits << padding & 0xff) as u8 | ((1 << padding) - 1) as u8); // one byte; 7 bits
+        put((bits << padding & 0xff) as u8 | (0xff >> held)); // one byte; ones
     }
 }
 

@@ -149,7 +149,7 @@ mod tests {
                     most = resize;
                     prop_assert!(table.set_most(most));
                 }
-                let letter = b'a' + (number % 26) as u8;
+                let letter = b'a' + u8::try_from(number % 26).unwrap();
                 let (name, value) = (vec![letter; name], vec![letter ^ 32; value]);
                 table.insert(&name, &value);
                 plain.insert(0, (name, value));

@@ -234,6 +234,23 @@ impl Cache {
         self.rings[Kind::File as usize].queue = queue;
     }
 
+    /// Removes the entries that `is_dead` selects, out of `most` slots from slot `from` on. Returns
+    /// where to go on; `None`: that was the end.
+    pub(super) fn sweep(
+        &mut self,
+        from: usize,
+        most: usize,
+        is_dead: impl Fn(Part, &[u8]) -> bool,
+    ) -> Option<usize> {
+        let end = from.saturating_add(most).min(self.slots.len());
+        for index in from..end {
+            if self.slots[index].as_ref().is_some_and(|slot| is_dead(slot.part, &slot.key)) {
+                self.take(Place::new(index));
+            }
+        }
+        (end < self.slots.len()).then_some(end)
+    }
+
     /// All entries. Slow: it looks at every slot.
     pub(super) fn all(&self) -> impl Iterator<Item = &Known> {
         self.slots.iter().flatten().map(|slot| &slot.known)

@@ -2,7 +2,7 @@
 
 use crate::clock::Clock;
 use crate::config::Limits;
-use crate::files::{Kind, OpenError};
+use crate::files::{Kind, OpenError, Root};
 use crate::http::status::{Failure, Status};
 use crate::http::target::name_start;
 use crate::site::Site;
@@ -12,16 +12,18 @@ use crate::site::resource::Outcome;
 use super::cache::Known;
 use super::hashes::Hashes;
 
-/// Whether an entry still matches what is on disk, and what is known about it.
+/// Whether an entry still matches what is on disk below this root of a site, and what is known of
+/// it.
 pub(super) fn holds(
     known: &Known,
+    root: &Root,
     site: &Site,
     limits: &Limits,
     hashes: &Hashes,
     clock: &Clock,
 ) -> bool {
     let Some(version) = &known.version else { return false };
-    let now = match site.root.version(&known.path) {
+    let now = match root.version(&known.path) {
         Ok(now) => now,
         // Without a descriptor to check the file, a body in memory is better than a 503.
         Err(OpenError::Exhausted(_)) => return known.entry.is_in_memory(),
@@ -47,7 +49,7 @@ pub(super) fn holds(
                 && !hashed
                 && !listing_is_old
                 && dated
-                && known.beside.holds(&site.root, &known.path)
+                && known.beside.holds(root, &known.path)
         }
     }
 }

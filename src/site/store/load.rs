@@ -10,7 +10,7 @@ use rustix::io::Errno;
 
 use crate::clock::Clock;
 use crate::config::{EtagSource, Limits};
-use crate::files::{Blocking, Disk, Kind, OpenError, OpenFile, Opened, Version};
+use crate::files::{Blocking, Disk, Kind, OpenError, OpenFile, Opened, Root, Version};
 use crate::http::conditional::tells_versions_apart;
 use crate::http::digest::ReprDigest;
 use crate::http::etag::ETag;
@@ -99,6 +99,8 @@ impl From<io::Error> for Obstacle {
 /// The parameters of loading.
 pub(super) struct Loader<'a> {
     pub(super) site: &'a Site,
+    /// Where files are opened: the root of the site, or its previous one.
+    pub(super) root: &'a Rc<Root>,
     pub(super) disk: &'a mut Disk,
     /// Buffer to read a small file into.
     pub(super) scratch: &'a mut Vec<u8>,
@@ -128,6 +130,11 @@ impl Sending {
 }
 
 impl<'a> Loader<'a> {
+    /// The same, below another root.
+    pub(super) fn below(self, root: &'a Rc<Root>) -> Loader<'a> {
+        Loader { root, ..self }
+    }
+
     /// Loads a decoded canonical path.
     pub(super) fn load(&mut self, canonical: &[u8]) -> Result<Loaded, Obstacle> {
         if self.site.hides(canonical) {
@@ -137,7 +144,7 @@ impl<'a> Loader<'a> {
             return self.load_directory(canonical);
         }
         let path = &canonical[1..];
-        match self.site.root.open(path, self.blocking)? {
+        match self.root.open(path, self.blocking)? {
             Opened::File(file, version) => {
                 self.file(file, version, path.to_vec()).map(Loaded::Made)
             }
@@ -151,7 +158,7 @@ impl<'a> Loader<'a> {
         let path = &canonical[1..];
         for (absent, name) in (0..).zip(&self.site.config.index) {
             let index = [path, name.as_bytes()].concat();
-            match self.site.root.open(&index, self.blocking) {
+            match self.root.open(&index, self.blocking) {
                 Ok(Opened::File(file, version)) => {
                     let made = self.file(file, version, index)?;
                     return Ok(Loaded::Made(Made { absent, ..made }));
@@ -161,13 +168,13 @@ impl<'a> Loader<'a> {
             }
         }
         if !self.site.config.listing {
-            let version = self.site.root.version(path)?;
+            let version = self.root.version(path)?;
             return match version.kind {
                 Kind::Directory => Ok(Loaded::Unlisted),
                 _ => Err(OpenError::NotFound.into()),
             };
         }
-        match self.site.root.open(path, self.blocking)? {
+        match self.root.open(path, self.blocking)? {
             Opened::Directory(directory, version) => Ok(Loaded::Listed(directory, version)),
             Opened::File(..) => Err(OpenError::NotFound.into()),
         }
@@ -176,7 +183,7 @@ impl<'a> Loader<'a> {
     /// The outcome for an open file and its sidecar files.
     fn file(&mut self, file: File, version: Version, path: Vec<u8>) -> Result<Made, Obstacle> {
         let sidecars = if self.site.config.precompressed && Coding::original_of(&path).is_none() {
-            Sidecars::open(&self.site.root, &path, self.blocking)?
+            Sidecars::open(self.root, &path, self.blocking)?
         } else {
             Sidecars::NONE
         };
@@ -257,7 +264,7 @@ impl<'a> Loader<'a> {
         let start = self.start_of(&file, &version)?;
         let is_utf8 = is_utf8_prefix(start, start.len() as u64 == version.size);
         let validators = self.validators_on_disk(&version, path, form);
-        let file = Rc::new(OpenFile::new(file, version, &self.site.root, path, self.disk));
+        let file = Rc::new(OpenFile::new(file, version, self.root, path, self.disk));
         let lines = self.lines(path, form);
         let facts = self.facts(&lines, form, validators, is_utf8);
         let made = Representation::on_disk(facts, file, self.gauge);

@@ -48,7 +48,7 @@ pub use faults::Fault;
 pub use look::Sidecar;
 pub(super) use look::{Look, Looked};
 pub(super) use refresh::RuleVersions;
-pub(super) use resolve::{clean_location, error_pages, is_file};
+pub(super) use resolve::{PREVIOUS, clean_location, error_pages, is_file};
 
 use cache::{Cache, Known, Place};
 use check::{failure_of, has_no_index, holds};
@@ -91,6 +91,10 @@ pub(super) struct Store {
     lookups_left: u32,
     /// When unused files were last closed.
     swept: Tick,
+    /// When the time of the first earlier root is over.
+    previous_until: Option<Tick>,
+    /// Where the search for entries of earlier roots goes on.
+    unswept: Option<usize>,
 }
 
 /// A path of a request, and the policy that its rules give it.
@@ -140,6 +144,8 @@ impl Store {
             lookups: 0,
             lookups_left: u32::MAX,
             swept: Tick(0),
+            previous_until: None,
+            unswept: None,
         }
     }
 
@@ -322,7 +328,7 @@ impl Store {
                 }
             }
         } else {
-            if !holds(known, site, &self.limits, &self.hashes, clock) {
+            if !holds(known, site.root_of(key)?, site, &self.limits, &self.hashes, clock) {
                 return None;
             }
             if let Outcome::Resource(resource) = &known.entry.outcome {
@@ -395,7 +401,8 @@ impl Store {
         clock: &'a Clock,
     ) -> Loader<'a> {
         let Store { disk, scratch, gauge, seen, hashes, limits, .. } = self;
-        Loader { site, disk, scratch, gauge, seen, hashes, limits, sending, blocking, clock }
+        let root = &site.root;
+        Loader { site, root, disk, scratch, gauge, seen, hashes, limits, sending, blocking, clock }
     }
 
     /// Stores an outcome in the cache; if that is impossible, keeps it until the next query.
@@ -463,6 +470,12 @@ impl Store {
         (self.lookups, &self.key)
     }
 
+    /// How many entries the cache has.
+    #[cfg(test)]
+    pub(super) fn known_paths(&self) -> usize {
+        self.cache.all().count()
+    }
+
     /// Permits this many lookups on disk until the next call; further ones wait.
     pub(super) fn allow_lookups(&mut self, most: u32) {
         self.lookups_left = most;
@@ -473,14 +486,21 @@ impl Store {
         self.faults.take()
     }
 
-    /// When [`Store::close_resting`] is due; `None` while no file is open.
+    /// When [`Store::rest`] is due; `None`: there is nothing to close and nothing to drop.
     pub(super) fn due(&self) -> Option<Tick> {
-        (self.cache.files() > 0).then(|| self.swept + self.sweep_ms())
+        if self.unswept.is_some() {
+            return Some(Tick(0));
+        }
+        let files = (self.cache.files() > 0).then(|| self.swept + self.sweep_ms());
+        files.into_iter().chain(self.previous_until).min()
     }
 
     /// Closes the files that were not used for a while: an open file holds its disk space even
     /// after it was removed.
-    pub(super) fn close_resting(&mut self, now: Tick) {
+    fn close_resting(&mut self, now: Tick) {
+        if self.cache.files() == 0 || now < self.swept + self.sweep_ms() {
+            return;
+        }
         self.swept = now;
         let rest_ms = self.limits.file_rest_ms;
         self.cache.retain_files(|known| now.since(known.used) < rest_ms);

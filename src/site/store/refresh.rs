@@ -6,10 +6,11 @@ use std::rc::Rc;
 use crate::clock::{Clock, Tick};
 use crate::files::{Blocking, COLD_TRIES, OpenError, Opened, Root, Version};
 use crate::rules::file::MAX_BYTES;
-use crate::site::Site;
 use crate::site::rulebook::{HEADERS_FILE, REDIRECTS_FILE, RuleFiles, Rulebook};
+use crate::site::{Previous, Site};
 
 use super::Store;
+use super::resolve::PREVIOUS;
 
 /// The versions of the rule files that the rules of a site were read from.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -23,7 +24,8 @@ impl Store {
             Ok(None) if site.is_gone => self.root_is_back(site),
             Ok(None) => {}
             Ok(Some(root)) => {
-                site.root = Rc::new(root);
+                let root = std::mem::replace(&mut site.root, Rc::new(root));
+                self.keep_previous(site, root, clock.tick);
                 self.renew_part(site);
                 self.root_is_back(site);
             }
@@ -128,12 +130,51 @@ impl Store {
         }
     }
 
+    /// Keeps the root that a site had until now, if its files are to be found for a while.
+    fn keep_previous(&mut self, site: &mut Site, root: Rc<Root>, now: Tick) {
+        if site.config.previous_root_s > 0 {
+            let until = now + u64::from(site.config.previous_root_s) * 1000;
+            site.previous = Some(Previous { root, until });
+            self.previous_until = self.previous_until.into_iter().chain([until]).min();
+        }
+    }
+
+    /// Looks at the root now, before a path is looked up there that is not known: a page of the new
+    /// root, from another process, may refer to it.
+    pub(in crate::site) fn refresh_for_unknown(&mut self, site: &mut Site, clock: &Clock) {
+        if site.config.previous_root_s > 0 && site.checked != clock.tick {
+            self.check_site(site, clock);
+        }
+    }
+
+    /// Closes the files that were not used for a while, forgets earlier roots whose time is over,
+    /// and drops, a piece at a time, the entries of roots that are not served any more.
+    pub(in crate::site) fn rest(&mut self, sites: &mut [Site], now: Tick) {
+        self.close_resting(now);
+        if self.previous_until.is_some_and(|until| until <= now) {
+            for site in &mut *sites {
+                site.previous = site.previous.take().filter(|previous| previous.until > now);
+            }
+            let times = sites.iter().filter_map(|site| Some(site.previous.as_ref()?.until));
+            self.previous_until = times.min();
+            self.unswept = Some(0);
+        }
+        if let Some(from) = self.unswept {
+            self.unswept = self.cache.sweep(from, SWEPT_AT_ONCE, |part, key| {
+                let mut sites = sites.iter();
+                let site = sites.find(|site| site.part == part);
+                site.is_none_or(|site| key.starts_with(&[PREVIOUS]) && site.previous.is_none())
+            });
+        }
+    }
+
     /// Ends the jobs of the site's root, and gives the site a new part, so that the entries of that
     /// root are never found again.
     fn renew_part(&mut self, site: &mut Site) {
         self.jobs.drop_part(site.part);
         self.kept.drop_part(site.part);
         site.part = self.new_part();
+        self.unswept = Some(0);
     }
 
     fn root_is_back(&mut self, site: &mut Site) {
@@ -142,6 +183,9 @@ impl Store {
         }
     }
 }
+
+/// Entries looked at in a turn, to drop those of earlier roots.
+const SWEPT_AT_ONCE: usize = 4096;
 
 const NAMES: [&[u8]; 2] = [REDIRECTS_FILE, HEADERS_FILE];
 

@@ -1,5 +1,6 @@
 //! From a canonical path to an outcome, in the order in which a request is decided: forced rules,
-//! the file or folder, clean URLs, the other rules, the single-page application, the error page.
+//! the file or folder, clean URLs, the file in the previous root, the other rules, the single-page
+//! application, the error page.
 //!
 //! Access was checked before. Whatever is sent under the name of another file comes from an entry
 //! of its own, under a key that no request can have, so that many paths share it.
@@ -52,6 +53,7 @@ impl Store {
             return self.answer(site, lookup, answer, clock);
         }
         let sending = Sending::files(policy);
+        let mut is_absent = false;
         let failure = match self.loader(site, &sending, lookup.blocking, clock).load(canonical) {
             Ok(Loaded::Made(made)) => return self.file(site, lookup, made, clock),
             Ok(Loaded::Folder(version)) => return self.folder(site, lookup, version, clock),
@@ -71,16 +73,62 @@ impl Store {
                 return Ok((made, Rc::clone(policy)));
             }
             Ok(Loaded::Unlisted) => Failure::new(Status::Forbidden, "this folder is not listed"),
-            Err(Obstacle::Open(OpenError::NotFound | OpenError::Refused)) => Failure::not_found(""),
+            Err(Obstacle::Open(error @ (OpenError::NotFound | OpenError::Refused))) => {
+                is_absent = matches!(error, OpenError::NotFound);
+                Failure::not_found("")
+            }
             Err(obstacle) => return Err(obstacle),
         };
         if let Some(found) = self.clean_url(site, lookup, clock)? {
+            return Ok(found);
+        }
+        if is_absent && let Some(found) = self.in_previous(site, lookup, clock)? {
             return Ok(found);
         }
         match site.rulebook.redirect(canonical, false) {
             Some(answer) => self.answer(site, lookup, answer, clock),
             None => self.missing(site, lookup, failure, clock),
         }
+    }
+
+    /// The file in the previous root, with the rules of this one. An entry of its own holds it; the
+    /// entry of the path is made again instead of revalidated, because the new root may get the
+    /// file.
+    fn in_previous(
+        &mut self,
+        site: &Site,
+        lookup: &Lookup<'_>,
+        clock: &Clock,
+    ) -> Result<Option<(Made, Rc<Policy>)>, Obstacle> {
+        let Located { canonical, policy } = lookup.located;
+        let Some(previous) = &site.previous else { return Ok(None) };
+        if canonical.ends_with(b"/") {
+            return Ok(None);
+        }
+        let key = [&[PREVIOUS], &canonical[..]].concat();
+        let at = match self.recall_key(site, &key, clock) {
+            Some(place) => At::Cache(place),
+            None => {
+                let sending = Sending::files(policy);
+                let loader = self.loader(site, &sending, lookup.blocking, clock);
+                let made = match loader.below(&previous.root).load(canonical) {
+                    // Neither folders nor their index files.
+                    Ok(Loaded::Made(made)) if made.path == canonical[1..] => made,
+                    Err(Obstacle::Wait(wait)) => return Err(Obstacle::Wait(wait)),
+                    Err(Obstacle::Open(error @ OpenError::Exhausted(_))) => {
+                        return Err(error.into());
+                    }
+                    Ok(_) | Err(Obstacle::Open(_)) => return Ok(None),
+                };
+                match self.keep(site, &key, made, policy, clock) {
+                    Found::At(at) => at,
+                    Found::Wait(wait) => return Err(Obstacle::Wait(wait)),
+                }
+            }
+        };
+        let outcome = self.entry(at).outcome.clone();
+        let made = Made { is_alias: true, ..Made::of(outcome, key, None) };
+        Ok(Some((made, Rc::clone(policy))))
     }
 
     /// The outcome for a file that the path names, or an index file.
@@ -379,6 +427,9 @@ impl Store {
 
 /// The first byte of the key of a shared entry. The key of a request begins with a slash.
 const SHARED: u8 = 0;
+
+/// The first byte of the key of an entry from the previous root; its path follows.
+pub(in crate::site) const PREVIOUS: u8 = 1;
 
 /// Folders that are searched for a `404.html`, from the root on.
 const NEAREST_MAX: usize = 16;

@@ -2,11 +2,13 @@
 
 /// What a listing adds to the style of all pages. Names are blocks, so that the whole cell is the
 /// link. `plaintext` gives each name its own direction of writing. The icons are masks, so they
-/// take the colours of the page.
+/// take the colours of the page. On a narrow screen, time and size are below the name,
+/// and the link covers the row.
 pub(super) const STYLE: &str = "\
 h1 span { font-weight: 400; color: var(--dim) }
-h1 a:first-of-type { margin: 0 -.25em; padding: .2em .3em }
-form { margin: 0 0 1rem }
+h1 a { text-decoration-thickness: 1px; text-underline-offset: .2em }
+h1 a:first-of-type { margin-left: -.25em; padding: .2em .3em }
+form { margin: 0 0 .75rem }
 input { width: 16rem; max-width: 60%; padding: .35rem .6rem; border: 1px solid var(--dim);
   border-radius: .375rem; background: var(--back); color: var(--text); font: inherit }
 input:focus-visible { outline: 2px solid var(--link); outline-offset: -1px }
@@ -61,11 +63,28 @@ h2 { margin: 2rem 0 .5rem; font-size: 1rem }
 pre { margin: 0; padding: 1rem; border: 1px solid var(--line); border-radius: .375rem;
   font: .875rem/1.5 ui-monospace, monospace; overflow-wrap: anywhere; white-space: pre-wrap;
   unicode-bidi: plaintext }
+[hidden] { display: none !important }
+@media (min-width: 36.01rem) {
+  form { display: flex; flex-direction: row-reverse; align-items: center; margin: 0 0 -2rem }
+  input { max-width: none }
+  output { margin: 0 1rem }
+  form:not([hidden]) + table caption { padding: .25rem 24rem .75rem 0 } }
 @media (max-width: 36rem) {
-  body { padding: 1rem .5rem 2rem }
-  th, td, thead a { padding-left: .3rem; padding-right: .3rem }
-  td, thead th { font-size: .8125rem; line-height: 1.85 }
-  tr > :nth-child(3) { min-width: 6.3em; line-height: 1.5; white-space: normal } }
+  body { padding: 1rem .75rem 2rem }
+  tr { display: flex; flex-wrap: wrap; position: relative }
+  tr > :nth-child(n) { width: auto; padding: 0; border: 0 }
+  tbody tr > :nth-child(2) { order: 1 }
+  thead tr { column-gap: .75rem; border-bottom: 1px solid var(--line) }
+  thead a { padding: .4rem 0 }
+  tbody tr { column-gap: 1rem; padding: .35rem 0 .35rem 2rem; border-bottom: 1px solid var(--line) }
+  tbody tr > th { flex: 0 0 100% }
+  tbody a { position: static; padding: 0 }
+  tbody a::after { content: ''; position: absolute; inset: 0 }
+  tbody a::before { left: .2rem }
+  tbody a:focus-visible { outline: none }
+  tbody a:focus-visible::after { outline: 2px solid; outline-offset: -2px }
+  td { font-size: .8125rem }
+  td small { width: auto; font-size: 1em } }
 @media (forced-colors: active) {
   tbody a::before { forced-color-adjust: none; background: CanvasText } }
 ";
@@ -96,6 +115,6 @@ if (box.value) filter();
 /// if a name were not escaped correctly, it could run no script. The hashes are those of the whole
 /// content of the elements; a test compares them.
 pub(in crate::site) const SECURITY_POLICY: &str = "default-src 'none'; img-src 'self' data:; \
-style-src 'sha256-NuUiWagJRVc4ycU37w2Gi0j0F13HohYCglfsmpVPTJE='; \
+style-src 'sha256-hfRvWUBRoLeNFhIU6QJH4JihtpjwaWPBqw90ik/Mfuw='; \
 script-src 'sha256-iUKsYG4+6Fm46d3lclo2x8JnUe0dK0y69fwyIJOQDss='; \
 base-uri 'none'; form-action 'none'";

@@ -35,6 +35,17 @@ fn the_security_policy_permits_this_style_and_this_script() {
     }
 }
 
+/// Where links and other text are in one line, colour alone must not distinguish them (WCAG 2.2,
+/// 1.4.1), and a `display` of a form or row must not show what the filter hides.
+#[test]
+fn links_in_the_heading_are_underlined_and_hidden_parts_stay_hidden() {
+    let style = format!("{}{STYLE}", HEAD.split_once("<style>").unwrap().1);
+    for rule in style.split_inclusive('}').filter(|rule| rule.contains("text-decoration: none")) {
+        assert!(!rule.contains("h1") && !rule.trim_start().starts_with("a "), "{rule}");
+    }
+    assert!(STYLE.contains("\n[hidden] { display: none !important }\n"));
+}
+
 #[test]
 fn the_head_of_a_column_sorts_by_it_or_reverses_it() {
     use {Order::Ascending as Up, Order::Descending as Down};

@@ -15,6 +15,8 @@
 //! | [`range`] | a size, then a Range field | a bitmap, and sorted intervals |
 //! | [`chunked`] | limits and cuts, then a chunked body | [`chunks`] |
 //! | [`rules`] | a path, then a rule file | [`rulebook`] |
+//! | [`frames`] | a plan, then the frames of a client of HTTP/2 | a strict client |
+//! | [`hpack`] | blocks of fields | the decoder of another author |
 //!
 //! An input is a line of settings, an LF, and the bytes for the code under test.
 
@@ -27,10 +29,14 @@
 
 pub mod chunked;
 pub mod chunks;
+pub mod frames;
 pub mod head;
+pub mod hpack;
 pub mod machine;
 pub mod oracle;
 pub mod paths;
+#[path = "../../tests/h2_peer/mod.rs"]
+mod peer;
 pub mod range;
 pub mod requests;
 pub mod responses;
@@ -105,7 +111,9 @@ mod tests {
     fn the_seeds_of_every_target_pass() {
         let _cleanup = Cleanup(crate::tree::tree().root.parent().unwrap());
         replay("chunked", crate::chunked::run);
+        replay("frames", crate::frames::run);
         replay("head", crate::head::run);
+        replay("hpack", crate::hpack::run);
         replay("machine", crate::machine::run);
         replay("range", crate::range::run);
         replay("rules", crate::rules::run);

@@ -161,6 +161,11 @@ impl std::fmt::Debug for Client {
 }
 
 impl Client {
+    /// A client that has sent a HEAD on these streams.
+    pub(crate) fn for_heads(heads: &[u32]) -> Client {
+        Client { heads: heads.to_vec(), ..Client::default() }
+    }
+
     /// Takes bytes of the server.
     pub(crate) fn feed(&mut self, bytes: &[u8]) {
         self.rest.extend(bytes);

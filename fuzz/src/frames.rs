@@ -237,7 +237,9 @@ impl<'p> Play<'p> {
         let count = room.len().min(self.sent.len()).min(Self::count(operation));
         room[..count].copy_from_slice(&self.sent[..count]);
         self.sent = &self.sent[count..];
-        self.idle_steps = 0;
+        if count > 0 {
+            self.idle_steps = 0;
+        }
         self.clock.next_turn();
         Report::Read(count)
     }

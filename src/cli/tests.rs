@@ -210,7 +210,7 @@ fn every_option_reaches_its_setting_from_both_sources() {
         assert_eq!(site.media_types, types.map(|(ext, media)| (ext.into(), media.into())));
         assert_eq!(config.user.unwrap().to_string(), "www:site");
         assert_eq!(config.sandbox, Sandbox::Strict);
-        assert_eq!(config.when_full, WhenFull::Refuse);
+        assert_eq!((config.when_full, config.h2c), (WhenFull::Refuse, true));
         assert_eq!(config.workers, Some(Workers::Count(3)));
         assert_eq!((config.limits.fields, config.limits.head_bytes), (7, 9000));
         assert_eq!(config.chosen_limits, ["fields", "head_bytes"]);
@@ -572,13 +572,9 @@ fn the_reference_is_generated_from_the_tables() {
 #[test]
 fn the_words_in_the_help_are_those_that_are_accepted() {
     for argument in Args::command().get_arguments() {
-        let words: Vec<String> = argument
-            .get_possible_values()
-            .iter()
-            .map(|value| value.get_name().to_owned())
-            .collect();
-        let is_choice = argument.is_hide_possible_values_set();
-        if is_choice {
+        let values = argument.get_possible_values();
+        let words: Vec<&str> = values.iter().map(|value| value.get_name()).collect();
+        if argument.is_hide_possible_values_set() {
             assert_eq!(argument.get_value_names().unwrap()[0].as_str(), words.join("|"));
         }
     }

@@ -293,14 +293,10 @@ impl Connection {
         if self.is_over() {
             return self.release_if_empty(cx.pages);
         }
-        if self.streams.is_empty() && self.payload.is_none() {
-            if let GoAway::Final(_, reason) = self.goaway {
-                self.linger(reason, cx);
-            } else if self.peer_finished && self.outbox.is_empty() {
-                self.close(Reason::PeerClosed, cx.pages);
-            }
-        } else if self.peer_finished && self.streams.sending() + self.streams.asking() == 0 {
-            // The rest of the bodies will not come.
+        if let (GoAway::Final(_, reason), true) = (self.goaway, self.streams.is_empty()) {
+            self.linger(reason, cx);
+        } else if self.peer_finished && matches!(self.step(), Step::Read) {
+            // Neither the rest of a body nor a larger window will come.
             self.close(Reason::PeerClosed, cx.pages);
         }
         self.release_if_empty(cx.pages);

@@ -149,6 +149,11 @@ fn a_client_that_has_finished_still_gets_its_responses() {
     session.finish();
     assert_eq!(session.client.whole(1).status, 200);
     assert_eq!(session.over, Some(Reason::PeerClosed));
+    // A window that will never open.
+    let mut session = Session::open(&mut bench, &[(4, 2)]);
+    session.say(&get(1, "/tiny"));
+    session.finish();
+    assert_eq!(session.over, Some(Reason::PeerClosed));
 }
 
 #[test]

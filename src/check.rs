@@ -7,6 +7,7 @@ use crate::cli::Draft;
 use crate::config::layer::Problem;
 use crate::config::{Limits, SiteConfig};
 use crate::files::Door;
+use crate::journal::LogFile;
 use crate::sandbox;
 use crate::site::Sites;
 
@@ -28,6 +29,14 @@ pub fn check(draft: Draft) -> Findings {
     let warnings = warnings.iter().map(|warning| format!("warning: {warning}"));
     findings.warnings.extend(warnings);
     findings.problems.extend(problems.iter().map(ToString::to_string));
+    // A start opens it with the rights that it has before it switches the user.
+    if let Some(set) = &layer.log.access_log
+        && let Some(target) = &set.value
+        && let Err(error) = LogFile::check(target)
+    {
+        let what = target.cannot_open(&error);
+        findings.problems.push(Problem { origin: set.origin.clone(), what }.to_string());
+    }
     if let Some(user) = &layer.user {
         let found = match sandbox::is_root() {
             true => sandbox::become_user(&user.value),

@@ -14,14 +14,17 @@ use clap::{ArgAction, CommandFactory, Parser, Subcommand};
 
 use crate::config::layer::{Layer, Merged, Origin, Problem, Replaced, SiteLayer, Sourced, nearest};
 use crate::config::{
-    Account, Config, Limits, Listen, Sandbox, WhenFull, Workers, file, print, split_outside_quotes,
-    value,
+    Account, Config, Limits, Sandbox, WhenFull, Workers, file, print, split_outside_quotes, value,
 };
 use clap_complete::Shell;
 use explain::ExplainArgs;
+use log::LogArgs;
+use network::NetworkArgs;
 use site::SiteArgs;
 
 mod explain;
+mod log;
+mod network;
 mod precompress;
 #[cfg(test)]
 mod reference;
@@ -66,21 +69,8 @@ struct SettingsArgs {
     #[arg(short, long, value_name = "FILE")]
     config: Option<PathBuf>,
 
-    #[arg(
-        short,
-        long,
-        value_name = "ADDRESS",
-        help = "\
-        Address to listen on: PORT (on 127.0.0.1), :PORT (on all addresses), HOST:PORT, \
-        [IPv6]:PORT, http://HOST:PORT/, unix:/PATH or systemd:NAME (a socket that systemd \
-        passes); port 0 picks a free one; repeatable \
-        [default: 127.0.0.1:8080]"
-    )]
-    listen: Vec<Listen>,
-
-    /// Port to listen on; the address stays 127.0.0.1, or that of TENKAY_LISTEN or the file
-    #[arg(short, long, value_name = "PORT", conflicts_with = "listen")]
-    port: Option<u16>,
+    #[command(flatten)]
+    network: NetworkArgs,
 
     #[command(flatten)]
     site: SiteArgs,
@@ -123,6 +113,9 @@ struct SettingsArgs {
     /// Processes that serve, below a supervisor; auto: one a core; with --config [default: 1]
     #[arg(long, value_name = "N|auto", value_parser = value::workers)]
     workers: Option<Workers>,
+
+    #[command(flatten)]
+    log: LogArgs,
 
     /// Set a limit (--help lists all of them); repeatable
     #[arg(long = "limit", value_name = "NAME=VALUE", value_parser = Limits::parse)]
@@ -516,11 +509,8 @@ impl Args {
 
 impl SettingsArgs {
     fn into_layer(self, root: Option<PathBuf>, origin: &Origin) -> Layer {
-        let listen = Some(self.listen).filter(|listen| !listen.is_empty());
-        Layer {
+        let layer = Layer {
             config: some(self.config, origin),
-            listen: some(listen, origin),
-            port: some(self.port, origin),
             server_header: some(
                 self.server_header.or(self.no_server_header.then_some(false)),
                 origin,
@@ -530,10 +520,12 @@ impl SettingsArgs {
             when_full: some(self.when_full, origin),
             h2c: some(self.h2c, origin),
             workers: some(self.workers, origin),
+            log: self.log.into_layer(origin),
             limits: each(self.limits, origin),
             site: self.site.into_layer(root, origin),
-            sites: Vec::new(),
-        }
+            ..Layer::default()
+        };
+        layer.over(self.network.into_layer(origin))
     }
 }
 

@@ -33,6 +33,8 @@ impl Add<u64> for Tick {
 pub struct Clock {
     /// For timeouts.
     pub tick: Tick,
+    /// The same in microseconds, for durations in the access log.
+    pub us: u64,
     /// The number of this turn of the loop.
     pub turn: u64,
     /// Nanoseconds since 1970 by the wall clock; for the ages of files.
@@ -50,7 +52,7 @@ impl Clock {
     /// A clock that shows `tick`, and the wall-clock time `unix` since 1970.
     pub fn new(tick: Tick, unix: Duration) -> Clock {
         let (unix_seconds, date_line) = (unix.as_secs(), [0; DATE_LINE]);
-        let mut clock = Clock { tick, turn: 0, unix_ns: 0, unix_seconds, date_line };
+        let mut clock = Clock { tick, us: 0, turn: 0, unix_ns: 0, unix_seconds, date_line };
         clock.write_date();
         clock.set(tick, unix);
         clock
@@ -64,6 +66,7 @@ impl Clock {
     /// Begins a turn at a new time. If the wall clock goes back, so does the date.
     pub fn set(&mut self, tick: Tick, unix: Duration) {
         self.tick = tick;
+        self.us = tick.0.saturating_mul(1000);
         self.next_turn();
         self.unix_ns = i128::try_from(unix.as_nanos()).unwrap_or(i128::MAX);
         if self.unix_seconds != unix.as_secs() {

@@ -154,10 +154,11 @@ fn folders_around(root: &Path) -> Vec<PathBuf> {
 
 /// Locks the process in: it can read below `folders`, and nothing else of the file system; it can
 /// open no TCP connections. It can remove the sockets in `sockets` when it ends, and, because
-/// Landlock knows only folders, everything else in theirs: a socket should have its own folder.
-/// Returns one line for each thing that is not as it should be.
-pub fn lock_in(folders: &[PathBuf], sockets: &[&Path]) -> Vec<String> {
-    platform::lock_in(folders, sockets)
+/// Landlock knows only folders, everything else in theirs: a socket should have its own folder. It
+/// can open the file `log` anew, and for the same reason create and write files in its folder, as
+/// far as the user may. Returns one line for each thing that is not as it should be.
+pub fn lock_in(folders: &[PathBuf], sockets: &[&Path], log: Option<&Path>) -> Vec<String> {
+    platform::lock_in(folders, sockets, log)
 }
 
 #[cfg(target_os = "linux")]
@@ -165,20 +166,27 @@ mod platform {
     use std::path::{Path, PathBuf};
 
     use landlock::{
-        ABI, Access, AccessFs, AccessNet, CompatLevel, Compatible, PathBeneath, PathFd, Ruleset,
-        RulesetAttr, RulesetCreatedAttr, RulesetError, RulesetStatus,
+        ABI, Access, AccessFs, AccessNet, BitFlags, CompatLevel, Compatible, PathBeneath, PathFd,
+        Ruleset, RulesetAttr, RulesetCreatedAttr, RulesetError, RulesetStatus,
     };
 
     /// The newest version of the rules that this code knows; older kernels enforce what they can.
     const NEWEST: ABI = ABI::V5;
 
-    pub(super) fn lock_in(folders: &[PathBuf], sockets: &[&Path]) -> Vec<String> {
+    pub(super) fn lock_in(
+        folders: &[PathBuf],
+        sockets: &[&Path],
+        log: Option<&Path>,
+    ) -> Vec<String> {
         // Landlock requires it. Without a sandbox it does no harm: the server executes nothing.
         if let Err(error) = rustix::thread::set_no_new_privs(true) {
             return vec![format!("no sandbox: no_new_privs is refused: {error}")];
         }
         let mut warnings = Vec::new();
-        match enforce(folders, sockets, &mut warnings) {
+        let write = AccessFs::MakeReg | AccessFs::WriteFile;
+        let removable = sockets.iter().map(|socket| (*socket, AccessFs::RemoveFile.into()));
+        let changeable: Vec<_> = removable.chain(log.map(|log| (log, write))).collect();
+        match enforce(folders, &changeable, &mut warnings) {
             Ok(RulesetStatus::FullyEnforced) => {}
             Ok(RulesetStatus::PartiallyEnforced) => {
                 warnings
@@ -194,7 +202,7 @@ mod platform {
 
     fn enforce(
         folders: &[PathBuf],
-        sockets: &[&Path],
+        changeable: &[(&Path, BitFlags<AccessFs>)],
         warnings: &mut Vec<String>,
     ) -> Result<RulesetStatus, RulesetError> {
         let mut rules = Ruleset::default()
@@ -212,10 +220,10 @@ mod platform {
                 )),
             }
         }
-        for socket in sockets {
-            let parent = socket.parent().filter(|parent| !parent.as_os_str().is_empty());
+        for (file, access) in changeable {
+            let parent = file.parent().filter(|parent| !parent.as_os_str().is_empty());
             if let Ok(folder) = PathFd::new(parent.unwrap_or(Path::new("."))) {
-                rules = rules.add_rule(PathBeneath::new(folder, AccessFs::RemoveFile))?;
+                rules = rules.add_rule(PathBeneath::new(folder, *access))?;
             }
         }
         Ok(rules.restrict_self()?.ruleset)
@@ -226,7 +234,7 @@ mod platform {
 mod platform {
     use std::path::{Path, PathBuf};
 
-    pub(super) fn lock_in(_folders: &[PathBuf], _sockets: &[&Path]) -> Vec<String> {
+    pub(super) fn lock_in(_: &[PathBuf], _: &[&Path], _: Option<&Path>) -> Vec<String> {
         vec!["no sandbox: this system has no Landlock".to_owned()]
     }
 }

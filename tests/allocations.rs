@@ -12,8 +12,9 @@ mod sans_io;
 
 use allocation_counter::measure;
 
-use tenkay::config::SiteConfig;
+use tenkay::config::{AccessFormat, LogTarget, SiteConfig};
 use tenkay::h1::Connection;
+use tenkay::journal::{AccessLog, LogFile, Observer, Sink};
 use tenkay::machine::{Event, Step};
 
 use sans_io::bench::{Bench, content, put};
@@ -157,6 +158,32 @@ fn a_valid_entry_is_revalidated_without_allocating() {
         let input = request(name, "");
         let pass = |bench: &mut Bench| bench.wait(bench.limits.revalidate_ms);
         assert_eq!(allocations(&mut bench, &input, 500, pass), 0, "{name}");
+    }
+}
+
+/// Neither does a line of the access log.
+#[test]
+fn a_request_that_is_logged_allocates_nothing() {
+    for format in [AccessFormat::Common, AccessFormat::Combined, AccessFormat::Json] {
+        let mut bench = bench();
+        let file = LogFile::open(&LogTarget::Path("/dev/null".into())).unwrap();
+        let sink = Sink::new(file, "log".to_owned(), 65_536);
+        let mut observer = Observer::new(Box::new(|| 0));
+        observer.log_to(AccessLog::new(format, sink));
+        bench.observer = Some(observer);
+        let write = |bench: &mut Bench| {
+            let log = bench.observer.as_mut().and_then(Observer::log).unwrap();
+            log.sink().finish(bench.clock.tick);
+        };
+        for input in [
+            request("/small", BROWSER),
+            request("/file", ""),
+            request("/small?\\", "Range: bytes=10-99\r\n"),
+            request("/none", ""),
+            request("/small", "").repeat(16),
+        ] {
+            assert_eq!(allocations(&mut bench, &input, 1000, write), 0, "{format:?}");
+        }
     }
 }
 

@@ -313,3 +313,19 @@ fn the_exit_status_tells_arguments_from_settings() {
         assert!(errors.contains(what), "{args:?}: {errors}");
     }
 }
+
+#[test]
+fn a_trusted_client_is_a_proxy_that_names_the_client() {
+    let folder = tree();
+    let asked = ["example.org/intern/a.txt", "-H", "X-Forwarded-For: 192.0.2.7"];
+    for (trusted, client, expected) in [
+        ("--trusted-proxies=127.0.0.1", "127.0.0.1", "from 192.0.2.7"),
+        ("--trusted-proxies=127.0.0.1", "127.0.0.2", "from 127.0.0.2"),
+        ("--trusted-proxies=", "127.0.0.1", "from 127.0.0.1"),
+    ] {
+        let more = ["--config", "site.toml", trusted, "--client", client];
+        let (_, text, errors) = run(folder.path(), &[&asked[..], &more].concat());
+        let status = if expected.ends_with('7') { "HTTP/1.1 403" } else { "HTTP/1.1 200" };
+        assert!(text.contains(expected) && text.contains(status), "{text}{errors}");
+    }
+}

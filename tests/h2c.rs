@@ -139,6 +139,40 @@ fn a_stop_finishes_the_responses_in_progress_and_refuses_no_request() {
     assert!(server.wait_for_end().success());
 }
 
+#[test]
+fn every_request_is_logged_once_with_its_end() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("access.log");
+    let (_root, mut server) = serve(&["--h2c", "--access-log", path.to_str().unwrap()]);
+    let mut peer = Peer::new(&server, &[(4, 2000)]);
+    let agent = [("user-agent", "tester"), ("referer", "http://a/")];
+    peer.say(&request(1, "GET", "/tiny", &agent));
+    assert_eq!(peer.status(1), 200);
+    peer.say(&[post(3, "/tiny", &[]), frame(DATA, END_STREAM, 3, b"abc")].concat());
+    assert_eq!(peer.status(3), 405);
+    peer.say(&get(5, "/large")); // longer than its window
+    assert!(peer.read_until(|client| {
+        client.responses.get(&5).is_some_and(|response| response.body.len() == 2000)
+    }));
+    peer.say(&[number(RST_STREAM, 5, 8), request(7, "GET", "/", &[("A", "b")])].concat());
+    assert!(peer.read_until(|client| client.resets.contains_key(&7)));
+    peer.say(&get(9, "/large"));
+    assert!(peer.read_until(|client| {
+        client.responses.get(&9).is_some_and(|response| response.body.len() == 2000)
+    }));
+    drop(peer);
+    process::signal(&server, Signal::TERM);
+    server.wait_for_end();
+    let text = fs::read_to_string(path).unwrap();
+    let lines: Vec<&str> =
+        text.lines().map(|line| line.split_once("] ").expect("a date").1).collect();
+    assert_eq!(lines.len(), 4, "{text}");
+    assert_eq!(lines[0], "\"GET /tiny HTTP/2.0\" 200 4 \"http://a/\" \"tester\"");
+    assert!(lines[1].starts_with("\"POST /tiny HTTP/2.0\" 405 "), "{text}");
+    assert_eq!(lines[2], "\"GET /large HTTP/2.0\" 200 2000 \"-\" \"-\"");
+    assert_eq!(lines[3], "\"GET /large HTTP/2.0\" 200 2000 \"-\" \"-\"");
+}
+
 /// Runs an attack until the server ends it, or has taken all of it.
 fn attack(server: &Server, bytes: &dyn Fn(u32) -> Vec<u8>, most: u32) -> Option<u32> {
     let mut peer = Peer::new(server, &[]);

@@ -18,6 +18,8 @@ mod deploy;
 mod idle;
 #[path = "process/load.rs"]
 mod load;
+#[path = "process/logs.rs"]
+mod logs;
 #[path = "process/notify.rs"]
 mod notify;
 #[path = "common/process.rs"]

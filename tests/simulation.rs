@@ -123,7 +123,9 @@ impl World {
             client: None,
             draining: self.draining,
             unread: self.unread,
+            observer: None,
             requests_left: self.requests_left,
+            behind: None,
         };
         let result = report(&mut cx);
         self.requests_left = cx.requests_left;

@@ -81,7 +81,9 @@ impl Client {
             client: None,
             draining: false,
             unread: false,
+            observer: None,
             requests_left: u32::MAX,
+            behind: None,
         };
         let mut unread = Some(request);
         loop {

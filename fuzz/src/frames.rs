@@ -168,7 +168,7 @@ impl<'p> Play<'p> {
             self.idle_steps += 1;
             assert!(self.idle_steps <= IDLE_STEPS_MAX, "no progress: {:?}", connection.step());
             if self.output > OUTPUT_MAX {
-                connection.end(&mut self.pages);
+                connection.end(&mut self.pages, None);
                 break;
             }
             let report = match connection.step() {
@@ -190,6 +190,8 @@ impl<'p> Play<'p> {
                 draining: self.draining,
                 unread: !self.sent.is_empty(),
                 requests_left: u32::MAX,
+                observer: None,
+                behind: None,
             };
             connection.report(event, &mut cx);
         }

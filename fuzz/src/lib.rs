@@ -17,6 +17,9 @@
 //! | [`rules`] | a path, then a rule file | [`rulebook`] |
 //! | [`frames`] | a plan, then the frames of a client of HTTP/2 | a strict client |
 //! | [`hpack`] | blocks of fields | the decoder of another author |
+//! | [`proxy`] | cuts, then a PROXY header | a reader of whole headers, in the module |
+//! | [`forwarded`] | `f` or `x`, then lines of Forwarded or X-Forwarded-For | a naive search, there |
+//! | [`toml`] | a configuration file | what holds for each problem, and for each printed file |
 //!
 //! An input is a line of settings, an LF, and the bytes for the code under test.
 
@@ -29,6 +32,7 @@
 
 pub mod chunked;
 pub mod chunks;
+pub mod forwarded;
 pub mod frames;
 pub mod head;
 pub mod hpack;
@@ -37,12 +41,14 @@ pub mod oracle;
 pub mod paths;
 #[path = "../../tests/h2_peer/mod.rs"]
 mod peer;
+pub mod proxy;
 pub mod range;
 pub mod requests;
 pub mod responses;
 pub mod rulebook;
 pub mod rules;
 pub mod target;
+pub mod toml;
 pub mod tree;
 
 /// The line of settings at the start of an input, and the rest.
@@ -118,5 +124,8 @@ mod tests {
         replay("range", crate::range::run);
         replay("rules", crate::rules::run);
         replay("target", crate::target::run);
+        replay("proxy", crate::proxy::run);
+        replay("forwarded", crate::forwarded::run);
+        replay("toml", crate::toml::run);
     }
 }

@@ -442,7 +442,9 @@ impl<'p> Play<'p> {
             unread: self.ended.delivered < self.sent.len(),
             client: None,
             draining: self.draining,
+            observer: None,
             requests_left: self.quota,
+            behind: None,
         };
         let event = match *report {
             Report::Read(count) => Some(Event::Read(count)),

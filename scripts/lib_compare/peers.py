@@ -43,7 +43,7 @@ def nginx(program):
             text = text.replace("FEATURE", nginx_feature(place.feature))
             return {"nginx.conf": text.replace("LIMIT", place.open_files)}
 
-        features = ("sidecars", "rules")
+        features = ("sidecars", "rules", "log")
         return Recipe(name, title, "peer", version, command, files, features=features, **more)
 
     best = NGINX_BEST.replace("USER", user_line())
@@ -64,6 +64,8 @@ def nginx_feature(feature):
     """The lines that configure nginx for a scenario."""
     if feature == "sidecars":
         return "gzip_static on;"
+    if feature == "log":
+        return "access_log access.log combined buffer=64k flush=1s;"
     if feature != "rules":
         return ""
     rule = "location = {} {{ add_header X-Rule {}; }}"

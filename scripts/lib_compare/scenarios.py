@@ -68,7 +68,7 @@ class Scenario:
     # False where a real server can cost less than the floor: the floor copies (sendfile avoids the
     # copy) and accepts a connection before its request has arrived (TCP_DEFER_ACCEPT does not).
     floor: bool = True
-    # What the servers must be configured for: "sidecars", "rules", or nothing in particular.
+    # What the servers must be configured for: "sidecars", "rules", "log", or nothing in particular.
     feature: str = ""
     # The file with the expected body, if it is not the one at the path.
     body_path: str = ""
@@ -123,6 +123,7 @@ def _small(connections):
               headers=BROWSER),
         _load("rules", f"1 KiB file, {RULES} rules for fields", Goal("peer", 0.95),
               feature="rules", field="x-rule"),
+        _load("log", "1 KiB file, with a buffered access log", Goal("floor", 1.1), feature="log"),
         _load("304", "304 Not Modified", Goal("floor", 1.05), status=304),
         _load("pipeline", "1 KiB file, 16 requests pipelined", Goal("value", 0.85), pipeline=16),
         _load("close", "1 KiB file, one request per connection", Goal("peer", 0.95), **close),

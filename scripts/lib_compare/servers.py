@@ -178,8 +178,9 @@ def tenkay(program, arguments):
     def command(place):
         rules = ["--config", f"{place.home}/rules.toml"] if place.feature == "rules" else []
         listen = ["--listen", f"127.0.0.1:{place.port}"]
+        log = ["--access-log", f"{place.home}/access.log"] if place.feature == "log" else []
         # The peers send files as they are, or with the coding of a sidecar file.
-        return [program, place.root, *listen, "--no-compress", *rules, *arguments]
+        return [program, place.root, *listen, "--no-compress", *rules, *log, *arguments]
 
     def files(place):
         if place.feature != "rules":
@@ -188,7 +189,7 @@ def tenkay(program, arguments):
         return {"rules.toml": "".join(rule.format(*pair) for pair in scenarios.rules())}
 
     version = machine.first_line([program, "--version"])
-    features = ("sidecars", "rules")
+    features = ("sidecars", "rules", "log")
     return Recipe("tenkay", "tenkay", "ours", version, command, files, features=features)
 
 
@@ -197,5 +198,5 @@ def floor(program):
     def command(place):
         return [program, "--listen", f"127.0.0.1:{place.port}"]
 
-    features = ("sidecars", "rules")
+    features = ("sidecars", "rules", "log")
     return Recipe("floor", "floor: parses nothing", "floor", "", command, features=features)

@@ -12,6 +12,8 @@ use crate::config::{Limits, print};
 
 /// Keys that only the file has: the table, the key, and its meaning.
 pub(super) const FILE_ONLY: &[(&str, &str, &str)] = &[
+    ("listen", "address", "Address, in an entry that is a table"),
+    ("listen", "proxy_protocol", "Expect a PROXY header from trusted_proxies [default: false]"),
     ("[[site]]", "hosts", "Names of the site without a port; *.NAME matches one more label"),
     ("[[redirects]]", "from", "Pattern of the paths to redirect"),
     ("[[redirects]]", "to", "Path or URL to redirect to; may use :NAME and :splat"),

@@ -4,10 +4,16 @@ use std::num::NonZeroUsize;
 
 use super::*;
 use crate::config::ArchiveFormat;
-use crate::config::layer::SiteLayer;
+use crate::config::layer::{LogLayer, SiteLayer};
 use crate::config::{
-    CacheControl, CleanUrls, Cors, EncodedSlash, EtagSource, HeaderRule, RedirectRule, Symlinks,
+    AccessFormat, CacheControl, CleanUrls, Cors, EncodedSlash, EtagSource, HeaderRule, LogConfig,
+    LogFormat, LogLevel, LogTarget, RedirectRule, Symlinks,
 };
+
+mod page;
+mod same;
+
+use same::SAME;
 
 fn read_command(args: &[&str], environment: &[(&str, &str)]) -> Result<Command, String> {
     let args = std::iter::once("tenkay").chain(args.iter().copied()).map(OsString::from);
@@ -93,109 +99,14 @@ fn the_table_of_arguments_is_sound() {
 }
 
 #[test]
-fn without_arguments_this_folder_is_served_on_port_8080() {
-    let config = flags(&[]).unwrap();
-    assert_eq!(config.sites[0].root, PathBuf::from("."));
-    assert_eq!(shown(&config.listen), ["127.0.0.1:8080"]);
-    let site = config.sites[0].clone();
-    assert!(site.listing && site.server_header);
-    assert_eq!((site.hidden, site.hidden_except), (vec![".*".into()], vec![".well-known".into()]));
-    assert_eq!(site.encoded_slash, EncodedSlash::Refuse);
-    assert!(site.link_targets.is_empty() && site.media_types.is_empty());
-    assert_eq!(config.sandbox, Sandbox::On);
-    assert_eq!(config.limits, Limits::default());
-    assert_eq!(config.limits.write_timeout_ms, 60_000);
-    assert_eq!(config.limits.ranges, 256);
-    assert!(config.chosen_limits.is_empty());
-    assert_eq!(config.workers, None);
-}
-
-/// The same settings as flags and as variables.
-const SAME: (&[&str], &[(&str, &str)]) = (
-    &[
-        "/srv",
-        "--workers=3",
-        "--listen=[::]:80",
-        "--listen=unix:/run/t",
-        "--index=a.html,b.html",
-        "--no-listing",
-        "--symlinks=off",
-        "--link-targets=/mnt/a",
-        "--link-targets=/mnt/b",
-        "--hidden=*~,.*",
-        "--hidden-except=.x",
-        "--encoded-slash=decode",
-        "--type=foo=text/x-foo; a=\"b,c\"",
-        "--type=BAR=text/x-bar",
-        "--no-precompressed",
-        "--no-compress",
-        "--etag=content",
-        "--cache-control=public, max-age=60",
-        "--charset=off",
-        "--clean-urls=serve",
-        "--spa=/index.html",
-        "--error-page=404=/a.html",
-        "--error-page=503=/b.html",
-        "--rule-files",
-        "--cors=https://a,https://b:1",
-        "--security-headers",
-        "--archives=zip,tar",
-        "--previous-root-s=60",
-        "--redirect=/a /b",
-        "--redirect=/c/* https://d/:splat 302!",
-        "--header",
-        "/*: Cache-Control: no-store, private",
-        "--header=/*: ! Server",
-        "--no-server-header",
-        "--user=www:site",
-        "--sandbox=strict",
-        "--when-full=refuse",
-        "--h2c",
-        "--limit=fields=7",
-        "--limit=head_bytes=9000",
-    ],
-    &[
-        ("TENKAY_ROOT", "/srv"),
-        ("TENKAY_LISTEN", "[::]:80, unix:/run/t"),
-        ("TENKAY_INDEX", "a.html,b.html"),
-        ("TENKAY_LISTING", "false"),
-        ("TENKAY_SYMLINKS", "off"),
-        ("TENKAY_LINK_TARGETS", "/mnt/a,/mnt/b"),
-        ("TENKAY_HIDDEN", "*~,.*"),
-        ("TENKAY_HIDDEN_EXCEPT", ".x"),
-        ("TENKAY_ENCODED_SLASH", "decode"),
-        ("TENKAY_TYPE", "foo=text/x-foo; a=\"b,c\",BAR=text/x-bar"),
-        ("TENKAY_PRECOMPRESSED", "off"),
-        ("TENKAY_COMPRESS", "false"),
-        ("TENKAY_ETAG", "content"),
-        ("TENKAY_CACHE_CONTROL", "public, max-age=60"),
-        ("TENKAY_CHARSET", "off"),
-        ("TENKAY_CLEAN_URLS", "serve"),
-        ("TENKAY_SPA", "/index.html"),
-        ("TENKAY_ERROR_PAGE", "404=/a.html, 503=/b.html"),
-        ("TENKAY_RULE_FILES", "1"),
-        ("TENKAY_CORS", "https://a,https://b:1"),
-        ("TENKAY_ARCHIVES", "zip,tar"),
-        ("TENKAY_PREVIOUS_ROOT_S", "60"),
-        ("TENKAY_SECURITY_HEADERS", "true"),
-        ("TENKAY_REDIRECT", "/a /b\n\n  /c/* https://d/:splat 302!\n"),
-        ("TENKAY_HEADER", "/*: Cache-Control: no-store, private\r\n/*: ! Server"),
-        ("TENKAY_SERVER_HEADER", "0"),
-        ("TENKAY_USER", "www:site"),
-        ("TENKAY_SANDBOX", "strict"),
-        ("TENKAY_WHEN_FULL", "refuse"),
-        ("TENKAY_H2C", "on"),
-        ("TENKAY_WORKERS", "3"),
-        ("TENKAY_LIMIT", "fields=7,head_bytes=9000"),
-    ],
-);
-
-#[test]
 fn every_option_reaches_its_setting_from_both_sources() {
     let (args, environment) = SAME;
     for config in [flags(args).unwrap(), variables(environment).unwrap()] {
         assert_eq!(config.sites[0].root, PathBuf::from("/srv"));
         assert_eq!(shown(&config.listen), ["[::]:80", "unix:/run/t"]);
+        assert!(config.listen.iter().all(|listen| listen.opening.proxy_protocol));
+        let proxies: Vec<_> = config.trusted_proxies.0.iter().map(ToString::to_string).collect();
+        assert_eq!(proxies, ["10.0.0.0/8", "unix", "::1/128"]);
         let site = config.sites[0].clone();
         assert_eq!(site.index, ["a.html", "b.html"]);
         assert!(!site.listing && !site.server_header);
@@ -211,6 +122,10 @@ fn every_option_reaches_its_setting_from_both_sources() {
         assert_eq!(config.user.unwrap().to_string(), "www:site");
         assert_eq!(config.sandbox, Sandbox::Strict);
         assert_eq!((config.when_full, config.h2c), (WhenFull::Refuse, true));
+        let access_log = config.access_log.unwrap();
+        assert_eq!(access_log.target, LogTarget::Path("/log".into()));
+        assert_eq!(access_log.format, AccessFormat::Json);
+        assert_eq!(config.log, LogConfig { level: LogLevel::Warn, format: LogFormat::Json });
         assert_eq!(config.workers, Some(Workers::Count(3)));
         assert_eq!((config.limits.fields, config.limits.head_bytes), (7, 9000));
         assert_eq!(config.chosen_limits, ["fields", "head_bytes"]);
@@ -273,8 +188,8 @@ fn every_setting_has_a_flag() {
                 || aliases.contains(&long.as_str())
         })
     };
-    let for_the_file = ["table", "hosts", "access", "auth", "site", "sites"];
-    for name in SiteLayer::NAMES.iter().chain(Layer::NAMES) {
+    let for_the_file = ["table", "hosts", "access", "auth", "site", "sites", "log"];
+    for name in SiteLayer::NAMES.iter().chain(Layer::NAMES).chain(LogLayer::NAMES) {
         assert_eq!(has_flag(name), !for_the_file.contains(name), "{name}");
     }
 }
@@ -494,6 +409,7 @@ fn an_error_says_what_is_wrong() {
         (&["--previous-root-s", "604801"], "write one from 0 (off) to 604800, a week"),
         (&["--redirect", "/a"], "is not FROM TO"),
         (&["--header", "/a"], "is not PATTERN"),
+        (&["--trusted-proxies=10.0.0.0/8,proxy"], "'proxy' is not a proxy"),
         (&["--hosts", "a"], "--hosts"),
         (&["--nonsense"], "--nonsense"),
     ] {
@@ -557,42 +473,18 @@ fn the_variables_of_a_kubernetes_service_called_tenkay_mean_nothing() {
 }
 
 #[test]
-fn the_reference_is_generated_from_the_tables() {
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/reference.md");
-    let text = reference::text(&Args::command());
-    if std::env::var_os("WRITE_REFERENCE").is_some() {
-        std::fs::create_dir_all(concat!(env!("CARGO_MANIFEST_DIR"), "/docs")).unwrap();
-        std::fs::write(path, &text).unwrap();
-    }
-    let is_current = std::fs::read_to_string(path).is_ok_and(|found| found == text);
-    let advice = "WRITE_REFERENCE=1 cargo test --lib the_reference_is_generated";
-    assert!(is_current, "docs/reference.md is out of date; run: {advice}");
-}
-
-#[test]
 fn the_words_in_the_help_are_those_that_are_accepted() {
     for argument in Args::command().get_arguments() {
-        let values = argument.get_possible_values();
-        let words: Vec<&str> = values.iter().map(|value| value.get_name()).collect();
-        if argument.is_hide_possible_values_set() {
+        let words: Vec<String> = argument
+            .get_possible_values()
+            .iter()
+            .map(|value| value.get_name().to_owned())
+            .collect();
+        let is_choice = argument.is_hide_possible_values_set();
+        if is_choice {
             assert_eq!(argument.get_value_names().unwrap()[0].as_str(), words.join("|"));
         }
     }
 }
 
-#[test]
-fn the_keys_of_rules_are_in_the_reference() {
-    let full = include_str!("../config/file/tests/full.toml");
-    let table = toml::de::DeTable::parse(full).unwrap();
-    for name in ["redirects", "headers", "access", "auth"] {
-        let rules = table.get_ref().get(name).unwrap().get_ref().as_array().unwrap();
-        let keys = rules.iter().flat_map(|rule| rule.get_ref().as_table().unwrap().keys());
-        let mut found: Vec<String> = keys.map(|key| key.get_ref().to_string()).collect();
-        found.sort();
-        found.dedup();
-        let rows = reference::FILE_ONLY.iter().filter(|row| row.0 == format!("[[{name}]]"));
-        let mut expected: Vec<String> = rows.map(|row| row.1.to_owned()).collect();
-        expected.sort();
-        assert_eq!(found, expected, "{name}");
-    }
-}
+mod defaults;

@@ -15,7 +15,7 @@ use std::path::PathBuf;
 use super::{
     AccessRule, Account, ArchiveFormat, AuthRule, CacheControl, CleanUrls, Config, Cors,
     EncodedSlash, EtagSource, HeaderRule, Limits, Listen, ListenAddress, Places, RedirectRule,
-    Sandbox, SiteConfig, Symlinks, WhenFull, Workers,
+    Sandbox, SiteConfig, Symlinks, TrustedProxies, TrustedProxy, WhenFull, Workers,
 };
 use crate::http::hidden::Glob;
 
@@ -200,6 +200,10 @@ macro_rules! settings {
     };
 }
 
+mod log;
+
+pub use log::LogLayer;
+
 settings! {
     /// What one source says about a site; what it does not say is empty. The names are those of
     /// the file.
@@ -282,6 +286,10 @@ settings! {
         listen: Replaced<Vec<Listen>>;
         /// The port of the address to listen on.
         port: Replaced<u16>;
+        /// Whether a PROXY header comes first, on every address.
+        proxy_protocol: Replaced<bool>;
+        /// The peers that may name the client for whom they connect.
+        trusted_proxies: Replaced<Vec<TrustedProxy>>;
         /// Whether responses have a Server field.
         server_header: Replaced<bool>;
         /// The account to switch to after binding.
@@ -294,6 +302,8 @@ settings! {
         h2c: Replaced<bool>;
         /// How many processes serve.
         workers: Replaced<Workers>;
+        /// The logs.
+        log: LogLayer;
         /// Limits by name; the values are in range.
         limits: Merged<(&'static str, u64)>;
         /// The top level of the file, and the one site of the command line.
@@ -326,20 +336,28 @@ impl Layer {
         let mut keep = |problem: Problem| problems.push(problem);
         let listen = addresses(self.listen, self.port).map_err(&mut keep);
         let limits = limits(&self.limits).map_err(&mut keep);
-        let (Ok(listen), Ok((limits, chosen_limits)), true) = (listen, limits, problems.is_empty())
+        let (Ok(mut listen), Ok((limits, chosen_limits)), true) =
+            (listen, limits, problems.is_empty())
         else {
             problems.sort();
             problems.dedup();
             return Err(problems);
         };
+        if let Some(Sourced { value, .. }) = self.proxy_protocol {
+            listen.iter_mut().for_each(|listen| listen.opening.proxy_protocol = value);
+        }
+        let (access_log, log) = self.log.into_config();
         Ok(Config {
             listen,
+            trusted_proxies: TrustedProxies(value_or(self.trusted_proxies, Vec::new())),
             sites,
             user: self.user.map(|sourced| sourced.value),
             sandbox: value_or(self.sandbox, Sandbox::On),
             when_full: value_or(self.when_full, WhenFull::Wait),
             h2c: value_or(self.h2c, false),
             workers: self.workers.map(|sourced| sourced.value).or(alone),
+            access_log,
+            log,
             limits,
             chosen_limits,
         })

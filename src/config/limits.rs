@@ -112,6 +112,8 @@ limits! {
     connection_bytes_per_s: u64 = 0, 0..=1_000_000_000_000;
     /// Bytes sent at once on one connection before connection_bytes_per_s applies.
     connection_burst_bytes: u64 = 65_536, 1..=1_000_000_000_000;
+    /// Bytes of access log lines that wait to be written; further lines are dropped.
+    access_log_bytes: usize = 262_144, 4_096..=1_073_741_824;
     /// A turn of the event loop that takes longer is logged.
     stall_ms: u64 = 100, 1..=60_000;
     /// Most large files that the cache keeps open.

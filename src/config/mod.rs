@@ -11,27 +11,33 @@ mod fit;
 pub mod layer;
 mod limits;
 mod listen;
+mod log;
 mod media_type;
 pub mod print;
 mod site;
+mod trust;
 pub mod value;
 
 pub use crate::http::target::EncodedSlash;
 pub use fit::{CONNECTION_BYTES, MemoryLimit, PAGE_BYTES};
 pub use limits::{Limit, Limits};
 pub use listen::{Listen, ListenAddress, Opening};
+pub use log::{AccessFormat, AccessLogConfig, LogConfig, LogFormat, LogLevel, LogTarget};
 pub use media_type::parse_media_type;
 pub(crate) use media_type::split_outside_quotes;
 pub use site::{
     AccessRule, ArchiveFormat, AuthRule, CacheControl, CleanUrls, Cors, EtagSource, HeaderRule,
     Places, RedirectRule, SiteConfig, Symlinks,
 };
+pub use trust::{TrustedProxies, TrustedProxy};
 
 /// Everything a run needs to know.
 #[derive(Clone, Debug)]
 pub struct Config {
     /// Addresses to listen on; at least one.
     pub listen: Vec<Listen>,
+    /// The peers that may name the client for whom they connect.
+    pub trusted_proxies: TrustedProxies,
     /// What is served, and how; at least one site.
     pub sites: Vec<SiteConfig>,
     /// The account to switch to after binding.
@@ -44,6 +50,10 @@ pub struct Config {
     pub h2c: bool,
     /// The processes that serve, below a supervisor; `None`: this process serves alone.
     pub workers: Option<Workers>,
+    /// The access log, if there is one.
+    pub access_log: Option<AccessLogConfig>,
+    /// What is logged on standard error, and how.
+    pub log: LogConfig,
     /// The limits.
     pub limits: Limits,
     /// Names of the limits that were set explicitly: only the others are lowered to fit into the

@@ -7,10 +7,11 @@
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
-use super::layer::{Layer, Merged, Origin, Problem, Replaced, SiteLayer};
+use super::layer::{Layer, LogLayer, Merged, Origin, Problem, Replaced, SiteLayer};
 use super::value::{self, Choice};
+use super::{AccessFormat, LogTarget};
 use super::{AccessRule, AuthRule, CacheControl, Config, Cors, HeaderRule, Limits, ListenAddress};
-use super::{RedirectRule, SiteConfig, Workers};
+use super::{Opening, RedirectRule, SiteConfig, Workers};
 
 /// Prints `layer`, whose settings are those of the run. Relative paths begin at `folder`, which is
 /// absolute.
@@ -28,6 +29,7 @@ pub fn print(layer: &Layer, folder: &Path) -> Result<String, Vec<Problem>> {
             page.site(site, values);
         }
     }
+    page.logs(layer, &config);
     page.limits(layer);
     if is_top_level {
         for (site, values) in sites.iter().zip(&config.sites) {
@@ -79,6 +81,16 @@ fn origin<T>(setting: &Replaced<T>) -> String {
     setting.as_ref().map_or(&Origin::Default, |sourced| &sourced.origin).to_string()
 }
 
+/// An entry of `listen`.
+fn entry(opening: Opening, address: &str) -> String {
+    let address = quoted(address);
+    if opening.proxy_protocol {
+        format!("{{ address = {address}, proxy_protocol = true }}")
+    } else {
+        address
+    }
+}
+
 struct Page<'f> {
     text: String,
     folder: &'f Path,
@@ -128,12 +140,15 @@ impl Page<'_> {
             .iter()
             .map(|listen| match &listen.address {
                 ListenAddress::Unix(path) => {
-                    format!("unix:{}", self.path(path, &Origin::Default))
+                    let path = self.path(path, &Origin::Default);
+                    entry(listen.opening, &format!("unix:{path}"))
                 }
-                _ => listen.to_string(),
+                _ => entry(listen.opening, &listen.to_string()),
             })
             .collect();
-        self.line("listen", &array(addresses), &listen_origin);
+        self.line("listen", &format!("[{}]", addresses.join(", ")), &listen_origin);
+        let proxies = array(config.trusted_proxies.0.iter().map(ToString::to_string));
+        self.line("trusted_proxies", &proxies, &origin(&layer.trusted_proxies));
         if let Some(user) = &layer.user {
             self.line("user", &quoted(&user.value.to_string()), &user.origin.to_string());
         }
@@ -150,6 +165,26 @@ impl Page<'_> {
         let default = SiteConfig::default().server_header;
         let server_header = layer.server_header.as_ref().map_or(default, |set| set.value);
         self.line("server_header", &server_header.to_string(), &origin(&layer.server_header));
+    }
+
+    fn logs(&mut self, layer: &Layer, config: &Config) {
+        let LogLayer { access_log, access_log_format, log_level, log_format } = &layer.log;
+        self.text.push_str("\n[log]\n");
+        self.line("level", &word(&value::LOG_LEVEL, &config.log.level), &origin(log_level));
+        self.line("format", &word(&value::LOG_FORMAT, &config.log.format), &origin(log_format));
+        self.text.push_str("\n[access_log]\n");
+        let path = match access_log.as_ref().and_then(|set| set.value.as_ref()) {
+            None => "off".to_owned(),
+            Some(LogTarget::Stdout) => "stdout".to_owned(),
+            Some(LogTarget::Stderr) => "stderr".to_owned(),
+            Some(LogTarget::Path(path)) => {
+                let at = access_log.as_ref().map_or(&Origin::Default, |set| &set.origin);
+                self.path(path, at)
+            }
+        };
+        self.line("path", &quoted(&path), &origin(access_log));
+        let format = access_log_format.as_ref().map_or(AccessFormat::default(), |set| set.value);
+        self.line("format", &word(&value::ACCESS_FORMAT, &format), &origin(access_log_format));
     }
 
     fn limits(&mut self, layer: &Layer) {

@@ -5,6 +5,8 @@ use std::path::PathBuf;
 
 use ipnet::IpNet;
 
+use super::trust::contains;
+
 use crate::http::target::EncodedSlash;
 
 /// A folder, and the rules by which its files are served. The rules of
@@ -234,15 +236,9 @@ pub struct AccessRule {
 
 impl AccessRule {
     /// Whether the client with this address may read; `None`: it has no address (a Unix socket).
-    ///
-    /// A listener of both families sees an IPv4 client by its IPv4-mapped IPv6 address. Such a
-    /// client is compared in both forms, so that a rule means the same at every listener.
     pub fn admits(&self, client: Option<IpAddr>) -> bool {
         let is_in = |nets: &[IpNet]| {
-            client.is_some_and(|client| {
-                let plain = client.to_canonical();
-                nets.iter().any(|net| net.contains(&client) || net.contains(&plain))
-            })
+            client.is_some_and(|client| nets.iter().any(|net| contains(net, client)))
         };
         !is_in(&self.deny) && (self.allow.is_empty() || is_in(&self.allow))
     }

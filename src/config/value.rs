@@ -8,8 +8,8 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 
 use super::{
-    ArchiveFormat, CacheControl, CleanUrls, Cors, EncodedSlash, EtagSource, HeaderRule,
-    RedirectRule, Sandbox, Symlinks, WhenFull, Workers,
+    AccessFormat, ArchiveFormat, CacheControl, CleanUrls, Cors, EncodedSlash, EtagSource,
+    HeaderRule, LogFormat, LogLevel, RedirectRule, Sandbox, Symlinks, WhenFull, Workers,
 };
 use crate::http::body::is_token;
 use crate::http::host::Host;
@@ -34,6 +34,24 @@ pub const SANDBOX: Choice<Sandbox, 3> =
 /// The words for `archives`.
 pub const ARCHIVES: Choice<ArchiveFormat, 2> =
     [("tar", ArchiveFormat::Tar), ("zip", ArchiveFormat::Zip)];
+/// The words for the format of the access log.
+pub const ACCESS_FORMAT: Choice<AccessFormat, 3> = [
+    ("common", AccessFormat::Common),
+    ("combined", AccessFormat::Combined),
+    ("json", AccessFormat::Json),
+];
+
+/// The words for the level of the log.
+pub const LOG_LEVEL: Choice<LogLevel, 4> = [
+    ("error", LogLevel::Error),
+    ("warn", LogLevel::Warn),
+    ("info", LogLevel::Info),
+    ("debug", LogLevel::Debug),
+];
+
+/// The words for the format of the log.
+pub const LOG_FORMAT: Choice<LogFormat, 2> = [("text", LogFormat::Text), ("json", LogFormat::Json)];
+
 /// The words for `when_full`.
 pub const WHEN_FULL: Choice<WhenFull, 2> = [("wait", WhenFull::Wait), ("refuse", WhenFull::Refuse)];
 

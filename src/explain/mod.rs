@@ -6,9 +6,11 @@
 use std::net::IpAddr;
 
 use crate::clock::Clock;
-use crate::config::{Limits, SiteConfig};
+use crate::config::{Limits, SiteConfig, TrustedProxies};
 use crate::files::Door;
 use crate::h1;
+use crate::http::fields::Fields;
+use crate::http::forwarded;
 use crate::http::head::{self, Bounds, Parsed};
 use crate::http::status::Failure;
 use crate::site::explain::{Explanation, Sidecar, Variant};
@@ -43,6 +45,8 @@ pub struct Settings {
     pub places: Vec<String>,
     /// The limits.
     pub limits: Limits,
+    /// Peers that may name the client in a field.
+    pub trusted_proxies: TrustedProxies,
     /// Further lines for the notes.
     pub notes: Vec<String>,
 }
@@ -97,7 +101,8 @@ impl Report {
     /// An argument is no part of a request, or a site cannot be served.
     pub fn of(question: &Question, settings: Settings, clock: &Clock) -> Result<Report, Refusal> {
         let asked = Asked::of(question).map_err(Refusal::Argument)?;
-        let Settings { sites: configs, places, limits, mut notes } = settings;
+        let Settings { sites: configs, places, limits, trusted_proxies, mut notes } = settings;
+        let mut client = question.client;
         let served = Sites::new(configs.clone(), &limits, Door::best(), 0);
         let mut sites = served.map_err(|problems| Refusal::Site(problems.to_string()))?;
         let (head_bytes, target_bytes) = (limits.head_bytes, limits.target_bytes);
@@ -105,7 +110,8 @@ impl Report {
         let mut space = head::space();
         let (mut explanation, head) = match head::parse(&asked.head, &mut space, &bounds) {
             Ok(Parsed::Complete(head)) => {
-                let request = Request::of(&head, Some(question.client), None);
+                client = named_client(&head.fields, client, &trusted_proxies);
+                let request = Request::of(&head, Some(client), None);
                 let why = "a file stays unavailable: another process holds a lease on it";
                 let explained = sites.explain(&request, clock);
                 (explained.ok_or_else(|| Refusal::Site(why.to_owned()))?, Some(head))
@@ -134,7 +140,7 @@ impl Report {
         let site = index.map(|index| Site::of(index, &configs[index], &places));
         let limits = applied(&explanation, &asked, index.map(|index| &configs[index]), &limits);
         let head = lines(&head);
-        let (method, client) = (question.method.clone(), question.client);
+        let method = question.method.clone();
         Ok(Report { method, asked, client, site, explanation, limits, status, head, notes })
     }
 
@@ -166,6 +172,14 @@ impl Site {
 fn lines(head: &[u8]) -> Vec<String> {
     let text = String::from_utf8_lossy(head);
     text.split("\r\n").filter(|line| !line.is_empty()).map(str::to_owned).collect()
+}
+
+/// The client that the fields name, if `peer` is trusted to name it.
+fn named_client(fields: &Fields<'_, '_>, peer: IpAddr, proxies: &TrustedProxies) -> IpAddr {
+    if !proxies.trusts(Some(peer)) {
+        return peer;
+    }
+    forwarded::client(fields, |address| proxies.trusts(Some(address))).client.unwrap_or(peer)
 }
 
 /// The limits that apply to a request.

@@ -71,6 +71,25 @@ impl Body {
         }
     }
 
+    /// The representation in memory that is sent with its own head, or the end of it, and how many
+    /// bytes of that head are to be sent.
+    pub(super) fn whole(&self) -> Option<(&Representation, usize)> {
+        match self {
+            Body::Memory { of, at, .. } if *at < of.head_end() => Some((of, of.head_end() - at)),
+            _ => None,
+        }
+    }
+
+    /// Bytes that are not sent yet, if they are known.
+    pub(super) fn left(&self) -> Option<u64> {
+        match self {
+            Body::Empty => Some(0),
+            Body::Memory { at, end, .. } => Some((end - at) as u64), // widening
+            Body::File { at, end, .. } => Some(end - at),
+            Body::Parts(_) | Body::Stream(_) => None,
+        }
+    }
+
     /// `count` bytes of it were sent.
     #[inline]
     pub(super) fn written(&mut self, count: u64) {

@@ -2,6 +2,7 @@
 
 use crate::clock::Tick;
 use crate::config::Limits;
+use crate::journal::Observer;
 use crate::machine::{Buffer, Context, Event, Evictable, Pages, Reason, Standing, Step};
 
 use super::exchange::{Exchange, LONG_MS};
@@ -73,7 +74,7 @@ impl Connection {
     }
 
     /// What to do next.
-    #[inline]
+    #[inline(always)]
     pub fn step(&self) -> Step<'_> {
         match self {
             Connection::Busy(exchange) => exchange[0].step(),
@@ -114,15 +115,21 @@ impl Connection {
     pub fn into_received(self, exchanges: &mut Exchanges, pages: &mut Pages) -> Buffer {
         let Connection::Busy(mut exchange) = self else { return Buffer::default() };
         let received = exchange[0].inbox.take();
-        Connection::Busy(exchange).end(exchanges, pages);
+        Connection::Busy(exchange).end(exchanges, pages, None);
         received
     }
 
     /// Handles a report. Inlined, because each caller reports one kind of event.
     #[inline(always)]
     pub fn report(&mut self, event: Event, cx: &mut Context<'_>) {
+        self.report_as::<true>(event, cx);
+    }
+
+    /// The same. If not `OBSERVED`, there is no observer, and nothing looks for one.
+    #[inline(always)]
+    pub fn report_as<const OBSERVED: bool>(&mut self, event: Event, cx: &mut Context<'_>) {
         match self {
-            Connection::Busy(exchange) => exchange[0].report(event, cx),
+            Connection::Busy(exchange) => exchange[0].report::<OBSERVED>(event, cx),
             Connection::Idle(_) => self.report_idle(event),
             Connection::Closed(_) => {}
         }
@@ -140,7 +147,7 @@ impl Connection {
 
     /// Returns unused memory to the pool: an empty page, and the exchange of a connection
     /// that has become idle. A driver calls this when it finds nothing to receive.
-    #[inline]
+    #[inline(always)]
     pub fn rest(&mut self, exchanges: &mut Exchanges, pages: &mut Pages) {
         let Connection::Busy(exchange) = self else { return };
         exchange[0].release_if_empty(pages);
@@ -153,11 +160,19 @@ impl Connection {
         }
     }
 
-    /// Returns all memory of a connection that is over.
-    pub fn end(self, exchanges: &mut Exchanges, pages: &mut Pages) {
+    /// Returns all memory of a connection that is over. The responses that were not sent end here.
+    pub fn end(
+        self,
+        exchanges: &mut Exchanges,
+        pages: &mut Pages,
+        observer: Option<&mut Observer>,
+    ) {
         if let Connection::Busy(mut exchange) = self {
             exchange[0].close(Reason::PeerLost, pages); // for its memory: the reason is not read
+            let mut unfinished = std::mem::take(&mut exchange[0].unfinished);
+            unfinished.give_up(observer);
             exchange[0] = Exchange::new();
+            exchange[0].unfinished = unfinished; // for its memory
             exchanges.give(exchange);
         }
     }

@@ -3,13 +3,16 @@
 use crate::clock::Tick;
 use crate::config::Limits;
 use crate::http::status::{Failure, Status};
+use crate::journal::Asked;
 use crate::machine::{Context, Event, Evictable, Outbox, Pages, Reason, Standing, Step};
 use crate::site::{Reply, Wait};
 
 use super::body::{Body, Full};
 use super::inbox::Inbox;
+use super::plan;
 use super::state::{State, StateName, Then};
 use super::stream::Advanced;
+use super::unfinished::{Unfinished, Written};
 use super::write::{self, Desk, Frame, Persistence};
 
 /// Everything that a connection needs while it is not idle; pooled.
@@ -18,12 +21,16 @@ pub struct Exchange {
     pub(super) state: State,
     pub(super) inbox: Inbox,
     pub(super) outbox: Outbox,
+    /// The responses that are not sent completely, if there is an observer.
+    pub(super) unfinished: Unfinished,
     /// A head that is answered after its body was read.
     pub(super) saved: Option<Saved>,
     /// Start of the current wait; the deadline is relative to it.
     pub(super) since: Tick,
-    /// When bytes were last received.
-    pub(super) received_at: Tick,
+    /// When bytes were last received, by [`Clock::us`](crate::clock::Clock::us).
+    pub(super) received_us: u64,
+    /// When the first byte of the current head was received, if that was before `received_us`.
+    pub(super) began_us: Option<u64>,
     /// Bytes sent on this connection, saturating at 65,535.
     pub(super) sent: u16,
     /// Unsuccessful attempts to get the response to the current head from the site.
@@ -49,9 +56,11 @@ impl Exchange {
             state: State::Idle,
             inbox: Inbox::default(),
             outbox: Outbox::default(),
+            unfinished: Unfinished::default(),
             saved: None,
             since: Tick(0),
-            received_at: Tick(0),
+            received_us: 0,
+            began_us: None,
             sent: 0,
             tries: 0,
             counted: false,
@@ -60,7 +69,7 @@ impl Exchange {
     }
 
     /// What to do next.
-    #[inline]
+    #[inline(always)]
     pub(super) fn step(&self) -> Step<'_> {
         match &self.state {
             State::Reply { body, .. } => body.step(self.outbox.bytes()),
@@ -83,12 +92,13 @@ impl Exchange {
         self.inbox.room(pages)
     }
 
+    /// Handles a report. If not `OBSERVED`, there is no observer, and nothing looks for one.
     #[inline(always)]
-    pub(super) fn report(&mut self, event: Event, cx: &mut Context<'_>) {
+    pub(super) fn report<const OBSERVED: bool>(&mut self, event: Event, cx: &mut Context<'_>) {
         match event {
             _ if self.is_closed() => {}
-            Event::Read(count) => self.received(count, cx),
-            Event::Written(count) => self.written(count, cx),
+            Event::Read(count) => self.received::<OBSERVED>(count, cx),
+            Event::Written(count) => self.written::<OBSERVED>(count, cx),
             rare => self.report_rare(rare, cx),
         }
     }
@@ -119,22 +129,25 @@ impl Exchange {
             }
             Event::Refuse(failure) => {
                 self.refuse(failure, cx);
-                self.advance(cx);
+                self.advance::<true>(cx);
             }
         }
     }
 
     #[inline(always)]
-    fn received(&mut self, count: usize, cx: &mut Context<'_>) {
+    fn received<const OBSERVED: bool>(&mut self, count: usize, cx: &mut Context<'_>) {
         self.inbox.filled(count);
         self.peer_finished |= count == 0;
-        self.received_at = cx.clock.tick;
-        self.advance(cx);
+        self.received_us = cx.clock.us;
+        self.advance::<OBSERVED>(cx);
     }
 
     /// Usually, the response was sent completely, and no further request has arrived.
     #[inline(always)]
-    fn written(&mut self, count: u64, cx: &mut Context<'_>) {
+    fn written<const OBSERVED: bool>(&mut self, count: u64, cx: &mut Context<'_>) {
+        if OBSERVED && !self.unfinished.is_empty() {
+            self.unfinished.written(count, cx.observer.as_deref_mut());
+        }
         let beyond = self.outbox.written(count);
         if let State::Reply { body, .. } = &mut self.state {
             body.written(beyond);
@@ -143,11 +156,11 @@ impl Exchange {
         if count > 0 {
             self.since = cx.clock.tick;
         }
-        if matches!(self.state, State::Reply { .. }) && !self.continue_reply(cx) {
+        if matches!(self.state, State::Reply { .. }) && !self.continue_reply::<OBSERVED>(cx) {
             self.release_if_empty(cx.pages);
             self.check();
         } else {
-            self.advance(cx);
+            self.advance::<OBSERVED>(cx);
         }
     }
 
@@ -158,9 +171,9 @@ impl Exchange {
             if matches!(on, Wait::Path | Wait::Disk) {
                 self.tries = self.tries.saturating_add(1);
             }
-            self.advance(cx);
+            self.advance::<true>(cx);
         } else if self.continue_stream(cx) {
-            self.advance(cx);
+            self.advance::<true>(cx);
         }
     }
 
@@ -173,7 +186,11 @@ impl Exchange {
         }
         match stream.advance(&mut self.outbox, cx) {
             Advanced::More => {}
-            Advanced::Ended => *body = Body::Empty,
+            Advanced::Ended => {
+                *body = Body::Empty;
+                let unsent = self.outbox.bytes().len();
+                self.unfinished.end_last(unsent, cx.observer.as_deref_mut());
+            }
             // The response has begun, so an error response is impossible.
             Advanced::Failed => self.close(Reason::FileFailed, cx.pages),
             Advanced::NoPage => self.close(Reason::MadeRoom, cx.pages),
@@ -191,12 +208,12 @@ impl Exchange {
             State::Await { .. } => {
                 let why = "the file could not be read in time";
                 self.refuse(Failure::new(Status::ServiceUnavailable, why), cx);
-                self.advance(cx);
+                self.advance::<true>(cx);
             }
             State::Head | State::Discard { .. } => {
                 let why = "the request did not arrive in time";
                 self.refuse(Failure::new(Status::RequestTimeout, why), cx);
-                self.advance(cx);
+                self.advance::<true>(cx);
             }
         }
     }
@@ -204,14 +221,14 @@ impl Exchange {
     /// Does all work that needs no I/O. Idempotent. Terminates: every round consumes input, or
     /// advances to a later stage of the same request.
     #[inline]
-    fn advance(&mut self, cx: &mut Context<'_>) {
+    fn advance<const OBSERVED: bool>(&mut self, cx: &mut Context<'_>) {
         loop {
             let progressed = match &mut self.state {
                 State::Idle | State::Head | State::Await { over: true, .. } => {
-                    self.take_request(cx)
+                    self.take_request::<OBSERVED>(cx)
                 }
                 State::Discard { .. } => self.discard(cx),
-                State::Reply { .. } => self.continue_reply(cx),
+                State::Reply { .. } => self.continue_reply::<OBSERVED>(cx),
                 State::Linger { .. } => self.absorb(cx),
                 State::Await { over: false, .. } | State::Closed(_) => false,
             };
@@ -226,14 +243,14 @@ impl Exchange {
     /// Writes the response to the current head, and drops the head. If there is no room, it does
     /// nothing: the head is evaluated again when the outbox was sent.
     #[inline(always)]
-    pub(super) fn respond(
+    pub(super) fn respond<const OBSERVED: bool>(
         &mut self,
         reply: Reply,
         frame: Frame,
         length: usize,
         cx: &mut Context<'_>,
     ) -> bool {
-        if self.write(reply, frame, cx).is_ok() {
+        if self.write::<OBSERVED>(reply, frame, cx).is_ok() {
             self.drop_head(length);
             // A body that is not copied needs no more work before it is sent.
             let State::Reply { body, .. } = &self.state else { return true };
@@ -252,8 +269,14 @@ impl Exchange {
         false
     }
 
+    /// Writes a response; the head of its request, saved or in the inbox, is dropped afterwards.
     #[inline(always)]
-    fn write(&mut self, reply: Reply, frame: Frame, cx: &mut Context<'_>) -> Result<(), Full> {
+    fn write<const OBSERVED: bool>(
+        &mut self,
+        reply: Reply,
+        frame: Frame,
+        cx: &mut Context<'_>,
+    ) -> Result<(), Full> {
         let nothing_unsent = self.outbox.is_empty();
         let outbox = &mut self.outbox;
         let mut desk = Desk { outbox, pages: cx.pages, clock: cx.clock };
@@ -275,7 +298,27 @@ impl Exchange {
             _ => State::Reply { body, then },
         };
         self.since = cx.clock.tick;
+        if OBSERVED && cx.observer.is_some() {
+            self.observe(cx);
+        }
         Ok(())
+    }
+
+    /// A response was written: from now on, it is unfinished.
+    #[inline(never)]
+    fn observe(&mut self, cx: &mut Context<'_>) {
+        let client = cx.take_client();
+        let Some(observer) = &mut cx.observer else { return };
+        let body = match &self.state {
+            State::Reply { body, .. } => body,
+            _ => &Body::Empty,
+        };
+        let written = Written::of(&self.outbox.bytes()[self.unfinished.unsent()..], body);
+        let began_us = self.began_us.take().unwrap_or(self.received_us);
+        let head = self.saved.as_ref().map_or(self.inbox.bytes(), |saved| &saved.head);
+        let Written { status, coding, .. } = written;
+        let asked = Asked { head, client, status, coding, began_us };
+        self.unfinished.push(observer.open(&asked, cx.clock), &written);
     }
 
     /// Answers with a failure that ends the connection. The inbox is dropped, because the start of
@@ -285,10 +328,11 @@ impl Exchange {
         let head_only = head.starts_with(b"HEAD ");
         let frame =
             Frame { head_only, persistence: Persistence::Linger, last: true, takes_chunks: false };
+        let reply = plan::fail(head, failure, cx);
+        let is_written = self.write::<true>(reply, frame, cx).is_ok();
         self.saved = None;
         self.drop_head(self.inbox.len());
-        let reply = cx.sites.fail(failure);
-        if self.write(reply, frame, cx).is_err() {
+        if !is_written {
             // There is no page, or earlier responses fill it: close without this response.
             self.state = State::Reply { body: Body::Empty, then: Then::Linger };
         }
@@ -296,7 +340,7 @@ impl Exchange {
 
     /// Reply: continues with the next part, or with the state that follows.
     #[inline(always)]
-    fn continue_reply(&mut self, cx: &mut Context<'_>) -> bool {
+    fn continue_reply<const OBSERVED: bool>(&mut self, cx: &mut Context<'_>) -> bool {
         let is_surely_done = self.is_surely_done(cx);
         let State::Reply { body, then } = &mut self.state else { return false };
         if let Body::Parts(parts) = body {
@@ -305,7 +349,13 @@ impl Exchange {
             }
             match parts.advance(&mut self.outbox, cx.pages) {
                 Ok(true) => return true,
-                Ok(false) => *body = Body::Empty,
+                Ok(false) => {
+                    *body = Body::Empty;
+                    if OBSERVED {
+                        let unsent = self.outbox.bytes().len();
+                        self.unfinished.end_last(unsent, cx.observer.as_deref_mut());
+                    }
+                }
                 // The response has begun, so an error response is impossible.
                 Err(Full) if self.outbox.is_empty() => {
                     self.close(Reason::MadeRoom, cx.pages);
@@ -391,14 +441,18 @@ impl Exchange {
             State::Linger { .. } => Some(Evictable::Lingering(self.since)),
             _ if self.is_unsent() => (quiet_ms >= STUCK_MS).then_some(Evictable::Stuck(self.since)),
             State::Head if quiet_ms >= LONG_MS => Some(Evictable::Incomplete(self.since)),
-            State::Discard { .. } if now.since(self.received_at) >= LONG_MS => {
-                Some(Evictable::Incomplete(self.received_at))
+            State::Discard { .. } if now.since(self.received_at()) >= LONG_MS => {
+                Some(Evictable::Incomplete(self.received_at()))
             }
             State::Idle if self.sent > 0 || quiet_ms >= LONG_MS => {
                 Some(Evictable::Idle(self.since))
             }
             _ => None,
         }
+    }
+
+    fn received_at(&self) -> Tick {
+        Tick(self.received_us / 1000)
     }
 
     fn holds_page_since(&self) -> Option<Tick> {

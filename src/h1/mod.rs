@@ -11,6 +11,7 @@
 //! - `write`: from a reply to status line and fields
 //! - `preview`: the head of a response, without a connection
 //! - `body`: the part of a response that follows the outbox
+//! - `unfinished`: which responses the kernel has taken completely
 //! - `state`: the states, as types
 //!
 //! # States
@@ -74,6 +75,7 @@ mod preview;
 mod request;
 mod state;
 mod stream;
+mod unfinished;
 mod write;
 
 pub use connection::{Connection, Exchanges, Idle};

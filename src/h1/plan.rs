@@ -1,11 +1,12 @@
 //! From a complete head to the next action: answer it, or read its body first.
 
+use crate::config::Limits;
 use crate::files::Blocking;
 use crate::http::body::BodyReader;
-use crate::http::head::{Expectation, Framing, Head, Version};
+use crate::http::head::{self, Bounds, Expectation, Framing, Head, Parsed, Version};
 use crate::http::status::{Failure, Status};
 use crate::machine::Context;
-use crate::site::{Answer, Request};
+use crate::site::{Answer, Reply, Request};
 
 use super::write::{self, Persistence};
 
@@ -40,7 +41,8 @@ fn before_body(head: &Head<'_, '_>, reader: BodyReader, cx: &mut Context<'_>) ->
         // but it may have begun: so the connection cannot be used again (RFC 9110 section 10.1.1).
         return Plan::Ask(Persistence::Linger);
     }
-    match cx.sites.check(&Request::of(head, cx.client, Some(write::fill))) {
+    let request = request(head, cx);
+    match cx.sites.check(&request) {
         Ok(()) => Plan::ReadBody(reader),
         Err(failure) => Plan::Failed(failure),
     }
@@ -55,7 +57,28 @@ pub(super) fn ask(
     counted: bool,
     cx: &mut Context<'_>,
 ) -> Result<Answer, Failure> {
-    cx.respond(&Request::of(head, cx.client, Some(write::fill)), blocking, counted)
+    let request = request(head, cx);
+    cx.respond(&request, blocking, counted)
+}
+
+/// The request of a head.
+#[inline(always)]
+fn request<'r>(head: &'r Head<'r, 'r>, cx: &mut Context<'_>) -> Request<'r> {
+    Request::of(head, cx.client_of(&head.fields), Some(write::fill))
+}
+
+/// The page of a failure that ends the connection. What its head says about the site and the origin
+/// holds for it as well, if it has a head.
+#[cold]
+pub(super) fn fail(bytes: &[u8], failure: Failure, cx: &mut Context<'_>) -> Reply {
+    let mut space = head::space();
+    match &head::parse(bytes, &mut space, &bounds(cx.limits)) {
+        Ok(Parsed::Complete(head)) => {
+            let request = request(head, cx);
+            cx.sites.fail_request(&request, failure)
+        }
+        _ => cx.sites.fail(failure),
+    }
 }
 
 /// The reply to a request whose body is too long to be read: a 413, unless the request fails for
@@ -71,7 +94,8 @@ pub(super) fn refuse_body(
         Ok(Answer::Reply(reply)) if !reply.status.is_error() => {
             let why = "the body is longer than the limit";
             let failure = Failure::new(Status::ContentTooLarge, why);
-            Ok(Answer::Reply(cx.sites.fail(failure)))
+            let request = request(head, cx);
+            Ok(Answer::Reply(cx.sites.fail_request(&request, failure)))
         }
         answer => answer,
     }
@@ -85,5 +109,14 @@ pub(super) fn persistence(head: &Head<'_, '_>, draining: bool) -> Persistence {
         (true, _) if draining => Persistence::Linger,
         (true, Version::Http10) => Persistence::StayAsAsked,
         (true, Version::Http11) => Persistence::Stay,
+    }
+}
+
+/// The bounds of heads.
+pub(super) fn bounds(limits: &Limits) -> Bounds {
+    Bounds {
+        head_bytes: limits.head_bytes,
+        target_bytes: limits.target_bytes,
+        fields: limits.fields,
     }
 }

@@ -3,14 +3,14 @@
 use crate::config::Limits;
 use crate::files::Blocking;
 use crate::http::body::{BodyReader, Bounds as BodyBounds};
-use crate::http::head::{self, Bounds, Parsed};
+use crate::http::head::{self, Parsed};
 use crate::http::status::Failure;
 use crate::machine::{Context, Reason};
 use crate::site::Answer;
 
 use super::exchange::{Exchange, Saved};
 use super::inbox::NoHead;
-use super::plan::{self, Plan};
+use super::plan::{self, Plan, bounds};
 use super::state::State;
 use super::write::{Frame, Persistence};
 
@@ -18,7 +18,7 @@ impl Exchange {
     /// Idle, Head or Await: answers the head in the inbox, or the one that was saved, if the outbox
     /// has room for a response.
     #[inline(always)]
-    pub(super) fn take_request(&mut self, cx: &mut Context<'_>) -> bool {
+    pub(super) fn take_request<const OBSERVED: bool>(&mut self, cx: &mut Context<'_>) -> bool {
         if self.inbox.is_empty() && self.saved.is_none() {
             return self.idle(cx);
         }
@@ -44,7 +44,7 @@ impl Exchange {
                     Plan::Ask(persistence) => {
                         let frame = Frame::of(head, persistence, last);
                         let answer = plan::ask(head, blocking, counted, cx);
-                        self.follow(answer, frame, length, cx)
+                        self.follow::<OBSERVED>(answer, frame, length, cx)
                     }
                     Plan::RefuseBody => {
                         let frame = Frame::of(head, Persistence::Linger, last);
@@ -77,7 +77,7 @@ impl Exchange {
                 self.refuse(Failure::bad("the head has no end"), cx);
                 return true;
             }
-            NoHead::Partial => {}
+            NoHead::Partial => _ = self.began_us.get_or_insert(self.received_us),
             NoHead::Failed(failure) => return self.fail(failure, cx),
         }
         if matches!(self.state, State::Idle) {
@@ -119,12 +119,12 @@ impl Exchange {
         length: usize,
         cx: &mut Context<'_>,
     ) -> bool {
-        self.follow(answer, frame, length, cx)
+        self.follow::<true>(answer, frame, length, cx)
     }
 
     /// Does what the site answered to the current head, which has this length.
     #[inline(always)]
-    fn follow(
+    fn follow<const OBSERVED: bool>(
         &mut self,
         answer: Result<Answer, Failure>,
         frame: Frame,
@@ -133,7 +133,7 @@ impl Exchange {
     ) -> bool {
         self.count(cx);
         match answer {
-            Ok(Answer::Reply(reply)) => self.respond(reply, frame, length, cx),
+            Ok(Answer::Reply(reply)) => self.respond::<OBSERVED>(reply, frame, length, cx),
             Ok(Answer::Later(on)) => {
                 // Set by the first wait only: another attempt does not extend the deadline.
                 if !matches!(self.state, State::Await { .. }) {
@@ -150,6 +150,7 @@ impl Exchange {
     #[inline(never)]
     fn read_body(&mut self, reader: BodyReader, length: usize, cx: &mut Context<'_>) -> bool {
         self.count(cx);
+        self.began_us.get_or_insert(self.received_us);
         let head = self.inbox.save_head(length);
         self.saved = Some(Saved { head, too_large: false });
         self.state = State::Discard { reader, absorbed: 0 };
@@ -177,9 +178,8 @@ impl Exchange {
     /// Counts the current head as a request of its client, once.
     #[inline]
     fn count(&mut self, cx: &mut Context<'_>) {
-        if !self.counted && cx.requests_left > 0 {
-            self.counted = true;
-            cx.requests_left -= 1;
+        if !self.counted {
+            self.counted = cx.count_request();
         }
     }
 
@@ -216,14 +216,6 @@ impl Exchange {
         }
         self.state = State::Head;
         true
-    }
-}
-
-fn bounds(limits: &Limits) -> Bounds {
-    Bounds {
-        head_bytes: limits.head_bytes,
-        target_bytes: limits.target_bytes,
-        fields: limits.fields,
     }
 }
 

@@ -1,8 +1,10 @@
 //! From a request to its response: the transitions of a [`Connection`] that ask the site.
 
 use crate::files::{Blocking, RETRY_MS};
+use crate::http::negotiate::Coding;
 use crate::http::range::ByteRange;
 use crate::http::status::{Failure, Status};
+use crate::journal::Asked;
 use crate::machine::{Context, Reason};
 use crate::site::page::Page;
 use crate::site::{Answer, Content, Reply, Wait};
@@ -17,14 +19,17 @@ use super::window::Window;
 
 /// A request that is answered now.
 #[derive(Clone, Copy)]
-struct Question {
+struct Question<'q> {
     id: u32,
     /// Its place in the table, if it has one.
     key: Option<Key>,
     /// The client has not ended its side.
     is_open: bool,
-    is_head: bool,
     priority: Priority,
+    parts: &'q Parts,
+    memory: &'q [u8],
+    /// When it came.
+    began_us: u64,
 }
 
 /// There is no room for the fields of a response now.
@@ -40,8 +45,9 @@ impl Connection {
         cx: &mut Context<'_>,
     ) -> Result<(), Fault> {
         let priority = self.priority_of(id, &parts);
-        let is_head = parts.is_head();
-        let question = Question { id, key: None, is_open: !ends, is_head, priority };
+        let (began_us, parts) = (cx.clock.us, &parts);
+        let question =
+            Question { id, key: None, is_open: !ends, priority, parts, memory, began_us };
         match verdict {
             Verdict::Malformed => return Err(Fault::Stream(Code::ProtocolError)),
             Verdict::Failed(failure) => {
@@ -54,15 +60,15 @@ impl Connection {
             if parts.announced.is_some_and(|announced| announced > 0) {
                 return Err(Fault::Stream(Code::ProtocolError)); // section 8.1.1
             }
-            return self.ask(question, parts, memory, false, cx);
+            return self.ask(question, false, cx);
         }
         if parts.announced.is_some_and(|announced| announced > cx.limits.body_bytes) {
-            return self.ask(question, parts, memory, true, cx);
+            return self.ask(question, true, cx);
         }
         match parts.reads_body(memory, cx) {
-            Ok(false) => self.ask(question, parts, memory, false, cx),
+            Ok(false) => self.ask(question, false, cx),
             Ok(true) => {
-                let saved = self.save(parts, memory)?;
+                let saved = self.save(&question)?;
                 let since = cx.clock.tick;
                 let incoming = Incoming { saved, received: 0, unreturned: 0, since };
                 self.insert(&question, Work::Receive(Box::new(incoming)));
@@ -78,20 +84,18 @@ impl Connection {
     /// Asks the site for the first time.
     fn ask(
         &mut self,
-        question: Question,
-        parts: Parts,
-        memory: &[u8],
+        question: Question<'_>,
         too_large: bool,
         cx: &mut Context<'_>,
     ) -> Result<(), Fault> {
-        let answer = parts.ask(memory, Blocking::Never, false, cx);
+        let answer = question.parts.ask(question.memory, Blocking::Never, false, cx);
         let counted = count(cx, false);
         let on = match self.follow(&question, answer, too_large, cx) {
             Ok(None) => return Ok(()),
             Ok(Some(on)) => on,
             Err(Full) => Wait::Turn,
         };
-        let saved = self.save(parts, memory)?;
+        let saved = self.save(&question)?;
         let since = cx.clock.tick;
         let asking = Asking { saved, on, too_large, counted, tries: 0, since };
         self.insert(&question, Work::Ask(Box::new(asking)));
@@ -122,8 +126,9 @@ impl Connection {
         let Work::Ask(mut asking) = self.streams.set(key, Work::None) else { return Ok(()) };
         let stream = &self.streams[key];
         let (id, is_open, priority) = (stream.id, stream.is_open, stream.priority);
-        let Saved { parts, memory } = &asking.saved;
-        let question = Question { id, key: Some(key), is_open, is_head: parts.is_head(), priority };
+        let Saved { parts, memory, began_us } = &asking.saved;
+        let (key, began_us) = (Some(key), *began_us);
+        let question = Question { id, key, is_open, priority, parts, memory, began_us };
         let answer = parts.ask(memory, Blocking::after(asking.tries), asking.counted, cx);
         asking.counted = count(cx, asking.counted);
         asking.on = match self.follow(&question, answer, asking.too_large, cx) {
@@ -132,7 +137,9 @@ impl Connection {
             Err(Full) => Wait::Turn,
         };
         let on = asking.on;
-        self.streams.set(key, Work::Ask(asking));
+        if let Some(key) = key {
+            self.streams.set(key, Work::Ask(asking));
+        }
         self.wait_for(on, cx);
         Ok(())
     }
@@ -186,7 +193,7 @@ impl Connection {
     /// Does what the site answered. `Ok(Some(_))`: it needs time.
     fn follow(
         &mut self,
-        question: &Question,
+        question: &Question<'_>,
         answer: Result<Answer, Failure>,
         too_large: bool,
         cx: &mut Context<'_>,
@@ -210,19 +217,21 @@ impl Connection {
         failure: Failure,
         cx: &mut Context<'_>,
     ) -> Result<(), Fault> {
-        let stream = &self.streams[key];
-        let is_head = match &stream.work {
-            Work::Receive(incoming) => incoming.saved.parts.is_head(),
-            Work::Ask(asking) => asking.saved.parts.is_head(),
+        let saved = match self.streams.set(key, Work::None) {
+            Work::Receive(incoming) => incoming.saved,
+            Work::Ask(asking) => asking.saved,
             _ => return Ok(()),
         };
+        let stream = &self.streams[key];
         let (id, is_open, priority) = (stream.id, stream.is_open, stream.priority);
-        self.refuse(Question { id, key: Some(key), is_open, is_head, priority }, failure, cx)
+        let Saved { parts, memory, began_us } = &saved;
+        let (key, began_us) = (Some(key), *began_us);
+        self.refuse(Question { id, key, is_open, priority, parts, memory, began_us }, failure, cx)
     }
 
     fn refuse(
         &mut self,
-        question: Question,
+        question: Question<'_>,
         failure: Failure,
         cx: &mut Context<'_>,
     ) -> Result<(), Fault> {
@@ -233,11 +242,11 @@ impl Connection {
     /// Puts the fields of a response into the outbox; its body follows when its turn has come.
     fn respond(
         &mut self,
-        question: &Question,
+        question: &Question<'_>,
         reply: Reply,
         cx: &mut Context<'_>,
     ) -> Result<(), Full> {
-        let Question { id, is_head, .. } = *question;
+        let (id, is_head) = (question.id, question.parts.is_head());
         self.begin_output(cx);
         let ends = is_head || !has_body(&reply);
         let kind = (id, ends, !self.told_no_table);
@@ -251,6 +260,9 @@ impl Connection {
                 .ok_or(Full)?;
         }
         self.told_no_table = true;
+        if cx.observer.is_some() {
+            self.observe(question, &reply, cx);
+        }
         if ends {
             self.end_stream(question, cx);
             return Ok(());
@@ -267,12 +279,29 @@ impl Connection {
         Ok(())
     }
 
+    /// The fields of a response were written: from now on, it is unfinished.
+    #[inline(never)]
+    fn observe(&mut self, question: &Question<'_>, reply: &Reply, cx: &mut Context<'_>) {
+        let coding = match &reply.content {
+            Content::Whole(of) | Content::Range(of, _) | Content::Ranges(of, _) => of.coding(),
+            _ => None,
+        };
+        let client = cx.take_client();
+        let Some(observer) = &mut cx.observer else { return };
+        let head = question.parts.head(question.memory);
+        let (status, began_us) = (reply.status, question.began_us);
+        let coding = coding.map(Coding::token);
+        let asked = Asked { head: &head, client, status, coding, began_us };
+        self.unfinished.push(question.id, observer.open(&asked, cx.clock));
+    }
+
     /// A whole response is in the outbox.
-    fn end_stream(&mut self, question: &Question, cx: &mut Context<'_>) {
+    fn end_stream(&mut self, question: &Question<'_>, cx: &mut Context<'_>) {
         match question.key {
             Some(key) => self.finish(key, cx),
             None => {
                 self.debt.answered();
+                self.unfinished.end(question.id);
                 if question.is_open {
                     self.stop_request(question.id, cx);
                 }
@@ -285,6 +314,7 @@ impl Connection {
         let (id, is_open) = (self.streams[key].id, self.streams[key].is_open);
         self.forget(key);
         self.debt.answered();
+        self.unfinished.end(id);
         if is_open {
             self.stop_request(id, cx);
         }
@@ -298,7 +328,7 @@ impl Connection {
     /// Ends a stream because of an error of the client.
     pub(super) fn reset(&mut self, id: u32, code: Code, cx: &mut Context<'_>) -> Result<(), Fault> {
         if let Some(key) = self.streams.find(id) {
-            self.forget(key);
+            self.abort(key, cx);
         }
         self.begin_control(cx);
         self.put_reset(id, code, cx);
@@ -316,6 +346,14 @@ impl Connection {
         }
     }
 
+    /// Removes a stream whose response will not be complete.
+    pub(super) fn abort(&mut self, key: Key, cx: &mut Context<'_>) {
+        if !self.unfinished.is_empty() {
+            self.unfinished.abort(self.streams[key].id, cx.observer.as_deref_mut());
+        }
+        self.forget(key);
+    }
+
     /// Removes a stream, whatever is done for it.
     pub(super) fn forget(&mut self, key: Key) {
         self.schedule.remove(&mut self.streams, key);
@@ -326,7 +364,7 @@ impl Connection {
         self.streams.remove(key);
     }
 
-    fn insert(&mut self, question: &Question, work: Work) -> Key {
+    fn insert(&mut self, question: &Question<'_>, work: Work) -> Key {
         let window = Window::new(self.settings.window);
         let key = self.streams.insert(question.id, window, work);
         self.streams[key].priority = question.priority;
@@ -335,7 +373,8 @@ impl Connection {
     }
 
     /// The request with its own memory, if that is not too much for one connection.
-    fn save(&self, parts: Parts, memory: &[u8]) -> Result<Saved, Fault> {
+    fn save(&self, question: &Question<'_>) -> Result<Saved, Fault> {
+        let Question { parts, memory, began_us, .. } = *question;
         let saved = |work: &Work| match work {
             Work::Receive(incoming) => incoming.saved.memory.len(),
             Work::Ask(asking) => asking.saved.memory.len(),
@@ -345,7 +384,7 @@ impl Connection {
         if sum + memory.len() > SAVED_BYTES {
             return Err(Fault::Stream(Code::RefusedStream));
         }
-        Ok(Saved { parts, memory: memory.into() })
+        Ok(Saved { parts: parts.clone(), memory: memory.into(), began_us })
     }
 
     /// What the client said about the priority of a stream; a frame overrides the field.
@@ -413,11 +452,7 @@ fn body_of(reply: Reply) -> Work {
 
 /// Counts a request of its client, once. Returns whether it is counted.
 fn count(cx: &mut Context<'_>, counted: bool) -> bool {
-    if !counted && cx.requests_left > 0 {
-        cx.requests_left -= 1;
-        return true;
-    }
-    counted
+    counted || cx.count_request()
 }
 
 /// Bytes of requests that wait on one connection; what is more is refused, and can be repeated.

@@ -1,6 +1,7 @@
 //! A connection, and what happens to all of its streams at once.
 
 use crate::clock::Tick;
+use crate::journal::Observer;
 use crate::machine::{Buffer, Context, Event, Outbox, Pages, Reason, Step};
 use crate::site::Wait;
 
@@ -13,6 +14,7 @@ use super::schedule::Schedule;
 use super::settings::{INITIAL_WINDOW, Settings};
 use super::stream::{Key, Work};
 use super::streams::Streams;
+use super::unfinished::Unfinished;
 use super::window::Window;
 
 /// One client's connection.
@@ -41,6 +43,7 @@ pub struct Connection {
     pub(super) updates: Vec<(u32, Priority)>,
     pub(super) debt: Debt,
     pub(super) goaway: GoAway,
+    pub(super) unfinished: Unfinished,
     /// Requests so far.
     pub(super) requests: u32,
     /// Streams whose response waits for the disk or for its turn.
@@ -103,7 +106,7 @@ pub(super) struct Partial {
     pub(super) frames: u8,
 }
 
-const _: () = assert!(size_of::<Connection>() <= 560, "an idle connection costs little");
+const _: () = assert!(size_of::<Connection>() <= 600, "an idle connection costs little");
 
 impl Connection {
     /// A connection that began at `now`.
@@ -125,6 +128,7 @@ impl Connection {
             updates: Vec::new(),
             debt: Debt::default(),
             goaway: GoAway::None,
+            unfinished: Unfinished::default(),
             requests: 0,
             cold: 0,
             cold_at: now,
@@ -249,6 +253,9 @@ impl Connection {
         }
         if self.outbox.is_empty() {
             self.is_fresh = false;
+            if !self.unfinished.is_empty() {
+                self.unfinished.sent(cx.observer.as_deref_mut());
+            }
             self.advance(cx, true);
         }
     }
@@ -421,7 +428,9 @@ impl Connection {
     }
 
     /// Returns all memory of a connection that is over.
-    pub fn end(mut self, pages: &mut Pages) {
+    /// The responses that were not sent end here.
+    pub fn end(mut self, pages: &mut Pages, observer: Option<&mut Observer>) {
+        self.unfinished.give_up(observer);
         self.close(Reason::PeerLost, pages); // for its memory: the reason is not read
     }
 

@@ -12,6 +12,7 @@
 //! - `send`: the bodies of responses, as DATA frames
 //! - `schedule`, `priority`: which response is sent next (RFC 9218)
 //! - `stream`, `streams`: the streams that are not closed
+//! - `unfinished`: the responses that an observer waits for
 //! - `window`, `settings`: what the client allows
 //! - `debt`: the bounds against clients that cause work and take no responses
 //! - `recent`: streams that were reset lately
@@ -97,6 +98,7 @@ mod send;
 mod settings;
 mod stream;
 mod streams;
+mod unfinished;
 mod window;
 
 pub use connection::Connection;

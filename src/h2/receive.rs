@@ -198,7 +198,7 @@ impl Connection {
         let is_trailer = found.is_some();
         let mut gather = match is_trailer {
             true => Gather::trailers(memory, limits),
-            false => Gather::request(memory, limits),
+            false => Gather::request(memory, limits).observed(cx.observer.is_some()),
         };
         let decoded = self.decoder.decode(block, scratch, &mut gather);
         let (parts, verdict, memory) = gather.finish();
@@ -352,7 +352,7 @@ impl Connection {
     fn take_reset(&mut self, head: &Head, cx: &mut Context<'_>) -> Outcome {
         match self.streams.find(head.stream) {
             Some(key) => {
-                self.forget(key);
+                self.abort(key, cx);
                 self.debt.abort(cx.limits)
             }
             None => {

@@ -41,6 +41,8 @@ pub(super) struct Parts {
     /// The length of the body, if the client has announced it.
     pub(super) announced: Option<u64>,
     pub(super) priority: Option<Priority>,
+    /// What only a log wants to know: the method, Referer and User-Agent.
+    told: [Option<Span>; 3],
 }
 
 /// A request with its own memory.
@@ -48,6 +50,8 @@ pub(super) struct Parts {
 pub(super) struct Saved {
     pub(super) parts: Parts,
     pub(super) memory: Box<[u8]>,
+    /// When it came, by [`Clock::us`](crate::clock::Clock::us).
+    pub(super) began_us: u64,
 }
 
 /// What became of a block.
@@ -74,6 +78,8 @@ pub(super) struct Gather<'g> {
     scheme: Option<bool>,
     is_trailer: bool,
     limits: &'g Limits,
+    /// There is a log.
+    is_observed: bool,
 }
 
 impl<'g> Gather<'g> {
@@ -88,6 +94,7 @@ impl<'g> Gather<'g> {
                 authority: None,
                 announced: None,
                 priority: None,
+                told: [None; 3],
             },
             verdict: Verdict::Good,
             memory,
@@ -98,6 +105,19 @@ impl<'g> Gather<'g> {
             scheme: None,
             is_trailer: false,
             limits,
+            is_observed: false,
+        }
+    }
+
+    /// The same, with what a log wants to know.
+    pub(super) fn observed(self, is_observed: bool) -> Gather<'g> {
+        Gather { is_observed, ..self }
+    }
+
+    /// Keeps a value for a log, if there is room.
+    fn tell(&mut self, at: usize, value: &[u8]) {
+        if self.is_observed {
+            self.parts.told[at] = self.keep(value);
         }
     }
 
@@ -147,6 +167,7 @@ impl<'g> Gather<'g> {
         match name {
             b":method" if !self.has_method && !value.is_empty() => {
                 self.has_method = true;
+                self.tell(0, value);
                 self.parts.method = str::from_utf8(value).map_or(Method::Unknown, Method::parse);
                 value.iter().all(|byte| is_token(*byte)) || self.malformed()
             }
@@ -189,7 +210,14 @@ impl<'g> Gather<'g> {
             self.parts.priority = Some(Priority::parse(value));
             return true;
         }
-        let Some(field) = Field::parse(name) else { return true };
+        let Some(field) = Field::parse(name) else {
+            match name {
+                b"referer" => self.tell(1, value),
+                b"user-agent" => self.tell(2, value),
+                _ => {}
+            }
+            return true;
+        };
         if field == Field::ContentLength {
             match (content_length(value), self.parts.announced) {
                 (Some(bytes), None) => self.parts.announced = Some(bytes),
@@ -249,7 +277,7 @@ impl Parts {
             method: self.method,
             target: self.path.map_or(b"", |path| path.of(memory)),
             host: Some(self.host(&fields, memory)?),
-            client: cx.client,
+            client: cx.client_of(&fields),
             expectation: expectation(&fields, Version::Http11),
             fields: &fields,
             fill: None,
@@ -271,6 +299,25 @@ impl Parts {
             (None, Line::Absent) => return Err(Failure::bad("the request has no Host field")),
         };
         Host::parse(value).ok_or(Failure::bad("the Host field is not a valid host"))
+    }
+
+    /// The request as a head of HTTP/1.1 would say it, for a log.
+    pub(super) fn head(&self, memory: &[u8]) -> Vec<u8> {
+        let value = |span: Option<Span>| span.map_or(&b""[..], |span| span.of(memory));
+        let [method, referer, agent] = self.told;
+        let target = self.path.or(self.authority);
+        let mut head = [value(method), b" ", value(target), b" HTTP/2.0\r\n"].concat();
+        let mut host = self.lines[..usize::from(self.count)].iter();
+        let host = host.find(|(field, _)| *field == Field::Host).map(|(_, span)| *span);
+        for (name, span) in
+            [("Host", self.authority.or(host)), ("Referer", referer), ("User-Agent", agent)]
+        {
+            if let Some(span) = span {
+                head.extend([name.as_bytes(), b": ", span.of(memory), b"\r\n"].concat());
+            }
+        }
+        head.extend(b"\r\n");
+        head
     }
 
     /// The answer of the site. `counted`: an earlier evaluation has charged the client.

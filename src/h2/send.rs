@@ -25,10 +25,13 @@ enum Next {
 }
 
 impl Connection {
-    /// A stream may have become able to send.
+    /// What a stream may send has changed.
     pub(super) fn offer(&mut self, key: Key) {
         let stream = &self.streams[key];
-        if stream.work.is_response() && !stream.is_cold && !stream.window.is_shut() {
+        if stream.window.is_shut() {
+            return self.schedule.remove(&mut self.streams, key);
+        }
+        if stream.work.is_response() && !stream.is_cold {
             self.schedule.add(&mut self.streams, key);
         }
     }
@@ -75,7 +78,7 @@ impl Connection {
             // The fields were sent, so another response is impossible.
             Next::Failed => {
                 let id = self.streams[key].id;
-                self.forget(key);
+                self.abort(key, cx);
                 self.put_reset(id, Code::InternalError, cx);
             }
         }
@@ -101,6 +104,9 @@ impl Connection {
         self.window.take(count);
         self.streams[key].window.take(count);
         self.debt.sent_data();
+        if !self.unfinished.is_empty() {
+            self.unfinished.add(self.streams[key].id, count);
+        }
         if copy {
             self.streams[key].work.consume(count);
             self.end_frame(key, cx);

@@ -49,6 +49,10 @@ pub enum Field {
     AccessControlRequestHeaders,
     /// Fetch Metadata Request Headers; a token.
     SecFetchMode,
+    /// RFC 7239; a list.
+    Forwarded,
+    /// The list that proxies sent before RFC 7239, and still do.
+    XForwardedFor,
 }
 
 impl Field {
@@ -73,10 +77,12 @@ impl Field {
             Field::AccessControlRequestMethod => "access-control-request-method",
             Field::AccessControlRequestHeaders => "access-control-request-headers",
             Field::SecFetchMode => "sec-fetch-mode",
+            Field::Forwarded => "forwarded",
+            Field::XForwardedFor => "x-forwarded-for",
         }
     }
 
-    const COUNT: usize = Field::SecFetchMode as usize + 1;
+    const COUNT: usize = Field::XForwardedFor as usize + 1;
 
     /// Names are compared without case. The length and the letters at both ends exclude most of
     /// them, which keeps the cost for the many unknown fields of a browser low.
@@ -93,12 +99,14 @@ impl Field {
                 .or_else(|| is(b"origin", Field::Origin))
                 .or_else(|| is(b"expect", Field::Expect)),
             8 => is(b"if-match", Field::IfMatch).or_else(|| is(b"if-range", Field::IfRange)),
+            9 => is(b"forwarded", Field::Forwarded),
             10 => is(b"connection", Field::Connection),
             13 => is(b"if-none-match", Field::IfNoneMatch)
                 .or_else(|| is(b"authorization", Field::Authorization)),
             14 => is(b"content-length", Field::ContentLength)
                 .or_else(|| is(b"sec-fetch-mode", Field::SecFetchMode)),
-            15 => is(b"accept-encoding", Field::AcceptEncoding),
+            15 => is(b"accept-encoding", Field::AcceptEncoding)
+                .or_else(|| is(b"x-forwarded-for", Field::XForwardedFor)),
             17 => is(b"if-modified-since", Field::IfModifiedSince)
                 .or_else(|| is(b"transfer-encoding", Field::TransferEncoding)),
             19 => is(b"if-unmodified-since", Field::IfUnmodifiedSince),
@@ -174,7 +182,7 @@ impl<'h, 'b> Fields<'h, 'b> {
 
     /// The values of all lines with this name, in order; together they form one list
     /// (RFC 9110 section 5.3).
-    pub fn lines(&self, field: Field) -> impl Iterator<Item = &'b [u8]> + use<'h, 'b> {
+    pub fn lines(&self, field: Field) -> impl DoubleEndedIterator<Item = &'b [u8]> + use<'h, 'b> {
         let first = usize::from(self.first[field as usize]);
         let last = match (self.has(field), self.repeated & (1 << field as u8) != 0) {
             (false, _) => first,
@@ -256,6 +264,8 @@ mod tests {
             ("Access-Control-Request-Method", Field::AccessControlRequestMethod),
             ("Access-Control-Request-Headers", Field::AccessControlRequestHeaders),
             ("Sec-Fetch-Mode", Field::SecFetchMode),
+            ("Forwarded", Field::Forwarded),
+            ("X-Forwarded-For", Field::XForwardedFor),
         ];
         assert_eq!(names.len(), Field::COUNT);
         for (name, field) in names {

@@ -50,6 +50,12 @@ pub enum Method {
 }
 
 impl Method {
+    /// The method of a head that may be malformed or incomplete.
+    pub fn of(head: &[u8]) -> Method {
+        let end = memchr::memchr(b' ', head).unwrap_or(0);
+        str::from_utf8(&head[..end]).map_or(Method::Unknown, Method::parse)
+    }
+
     /// Methods are case-sensitive (RFC 9110 section 9.1).
     pub fn parse(token: &str) -> Method {
         match token {

@@ -32,6 +32,7 @@ pub mod date;
 pub mod digest;
 pub mod etag;
 pub mod fields;
+pub mod forwarded;
 pub mod head;
 pub mod hidden;
 pub mod host;

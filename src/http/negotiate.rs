@@ -217,8 +217,25 @@ fn parse_weight(weight: &[u8]) -> Option<u16> {
     parse_quality(after.strip_prefix(b"q=").or_else(|| after.strip_prefix(b"Q="))?)
 }
 
+/// The quality in thousandths that the lines of Accept give a media type by its name (RFC 9110
+/// section 12.5.1): the best of the ranges that name it, with any parameters. 0: none does, or
+/// only to exclude it. Ranges with `*` name no type: clients send them beside the one they want.
+pub fn media_quality<'f>(lines: impl Iterator<Item = &'f [u8]>, media_type: &[u8]) -> u16 {
+    let ranges = lines.flat_map(|line| line.split(|byte| *byte == b','));
+    let quality = |range: &[u8]| {
+        let mut parts = range.split(|byte| *byte == b';').map(<[u8]>::trim_ascii);
+        if !parts.next()?.eq_ignore_ascii_case(media_type) {
+            return None;
+        }
+        let weight =
+            parts.find_map(|part| part.strip_prefix(b"q=").or_else(|| part.strip_prefix(b"Q=")));
+        weight.map_or(Some(MOST), parse_quality)
+    };
+    ranges.filter_map(quality).max().unwrap_or(0)
+}
+
 /// A `qvalue` in thousandths (RFC 9110 section 12.4.2).
-pub fn parse_quality(value: &[u8]) -> Option<u16> {
+fn parse_quality(value: &[u8]) -> Option<u16> {
     let ([whole @ (b'0' | b'1')], fraction) = value.split_at_checked(1)? else {
         return None;
     };

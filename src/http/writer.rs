@@ -63,7 +63,7 @@ impl<'r> Writer<'r> {
 }
 
 /// The decimal digits of `number`, at the end of the array from the returned index on.
-fn decimal(mut number: u64) -> ([u8; DIGITS], usize) {
+pub(crate) fn decimal(mut number: u64) -> ([u8; DIGITS], usize) {
     let mut digits = [b'0'; DIGITS];
     let mut start = DIGITS;
     loop {
@@ -82,7 +82,7 @@ pub fn decimal_length(number: u64) -> usize {
 }
 
 /// Digits of `u64::MAX`.
-const DIGITS: usize = 20;
+pub(crate) const DIGITS: usize = 20;
 
 #[cfg(test)]
 mod tests {

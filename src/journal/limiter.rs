@@ -1,10 +1,13 @@
 //! The rate limit of repeated log lines, per kind.
 
 use crate::clock::Tick;
+use crate::config::LogLevel;
 
 /// Lines that may come again and again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
+    /// The access log cannot be written, or is written slowly.
+    AccessLog,
     /// No connections are accepted for a moment.
     AcceptPaused,
     /// A response was cut off because its file changed or could not be read.
@@ -19,18 +22,34 @@ pub enum Kind {
     Poll,
     /// A process that verifies passwords ended or failed.
     Verifier,
+    /// A trusted peer sent a malformed PROXY header, or none.
+    ProxyHeader,
+    /// A trusted peer sent a malformed list of clients.
+    Forwarded,
 }
 
 impl Kind {
-    const COUNT: usize = 7;
+    /// The level of these lines.
+    pub fn level(self) -> LogLevel {
+        match self {
+            Kind::AccessLog | Kind::File | Kind::Panic | Kind::Poll | Kind::Verifier => {
+                LogLevel::Error
+            }
+            Kind::AcceptPaused
+            | Kind::CutOff
+            | Kind::Stall
+            | Kind::ProxyHeader
+            | Kind::Forwarded => LogLevel::Warn,
+        }
+    }
+
+    const COUNT: usize = 10;
 
     /// How many lines of this kind are written in [`WINDOW_MS`].
     pub fn burst(self) -> u64 {
         match self {
             Kind::AcceptPaused => 1,
-            Kind::CutOff | Kind::File | Kind::Panic | Kind::Stall | Kind::Poll | Kind::Verifier => {
-                8
-            }
+            _ => 8,
         }
     }
 }

@@ -6,8 +6,13 @@
 
 use std::fmt;
 use std::io::Write;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+
+use crate::config::{LogConfig, LogFormat, LogLevel};
+
+use super::{escape, time};
 
 /// Bytes that may wait to be written.
 const PENDING_BYTES: usize = 64 * 1024;
@@ -18,19 +23,96 @@ const PIECE: usize = if cfg!(target_os = "linux") { 4096 } else { 512 };
 /// Lines on their way to standard error.
 #[derive(Debug, Default)]
 pub(super) struct Log {
+    pub(super) config: LogConfig,
     pending: Vec<u8>,
     dropped: u64,
 }
 
+/// What a line is about, for those who read it as JSON; its text says the same.
+#[derive(Clone, Copy, Default)]
+pub struct About<'a> {
+    /// The address of a client.
+    pub client: Option<&'a dyn fmt::Display>,
+    /// A path: below a root, or of the system.
+    pub path: Option<&'a dyn fmt::Display>,
+    /// Why it happened.
+    pub reason: Option<&'a dyn fmt::Display>,
+}
+
+impl fmt::Debug for About<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut fields = f.debug_struct("About");
+        for (name, value) in self.fields() {
+            fields.field(name, &value.map(ToString::to_string));
+        }
+        fields.finish()
+    }
+}
+
+impl<'a> About<'a> {
+    /// About this client.
+    pub fn client(client: &'a dyn fmt::Display) -> About<'a> {
+        About { client: Some(client), ..About::default() }
+    }
+
+    /// With this path.
+    #[must_use]
+    pub fn path(self, path: &'a dyn fmt::Display) -> About<'a> {
+        About { path: Some(path), ..self }
+    }
+
+    /// With this reason.
+    #[must_use]
+    pub fn reason(self, reason: &'a dyn fmt::Display) -> About<'a> {
+        About { reason: Some(reason), ..self }
+    }
+
+    fn fields(&self) -> [(&'static str, Option<&'a dyn fmt::Display>); 3] {
+        [("client", self.client), ("path", self.path), ("reason", self.reason)]
+    }
+}
+
 impl Log {
-    /// Adds a line.
-    pub(super) fn note(&mut self, text: fmt::Arguments<'_>) {
+    /// Adds a line, if its level is logged.
+    pub(super) fn note(&mut self, level: LogLevel, text: fmt::Arguments<'_>, about: &About<'_>) {
+        if level > self.config.level {
+            return;
+        }
         if self.pending.len() >= PENDING_BYTES {
             self.dropped += 1;
             return;
         }
-        // Writing to a Vec cannot fail.
-        _ = writeln!(self.pending, "tenkay: {text}");
+        match self.config.format {
+            // Writing to a Vec cannot fail.
+            LogFormat::Text => _ = writeln!(self.pending, "tenkay: {text}"),
+            LogFormat::Json => self.put_json(level, text, about),
+        }
+    }
+
+    fn put_json(&mut self, level: LogLevel, text: fmt::Arguments<'_>, about: &About<'_>) {
+        // Only for the line: what happens does not depend on this clock.
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let unix_ms = i64::try_from(now.as_millis()).unwrap_or(0);
+        let level = match level {
+            LogLevel::Error => "error",
+            LogLevel::Warn => "warn",
+            LogLevel::Info => "info",
+            LogLevel::Debug => "debug",
+        };
+        let line = &mut self.pending;
+        line.extend_from_slice(b"{\"time\":\"");
+        time::put_rfc3339(unix_ms, line);
+        line.extend_from_slice(b"\",\"level\":\"");
+        line.extend_from_slice(level.as_bytes());
+        line.extend_from_slice(b"\",\"event\":\"");
+        escape::json(text.to_string().as_bytes(), line);
+        for (name, value) in about.fields() {
+            let Some(value) = value else { continue };
+            // Writing to a Vec cannot fail.
+            _ = write!(line, "\",\"{name}\":\"");
+            escape::json(value.to_string().as_bytes(), line);
+        }
+        line.extend_from_slice(b"\"}\n");
     }
 
     /// Writes what standard error accepts at once.
@@ -43,9 +125,13 @@ impl Log {
             self.pending.drain(..count);
             if self.pending.is_empty() && self.dropped > 0 {
                 let dropped = std::mem::take(&mut self.dropped);
-                self.note(format_args!(
-                    "{dropped} log lines were dropped, because standard error was not read"
-                ));
+                self.note(
+                    LogLevel::Error,
+                    format_args!(
+                        "{dropped} log lines were dropped, because standard error was not read"
+                    ),
+                    &About::default(),
+                );
             }
         }
     }

@@ -5,12 +5,16 @@
 //! for deadlines and evictability (`standing`). So tests drive a machine byte by byte, and a fuzzer
 //! at full speed.
 
+mod behind;
 mod outbox;
 mod pages;
+mod quota;
 mod step;
 
+pub use behind::Behind;
 pub use outbox::{Outbox, least_rate_deadline};
 pub use pages::{Buffer, Pages};
+pub use quota::{Admission, ClientId, Quotas};
 pub use step::{Event, Evictable, Reason, Standing, Step};
 
 use std::net::IpAddr;
@@ -18,7 +22,9 @@ use std::net::IpAddr;
 use crate::clock::Clock;
 use crate::config::Limits;
 use crate::files::Blocking;
+use crate::http::fields::Fields;
 use crate::http::status::{Failure, Status};
+use crate::journal::Observer;
 use crate::site::{Answer, Request, Sites};
 
 /// The resources of a report.
@@ -39,11 +45,54 @@ pub struct Context<'a> {
     /// The socket may hold unread bytes: closing it now would send a reset, and the peer might lose
     /// the end of the response.
     pub unread: bool,
+    /// Who wants to know how each request ends.
+    pub observer: Option<&'a mut Observer>,
     /// Requests that this client may make now. Each request decrements it; at 0, it gets a 429.
     pub requests_left: u32,
+    /// How to find the client of each request, if the peer is trusted to name it.
+    pub behind: Option<Behind<'a>>,
 }
 
 impl Context<'_> {
+    /// The client of the request with these fields: that of the connection, unless the peer is
+    /// trusted to name another one.
+    #[inline]
+    pub fn client_of(&mut self, fields: &Fields<'_, '_>) -> Option<IpAddr> {
+        match self.behind {
+            None => self.client,
+            Some(_) => self.named_client(fields),
+        }
+    }
+
+    #[inline(never)]
+    fn named_client(&mut self, fields: &Fields<'_, '_>) -> Option<IpAddr> {
+        let Some(behind) = &mut self.behind else { return self.client };
+        let named = behind.find(fields, self.limits, self.clock.tick);
+        self.requests_left = named.requests_left;
+        named.client.or(self.client)
+    }
+
+    /// The client of the request whose response was written just now, for a log.
+    pub fn take_client(&mut self) -> Option<IpAddr> {
+        self.behind.as_mut().and_then(Behind::take_named).or(self.client)
+    }
+
+    /// Counts the current request as one of its client, if the client may make another one. Returns
+    /// whether it was counted.
+    #[inline]
+    pub fn count_request(&mut self) -> bool {
+        if self.requests_left == 0 {
+            return false;
+        }
+        self.requests_left -= 1;
+        if let Some(behind) = &mut self.behind {
+            behind.spend();
+            // Of the next request, the client is not known yet.
+            self.requests_left = u32::MAX;
+        }
+        true
+    }
+
     /// The reply to a request. `counted`: an earlier evaluation of it has charged its client.
     ///
     /// # Errors
@@ -58,7 +107,7 @@ impl Context<'_> {
         if self.requests_left == 0 && !counted {
             let why = "too many requests from your address";
             let failure = Failure::new(Status::TooManyRequests, why);
-            return Ok(Answer::Reply(self.sites.fail(failure)));
+            return Ok(Answer::Reply(self.sites.fail_request(request, failure)));
         }
         self.sites.respond(request, blocking, self.clock)
     }

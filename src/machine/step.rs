@@ -84,6 +84,8 @@ pub enum Reason {
     Panicked,
     /// The server shuts down.
     Stopped,
+    /// A trusted peer sent no PROXY header, or a malformed one, where one is expected.
+    BadProxyHeader,
     /// The client broke the rules of its protocol (HTTP/2).
     ProtocolError,
     /// The client caused much work and took no responses (HTTP/2).
@@ -95,7 +97,7 @@ impl Reason {
     pub const COUNT: usize = Reason::ALL.len();
 
     /// Every reason, in the order of the enum.
-    pub const ALL: [Reason; 12] = [
+    pub const ALL: [Reason; 13] = [
         Reason::Finished,
         Reason::PeerClosed,
         Reason::PeerLost,
@@ -106,6 +108,7 @@ impl Reason {
         Reason::MadeRoom,
         Reason::Panicked,
         Reason::Stopped,
+        Reason::BadProxyHeader,
         Reason::ProtocolError,
         Reason::Flooded,
     ];

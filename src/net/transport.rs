@@ -21,6 +21,8 @@ use mio::{Interest, Registry, Token};
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, SendFlags, Shutdown};
 
+use super::proxy;
+
 /// The connection to a peer, below HTTP.
 #[derive(Debug)]
 pub enum Transport {
@@ -81,6 +83,16 @@ impl Transport {
         plain.receive(room)
     }
 
+    /// Receives what has arrived of a PROXY header, and no byte behind it. Before any other receive
+    /// or send: the header precedes everything else, TLS included.
+    ///
+    /// # Errors
+    /// `UnexpectedEof`: the peer has finished sending; and those of the socket.
+    pub fn receive_header(&mut self, header: &mut proxy::Header) -> io::Result<proxy::Progress> {
+        let Transport::Plain(plain) = self;
+        plain.receive_header(header)
+    }
+
     /// Sends two slices, one behind the other, as far as the socket accepts them.
     #[inline]
     pub fn send(&mut self, first: &[u8], second: &[u8]) -> io::Result<usize> {
@@ -134,7 +146,7 @@ impl Transport {
     /// Sends a message that needs no memory of ours, before the socket is closed. What has arrived
     /// is received first, up to a bound: closing a socket with unread bytes resets the connection,
     /// and the peer might lose the message.
-    pub fn send_last(&mut self, message: &[u8]) {
+    pub fn send_last(&mut self, message: &[u8]) -> usize {
         let Transport::Plain(plain) = self;
         let mut room = [0; 4096];
         for _ in 0..LAST_RECEIVES {
@@ -143,7 +155,7 @@ impl Transport {
             }
         }
         // The connection is closed whether or not the message can be sent.
-        _ = plain.send(message, &[]);
+        plain.send(message, &[]).unwrap_or(0)
     }
 
     /// Makes the kernel discard unsent data when the socket is closed, and reset the connection.
@@ -210,6 +222,30 @@ impl Plain {
         }
     }
 
+    /// The end of the header is known only when its bytes are: so they are peeked at, and then
+    /// exactly those that belong to it are received. None of them stay in the socket, where an
+    /// edge-triggered poll would not report them again.
+    fn receive_header(&mut self, header: &mut proxy::Header) -> io::Result<proxy::Progress> {
+        let mut room = [0; HEADER_PIECE];
+        let peeked = match rustix::net::recv(&self.socket, &mut room[..], RecvFlags::PEEK) {
+            Ok((_, 0)) => return Err(io::ErrorKind::UnexpectedEof.into()),
+            Ok((_, count)) => count,
+            Err(error) => {
+                if error == Errno::AGAIN {
+                    self.readable = false;
+                    self.hangup = false;
+                }
+                return Err(error.into());
+            }
+        };
+        let (used, progress) = header.take(&room[..peeked]);
+        match rustix::net::recv(&self.socket, &mut room[..used], RecvFlags::empty())? {
+            (_, received) if received == used => Ok(progress),
+            // Never: nobody else receives from this socket.
+            _ => Err(io::ErrorKind::UnexpectedEof.into()),
+        }
+    }
+
     #[inline]
     fn send(&mut self, first: &[u8], second: &[u8]) -> io::Result<usize> {
         let sent = match (first, second) {
@@ -272,6 +308,10 @@ impl Plain {
     }
 }
 
+/// Bytes of a PROXY header to peek at. Senders keep to 536 bytes; of a longer one, the rest is
+/// received in further pieces.
+const HEADER_PIECE: usize = 536;
+
 /// Most receives before a last message: a head of any length that is allowed.
 const LAST_RECEIVES: usize = 9;
 
@@ -290,6 +330,11 @@ pub struct Sent {
     pub count: u64,
     /// There was nothing at that offset of the file: it was truncated, or cannot be read.
     pub file_ended: bool,
+}
+
+/// Errors after which the call can be repeated.
+pub fn is_passing(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted)
 }
 
 /// Whether an error of sending from a file is about the file: a failing disk or network file system

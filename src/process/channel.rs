@@ -5,7 +5,7 @@
 
 use std::io::{self, ErrorKind, IoSlice, IoSliceMut, Read};
 use std::mem::MaybeUninit;
-use std::os::fd::{BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 
 use rustix::net::{
@@ -110,6 +110,23 @@ fn send_all(stream: &UnixStream, mut bytes: &[u8]) -> io::Result<()> {
     Ok(())
 }
 
+/// Sends one byte with a descriptor, without waiting.
+///
+/// # Errors
+/// Those of the system.
+pub(super) fn send_with_descriptor(
+    stream: impl AsFd,
+    byte: u8,
+    descriptor: BorrowedFd<'_>,
+) -> io::Result<()> {
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+    let mut control = SendAncillaryBuffer::new(&mut space);
+    let descriptors = [descriptor];
+    control.push(SendAncillaryMessage::ScmRights(&descriptors));
+    sendmsg(stream, &[IoSlice::new(&[byte])], &mut control, FLAGS)?;
+    Ok(())
+}
+
 /// Receives a message, and waits for it.
 ///
 /// # Errors
@@ -167,7 +184,6 @@ const CLOSE_ON_EXEC: RecvFlags = RecvFlags::empty();
 mod tests {
     use super::*;
     use std::io::Write;
-    use std::os::fd::AsFd;
 
     #[test]
     fn a_message_arrives_with_its_texts_and_descriptors() {

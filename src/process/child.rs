@@ -15,7 +15,8 @@ use rustix::process::{Pid, Signal, kill_process};
 use crate::net::listen::Listener;
 use crate::reactor::Order;
 
-use super::channel::{Fields, send_message};
+use super::access_log::OpenLog;
+use super::channel::{Fields, send_message, send_with_descriptor};
 use super::source::{Source, TAKEOVER, Text};
 use super::worker::{READY, WORKER_MODE};
 
@@ -48,6 +49,7 @@ pub(super) struct Orders<'s> {
     /// How often it is to tell that its loop turns; 0: never.
     pub(super) beat_ms: u64,
     pub(super) text: Option<&'s Text>,
+    pub(super) log: Option<&'s OpenLog>,
     pub(super) listeners: Vec<&'s Listener>,
 }
 
@@ -66,6 +68,7 @@ impl Child {
         fields.put_number(orders.beat_ms);
         let mut descriptors = Vec::new();
         Text::describe(orders.text, &mut fields, &mut descriptors);
+        OpenLog::describe(orders.log, &mut fields, &mut descriptors);
         for listener in &orders.listeners {
             fields.put(
                 listener.path().map(|path| path.as_os_str().as_encoded_bytes()).unwrap_or(b""),
@@ -166,6 +169,12 @@ impl Child {
     /// Gives an order. If it cannot be sent, the child has ended, and is reaped.
     pub(super) fn order(&mut self, order: Order) {
         _ = self.channel.write(&[order.byte()]);
+    }
+
+    /// Passes on the access log that was opened anew. If that cannot be sent, the child has ended,
+    /// or reads nothing.
+    pub(super) fn pass_log(&self, log: &OpenLog) {
+        _ = send_with_descriptor(&self.channel, Order::ReopenLog.byte(), log.as_fd());
     }
 
     /// Sends a signal.

@@ -10,6 +10,7 @@ use rustix::process::{Pid, Signal, WaitStatus};
 use crate::config::Limits;
 use crate::reactor::Order;
 
+use super::access_log::OpenLog;
 use super::channel::Fields;
 use super::child::{Child, Orders, Poller};
 use super::notify::beat_ms;
@@ -22,6 +23,7 @@ pub(super) struct Generation {
     /// Counted from 1, for the log.
     pub(super) number: u64,
     text: Option<Text>,
+    log: Option<OpenLog>,
     limits: Limits,
     workers: Vec<Worker>,
     /// While it ends: when workers that still run are killed.
@@ -87,14 +89,14 @@ impl Generation {
     /// In one line: if a process cannot be started. Those that were started end by themselves.
     pub(super) fn start(
         number: u64,
-        text: Option<Text>,
+        (text, log): (Option<Text>, Option<OpenLog>),
         limits: Limits,
         count: usize,
         shop: &mut Workshop<'_>,
         now: Instant,
     ) -> Result<Generation, String> {
         let workers = (0..count).map(|_| Worker::vacant(now, None)).collect();
-        let mut generation = Generation { number, text, limits, workers, kill_at: None };
+        let mut generation = Generation { number, text, log, limits, workers, kill_at: None };
         for index in 0..count {
             generation.start_worker(index, index == 0, shop, now)?;
         }
@@ -112,7 +114,8 @@ impl Generation {
         let listeners = shop.sockets.of_worker(index, workers);
         // Four times as often as it must.
         let beat_ms = shop.watchdog.map_or(0, |time| beat_ms(time / 4));
-        let orders = Orders { workers, is_first, beat_ms, text: self.text.as_ref(), listeners };
+        let (text, log) = (self.text.as_ref(), self.log.as_ref());
+        let orders = Orders { workers, is_first, beat_ms, text, log, listeners };
         let child = Child::worker(shop.poller, shop.source, &orders)
             .map_err(|error| format!("cannot start a worker: {error}"))?;
         let worker = &mut self.workers[index];
@@ -204,9 +207,17 @@ impl Generation {
         self.kill_at = Some(now + GRACE);
     }
 
-    /// Passes a signal on.
-    pub(super) fn signal(&self, signal: Signal) {
-        self.children().filter(|child| child.is_ready).for_each(|child| child.signal(signal));
+    /// Opens the access log anew, and passes it to the workers. False: there is none with a path.
+    ///
+    /// # Errors
+    /// In one line: then the workers go on with the old one.
+    pub(super) fn reopen_log(&mut self) -> Result<bool, String> {
+        let Some(log) = &mut self.log else { return Ok(false) };
+        let is_reopened = log.reopen()?;
+        if is_reopened && let Some(log) = &self.log {
+            self.children().for_each(|child| child.pass_log(log));
+        }
+        Ok(is_reopened)
     }
 
     /// Notes that a process has ended. `None`: it was none of these.
@@ -338,8 +349,10 @@ impl Generation {
         };
         let text = Text::adopt(from, descriptors)?;
         // This version of the program may not understand the text of an earlier one any more.
-        let limits = source.read_text(text.as_ref()).map(|settings| settings.config.limits);
-        let limits = limits.unwrap_or_default();
+        let config = source.read_text(text.as_ref()).map(|settings| settings.config).ok();
+        // The workers that run have it open.
+        let log = config.as_ref().and_then(|config| OpenLog::open(config.access_log.as_ref()).ok());
+        let limits = config.map(|config| config.limits).unwrap_or_default();
         let mut workers = Vec::new();
         for _ in 0..from.take_number::<usize>()? {
             let pid = Pid::from_raw(from.take_number()?);
@@ -354,7 +367,7 @@ impl Generation {
             let start_at = child.is_none().then_some(now);
             workers.push(Worker { child, ..Worker::vacant(now, start_at) });
         }
-        Some(Generation { number, text, limits, workers, kill_at })
+        Some(Generation { number, text, log: log.flatten(), limits, workers, kill_at })
     }
 }
 
@@ -398,7 +411,8 @@ mod tests {
         let start_at = heard + 9 * second;
         let workers = vec![Worker::vacant(heard, Some(start_at))];
         let limits = Limits::default();
-        let generation = Generation { number: 1, text: None, limits, workers, kill_at: None };
+        let generation =
+            Generation { number: 1, text: None, log: None, limits, workers, kill_at: None };
         assert_eq!(generation.due(Some(second), heard + 5 * second), Some(start_at));
         assert!(!generation.is_silent());
     }

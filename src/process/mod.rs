@@ -12,6 +12,7 @@
 //! | `sockets` | which sockets are there, and which worker accepts on which |
 //! | `child` | how is a process started, and told what to do |
 //! | `channel` | how do texts and descriptors get from one process to another |
+//! | `access_log` | who opens the access log, and how do workers get it |
 //! | `source` | where do the settings come from, so that all workers have the same |
 //! | `worker` | what does a worker do |
 //! | `server` | how does a process get ready to serve, alone or as a worker |
@@ -43,6 +44,7 @@
 //! worker that gets one drains, but a second one does not cut it off. A service manager that
 //! signals every process of a service also signals the supervisor, and its order decides.
 
+mod access_log;
 mod channel;
 mod child;
 mod generation;

@@ -6,8 +6,11 @@ use std::path::Path;
 
 use crate::auth::{Authenticator, MemoryBounds, PoolBounds, Program};
 use crate::cli::Settings;
-use crate::config::{Config, Limits, Listen, SiteConfig};
+use crate::config::{
+    AccessLogConfig, Config, Limits, Listen, LogLevel, SiteConfig, TrustedProxies,
+};
 use crate::files::Door;
+use crate::journal::{AccessLog, LogFile, Sink};
 use crate::net::Activated;
 use crate::net::listen::{self, Listener, SocketFile};
 use crate::reactor::{End, Reactor, Sign, signals};
@@ -15,6 +18,7 @@ use crate::sandbox;
 use crate::site::Sites;
 use crate::system;
 
+use super::access_log::OpenLog;
 use super::notify::{Notifier, beat_ms};
 use super::sockets::{bound, check_systemd, unused};
 
@@ -35,10 +39,11 @@ pub fn serve_alone(settings: Settings, sockets: &mut Vec<SocketFile>) -> Result<
     warnings.extend(listeners.iter().flat_map(Listener::warnings).cloned());
     let start_line = start_line(&config.sites, listeners.iter(), "");
     let paths: Vec<&Path> = sockets.iter().map(SocketFile::path).collect();
-    let (mut reactor, more) = set_up(config, listeners, &paths)?;
+    let log = OpenLog::open(config.access_log.as_ref())?.map(OpenLog::into_file);
+    let (mut reactor, more) = set_up(config, listeners, log, Some(&paths))?;
     warnings.extend(more);
     for warning in warnings {
-        reactor.note(format_args!("{warning}"));
+        reactor.note(LogLevel::Warn, format_args!("{warning}"));
     }
     // A closed or full standard output is no reason not to serve.
     _ = writeln!(io::stdout(), "{start_line}");
@@ -67,15 +72,33 @@ pub(super) fn ignore_file_size_signal() -> Result<(), String> {
 }
 
 /// From settings to a loop that can run: switches the user, opens the roots, starts the processes
-/// that verify passwords, and enters the sandbox, which lets the process remove the sockets in
-/// `removable`. Returns warnings, too.
+/// that verify passwords, and enters the sandbox. `log` is the access log. A process that serves
+/// `alone` has to remove its Unix sockets, which are these, and to open its log anew; the sandbox
+/// allows that. Returns warnings, too.
 pub(super) fn set_up(
     config: Config,
     listeners: Vec<Listener>,
-    removable: &[&Path],
+    log: Option<LogFile>,
+    alone: Option<&[&Path]>,
 ) -> Result<(Reactor, Vec<String>), String> {
-    let Config { sites, user, sandbox, when_full, h2c, limits, .. } = config;
-    let mut warnings: Vec<String> = inapplicable_limits(&listeners, &limits).into_iter().collect();
+    let Config {
+        listen,
+        trusted_proxies,
+        sites,
+        user,
+        sandbox,
+        when_full,
+        h2c,
+        limits,
+        access_log,
+        log: lines,
+        ..
+    } = config;
+    let mut warnings = Vec::new();
+    if !trusted_proxies.trusts(None) {
+        warnings.extend(inapplicable_limits(&listeners, &limits));
+    }
+    warnings.extend(unused_proxy_protocol(&listen, &trusted_proxies));
     match &user {
         Some(account) => sandbox::become_user(account)?,
         None if sandbox::is_root() => {
@@ -91,14 +114,22 @@ pub(super) fn set_up(
     if sites.need_authenticator() {
         sites.authenticate_with(start_authenticator(&limits)?);
     }
+    let most = limits.access_log_bytes;
     let mut reactor = Reactor::new(sites, listeners, when_full, limits)
         .map_err(|error| format!("cannot set up the event loop: {error}"))?;
     if h2c {
         reactor.accept_h2c();
     }
+    reactor.trust(trusted_proxies);
+    reactor.configure_log(lines);
+    if let (Some(AccessLogConfig { target, format }), Some(file)) = (&access_log, log) {
+        let log = AccessLog::new(*format, Sink::new(file, target.to_string(), most));
+        reactor.log_requests(log, alone.and(Some(target.clone())));
+    }
     if let Some((folders, broad)) = folders {
         warnings.extend(broad);
-        warnings.extend(sandbox::lock_in(&folders, removable));
+        let log = alone.and(access_log.as_ref()).and_then(|log| log.target.path());
+        warnings.extend(sandbox::lock_in(&folders, alone.unwrap_or_default(), log));
     }
     Ok((reactor, warnings))
 }
@@ -154,6 +185,17 @@ fn inapplicable_limits(listeners: &[Listener], limits: &Limits) -> Option<String
             "{} {verb} not apply to {socket}: its clients have no address; set such a limit in the \
              proxy",
             names.join(" and ")
+        )
+    })
+}
+
+/// A warning about an address whose connections may have a PROXY header that nobody may send.
+fn unused_proxy_protocol(entries: &[Listen], proxies: &TrustedProxies) -> Option<String> {
+    let listen = entries.iter().find(|listen| listen.opening.proxy_protocol)?;
+    proxies.is_empty().then(|| {
+        format!(
+            "proxy_protocol has no effect on {listen}: nobody may send a PROXY header; set \
+             trusted_proxies to the addresses of the proxies"
         )
     })
 }

@@ -5,14 +5,16 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use mio::{Events, Poll, Token};
-use rustix::process::{Pid, Signal as Number, WaitOptions, WaitStatus, wait};
+use rustix::process::{Pid, WaitOptions, WaitStatus, wait};
 use signal_hook::consts::{SIGCHLD, SIGHUP, SIGUSR1, SIGUSR2};
 
 use crate::cli::Settings;
+use crate::config::LogLevel;
 use crate::journal::Journal;
 use crate::net::Activated;
-use crate::reactor::signals::{STOP, Signals};
+use crate::reactor::signals::{NOTHING_TO_REOPEN, STOP, Signals};
 
+use super::access_log::OpenLog;
 use super::child::Poller;
 use super::generation::{Death, Generation, Workshop};
 use super::notify::Notifier;
@@ -203,8 +205,8 @@ impl Supervisor {
         due.chain([ready, trial, log, self.alive_at].into_iter().flatten()).min()
     }
 
-    fn note(&mut self, text: std::fmt::Arguments<'_>) {
-        self.journal.note(text);
+    fn note(&mut self, level: LogLevel, text: std::fmt::Arguments<'_>) {
+        self.journal.note(level, text);
     }
 
     fn take_event(&mut self, token: Token) {
@@ -227,12 +229,31 @@ impl Supervisor {
             }
             (Signal::Reload, Phase::Running) => self.wanted.reload = true,
             (Signal::Upgrade, Phase::Running) => self.wanted.upgrade = true,
-            (Signal::Reopen, _) => {
-                for generation in self.serving.iter().chain(&self.draining) {
-                    generation.signal(Number::USR1);
+            (Signal::Reopen, _) => self.reopen_logs(),
+            (Signal::Child | Signal::Reload | Signal::Upgrade, _) => {}
+        }
+    }
+
+    /// Opens the access logs of all generations anew.
+    fn reopen_logs(&mut self) {
+        let next = self.next.as_mut().map(|next| &mut next.generation);
+        let generations = next.into_iter().chain(&mut self.serving).chain(&mut self.draining);
+        let results: Vec<_> = generations.map(Generation::reopen_log).collect();
+        let mut is_reopened = false;
+        for result in results {
+            match result {
+                Ok(done) => is_reopened |= done,
+                Err(why) => {
+                    is_reopened = true;
+                    self.note(
+                        LogLevel::Error,
+                        format_args!("{why}; the log continues in the old file"),
+                    );
                 }
             }
-            (Signal::Child | Signal::Reload | Signal::Upgrade, _) => {}
+        }
+        if !is_reopened {
+            self.note(LogLevel::Info, format_args!("{NOTHING_TO_REOPEN}"));
         }
     }
 
@@ -256,14 +277,16 @@ impl Supervisor {
             self.serving.as_mut().and_then(|serving| serving.reap(pid, status, now))
         {
             return match pause.as_millis() {
-                0 => self.note(format_args!("{line}; starting another")),
-                ms => self.note(format_args!("{line}; starting another in {ms} ms")),
+                0 => self.note(LogLevel::Warn, format_args!("{line}; starting another")),
+                ms => {
+                    self.note(LogLevel::Warn, format_args!("{line}; starting another in {ms} ms"));
+                }
             };
         }
         let mut draining = self.draining.iter_mut();
         let death = draining.find_map(|generation| generation.reap(pid, status, now));
         let Some(Death { line, was_ready: true, is_failure: true, .. }) = death else { return };
-        self.note(format_args!("{line}"));
+        self.note(LogLevel::Warn, format_args!("{line}"));
         if let Phase::Stopping(error @ None) = &mut self.phase {
             *error = Some("ended with responses cut off".to_owned());
         }
@@ -288,7 +311,7 @@ impl Supervisor {
         let mut shop = Workshop { poller, source, sockets, watchdog };
         let lines = serving.as_mut().map(|serving| serving.tend(&mut shop, now));
         for line in lines.into_iter().flatten() {
-            self.note(format_args!("{line}"));
+            self.note(LogLevel::Warn, format_args!("{line}"));
         }
         self.draining.iter().for_each(|generation| generation.kill_late(now));
         self.draining.retain(|generation| !generation.is_empty());
@@ -337,11 +360,14 @@ impl Supervisor {
     ) -> Result<(), String> {
         // Workers log the warnings of the settings.
         let config = settings.config;
+        let lines = config.log;
         let count = worker::count(config.workers);
         let bound = Sockets::bind(&config.listen, count, &config.limits, &self.sockets);
         let (sockets, warnings) = bound?;
+        let log = OpenLog::open(config.access_log.as_ref());
+        let log = log.inspect_err(|_| _ = sockets.remove_files(&self.sockets))?;
         for warning in warnings.into_iter().chain(sockets.unused(&config.listen)) {
-            self.note(format_args!("{warning}"));
+            self.note(LogLevel::Warn, format_args!("{warning}"));
         }
         let more = if count == 1 { String::new() } else { format!(" ({count} workers)") };
         let start_line = start_line(&config.sites, sockets.first(), &more);
@@ -349,8 +375,9 @@ impl Supervisor {
         let Supervisor { poller, source, last_number, notifier, .. } = self;
         let watchdog = notifier.watchdog();
         let mut shop = Workshop { poller, source, sockets: &sockets, watchdog };
-        match Generation::start(*last_number, text, config.limits, count, &mut shop, now) {
+        match Generation::start(*last_number, (text, log), config.limits, count, &mut shop, now) {
             Ok(generation) => {
+                self.journal.configure(lines);
                 self.next = Some(Next { generation, sockets, start_line });
                 Ok(())
             }
@@ -370,7 +397,7 @@ impl Supervisor {
         };
         if let Err(lines) = result {
             for line in lines {
-                self.note(format_args!("{line}"));
+                self.note(LogLevel::Warn, format_args!("{line}"));
             }
             self.refused("the new settings cannot be used");
         }
@@ -379,7 +406,10 @@ impl Supervisor {
     /// Says that all stays as it was.
     fn refused(&mut self, why: &str) {
         let number = self.serving.as_ref().map_or(0, |serving| serving.number);
-        self.note(format_args!("reload failed: {why}; generation {number} goes on"));
+        self.note(
+            LogLevel::Error,
+            format_args!("reload failed: {why}; generation {number} goes on"),
+        );
         self.notifier.ready(&format!("reload failed; generation {number} serves"));
     }
 
@@ -393,7 +423,7 @@ impl Supervisor {
         sockets.adjust(generation.limits());
         let old_sockets = std::mem::replace(&mut self.sockets, sockets);
         for line in old_sockets.remove_files(&self.sockets) {
-            self.note(format_args!("{line}"));
+            self.note(LogLevel::Warn, format_args!("{line}"));
         }
         match self.serving.replace(generation) {
             None => {
@@ -401,10 +431,13 @@ impl Supervisor {
                 _ = writeln!(io::stdout(), "{start_line}");
             }
             Some(mut old) => {
-                self.note(format_args!(
-                    "reloaded: generation {number} serves, generation {} drains",
-                    old.number
-                ));
+                self.note(
+                    LogLevel::Info,
+                    format_args!(
+                        "reloaded: generation {number} serves, generation {} drains",
+                        old.number
+                    ),
+                );
                 old.drain(now);
                 self.draining.push(old);
             }
@@ -445,7 +478,7 @@ impl Supervisor {
             let mut lines = generation.complete(&mut shop, now);
             lines.extend(sockets.remove_files(&Sockets::default()));
             for line in lines {
-                self.note(format_args!("{line}"));
+                self.note(LogLevel::Warn, format_args!("{line}"));
             }
         }
         // Both may hold the same sockets, so all are closed before the first order.
@@ -460,7 +493,10 @@ impl Supervisor {
     fn begin_trial(&mut self, now: Instant) {
         let Supervisor { program, poller, source, serving, sockets, draining, .. } = self;
         let (Some(program), Some(serving)) = (program.as_ref(), serving.as_ref()) else {
-            return self.note(format_args!("no upgrade: the path of the program is unknown"));
+            return self.note(
+                LogLevel::Error,
+                format_args!("no upgrade: the path of the program is unknown"),
+            );
         };
         let message = upgrade::describe_all(self.last_number, sockets, serving, draining, now);
         match Trial::start(program, &message, poller, source, now + TRIAL) {
@@ -480,7 +516,10 @@ impl Supervisor {
             (_, Phase::Stopping(_)) => return,
             (Err(why), _) => why,
             (Ok(version), Phase::Running) => {
-                self.note(format_args!("upgrade: tenkay {version} at {shown} takes over"));
+                self.note(
+                    LogLevel::Info,
+                    format_args!("upgrade: tenkay {version} at {shown} takes over"),
+                );
                 self.journal.flush();
                 let Supervisor { source, serving, sockets, draining, .. } = self;
                 let Some(serving) = serving.as_ref() else { return };
@@ -489,7 +528,10 @@ impl Supervisor {
                 format!("cannot execute it: {}", upgrade::replace(&path, source, &message))
             }
         };
-        self.note(format_args!("no upgrade to {shown}: {why}; the running program goes on"));
+        self.note(
+            LogLevel::Error,
+            format_args!("no upgrade to {shown}: {why}; the running program goes on"),
+        );
     }
 }
 

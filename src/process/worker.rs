@@ -7,11 +7,13 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 
-use crate::config::{Opening, Workers};
+use crate::config::{LogLevel, Opening, Workers};
+use crate::journal::LogFile;
 use crate::net::listen::Listener;
 use crate::reactor::{End, Sign, Watcher};
 use crate::system;
 
+use super::access_log::OpenLog;
 use super::channel::{Fields, Message, receive_message};
 use super::server;
 use super::sockets::path_of;
@@ -56,11 +58,11 @@ pub fn run() -> Result<End, String> {
         let begun = listener.begin(config.limits.backlog);
         begun.map_err(|error| format!("cannot listen on {}: {error}", listener.url()))?;
     }
-    let (mut reactor, more) = server::set_up(config, task.listeners, &[])?;
+    let (mut reactor, more) = server::set_up(config, task.listeners, task.log, None)?;
     if task.is_first {
         // The same for all workers.
         for warning in warnings.into_iter().chain(more) {
-            reactor.note(format_args!("{warning}"));
+            reactor.note(LogLevel::Warn, format_args!("{warning}"));
         }
     }
     // Before the supervisor says in the same log that this worker serves.
@@ -106,6 +108,7 @@ struct Task {
     beat_ms: u64,
     /// The text of the configuration file.
     text: Option<Text>,
+    log: Option<LogFile>,
     listeners: Vec<Listener>,
 }
 
@@ -117,11 +120,12 @@ impl Task {
         let is_first = fields.take_number::<u8>()? == 1;
         let beat_ms = fields.take_number()?;
         let text = Text::adopt(&mut fields, &mut descriptors)?;
+        let log = OpenLog::adopt(&mut fields, &mut descriptors)?;
         let mut listeners = Vec::new();
         for socket in descriptors {
             listeners.push(inherited(socket, &mut fields)?);
         }
-        Some(Task { workers, is_first, beat_ms, text, listeners })
+        Some(Task { workers, is_first, beat_ms, text, log, listeners })
     }
 }
 

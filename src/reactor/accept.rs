@@ -6,8 +6,8 @@ use mio::Registry;
 use rustix::io::Errno;
 
 use crate::clock::Tick;
-use crate::config::{Limits, WhenFull};
-use crate::journal::Kind;
+use crate::config::{Limits, LogLevel, WhenFull};
+use crate::journal::{About, Kind};
 use crate::net::Transport;
 use crate::net::listen::Listener;
 
@@ -94,7 +94,9 @@ impl Acceptor {
                 let effort = match self.listeners[index].accept() {
                     Ok((socket, from)) => {
                         self.left = self.left.map(|left| left - 1);
-                        connections.insert(Transport::plain(socket), from, resources, turn)
+                        let opening = self.listeners[index].opening();
+                        let transport = Transport::plain(socket);
+                        connections.insert(transport, from, opening, resources, turn)
                     }
                     Err(error) => {
                         self.accept_failed(index, &error, connections, resources, turn);
@@ -169,6 +171,7 @@ impl Acceptor {
             Kind::AcceptPaused,
             now,
             format_args!("not accepting for now: {error}"),
+            &About::default().reason(error),
         );
     }
 
@@ -208,7 +211,7 @@ impl Acceptor {
 
 fn close(listener: Listener, resources: &mut Resources) {
     if let Some(warning) = listener.close() {
-        resources.journal.note(format_args!("{warning}"));
+        resources.journal.note(LogLevel::Warn, format_args!("{warning}"));
     }
 }
 

@@ -7,16 +7,16 @@ use mio::Registry;
 use slab::Slab;
 
 use crate::clock::Tick;
-use crate::config::Limits;
+use crate::config::{Limits, LogLevel, Opening, TrustedProxies};
 use crate::http::status::{Failure, Status};
-use crate::journal::Kind;
+use crate::journal::{About, Kind};
 use crate::net::Transport;
 use crate::site::Wait;
 
-use super::evict;
+use super::clients::Clients;
+use super::evict::{self, Victims};
 use super::panics::guarded;
 use super::pending::{Id, Pending};
-use super::quota::{Admission, Quotas};
 use super::resources::Resources;
 use super::slot::{Client, Path, Slot, Stop};
 use super::turn::{Effort, Share, Turn};
@@ -34,17 +34,15 @@ pub(super) struct Connections {
     pending: Pending,
     /// Connections whose time is over; empty between two turns.
     expired: Vec<Id>,
-    quotas: Quotas,
+    clients: Clients,
     /// Connections that were told that there is no room for them, and are not closed yet; the first
     /// of them first. They do not count towards the limit, but there are at most [`SPARE_SLOTS`].
     turned_away: Vec<usize>,
     /// How many have been closed so far, in total and by reason.
     closed: u64,
     closed_for: [u64; Reason::COUNT],
-    /// The connections to evict next, the first at the end; checked again before each use.
-    victims: Vec<(Evictable, Id)>,
-    /// When they were chosen.
-    victims_since: Tick,
+    /// The connections to evict next.
+    victims: Victims,
     /// The server stops, and idle connections are closed.
     closes_idle: bool,
     registry: Registry,
@@ -61,15 +59,24 @@ impl Connections {
             wheel: Wheel::new(now),
             pending: Pending::default(),
             expired: Vec::new(),
-            quotas: Quotas::default(),
+            clients: Clients::default(),
             turned_away: Vec::new(),
             closed: 0,
             closed_for: [0; Reason::COUNT],
-            victims: Vec::new(),
-            victims_since: now,
+            victims: Victims::new(now),
             closes_idle: false,
             registry,
         }
+    }
+
+    /// Believes these peers whom they connect for.
+    pub(super) fn trust(&mut self, proxies: TrustedProxies) {
+        self.clients.trust(proxies);
+    }
+
+    /// How many requests of trusted peers had a malformed list of clients.
+    pub(super) fn malformed_lists(&self) -> u64 {
+        self.clients.malformed_lists()
     }
 
     /// How many there are.
@@ -116,25 +123,30 @@ impl Connections {
         &mut self,
         transport: Transport,
         address: Option<IpAddr>,
+        opening: Opening,
         resources: &mut Resources,
         turn: &Turn,
     ) -> Effort {
         let now = turn.now();
         self.serial = self.serial.wrapping_add(1) & SERIAL_MASK;
         let mut slot = Slot::new(transport, self.serial, address, now);
-        let admission = self.quotas.admit(slot.address, &resources.limits, now);
-        if let Admission::Counted(client) = admission {
-            slot.client = Some(client);
-        }
-        let turned_away = admission == Admission::TooMany || !self.make_room(resources, turn);
+        let admitted = if self.clients.trusts(address) && opening.proxy_protocol {
+            slot.wire = Wire::introduction(now);
+            true
+        } else {
+            self.clients.admit(&mut slot, &resources.limits, now)
+        };
+        let turned_away = !admitted || !self.make_room(resources, turn);
         if turned_away && !self.make_spare_room(resources, turn) {
-            if let Some(client) = slot.client {
-                self.quotas.leave(client, &resources.limits, now);
-            }
+            self.clients.leave(slot.client, &resources.limits, now);
             return Effort::default();
         }
         slot.turned_away = turned_away;
         slot.sniffs = resources.h2c && !turned_away;
+        if resources.journal.wants(LogLevel::Debug) {
+            let client = Client(slot.address);
+            resources.debug(&client, format_args!("connection from {client}"));
+        }
         let key = self.slots.insert(slot);
         if turned_away {
             self.turned_away.push(key);
@@ -145,6 +157,42 @@ impl Connections {
             }
             slot.drive(cx, pools, share)
         })
+    }
+
+    /// The PROXY header of a connection is complete or malformed. Only now the client is known, and
+    /// counted; if it has too many connections, this one is answered 503.
+    #[inline(never)]
+    fn introduce(&mut self, key: usize, resources: &mut Resources, turn: &Turn) {
+        let slot = &mut self.slots[key];
+        let wire = std::mem::replace(&mut slot.wire, Wire::new(turn.now()));
+        let Wire::Introduction(introduction) = wire else { return };
+        let source = match introduction.result() {
+            Ok(source) => source,
+            Err(why) => {
+                let peer = Client(slot.address);
+                resources.journal.repeat(
+                    Kind::ProxyHeader,
+                    turn.now(),
+                    format_args!("closing the connection of {peer}: PROXY header: {why}"),
+                    &About::client(&peer).reason(&why),
+                );
+                return self.close(key, Reason::BadProxyHeader, resources, turn);
+            }
+        };
+        slot.address = source.or(slot.address);
+        if !self.clients.admit(slot, &resources.limits, turn.now()) && !slot.turned_away {
+            if !self.make_spare_room(resources, turn) {
+                return self.close(key, Reason::MadeRoom, resources, turn);
+            }
+            self.turned_away.push(key);
+            self.slots[key].turned_away = true;
+        }
+        self.work(key, resources, turn, |slot, cx, pools, share| {
+            if slot.turned_away {
+                slot.refuse(NO_ROOM, cx, pools);
+            }
+            slot.drive(cx, pools, share)
+        });
     }
 
     /// Stores an event, and queues its connection.
@@ -161,7 +209,8 @@ impl Connections {
     /// Drives the connections in the queue, as far as the time allows; the rest keeps its place.
     pub(super) fn drive_pending(&mut self, resources: &mut Resources, turn: &Turn) {
         self.pending.wake_cold(turn.now());
-        let mut slice = if resources.sites.is_working() {
+        let is_working = resources.sites.work_due().is_some_and(|due| due <= turn.now());
+        let mut slice = if is_working {
             self.work_on_jobs(resources, turn);
             turn.slice()
         } else {
@@ -206,6 +255,7 @@ impl Connections {
                     Kind::Panic,
                     turn.now(),
                     format_args!("bug: a listing was given up; please report: {panic}"),
+                    &About::default().reason(&panic),
                 );
             }
         }
@@ -263,7 +313,9 @@ impl Connections {
             }
             self.work(id.0, resources, turn, |slot, cx, pools, share| {
                 let stop = slot.drive(cx, pools, share);
-                if matches!(stop, Stop::Over(_)) || slot.wire.deadline(cx.limits) > cx.clock.tick {
+                if matches!(stop, Stop::Over(_) | Stop::Introduced)
+                    || slot.wire.deadline(cx.limits) > cx.clock.tick
+                {
                     return stop;
                 }
                 slot.wire.report(Event::Timeout, cx);
@@ -287,15 +339,28 @@ impl Connections {
         let looked_up = resources.sites.lookups().0;
         let slot = &mut self.slots[key];
         let requests_left = match slot.client {
-            Some(client) => self.quotas.requests_left(client, &resources.limits, turn.now()),
+            Some(client) => self.clients.requests_left(client, &resources.limits, turn.now()),
             None => u32::MAX,
         };
         let (mut cx, pools) = resources.context(turn.clock(), requests_left);
         cx.client = slot.address;
+        if slot.is_proxy {
+            cx.behind = Some(self.clients.behind());
+        }
         let mut share = Share { effort: Effort::default(), failed: None };
         let stop = guarded(|| work(slot, &mut cx, pools, &mut share));
+        let spent = requests_left - cx.requests_left;
+        let malformed = cx.behind.take().map_or((0, ""), |behind| behind.malformed);
         if let Some(client) = slot.client {
-            self.quotas.spend(client, requests_left - cx.requests_left);
+            self.clients.spend(client, spent);
+        }
+        if malformed.0 > 0 {
+            self.clients.note_malformed(
+                malformed,
+                slot.address,
+                &mut resources.journal,
+                turn.now(),
+            );
         }
         if resources.sites.lookups().0 != looked_up || matches!(stop, Ok(Stop::Budget)) {
             share.effort.long();
@@ -309,6 +374,7 @@ impl Connections {
                     "response cut off: {path} changed or became unreadable while being sent to \
                      {client}"
                 ),
+                &About::client(&client).path(&path).reason(&"it changed or became unreadable"),
             );
         }
         match stop {
@@ -321,6 +387,7 @@ impl Connections {
                     format_args!(
                         "bug: the connection of {client} was closed; please report: {panic}"
                     ),
+                    &About::client(&client).reason(&panic),
                 );
                 self.close(key, Reason::Panicked, resources, turn);
             }
@@ -347,10 +414,13 @@ impl Connections {
             }
             Stop::Waits => self.watch(key, resources, turn),
             Stop::Over(reason) => {
-                if resources.draining || !slot.keep_unacknowledged(reason, limits, now) {
-                    self.close(key, reason, resources, turn);
-                } else {
-                    self.watch(key, resources, turn);
+                let kept = !resources.draining;
+                match kept.then(|| slot.keep_unacknowledged(reason, limits, now)).flatten() {
+                    None => self.close(key, reason, resources, turn),
+                    Some(wire) => {
+                        resources.end(wire);
+                        self.watch(key, resources, turn);
+                    }
                 }
             }
             Stop::Budget | Stop::Needs(_) => {
@@ -361,6 +431,7 @@ impl Connections {
                 }
                 self.wheel.schedule(key, slot.wake_at(limits, now));
             }
+            Stop::Introduced => self.introduce(key, resources, turn),
             Stop::Throttled(until) => self.wheel.schedule(key, until),
         }
     }
@@ -376,6 +447,7 @@ impl Connections {
                 Kind::Poll,
                 now,
                 format_args!("closing the connection of {client}: the poll refuses it: {error}"),
+                &About::client(&client).reason(&error),
             );
             return self.close(key, Reason::PeerLost, resources, turn);
         }
@@ -389,22 +461,27 @@ impl Connections {
         self.wheel.cancel(key);
         let mut slot = self.slots.remove(key);
         let unsent = slot.wire.standing(now).unsent;
-        slot.wire.end(&mut resources.pools, &mut resources.pages);
+        resources.end(slot.wire);
         if slot.turned_away {
             self.turned_away.retain(|&other| other != key);
         }
-        if let Some(client) = slot.client {
-            self.quotas.leave(client, &resources.limits, now);
-        }
+        self.clients.leave(slot.client, &resources.limits, now);
         match reason {
             Reason::OutOfPages if !unsent => {
                 let mut room = [0; LAST_BYTES];
                 let length = wire::write_unavailable(&mut room, &resources.sites, turn.clock());
-                slot.transport.send_last(&room[..length]);
+                let response = &room[..length];
+                let sent = slot.transport.send_last(response);
+                resources.journal.unavailable(slot.address, response, sent, turn.clock());
             }
             Reason::Stalled => slot.transport.abandon(),
             Reason::MadeRoom | Reason::OutOfPages if unsent => slot.transport.abandon(),
             _ => {}
+        }
+        if resources.journal.wants(LogLevel::Debug) {
+            let client = Client(slot.address);
+            let text = format_args!("connection of {client} closed: {reason:?}");
+            resources.debug(&client, text);
         }
         self.closed += 1;
         self.closed_for[reason as usize] += 1; // a unit variant is its index
@@ -444,60 +521,9 @@ impl Connections {
         true
     }
 
-    /// True if a connection that counts towards the limit can be evicted now. The search looks at
-    /// every slot, so what it finds is kept for a moment.
+    /// True if a connection that counts towards the limit can be evicted now.
     pub(super) fn can_evict(&mut self, resources: &mut Resources, turn: &Turn) -> bool {
-        if self.drop_stale_victims(resources, turn) {
-            return true;
-        }
-        let now = turn.now();
-        let candidates = self
-            .slots
-            .iter()
-            .filter(|(_, slot)| !slot.turned_away)
-            .filter_map(|(key, slot)| Some((slot.wire.standing(now).evictable?, key)));
-        let chosen = evict::choose(candidates, CANDIDATES).rev(); // the last is evicted first
-        let victim = |(rank, key): (Evictable, usize)| (rank, (key, self.slots[key].serial));
-        self.victims.extend(chosen.map(victim));
-        self.victims_since = now;
-        self.drop_stale_victims(resources, turn)
-    }
-
-    /// Drops the victims at the end that can no longer be evicted. Returns false if none is left.
-    fn drop_stale_victims(&mut self, resources: &mut Resources, turn: &Turn) -> bool {
-        if turn.now().since(self.victims_since) >= VICTIMS_MS {
-            self.victims.clear();
-        }
-        while let Some(&(rank, id)) = self.victims.last() {
-            if self.is_evictable(rank, id, resources, turn) {
-                return true;
-            }
-            self.victims.pop();
-        }
-        false
-    }
-
-    /// Whether a connection is still as evictable as it was, and the peer accepts nothing.
-    fn is_evictable(
-        &mut self,
-        rank: Evictable,
-        (key, serial): Id,
-        resources: &mut Resources,
-        turn: &Turn,
-    ) -> bool {
-        let Some(slot) = self.slots.get_mut(key).filter(|slot| slot.serial == serial) else {
-            return false;
-        };
-        let now = turn.now();
-        if slot.wire.standing(now).evictable != Some(rank) {
-            return false;
-        }
-        let Evictable::Stuck(since) = rank else { return true };
-        let acknowledged = slot.transport.was_acknowledged(now.since(since));
-        if acknowledged {
-            slot.wire.report(Event::Acknowledged, &mut resources.context(turn.clock(), 0).0);
-        }
-        !acknowledged
+        self.victims.find(&mut self.slots, resources, turn)
     }
 
     /// Closes one connection that counts towards the limit. Returns false if none can be evicted.
@@ -505,7 +531,7 @@ impl Connections {
         if !self.can_evict(resources, turn) {
             return false;
         }
-        let Some((_, (key, _))) = self.victims.pop() else { return false };
+        let Some(key) = self.victims.pop() else { return false };
         self.close(key, Reason::MadeRoom, resources, turn);
         true
     }
@@ -533,6 +559,11 @@ impl Connections {
         }
     }
 
+    /// The server ends: so do all responses in progress.
+    pub(super) fn give_up(&mut self, resources: &mut Resources) {
+        self.slots.drain().for_each(|slot| resources.end(slot.wire));
+    }
+
     /// The server stops, and idle connections have had their time for one more request. Every
     /// connection is looked at in the next turns, like other pending work, because there may be ten
     /// thousand.
@@ -552,12 +583,6 @@ const LAST_BYTES: usize = 4096;
 
 /// What a client gets for which there is no room.
 const NO_ROOM: Failure = Failure::new(Status::ServiceUnavailable, "too many connections");
-
-/// How long a choice of victims is used, in milliseconds: others may be more evictable by then.
-const VICTIMS_MS: u64 = 20;
-
-/// Connections chosen for eviction at a time, at least: some may turn out to make progress.
-const CANDIDATES: usize = 16;
 
 /// Connections that are closed in one turn because their time is over: together at most about a
 /// millisecond, although ten thousand may have become idle at the same time.

@@ -3,6 +3,107 @@
 //! To find them means to look at every slot. So a share of those found is closed at a time; spread
 //! over them, the search costs a few dozen slots for each connection closed.
 
+use slab::Slab;
+
+use crate::clock::Tick;
+use crate::machine::{Event, Evictable};
+
+use super::pending::Id;
+use super::resources::Resources;
+use super::slot::Slot;
+use super::turn::Turn;
+
+/// Connections to evict. The search for them looks at every slot, so what it finds is kept for a
+/// moment.
+#[derive(Debug)]
+pub(super) struct Victims {
+    /// The first to evict is at the end; checked again before each use.
+    chosen: Vec<(Evictable, Id)>,
+    /// When they were chosen.
+    since: Tick,
+}
+
+impl Victims {
+    pub(super) fn new(now: Tick) -> Victims {
+        Victims { chosen: Vec::new(), since: now }
+    }
+
+    /// True if a connection that counts towards the limit can be evicted now.
+    pub(super) fn find(
+        &mut self,
+        slots: &mut Slab<Slot>,
+        resources: &mut Resources,
+        turn: &Turn,
+    ) -> bool {
+        if self.drop_stale(slots, resources, turn) {
+            return true;
+        }
+        let now = turn.now();
+        let candidates = slots
+            .iter()
+            .filter(|(_, slot)| !slot.turned_away)
+            .filter_map(|(key, slot)| Some((slot.wire.standing(now).evictable?, key)));
+        let chosen = choose(candidates, CANDIDATES).rev(); // the last is evicted first
+        let victim = |(rank, key): (Evictable, usize)| (rank, (key, slots[key].serial));
+        self.chosen.extend(chosen.map(victim));
+        self.since = now;
+        self.drop_stale(slots, resources, turn)
+    }
+
+    /// Drops the victims at the end that can no longer be evicted. Returns false if none is left.
+    fn drop_stale(
+        &mut self,
+        slots: &mut Slab<Slot>,
+        resources: &mut Resources,
+        turn: &Turn,
+    ) -> bool {
+        if turn.now().since(self.since) >= VICTIMS_MS {
+            self.chosen.clear();
+        }
+        while let Some(&(rank, id)) = self.chosen.last() {
+            if is_evictable(slots, rank, id, resources, turn) {
+                return true;
+            }
+            self.chosen.pop();
+        }
+        false
+    }
+
+    /// The key of the connection that [`Victims::find`] has found.
+    pub(super) fn pop(&mut self) -> Option<usize> {
+        self.chosen.pop().map(|(_, (key, _))| key)
+    }
+}
+
+/// Whether a connection is still as evictable as it was, and the peer accepts nothing.
+fn is_evictable(
+    slots: &mut Slab<Slot>,
+    rank: Evictable,
+    (key, serial): Id,
+    resources: &mut Resources,
+    turn: &Turn,
+) -> bool {
+    let Some(slot) = slots.get_mut(key).filter(|slot| slot.serial == serial) else {
+        return false;
+    };
+    let now = turn.now();
+    if slot.wire.standing(now).evictable != Some(rank) {
+        return false;
+    }
+    let Evictable::Stuck(since) = rank else { return true };
+    let acknowledged = slot.transport.was_acknowledged(now.since(since));
+    if acknowledged {
+        slot.wire.report(Event::Acknowledged, &mut resources.context(turn.clock(), 0).0);
+    }
+    !acknowledged
+}
+
+/// How long a choice of victims is used, in milliseconds: others may be more evictable by then.
+const VICTIMS_MS: u64 = 20;
+
+/// Connections chosen for eviction at a time, at least: some may turn out to make progress.
+const CANDIDATES: usize = 16;
+
 /// The candidates with the lowest rank, in order: a share of them, and `least` if there are that
 /// many.
 pub(super) fn choose<R: Ord>(
@@ -25,8 +126,6 @@ const SHARE: usize = 64;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::clock::Tick;
-    use crate::machine::Evictable;
 
     #[test]
     fn a_share_of_the_candidates_is_chosen_lowest_rank_first() {

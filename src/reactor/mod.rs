@@ -24,7 +24,8 @@
 //! |---|---|
 //! | [`Reactor`] | the poll, signals and orders, and whether the server runs or stops |
 //! | `Acceptor` | the listeners, and why no connections are accepted at the moment |
-//! | `Connections` | the slots, their timers and queues, the quotas of clients |
+//! | `Connections` | the slots, their timers and queues |
+//! | `Clients` | the quotas of clients, and the proxies that are trusted to name them |
 //! | `Slot` | one connection: its transport, its wire, its place in the loop |
 //! | `Wire` | the protocol of a connection; the only file that names one |
 //! | `Resources` | what all connections share: site, pages, limits, journal |
@@ -38,17 +39,18 @@ use std::time::{Duration, Instant};
 use mio::{Events, Poll, Token};
 
 use crate::clock::Tick;
-use crate::config::{Limits, WhenFull};
-use crate::journal::{Journal, Kind};
+use crate::config::{Limits, LogConfig, LogLevel, LogTarget, TrustedProxies, WhenFull};
+use crate::journal::{About, AccessLog, Journal, Kind, LogFile, Observer};
 use crate::site::{Fault, Sites};
 
 mod accept;
+mod clients;
 mod connections;
 mod evict;
+mod introduction;
 mod orders;
 mod panics;
 mod pending;
-mod quota;
 mod resources;
 pub mod signals;
 mod slot;
@@ -89,6 +91,8 @@ pub struct Reactor {
     resources: Resources,
     turn: Turn,
     spare: Spare,
+    /// The log that SIGUSR1 opens anew.
+    log_target: Option<LogTarget>,
     vital: Vital,
     phase: Phase,
 }
@@ -147,6 +151,7 @@ impl Reactor {
             resources,
             turn,
             spare: Spare::new(started),
+            log_target: None,
             vital: Vital::default(),
             phase: Phase::Running,
         })
@@ -170,6 +175,25 @@ impl Reactor {
         self.resources.h2c = true;
     }
 
+    /// Believes these peers whom they connect for; by default, nobody.
+    pub fn trust(&mut self, proxies: TrustedProxies) {
+        self.connections.trust(proxies);
+    }
+
+    /// Writes a line to this log for each request that gets a status. SIGUSR1 opens `target` anew;
+    /// without it, the process that gives orders does that.
+    pub fn log_requests(&mut self, log: AccessLog, target: Option<LogTarget>) {
+        self.log_target = target;
+        self.observe().log_to(log);
+    }
+
+    /// Whoever wants to know how requests end.
+    fn observe(&mut self) -> &mut Observer {
+        let Reactor { turn, resources, .. } = self;
+        let new = || Box::new(Observer::new(Box::new(turn.stopwatch())));
+        resources.journal.observer.get_or_insert_with(new)
+    }
+
     /// Tells `watcher` every `every_ms` that the loop turns, if that is asked for, and that it
     /// stops.
     pub fn watch(&mut self, every_ms: Option<u64>, watcher: Watcher) {
@@ -182,15 +206,24 @@ impl Reactor {
         loop {
             self.take_turn()?;
             if let Phase::Over(end) = self.phase {
-                self.resources.journal.flush();
+                self.connections.give_up(&mut self.resources);
+                self.resources.journal.finish(self.turn.now());
                 return Ok(end);
             }
         }
     }
 
+    /// Sets how much is logged on standard error, and how.
+    pub fn configure_log(&mut self, config: LogConfig) {
+        self.resources.journal.configure(config);
+        if config.level == LogLevel::Debug {
+            self.observe().tell();
+        }
+    }
+
     /// Adds a line to the log.
-    pub fn note(&mut self, text: std::fmt::Arguments<'_>) {
-        self.resources.journal.note(text);
+    pub fn note(&mut self, level: LogLevel, text: std::fmt::Arguments<'_>) {
+        self.resources.journal.note(level, text);
     }
 
     /// Writes the lines that were noted before the loop runs.
@@ -201,6 +234,11 @@ impl Reactor {
     /// How many connections have been closed so far for this reason.
     pub fn closed(&self, reason: Reason) -> u64 {
         self.connections.closed_for(reason)
+    }
+
+    /// How many requests of trusted peers had a malformed list of clients.
+    pub fn malformed_lists(&self) -> u64 {
+        self.connections.malformed_lists()
     }
 
     /// One turn of the loop; see the module's documentation.
@@ -227,13 +265,14 @@ impl Reactor {
         while let Some(fault) = self.resources.sites.take_fault() {
             let (journal, now) = (&mut self.resources.journal, self.turn.now());
             match &fault {
-                Fault::File(_) => {
-                    journal.repeat(Kind::File, now, format_args!("{fault}"));
+                Fault::File { path, reason } => {
+                    let about = About::default().path(path).reason(reason);
+                    journal.repeat(Kind::File, now, format_args!("{fault}"), &about);
                 }
-                Fault::Root(_) => journal.note(format_args!("{fault}")),
+                Fault::Root(_) => journal.note(LogLevel::Error, format_args!("{fault}")),
             }
         }
-        self.resources.journal.flush();
+        self.resources.journal.end_turn(self.turn.now());
         self.report_stall();
         Ok(())
     }
@@ -249,7 +288,7 @@ impl Reactor {
         spare.work(|| {
             if let Err(panic) = guarded(|| sites.spare_work(turn.clock())) {
                 let text = format_args!("bug: background work failed; please report: {panic}");
-                journal.repeat(Kind::Panic, turn.now(), text);
+                journal.repeat(Kind::Panic, turn.now(), text, &About::default().reason(&panic));
             }
         });
     }
@@ -277,24 +316,26 @@ impl Reactor {
                 length.as_millis(),
                 Path(last),
             ),
+            &About::default().path(&Path(last)),
         );
     }
 
     /// How long the poll may wait.
     fn timeout(&mut self) -> Option<Duration> {
-        if self.resources.sites.is_working() {
+        let now = self.turn.now();
+        let jobs = self.resources.sites.work_due();
+        if jobs.is_some_and(|due| due <= now) {
             return Some(Duration::ZERO);
         }
-        let now = self.turn.now();
         let drained = match self.phase {
             Phase::Draining { until, idle_until } => Some(idle_until.unwrap_or(until).min(until)),
             _ => None,
         };
-        let log = self.resources.journal.is_waiting().then(|| now + LOG_RETRY_MS);
+        let log = self.resources.journal.due(now);
         let sites = self.resources.sites.due();
         let verifiers = self.resources.sites.authenticator().and_then(|it| it.due());
         let (connections, accept) = (self.connections.due(), self.acceptor.due());
-        let due = [connections, accept, sites, verifiers, drained, log, self.vital.due()];
+        let due = [connections, accept, sites, verifiers, drained, log, jobs, self.vital.due()];
         // A tick is rounded down and the poll rounds up, so the time is over when the poll returns.
         let due = due.into_iter().flatten().min().map(|due| Duration::from_millis(due.since(now)));
         let spare = self.resources.sites.spare_work_due().map(|due| {
@@ -338,7 +379,8 @@ impl Reactor {
             connections.release(question.number());
         }
         while let Some(fault) = authenticator.take_fault() {
-            resources.journal.repeat(Kind::Verifier, turn.now(), format_args!("{fault}"));
+            let text = format_args!("{fault}");
+            resources.journal.repeat(Kind::Verifier, turn.now(), text, &About::default());
         }
     }
 
@@ -351,21 +393,44 @@ impl Reactor {
                     self.phase = Phase::Over(self.cut_off());
                 }
                 (Signal::Stop, Phase::Draining { .. } | Phase::Over(_)) => {}
-                (Signal::Unused(_), _) if self.orders.is_some() && signal != signals::REOPEN => {
-                    self.note(format_args!(
-                        "SIGHUP and SIGUSR2 are for the supervisor; a worker ignores them"
+                (Signal::Reopen | Signal::Unused(_), _) if self.orders.is_some() => {
+                    self.note(LogLevel::Warn, format_args!(
+                        "SIGHUP, SIGUSR1 and SIGUSR2 are for the supervisor; a worker ignores them"
                     ));
                 }
-                (Signal::Unused(why), _) => self.note(format_args!("{why}")),
+                (Signal::Reopen, _) => self.reopen_log(),
+                (Signal::Unused(why), _) => self.note(LogLevel::Info, format_args!("{why}")),
             }
         }
-        for order in self.orders.as_mut().map(Orders::take).unwrap_or_default() {
+        let (orders, log) = self.orders.as_mut().map(Orders::take).unwrap_or_default();
+        if let Some(file) = log.and_then(|log| LogFile::adopt(log).ok()) {
+            self.resources.journal.reopen_access_log(file, self.turn.now());
+        }
+        for order in orders {
             match (order, self.phase) {
                 (Order::Drain, Phase::Running) => self.begin_drain(),
                 (Order::End, Phase::Running | Phase::Draining { .. }) => {
                     self.phase = Phase::Over(self.cut_off());
                 }
-                (Order::Drain | Order::End, _) => {}
+                (Order::Drain | Order::End | Order::ReopenLog, _) => {}
+            }
+        }
+    }
+
+    /// Opens the access log of a process without a supervisor anew.
+    fn reopen_log(&mut self) {
+        let target = self.log_target.as_ref().filter(|target| target.path().is_some());
+        let Some(target) = target else {
+            return self.note(LogLevel::Info, format_args!("{}", signals::NOTHING_TO_REOPEN));
+        };
+        match LogFile::open(target) {
+            Ok(file) => self.resources.journal.reopen_access_log(file, self.turn.now()),
+            Err(error) => {
+                let why = target.cannot_open(&error);
+                self.note(
+                    LogLevel::Error,
+                    format_args!("{why}; the log continues in the old file"),
+                );
             }
         }
     }
@@ -383,10 +448,13 @@ impl Reactor {
         if responses > 0 {
             let noun = if responses == 1 { "response" } else { "responses" };
             let seconds = limits.drain_timeout_ms.div_ceil(1000);
-            self.note(format_args!(
-                "shutting down: waiting up to {seconds} s for {responses} {noun}; signal again \
+            self.note(
+                LogLevel::Info,
+                format_args!(
+                    "shutting down: waiting up to {seconds} s for {responses} {noun}; signal again \
                      to stop now"
-            ));
+                ),
+            );
         }
         self.resources.draining = true;
         self.connections.announce_drain();
@@ -416,9 +484,6 @@ impl Reactor {
 
 /// Events taken from the kernel at a time.
 const EVENTS: usize = 1024;
-
-/// How soon another attempt is made to write a log that could not be written.
-const LOG_RETRY_MS: u64 = 250;
 
 /// One half of a token is the key of the slot, the other the serial number of the connection in
 /// it; the highest bit is set for what is not a connection.

@@ -1,9 +1,13 @@
 //! Orders from the process that started this one, on a channel that also shows its end.
 
-use std::io::{self, ErrorKind, Read};
+use std::io::{self, IoSliceMut};
+use std::mem::MaybeUninit;
+use std::os::fd::OwnedFd;
 
 use mio::net::UnixStream;
 use mio::{Interest, Registry, Token};
+use rustix::io::Errno;
+use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, recvmsg};
 
 /// What the other process wants.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -12,6 +16,8 @@ pub enum Order {
     Drain,
     /// Stop at once.
     End,
+    /// The access log was opened anew; its descriptor comes with the order.
+    ReopenLog,
 }
 
 impl Order {
@@ -20,6 +26,7 @@ impl Order {
         match self {
             Order::Drain => b'd',
             Order::End => b'e',
+            Order::ReopenLog => b'l',
         }
     }
 }
@@ -42,29 +49,56 @@ impl Orders {
         Ok(Orders { stream: Some(stream) })
     }
 
-    /// The orders since the last call, at most a few; those that follow come with the next event,
-    /// or do not matter.
-    pub(super) fn take(&mut self) -> Vec<Order> {
-        let Some(stream) = &mut self.stream else { return Vec::new() };
-        let mut bytes = [0; 16];
-        match stream.read(&mut bytes) {
-            Ok(count @ 1..) => {
-                let known = [Order::Drain, Order::End];
-                let order = |byte: &u8| known.into_iter().find(|order| order.byte() == *byte);
-                bytes[..count].iter().filter_map(order).collect()
-            }
-            Err(error)
-                if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) =>
-            {
-                Vec::new()
-            }
-            Ok(0) | Err(_) => {
-                self.stream = None;
-                vec![Order::Drain]
+    /// The orders since the last call, and the descriptor that came last.
+    pub(super) fn take(&mut self) -> (Vec<Order>, Option<OwnedFd>) {
+        let (mut orders, mut descriptor) = (Vec::new(), None);
+        for _ in 0..BATCHES {
+            let Some(stream) = &self.stream else { break };
+            let mut bytes = [0; 16];
+            match receive(stream, &mut bytes, &mut descriptor) {
+                Ok(count @ 1..) => {
+                    let known = [Order::Drain, Order::End, Order::ReopenLog];
+                    let order = |byte: &u8| known.into_iter().find(|order| order.byte() == *byte);
+                    orders.extend(bytes[..count].iter().filter_map(order));
+                }
+                Err(Errno::INTR) => {}
+                Err(Errno::AGAIN) => break,
+                Ok(0) | Err(_) => {
+                    self.stream = None;
+                    orders.push(Order::Drain);
+                }
             }
         }
+        (orders, descriptor)
     }
 }
+
+/// Reads of the channel for one event. The kernel ends a read at a descriptor, and reports what is
+/// behind it with the same event.
+const BATCHES: usize = 64;
+
+/// Receives some orders. A descriptor that came with them replaces the earlier one.
+fn receive(
+    stream: &UnixStream,
+    bytes: &mut [u8],
+    descriptor: &mut Option<OwnedFd>,
+) -> Result<usize, Errno> {
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+    let mut control = RecvAncillaryBuffer::new(&mut space);
+    let received = recvmsg(stream, &mut [IoSliceMut::new(bytes)], &mut control, FLAGS)?;
+    for message in control.drain() {
+        if let RecvAncillaryMessage::ScmRights(descriptors) = message {
+            *descriptor = descriptors.last().or(descriptor.take());
+        }
+    }
+    Ok(received.bytes)
+}
+
+#[cfg(not(target_vendor = "apple"))]
+const FLAGS: RecvFlags = RecvFlags::CMSG_CLOEXEC;
+/// A worker starts no programs that a descriptor could harm.
+#[cfg(target_vendor = "apple")]
+const FLAGS: RecvFlags = RecvFlags::empty();
 
 #[cfg(test)]
 mod tests {
@@ -76,11 +110,11 @@ mod tests {
         let poll = mio::Poll::new().unwrap();
         let (stream, mut other) = UnixStream::pair().unwrap();
         let mut orders = Orders::new(stream, poll.registry(), Token(0)).unwrap();
-        assert_eq!(orders.take(), []);
+        assert_eq!(orders.take().0, []);
         other.write_all(&[Order::Drain.byte(), b'?', Order::End.byte()]).unwrap();
-        assert_eq!(orders.take(), [Order::Drain, Order::End]);
+        assert_eq!(orders.take().0, [Order::Drain, Order::End]);
         drop(other);
-        assert_eq!(orders.take(), [Order::Drain]);
-        assert_eq!(orders.take(), []);
+        assert_eq!(orders.take().0, [Order::Drain]);
+        assert_eq!(orders.take().0, []);
     }
 }

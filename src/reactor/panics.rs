@@ -8,7 +8,8 @@
 //! - the pool of pages is a stack and a counter, changed by two assignments that cannot panic;
 //! - the cache replaces an entry as a whole, and checks its bounds at the next insertion;
 //! - the queues hold keys with serial numbers, which are checked before each use;
-//! - the quotas are changed after the work, outside of it.
+//! - the quotas are changed after the work, outside of it; but those of the clients that a proxy
+//!   names are changed within, by subtractions that cannot panic.
 //!
 //! The message goes to the log and not directly to standard error, because that could block.
 

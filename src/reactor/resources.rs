@@ -1,11 +1,14 @@
 //! What all connections share: the sites, the memory for buffers, the limits and the journal.
 
+use std::fmt;
+
 use crate::clock::Clock;
-use crate::config::Limits;
-use crate::journal::Journal;
+use crate::config::{Limits, LogLevel};
+use crate::journal::{About, Journal};
 use crate::site::Sites;
 
-use super::wire::{Context, Pages, Pools};
+use super::slot::Client;
+use super::wire::{Context, Pages, Pools, Wire};
 
 /// What all connections share.
 #[derive(Debug)]
@@ -29,11 +32,32 @@ impl Resources {
         clock: &'a Clock,
         requests_left: u32,
     ) -> (Context<'a>, &'a mut Pools) {
-        let Resources { sites, pages, pools, limits, draining, .. } = self;
+        let Resources { sites, pages, pools, limits, journal, draining, .. } = self;
         let (draining, unread) = (*draining, false);
-        let client = None;
-        let cx = Context { sites, pages, clock, limits, client, draining, unread, requests_left };
+        let (client, observer) = (None, journal.observer.as_deref_mut());
+        let cx = Context {
+            sites,
+            pages,
+            clock,
+            limits,
+            client,
+            draining,
+            unread,
+            observer,
+            requests_left,
+            behind: None,
+        };
         (cx, pools)
+    }
+
+    /// A connection is over: takes its memory back.
+    pub(super) fn end(&mut self, wire: Wire) {
+        wire.end(&mut self.pools, &mut self.pages, self.journal.observer.as_deref_mut());
+    }
+
+    /// Logs what happens to a client.
+    pub(super) fn debug(&mut self, client: &Client, text: fmt::Arguments<'_>) {
+        self.journal.note_about(LogLevel::Debug, text, &About::client(client));
     }
 
     /// True if there may not be enough pages for all that one connection can need.

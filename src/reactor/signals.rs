@@ -17,6 +17,8 @@ use signal_hook::low_level::pipe;
 pub(super) enum Signal {
     /// SIGINT, SIGTERM or SIGQUIT: stop; the second one: at once.
     Stop,
+    /// SIGUSR1: open the log files anew.
+    Reopen,
     /// A signal that other servers use and this one does not; why, for the log.
     Unused(&'static str),
 }
@@ -28,16 +30,19 @@ pub const STOP: &[i32] = &[SIGINT, SIGTERM, SIGQUIT];
 const HANGUP: Signal = Signal::Unused(
     "SIGHUP: nothing to reload; only a server with --config or --workers reads settings again",
 );
-/// Reopen the log files.
-pub(super) const REOPEN: Signal =
-    Signal::Unused("SIGUSR1: no log file to reopen; the log goes to standard error");
+/// What is logged if there is no file to open anew.
+pub const NOTHING_TO_REOPEN: &str = "SIGUSR1: no log file to reopen; --access-log has no path";
 /// Hand over to a new program file.
 const UPGRADE: Signal =
     Signal::Unused("SIGUSR2: no supervisor that could switch to a new program file; restart");
 
 /// The signals of a process that serves.
-pub(super) const SERVING: &[(Signal, &[i32])] =
-    &[(Signal::Stop, STOP), (HANGUP, &[SIGHUP]), (REOPEN, &[SIGUSR1]), (UPGRADE, &[SIGUSR2])];
+pub(super) const SERVING: &[(Signal, &[i32])] = &[
+    (Signal::Stop, STOP),
+    (HANGUP, &[SIGHUP]),
+    (Signal::Reopen, &[SIGUSR1]),
+    (UPGRADE, &[SIGUSR2]),
+];
 
 /// The reading ends, one for each kind `K`.
 #[derive(Debug)]
@@ -109,6 +114,6 @@ mod tests {
                 came.extend(signals.take());
             }
         }
-        assert_eq!(came, [HANGUP, Signal::Stop, REOPEN, Signal::Stop, UPGRADE]);
+        assert_eq!(came, [HANGUP, Signal::Stop, Signal::Reopen, Signal::Stop, UPGRADE]);
     }
 }

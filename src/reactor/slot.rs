@@ -8,11 +8,11 @@ use crate::clock::Tick;
 use crate::config::{CONNECTION_BYTES, Limits};
 use crate::files::{Blocking, OpenFile, Piece};
 use crate::http::status::Failure;
-use crate::machine::least_rate_deadline;
-use crate::net::{Sent, Transport};
+use crate::machine::{ClientId, least_rate_deadline};
+use crate::net::{Sent, Transport, is_passing};
 use crate::site::Wait;
 
-use super::quota::ClientId;
+use super::introduction::State;
 use super::turn::Share;
 use super::wire::{Context, Event, Pools, Reason, Step, Wire};
 
@@ -23,9 +23,10 @@ pub(super) struct Slot {
     pub(super) wire: Wire,
     /// Distinguishes this connection from earlier ones in the same slot; part of the token.
     pub(super) serial: u32,
-    /// The client that it counts for; see [`super::quota`].
+    /// The client that it counts for; see [`crate::machine::Quotas`].
     pub(super) client: Option<ClientId>,
-    /// The address of the peer; `None` on a Unix socket.
+    /// The address of the peer, or of the client that its PROXY header names; `None` on a Unix
+    /// socket.
     pub(super) address: Option<IpAddr>,
     /// How often the next piece of its file was not in memory.
     cold: u8,
@@ -37,6 +38,9 @@ pub(super) struct Slot {
     pub(super) turned_away: bool,
     /// Its first bytes decide between HTTP/1.1 and HTTP/2.
     pub(super) sniffs: bool,
+    /// The address is that of a trusted proxy: it names the client of each request, and has no
+    /// limits itself.
+    pub(super) is_proxy: bool,
 }
 
 // Ten thousand idle connections must stay cheap: a slot and its links in the timer wheel (16 bytes)
@@ -57,6 +61,8 @@ pub(super) enum Stop {
     Needs(Wait),
     /// The connection is over.
     Over(Reason),
+    /// The PROXY header is complete, or malformed.
+    Introduced,
 }
 
 impl Slot {
@@ -78,6 +84,7 @@ impl Slot {
             throttled: false,
             turned_away: false,
             sniffs: false,
+            is_proxy: false,
         }
     }
 
@@ -89,9 +96,23 @@ impl Slot {
         pools: &mut Pools,
         share: &mut Share,
     ) -> Stop {
-        if let Wire::Ended { until } = self.wire {
-            return self.end(until, cx);
+        if !matches!(self.wire, Wire::H1(_) | Wire::H2(_)) {
+            return self.drive_outside(cx);
         }
+        // Two versions, so that a request without an observer pays for one test.
+        if cx.observer.is_some() {
+            return self.drive_as::<true>(cx, pools, share);
+        }
+        self.drive_as::<false>(cx, pools, share)
+    }
+
+    #[inline(never)]
+    fn drive_as<const OBSERVED: bool>(
+        &mut self,
+        cx: &mut Context<'_>,
+        pools: &mut Pools,
+        share: &mut Share,
+    ) -> Stop {
         let mut bytes_left = self.begin(cx);
         let mut short = false;
         for step in 0..cx.limits.steps_per_turn {
@@ -111,7 +132,7 @@ impl Slot {
                     Ok(())
                 }
                 Step::Read | Step::Poll => {
-                    self.receive(cx, pools, share).map(|is_short| short = is_short)
+                    self.receive::<OBSERVED>(cx, pools, share).map(|is_short| short = is_short)
                 }
                 Step::Write(..) | Step::SendFile { .. } if !self.transport.is_writable() => {
                     return Stop::Waits;
@@ -122,7 +143,7 @@ impl Slot {
                 Step::Write(first, second) => {
                     let (first, second) = at_most(bytes_left, first, second);
                     let written = self.transport.send(first, second);
-                    written.map(|count| bytes_left -= self.written(count, share, cx))
+                    written.map(|count| bytes_left -= self.written::<OBSERVED>(count, share, cx))
                 }
                 Step::SendFile { lead, file, at, count } => {
                     let count = count.min(cx.limits.sendfile_bytes).min(bytes_left);
@@ -168,12 +189,34 @@ impl Slot {
         cx.limits.bytes_per_turn.min(bandwidth)
     }
 
+    /// The same before the protocol has begun, or after its end.
+    #[inline(never)]
+    fn drive_outside(&mut self, cx: &Context<'_>) -> Stop {
+        match &mut self.wire {
+            Wire::H1(_) | Wire::H2(_) => Stop::Budget, // never: the caller drives it
+            &mut Wire::Ended { until } => self.end(until, cx),
+            Wire::Introduction(introduction) => {
+                match introduction.drive(&mut self.transport, cx.clock.tick) {
+                    State::Waits => Stop::Waits,
+                    State::Budget => Stop::Budget,
+                    State::Complete => Stop::Introduced,
+                    State::Over(reason) => Stop::Over(reason),
+                }
+            }
+        }
+    }
+
     /// Reports what was sent from memory, and returns how many bytes that were.
     #[inline]
-    fn written(&mut self, count: usize, share: &mut Share, cx: &mut Context<'_>) -> u64 {
+    fn written<const OBSERVED: bool>(
+        &mut self,
+        count: usize,
+        share: &mut Share,
+        cx: &mut Context<'_>,
+    ) -> u64 {
         share.effort.sent(count);
         let count = count as u64; // widening
-        self.wire.report(Event::Written(count), cx);
+        self.wire.report_as::<OBSERVED>(Event::Written(count), cx);
         count
     }
 
@@ -193,7 +236,7 @@ impl Slot {
         }
     }
 
-    /// The protocol has ended. Returns true if the connection is kept until the peer has
+    /// The protocol has ended. Returns its wire if the connection is kept until the peer has
     /// acknowledged what the kernel still holds for it: closed, it would escape the limits per
     /// client and the least rate. That costs a system call, and often a few events more. So without
     /// a limit per client, a response that fits into the first flight is not checked.
@@ -202,19 +245,19 @@ impl Slot {
         reason: Reason,
         limits: &Limits,
         now: Tick,
-    ) -> bool {
+    ) -> Option<Wire> {
         if !matches!(reason, Reason::Finished | Reason::PeerClosed | Reason::FileFailed) {
-            return false;
+            return None;
         }
         let (since, sent) = self.wire.standing(now).sent;
         if sent < FIRST_FLIGHT_BYTES && (limits.connections_per_client == 0 || sent == 0) {
-            return false;
+            return None;
         }
         if self.transport.shutdown_write().is_err() || self.transport.is_acknowledged() {
-            return false;
+            return None;
         }
-        self.wire = Wire::Ended { until: least_rate_deadline(since, sent, limits) };
-        true
+        let until = least_rate_deadline(since, sent, limits);
+        Some(std::mem::replace(&mut self.wire, Wire::Ended { until }))
     }
 
     /// The protocol has ended, and the kernel may still hold bytes, which may be sent until then.
@@ -235,14 +278,14 @@ impl Slot {
     pub(super) fn wake_at(&self, limits: &Limits, now: Tick) -> Tick {
         let deadline = self.wire.deadline(limits);
         match self.wire {
-            Wire::H1(_) | Wire::H2(_) => deadline,
+            Wire::H1(_) | Wire::H2(_) | Wire::Introduction(_) => deadline,
             Wire::Ended { .. } => deadline.min(now + ACKNOWLEDGED_MS),
         }
     }
 
     /// Receives once. Returns true if less came than there was room for.
     #[inline]
-    fn receive(
+    fn receive<const OBSERVED: bool>(
         &mut self,
         cx: &mut Context<'_>,
         pools: &mut Pools,
@@ -255,7 +298,7 @@ impl Slot {
         if self.sniffs {
             self.sniffs = self.wire.sniff(count, pools, cx);
         }
-        self.wire.report(Event::Read(count), cx);
+        self.wire.report_as::<OBSERVED>(Event::Read(count), cx);
         Ok(0 < count && count < asked)
     }
 
@@ -348,8 +391,3 @@ const FIRST_FLIGHT_BYTES: u64 = 14_600;
 
 /// How often a closing connection is checked for acknowledgements.
 const ACKNOWLEDGED_MS: u64 = 200;
-
-/// Errors after which the call can be repeated.
-fn is_passing(error: &io::Error) -> bool {
-    matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted)
-}

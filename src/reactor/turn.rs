@@ -37,11 +37,23 @@ impl Turn {
     pub(super) fn begin(&mut self) {
         self.began = Instant::now();
         let elapsed = self.began - self.started;
-        let tick = Tick(elapsed.as_secs() * 1000 + u64::from(elapsed.subsec_millis()));
+        let us = elapsed.as_secs() * 1_000_000 + u64::from(elapsed.subsec_micros());
+        let tick = Tick(us / 1000);
         if tick == self.clock.tick {
             self.clock.next_turn();
         } else {
             self.clock.set(tick, unix_time());
+        }
+        self.clock.us = us;
+    }
+
+    /// A clock in microseconds that agrees with [`Clock::us`], to be read more often than once in a
+    /// turn.
+    pub(super) fn stopwatch(&self) -> impl Fn() -> u64 + use<> {
+        let started = self.started;
+        move || {
+            let elapsed = started.elapsed();
+            elapsed.as_secs() * 1_000_000 + u64::from(elapsed.subsec_micros())
         }
     }
 

@@ -8,7 +8,10 @@ use crate::clock::{Clock, Tick};
 use crate::config::Limits;
 use crate::h1::{self, Connection, Exchanges};
 use crate::h2;
+use crate::journal::Observer;
 use crate::site::Sites;
+
+use super::introduction::Introduction;
 
 pub use crate::machine::Reason;
 pub(super) use crate::machine::{Context, Event, Evictable, Pages, Standing, Step};
@@ -23,6 +26,8 @@ pub(super) enum Wire {
     /// The protocol has ended, but the kernel still holds bytes that the peer has not acknowledged.
     /// The connection counts for its client until they are, or until then.
     Ended { until: Tick },
+    /// The protocol has not begun: a PROXY header comes first.
+    Introduction(Box<Introduction>),
 }
 
 /// Memory for connections that are not idle.
@@ -42,13 +47,20 @@ impl Wire {
         Wire::H1(Connection::new(now))
     }
 
+    /// The same, if a PROXY header comes first.
+    pub(super) fn introduction(now: Tick) -> Wire {
+        Wire::Introduction(Box::new(Introduction::new(now)))
+    }
+
     /// What to do next.
-    #[inline]
+    #[inline(always)]
     pub(super) fn step(&self) -> Step<'_> {
         match self {
             Wire::H1(connection) => connection.step(),
             Wire::H2(connection) => connection.step(),
             Wire::Ended { .. } => Step::Close(Reason::Finished),
+            // The driver receives the header itself.
+            Wire::Introduction(_) => Step::Read,
         }
     }
 
@@ -59,17 +71,17 @@ impl Wire {
         match self {
             Wire::H1(connection) => connection.room(&mut pools.h1, pages),
             Wire::H2(connection) => connection.room(pages),
-            Wire::Ended { .. } => None,
+            Wire::Ended { .. } | Wire::Introduction(_) => None,
         }
     }
 
     /// Gives back the memory that is not needed while nothing can be received.
-    #[inline]
+    #[inline(always)]
     pub(super) fn rest(&mut self, pools: &mut Pools, pages: &mut Pages) {
         match self {
             Wire::H1(connection) => connection.rest(&mut pools.h1, pages),
             Wire::H2(connection) => connection.rest(pages),
-            Wire::Ended { .. } => {}
+            Wire::Ended { .. } | Wire::Introduction(_) => {}
         }
     }
 
@@ -103,23 +115,34 @@ impl Wire {
     /// Takes a report. Inlined, because each caller reports one kind of event.
     #[inline(always)]
     pub(super) fn report(&mut self, event: Event, cx: &mut Context<'_>) {
+        self.report_as::<true>(event, cx);
+    }
+
+    /// The same. If not `OBSERVED`, there is no observer, and nothing looks for one.
+    #[inline(always)]
+    pub(super) fn report_as<const OBSERVED: bool>(&mut self, event: Event, cx: &mut Context<'_>) {
         match self {
-            Wire::H1(connection) => connection.report(event, cx),
+            Wire::H1(connection) => connection.report_as::<OBSERVED>(event, cx),
             Wire::H2(connection) => connection.report(event, cx),
             Wire::Ended { until } => {
                 if let Event::Timeout = event {
                     *until = Tick(0);
                 }
             }
+            Wire::Introduction(introduction) => {
+                if let Event::Timeout = event {
+                    introduction.timed_out();
+                }
+            }
         }
     }
 
     /// Gives back all memory of a connection that is over.
-    pub(super) fn end(self, pools: &mut Pools, pages: &mut Pages) {
+    pub(super) fn end(self, pools: &mut Pools, pages: &mut Pages, observer: Option<&mut Observer>) {
         match self {
-            Wire::H1(connection) => connection.end(&mut pools.h1, pages),
-            Wire::H2(connection) => connection.end(pages),
-            Wire::Ended { .. } => {}
+            Wire::H1(connection) => connection.end(&mut pools.h1, pages, observer),
+            Wire::H2(connection) => connection.end(pages, observer),
+            Wire::Ended { .. } | Wire::Introduction(_) => {}
         }
     }
 
@@ -135,6 +158,7 @@ impl Wire {
                 holds_page_since: None,
                 sent: (*until, 0),
             },
+            Wire::Introduction(introduction) => introduction.standing(now),
         }
     }
 
@@ -145,6 +169,7 @@ impl Wire {
             Wire::H1(connection) => connection.is_idle(),
             Wire::H2(connection) => connection.is_idle(),
             Wire::Ended { .. } => true,
+            Wire::Introduction(introduction) => introduction.is_idle(),
         }
     }
 
@@ -155,6 +180,7 @@ impl Wire {
             Wire::H1(connection) => connection.deadline(limits),
             Wire::H2(connection) => connection.deadline(limits),
             Wire::Ended { until } => *until,
+            Wire::Introduction(introduction) => introduction.deadline(limits),
         }
     }
 }

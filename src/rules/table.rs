@@ -17,6 +17,15 @@ pub struct PatternSet {
     nodes: Vec<Node>,
 }
 
+/// How far below a folder.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reach {
+    /// Its entries.
+    Entries,
+    /// Everything below it.
+    Tree,
+}
+
 #[derive(Clone, Debug, Default)]
 struct Node {
     /// The nodes after a literal segment.
@@ -105,6 +114,36 @@ impl PatternSet {
                 }
             }
         }
+    }
+
+    /// The patterns that can match a path below `folder` but not the folder itself, in their order:
+    /// a path of an entry of the folder, or, with `reach` [`Reach::Tree`], of anything below it.
+    /// What exists makes no difference. Looks at the nodes below that of the folder.
+    pub fn below(&self, folder: &[u8], reach: Reach) -> Vec<usize> {
+        let mut ends = vec![0];
+        for segment in segments(folder) {
+            let next = |at: usize| {
+                let Node { literals, name, .. } = &self.nodes[at];
+                literals.get(segment).copied().into_iter().chain(*name)
+            };
+            ends = ends.into_iter().flat_map(next).collect();
+        }
+        let (mut found, mut level) = (Vec::new(), ends);
+        while !level.is_empty() {
+            let next = |at: usize| {
+                let Node { literals, name, .. } = &self.nodes[at];
+                literals.values().copied().chain(*name)
+            };
+            level = level.into_iter().flat_map(next).collect();
+            for node in level.iter().map(|at| &self.nodes[*at]) {
+                found.extend(node.ends.iter().chain(&node.splats));
+            }
+            if reach == Reach::Entries {
+                break;
+            }
+        }
+        found.sort_unstable();
+        found
     }
 
     /// True if it has no pattern.

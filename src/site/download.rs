@@ -9,14 +9,17 @@ use crate::config::ArchiveFormat;
 use crate::files::{Blocking, OpenError, Opened};
 use crate::http::status::{Failure, Status};
 use crate::http::target::name_start;
+use crate::rules::table::Reach;
 
 use super::archive::{Archive, Filled, Top};
 use super::disposition::attachment;
 use super::listing::ListingForm;
-use super::policy::{Purpose, Vary};
+use super::login::Denial;
+use super::policy::Purpose;
 use super::reply::{Content, Reply};
 use super::respond::{Answer, Asked};
 use super::store::{At, Found, Located};
+use super::visible::{Admitted, View};
 use super::{Site, Sites, Wait, query};
 
 /// Why there is no archive.
@@ -49,7 +52,7 @@ impl Sites {
         at: At,
     ) -> Result<Answer, Failure> {
         let Asked { request, path, query, .. } = asked;
-        let Some(form) = self.store.entry(at).outcome.listing() else {
+        let Some(view) = self.store.entry(at).outcome.listing().cloned() else {
             let mut answer = self.whole(index, asked, at);
             if let Answer::Reply(reply) = &mut answer
                 && query::values(query, "download").next().is_some()
@@ -58,9 +61,15 @@ impl Sites {
             }
             return Ok(answer);
         };
-        if let Some(format) = archive_format(&self.sites[index], query) {
+        let format = archive_format(&self.sites[index], query);
+        let reach = if format.is_some() { Reach::Tree } else { Reach::Entries };
+        let admitted = match self.admitted(index, asked, reach)? {
+            Ok(admitted) => admitted,
+            Err(answer) => return Ok(answer),
+        };
+        if let Some(format) = format {
             let located = self.store.locate(&self.sites[index], path)?;
-            return Ok(match self.archive(index, &located, format) {
+            return Ok(match self.archive(index, &located, format, &admitted) {
                 Ok(reply) => Answer::Reply(reply),
                 Err(NoArchive::Later(wait)) => Answer::Later(wait),
                 Err(NoArchive::Failure(failure)) => {
@@ -68,32 +77,66 @@ impl Sites {
                 }
             });
         }
-        let wanted = ListingForm::of(query, request.fields);
-        if form == wanted {
+        let wanted = View { form: ListingForm::of(query, request.fields), admitted };
+        if *view == wanted {
             return Ok(self.whole(index, asked, at));
         }
         self.store.recall_canonical(&self.sites[index], path, asked.clock)?;
         let located = self.store.locate(&self.sites[index], path)?;
-        Ok(match self.find_listing(index, asked, &located, wanted) {
+        Ok(match self.find_listing(index, asked, &located, &wanted) {
             Found::At(at) if self.store.is_resource(at) => self.whole(index, asked, at),
             Found::At(at) => self.without_resource(index, asked, at),
             Found::Wait(wait) => Answer::Later(wait),
         })
     }
 
-    /// What a path leads to; a folder is listed in this form.
+    /// The guards that admit the client, of those that can restrict what is below the folder of its
+    /// path; or the answer to a client for which they cannot be evaluated.
+    ///
+    /// # Errors
+    /// As for [`Sites::respond`].
+    pub(super) fn admitted(
+        &mut self,
+        index: usize,
+        asked: Asked<'_>,
+        reach: Reach,
+    ) -> Result<Result<Admitted, Answer>, Failure> {
+        let site = &self.sites[index];
+        if !site.rulebook.has_guards() {
+            return Ok(Ok(Admitted::default()));
+        }
+        let Located { canonical, policy } = self.store.locate(site, asked.path)?;
+        let mut admitted = Vec::new();
+        for guard in site.rulebook.guards_below(&canonical, reach) {
+            match self.admits(index, asked, guard) {
+                Ok(()) => admitted.push(guard),
+                Err(Denial::Later(wait)) => return Ok(Err(Answer::Later(wait))),
+                Err(Denial::Refused(failure, lines)) => match failure.status {
+                    // Who may not read it does not see it.
+                    Status::Unauthorized | Status::Forbidden => {}
+                    _ => {
+                        let answer = self.refuse(index, asked, &policy, failure);
+                        return Ok(Err(answer.with(lines)));
+                    }
+                },
+            }
+        }
+        Ok(Ok(Admitted(admitted.into())))
+    }
+
+    /// What a path leads to; of a folder that is listed, this listing.
     pub(super) fn find_listing(
         &mut self,
         index: usize,
         asked: Asked<'_>,
         located: &Located,
-        form: ListingForm,
+        view: &View,
     ) -> Found {
         let Asked { path, blocking, clock, .. } = asked;
         let (store, site) = (&mut self.store, &self.sites[index]);
-        match store.recall_listing(site, form, clock) {
+        match store.recall_listing(site, view, clock) {
             Some(at) => Found::At(at),
-            None => store.find(site, path, located, (blocking, form), clock),
+            None => store.find(site, path, located, (blocking, view), clock),
         }
     }
 
@@ -115,6 +158,7 @@ impl Sites {
         index: usize,
         located: &Located,
         format: ArchiveFormat,
+        admitted: &Admitted,
     ) -> Result<Reply, NoArchive> {
         let site = &self.sites[index];
         let Located { canonical, policy } = located;
@@ -138,11 +182,13 @@ impl Sites {
             name => name,
         };
         let purpose = Purpose::Listing;
-        let mut fields = site.rulebook.lines(policy, purpose, canonical, Vary::default());
+        let rulebook = &site.rulebook;
+        let vary = rulebook.vary_by(&rulebook.guards_below(canonical, Reach::Tree));
+        let mut fields = rulebook.lines(policy, purpose, canonical, vary);
         fields.extend_from_slice(format!("Content-Type: {media_type}\r\n").as_bytes());
         fields.extend_from_slice(&attachment(&[name, extension.as_bytes()].concat()));
         let top = Top { folder, version, canonical: canonical.clone() };
-        let access = (&site.root, site.visible(), self.store.listing_entries());
+        let access = (&site.root, site.visible(canonical, admitted), self.store.listing_entries());
         let archive = Archive::new(format, top, access, (name, fields), &self.archives)
             .map_err(|error| NoArchive::from(OpenError::Failed(error)))?;
         let content = Content::Archive(Box::new(archive));

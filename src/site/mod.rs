@@ -18,7 +18,7 @@
 //! | `hashed_name` | does the name of a file contain a hash of its content? |
 //! | [`media`] | what is its Content-Type? |
 //! | [`explain`], `trace`, `steps` | why does a request get its reply? |
-//! | [`listing`], `visible` | what is in a folder, and which names of it are shown? |
+//! | [`listing`], `visible` | what is in a folder, and what of it may a client see? |
 //! | [`archive`] | what is in the archive of a folder? |
 //! | [`page`], [`multipart`] | what is the content of another generated body? |
 //! | `download`, `disposition`, `query` | what do `?download` and other parameters mean? |
@@ -82,7 +82,7 @@ use negotiation::Negotiation;
 use rulebook::{RuleFiles, Rulebook};
 pub use store::Fault;
 use store::{Part, RuleVersions, Store};
-use visible::Visible;
+use visible::{Admitted, Visible};
 
 /// The sites, and the cache of their paths.
 #[derive(Debug)]
@@ -196,12 +196,13 @@ impl Sites {
         self.store.prepare(file, range, blocking, now)
     }
 
-    /// True while there is long work to continue.
-    pub fn is_working(&self) -> bool {
-        self.store.is_working()
+    /// When there is long work to continue, a tick in the past if at once; `None`: there is none.
+    pub fn work_due(&self) -> Option<Tick> {
+        self.store.work_due()
     }
 
-    /// Continues long work until `enough` returns true; it is called after each entry of a folder.
+    /// Continues long work that is due until `enough` returns true; it is called after each entry
+    /// of a folder.
     /// Returns the number of a job that ended.
     pub fn work(&mut self, clock: &Clock, enough: &mut dyn FnMut() -> bool) -> Option<u64> {
         self.store.work(&self.sites, clock, enough)
@@ -340,9 +341,10 @@ impl Site {
         }
     }
 
-    /// The names that a listing shows.
-    fn visible(&self) -> Visible {
-        Visible::new(&self.hidden, &self.rulebook, self.config.rule_files)
+    /// What a client that fulfils these guards sees of a folder, a canonical path.
+    fn visible(&self, folder: &[u8], admitted: &Admitted) -> Visible {
+        let without_rule_files = self.config.rule_files;
+        Visible::new(&self.hidden, &self.rulebook, without_rule_files, folder, admitted)
     }
 
     /// The policy of responses that belong to no path.

@@ -1,6 +1,7 @@
 //! Whether a request is a navigation: a browser asks for a page, not for a part of one.
 
 use crate::http::fields::{Field, Fields, Line};
+use crate::http::negotiate::media_quality;
 use crate::http::target::name_start;
 
 /// True if the request says that it is a navigation (Fetch Metadata Request Headers), or names HTML
@@ -8,26 +9,12 @@ use crate::http::target::name_start;
 /// does not ask for a page.
 pub(super) fn is_navigation(fields: &Fields<'_, '_>, path: &[u8]) -> bool {
     let says_so = fields.only(Field::SecFetchMode) == Line::One(b"navigate");
-    says_so || (!has_extension(path) && accepts_html(fields))
+    let accepts_html = || media_quality(fields.lines(Field::Accept), b"text/html") > 0;
+    says_so || (!has_extension(path) && accepts_html())
 }
 
 fn has_extension(path: &[u8]) -> bool {
     path[name_start(path)..].contains(&b'.')
-}
-
-/// Whether Accept names `text/html`, and not to exclude it.
-fn accepts_html(fields: &Fields<'_, '_>) -> bool {
-    fields.lines(Field::Accept).flat_map(|line| line.split(|byte| *byte == b',')).any(|range| {
-        let mut parts = range.split(|byte| *byte == b';').map(<[u8]>::trim_ascii);
-        let is_html = parts.next().is_some_and(|name| name.eq_ignore_ascii_case(b"text/html"));
-        is_html && !parts.any(is_zero_weight)
-    })
-}
-
-/// `q=0`, with up to three zeros behind a point (RFC 9110 section 12.4.2).
-fn is_zero_weight(parameter: &[u8]) -> bool {
-    let zero = parameter.strip_prefix(b"q=0").or_else(|| parameter.strip_prefix(b"Q=0"));
-    zero.is_some_and(|rest| rest.iter().all(|byte| matches!(byte, b'.' | b'0')))
 }
 
 #[cfg(test)]

@@ -60,7 +60,8 @@ impl Purpose {
     }
 }
 
-/// The request fields that decide which response a path gets (RFC 9110 section 12.5.5).
+/// What decides which response a path gets: request fields (RFC 9110 section 12.5.5), and the
+/// address of the client.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Vary {
     /// Accept-Encoding: it has forms with a content coding, or may get them.
@@ -71,6 +72,10 @@ pub(super) struct Vary {
     pub(super) navigation: bool,
     /// Origin: some origins may read it.
     pub(super) origin: bool,
+    /// Authorization: some users see more of the folder.
+    pub(super) login: bool,
+    /// The address of the client: some addresses see more of the folder. No field tells it.
+    pub(super) address: bool,
 }
 
 impl Policy {
@@ -106,13 +111,21 @@ impl Policy {
         cache_control: Option<&str>,
         vary: Vary,
     ) -> Vec<u8> {
-        let mut lines = Vec::new();
+        let (mut lines, mut is_said) = (Vec::new(), false);
         for (name, value) in self.fields(base, cache_control, vary) {
             let is_caching = name.eq_ignore_ascii_case("Cache-Control");
             let value = if is_caching { self.caching(&value, purpose) } else { Some(value) };
-            if let Some(value) = value {
-                put(&mut lines, &name, &value);
+            match value {
+                Some(value) if is_caching && vary.is_private() => {
+                    put(&mut lines, &name, &private(&value));
+                    is_said = true;
+                }
+                Some(value) => put(&mut lines, &name, &value),
+                None => {}
             }
+        }
+        if vary.is_private() && !is_said {
+            put(&mut lines, "Cache-Control", "private, no-cache");
         }
         if purpose == Purpose::ServerError {
             put(&mut lines, "Cache-Control", "no-store");
@@ -159,12 +172,18 @@ impl Policy {
             Purpose::Page => return None,
             Purpose::Alias | Purpose::Listing => return Some("no-cache".to_owned()),
         }
-        Some(if self.needs_login { private(value) } else { value.to_owned() })
+        let is_private = self.needs_login && value.split(',').any(is_shared);
+        Some(if is_private { private(value) } else { value.to_owned() })
     }
 
     /// True if the path needs a login.
     pub(super) fn needs_login(&self) -> bool {
         self.needs_login
+    }
+
+    /// True if the rules set or remove the field that lets an origin read the responses.
+    pub(super) fn decides_origin(&self) -> bool {
+        self.overlay.touches(ALLOW_ORIGIN)
     }
 
     /// The Content-Type that the rules give the path, if they say something about it; the inner
@@ -183,23 +202,24 @@ impl Policy {
     }
 }
 
-/// The value of Cache-Control for a response to a request with credentials. `public`, `s-maxage`
-/// and `must-revalidate` would let a shared cache store it and send it to others (RFC 9111 section
-/// 3.5).
+/// True for a directive that lets a shared cache store the response to a request with credentials,
+/// and send it to others (RFC 9111 section 3.5).
+fn is_shared(directive: &str) -> bool {
+    let name = directive.split('=').next().unwrap_or_default().trim();
+    ["public", "s-maxage", "must-revalidate"].iter().any(|it| name.eq_ignore_ascii_case(it))
+}
+
+/// The value of Cache-Control for a response that no shared cache may store.
 fn private(value: &str) -> String {
-    let is_shared = |it: &str| {
-        let name = it.split('=').next().unwrap_or_default().trim();
-        ["public", "s-maxage", "must-revalidate"].iter().any(|at| name.eq_ignore_ascii_case(at))
-    };
-    let all = || value.split(',').map(str::trim);
-    if !all().any(is_shared) || has_directive(value, "no-store") {
+    if has_directive(value, "no-store") {
         return value.to_owned();
     }
     let stays = |it: &&str| {
         let is_kept = !is_shared(it) || it.eq_ignore_ascii_case("must-revalidate");
         is_kept && !it.eq_ignore_ascii_case("private")
     };
-    std::iter::once("private").chain(all().filter(stays)).collect::<Vec<_>>().join(", ")
+    let kept = value.split(',').map(str::trim).filter(stays);
+    std::iter::once("private").chain(kept).collect::<Vec<_>>().join(", ")
 }
 
 /// Whether a list has this member, such as a directive (RFC 9111 section 5.2).
@@ -214,6 +234,11 @@ fn put(lines: &mut Vec<u8>, name: &str, value: &str) {
 }
 
 impl Vary {
+    /// True if the response is for some clients only, so that no shared cache may store it.
+    fn is_private(self) -> bool {
+        self.login || self.address
+    }
+
     /// The value of the field; empty: the response does not vary.
     fn members(self) -> String {
         let all = [
@@ -221,11 +246,15 @@ impl Vary {
             (self.accept, "Accept"),
             (self.navigation, "Accept, Sec-Fetch-Mode"),
             (self.origin, "Origin"),
+            (self.login, "Authorization"),
         ];
         let members = all.iter().filter(|(is_member, _)| *is_member).map(|(_, member)| *member);
         members.collect::<Vec<_>>().join(", ")
     }
 }
+
+/// The field that lets an origin read a response.
+pub(super) const ALLOW_ORIGIN: &str = "Access-Control-Allow-Origin";
 
 /// Bytes of field lines in a response; the room for the head of a response is bounded.
 const LINES_MAX: usize = 8 * 1024;

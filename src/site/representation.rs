@@ -268,6 +268,13 @@ impl Representation {
         &self.bytes()[usize::from(self.common_end)..usize::from(self.type_end)]
     }
 
+    /// The content coding.
+    pub fn coding(&self) -> Option<Coding> {
+        let value = self.type_lines().strip_prefix(b"Content-Encoding: ")?;
+        let is_it = |coding: &Coding| value.starts_with(coding.token().as_bytes());
+        Coding::ALL.into_iter().find(is_it)
+    }
+
     /// All fields and the empty line after them.
     pub fn head(&self) -> &[u8] {
         &self.bytes()[HEADROOM..self.head_end()]

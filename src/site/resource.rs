@@ -1,6 +1,7 @@
 //! The outcome of a path: a resource in its representations, a redirect or a failure.
 
-use std::cell::{Cell, OnceCell};
+use std::cell::Cell;
+use std::fmt;
 use std::rc::Rc;
 
 use crate::clock::Clock;
@@ -9,10 +10,10 @@ use crate::http::fields::{Field, Fields};
 use crate::http::negotiate::{AcceptEncoding, Choice, Coding, CodingSet};
 use crate::http::status::{Failure, Status};
 
-use super::listing::ListingForm;
 use super::negotiation::Accepted;
 use super::policy::Policy;
 use super::representation::{Fill, Representation};
+use super::visible::View;
 
 /// A path's outcome, and the additions of its rules.
 #[derive(Clone, Debug)]
@@ -70,14 +71,16 @@ pub struct Resource {
     pub identity: Rc<Representation>,
     /// Those with a content coding; `None`: it has none, and gets none.
     pub(super) variants: Option<Rc<Variants>>,
-    /// The form of the listing; `None`: it is a file.
-    pub(super) listing: Option<ListingForm>,
+    /// Which listing it is; `None`: it is a file.
+    pub(super) listing: Option<Rc<View>>,
 }
 
 /// The representations of a resource with a content coding.
-#[derive(Debug)]
 pub(super) struct Variants {
-    coded: [OnceCell<Rc<Representation>>; Coding::COUNT],
+    /// In cells, so that the headroom of one can be filled although several entries share them.
+    coded: [Cell<Option<Rc<Representation>>>; Coding::COUNT],
+    /// Those that exist.
+    available: Cell<CodingSet>,
     /// Those that come from sidecar files. They stay as long as the resource does; the others
     /// disappear when the cache evicts them.
     sidecars: CodingSet,
@@ -86,10 +89,10 @@ pub(super) struct Variants {
 }
 
 impl Outcome {
-    /// The form of the listing, if it is one.
-    pub(super) fn listing(&self) -> Option<ListingForm> {
+    /// Which listing it is, if it is one.
+    pub(super) fn listing(&self) -> Option<&Rc<View>> {
         match self {
-            Outcome::Resource(resource) => resource.listing,
+            Outcome::Resource(resource) => resource.listing.as_ref(),
             Outcome::Redirect(_) | Outcome::Failure(..) => None,
         }
     }
@@ -114,11 +117,7 @@ impl Entry {
 
     /// True if a file is open for it.
     pub(super) fn holds_file(&self) -> bool {
-        let holds = |resource: &Resource| {
-            let variants = resource.variants.iter().flat_map(|variants| &variants.coded);
-            let coded = variants.filter_map(OnceCell::get);
-            std::iter::once(&resource.identity).chain(coded).any(|it| it.file().is_some())
-        };
+        let holds = |resource: &Resource| resource.all().any(|it| it.file().is_some());
         match &self.outcome {
             Outcome::Resource(resource) => holds(resource),
             Outcome::Failure(_, Some(fallback)) => {
@@ -130,23 +129,24 @@ impl Entry {
     }
 
     /// Fills the headroom of a representation for this second, unless it is shared: with a response
-    /// that is being sent, with an alias, or, in an encoded form, with the forms that the store
-    /// keeps. Then the wire format writes the head elsewhere.
+    /// that is being sent, or, if it has no content coding, with an alias. Then the wire format
+    /// writes the head elsewhere.
     #[inline]
     pub(super) fn fill(&mut self, choice: Choice, fill: Fill, clock: &Clock) {
         let Outcome::Resource(resource) = &mut self.outcome else { return };
-        let representation = match choice {
-            Choice::Coding(coding) => resource
-                .variants
-                .as_mut()
-                .and_then(|variants| Rc::get_mut(variants)?.coded[coding.index()].get_mut()),
-            _ => Some(&mut resource.identity),
+        let fill_if_old = |representation: &mut Rc<Representation>| {
+            if !representation.is_filled(clock)
+                && let Some(representation) = Rc::get_mut(representation)
+            {
+                representation.fill(fill, clock);
+            }
         };
-        if let Some(representation) = representation
-            && !representation.is_filled(clock)
-            && let Some(representation) = Rc::get_mut(representation)
-        {
-            representation.fill(fill, clock);
+        match (choice, &resource.variants) {
+            (Choice::Coding(coding), Some(variants)) => {
+                variants.with(coding, |it| it.as_mut().map(fill_if_old));
+            }
+            (Choice::Coding(_), None) => {}
+            _ => fill_if_old(&mut resource.identity),
         }
     }
 }
@@ -182,7 +182,7 @@ impl Resource {
         };
         let codings = available.iter().filter(|coding| accept.quality(*coding) > 0);
         let mut named =
-            codings.filter(|coding| variants.get(*coding).is_some_and(|it| is_named(it)));
+            codings.filter(|coding| variants.get(*coding).is_some_and(|it| is_named(&it)));
         if let Some(coding) = named.next() {
             return Choice::Coding(coding);
         }
@@ -200,9 +200,9 @@ impl Resource {
 
     /// The representation that was chosen.
     #[inline]
-    pub(super) fn get(&self, choice: Choice) -> Option<&Rc<Representation>> {
+    pub(super) fn get(&self, choice: Choice) -> Option<Rc<Representation>> {
         match choice {
-            Choice::Identity => Some(&self.identity),
+            Choice::Identity => Some(Rc::clone(&self.identity)),
             Choice::Coding(coding) => self.variants.as_ref()?.get(coding),
             Choice::NotAcceptable => None,
         }
@@ -212,7 +212,7 @@ impl Resource {
     pub(super) fn form(&self, accept: &AcceptEncoding) -> Rc<Representation> {
         let available = self.variants.as_ref().map_or(CodingSet::EMPTY, |it| it.available());
         let chosen = self.get(accept.choose(available));
-        Rc::clone(chosen.unwrap_or(&self.identity))
+        chosen.unwrap_or_else(|| Rc::clone(&self.identity))
     }
 
     /// A coding that the client prefers to the `choice` that it gets, and that an encoder can make.
@@ -233,18 +233,6 @@ impl Resource {
         }
     }
 
-    /// Adds a representation that was encoded.
-    pub(super) fn add_variant(
-        &self,
-        coding: Coding,
-        representation: Representation,
-    ) -> Option<&Rc<Variants>> {
-        let variants = self.variants.as_ref()?;
-        // Each coding is wanted once, so the place is free.
-        _ = variants.coded[coding.index()].set(Rc::new(representation));
-        Some(variants)
-    }
-
     /// True if it has no sidecar files, and may be encoded.
     pub(super) fn can_be_encoded(&self) -> bool {
         self.variants.as_ref().is_some_and(|variants| variants.sidecars.is_empty())
@@ -258,10 +246,15 @@ impl Resource {
     }
 
     /// The files of its representations whose content must be hashed.
-    pub(super) fn unhashed(&self) -> impl Iterator<Item = &Rc<OpenFile>> {
-        let coded = self.variants.iter().flat_map(|variants| &variants.coded);
-        let all = std::iter::once(&self.identity).chain(coded.filter_map(OnceCell::get));
-        all.filter_map(|representation| representation.unhashed())
+    pub(super) fn unhashed(&self) -> impl Iterator<Item = Rc<OpenFile>> {
+        self.all().filter_map(|representation| representation.unhashed().cloned())
+    }
+
+    /// All representations.
+    fn all(&self) -> impl Iterator<Item = Rc<Representation>> {
+        let variants = self.variants.iter();
+        let coded = variants.flat_map(|it| Coding::ALL.into_iter().filter_map(|at| it.get(at)));
+        std::iter::once(Rc::clone(&self.identity)).chain(coded)
     }
 
     /// Approximate bytes of memory, without forms that an encoder made.
@@ -275,33 +268,53 @@ fn contains(haystack: &[u8], needle: &[u8]) -> bool {
     memchr::memmem::find(haystack, needle).is_some()
 }
 
+impl fmt::Debug for Variants {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Variants({:?})", self.available.get())
+    }
+}
+
 impl Variants {
     /// None yet; an encoder can make the `possible` ones.
     pub(super) fn new(possible: CodingSet) -> Variants {
-        let coded = [const { OnceCell::new() }; Coding::COUNT];
-        Variants { coded, sidecars: CodingSet::EMPTY, possible: Cell::new(possible) }
+        let coded = [const { Cell::new(None) }; Coding::COUNT];
+        let available = Cell::new(CodingSet::EMPTY);
+        Variants { coded, available, sidecars: CodingSet::EMPTY, possible: Cell::new(possible) }
     }
 
     /// Adds one from a sidecar file.
     pub(super) fn add_sidecar(&mut self, coding: Coding, representation: Representation) {
-        self.coded[coding.index()] = OnceCell::from(Rc::new(representation));
+        self.add_encoded(coding, representation);
         self.sidecars = self.sidecars.with(coding);
+    }
+
+    /// Adds one that was encoded, unless there is one.
+    pub(super) fn add_encoded(&self, coding: Coding, representation: Representation) {
+        self.with(coding, |it| _ = it.get_or_insert_with(|| Rc::new(representation)));
+        self.available.set(self.available.get().with(coding));
     }
 
     /// The one with this coding.
     #[inline]
-    pub(super) fn get(&self, coding: Coding) -> Option<&Rc<Representation>> {
-        self.coded[coding.index()].get()
+    pub(super) fn get(&self, coding: Coding) -> Option<Rc<Representation>> {
+        self.with(coding, |it| it.clone())
+    }
+
+    #[inline]
+    fn with<T>(&self, coding: Coding, act: impl FnOnce(&mut Option<Rc<Representation>>) -> T) -> T {
+        let mut it = self.coded[coding.index()].take();
+        let result = act(&mut it);
+        self.coded[coding.index()].set(it);
+        result
     }
 
     /// Those that exist.
     #[inline]
     pub(super) fn available(&self) -> CodingSet {
-        let exists = |coding: &Coding| self.get(*coding).is_some();
-        Coding::ALL.into_iter().filter(exists).fold(CodingSet::EMPTY, CodingSet::with)
+        self.available.get()
     }
 
-    fn sidecars(&self) -> impl Iterator<Item = &Rc<Representation>> {
+    fn sidecars(&self) -> impl Iterator<Item = Rc<Representation>> {
         self.sidecars.iter().filter_map(|coding| self.get(coding))
     }
 

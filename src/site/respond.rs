@@ -11,6 +11,7 @@ use crate::http::host::Host;
 use crate::http::negotiate::Choice;
 use crate::http::status::{Failure, Status};
 use crate::http::target::{self, Form, Scheme, Target};
+use crate::rules::table::Reach;
 
 use super::cors::Extra;
 use super::listing::ListingForm;
@@ -26,6 +27,7 @@ use super::resource::{Fallback, Navigation, Outcome};
 use super::rulebook::Guard;
 use super::select::{Selection, select};
 use super::store::{At, Found};
+use super::visible::{Admitted, View};
 use super::{Sites, Wait};
 
 /// The result of [`Sites::respond`].
@@ -39,7 +41,7 @@ pub enum Answer {
 
 impl Answer {
     /// Adds field lines to a reply.
-    fn with(self, lines: Option<Extra>) -> Answer {
+    pub(super) fn with(self, lines: Option<Extra>) -> Answer {
         match (self, lines) {
             (Answer::Reply(mut reply), Some(lines)) => {
                 reply.add(lines);
@@ -74,10 +76,12 @@ impl Sites {
         clock: &Clock,
     ) -> Result<Answer, Failure> {
         if request.expectation == Expectation::Other {
-            return Ok(self.failure(Status::ExpectationFailed, "only 100-continue is supported"));
+            let why = "only 100-continue is supported";
+            return Ok(self.failure(request, Status::ExpectationFailed, why));
         }
         if request.method == Method::Connect {
-            return Ok(self.failure(Status::MethodNotAllowed, NOT_ALLOWED)); // its target is no path
+            // Its target is no path.
+            return Ok(self.failure(request, Status::MethodNotAllowed, NOT_ALLOWED));
         }
         let target = target::split(request.target)?;
         let Some((host, path, query)) = named(request, &target.form) else {
@@ -114,7 +118,12 @@ impl Sites {
         target: &Target<'_>,
     ) -> Result<Answer, Failure> {
         let answer = self.answer(index, asked, target)?;
-        Ok(answer.with(self.sites[index].cors.line(asked.request.fields)))
+        let site = &self.sites[index];
+        let path = self.store.decode(site, asked.path);
+        if path.is_ok_and(|path| site.rulebook.decides_origin(path)) {
+            return Ok(answer);
+        }
+        Ok(answer.with(site.cors.line(asked.request.fields)))
     }
 
     /// The site for a host.
@@ -284,15 +293,14 @@ impl Sites {
         };
         let ranges = request.method == Method::Get;
         let limits = (self.ranges_max, &*self.boundary);
-        match select(representation, request.fields, ranges, limits, clock) {
+        match select(&representation, request.fields, ranges, limits, clock) {
             Selection::Whole => {
-                let content = Content::Whole(Rc::clone(representation));
+                let content = Content::Whole(representation);
                 Answer::Reply(Reply { status: Status::Ok, content, extra: None })
             }
             selection => {
-                let it = Rc::clone(representation);
                 let policy = Rc::clone(&self.store.entry(at).policy);
-                self.selected(index, asked, &it, selection, &policy)
+                self.selected(index, asked, &representation, selection, &policy)
             }
         }
     }
@@ -312,15 +320,21 @@ impl Sites {
         if let Some(answer) = self.guard(index, asked, &located.policy) {
             return Ok(Err(answer));
         }
-        let form = match located.canonical.ends_with(b"/") {
-            true => ListingForm::of(asked.query, asked.request.fields),
-            false => ListingForm::default(),
-        };
-        let found = if form == ListingForm::default() {
+        let mut view = View::default();
+        if located.canonical.ends_with(b"/") && self.sites[index].config.listing {
+            view.form = ListingForm::of(asked.query, asked.request.fields);
+            view.admitted = match self.admitted(index, asked, Reach::Entries)? {
+                Ok(admitted) => admitted,
+                Err(Answer::Later(wait)) => return Ok(Err(Answer::Later(wait))),
+                // It concerns a listing only, and this may be another resource.
+                Err(Answer::Reply(_)) => Admitted::default(),
+            };
+        }
+        let found = if view == View::default() {
             let site = &self.sites[index];
-            self.store.find(site, path, &located, (blocking, form), clock)
+            self.store.find(site, path, &located, (blocking, &view), clock)
         } else {
-            self.find_listing(index, asked, &located, form)
+            self.find_listing(index, asked, &located, &view)
         };
         Ok(match found {
             Found::At(at) => Ok(at),
@@ -331,21 +345,8 @@ impl Sites {
     /// The answer to a client that may not read what has this policy; `None`: it may.
     #[cold]
     fn guard(&mut self, index: usize, asked: Asked<'_>, policy: &Rc<Policy>) -> Option<Answer> {
-        let Asked { request, clock, .. } = asked;
-        let rulebook = Rc::clone(&self.sites[index].rulebook);
         for &guard in &policy.guards {
-            let admitted = match rulebook.guard(guard) {
-                Guard::Access(rule) if rule.admits(request.client) => Ok(()),
-                Guard::Access(_) => {
-                    let why = "your address may not read this";
-                    Err(Denial::Refused(Failure::new(Status::Forbidden, why), None))
-                }
-                Guard::Login(login) => {
-                    let authenticator = self.authenticator.as_mut();
-                    login.admit(authenticator, request.fields, request.client, clock.tick)
-                }
-            };
-            match admitted {
+            match self.admits(index, asked, guard) {
                 Ok(()) => {}
                 Err(Denial::Later(wait)) => return Some(Answer::Later(wait)),
                 Err(Denial::Refused(failure, lines)) => {
@@ -355,6 +356,31 @@ impl Sites {
             }
         }
         None
+    }
+
+    /// Whether the guard with this index admits the client.
+    ///
+    /// # Errors
+    /// It does not, or it is not known yet.
+    #[cold]
+    pub(super) fn admits(
+        &mut self,
+        index: usize,
+        asked: Asked<'_>,
+        guard: usize,
+    ) -> Result<(), Denial> {
+        let Asked { request, clock, .. } = asked;
+        match self.sites[index].rulebook.guard(guard) {
+            Guard::Access(rule) if rule.admits(request.client) => Ok(()),
+            Guard::Access(_) => {
+                let why = "your address may not read this";
+                Err(Denial::Refused(Failure::new(Status::Forbidden, why), None))
+            }
+            Guard::Login(login) => {
+                let authenticator = self.authenticator.as_mut();
+                login.admit(authenticator, request.fields, request.client, clock.tick)
+            }
+        }
     }
 
     /// A failure of a request for a path, with the page that the site configures for it.
@@ -487,9 +513,22 @@ impl Sites {
         Reply::failure(failure, self.sites[0].policy(), Up::None)
     }
 
+    /// The page for a request that fails whatever its path leads to.
     #[cold]
-    fn failure(&self, status: Status, why: &'static str) -> Answer {
-        Answer::Reply(self.fail(Failure::new(status, why)))
+    pub fn fail_request(&self, request: &Request<'_>, failure: Failure) -> Reply {
+        let target = target::split(request.target).ok();
+        let named = target.as_ref().and_then(|target| named(request, &target.form));
+        let site = &self.sites[self.site_of(named.map_or(request.host, |(host, ..)| host))];
+        let mut reply = Reply::failure(failure, site.policy(), Up::None);
+        if let Some(line) = site.cors.line(request.fields) {
+            reply.add(line);
+        }
+        reply
+    }
+
+    #[cold]
+    fn failure(&self, request: &Request<'_>, status: Status, why: &'static str) -> Answer {
+        Answer::Reply(self.fail_request(request, Failure::new(status, why)))
     }
 }
 

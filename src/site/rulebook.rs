@@ -16,11 +16,11 @@ use crate::rules::header::HeaderRule;
 use crate::rules::overlay::Overlay;
 use crate::rules::pattern::Pattern;
 use crate::rules::redirect::{Answer, Redirect};
-use crate::rules::table::{Headers, PatternSet, Redirects};
+use crate::rules::table::{Headers, PatternSet, Reach, Redirects};
 
 use super::hashed_name::has_content_hash;
 use super::login::Login;
-use super::policy::{Policy, Purpose, Vary};
+use super::policy::{ALLOW_ORIGIN, Policy, Purpose, Vary};
 use super::problems::Problems;
 
 /// The compiled rules of a site.
@@ -44,6 +44,8 @@ pub(super) struct Rulebook {
     /// Names and values of the fields of every response.
     base: Vec<(&'static str, String)>,
     varies_by_origin: bool,
+    /// A rule sets or removes Access-Control-Allow-Origin.
+    edits_origin: bool,
     /// The policy of paths that no rule applies to.
     plain: Rc<Policy>,
     /// Policies by the rules that apply: paths with the same rules share one.
@@ -136,7 +138,6 @@ impl Rulebook {
         let rulebook = Rulebook {
             redirects: Redirects::new(redirects),
             redirect_places,
-            headers: Headers::new(headers),
             header_places,
             guarded: PatternSet::new(&patterns),
             guards,
@@ -146,9 +147,14 @@ impl Rulebook {
             cache_control: config.cache_control.clone(),
             base,
             varies_by_origin,
+            edits_origin: headers.iter().any(|rule| {
+                let name = ALLOW_ORIGIN;
+                rule.edits.iter().any(|edit| edit.name().eq_ignore_ascii_case(name))
+            }),
             plain: Rc::new(plain),
             policies: RefCell::default(),
             last_id: Cell::new(0),
+            headers: Headers::new(headers),
         };
         Ok((rulebook, problems))
     }
@@ -177,6 +183,12 @@ impl Rulebook {
             policies.insert(key, Rc::clone(&policy));
         }
         policy
+    }
+
+    /// True if the rules decide which origins may read the responses for a path, a canonical one:
+    /// they set or remove the field, so that the settings of `cors` do not.
+    pub(super) fn decides_origin(&self, path: &[u8]) -> bool {
+        self.edits_origin && self.policy(path, None).decides_origin()
     }
 
     /// The policy of paths that no rule applies to, and of responses that belong to no path.
@@ -213,6 +225,31 @@ impl Rulebook {
         found.sort_unstable();
         found.dedup();
         found
+    }
+
+    /// The guards that can restrict what is below a folder, besides those of the folder itself, in
+    /// order. Patterns decide, not what exists, so nothing that depends on these guards shows
+    /// whether a guarded path exists.
+    pub(super) fn guards_below(&self, folder: &[u8], reach: Reach) -> Vec<usize> {
+        if self.guards.is_empty() {
+            return Vec::new();
+        }
+        // Other names of the same file, which have its guards as well, are in the same folder; or
+        // they are the folder.
+        let mut below = self.guarded.below(folder, reach);
+        let own = self.guards_of(folder);
+        below.retain(|guard| !own.contains(guard));
+        below
+    }
+
+    /// On what a response depends that leaves out what these guards restrict.
+    pub(super) fn vary_by(&self, guards: &[usize]) -> Vary {
+        let any = |is: fn(&Guard) -> bool| guards.iter().any(|guard| is(self.guard(*guard)));
+        Vary {
+            login: any(|guard| matches!(guard, Guard::Login(_))),
+            address: any(|guard| matches!(guard, Guard::Access(_))),
+            ..Vary::default()
+        }
     }
 
     /// The guard with this index.
@@ -316,7 +353,7 @@ fn base_fields(config: &SiteConfig) -> Vec<(&'static str, String)> {
         fields.extend(SECURITY.iter().map(|(name, value)| (*name, (*value).to_owned())));
     }
     if config.cors == Cors::Any {
-        fields.push(("Access-Control-Allow-Origin", "*".to_owned()));
+        fields.push((ALLOW_ORIGIN, "*".to_owned()));
     }
     if config.cors != Cors::Off {
         fields.push(("Access-Control-Expose-Headers", "*".to_owned()));

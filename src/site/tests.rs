@@ -15,8 +15,8 @@ use crate::http::status::{Failure, Status};
 use crate::http::target::EncodedSlash;
 use crate::site::respond::with_query;
 use crate::site::store::Found;
+use crate::site::visible::View;
 
-use super::listing::ListingForm;
 use super::*;
 
 const DOORS: [Door; 2] = [Door::Openat2, Door::Walk];
@@ -162,7 +162,7 @@ pub(super) fn found(
         return Ok(Found::At(at));
     }
     let located = store.locate(&sites[0], path)?;
-    Ok(store.find(&sites[0], path, &located, (blocking, ListingForm::default()), clock))
+    Ok(store.find(&sites[0], path, &located, (blocking, &View::default()), clock))
 }
 
 /// The body of a representation, wherever it is.
@@ -520,7 +520,7 @@ fn a_large_listing_is_made_in_slices() {
         assert!(waits(&mut bench, b"/dir/"));
         assert!(waits(&mut bench, b"/%64ir/"), "the same listing, not another");
         let mut turns = 0;
-        while bench.sites.is_working() {
+        while bench.sites.work_due().is_some() {
             assert!(waits(&mut bench, b"/dir/"));
             bench.sites.work(&bench.clock, &mut || true);
             turns += 1;
@@ -530,7 +530,7 @@ fn a_large_listing_is_made_in_slices() {
             assert!(matches!(bench.find(path.as_bytes(), Blocking::Never), Ok(Ok(_))), "{path}");
             assert!(body(&bench.representation(path)).contains("href=\"799\""));
         }
-        assert!(!bench.sites.is_working());
+        assert!(bench.sites.work_due().is_none());
     }
 }
 
@@ -581,3 +581,4 @@ mod explained;
 mod forms;
 mod previous;
 mod validators;
+mod viewers;

@@ -55,7 +55,12 @@ impl Client {
 
     /// Connects as another client would, from this address of this machine.
     pub(crate) fn connect_from(address: Ipv4Addr, server: &Server) -> Client {
-        let (socket, to) = Client::socket(server.endpoint()).expect("a socket");
+        Client::connect_to_from(address, server.endpoint())
+    }
+
+    /// The same to any server.
+    pub(crate) fn connect_to_from(address: Ipv4Addr, endpoint: &Endpoint) -> Client {
+        let (socket, to) = Client::socket(endpoint).expect("a socket");
         socket.bind(&SocketAddr::from((address, 0)).into()).expect("an address of this machine");
         Client::open(socket, &to).expect("the server takes the connection")
     }

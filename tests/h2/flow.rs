@@ -35,6 +35,20 @@ fn no_more_is_sent_than_the_client_allows() {
     assert_eq!(session.client.whole(3).body, content(200_000, 1));
 }
 
+/// A window that shrinks while its stream is about to send.
+#[test]
+fn a_window_may_shrink_at_any_time() {
+    let mut bench = bench(&[]);
+    let mut session = Session::open(&mut bench, &[(4, 100_000)]);
+    session.say(&number(WINDOW_UPDATE, 0, 100_000));
+    let ranges = [("range", "bytes=0-9,20000-30000")];
+    let both = [get(1, "/memory"), request(3, "GET", "/file", &ranges)].concat();
+    session.say(&[both, settings(&[(4, 0)])].concat());
+    session.say(&settings(&[(4, 200_000)]));
+    assert_eq!(session.client.whole(1).body, content(50_000, 1));
+    assert_eq!(session.client.whole(3).status, 206);
+}
+
 #[test]
 fn windows_that_overflow_are_errors() {
     let mut bench = bench(&[]);

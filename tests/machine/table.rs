@@ -86,7 +86,7 @@ impl Act {
             }
             Retry => bench.event(connection, Event::Retry),
             WorkAndRetry => {
-                while bench.sites.is_working() {
+                while bench.sites.work_due().is_some() {
                     bench.sites.work(&bench.clock, &mut || true);
                 }
                 bench.event(connection, Event::Retry);

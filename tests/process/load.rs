@@ -40,16 +40,21 @@ struct Shared {
 impl Load {
     /// Clients that must get an answer to each request.
     pub(crate) fn start(server: &Server, mix: Mix) -> Load {
-        Load::new(server, mix, None)
+        Load::on(server.endpoint(), mix)
+    }
+
+    /// The same for what listens on this address.
+    pub(crate) fn on(endpoint: &Endpoint, mix: Mix) -> Load {
+        Load::new(endpoint, mix, None)
     }
 
     /// Clients that go on when a connection ends without an answer; none may be refused.
     pub(crate) fn while_workers_die(server: &Server, mix: Mix) -> Load {
-        Load::new(server, mix, Some(Mutex::default()))
+        Load::new(server.endpoint(), mix, Some(Mutex::default()))
     }
 
-    fn new(server: &Server, mix: Mix, lost: Option<Mutex<Vec<u16>>>) -> Load {
-        let endpoint = server.endpoint().clone();
+    fn new(endpoint: &Endpoint, mix: Mix, lost: Option<Mutex<Vec<u16>>>) -> Load {
+        let endpoint = endpoint.clone();
         let (is_over, answered) = (AtomicBool::new(false), AtomicU64::new(0));
         let shared = Arc::new(Shared { endpoint, is_over, answered, lost });
         let client = |index: usize| {
@@ -78,6 +83,13 @@ impl Load {
             let why = client.join().unwrap().unwrap_err();
             assert!(why.starts_with("connect: ") || why.starts_with("first: "), "{why}");
         }
+    }
+
+    /// Ends the clients; every request must have been answered. Returns how many there were.
+    pub(crate) fn finish_counted(self) -> u64 {
+        let shared = Arc::clone(&self.shared);
+        assert!(self.finish().is_empty());
+        shared.answered.load(Ordering::Relaxed)
     }
 
     /// Ends the clients; every request must have been answered. Returns the ports of those that

@@ -13,6 +13,7 @@ use tenkay::files::Blocking;
 use tenkay::files::Door;
 use tenkay::h1::{Connection, Exchanges, StateName};
 use tenkay::http::head::{self, Bounds, Parsed};
+use tenkay::journal::Observer;
 use tenkay::machine::{Context, Event, Pages, Reason, Step};
 use tenkay::site::{Answer, Reply, Request, Sites};
 
@@ -33,6 +34,8 @@ pub(crate) struct Bench {
     pub(crate) draining: bool,
     /// Requests that the client may still make.
     pub(crate) requests_left: u32,
+    /// Who is told how each request ends.
+    pub(crate) observer: Option<Observer>,
 }
 
 impl Bench {
@@ -52,7 +55,17 @@ impl Bench {
         let pages = Pages::new(limits.pages);
         let clock = Clock::new(Tick(1_000), NOW);
         let (draining, requests_left) = (false, u32::MAX);
-        Bench { folder, sites, exchanges, pages, clock, limits, draining, requests_left }
+        Bench {
+            folder,
+            sites,
+            exchanges,
+            pages,
+            clock,
+            limits,
+            draining,
+            requests_left,
+            observer: None,
+        }
     }
 
     /// Calls `report` with the context of a report.
@@ -65,7 +78,9 @@ impl Bench {
             client: None,
             draining: self.draining,
             unread: false,
+            observer: self.observer.as_mut(),
             requests_left: self.requests_left,
+            behind: None,
         };
         let result = report(&mut cx);
         self.requests_left = cx.requests_left;
@@ -128,7 +143,7 @@ impl Bench {
 
     /// Drops a connection, which must return all its memory.
     pub(crate) fn end(&mut self, connection: Connection) {
-        connection.end(&mut self.exchanges, &mut self.pages);
+        connection.end(&mut self.exchanges, &mut self.pages, self.observer.as_mut());
     }
 
     /// Delivers these bytes while the connection reads. Returns how many it read.

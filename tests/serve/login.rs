@@ -25,7 +25,8 @@ fn site(users: &str) -> TempDir {
         ("users", users),
         (
             "tenkay.toml",
-            "root = 'root'\n[[auth]]\nfor = '/private/*'\nusers = 'users'\nrealm = 'Ours'\n",
+            "root = 'root'\narchives = ['tar']\n\
+             [[auth]]\nfor = '/private/*'\nusers = 'users'\nrealm = 'Ours'\n",
         ),
     ] {
         fs::write(top.join(name), text).unwrap();
@@ -81,9 +82,19 @@ fn a_private_folder_needs_a_right_password() {
     let answer = ask(&mut client, file, Some(RIGHT));
     assert_eq!(answer.body, b"secret");
     assert_eq!(value(&answer, "cache-control"), Some("private, max-age=31536000, immutable"));
-    let listing = ask(&mut client, "/", Some(RIGHT)).body;
-    let listing = String::from_utf8(listing).unwrap();
-    assert!(listing.contains("open.txt") && !listing.contains("private"), "{listing}");
+    for (credentials, is_shown) in
+        [(None, false), (Some(RIGHT), true), (Some(WRONG[0]), false), (Some(RIGHT), true)]
+    {
+        for path in ["/", "/?format=json", "/?sort=size", "/?archive=tar"] {
+            let answer = ask(&mut client, path, credentials);
+            let body = String::from_utf8_lossy(&answer.body);
+            assert!(answer.status == 200 && body.contains("open.txt"), "{path} {body}");
+            assert_eq!(body.contains("private"), is_shown, "{path} {credentials:?} {body}");
+            assert_eq!(value(&answer, "cache-control"), Some("private, no-cache"), "{path}");
+            let vary = value(&answer, "vary").unwrap();
+            assert!(vary.split(", ").any(|it| it == "Authorization"), "{path} {vary}");
+        }
+    }
     assert!(!server.log().contains("wrong"), "no password is logged");
 }
 
@@ -124,5 +135,5 @@ fn users_that_cannot_be_read_are_named_at_start() {
     fs::remove_file(site.path().join("users")).unwrap();
     let config = site.path().join("tenkay.toml");
     let (_, _, errors) = run_to_end(Setup::configured(&config));
-    assert!(errors.contains("tenkay.toml:2:"), "{errors}");
+    assert!(errors.contains("tenkay.toml:3:"), "{errors}");
 }

@@ -246,7 +246,7 @@ impl<'t> Document<'t> {
     }
 
     /// A string, parsed. `subject` is its key with the verb that its type goes with.
-    fn string<T>(
+    pub(super) fn string<T>(
         &mut self,
         subject: &str,
         value: &Value,

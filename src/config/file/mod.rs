@@ -5,6 +5,8 @@
 //! file: it gets the text.
 
 mod document;
+mod listen;
+mod log;
 mod site;
 
 use std::collections::{HashMap, HashSet};
@@ -12,9 +14,9 @@ use std::path::Path;
 
 use toml::de::{DeTable, DeValue};
 
-use super::layer::{Layer, Merged, Problem, Replaced, SiteLayer, Sourced};
+use super::layer::{Layer, Merged, Problem, Replaced, SiteLayer};
 use super::value::{self, SANDBOX, WHEN_FULL};
-use super::{Account, Limits, Listen, ListenAddress, Workers};
+use super::{Account, Limits, Workers};
 use document::{Document, Entry, Keys, TOP_LEVEL, entries};
 
 /// The largest configuration file, in bytes.
@@ -99,20 +101,27 @@ fn top(document: &mut Document, table: &DeTable) -> Layer {
     let mut keys = Keys::new(0, table, TOP_LEVEL);
     let layer = Layer {
         config: None,
-        listen: listen(document, keys.take("listen")),
+        listen: listen::read(document, keys.take("listen")),
         port: None,
+        proxy_protocol: None,
+        trusted_proxies: listen::trusted_proxies(document, keys.take("trusted_proxies")),
         user: document.text(keys.take("user"), account),
         sandbox: document.choice(keys.take("sandbox"), &SANDBOX),
         server_header: document.switch(keys.take("server_header")),
         when_full: document.choice(keys.take("when_full"), &WHEN_FULL),
         h2c: document.switch(keys.take("h2c")),
         workers: workers(document, keys.take("workers")),
+        log: log::read(document, keys.take("log"), keys.take("access_log")),
         limits: limits(document, keys.take("limits")),
         site: site::read(document, &mut keys),
         sites: sites(document, keys.take("site")),
     };
     keys.finish(document, |key| match key {
         "host" | "hosts" => Some("write it in a [[site]]".to_owned()),
+        "proxy_protocol" => {
+            let entry = "{ address = \"127.0.0.1:8081\", proxy_protocol = true }";
+            Some(format!("write it in an entry of listen: {entry}"))
+        }
         "port" => Some("write it as part of an address: listen = \"127.0.0.1:8080\"".to_owned()),
         "type" | "types" => Some("did you mean 'media_types'?".to_owned()),
         _ => is_limit(key).then(|| "write it below [limits]".to_owned()),
@@ -127,12 +136,15 @@ fn is_limit(key: &str) -> bool {
 /// The keys of the top level that a `[[site]]` does not have.
 const TOP: &[&str] = &[
     "listen",
+    "trusted_proxies",
     "user",
     "sandbox",
     "server_header",
     "when_full",
     "h2c",
     "workers",
+    "log",
+    "access_log",
     "limits",
     "site",
 ];
@@ -162,55 +174,6 @@ fn workers(document: &mut Document, entry: Option<Entry>) -> Replaced<Workers> {
 
 fn account(text: &str) -> Result<Account, String> {
     text.parse().map_err(|why| format!("'{text}' is not an account; {why}"))
-}
-
-/// One address, or an array of them; no address twice.
-fn listen(document: &mut Document, entry: Option<Entry>) -> Replaced<Vec<Listen>> {
-    let entry = entry?;
-    let folder = document.folder();
-    let parse = |text: &str| -> Result<Listen, String> {
-        let mut listen: Listen = text.parse()?;
-        if let ListenAddress::Unix(path) = &mut listen.address {
-            // The path of a socket is relative to the folder of the file, as all paths are.
-            *path = site::resolve(folder, &path.to_string_lossy())?;
-        }
-        Ok(listen)
-    };
-    let array = match entry.value.get_ref() {
-        DeValue::String(_) => {
-            let one = document.text(Some(entry), parse)?;
-            return Some(Sourced { value: vec![one.value], origin: one.origin });
-        }
-        DeValue::Array(array) => array,
-        _ => {
-            let advice = "write listen = \"127.0.0.1:8080\"";
-            document.wrong_type(entry, "a string or an array of strings", advice);
-            return None;
-        }
-    };
-    if array.is_empty() {
-        let what = "listen is empty; write an address, or leave listen out for 127.0.0.1:8080";
-        document.complain(entry.at(), what);
-    }
-    let mut addresses: Vec<Listen> = Vec::new();
-    for (at, listen) in document.places(Some(entry), parse)? {
-        let address = &listen.address;
-        // Port 0 is another port each time.
-        let picks_port = address.with_port(0).as_ref() == Some(address);
-        let same = addresses.iter().find(|other| other.address.overlaps(address));
-        if let Some(same) = same.filter(|_| !picks_port) {
-            let what = match same.address == *address {
-                true => format!("listen: {address} is listed already; leave one of the two out"),
-                false => format!(
-                    "listen: {address} and {same} stand for the same sockets; leave one of the \
-                     two out"
-                ),
-            };
-            document.complain(at, &what);
-        }
-        addresses.push(listen);
-    }
-    Some(document.sourced(entry.at(), addresses))
 }
 
 fn limits(document: &mut Document, entry: Option<Entry>) -> Merged<(&'static str, u64)> {

@@ -6,8 +6,9 @@ use super::*;
 use crate::config::ArchiveFormat;
 use crate::config::layer::Origin;
 use crate::config::{
-    AccessRule, AuthRule, CacheControl, CleanUrls, Config, Cors, EncodedSlash, EtagSource,
-    HeaderRule, RedirectRule, Sandbox, Symlinks, WhenFull, Workers,
+    AccessFormat, AccessRule, AuthRule, CacheControl, CleanUrls, Config, Cors, EncodedSlash,
+    EtagSource, HeaderRule, LogConfig, LogFormat, LogLevel, LogTarget, RedirectRule, Sandbox,
+    Symlinks, WhenFull, Workers,
 };
 
 fn read(text: &str) -> Result<Layer, Vec<Problem>> {
@@ -35,13 +36,24 @@ const FULL: &str = include_str!("tests/full.toml");
 fn every_key_reaches_its_setting() {
     let config = config(FULL);
     let shown: Vec<String> = config.listen.iter().map(ToString::to_string).collect();
-    assert_eq!(shown, ["0.0.0.0:80", "[::]:8080", "unix:conf/run/http", "systemd:web"]);
+    let expected =
+        ["0.0.0.0:80", "[::]:8080", "unix:conf/run/http", "systemd:web", "127.0.0.1:8081"];
+    assert_eq!(shown, expected);
+    let headed = config.listen.iter().map(|listen| listen.opening.proxy_protocol);
+    assert_eq!(headed.collect::<Vec<_>>(), [false, false, false, false, true]);
+    let proxies: Vec<String> = config.trusted_proxies.0.iter().map(ToString::to_string).collect();
+    assert_eq!(proxies, ["10.0.0.0/8", "192.0.2.7/32", "unix"]);
     assert_eq!(config.user.as_ref().map(ToString::to_string).as_deref(), Some("www-data:www"));
     assert_eq!(
         (config.sandbox, config.when_full, config.h2c),
         (Sandbox::Strict, WhenFull::Refuse, true)
     );
     assert_eq!(config.workers, Some(Workers::Auto));
+    let access_log = config.access_log.as_ref().unwrap();
+    assert_eq!(access_log.target, LogTarget::Path("conf/log/access".into()));
+    assert_eq!(access_log.format, AccessFormat::Common);
+    let log = LogConfig { level: LogLevel::Debug, format: LogFormat::Json };
+    assert_eq!(config.log, log);
     assert_eq!((config.limits.keep_alive_timeout_ms, config.limits.cache_bytes), (75_001, 65_536));
     let [site, other] = &config.sites[..] else { panic!("{config:?}") };
     assert_eq!(site.hosts, ["example.org", "*.example.org"]);
@@ -132,8 +144,9 @@ fn every_setting_has_a_key() {
     let layer = read(FULL).unwrap();
     let top: Vec<&str> = layer.set().into_iter().map(|(name, _)| name).collect();
     for name in Layer::NAMES {
-        // The file is not named by itself, and a port is part of an address.
-        assert!(top.contains(name) || ["config", "port"].contains(name), "{name}: add it to FULL");
+        // The file is not named by itself, and the others are part of an address.
+        let is_elsewhere = ["config", "port", "proxy_protocol"].contains(name);
+        assert!(top.contains(name) || is_elsewhere, "{name}: add it to FULL");
     }
     let site: Vec<&str> = layer.site.set().into_iter().map(|(name, _)| name).collect();
     for name in SiteLayer::NAMES {
@@ -238,6 +251,9 @@ fn check_any(content: &[u8]) {
 const PARTS: &[&str] = &[
     "root",
     "listen",
+    "address",
+    "proxy_protocol",
+    "trusted_proxies",
     "site",
     "limits",
     "fields",

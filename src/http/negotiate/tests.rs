@@ -239,3 +239,25 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_media_type_has_the_best_quality_that_its_name_is_given() {
+    for (lines, expected) in [
+        (&[][..], 0),
+        (&["*/*"], 0),
+        (&["text/*"], 0),
+        (&["text/html"], 1000),
+        (&["TEXT/HTML ; charset=x"], 1000),
+        (&["text/html;q=0.5"], 500),
+        (&["text/html;level=1; Q=0.25"], 250),
+        (&["text/html;q=0"], 0),
+        (&["text/html ; q=0.000"], 0),
+        (&["text/html;q=2"], 0),
+        (&["text/html;q=x, text/html;q=0.1"], 100),
+        (&["application/json, text/html;q=0.9", "text/html;q=0.8"], 900),
+        (&["text/htmlx"], 0),
+    ] {
+        let quality = media_quality(lines.iter().map(|line| line.as_bytes()), b"text/html");
+        assert_eq!(quality, expected, "{lines:?}");
+    }
+}

@@ -12,6 +12,7 @@ use super::*;
 use crate::config::SiteConfig;
 use crate::files::Door;
 use crate::journal::Journal;
+use crate::machine::Admission;
 use crate::reactor::split_token;
 use crate::reactor::wire::{Pages, Pools};
 use crate::site::Sites;
@@ -55,7 +56,13 @@ impl Bench {
         ours.set_nonblocking(true).unwrap();
         theirs.set_nonblocking(true).unwrap();
         let transport = Transport::plain(ours.into());
-        self.connections.insert(transport, address, &mut self.resources, &self.turn);
+        self.connections.insert(
+            transport,
+            address,
+            Opening::default(),
+            &mut self.resources,
+            &self.turn,
+        );
         theirs
     }
 
@@ -102,7 +109,7 @@ fn a_connection_closed_without_a_response_no_longer_counts_for_its_client() {
     for _ in 0..2 {
         bench.connect(from);
         assert_eq!(bench.connections.len(), SPARE_SLOTS);
-        let quotas = &mut bench.connections.quotas;
+        let quotas = bench.connections.clients.quotas();
         let admission = quotas.admit(from, &limits, bench.turn.now());
         let Admission::Counted(client) = admission else { panic!("{admission:?}") };
         quotas.leave(client, &limits, bench.turn.now());
@@ -271,4 +278,32 @@ fn connections_whose_time_is_over_at_once_are_ended_a_few_in_each_turn() {
         connections.end_expired(resources, turn);
         assert_eq!(connections.len(), left);
     }
+}
+
+#[test]
+fn bad_headers_and_lists_of_a_trusted_proxy_are_counted() {
+    let mut bench = Bench::new(Limits { connections: 10, ..Limits::default() });
+    bench.connections.trust(TrustedProxies(vec!["unix".parse().unwrap()]));
+    let opening = Opening { proxy_protocol: true, tls: false };
+    let mut connect = |opening| {
+        let (ours, theirs) = UnixStream::pair().unwrap();
+        ours.set_nonblocking(true).unwrap();
+        let Bench { connections, resources, turn, .. } = &mut bench;
+        connections.insert(Transport::plain(ours.into()), None, opening, resources, turn);
+        theirs
+    };
+    let mut peers = [opening, opening, Opening::default()].map(&mut connect);
+    for (peer, bytes) in peers.iter_mut().zip([
+        "PROXY TCP4 192.0.2.1 192.0.2.2 1 2\r\n",
+        "PROXY TCP5\r\n",
+        "GET / HTTP/1.1\r\nHost: a\r\nForwarded: for=a b\r\n\r\n",
+    ]) {
+        peer.write_all(bytes.as_bytes()).unwrap();
+    }
+    bench.take_events();
+    bench.drive();
+    assert_eq!(bench.connections.closed_for(Reason::BadProxyHeader), 1);
+    assert_eq!(bench.connections.malformed_lists(), 1);
+    let addresses: Vec<_> = bench.connections.slots.iter().map(|(_, slot)| slot.address).collect();
+    assert_eq!(addresses, [Some([192, 0, 2, 1].into()), None]);
 }

@@ -42,6 +42,34 @@ fn path_text() -> impl Strategy<Value = String> {
 
 proptest! {
     #[test]
+    fn what_is_below_a_folder_is_matched_by_the_patterns_of_the_folder_and_by_those_below_it(
+        texts in prop::collection::vec(pattern_text(), 0..20),
+        folder in path_text(),
+    ) {
+        let set = PatternSet::new(&patterns(&texts));
+        let own = set.matches(folder.as_bytes());
+        let folder = folder.trim_end_matches('/');
+        let names = ["a", "b", "c", "d"];
+        let entries: Vec<_> = names.iter().map(|name| format!("{folder}/{name}")).collect();
+        let deeper = entries.iter().flat_map(|entry| names.map(|name| format!("{entry}/{name}")));
+        let tree: Vec<_> = entries.iter().cloned().chain(deeper).collect();
+        for (reach, paths) in [(Reach::Entries, &entries), (Reach::Tree, &tree)] {
+            let below = set.below(folder.as_bytes(), reach);
+            let mut found: Vec<_> =
+                paths.iter().flat_map(|path| set.matches(path.as_bytes())).collect();
+            found.retain(|at| !own.contains(at));
+            found.sort_unstable();
+            found.dedup();
+            prop_assert!(found.iter().all(|at| below.contains(at)), "{:?} {:?}", found, below);
+            if reach == Reach::Entries {
+                prop_assert_eq!(&found, &below);
+            }
+        }
+    }
+}
+
+proptest! {
+    #[test]
     fn a_set_finds_the_patterns_that_match_in_their_order(
         texts in prop::collection::vec(pattern_text(), 0..40),
         paths in prop::collection::vec(path_text(), 1..10),

@@ -68,8 +68,9 @@ pub(super) struct Top {
 enum Ahead {
     /// A folder: its path below the root, and its modification time.
     Folder(Vec<u8>, i128),
-    /// A file: its path below the root.
-    File(Vec<u8>, Box<OpenFile>),
+    /// A file: its path below the root. `None`: it is opened again when its turn comes, so that
+    /// few descriptors are held.
+    File(Vec<u8>, Option<Box<OpenFile>>),
 }
 
 /// The file that is being sent.
@@ -160,6 +161,7 @@ impl Archive {
             }
             if let Some(current) = self.file.take() {
                 if self.send_piece(current, room, most, disk, now)? {
+                    self.look_far_ahead(disk, now, enough)?;
                     break Filled::Wait(Wait::Disk);
                 }
                 continue;
@@ -256,6 +258,23 @@ impl Archive {
         Ok(())
     }
 
+    /// While the disk is waited for, asks it for many more files: it reads them at the same time,
+    /// so that an attempt finds not one file in memory but all of them.
+    fn look_far_ahead(
+        &mut self,
+        disk: &mut Disk,
+        now: Tick,
+        enough: &mut dyn FnMut() -> bool,
+    ) -> io::Result<()> {
+        for _ in 0..FAR_STEPS {
+            if self.is_walked || self.ahead.len() >= FAR_AHEAD || enough() {
+                break;
+            }
+            self.look_ahead(disk, now)?;
+        }
+        Ok(())
+    }
+
     /// Looks for the next entry, and asks the kernel to read the beginning of a file.
     fn look_ahead(&mut self, disk: &mut Disk, now: Tick) -> io::Result<()> {
         if self.directory.len() > DIRECTORY_MAX {
@@ -271,7 +290,8 @@ impl Archive {
                     let range = (0, open.version().size.min(READ_AHEAD));
                     // What it finds is asked again before the file is sent.
                     _ = disk.prepare(&open, range, Blocking::Never, now);
-                    self.ahead.push_back(Ahead::File(path, Box::new(open)));
+                    let held = (self.ahead.len() < AHEAD).then(|| Box::new(open));
+                    self.ahead.push_back(Ahead::File(path, held));
                 }
             }
             Step::End => self.is_walked = true,
@@ -294,11 +314,12 @@ impl Archive {
     fn begin(&mut self, entry: Ahead, disk: &mut Disk) -> io::Result<()> {
         match entry {
             Ahead::Folder(path, modified_ns) => self.put_folder(self.rename(&path), modified_ns),
-            Ahead::File(path, open) if open.is_current() => {
-                self.put_file(self.rename(&path), *open);
-            }
-            Ahead::File(path, _) => {
-                if let Some(open) = self.open(&path, disk)? {
+            Ahead::File(path, held) => {
+                let found = match held.filter(|open| open.is_current()) {
+                    Some(open) => Some(*open),
+                    None => self.open(&path, disk)?,
+                };
+                if let Some(open) = found {
                     self.put_file(self.rename(&path), open);
                 }
             }
@@ -361,6 +382,12 @@ const STEPS: u32 = 8;
 
 /// Entries that are looked up before they are sent. Each can hold a descriptor.
 const AHEAD: usize = 16;
+
+/// The same, while the disk is waited for; those beyond [`AHEAD`] hold no descriptor.
+const FAR_AHEAD: usize = 256;
+
+/// Steps of the walk in one attempt, while the disk is waited for.
+const FAR_STEPS: usize = 128;
 
 /// Bytes of a file that are read before it is sent.
 const READ_AHEAD: u64 = 128 * 1024;

@@ -46,23 +46,50 @@ fn all(mut archive: Archive, most: usize) -> io::Result<Vec<u8>> {
     }
 }
 
-/// Unpacks an archive by an independent program.
-fn unpack(bytes: &[u8], format: ArchiveFormat) -> TempDir {
-    let target = tempfile::tempdir().unwrap();
-    let mut command = match format {
-        ArchiveFormat::Tar => Command::new("tar"),
-        ArchiveFormat::Zip => Command::new("python3"),
-    };
+/// Independent programs that read a format from standard input, or from a file, in the folder in
+/// which they run.
+fn readers(format: ArchiveFormat) -> &'static [(&'static str, &'static [&'static str])] {
     match format {
-        ArchiveFormat::Tar => command.args(["-xf", "-", "-C"]).arg(target.path()),
-        ArchiveFormat::Zip => command.arg("-c").arg(UNZIP).arg(target.path()),
+        ArchiveFormat::Tar => &[("tar", &["-xf", "-"]), ("bsdtar", &["-xf", "-"])],
+        ArchiveFormat::Zip => &[
+            ("python3", &["-c", UNZIP]),
+            // ^: with control characters in names.
+            ("unzip", &["-^", "-q", FILE]),
+            ("bsdtar", &["-xf", "-"]),
+        ],
+    }
+}
+
+/// The name of the archive for programs that cannot read standard input.
+const FILE: &str = "archive";
+
+/// Unpacks an archive by a program; `None`: it is not installed.
+fn unpack_by(program: &str, arguments: &[&str], bytes: &[u8]) -> Option<TempDir> {
+    let target = tempfile::tempdir().unwrap();
+    if arguments.contains(&FILE) {
+        fs::write(target.path().join(FILE), bytes).unwrap();
+    }
+    let mut command = Command::new(program);
+    command.args(arguments).current_dir(target.path()).env("LC_ALL", "C.UTF-8");
+    let mut child = match command.stdin(Stdio::piped()).stderr(Stdio::piped()).spawn() {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            eprintln!("skipped: {program} is not installed");
+            return None;
+        }
+        child => child.unwrap(),
     };
-    let mut child = command.stdin(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-    child.stdin.take().unwrap().write_all(bytes).unwrap();
+    // One that reads the file takes nothing.
+    _ = child.stdin.take().unwrap().write_all(bytes);
     let output = child.wait_with_output().unwrap();
     let text = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{format:?}: {text}");
-    target
+    assert!(output.status.success(), "{program}: {text}");
+    Some(target)
+}
+
+/// Unpacks an archive by the first program.
+fn unpack(bytes: &[u8], format: ArchiveFormat) -> TempDir {
+    let (program, arguments) = readers(format)[0];
+    unpack_by(program, arguments, bytes).expect("tar and python3 are installed")
 }
 
 /// Python's module checks the sizes and the CRC of each file. It takes a name that is not UTF-8 for
@@ -72,7 +99,7 @@ import io, os, struct, sys, zipfile
 with zipfile.ZipFile(io.BytesIO(sys.stdin.buffer.read())) as archive:
     for info in archive.infolist():
         name = info.orig_filename.encode('utf-8' if info.flag_bits & 0x800 else 'cp437')
-        path = os.fsencode(sys.argv[1]) + b'/' + name
+        path = name
         if name.endswith(b'/'):
             os.makedirs(path)
         else:
@@ -82,8 +109,10 @@ with zipfile.ZipFile(io.BytesIO(sys.stdin.buffer.read())) as archive:
             os.utime(path, (time, time))
 ";
 
+type Tree = BTreeMap<Vec<u8>, Option<(Vec<u8>, SystemTime)>>;
+
 /// Every path below a folder, with content and time of files.
-fn tree(top: &Path) -> BTreeMap<Vec<u8>, Option<(Vec<u8>, SystemTime)>> {
+fn tree(top: &Path) -> Tree {
     let mut found = BTreeMap::new();
     let mut folders = vec![top.to_path_buf()];
     while let Some(folder) = folders.pop() {
@@ -123,38 +152,69 @@ fn name() -> impl Strategy<Value = Vec<u8>> {
 }
 
 fn content() -> impl Strategy<Value = Vec<u8>> {
-    let length = prop_oneof![0..4_usize, 510..514_usize, 0..3_000_usize, 32_000..70_000_usize];
+    let length = prop_oneof![
+        0..4_usize,
+        510..515_usize,
+        1_022..1_027_usize,
+        32_766..32_771_usize,
+        65_534..65_539_usize,
+        0..3_000_usize,
+        32_000..70_000_usize,
+    ];
     (length, any::<u8>()).prop_map(|(length, seed)| {
         (0..length).map(|at| u8::try_from(at % 251).unwrap() ^ seed).collect()
     })
+}
+
+fn path(most: usize) -> impl Strategy<Value = Vec<u8>> {
+    prop::collection::vec(name(), 1..most).prop_map(|names| names.join(&b'/'))
+}
+
+/// Whether a file or folder can be put at a path: it is free, and no file is in its place or above.
+fn is_free(top: &Path, path: &[u8]) -> bool {
+    let at = |end: usize| top.join(OsStr::from_bytes(&path[..end]));
+    let ends = memchr::memchr_iter(b'/', path).chain([path.len()]);
+    !at(path.len()).exists() && ends.into_iter().all(|end| !at(end).is_file())
 }
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(24))]
     #[test]
     fn other_programs_read_every_archive_back_byte_for_byte(
-        files in prop::collection::btree_map(
-            prop::collection::vec(name(), 1..4), (content(), 0..4_000_000_000_u64), 0..12),
-        most in prop_oneof![1_100..2_000_usize, Just(32_752)],
+        files in prop::collection::btree_map(path(7), (content(), 0..4_000_000_000_u64), 0..12),
+        folders in prop::collection::vec(path(4), 0..4),
+        most in prop_oneof![1_100..2_000_usize, Just(32_752), Just(65_520)],
     ) {
         let source = tempfile::tempdir().unwrap();
+        let top = source.path();
         for (path, (content, time)) in &files {
-            let path = path.join(&b'/');
-            let is_free = |path: &[u8]| !source.path().join(OsStr::from_bytes(path)).is_file();
-            let ends = memchr::memchr_iter(b'/', &path).chain([path.len()]);
-            if ends.into_iter().all(|end| is_free(&path[..end])) && !source
-                .path().join(OsStr::from_bytes(&path)).is_dir()
-            {
+            if is_free(top, path) {
                 // The extra field for the time has 31 bits.
-                put(source.path(), &path, content, time % (1 << 31));
+                put(top, path, content, time % (1 << 31));
             }
         }
+        for path in folders.iter().filter(|path| is_free(top, path)) {
+            fs::create_dir_all(top.join(OsStr::from_bytes(path))).unwrap();
+        }
+        let expected = tree(top);
         for format in FORMATS {
-            let bytes = all(archive(source.path(), "/", format), most).unwrap();
-            let target = unpack(&bytes, format);
-            prop_assert_eq!(tree(&target.path().join("top")), tree(source.path()));
+            let bytes = all(archive(top, "/", format), most).unwrap();
+            for (program, arguments) in readers(format) {
+                if let Some(target) = unpack_by(program, arguments, &bytes) {
+                    let found = tree(&target.path().join("top"));
+                    let differing = different(&found, &expected);
+                    prop_assert!(found == expected, "{} {:?}", program, differing);
+                }
+            }
         }
     }
+}
+
+/// The paths that are in one of two trees, or differ.
+fn different(one: &Tree, other: &Tree) -> Vec<String> {
+    let all = one.keys().chain(other.keys());
+    let differing = all.filter(|path| one.get(*path) != other.get(*path));
+    differing.map(|path| path.escape_ascii().to_string()).collect()
 }
 
 #[test]
@@ -241,5 +301,29 @@ fn a_folder_that_cannot_be_archived_completely_ends_the_archive() {
     put(source.path(), &[&b"deep/"[..], &b"d/".repeat(70), b"x"].concat(), b"", 0);
     for path in ["/", "/many/", "/deep/"] {
         assert!(all(archive(source.path(), path, ArchiveFormat::Tar), 4_096).is_err(), "{path}");
+    }
+}
+
+/// Otherwise, one file in two milliseconds is read from a slow disk.
+#[test]
+fn while_the_disk_is_waited_for_many_files_are_asked_for_and_few_are_open() {
+    let source = tempfile::tempdir().unwrap();
+    for number in 0..400 {
+        put(source.path(), format!("{number}").as_bytes(), b"content", 1_000_000_000);
+    }
+    for format in FORMATS {
+        let expected = all(archive(source.path(), "/", format), 32_752).unwrap();
+        let mut archive = archive(source.path(), "/", format);
+        let mut disk = Disk::default();
+        let mut most = 0;
+        for _ in 0..20 {
+            archive.look_far_ahead(&mut disk, Tick(0), &mut || false).unwrap();
+            most = most.max(archive.ahead.len());
+            let is_open = |entry: &&Ahead| matches!(entry, Ahead::File(_, Some(_)));
+            assert!(archive.ahead.iter().filter(is_open).count() <= AHEAD);
+        }
+        assert_eq!(most, FAR_AHEAD, "{format:?}");
+        archive.look_far_ahead(&mut disk, Tick(0), &mut || true).unwrap();
+        assert_eq!(all(archive, 32_752).unwrap(), expected);
     }
 }

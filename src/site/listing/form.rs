@@ -1,9 +1,7 @@
 //! The form of a listing: its format, and the order of its entries.
 
-use std::borrow::Cow;
-
 use crate::http::fields::{Field, Fields};
-use crate::http::negotiate::parse_quality;
+use crate::http::negotiate::media_quality;
 use crate::site::query;
 
 /// The form in which a folder is listed. Each form of a folder is a resource of its own.
@@ -82,33 +80,17 @@ impl ListingForm {
         form
     }
 
-    /// The key under which the cache keeps this form of the folder whose path has this `key`. Only
-    /// the default form is found by the path of a request, because no path has a NUL.
-    pub(in crate::site) fn key(self, key: &[u8]) -> Cow<'_, [u8]> {
-        if self == ListingForm::default() {
-            return Cow::Borrowed(key);
-        }
-        Cow::Owned([key, &[0, self.format as u8, self.sort as u8, self.order as u8]].concat())
+    /// Distinguishes it from other forms.
+    pub(in crate::site) fn code(self) -> [u8; 3] {
+        [self.format as u8, self.sort as u8, self.order as u8]
     }
 }
 
 /// True if Accept names JSON, and not HTML with the same weight or a higher one. A range with `*`
 /// does not name HTML, because programs send it beside the type that they want.
 fn prefers_json(fields: &Fields<'_, '_>) -> bool {
-    let (mut json, mut html) = (0, 0);
-    let lines = fields.lines(Field::Accept);
-    for range in lines.flat_map(|line| line.split(|byte| *byte == b',')) {
-        let mut parts = range.split(|byte| *byte == b';').map(<[u8]>::trim_ascii);
-        let place = match parts.next() {
-            Some(name) if name.eq_ignore_ascii_case(b"application/json") => &mut json,
-            Some(name) if name.eq_ignore_ascii_case(b"text/html") => &mut html,
-            _ => continue,
-        };
-        let weight =
-            parts.find_map(|part| part.strip_prefix(b"q=").or_else(|| part.strip_prefix(b"Q=")));
-        *place = weight.map_or(1000, |weight| parse_quality(weight).unwrap_or(0));
-    }
-    json > html
+    let quality = |media_type| media_quality(fields.lines(Field::Accept), media_type);
+    quality(b"application/json") > quality(b"text/html")
 }
 
 #[cfg(test)]
@@ -148,7 +130,7 @@ mod tests {
     }
 
     #[test]
-    fn the_order_comes_from_the_query_and_each_form_has_its_own_key() {
+    fn the_order_comes_from_the_query_and_each_form_has_its_own_code() {
         use {Order::Ascending as Up, Order::Descending as Down, Sort::*};
         for (query, sort, order) in [
             ("", Name, Up),
@@ -161,15 +143,12 @@ mod tests {
         ] {
             let form = with(&[], |fields| ListingForm::of(Some(query.as_bytes()), fields));
             assert_eq!((form.sort, form.order), (sort, order), "{query}");
-            let key = form.key(b"/a/");
-            assert_eq!(*key == *b"/a/", form == ListingForm::default(), "{query}");
-            assert!(key.starts_with(b"/a/") && !key[3..].starts_with(b"/"));
         }
-        let keys = [Name, Size, Time].into_iter().flat_map(|sort| {
+        let codes = [Name, Size, Time].into_iter().flat_map(|sort| {
             [Up, Down].into_iter().flat_map(move |order| {
-                [HTML, JSON].map(|format| ListingForm { format, sort, order }.key(b"/").to_vec())
+                [HTML, JSON].map(|format| ListingForm { format, sort, order }.code())
             })
         });
-        assert_eq!(keys.collect::<std::collections::HashSet<_>>().len(), 12);
+        assert_eq!(codes.collect::<std::collections::HashSet<_>>().len(), 12);
     }
 }

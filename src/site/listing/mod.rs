@@ -6,11 +6,12 @@
 //! bytes, so a validator can be computed from them.
 
 use std::io;
+use std::task::Poll;
 
 use rustix::fd::OwnedFd;
 
 use crate::config::ArchiveFormat;
-use crate::files::Root;
+use crate::files::{Disk, Root};
 use crate::site::draft::Draft;
 use crate::site::visible::Visible;
 
@@ -28,7 +29,7 @@ pub use html::Html;
 pub use lister::Lister;
 
 use json::Json;
-use readme::Readme;
+use readme::{Reading, Readme};
 
 /// A listing that is being made.
 pub struct Listing {
@@ -38,6 +39,10 @@ pub struct Listing {
     archives: Vec<ArchiveFormat>,
     /// The page being written; `None` while the folder is read.
     page: Option<Page>,
+    /// The README that is being read.
+    reading: Option<Reading>,
+    /// The README that was read.
+    readme: Option<Readme>,
 }
 
 /// The page being written, in the format of the listing.
@@ -51,6 +56,9 @@ enum Page {
 pub enum Progress {
     /// There is more to do: call [`Listing::step`] again.
     More,
+    /// The README is not in memory: call [`Listing::step`] again after
+    /// [`RETRY_MS`](crate::files::RETRY_MS).
+    Cold,
     /// The whole listing.
     Done(Listed),
 }
@@ -80,7 +88,8 @@ impl Listing {
         form: ListingForm,
     ) -> io::Result<Listing> {
         let lister = Lister::new(dir, path, most, visible, form)?;
-        Ok(Listing { lister, form, archives: Vec::new(), page: None })
+        let (archives, page) = (Vec::new(), None);
+        Ok(Listing { lister, form, archives, page, reading: None, readme: None })
     }
 
     /// The same, with links to the folder as an archive.
@@ -100,20 +109,27 @@ impl Listing {
     /// See [`Lister::read`]; or there is no memory.
     pub fn step(
         &mut self,
-        root: &Root,
+        (root, disk): (&Root, &mut Disk),
         entries: usize,
         enough: &mut dyn FnMut() -> bool,
     ) -> io::Result<Progress> {
         let Some(mut page) = self.page.take() else {
             if self.lister.read(root, entries, enough)? {
                 self.page = Some(self.begin()?);
+                // The kernel reads it while the rows are written.
+                self.read_readme(root, disk);
             }
             return Ok(Progress::More);
         };
         for _ in 0..entries.max(1) {
             let Some(entry) = self.lister.next_entry() else {
+                self.read_readme(root, disk);
+                if self.reading.is_some() {
+                    self.page = Some(page);
+                    return Ok(Progress::Cold);
+                }
                 let content = match page {
-                    Page::Html(html) => html.finish(&self.archives, self.readme(root).as_ref())?,
+                    Page::Html(html) => html.finish(&self.archives, self.readme.as_ref())?,
                     Page::Json(json) => json.finish()?,
                 };
                 let is_cut = self.lister.totals().is_cut;
@@ -128,16 +144,23 @@ impl Listing {
         Ok(Progress::More)
     }
 
-    fn begin(&self) -> io::Result<Page> {
+    fn begin(&mut self) -> io::Result<Page> {
         let (path, totals) = (self.lister.path(), self.lister.totals());
         Ok(match self.form.format {
-            Format::Html => Page::Html(Box::new(Html::new(path, totals, self.form)?)),
+            Format::Html => {
+                self.reading = self.lister.readme().map(Reading::new);
+                Page::Html(Box::new(Html::new(path, totals, self.form)?))
+            }
             Format::Json => Page::Json(Box::new(Json::new(totals)?)),
         })
     }
 
-    fn readme(&self, root: &Root) -> Option<Readme> {
-        Readme::read(root, self.lister.path(), self.lister.readme()?)
+    /// Tries to read the README, if there is one and it was not read yet.
+    fn read_readme(&mut self, root: &Root, disk: &mut Disk) {
+        let Some(reading) = &mut self.reading else { return };
+        if let Poll::Ready(readme) = reading.step(root, self.lister.path(), disk) {
+            (self.readme, self.reading) = (readme, None);
+        }
     }
 }
 
@@ -161,8 +184,10 @@ pub fn listing_in(
     most: usize,
 ) -> io::Result<Vec<u8>> {
     let mut listing = Listing::new(dir, path, most, &Visible::default(), form)?;
+    let mut disk = Disk::default();
     loop {
-        if let Progress::Done(listed) = listing.step(root, usize::MAX, &mut || false)? {
+        let progress = listing.step((root, &mut disk), usize::MAX, &mut || false)?;
+        if let Progress::Done(listed) = progress {
             return Ok(listed.content.bytes().to_vec());
         }
     }

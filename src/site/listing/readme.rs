@@ -1,9 +1,9 @@
-//! The README of a folder.
+//! The README of a folder, read without waiting for a disk.
 
-use std::io;
-use std::os::unix::fs::FileExt;
+use std::fs::File;
+use std::task::Poll;
 
-use crate::files::{Blocking, Opened, Root};
+use crate::files::{Blocking, COLD_TRIES, Disk, OpenError, Opened, Root, Version};
 
 /// The beginning of a README.
 #[derive(Debug)]
@@ -21,19 +21,66 @@ pub(super) fn rank(name: &[u8]) -> Option<usize> {
     NAMES.iter().position(|readme| name.eq_ignore_ascii_case(readme.as_bytes()))
 }
 
+/// A README that is being read.
+#[derive(Debug)]
+pub(super) struct Reading {
+    name: Vec<u8>,
+    file: Option<(File, Version)>,
+    /// Attempts that did not find it in memory.
+    tries: u8,
+}
+
+impl Reading {
+    /// The README with this name.
+    pub(super) fn new(name: &[u8]) -> Reading {
+        Reading { name: name.to_vec(), file: None, tries: 0 }
+    }
+
+    /// Reads it, from the folder at `path` below the root. `None`: it is not text, or cannot be
+    /// read. Pending: it is not in memory; try again after [`RETRY_MS`](crate::files::RETRY_MS).
+    /// After [`COLD_TRIES`] attempts this waits for the disk.
+    pub(super) fn step(
+        &mut self,
+        root: &Root,
+        path: &[u8],
+        disk: &mut Disk,
+    ) -> Poll<Option<Readme>> {
+        let blocking = Blocking::after(self.tries);
+        let (file, version) = match self.file.take() {
+            Some(found) => found,
+            None => match root.open(&[path, &self.name].concat(), blocking) {
+                Ok(Opened::File(file, version)) => (file, version),
+                Err(OpenError::Cold | OpenError::Leased) => return self.later(),
+                Ok(Opened::Directory(..)) | Err(_) => return Poll::Ready(None),
+            },
+        };
+        let size = usize::try_from(version.size).unwrap_or(usize::MAX);
+        let mut text = vec![0; size.min(TEXT_BYTES + 1)];
+        match disk.read(&file, &version, &mut text, blocking) {
+            Ok(true) => Poll::Ready(Readme::of(self.name.clone(), text)),
+            Ok(false) => {
+                self.file = Some((file, version));
+                self.later()
+            }
+            Err(_) => Poll::Ready(None), // it is being rewritten, or the disk is bad
+        }
+    }
+
+    fn later(&mut self) -> Poll<Option<Readme>> {
+        if self.tries >= COLD_TRIES {
+            return Poll::Ready(None);
+        }
+        self.tries += 1;
+        Poll::Pending
+    }
+}
+
 impl Readme {
-    /// Reads the README with this name in the folder at `path` below the root. This may wait for a
-    /// disk, like a lookup of attributes. `None`: it is not text, or cannot be read.
-    pub(super) fn read(root: &Root, path: &[u8], name: &[u8]) -> Option<Readme> {
-        let opened = root.open(&[path, name].concat(), Blocking::Allowed).ok()?;
-        let Opened::File(file, _) = opened else { return None };
-        let mut text = vec![0; TEXT_BYTES + 1];
-        let length = read_at_start(&file, &mut text).ok()?;
-        text.truncate(length);
+    fn of(name: Vec<u8>, mut text: Vec<u8>) -> Option<Readme> {
         if text.is_empty() || memchr::memchr(0, &text).is_some() {
             return None;
         }
-        let is_cut = length > TEXT_BYTES;
+        let is_cut = text.len() > TEXT_BYTES;
         if is_cut {
             // At the end of a line, so that no character is cut.
             let end = memchr::memrchr(b'\n', &text).map_or(TEXT_BYTES, |at| at + 1);
@@ -41,22 +88,8 @@ impl Readme {
         }
         text.retain(|byte| *byte != b'\r');
         let text = text.strip_prefix(b"\xef\xbb\xbf").map(Vec::from).unwrap_or(text);
-        Some(Readme { name: name.to_vec(), text, is_cut })
+        Some(Readme { name, text, is_cut })
     }
-}
-
-/// Reads until the room is full or the file ends. Returns the number of bytes.
-fn read_at_start(file: &std::fs::File, room: &mut [u8]) -> io::Result<usize> {
-    let mut done = 0;
-    while done < room.len() {
-        match file.read_at(&mut room[done..], done as u64) {
-            Ok(0) => break,
-            Ok(count) => done += count,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(done)
 }
 
 /// Compared without case. The first one is the best.

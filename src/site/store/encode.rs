@@ -13,6 +13,7 @@ use crate::coding::{Effort, EncodeError, Encoder, SLICE_BYTES, worthwhile_bytes}
 use crate::files::{Blocking, COLD_TRIES, Disk, Piece};
 use crate::http::negotiate::Coding;
 use crate::site::representation::Representation;
+use crate::site::resource::Variants;
 
 use super::Store;
 use super::cache::Part;
@@ -37,6 +38,8 @@ pub(super) struct Task {
 struct Running {
     task: Task,
     source: Rc<Representation>,
+    /// The forms of the resource when it began.
+    variants: Rc<Variants>,
     encoder: Encoder,
     /// Bytes of the source that were encoded.
     at: u64,
@@ -53,9 +56,17 @@ impl std::fmt::Debug for Running {
 /// The result of a step.
 enum Progress {
     More(Box<Running>),
-    Done(Task, Rc<Representation>, Vec<u8>),
+    Done(Made),
     /// It is not worthwhile, or not possible.
     GivenUp,
+}
+
+/// A form that is complete.
+struct Made {
+    task: Task,
+    source: Rc<Representation>,
+    variants: Rc<Variants>,
+    body: Vec<u8>,
 }
 
 impl Encodings {
@@ -72,6 +83,12 @@ impl Encodings {
         }
         has_room
     }
+
+    /// Drops the tasks of an earlier root.
+    pub(super) fn drop_part(&mut self, part: Part) {
+        self.waiting.retain(|task| task.part != part);
+        self.running.take_if(|running| running.task.part == part);
+    }
 }
 
 impl Store {
@@ -81,7 +98,7 @@ impl Store {
         let Some(running) = running else { return };
         match running.step(&mut self.disk, &mut self.scratch, clock) {
             Progress::More(running) => self.encodings.running = Some(running),
-            Progress::Done(task, source, body) => self.keep_encoded(&task, &source, &body),
+            Progress::Done(made) => self.keep_encoded(&made),
             Progress::GivenUp => {}
         }
     }
@@ -96,33 +113,43 @@ impl Store {
                 resource.want_later(task.coding);
                 continue;
             }
+            // It may have been encoded for an earlier entry, before its file was closed.
+            let is_open = |forms: &Rc<Variants>| forms.get(task.coding).is_none();
+            let Some(variants) = resource.variants.clone().filter(is_open) else { continue };
             let source = Rc::clone(&resource.identity);
             let (effort, size) = (Effort::in_slices(task.coding), source.size());
             let encoder = Encoder::new(task.coding, effort, size, worthwhile_bytes(size));
             // Without memory for it, the file is sent as it is.
             let Ok(encoder) = encoder else { continue };
-            return Some(Box::new(Running { task, source, encoder, at: 0, tries: 0 }));
+            return Some(Box::new(Running { task, source, variants, encoder, at: 0, tries: 0 }));
         }
     }
 
-    /// Adds a form to the resource that it was made from, if that is still in the cache.
-    fn keep_encoded(&mut self, task: &Task, source: &Rc<Representation>, body: &[u8]) {
+    /// Adds a form to the resource that it was made from, and keeps it for when that is not in the
+    /// cache: a large file may have been closed meanwhile, and opened again.
+    fn keep_encoded(&mut self, made: &Made) {
+        let Made { task, source, variants, body } = made;
         if self.gauge.bytes() >= self.limits.resident_bytes {
             return;
         }
-        let found = self.cache.resource(task.part, &task.key);
-        let Some((resource, Some(version))) = found else { return };
-        if !Rc::ptr_eq(&resource.identity, source) {
-            return;
-        }
-        if let Ok(encoded) = source.encoded(task.coding, body, &self.gauge) {
-            let Some(variants) = resource.add_variant(task.coding, encoded) else { return };
-            let most = self.limits.compressed_bytes;
-            let id = (task.part, &*task.key);
-            for (part, key) in self.kept.insert(id, version, variants, most) {
-                // The entry holds the forms as well.
-                self.cache.remove(part, &key);
+        let own = source.file().map(|file| *file.version());
+        let (version, variants) = match self.cache.resource(task.part, &task.key) {
+            Some((resource, version)) => {
+                let is_source = Rc::ptr_eq(&resource.identity, source);
+                if !is_source && (own.is_none() || version != own) {
+                    return; // it has changed
+                }
+                (version, resource.variants.as_ref().unwrap_or(variants))
             }
+            None => (own, variants),
+        };
+        let Some(version) = version else { return };
+        let Ok(encoded) = source.encoded(task.coding, body, &self.gauge) else { return };
+        variants.add_encoded(task.coding, encoded);
+        let most = self.limits.compressed_bytes;
+        for (part, key) in self.kept.insert((task.part, &*task.key), version, variants, most) {
+            // The entry holds the forms as well.
+            self.cache.remove(part, &key);
         }
     }
 }
@@ -162,9 +189,9 @@ impl Running {
         if pushed.is_ok() && self.at < self.source.size() {
             return Progress::More(self);
         }
-        let Running { task, source, encoder, .. } = *self;
+        let Running { task, source, variants, encoder, .. } = *self;
         match pushed.and_then(|()| encoder.finish()) {
-            Ok(body) => Progress::Done(task, source, body),
+            Ok(body) => Progress::Done(Made { task, source, variants, body }),
             Err(EncodeError::TooLarge | EncodeError::Failed(_)) => Progress::GivenUp,
         }
     }

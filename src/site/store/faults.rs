@@ -11,16 +11,23 @@ use crate::files::OpenError;
 /// An event for the log.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Fault {
-    /// A file or folder failed; the path and the reason.
-    File(String),
+    /// A file or folder failed.
+    File {
+        /// Its path below the root, escaped.
+        path: String,
+        /// Why.
+        reason: String,
+    },
     /// A root is gone, or is back.
     Root(String),
 }
 
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (Fault::File(text) | Fault::Root(text)) = self;
-        f.write_str(text)
+        match self {
+            Fault::File { path, reason } => write!(f, "{path}: {reason}"),
+            Fault::Root(text) => f.write_str(text),
+        }
     }
 }
 
@@ -38,17 +45,18 @@ impl Faults {
 
     /// A file or folder failed.
     pub(super) fn file(&mut self, path: &[u8], error: &OpenError) {
-        let path = String::from_utf8_lossy(path);
-        self.push(Fault::File(format!("{}: {error}", path.escape_debug())));
+        self.push_file(path, error.to_string());
     }
 
     /// The rules set too many fields for a path.
     pub(super) fn rules(&mut self, path: &[u8]) {
-        let path = String::from_utf8_lossy(path);
-        self.push(Fault::File(format!(
-            "{}: its rules set more than 8 KiB of fields; none of these fields is sent",
-            path.escape_debug()
-        )));
+        let reason = "its rules set more than 8 KiB of fields; none of these fields is sent";
+        self.push_file(path, reason.to_owned());
+    }
+
+    fn push_file(&mut self, path: &[u8], reason: String) {
+        let path = String::from_utf8_lossy(path).escape_debug().to_string();
+        self.push(Fault::File { path, reason });
     }
 
     fn push(&mut self, fault: Fault) {

@@ -3,8 +3,8 @@
 use std::rc::Rc;
 use std::time::Duration;
 
-use crate::clock::Clock;
-use crate::files::{Blocking, Version};
+use crate::clock::{Clock, Tick};
+use crate::files::{Blocking, RETRY_MS, Version};
 use crate::site::Site;
 use crate::site::Wait;
 use crate::site::listing::{Listing, Progress};
@@ -28,20 +28,27 @@ impl Store {
     ) -> Result<Made, Obstacle> {
         self.lookups_left = self.lookups_left.saturating_sub(LISTING_LOOKUPS);
         let end = self.stopwatch.now() + ATTEMPT;
+        let mut due = Tick(0);
         for _ in 0..SMALL_LISTING_STEPS {
-            let stopwatch = &self.stopwatch;
+            let Store { stopwatch, disk, .. } = self;
             let mut enough = || stopwatch.now() >= end;
-            if let Progress::Done(listed) = listing.step(&site.root, work::STEP, &mut enough)? {
-                let sending = Sending::files(&target.policy);
-                let loader = self.loader(site, &sending, Blocking::Never, clock);
-                return loader.listing(listed, &target.canonical, version);
-            }
-            if enough() {
-                break;
+            match listing.step((&site.root, disk), work::STEP, &mut enough)? {
+                Progress::Done(listed) => {
+                    let sending = Sending::files(&target.policy);
+                    let loader = self.loader(site, &sending, Blocking::Never, clock);
+                    return loader.listing(listed, &target, version);
+                }
+                Progress::Cold => {
+                    due = clock.tick + RETRY_MS;
+                    break;
+                }
+                Progress::More if enough() => break,
+                Progress::More => {}
             }
         }
         if self.jobs.can_begin() {
-            return Err(Obstacle::Wait(Wait::Job(self.jobs.begin(target, version, listing))));
+            let job = self.jobs.begin(target, version, listing, due);
+            return Err(Obstacle::Wait(Wait::Job(job)));
         }
         match self.jobs.queue(target) {
             Some(job) => Err(Obstacle::Wait(Wait::Job(job))),
@@ -60,9 +67,9 @@ impl Store {
         if ended.is_some() {
             return ended;
         }
-        let part = self.jobs.part_in_turn()?;
+        let part = self.jobs.part_in_turn(clock.tick)?;
         let site = sites.iter().find(|site| site.part == part).expect(JOBS_OF_PARTS);
-        let ended = self.jobs.work(&site.root, enough)?;
+        let ended = self.jobs.work((&site.root, &mut self.disk), clock.tick, enough)?;
         let id = ended.job.id;
         self.finish(site, ended, clock);
         Some(id)
@@ -74,12 +81,13 @@ impl Store {
             let part = queued.target.part;
             let site = sites.iter().find(|site| site.part == part).expect(JOBS_OF_PARTS);
             let id = queued.id;
-            let Target { canonical, policy, form, .. } = &queued.target;
+            let Target { canonical, policy, view, .. } = &queued.target;
             let sending = Sending::files(policy);
             let loaded = self.loader(site, &sending, Blocking::Path, clock).load(canonical);
             let Ok(Loaded::Listed(folder, version)) = loaded else { return Some(id) };
             let most = self.limits.listing_entries;
-            match Listing::new(folder, canonical, most, &site.visible(), *form) {
+            let visible = site.visible(canonical, &view.admitted);
+            match Listing::new(folder, canonical, most, &visible, view.form) {
                 Ok(listing) => {
                     let listing = listing.with_archives(&site.config.archives);
                     self.jobs.resume(queued, version, listing);
@@ -96,7 +104,7 @@ impl Store {
         let listed = ended.listed.map_err(Obstacle::from).and_then(|listed| {
             let sending = Sending::files(&target.policy);
             let loader = self.loader(site, &sending, Blocking::Never, clock);
-            loader.listing(listed, &target.canonical, version)
+            loader.listing(listed, &target, version)
         });
         let policy = Rc::clone(&target.policy);
         let outcome = match listed {

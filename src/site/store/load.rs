@@ -16,6 +16,7 @@ use crate::http::digest::ReprDigest;
 use crate::http::etag::ETag;
 use crate::http::negotiate::{Coding, CodingSet};
 use crate::http::text::is_utf8_prefix;
+use crate::rules::table::Reach;
 use crate::site::listing::{Format, Listed, listing_lines};
 use crate::site::media::MediaType;
 use crate::site::policy::{Policy, Purpose, Vary};
@@ -27,6 +28,7 @@ use super::check::index_names;
 use super::hashes::Hashes;
 use super::seen::Seen;
 use super::sidecars::{Beside, Sidecars, sidecar_of};
+use super::work::Target;
 
 /// The result of loading a path.
 pub(super) enum Loaded {
@@ -182,14 +184,14 @@ impl<'a> Loader<'a> {
 
     /// The outcome for an open file and its sidecar files.
     fn file(&mut self, file: File, version: Version, path: Vec<u8>) -> Result<Made, Obstacle> {
-        let sidecars = if self.site.config.precompressed && Coding::original_of(&path).is_none() {
-            Sidecars::open(self.root, &path, self.blocking)?
+        // A sidecar file has none.
+        let has = self.site.config.precompressed && Coding::original_of(&path).is_none();
+        let (sidecars, beside) = if has {
+            let sidecars = Sidecars::open(self.root, &path, self.blocking)?;
+            let beside = sidecars.beside();
+            (sidecars, beside)
         } else {
-            Sidecars::NONE
-        };
-        let beside = match self.site.config.precompressed {
-            true => sidecars.beside(),
-            false => Beside::Unknown,
+            (Sidecars::NONE, Beside::Unknown)
         };
         let sidecars: Vec<_> = sidecars.usable(&version).collect();
         let media_type = self.media_type(&path);
@@ -423,23 +425,24 @@ impl<'a> Loader<'a> {
         }
     }
 
-    /// The outcome for the listing of this version of the folder `canonical`.
+    /// The outcome for the listing of this version of a folder.
     pub(super) fn listing(
         &self,
         listed: Listed,
-        canonical: &[u8],
+        target: &Target,
         version: Version,
     ) -> Result<Made, Obstacle> {
         let Listed { form, content, is_cut } = listed;
+        let (canonical, rulebook) = (&*target.canonical, &self.site.rulebook);
         let (body, etag) = content.finish();
         let (media_type, charset) = match form.format {
             Format::Html => ("text/html", Some("utf-8")),
             Format::Json => ("application/json", None),
         };
         let possible = self.possible_codings(media_type, body.length() as u64); // widening
-        let vary = Vary { encoding: !possible.is_empty(), accept: true, ..Vary::default() };
-        let Sending { policy, .. } = self.sending;
-        let lines = self.site.rulebook.lines(policy, Purpose::Listing, canonical, vary);
+        let vary = rulebook.vary_by(&rulebook.guards_below(canonical, Reach::Entries));
+        let vary = Vary { encoding: !possible.is_empty(), accept: true, ..vary };
+        let lines = rulebook.lines(&target.policy, Purpose::Listing, canonical, vary);
         let facts = Facts {
             lines: &listing_lines(&lines, form.format, is_cut),
             coding: None,
@@ -451,7 +454,8 @@ impl<'a> Loader<'a> {
         let made = Representation::generated(facts, body, self.gauge);
         let identity = Rc::new(made.map_err(|_| Obstacle::Open(Errno::NOMEM.into()))?);
         let variants = (!possible.is_empty()).then(|| Rc::new(Variants::new(possible)));
-        let outcome = Outcome::Resource(Resource { identity, variants, listing: Some(form) });
+        let listing = Some(Rc::clone(&target.view));
+        let outcome = Outcome::Resource(Resource { identity, variants, listing });
         let (path, version) = (canonical[1..].to_vec(), rested(version, self.clock));
         Ok(Made { absent: index_names(self.site), ..Made::of(outcome, path, version) })
     }

@@ -110,7 +110,7 @@ impl Store {
         let mut known = self.cache.all().filter(|known| !known.is_alias);
         known.find_map(|known| {
             let Outcome::Resource(resource) = &known.entry.outcome else { return None };
-            let is_it = |form: &Choice| resource.get(*form).is_some_and(|it| Rc::ptr_eq(it, of));
+            let is_it = |form: &Choice| resource.get(*form).is_some_and(|it| Rc::ptr_eq(&it, of));
             forms().find(is_it).map(|form| (&*known.path, form))
         })
     }

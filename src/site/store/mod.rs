@@ -17,10 +17,10 @@ use crate::http::status::{Failure, Status};
 use crate::http::target;
 
 use super::archive::{Archive, Filled};
-use super::listing::ListingForm;
 use super::policy::Policy;
 use super::representation::{Fill, Gauge, Representation};
 use super::resource::{Entry, Fallback, Outcome, Redirect};
+use super::visible::View;
 use super::{Site, Wait};
 
 mod cache;
@@ -215,26 +215,21 @@ impl Store {
         Ok(at)
     }
 
-    /// What is known about the listing in this form of the folder that [`Store::recall_canonical`]
-    /// was called for.
-    pub(super) fn recall_listing(
-        &mut self,
-        site: &Site,
-        form: ListingForm,
-        clock: &Clock,
-    ) -> Option<At> {
-        let key = form.key(&self.key).into_owned();
+    /// What is known about this listing of the folder that [`Store::recall_canonical`] was called
+    /// for.
+    pub(super) fn recall_listing(&mut self, site: &Site, view: &View, clock: &Clock) -> Option<At> {
+        let key = view.key(&self.key).into_owned();
         self.recall_key(site, &key, clock).map(At::Cache)
     }
 
     /// What a path leads to, after [`Store::recall_canonical`] and [`Store::locate`] for the `path`
-    /// of the request. A folder is listed in this `form`.
+    /// of the request. Of a folder that is listed, it is this listing.
     pub(super) fn find(
         &mut self,
         site: &Site,
         path: &[u8],
         located: &Located,
-        (blocking, form): (Blocking, ListingForm),
+        (blocking, view): (Blocking, &View),
         clock: &Clock,
     ) -> Found {
         if site.is_gone {
@@ -244,7 +239,7 @@ impl Store {
         }
         // Moved out for now, because the lookup borrows the rest of the store.
         let key = std::mem::take(&mut self.key);
-        let lookup = Lookup { key: &key, listing_key: &form.key(&key), form, located, blocking };
+        let lookup = Lookup { key: &key, listing_key: &view.key(&key), view, located, blocking };
         let found = match self.look_up(site, &lookup, clock) {
             Found::At(at) => Found::At(self.in_spelling(path, &key, at)),
             wait => wait,
@@ -297,7 +292,7 @@ impl Store {
         choice: Choice,
         fill: Option<Fill>,
         clock: &Clock,
-    ) -> Option<&Rc<Representation>> {
+    ) -> Option<Rc<Representation>> {
         let entry = match at {
             At::Cache(place) => &mut self.cache.known(place).entry,
             At::Last => self.last.as_mut().expect(FOUND),
@@ -332,7 +327,7 @@ impl Store {
                 return None;
             }
             if let Outcome::Resource(resource) = &known.entry.outcome {
-                resource.unhashed().for_each(|file| self.hashes.want(file, clock));
+                resource.unhashed().for_each(|file| self.hashes.want(&file, clock));
             }
             known.checked = clock.tick;
             known.used = clock.tick;
@@ -445,9 +440,9 @@ impl Store {
         Found::At(At::Last)
     }
 
-    /// True while there is long work to continue.
-    pub(super) fn is_working(&self) -> bool {
-        self.jobs.is_working()
+    /// When there is long work to continue; `None`: there is none.
+    pub(super) fn work_due(&self) -> Option<Tick> {
+        self.jobs.due()
     }
 
     /// Lets the resource that was found be encoded, if the client would prefer that.

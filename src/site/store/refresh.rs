@@ -173,6 +173,7 @@ impl Store {
     fn renew_part(&mut self, site: &mut Site) {
         self.jobs.drop_part(site.part);
         self.kept.drop_part(site.part);
+        self.encodings.drop_part(site.part);
         site.part = self.new_part();
         self.unswept = Some(0);
     }

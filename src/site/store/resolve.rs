@@ -13,9 +13,10 @@ use crate::files::{Blocking, Kind, OpenError, Version};
 use crate::http::status::{Failure, Status};
 use crate::http::target::{self, name_start};
 use crate::rules::redirect::Answer;
-use crate::site::listing::{Listing, ListingForm};
+use crate::site::listing::Listing;
 use crate::site::policy::{Policy, Purpose};
 use crate::site::resource::{Fallback, Navigation, Outcome, Redirect, Resource};
+use crate::site::visible::View;
 use crate::site::{Site, Wait};
 
 use super::check::has_no_index;
@@ -27,9 +28,9 @@ use super::{At, Found, Located, Store};
 pub(super) struct Lookup<'l> {
     /// Its canonical encoding.
     pub(super) key: &'l [u8],
-    /// The key of its listing, if it is a folder that is listed in this `form`.
+    /// The key of this listing of it, if it is a folder that is listed.
     pub(super) listing_key: &'l [u8],
-    pub(super) form: ListingForm,
+    pub(super) view: &'l View,
     pub(super) located: &'l Located,
     pub(super) blocking: Blocking,
 }
@@ -59,14 +60,15 @@ impl Store {
             Ok(Loaded::Folder(version)) => return self.folder(site, lookup, version, clock),
             Ok(Loaded::Listed(folder, version)) => {
                 let most = self.limits.listing_entries;
-                let visible = site.visible();
-                let listing = Listing::new(folder, canonical, most, &visible, lookup.form)?
+                let View { form, admitted } = lookup.view;
+                let visible = site.visible(canonical, admitted);
+                let listing = Listing::new(folder, canonical, most, &visible, *form)?
                     .with_archives(&site.config.archives);
                 let target = Target {
                     part: site.part,
                     key: lookup.listing_key.into(),
                     canonical: canonical.as_slice().into(),
-                    form: lookup.form,
+                    view: Rc::new(lookup.view.clone()),
                     policy: Rc::clone(policy),
                 };
                 let made = self.list(site, target, version, listing, clock)?;
@@ -266,8 +268,8 @@ impl Store {
         // A name that was never looked up is not in memory, and an attempt that must not wait at
         // all leaves it so.
         let (key, blocking) = (&b""[..], Blocking::Path);
-        let lookup =
-            Lookup { key, listing_key: key, form: ListingForm::default(), located, blocking };
+        let view = &View::default();
+        let lookup = Lookup { key, listing_key: key, view, located, blocking };
         self.error_page(site, &lookup, status, clock)
     }
 

@@ -10,10 +10,11 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use crate::clock::Tick;
-use crate::files::{Root, Version};
-use crate::site::listing::{Listed, Listing, ListingForm, Progress};
+use crate::files::{Disk, RETRY_MS, Root, Version};
+use crate::site::listing::{Listed, Listing, Progress};
 use crate::site::policy::Policy;
 use crate::site::resource::Entry;
+use crate::site::visible::View;
 
 use super::cache::Part;
 
@@ -37,8 +38,8 @@ pub(super) struct Target {
     pub(super) key: Box<[u8]>,
     /// The decoded canonical path of the folder.
     pub(super) canonical: Box<[u8]>,
-    /// The form of the listing.
-    pub(super) form: ListingForm,
+    /// Which listing of it.
+    pub(super) view: Rc<View>,
     /// What the rules of that path add.
     pub(super) policy: Rc<Policy>,
 }
@@ -56,6 +57,8 @@ pub(super) struct Job {
     /// The version of the folder that is being read.
     pub(super) version: Version,
     pub(super) listing: Listing,
+    /// When it can continue: it may wait for the disk.
+    due: Tick,
 }
 
 /// A folder that will be read.
@@ -78,8 +81,13 @@ pub(super) struct Ended {
 }
 
 impl Jobs {
-    pub(super) fn is_working(&self) -> bool {
-        !(self.running.is_empty() && self.queued.is_empty() && self.abandoned.is_empty())
+    /// When there is something to do, a tick in the past if at once; `None`: there is nothing.
+    pub(super) fn due(&self) -> Option<Tick> {
+        let can_begin = self.can_begin() && !self.queued.is_empty();
+        if can_begin || !self.abandoned.is_empty() {
+            return Some(Tick(0));
+        }
+        self.running.iter().map(|job| job.due).min()
     }
 
     /// The number of the job for this folder; `None` if it has none.
@@ -89,10 +97,16 @@ impl Jobs {
         jobs.find(|(target, _)| target.is(part, key)).map(|(_, id)| id)
     }
 
-    /// Starts a job, and returns its number.
-    pub(super) fn begin(&mut self, target: Target, version: Version, listing: Listing) -> u64 {
+    /// Starts a job that can continue when it is `due`, and returns its number.
+    pub(super) fn begin(
+        &mut self,
+        target: Target,
+        version: Version,
+        listing: Listing,
+        due: Tick,
+    ) -> u64 {
         self.last_id += 1;
-        self.running.push_back(Job { id: self.last_id, target, version, listing });
+        self.running.push_back(Job { id: self.last_id, target, version, listing, due });
         self.last_id
     }
 
@@ -119,27 +133,35 @@ impl Jobs {
     /// Starts a queued job.
     pub(super) fn resume(&mut self, queued: Queued, version: Version, listing: Listing) {
         let Queued { id, target } = queued;
-        self.running.push_back(Job { id, target, version, listing });
+        self.running.push_back(Job { id, target, version, listing, due: Tick(0) });
     }
 
-    /// The folder whose turn it is.
-    pub(super) fn part_in_turn(&self) -> Option<Part> {
+    /// The part of the folder whose turn it is; `None`: all jobs wait for the disk.
+    pub(super) fn part_in_turn(&mut self, now: Tick) -> Option<Part> {
+        let at = self.running.iter().position(|job| job.due <= now)?;
+        self.running.rotate_left(at);
         self.running.front().map(|job| job.target.part)
     }
 
-    /// Continues the job whose turn it is, until it ends or `enough` returns true.
-    pub(super) fn work(&mut self, root: &Root, enough: &mut dyn FnMut() -> bool) -> Option<Ended> {
+    /// Continues the job whose turn it is, until it ends, it must wait for the disk, or `enough`
+    /// returns true.
+    pub(super) fn work(
+        &mut self,
+        (root, disk): (&Root, &mut Disk),
+        now: Tick,
+        enough: &mut dyn FnMut() -> bool,
+    ) -> Option<Ended> {
         let mut job = self.running.pop_front()?;
         loop {
-            match job.listing.step(root, STEP, enough) {
-                Ok(Progress::More) if enough() => {
-                    self.running.push_back(job);
-                    return None;
-                }
+            match job.listing.step((root, disk), STEP, enough) {
+                Ok(Progress::More) if !enough() => continue,
                 Ok(Progress::More) => {}
+                Ok(Progress::Cold) => job.due = now + RETRY_MS,
                 Ok(Progress::Done(listed)) => return Some(Ended { job, listed: Ok(listed) }),
                 Err(error) => return Some(Ended { job, listed: Err(error) }),
             }
+            self.running.push_back(job);
+            return None;
         }
     }
 

@@ -365,6 +365,36 @@ fn origins_may_read_what_the_site_allows() {
 }
 
 #[test]
+fn a_rule_about_origins_wins_over_the_setting() {
+    let name = "Access-Control-Allow-Origin";
+    let listed = Cors::Origins(vec!["https://a.example".to_owned()]);
+    for cors in [Cors::Any, listed] {
+        let config = SiteConfig {
+            cors: cors.clone(),
+            headers: vec![
+                header("/set/*", &[(name, "https://rule.example")], &[]),
+                header("/removed", &[], &["access-control-allow-origin"]),
+            ],
+            ..SiteConfig::default()
+        };
+        let mut bench = start(config, &[("set/a", "a"), ("removed", "b"), ("other", "c")]);
+        let own = if cors == Cors::Any { "*" } else { "https://a.example" };
+        for (path, expected) in [
+            ("/set/a", &["https://rule.example"][..]),
+            ("/%73et/a", &["https://rule.example"]),
+            ("/set/none", &["https://rule.example"]),
+            ("/removed", &[]),
+            ("/other", &[own]),
+        ] {
+            for method in ["GET", "POST", "OPTIONS"] {
+                let seen = bench.ask(&format!("{method} {path}"), &["Origin: https://a.example"]);
+                assert_eq!(seen.field(name), expected, "{method} {path} {cors:?}");
+            }
+        }
+    }
+}
+
+#[test]
 fn rule_files_are_obeyed_reread_and_not_served() {
     let mut bench = bench_with_rule_files(&[
         ("_redirects", "/old /new 301\nbad line here x y\n"),

@@ -1,6 +1,10 @@
 //! In which form a file is sent, and how long it may be kept.
 
 use crate::config::CacheControl;
+#[cfg(feature = "compression")]
+use crate::http::negotiate::Choice;
+use crate::http::negotiate::Coding;
+use crate::site::store::{Look, Sidecar};
 
 #[cfg(feature = "compression")]
 use super::asking::text;
@@ -207,6 +211,31 @@ fn an_encoded_form_stays_when_its_file_is_closed_and_goes_when_it_changes() {
 
 #[cfg(feature = "compression")]
 #[test]
+fn a_file_that_is_closed_while_it_is_encoded_gets_its_form() {
+    for is_opened_again in [false, true] {
+        let large = text(200_000);
+        let mut bench = start(SiteConfig::default(), &[("large.css", &*large)]);
+        let ask = |bench: &mut Bench| {
+            let seen = bench.ask("GET /large.css", &["Accept-Encoding: zstd"]);
+            seen.field("Content-Encoding").concat()
+        };
+        assert_eq!(ask(&mut bench), "");
+        bench.sites.spare_work(&bench.clock);
+        bench.wait(bench.limits.file_rest_ms);
+        let now = bench.clock.tick;
+        bench.sites.rest(now);
+        assert_eq!(bench.sites.due(), None, "it is closed");
+        if is_opened_again {
+            assert_eq!(bench.ask("GET /large.css", &[]).status, 200);
+        }
+        bench.use_spare_time();
+        assert_eq!(ask(&mut bench), "zstd", "{is_opened_again}");
+        assert_eq!(bench.sites.spare_work_due(), None, "{is_opened_again}");
+    }
+}
+
+#[cfg(feature = "compression")]
+#[test]
 fn the_memory_of_encoded_forms_is_bounded() {
     let mut bench = Bench::with(Door::best(), &["compressed_bytes=1500"], SiteConfig::default());
     let mut state = 1_u64;
@@ -229,5 +258,54 @@ fn the_memory_of_encoded_forms_is_bounded() {
         encoded(&mut bench);
         bench.use_spare_time();
         assert_eq!(encoded(&mut bench), 1);
+    }
+}
+
+/// Otherwise, each of its revalidations looks for three files.
+#[test]
+fn a_sidecar_has_no_sidecars_of_its_own() {
+    let files = [("a", "text"), ("a.gz", "gzip"), ("a.gz.gz", "twice"), ("b.gz", "alone")];
+    let mut bench = start(SiteConfig::default(), &files);
+    for (path, is_looked_for) in [("/a", true), ("/a.gz", false), ("/b.gz", false)] {
+        let Sites { sites, store, .. } = &mut bench.sites;
+        let policy = Rc::clone(sites[0].policy());
+        let Look::File(looked) = store.look(&sites[0], path.as_bytes(), &policy, &bench.clock)
+        else {
+            panic!("{path} is a file");
+        };
+        for coding in Coding::ALL {
+            let found = looked.sidecar(coding);
+            assert_eq!(found != Sidecar::NotLookedFor, is_looked_for, "{path} {found:?}");
+        }
+    }
+    assert_eq!(bench.ask("GET /a.gz", &["Accept-Encoding: gzip"]).short(), "200 gzip");
+}
+
+/// Otherwise, each response with it copies its head.
+#[cfg(feature = "compression")]
+#[test]
+fn the_headroom_of_an_encoded_form_is_filled_under_each_of_its_names() {
+    let redirects = vec![redirect("/alias.css", "/a.css", 200, false)];
+    let config = SiteConfig { redirects, ..SiteConfig::default() };
+    let mut bench = start(config, &[("a.css", &*text(2_000))]);
+    let choice = Choice::Coding(Coding::Zstd);
+    let fill: Fill = |room, _| room.fill(b'x');
+    for path in ["/a.css", "/alias.css"] {
+        bench.ask(&format!("GET {path}"), &["Accept-Encoding: zstd"]);
+        bench.use_spare_time();
+        let get = |bench: &mut Bench| {
+            bench.wait(1_000);
+            let Bench { sites, clock, .. } = bench;
+            let Ok(Found::At(at)) = found(sites, path.as_bytes(), Blocking::Allowed, clock) else {
+                panic!("{path} is cached");
+            };
+            let it = sites.store.representation(at, choice, Some(fill), clock).unwrap();
+            (it.is_filled(clock), it)
+        };
+        let (is_filled, being_sent) = get(&mut bench);
+        assert!(is_filled, "{path}");
+        assert!(!get(&mut bench).0, "{path}: the bytes that are being sent stay");
+        drop(being_sent);
+        assert!(get(&mut bench).0, "{path}");
     }
 }

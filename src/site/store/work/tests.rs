@@ -9,7 +9,7 @@ use tempfile::TempDir;
 
 use crate::clock::{Clock, Tick};
 use crate::config::{Limits, SiteConfig};
-use crate::files::{Blocking, Door};
+use crate::files::{Blocking, COLD_TRIES, Door, RETRY_MS};
 use crate::http::status::Status;
 use crate::site::resource::Outcome;
 use crate::site::store::Found;
@@ -70,7 +70,7 @@ impl Bench {
 fn a_small_folder_is_listed_at_once() {
     let mut bench = Bench::new();
     assert!(matches!(bench.find("dir", 12), Ok(Outcome::Resource(_))));
-    assert!(!bench.sites.is_working());
+    assert!(bench.sites.work_due().is_none());
 }
 
 /// Otherwise, 128 lookups on a slow disk would delay every other connection.
@@ -108,7 +108,7 @@ fn a_queued_folder_is_listed_when_a_place_is_free() {
         assert!(matches!(bench.find(&format!("slow{number}"), 3), Err(Wait::Job(_))));
     }
     let mut ended = Vec::new();
-    while bench.sites.is_working() {
+    while bench.sites.work_due().is_some() {
         ended.extend(bench.sites.work(&bench.clock, &mut || true));
     }
     ended.sort_unstable();
@@ -141,7 +141,7 @@ fn the_jobs_of_a_root_that_disappears_are_dropped() {
     }
     ended.sort_unstable();
     assert_eq!(ended, Vec::from_iter(1..=super::RUNNING_MAX as u64 + 1), "each waiter is released");
-    assert!(!bench.sites.is_working());
+    assert!(bench.sites.work_due().is_none());
     bench.slow.set(false);
     fs::rename(elsewhere.path().join("root"), &root).unwrap();
     bench.wait_for_the_check();
@@ -149,4 +149,31 @@ fn the_jobs_of_a_root_that_disappears_are_dropped() {
         let found = bench.find_again(&format!("slow{number}"));
         assert!(matches!(found, Ok(Outcome::Resource(_))), "it is listed again");
     }
+}
+
+/// Otherwise, the loop spins while the disk is read.
+#[test]
+fn a_job_that_waits_for_the_disk_rests_until_its_next_attempt() {
+    let mut bench = Bench::new();
+    assert!(bench.find("dir", 12).is_ok());
+    let readme = bench.folder.path().join("dir/README.md");
+    fs::write(&readme, "text").unwrap();
+    let file = fs::File::open(&readme).unwrap();
+    file.sync_all().unwrap();
+    rustix::fs::fadvise(&file, 0, None, rustix::fs::Advice::DontNeed).unwrap();
+    for _ in 0..2 * u32::from(COLD_TRIES) {
+        match bench.find_again("dir") {
+            Ok(Outcome::Resource(_)) => return,
+            Err(Wait::Job(_)) => {}
+            other => panic!("{other:?}"),
+        }
+        let Some(due) = bench.sites.work_due() else { continue };
+        if due > bench.clock.tick {
+            assert!(due <= bench.clock.tick + RETRY_MS);
+            assert_eq!(bench.sites.work(&bench.clock, &mut || false), None, "it rests");
+            bench.clock.set(due, Duration::from_secs(1_700_000_000));
+        }
+        bench.sites.work(&bench.clock, &mut || false);
+    }
+    panic!("it never ends");
 }

@@ -1,5 +1,8 @@
 //! Limits per client: connections at a time, and requests per second.
 //!
+//! Connections are counted by the driver. Requests are, too, unless proxies name a client with each
+//! request: see [`super::Behind`].
+//!
 //! A client is an IPv4 address or an IPv6 /64, the network of one customer of a provider. The table
 //! is bounded: an entry lives while the client has a connection or has not regained all its
 //! requests; when the table is full, a new client is not counted.
@@ -15,7 +18,7 @@ use crate::config::Limits;
 
 /// The clients that are counted.
 #[derive(Debug, Default)]
-pub(super) struct Quotas {
+pub struct Quotas {
     ids: HashMap<Address, ClientId>,
     clients: Slab<Client>,
     /// When blank entries were last dropped.
@@ -24,7 +27,7 @@ pub(super) struct Quotas {
 
 /// The number of a counted client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct ClientId(NonZeroU32);
+pub struct ClientId(NonZeroU32);
 
 // Part of every slot.
 const _: () = assert!(size_of::<Option<ClientId>>() == 4, "zero stands for no client");
@@ -59,7 +62,7 @@ struct Client {
 
 /// Whether a connection is admitted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Admission {
+pub enum Admission {
     /// It is not counted: no limit is set, it has no address, or the table is full.
     Uncounted,
     /// It is counted under this number.
@@ -70,40 +73,48 @@ pub(super) enum Admission {
 
 impl Quotas {
     /// A connection came from `address`.
-    pub(super) fn admit(
-        &mut self,
-        address: Option<IpAddr>,
-        limits: &Limits,
-        now: Tick,
-    ) -> Admission {
+    pub fn admit(&mut self, address: Option<IpAddr>, limits: &Limits, now: Tick) -> Admission {
         if limits.connections_per_client == 0 && limits.requests_per_s == 0 {
             return Admission::Uncounted;
         }
         let Some(address) = address.map(Address::of) else { return Admission::Uncounted };
+        let Some(id) = self.entry(address, limits, now) else { return Admission::Uncounted };
+        let client = &mut self.clients[id.key()];
+        let most = limits.connections_per_client;
+        if most != 0 && client.connections >= most {
+            return Admission::TooMany;
+        }
+        client.connections += 1;
+        Admission::Counted(id)
+    }
+
+    /// The client that a proxy names, whose connections are not known; `None`: it is not counted.
+    pub fn named(&mut self, address: IpAddr, limits: &Limits, now: Tick) -> Option<ClientId> {
+        if limits.requests_per_s == 0 {
+            return None;
+        }
+        self.entry(Address::of(address), limits, now)
+    }
+
+    /// The entry of a client; `None`: the table is full.
+    fn entry(&mut self, address: Address, limits: &Limits, now: Tick) -> Option<ClientId> {
         if let Some(&id) = self.ids.get(&address) {
-            let client = &mut self.clients[id.key()];
-            let most = limits.connections_per_client;
-            if most != 0 && client.connections >= most {
-                return Admission::TooMany;
-            }
-            client.connections += 1;
-            return Admission::Counted(id);
+            return Some(id);
         }
         if self.clients.len() >= limits.clients {
             self.sweep(limits, now);
             if self.clients.len() >= limits.clients {
-                return Admission::Uncounted;
+                return None;
             }
         }
-        let tokens = full(limits);
-        let client = Client { address, connections: 1, tokens, counted: now };
+        let client = Client { address, connections: 0, tokens: full(limits), counted: now };
         let id = ClientId::new(self.clients.insert(client));
         self.ids.insert(address, id);
-        Admission::Counted(id)
+        Some(id)
     }
 
     /// A counted connection has ended.
-    pub(super) fn leave(&mut self, id: ClientId, limits: &Limits, now: Tick) {
+    pub fn leave(&mut self, id: ClientId, limits: &Limits, now: Tick) {
         let Some(client) = self.clients.get_mut(id.key()) else { return };
         client.connections -= 1;
         client.refill(limits, now);
@@ -115,7 +126,7 @@ impl Quotas {
     }
 
     /// How many requests the client may make now.
-    pub(super) fn requests_left(&mut self, id: ClientId, limits: &Limits, now: Tick) -> u32 {
+    pub fn requests_left(&mut self, id: ClientId, limits: &Limits, now: Tick) -> u32 {
         if limits.requests_per_s == 0 {
             return u32::MAX;
         }
@@ -125,7 +136,7 @@ impl Quotas {
     }
 
     /// Charges `requests` to the client.
-    pub(super) fn spend(&mut self, id: ClientId, requests: u32) {
+    pub fn spend(&mut self, id: ClientId, requests: u32) {
         let client = &mut self.clients[id.key()];
         client.tokens = client.tokens.saturating_sub(u64::from(requests) * 1000);
     }

@@ -1,0 +1,92 @@
+//! What the file says about addresses and the proxies in front of them.
+
+use toml::de::{DeTable, DeValue};
+
+use super::super::layer::{Replaced, Sourced};
+use super::super::{Listen, ListenAddress, TrustedProxy};
+use super::document::{Document, Entry, Keys};
+use super::site;
+
+/// One address, or an array of them; no address twice.
+pub(super) fn read(document: &mut Document, entry: Option<Entry>) -> Replaced<Vec<Listen>> {
+    let entry = entry?;
+    let folder = document.folder();
+    let parse = |text: &str| -> Result<Listen, String> {
+        let mut listen: Listen = text.parse()?;
+        if let ListenAddress::Unix(path) = &mut listen.address {
+            // The path of a socket is relative to the folder of the file, as all paths are.
+            *path = site::resolve(folder, &path.to_string_lossy())?;
+        }
+        Ok(listen)
+    };
+    let array = match entry.value.get_ref() {
+        DeValue::String(_) => {
+            let one = document.text(Some(entry), parse)?;
+            return Some(Sourced { value: vec![one.value], origin: one.origin });
+        }
+        DeValue::Array(array) => array,
+        _ => {
+            let advice = "write listen = \"127.0.0.1:8080\"";
+            document.wrong_type(entry, "a string or an array of strings", advice);
+            return None;
+        }
+    };
+    if array.is_empty() {
+        let what = "listen is empty; write an address, or leave listen out for 127.0.0.1:8080";
+        document.complain(entry.at(), what);
+    }
+    let mut addresses: Vec<Listen> = Vec::new();
+    for item in array.iter() {
+        let at = item.span().start;
+        let listen = match item.get_ref() {
+            DeValue::Table(table) => from_table(document, at, table, &parse),
+            _ => document.string("listen has", item, &parse),
+        };
+        let Some(listen) = listen else { continue };
+        let address = &listen.address;
+        // Port 0 is another port each time.
+        let picks_port = address.with_port(0).as_ref() == Some(address);
+        let same = addresses.iter().find(|other| other.address.overlaps(address));
+        if let Some(same) = same.filter(|_| !picks_port) {
+            let what = match same.address == *address {
+                true => format!("listen: {address} is listed already; leave one of the two out"),
+                false => format!(
+                    "listen: {address} and {same} stand for the same sockets; leave one of the \
+                     two out"
+                ),
+            };
+            document.complain(at, &what);
+        }
+        addresses.push(listen);
+    }
+    Some(document.sourced(entry.at(), addresses))
+}
+
+/// `{ address = "...", proxy_protocol = true }`.
+fn from_table(
+    document: &mut Document,
+    at: usize,
+    table: &DeTable,
+    parse: &impl Fn(&str) -> Result<Listen, String>,
+) -> Option<Listen> {
+    let mut keys = Keys::new(at, table, "an entry of listen");
+    let address = keys.require(document, "address", "\"127.0.0.1:8081\"");
+    let listen = document.text(address, parse);
+    let proxy_protocol = document.switch(keys.take("proxy_protocol"));
+    keys.finish(document, |key| {
+        (key == "trusted_proxies").then(|| "write it at the top level".to_owned())
+    });
+    let mut listen = listen?.value;
+    if let Some(proxy_protocol) = proxy_protocol {
+        listen.opening.proxy_protocol = proxy_protocol.value;
+    }
+    Some(listen)
+}
+
+/// Networks, addresses, and `unix`.
+pub(super) fn trusted_proxies(
+    document: &mut Document,
+    entry: Option<Entry>,
+) -> Replaced<Vec<TrustedProxy>> {
+    document.list(entry, str::parse)
+}

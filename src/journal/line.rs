@@ -1,0 +1,273 @@
+//! The lines of the access log: common, combined and JSON.
+//!
+//! A line is made in two steps: all but what is known at the end when the response is written,
+//! because the head of the request is gone later, and the rest when it was sent.
+
+use std::io::Write;
+use std::net::IpAddr;
+
+use crate::config::AccessFormat;
+use crate::http::basic::{Buffer, Credentials};
+use crate::http::status::Status;
+use crate::http::writer::decimal;
+
+use super::request::{Asked, Finished};
+use super::{escape, time};
+
+/// The parts of a line that are known when the response is written.
+#[derive(Debug, Default)]
+pub(super) struct Line {
+    pub(super) text: Vec<u8>,
+    /// Where the second part begins.
+    pub(super) middle: usize,
+}
+
+/// Makes lines of one format.
+#[derive(Debug)]
+pub(super) struct Formatter {
+    format: AccessFormat,
+    /// The second of `time`.
+    second: i64,
+    /// How that second is written.
+    time: Vec<u8>,
+}
+
+impl Formatter {
+    pub(super) fn new(format: AccessFormat) -> Formatter {
+        Formatter { format, second: i64::MIN, time: Vec::new() }
+    }
+
+    /// The first step. `unix_ms`: when the request began.
+    pub(super) fn begin(&mut self, asked: &Asked<'_>, unix_ms: i64, line: &mut Line) {
+        self.set_time(unix_ms.div_euclid(1000));
+        let head = Head::of(asked.head);
+        match self.format {
+            AccessFormat::Json => self.begin_json(asked, &head, unix_ms, line),
+            AccessFormat::Common | AccessFormat::Combined => self.begin_text(asked, &head, line),
+        }
+    }
+
+    fn begin_text(&self, asked: &Asked<'_>, head: &Head<'_>, line: &mut Line) {
+        let text = &mut line.text;
+        put_client(asked.client, b"-", text);
+        text.extend_from_slice(b" - ");
+        head.put_user(asked.status, text);
+        text.extend_from_slice(&self.time);
+        escape::apache(head.line.unwrap_or(b"-"), text);
+        text.extend_from_slice(b"\" ");
+        line.middle = text.len();
+        if self.format == AccessFormat::Combined {
+            text.extend_from_slice(b" \"");
+            escape::apache(head.referer.unwrap_or(b"-"), text);
+            text.extend_from_slice(b"\" \"");
+            escape::apache(head.user_agent.unwrap_or(b"-"), text);
+            text.push(b'"');
+        }
+        text.push(b'\n');
+    }
+
+    fn begin_json(&self, asked: &Asked<'_>, head: &Head<'_>, unix_ms: i64, line: &mut Line) {
+        let text = &mut line.text;
+        let [method, target, protocol] = head.words();
+        text.extend_from_slice(b"{\"time\":\"");
+        text.extend_from_slice(&self.time);
+        time::put_ms(unix_ms, text);
+        text.extend_from_slice(b"\",\"client\":");
+        match asked.client {
+            None => text.extend_from_slice(b"null"),
+            Some(_) => {
+                text.push(b'"');
+                put_client(asked.client, b"", text);
+                text.push(b'"');
+            }
+        }
+        for (name, value) in
+            [("method", method), ("host", head.host), ("target", target), ("protocol", protocol)]
+        {
+            put_member(name, value, text);
+        }
+        text.extend_from_slice(b",\"status\":");
+        line.middle = text.len();
+        let coding = asked.coding.map(str::as_bytes);
+        for (name, value) in
+            [("encoding", coding), ("referer", head.referer), ("user_agent", head.user_agent)]
+        {
+            put_member(name, value, text);
+        }
+        text.extend_from_slice(b",\"tls\":null}\n");
+    }
+
+    /// The second step: writes the whole line.
+    pub(super) fn end(&self, line: &Line, finished: &Finished, text: &mut Vec<u8>) {
+        let (first, second) = line.text.split_at(line.middle);
+        text.extend_from_slice(first);
+        text.extend_from_slice(&finished.status.text().as_bytes()[..3]);
+        match self.format {
+            AccessFormat::Json => {
+                text.extend_from_slice(b",\"bytes\":");
+                put_number(finished.body_bytes, text);
+                text.extend_from_slice(b",\"duration_us\":");
+                put_number(finished.duration_us, text);
+                text.extend_from_slice(if finished.complete {
+                    b",\"complete\":true"
+                } else {
+                    b",\"complete\":false"
+                });
+            }
+            AccessFormat::Common | AccessFormat::Combined => match finished.body_bytes {
+                0 => text.extend_from_slice(b" -"),
+                bytes => {
+                    text.push(b' ');
+                    put_number(bytes, text);
+                }
+            },
+        }
+        text.extend_from_slice(second);
+    }
+
+    /// Formats a second, once.
+    fn set_time(&mut self, second: i64) {
+        if self.second == second {
+            return;
+        }
+        self.second = second;
+        self.time.clear();
+        match self.format {
+            AccessFormat::Json => time::put_rfc3339_second(second, &mut self.time),
+            AccessFormat::Common | AccessFormat::Combined => {
+                self.time.extend_from_slice(b" [");
+                time::put_apache(second, &mut self.time);
+                self.time.extend_from_slice(b"] \"");
+            }
+        }
+    }
+}
+
+/// What the log says about a head, as it was received.
+#[derive(Debug, Default)]
+struct Head<'h> {
+    /// The request line; `None`: not a byte came.
+    line: Option<&'h [u8]>,
+    host: Option<&'h [u8]>,
+    referer: Option<&'h [u8]>,
+    user_agent: Option<&'h [u8]>,
+    authorization: Option<&'h [u8]>,
+}
+
+impl<'h> Head<'h> {
+    /// Finds the lines; of each field, the first one. The head may be malformed or incomplete.
+    fn of(bytes: &'h [u8]) -> Head<'h> {
+        let mut lines = Lines(bytes);
+        let mut head = Head { line: lines.next().map(cut), ..Head::default() };
+        for line in lines {
+            if line.is_empty() {
+                break;
+            }
+            let field = match line[0] | 0x20 {
+                b'h' => ("host:", &mut head.host),
+                b'r' => ("referer:", &mut head.referer),
+                b'u' => ("user-agent:", &mut head.user_agent),
+                b'a' => ("authorization:", &mut head.authorization),
+                _ => continue,
+            };
+            let (name, place) = field;
+            if let Some((start, value)) = line.split_at_checked(name.len())
+                && start.eq_ignore_ascii_case(name.as_bytes())
+                && place.is_none()
+            {
+                *place = Some(cut(value.trim_ascii()));
+            }
+        }
+        head
+    }
+
+    /// The user, as Apache and nginx write it: a name for the part of the site, if it was not
+    /// refused.
+    fn put_user(&self, status: Status, text: &mut Vec<u8>) {
+        let mut buffer = None;
+        let user =
+            self.authorization.filter(|_| status != Status::Unauthorized).and_then(|value| {
+                Some(Credentials::parse(value, buffer.insert(Buffer::default()))?.user)
+            });
+        match user {
+            None | Some(b"") => text.push(b'-'),
+            // A blank would end the field.
+            Some(user) => escape::apache_word(user, text),
+        }
+    }
+
+    /// Method, target and protocol. A line of another form is the target.
+    fn words(&self) -> [Option<&'h [u8]>; 3] {
+        let Some(line) = self.line else { return [None; 3] };
+        let first = memchr::memchr(b' ', line);
+        let last = memchr::memrchr(b' ', line);
+        match (first, last) {
+            (Some(first), Some(last)) if first < last && line[last + 1..].starts_with(b"HTTP/") => {
+                [Some(&line[..first]), Some(&line[first + 1..last]), Some(&line[last + 1..])]
+            }
+            _ => [None, Some(line), None],
+        }
+    }
+}
+
+/// As much of a value as is logged.
+fn cut(value: &[u8]) -> &[u8] {
+    &value[..value.len().min(VALUE_BYTES)]
+}
+
+/// Bytes of a value that are logged, at most.
+const VALUE_BYTES: usize = 8192;
+
+/// The lines of a head, without their ends.
+struct Lines<'h>(&'h [u8]);
+
+impl<'h> Iterator for Lines<'h> {
+    type Item = &'h [u8];
+
+    fn next(&mut self) -> Option<&'h [u8]> {
+        if self.0.is_empty() {
+            return None;
+        }
+        let end = memchr::memchr(b'\n', self.0);
+        let (line, rest) = match end {
+            Some(end) => (&self.0[..end], &self.0[end + 1..]),
+            None => (self.0, &self.0[self.0.len()..]),
+        };
+        self.0 = rest;
+        Some(line.strip_suffix(b"\r").unwrap_or(line))
+    }
+}
+
+fn put_member(name: &str, value: Option<&[u8]>, text: &mut Vec<u8>) {
+    text.extend_from_slice(b",\"");
+    text.extend_from_slice(name.as_bytes());
+    match value {
+        None => text.extend_from_slice(b"\":null"),
+        Some(value) => {
+            text.extend_from_slice(b"\":\"");
+            escape::json(value, text);
+            text.push(b'"');
+        }
+    }
+}
+
+fn put_client(client: Option<IpAddr>, none: &[u8], text: &mut Vec<u8>) {
+    match client.map(|address| address.to_canonical()) {
+        None => text.extend_from_slice(none),
+        Some(IpAddr::V4(address)) => {
+            let octets = address.octets();
+            put_number(octets[0].into(), text);
+            for octet in &octets[1..] {
+                text.push(b'.');
+                put_number((*octet).into(), text);
+            }
+        }
+        // Writing to memory does not fail.
+        Some(IpAddr::V6(address)) => _ = write!(text, "{address}"),
+    }
+}
+
+fn put_number(number: u64, text: &mut Vec<u8>) {
+    let (digits, start) = decimal(number);
+    text.extend_from_slice(&digits[start..]);
+}

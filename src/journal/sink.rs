@@ -1,0 +1,295 @@
+//! Lines on their way to a file, a FIFO, a terminal or a socket, without ever waiting for a reader.
+//!
+//! Lines are gathered and written once a second, or when a part of the buffer is full. What does
+//! not fit is dropped and counted. A regular file takes what it gets, a bounded piece in each turn;
+//! anything else is written to only as far as it accepts bytes at once. A write has whole lines, so
+//! that those of several processes do not mix.
+
+use std::fmt;
+use std::io;
+use std::time::{Duration, Instant};
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
+use rustix::net::{SendFlags, send};
+
+use crate::clock::Tick;
+
+use super::file::{FileKind, LogFile};
+
+/// The lines, and where they go.
+#[derive(Debug)]
+pub struct Sink {
+    file: LogFile,
+    /// How the log is named in messages.
+    name: String,
+    pending: Vec<u8>,
+    /// Bytes that may wait.
+    most: usize,
+    /// When the next write is due, if lines wait.
+    due: Option<Tick>,
+    /// No write is tried before then: the last one was refused.
+    blocked_until: Tick,
+    dropped: u64,
+    /// How many of them were reported, and when.
+    reported: (u64, Tick),
+    /// Why the last write failed, and whether that was reported.
+    failure: Option<(Errno, bool)>,
+    /// A write that took so long.
+    slow: Option<Duration>,
+}
+
+/// Something about the log that an administrator should know.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Trouble {
+    /// The log cannot be written.
+    Failed(String, Errno),
+    /// This many lines were dropped since the last report.
+    Dropped(String, u64),
+    /// A write took long, and held up all connections.
+    Slow(String, Duration),
+}
+
+impl Trouble {
+    /// The name of the log.
+    pub(super) fn log(&self) -> &str {
+        let (Trouble::Failed(name, _) | Trouble::Dropped(name, _) | Trouble::Slow(name, _)) = self;
+        name
+    }
+
+    /// Why, in a few words.
+    pub(super) fn reason(&self) -> String {
+        match self {
+            Trouble::Failed(_, errno) => io::Error::from(*errno).to_string(),
+            Trouble::Dropped(..) => "the buffer is full".to_owned(),
+            Trouble::Slow(..) => "the disk is slow".to_owned(),
+        }
+    }
+}
+
+impl fmt::Display for Trouble {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Trouble::Failed(name, errno) => {
+                write!(f, "cannot write the access log {name}: {}", io::Error::from(*errno))
+            }
+            Trouble::Dropped(name, lines) => {
+                let noun = if *lines == 1 { "line" } else { "lines" };
+                write!(
+                    f,
+                    "dropped {lines} {noun} of the access log {name}: it cannot be written as fast \
+                     as requests come"
+                )
+            }
+            Trouble::Slow(name, time) => {
+                let ms = time.as_millis();
+                write!(f, "writing the access log {name} took {ms} ms; use a faster disk")
+            }
+        }
+    }
+}
+
+impl Sink {
+    /// A log with this name for messages. `most`: bytes that may wait to be written.
+    pub fn new(file: LogFile, name: String, most: usize) -> Sink {
+        Sink {
+            file,
+            name,
+            pending: Vec::new(),
+            most,
+            due: None,
+            blocked_until: Tick(0),
+            dropped: 0,
+            reported: (0, Tick(0)),
+            failure: None,
+            slow: None,
+        }
+    }
+
+    /// How many lines were dropped so far.
+    pub fn dropped(&self) -> u64 {
+        self.dropped
+    }
+
+    /// A line is dropped before it was made.
+    pub(super) fn drop_line(&mut self) {
+        self.dropped += 1;
+    }
+
+    /// Adds the line that `write` appends, if there is room for it.
+    pub(super) fn add(&mut self, write: impl FnOnce(&mut Vec<u8>)) {
+        let before = self.pending.len();
+        write(&mut self.pending);
+        if self.pending.len() > self.most {
+            self.pending.truncate(before);
+            self.dropped += 1;
+        }
+    }
+
+    /// When the next write is due.
+    pub fn due(&self) -> Option<Tick> {
+        self.due.map(|due| due.max(self.blocked_until))
+    }
+
+    /// Writes, if the time has come or the buffer is half full. Called once a turn.
+    #[inline]
+    pub(super) fn flush_due(&mut self, now: Tick) {
+        if self.pending.is_empty() {
+            return;
+        }
+        let due = *self.due.get_or_insert(now + FLUSH_MS);
+        let is_full = self.pending.len() >= FILE_PIECE.min(self.most / 2);
+        if (is_full || due <= now) && self.blocked_until <= now {
+            self.write(now);
+        }
+    }
+
+    /// Writes what is accepted at once, a bounded part of it.
+    fn write(&mut self, now: Tick) {
+        let mut written = 0;
+        for _ in 0..PIECES {
+            match self.write_piece(written) {
+                Ok(count) => written += count,
+                Err(errno) => {
+                    self.refused(errno, now);
+                    break;
+                }
+            }
+            if written == self.pending.len() || matches!(self.file.kind(), FileKind::Regular) {
+                break;
+            }
+        }
+        if written > 0 {
+            self.failure = None;
+        }
+        self.pending.drain(..written);
+        self.due = (!self.pending.is_empty()).then_some(now);
+    }
+
+    /// Writes one piece of the pending bytes from `at`.
+    fn write_piece(&mut self, at: usize) -> Result<usize, Errno> {
+        let fd = self.file.fd();
+        match self.file.kind() {
+            FileKind::Regular => {
+                let piece = whole_lines(&self.pending[at..], FILE_PIECE);
+                let began = Instant::now();
+                let result = rustix::io::write(fd, piece);
+                let took = began.elapsed();
+                if took >= SLOW {
+                    self.slow = Some(took);
+                }
+                result
+            }
+            FileKind::Stream => {
+                let at_once = Timespec { tv_sec: 0, tv_nsec: 0 };
+                if poll(&mut [PollFd::new(&fd, PollFlags::OUT)], Some(&at_once))? == 0 {
+                    return Err(Errno::AGAIN);
+                }
+                rustix::io::write(fd, whole_lines(&self.pending[at..], PIPE_PIECE))
+            }
+            FileKind::Socket => {
+                let piece = whole_lines(&self.pending[at..], PIPE_PIECE);
+                send(fd, piece, SendFlags::DONTWAIT | SendFlags::NOSIGNAL)
+            }
+        }
+    }
+
+    /// A write failed: the next attempt comes later.
+    fn refused(&mut self, errno: Errno, now: Tick) {
+        match errno {
+            Errno::INTR => {}
+            Errno::AGAIN => self.blocked_until = now + RETRY_MS,
+            _ => {
+                self.blocked_until = now + FLUSH_MS;
+                if self.failure.is_none_or(|(last, _)| last != errno) {
+                    self.failure = Some((errno, false));
+                }
+            }
+        }
+    }
+
+    /// Writes the rest at the end of the process. A slow reader has [`END`] for it. What is left
+    /// counts as dropped.
+    pub fn finish(&mut self, now: Tick) {
+        let ends = Instant::now() + END;
+        while !self.pending.is_empty() {
+            self.blocked_until = now;
+            self.write(now);
+            let left = ends.saturating_duration_since(Instant::now());
+            if self.failure.is_some() || left.is_zero() {
+                break;
+            }
+            if self.blocked_until > now {
+                let left = Timespec::try_from(left).ok();
+                // An error shows at the next write.
+                _ = poll(&mut [PollFd::new(&self.file.fd(), PollFlags::OUT)], left.as_ref());
+            }
+        }
+        self.dropped += memchr::memchr_iter(b'\n', &self.pending).count() as u64; // widening
+        self.pending.clear();
+        self.due = None;
+        self.reported.1 = Tick(0);
+    }
+
+    /// Continues in another file, after an attempt to write what waits to the old one.
+    pub fn reopen(&mut self, file: LogFile, now: Tick) {
+        // Bounded: a regular file takes a piece each time.
+        for _ in 0..self.most / FILE_PIECE + 1 {
+            if !self.pending.is_empty() {
+                self.write(now);
+            }
+        }
+        self.file = file;
+        self.blocked_until = Tick(0);
+        self.failure = None;
+    }
+
+    /// What should be reported now; ask until there is nothing more. Lines that were dropped are
+    /// reported at most once in [`REPORT_MS`].
+    pub fn take_trouble(&mut self, now: Tick) -> Option<Trouble> {
+        if let Some((errno, reported @ false)) = &mut self.failure {
+            *reported = true;
+            return Some(Trouble::Failed(self.name.clone(), *errno));
+        }
+        if let Some(time) = self.slow.take() {
+            return Some(Trouble::Slow(self.name.clone(), time));
+        }
+        let (reported, at) = self.reported;
+        if self.dropped == reported || (at != Tick(0) && now.since(at) < REPORT_MS) {
+            return None;
+        }
+        self.reported = (self.dropped, now.max(Tick(1)));
+        Some(Trouble::Dropped(self.name.clone(), self.dropped - reported))
+    }
+}
+
+/// The first piece of at most `most` bytes: whole lines; of a line that is longer, a part.
+fn whole_lines(pending: &[u8], most: usize) -> &[u8] {
+    let piece = &pending[..pending.len().min(most)];
+    &piece[..memchr::memrchr(b'\n', piece).map_or(piece.len(), |end| end + 1)]
+}
+
+/// How long a line waits to be written.
+const FLUSH_MS: u64 = 1000;
+
+/// How soon another attempt follows one that would have had to wait.
+const RETRY_MS: u64 = 20;
+
+/// Bytes of one write to a regular file.
+const FILE_PIECE: usize = 64 * 1024;
+
+/// Bytes of one write to a pipe: PIPE_BUF of Linux, which is written whole or not at all; POSIX
+/// guarantees 512.
+const PIPE_PIECE: usize = if cfg!(target_os = "linux") { 4096 } else { 512 };
+
+/// Writes to a pipe in one turn.
+const PIECES: usize = 16;
+
+/// A write to a regular file that takes so long is reported.
+const SLOW: Duration = Duration::from_millis(100);
+
+/// Time for the reader of a pipe at the end of the process.
+const END: Duration = Duration::from_secs(1);
+
+/// How often dropped lines are reported.
+const REPORT_MS: u64 = 10_000;

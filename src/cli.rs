@@ -14,16 +14,21 @@ use clap::{ArgAction, CommandFactory, Parser, Subcommand};
 
 use crate::config::layer::{Layer, Merged, Origin, Problem, Replaced, SiteLayer, Sourced, nearest};
 use crate::config::{
-    Account, Config, Limits, Sandbox, WhenFull, Workers, file, print, split_outside_quotes, value,
+    Account, Config, Limits, ListenAddress, Sandbox, WhenFull, Workers, file, print,
+    split_outside_quotes, value,
 };
 use clap_complete::Shell;
 use explain::ExplainArgs;
+use healthcheck::HealthcheckArgs;
 use log::LogArgs;
+use look::{CheckArgs, ShowArgs};
 use network::NetworkArgs;
 use site::SiteArgs;
 
 mod explain;
+mod healthcheck;
 mod log;
+mod look;
 mod network;
 mod precompress;
 #[cfg(test)]
@@ -32,6 +37,7 @@ mod site;
 mod texts;
 
 pub use explain::Explain;
+pub use healthcheck::Healthcheck;
 pub use precompress::Precompress;
 
 /// How to set an option without the command line; for the help.
@@ -71,6 +77,10 @@ struct SettingsArgs {
 
     #[command(flatten)]
     network: NetworkArgs,
+
+    /// Address for metrics, health and a live page, in the forms of --listen; off by default
+    #[arg(long, value_name = "ADDRESS")]
+    admin_listen: Option<ListenAddress>,
 
     #[command(flatten)]
     site: SiteArgs,
@@ -131,6 +141,8 @@ enum Subcommands {
     Precompress(Precompress),
     /// Report all problems of the settings, and of the files and folders that they name
     Check(Box<CheckArgs>),
+    /// Ask a running server whether it is ready, by its admin listener
+    Healthcheck(Box<HealthcheckArgs>),
     /// Print the effective settings as a configuration file, each with its origin
     #[command(name = "config")]
     Show(Box<ShowArgs>),
@@ -144,41 +156,6 @@ enum Subcommands {
     },
 }
 
-/// Arguments of `tenkay check`.
-#[derive(Debug, clap::Args)]
-#[command(
-    args_override_self = true,
-    after_help = "\
-    It reads what a start reads, but binds no socket. Each problem is one line: \
-    FILE:LINE:COLUMN: what; how to fix it. Bad lines in _redirects and _headers are warnings.\n\n\
-    Exit status: 0 = a start would succeed, if the addresses are free; 1 = there are problems; \
-    2 = bad arguments."
-)]
-struct CheckArgs {
-    /// Folder to serve [default: .]
-    root: Option<PathBuf>,
-
-    #[command(flatten)]
-    settings: SettingsArgs,
-}
-
-/// Arguments of `tenkay config`.
-#[derive(Debug, clap::Args)]
-#[command(
-    args_override_self = true,
-    after_help = "\
-    The output can be used with --config again. Paths are absolute. Limits that are not set are \
-    comments.\n\n\
-    Exit status: 0 = printed; 1 = the configuration file is wrong; 2 = bad arguments."
-)]
-struct ShowArgs {
-    /// Folder to serve [default: .]
-    root: Option<PathBuf>,
-
-    #[command(flatten)]
-    settings: SettingsArgs,
-}
-
 /// What to do.
 #[derive(Debug)]
 pub enum Command {
@@ -190,6 +167,8 @@ pub enum Command {
     Precompress(Precompress),
     /// Check these settings.
     Check(Box<Draft>),
+    /// Ask a running server whether it is healthy.
+    Healthcheck(Healthcheck),
     /// Print this on standard output.
     Print(Vec<u8>),
 }
@@ -274,6 +253,14 @@ pub fn read_with(
             let draft =
                 read_draft(settings.into_layer(root, &Origin::Flag), environment, read_file)?;
             Ok(Command::Check(Box::new(draft)))
+        }
+        Some(Subcommands::Healthcheck(healthcheck)) => {
+            // Whatever else is wrong with the settings: the server may run with earlier ones.
+            let layer = |settings: SettingsArgs| {
+                let flags = settings.into_layer(None, &Origin::Flag);
+                read_draft(flags, environment, read_file).map(|draft| draft.layer)
+            };
+            healthcheck.place(layer).map(Command::Healthcheck)
         }
         Some(Subcommands::Show(show)) => {
             let ShowArgs { root, settings } = *show;
@@ -511,6 +498,7 @@ impl SettingsArgs {
     fn into_layer(self, root: Option<PathBuf>, origin: &Origin) -> Layer {
         let layer = Layer {
             config: some(self.config, origin),
+            admin_listen: some(self.admin_listen, origin),
             server_header: some(
                 self.server_header.or(self.no_server_header.then_some(false)),
                 origin,

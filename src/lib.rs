@@ -19,12 +19,14 @@
 //! | [`reactor`] | *when* does something happen? | the loop: slots, queues, timers, limits, signals |
 //!
 //! Around them: [`cli`] is what was typed, [`config`] what is meant, with the limits in one struct;
-//! [`clock`] is time as plain data; [`journal`] is the log, with its rate limits; [`system`] reads
-//! what the machine allows; [`sandbox`] drops privileges; [`auth`] verifies passwords, in helper
-//! processes; `precompress` is a command of its own, which writes compressed files and serves
-//! nothing, and [`explain`] another, which says why a request gets its response. Imports run inward
-//! only, in the order of this table; [`process`], which knows all of it, is what `main` calls: it
-//! sets up a server, alone or as the workers of a supervisor. A test enforces this.
+//! [`clock`] is time as plain data; [`journal`] is the log, with its rate limits; [`metrics`] are
+//! the counters, and their sums over all processes; [`system`] reads what the machine allows;
+//! [`sandbox`] drops privileges; [`auth`] verifies passwords, in helper processes. Commands of
+//! their own, which serve nothing: `precompress` writes compressed files, [`explain`] says why a
+//! request gets its response, and [`healthcheck`] asks a running server whether it is healthy.
+//! Imports run inward only, in the order of this table, which a test enforces; [`process`], which
+//! knows all of it, is what `main` calls: it sets up a server, alone or as the workers of a
+//! supervisor.
 //!
 //! # The five steps of a TCP server
 //!
@@ -119,9 +121,11 @@ pub mod explain;
 pub mod files;
 pub mod h1;
 pub mod h2;
+pub mod healthcheck;
 pub mod http;
 pub mod journal;
 pub mod machine;
+pub mod metrics;
 pub mod net;
 #[cfg(feature = "compression")]
 pub mod precompress;

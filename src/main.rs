@@ -14,10 +14,11 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use tenkay::auth::verifier;
 use tenkay::check;
-use tenkay::cli::{self, Command, Draft, Explain, Precompress, Refusal, Settings};
+use tenkay::cli::{self, Command, Draft, Explain, Healthcheck, Precompress, Refusal, Settings};
 use tenkay::clock::{Clock, Tick};
 use tenkay::config::Config;
 use tenkay::explain::{self, Question, Report};
+use tenkay::healthcheck;
 use tenkay::process;
 use tenkay::reactor::End;
 use tenkay::sandbox;
@@ -43,6 +44,7 @@ fn main() -> ExitCode {
         Ok(Command::Explain(explain)) => run_explain(*explain),
         Ok(Command::Precompress(precompress)) => run_precompress(precompress),
         Ok(Command::Check(draft)) => run_check(*draft),
+        Ok(Command::Healthcheck(healthcheck)) => run_healthcheck(healthcheck),
         Ok(Command::Print(text)) => write_out(&text),
         Err(Refusal::Arguments(error)) => print(&error),
         Err(Refusal::File(lines)) => {
@@ -125,6 +127,17 @@ fn run_check(draft: Draft) -> ExitCode {
         return write_out(b"the settings are valid\n");
     }
     ExitCode::FAILURE
+}
+
+fn run_healthcheck(arguments: Healthcheck) -> ExitCode {
+    let Healthcheck { address, path, timeout } = arguments;
+    match healthcheck::ask(&healthcheck::Question { address, path, timeout }) {
+        Ok(line) => write_out(format!("{line}\n").as_bytes()),
+        Err(line) => {
+            complain(&line);
+            ExitCode::FAILURE
+        }
+    }
 }
 
 #[cfg(feature = "compression")]

@@ -16,6 +16,7 @@ use tenkay::config::{AccessFormat, LogTarget, SiteConfig};
 use tenkay::h1::Connection;
 use tenkay::journal::{AccessLog, LogFile, Observer, Sink};
 use tenkay::machine::{Event, Step};
+use tenkay::metrics::{Facts, Requests, Snapshot, to_text};
 
 use sans_io::bench::{Bench, content, put};
 
@@ -99,6 +100,21 @@ const BROWSER: &str = "User-Agent: Mozilla/5.0 (X11; Linux x86_64; rv:130.0) Gec
      Accept-Language: en-US,en;q=0.5\r\nAccept-Encoding: gzip, deflate, br, zstd\r\n\
      Connection: keep-alive\r\nUpgrade-Insecure-Requests: 1\r\nSec-Fetch-Dest: document\r\n\
      Sec-Fetch-Mode: navigate\r\nSec-Fetch-Site: none\r\nPriority: u=0, i\r\n";
+
+#[test]
+fn counting_requests_allocates_nothing() {
+    let mut bench = bench();
+    bench.requests = Some(Requests::default());
+    for input in [request("/small", ""), request("/none", ""), request("/file", BROWSER)] {
+        assert_eq!(allocations(&mut bench, &input, REQUESTS, |_| {}), 0);
+    }
+    let mut snapshot = Snapshot::default();
+    bench.requests.as_ref().unwrap().describe(&mut snapshot);
+    let text = to_text(&snapshot, Facts::default());
+    // Each kind is played a few times before the allocations are counted.
+    let line = format!("tenkay_requests_total{{code=\"404\",method=\"GET\"}} {}\n", REQUESTS + 4);
+    assert!(text.contains(&line), "{text}");
+}
 
 #[test]
 fn a_request_that_the_cache_answers_allocates_nothing() {

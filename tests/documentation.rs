@@ -1,17 +1,36 @@
-//! The examples of the documentation are accepted by the program.
+//! The examples of the documentation are accepted by the program, and its commands can be run.
+//!
+//! A fenced block marked `toml` is a configuration file, `redirects` and `headers` are rule files.
+//! Blocks marked `sh` are commands: those of a page run in order, in one shell, in a folder with
+//! what [`tenkay_sites`] makes. Absolute paths lead into that folder. A command that would serve is
+//! replaced by `tenkay check` with the same arguments. The blocks of a page that begins with
+//! [`NEEDS_SYSTEMD`] are run by `scripts/package-test`.
 
 #![allow(clippy::unwrap_used, reason = "in a test it is the assertion")]
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use tenkay::config::file;
 use tenkay::rules::file::{parse_headers, parse_redirects};
 
-/// The code blocks of a page in this language.
-fn examples(page: &str, language: &str) -> Vec<String> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs").join(page);
-    let text = fs::read_to_string(path).expect("the page is part of the package");
+const NEEDS_SYSTEMD: &str = "<!-- The commands of this page are run on a booted systemd. -->";
+
+/// All pages, and README.md, with their texts.
+fn pages() -> Vec<(String, String)> {
+    let top = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let docs = fs::read_dir(top.join("docs")).unwrap().map(|entry| entry.unwrap().path());
+    let mut paths: Vec<_> =
+        docs.filter(|path| path.extension().is_some_and(|extension| extension == "md")).collect();
+    paths.push(top.join("README.md"));
+    paths.sort();
+    let name = |path: &PathBuf| path.file_name().unwrap().to_string_lossy().into_owned();
+    paths.iter().map(|path| (name(path), fs::read_to_string(path).unwrap())).collect()
+}
+
+/// The code blocks of a text in this language.
+fn blocks(text: &str, language: &str) -> Vec<String> {
     let fence = format!("```{language}\n");
     let blocks = text.split(&fence).skip(1);
     blocks.map(|block| block.split("```").next().unwrap_or_default().to_owned()).collect()
@@ -20,16 +39,50 @@ fn examples(page: &str, language: &str) -> Vec<String> {
 #[test]
 fn the_examples_of_a_configuration_file_are_accepted() {
     let mut count = 0;
-    for page in ["configuration.md", "sites.md", "proxies.md"] {
-        for example in examples(page, "toml") {
+    for (page, text) in pages() {
+        for example in blocks(&text, "toml") {
             let parsed = file::parse(Path::new("/etc/tenkay.toml"), example.as_bytes());
             let problems = parsed.err().unwrap_or_default();
             assert!(problems.is_empty(), "{page}: {problems:?}\n{example}");
             count += 1;
         }
     }
-    assert_eq!(count, 4);
+    assert!(count >= 5, "{count}");
 }
+
+/// Words in code spans that look like a name of a setting: with an underscore, and nothing else.
+fn names_in(text: &str) -> Vec<&str> {
+    let spans = text.split('`').skip(1).step_by(2);
+    let is_name = |word: &&str| {
+        word.contains('_')
+            && !word.starts_with('_')
+            && word.bytes().all(|byte| byte == b'_' || byte.is_ascii_lowercase())
+    };
+    spans.filter_map(|span| span.split([' ', '=']).next()).filter(is_name).collect()
+}
+
+#[test]
+fn the_settings_that_the_pages_name_exist() {
+    let known =
+        concat!(include_str!("../docs/reference.md"), include_str!("../docs/configuration.md"));
+    let mut count = 0;
+    for (page, text) in pages() {
+        // The first words of their rows are names of other servers, or of metrics.
+        if page.starts_with("from-") || page == "metrics.md" {
+            continue;
+        }
+        for name in names_in(&text).into_iter().filter(|name| !OTHER_NAMES.contains(name)) {
+            let option = format!("`--{}`", name.replace('_', "-"));
+            let is_known = known.contains(&format!("`{name}`")) || known.contains(&option);
+            assert!(is_known, "{page}: there is no {name}");
+            count += 1;
+        }
+    }
+    assert!(count >= 20, "{count}");
+}
+
+/// Names in the pages that are not settings: system calls and the like.
+const OTHER_NAMES: &[&str] = &["epoll_wait", "listen_tcp"];
 
 #[test]
 fn the_table_of_keys_is_complete() {
@@ -59,11 +112,13 @@ fn the_table_of_keys_is_complete() {
 
 #[test]
 fn the_examples_of_rule_files_have_no_bad_line() {
-    for example in examples("sites.md", "redirects") {
-        assert_eq!(parse_redirects(example.as_bytes()).problems, []);
-    }
-    for example in examples("sites.md", "headers") {
-        assert_eq!(parse_headers(example.as_bytes()).problems, []);
+    for (page, text) in pages() {
+        for example in blocks(&text, "redirects") {
+            assert_eq!(parse_redirects(example.as_bytes()).problems, [], "{page}");
+        }
+        for example in blocks(&text, "headers") {
+            assert_eq!(parse_headers(example.as_bytes()).problems, [], "{page}");
+        }
     }
 }
 
@@ -79,8 +134,8 @@ const LINES: &[(&str, &str)] = &[
     ("reactor/connections.rs", "changed or became unreadable while being sent to"),
     ("reactor/connections.rs", "bug: "),
     ("reactor/connections.rs", "closing the connection of"),
-    ("reactor/connections.rs", "connection from"),
-    ("reactor/connections.rs", "closed: "),
+    ("reactor/resources.rs", "connection from"),
+    ("reactor/resources.rs", "closed: "),
     ("reactor/mod.rs", "event loop was busy for"),
     ("reactor/mod.rs", "shutting down: waiting up to"),
     ("reactor/mod.rs", "SIGHUP, SIGUSR1 and SIGUSR2 are for the supervisor; a worker ignores them"),
@@ -113,6 +168,9 @@ const LINES: &[(&str, &str)] = &[
     ("process/generation.rs", "cannot start a worker: "),
     ("process/server.rs", "running as root; use --user NAME to drop privileges"),
     ("process/server.rs", "not apply to"),
+    ("process/server.rs", "metrics and health at"),
+    ("process/server.rs", "can be reached from other machines, without a password"),
+    ("reactor/metrics.rs", "the metrics of this worker cannot be added"),
     ("sandbox.rs", "no sandbox: "),
     ("sandbox.rs", "the sandbox is partial: "),
     ("sandbox.rs", "the sandbox does not let the process read"),
@@ -130,12 +188,13 @@ const LINES: &[(&str, &str)] = &[
 const CALLS: &[(&str, usize)] = &[
     ("journal/log.rs", 1),
     ("journal/mod.rs", 3),
-    ("process/server.rs", 1),
+    ("process/server.rs", 2),
     ("process/supervisor.rs", 15),
-    ("process/worker.rs", 1),
+    ("process/worker.rs", 2),
     ("reactor/accept.rs", 2),
     ("reactor/clients.rs", 1),
     ("reactor/connections.rs", 5),
+    ("reactor/metrics.rs", 1),
     ("reactor/mod.rs", 10),
     ("reactor/resources.rs", 1),
 ];
@@ -181,4 +240,82 @@ fn count_calls(folder: &Path, found: &mut Vec<(String, usize)>) {
             found.push((name, count));
         }
     }
+}
+
+/// Defined before the commands of a page. `$HERE` is the folder of the test.
+const PRELUDE: &str = r#"
+set -eu
+cd "$HERE"
+tenkay() {
+    case "${1:-}" in
+    check | config | explain | precompress | man | completions | healthcheck | help | -*V | -h)
+        command tenkay "$@" ;;
+    *) command tenkay check "$@" ;;
+    esac
+}
+sudo() { "$@"; }
+# The checks of a merge run these.
+cargo() { case "$1" in build | doc | install | run | test) ;; *) return 1 ;; esac; }
+"#;
+
+/// Folders that the commands of the pages name, and what they need to be there.
+fn tenkay_sites(here: &Path) {
+    for site in ["public", "dist", "srv/www", "srv/example", "srv/app", "srv/files"] {
+        let folder = here.join(site);
+        fs::create_dir_all(&folder).unwrap();
+        for (name, text) in [
+            ("index.html", "<!DOCTYPE html><title>Index</title>"),
+            ("about.html", "<!DOCTYPE html><title>About</title>"),
+            ("404.html", "<!DOCTYPE html><title>Not found</title>"),
+        ] {
+            fs::write(folder.join(name), text).unwrap();
+        }
+    }
+    fs::create_dir_all(here.join("etc/tenkay")).unwrap();
+    let configuration = "[[site]]\nhosts = [\"example.org\"]\nroot = \"/srv/example\"\n";
+    for name in ["site.toml", "etc/tenkay.toml", "etc/tenkay/tenkay.toml"] {
+        fs::write(here.join(name), moved(configuration, here)).unwrap();
+    }
+}
+
+/// The text with absolute paths below `here`.
+fn moved(text: &str, here: &Path) -> String {
+    ["/etc/tenkay", "/srv/", "/var/log/tenkay", "/run/tenkay"].iter().fold(
+        text.to_owned(),
+        |text, path| {
+            // Not within a longer path.
+            [" ", "\"", "'", "="].iter().fold(text, |text, before| {
+                text.replace(
+                    &format!("{before}{path}"),
+                    &format!("{before}{}{path}", here.display()),
+                )
+            })
+        },
+    )
+}
+
+#[test]
+fn the_commands_of_each_page_run() {
+    let mut count = 0;
+    for (page, text) in pages() {
+        let commands = blocks(&text, "sh");
+        if commands.is_empty() || text.starts_with(NEEDS_SYSTEMD) {
+            continue;
+        }
+        let here = tempfile::tempdir().unwrap();
+        tenkay_sites(here.path());
+        let script = format!("{PRELUDE}\n{}", moved(&commands.join("\n"), here.path()));
+        let program = Path::new(env!("CARGO_BIN_EXE_tenkay")).parent().unwrap();
+        let path = format!("{}:{}", program.display(), std::env::var("PATH").unwrap());
+        let mut shell = Command::new("timeout");
+        shell.args(["60", "bash", "-c", &script]).env("HERE", here.path()).env("PATH", path);
+        let output = match shell.output() {
+            Ok(output) => output,
+            Err(error) => return eprintln!("skipped: cannot run timeout(1): {error}"),
+        };
+        let error = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{page}: {}\n{error}\n{script}", output.status);
+        count += 1;
+    }
+    assert!(count >= 3, "{count}");
 }

@@ -121,6 +121,8 @@ impl World {
             clock: &self.clock,
             limits: &self.limits,
             client: None,
+            internal: false,
+            requests: None,
             draining: self.draining,
             unread: self.unread,
             observer: None,

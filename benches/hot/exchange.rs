@@ -79,6 +79,8 @@ impl Client {
             clock,
             limits,
             client: None,
+            internal: false,
+            requests: None,
             draining: false,
             unread: false,
             observer: None,

@@ -191,6 +191,8 @@ impl<'p> Play<'p> {
                 unread: !self.sent.is_empty(),
                 requests_left: u32::MAX,
                 observer: None,
+                requests: None,
+                internal: false,
                 behind: None,
             };
             connection.report(event, &mut cx);

@@ -441,6 +441,8 @@ impl<'p> Play<'p> {
             limits: &self.setting.limits,
             unread: self.ended.delivered < self.sent.len(),
             client: None,
+            internal: false,
+            requests: None,
             draining: self.draining,
             observer: None,
             requests_left: self.quota,

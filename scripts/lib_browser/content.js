@@ -149,6 +149,9 @@ listing = false
 hosts = ["app.localhost"]
 root = "app"
 spa = "/index.html"
+
+[admin]
+listen = "127.0.0.1:0"
 `;
 
 /** A PNG of one pixel. Browsers ask for it and log its absence as an error. */

@@ -99,7 +99,8 @@ export class Bench {
         });
         page.on("request", (request) => {
             const { protocol, host } = new URL(request.url());
-            const own = host.endsWith(`.localhost:${this.server.port}`);
+            const { port, admin } = this.server;
+            const own = host.endsWith(`.localhost:${port}`) || host === new URL(admin).host;
             if (!own && !["data:", "blob:"].includes(protocol)) {
                 problem(`a request to another server: ${request.url()}`);
             }

@@ -41,7 +41,7 @@ export class Server {
         });
         const server = new Server(child);
         try {
-            server.port = await server.#port();
+            [server.port, server.adminPort] = await server.#ports();
         } catch (error) {
             await server.stop();
             throw error;
@@ -62,16 +62,17 @@ export class Server {
         }
     }
 
-    /** The port in the line that the program prints when it listens. */
-    #port() {
+    /** The ports in the lines that the program prints when it listens: sites, admin listener. */
+    #ports() {
         return new Promise((done, fail) => {
             const give = (why) => fail(new Unusable(`tenkay ${why}\n${this.log}`));
             const timer = setTimeout(() => give(`did not listen in ${START_MS} ms`), START_MS);
             const look = () => {
                 const found = / at http:\/\/127\.0\.0\.1:(\d+)\/$/m.exec(this.log);
-                if (!found) return;
+                const admin = / health at http:\/\/127\.0\.0\.1:(\d+)$/m.exec(this.log);
+                if (!found || !admin) return;
                 clearTimeout(timer);
-                done(Number(found[1]));
+                done([Number(found[1]), Number(admin[1])]);
             };
             this.child.stdout.on("data", look);
             this.child.stderr.on("data", look);
@@ -82,6 +83,11 @@ export class Server {
     /** The address of a site of the configuration, without a slash at the end. */
     site(name) {
         return `http://${name}.localhost:${this.port}`;
+    }
+
+    /** The address of the admin listener, without a slash at the end. */
+    get admin() {
+        return `http://admin.localhost:${this.adminPort}`;
     }
 
     /** Shuts the server down. Returns what was wrong with its end, or null. */

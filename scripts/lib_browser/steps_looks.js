@@ -3,8 +3,8 @@
 import { HOSTILE_FOLDER, LOGIN } from "./content.js";
 import { equal } from "./runner.js";
 
-const WIDTHS = [390, 1280];
-const SCHEMES = ["light", "dark"];
+export const WIDTHS = [390, 1280];
+export const SCHEMES = ["light", "dark"];
 
 /** What is looked at: the name of the screenshot, the site, the path and the status. */
 const VIEWS = [
@@ -39,13 +39,13 @@ async function look(bench, view) {
     }
 }
 
-const overflow = (page) => page.evaluate(() => {
+export const overflow = (page) => page.evaluate(() => {
     const { scrollWidth, clientWidth } = document.documentElement;
     return scrollWidth - clientWidth;
 });
 
 /** Runs all rules of axe-core, and returns what it finds. */
-async function audit(bench, page) {
+export async function audit(bench, page) {
     await page.evaluate(bench.axe);
     const found = await page.evaluate(() => {
         const rules = { "target-size": { enabled: true } };

@@ -104,6 +104,7 @@ fn every_option_reaches_its_setting_from_both_sources() {
     for config in [flags(args).unwrap(), variables(environment).unwrap()] {
         assert_eq!(config.sites[0].root, PathBuf::from("/srv"));
         assert_eq!(shown(&config.listen), ["[::]:80", "unix:/run/t"]);
+        assert_eq!(config.admin.unwrap().to_string(), "unix:/run/a");
         assert!(config.listen.iter().all(|listen| listen.opening.proxy_protocol));
         let proxies: Vec<_> = config.trusted_proxies.0.iter().map(ToString::to_string).collect();
         assert_eq!(proxies, ["10.0.0.0/8", "unix", "::1/128"]);
@@ -112,10 +113,8 @@ fn every_option_reaches_its_setting_from_both_sources() {
         assert!(!site.listing && !site.server_header);
         assert_eq!(site.symlinks, Symlinks::Off);
         assert_eq!(site.link_targets, [PathBuf::from("/mnt/a"), PathBuf::from("/mnt/b")]);
-        assert_eq!(
-            (site.hidden, site.hidden_except),
-            (vec!["*~".into(), ".*".into()], vec![".x".into()])
-        );
+        assert_eq!(site.hidden, ["*~", ".*"]);
+        assert_eq!(site.hidden_except, [".x"]);
         assert_eq!(site.encoded_slash, EncodedSlash::Decode);
         let types = [("foo", "text/x-foo; a=\"b,c\""), ("bar", "text/x-bar")];
         assert_eq!(site.media_types, types.map(|(ext, media)| (ext.into(), media.into())));

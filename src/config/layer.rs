@@ -12,6 +12,8 @@
 use std::fmt;
 use std::path::PathBuf;
 
+mod admin;
+
 use super::{
     AccessRule, Account, ArchiveFormat, AuthRule, CacheControl, CleanUrls, Config, Cors,
     EncodedSlash, EtagSource, HeaderRule, Limits, Listen, ListenAddress, Places, RedirectRule,
@@ -62,9 +64,7 @@ impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Origin::Default => f.write_str("default"),
-            Origin::File { path, line, column } => {
-                write!(f, "{}:{line}:{column}", path.display())
-            }
+            Origin::File { path, line, column } => write!(f, "{}:{line}:{column}", path.display()),
             Origin::Environment(name) => f.write_str(name),
             Origin::Flag => f.write_str("command line"),
         }
@@ -286,6 +286,8 @@ settings! {
         listen: Replaced<Vec<Listen>>;
         /// The port of the address to listen on.
         port: Replaced<u16>;
+        /// The address of the admin listener.
+        admin_listen: Replaced<ListenAddress>;
         /// Whether a PROXY header comes first, on every address.
         proxy_protocol: Replaced<bool>;
         /// The peers that may name the client for whom they connect.
@@ -336,6 +338,7 @@ impl Layer {
         let mut keep = |problem: Problem| problems.push(problem);
         let listen = addresses(self.listen, self.port).map_err(&mut keep);
         let limits = limits(&self.limits).map_err(&mut keep);
+        problems.extend(admin::check(self.admin_listen.as_ref(), listen.as_deref().unwrap_or(&[])));
         let (Ok(mut listen), Ok((limits, chosen_limits)), true) =
             (listen, limits, problems.is_empty())
         else {
@@ -349,6 +352,7 @@ impl Layer {
         let (access_log, log) = self.log.into_config();
         Ok(Config {
             listen,
+            admin: self.admin_listen.map(|sourced| Listen::internal(sourced.value)),
             trusted_proxies: TrustedProxies(value_or(self.trusted_proxies, Vec::new())),
             sites,
             user: self.user.map(|sourced| sourced.value),
@@ -573,8 +577,7 @@ fn check_index(layer: &SiteLayer) -> Option<Problem> {
     })
 }
 
-/// The first pattern that matches a name. [`Sites::new`](crate::site::Sites::new) reports malformed
-/// ones.
+/// The first pattern that matches a name; those that are malformed are reported elsewhere.
 fn matching<'p>(patterns: &'p [String], name: &str) -> Option<&'p String> {
     let matches = |glob: Glob| glob.matches(name.as_bytes());
     patterns.iter().find(|pattern| Glob::parse(pattern.as_bytes()).is_ok_and(matches))

@@ -20,22 +20,31 @@ pub struct Opening {
     pub proxy_protocol: bool,
     /// A TLS handshake, after the PROXY header if there is one.
     pub tls: bool,
+    /// Nothing; and its requests are for the internal site, with metrics and health.
+    pub internal: bool,
 }
 
 impl Opening {
     /// All of it in one number, for [`Opening::from_bits`].
     pub fn bits(self) -> u8 {
-        u8::from(self.proxy_protocol) | u8::from(self.tls) << 1
+        u8::from(self.proxy_protocol) | u8::from(self.tls) << 1 | u8::from(self.internal) << 2
     }
 
     /// The opening with these [`Opening::bits`].
     pub fn from_bits(bits: u8) -> Opening {
-        Opening { proxy_protocol: bits & 1 != 0, tls: bits & 2 != 0 }
+        Opening { proxy_protocol: bits & 1 != 0, tls: bits & 2 != 0, internal: bits & 4 != 0 }
     }
 
     /// The scheme of the URLs of its listener.
     pub fn scheme(self) -> &'static str {
         if self.tls { "https" } else { "http" }
+    }
+}
+
+impl Listen {
+    /// The admin listener at this address.
+    pub fn internal(address: ListenAddress) -> Listen {
+        Listen { address, opening: Opening { internal: true, ..Opening::default() } }
     }
 }
 

@@ -36,6 +36,8 @@ pub use trust::{TrustedProxies, TrustedProxy};
 pub struct Config {
     /// Addresses to listen on; at least one.
     pub listen: Vec<Listen>,
+    /// Where metrics and health are served, if anywhere.
+    pub admin: Option<Listen>,
     /// The peers that may name the client for whom they connect.
     pub trusted_proxies: TrustedProxies,
     /// What is served, and how; at least one site.
@@ -59,6 +61,13 @@ pub struct Config {
     /// Names of the limits that were set explicitly: only the others are lowered to fit into the
     /// memory of the machine.
     pub chosen_limits: Vec<&'static str>,
+}
+
+impl Config {
+    /// Every address to listen on, that of the admin listener last.
+    pub fn listeners(&self) -> Vec<Listen> {
+        self.listen.iter().chain(&self.admin).cloned().collect()
+    }
 }
 
 /// What happens to new connections at the connection limit, if no connection can be evicted.

@@ -29,6 +29,7 @@ pub fn print(layer: &Layer, folder: &Path) -> Result<String, Vec<Problem>> {
             page.site(site, values);
         }
     }
+    page.admin(layer);
     page.logs(layer, &config);
     page.limits(layer);
     if is_top_level {
@@ -138,13 +139,7 @@ impl Page<'_> {
         let addresses: Vec<String> = config
             .listen
             .iter()
-            .map(|listen| match &listen.address {
-                ListenAddress::Unix(path) => {
-                    let path = self.path(path, &Origin::Default);
-                    entry(listen.opening, &format!("unix:{path}"))
-                }
-                _ => entry(listen.opening, &listen.to_string()),
-            })
+            .map(|listen| entry(listen.opening, &self.address(&listen.address, &Origin::Default)))
             .collect();
         self.line("listen", &format!("[{}]", addresses.join(", ")), &listen_origin);
         let proxies = array(config.trusted_proxies.0.iter().map(ToString::to_string));
@@ -165,6 +160,21 @@ impl Page<'_> {
         let default = SiteConfig::default().server_header;
         let server_header = layer.server_header.as_ref().map_or(default, |set| set.value);
         self.line("server_header", &server_header.to_string(), &origin(&layer.server_header));
+    }
+
+    /// An address; the path of a socket is absolute.
+    fn address(&mut self, address: &ListenAddress, origin: &Origin) -> String {
+        match address {
+            ListenAddress::Unix(path) => format!("unix:{}", self.path(path, origin)),
+            _ => address.to_string(),
+        }
+    }
+
+    fn admin(&mut self, layer: &Layer) {
+        let Some(listen) = &layer.admin_listen else { return };
+        let address = quoted(&self.address(&listen.value, &listen.origin));
+        self.text.push_str("\n[admin]\n");
+        self.line("listen", &address, &listen.origin.to_string());
     }
 
     fn logs(&mut self, layer: &Layer, config: &Config) {

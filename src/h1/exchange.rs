@@ -2,6 +2,7 @@
 
 use crate::clock::Tick;
 use crate::config::Limits;
+use crate::http::head::Method;
 use crate::http::status::{Failure, Status};
 use crate::journal::Asked;
 use crate::machine::{Context, Event, Evictable, Outbox, Pages, Reason, Standing, Step};
@@ -31,6 +32,8 @@ pub struct Exchange {
     pub(super) received_us: u64,
     /// When the first byte of the current head was received, if that was before `received_us`.
     pub(super) began_us: Option<u64>,
+    /// When the request began whose response is counted at its end, because it may take long.
+    pub(super) counted_since: Option<u64>,
     /// Bytes sent on this connection, saturating at 65,535.
     pub(super) sent: u16,
     /// Unsuccessful attempts to get the response to the current head from the site.
@@ -61,6 +64,7 @@ impl Exchange {
             since: Tick(0),
             received_us: 0,
             began_us: None,
+            counted_since: None,
             sent: 0,
             tries: 0,
             counted: false,
@@ -149,6 +153,10 @@ impl Exchange {
             self.unfinished.written(count, cx.observer.as_deref_mut());
         }
         let beyond = self.outbox.written(count);
+        let is_counted_at_end = self.counted_since.is_some();
+        if is_counted_at_end {
+            self.count_sent(count, beyond, cx);
+        }
         if let State::Reply { body, .. } = &mut self.state {
             body.written(beyond);
         }
@@ -161,6 +169,9 @@ impl Exchange {
             self.check();
         } else {
             self.advance::<OBSERVED>(cx);
+        }
+        if is_counted_at_end && !matches!(self.state, State::Reply { .. }) {
+            self.end_counted(cx);
         }
     }
 
@@ -271,7 +282,21 @@ impl Exchange {
 
     /// Writes a response; the head of its request, saved or in the inbox, is dropped afterwards.
     #[inline(always)]
-    fn write<const OBSERVED: bool>(
+    pub(super) fn write<const OBSERVED: bool>(
+        &mut self,
+        reply: Reply,
+        frame: Frame,
+        cx: &mut Context<'_>,
+    ) -> Result<(), Full> {
+        if cx.requests.is_some() {
+            return self.write_counted::<OBSERVED>(reply, frame, cx);
+        }
+        self.write_reply::<OBSERVED>(reply, frame, cx)
+    }
+
+    /// The same, without counting its request.
+    #[inline(always)]
+    pub(super) fn write_reply<const OBSERVED: bool>(
         &mut self,
         reply: Reply,
         frame: Frame,
@@ -325,9 +350,9 @@ impl Exchange {
     /// the next request is unknown.
     pub(super) fn refuse(&mut self, failure: Failure, cx: &mut Context<'_>) {
         let head = self.saved.as_ref().map_or(self.inbox.bytes(), |saved| &saved.head);
-        let head_only = head.starts_with(b"HEAD ");
-        let frame =
-            Frame { head_only, persistence: Persistence::Linger, last: true, takes_chunks: false };
+        let method = Method::of(head);
+        let (head_only, persistence) = (method == Method::Head, Persistence::Linger);
+        let frame = Frame { head_only, method, persistence, last: true, takes_chunks: false };
         let reply = plan::fail(head, failure, cx);
         let is_written = self.write::<true>(reply, frame, cx).is_ok();
         self.saved = None;

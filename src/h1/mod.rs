@@ -12,6 +12,7 @@
 //! - `preview`: the head of a response, without a connection
 //! - `body`: the part of a response that follows the outbox
 //! - `unfinished`: which responses the kernel has taken completely
+//! - `counted`: counting requests for the metrics
 //! - `state`: the states, as types
 //!
 //! # States
@@ -68,6 +69,7 @@
 
 mod body;
 mod connection;
+mod counted;
 mod exchange;
 mod inbox;
 mod plan;

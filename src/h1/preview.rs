@@ -1,7 +1,7 @@
 //! The head of a response, without a connection.
 
 use crate::clock::Clock;
-use crate::http::head::{Head, Version};
+use crate::http::head::{Head, Method, Version};
 use crate::machine::{Outbox, Pages};
 use crate::site::Reply;
 
@@ -13,7 +13,8 @@ use super::write::{Desk, Frame, Persistence, write};
 pub fn head_of(reply: Reply, head: Option<&Head<'_, '_>>, clock: &Clock) -> Option<Vec<u8>> {
     let persistence = head.map_or(Persistence::Linger, |head| plan::persistence(head, false));
     let takes_chunks = head.is_some_and(|head| head.version == Version::Http11);
-    let frame = Frame { head_only: true, persistence, takes_chunks, last: true };
+    let method = Method::Head;
+    let frame = Frame { head_only: true, method, persistence, takes_chunks, last: true };
     let (mut outbox, mut pages) = (Outbox::default(), Pages::new(1));
     write(reply, frame, &mut Desk { outbox: &mut outbox, pages: &mut pages, clock }).ok()?;
     Some(outbox.bytes().to_vec())

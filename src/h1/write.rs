@@ -42,6 +42,8 @@ impl Persistence {
 pub(super) struct Frame {
     /// HEAD: all fields, no body.
     pub(super) head_only: bool,
+    /// The method of the request, to count it.
+    pub(super) method: Method,
     pub(super) persistence: Persistence,
     /// The client knows the chunked transfer coding.
     pub(super) takes_chunks: bool,
@@ -54,7 +56,8 @@ impl Frame {
     #[inline]
     pub(super) fn of(head: &Head<'_, '_>, persistence: Persistence, last: bool) -> Frame {
         let takes_chunks = head.version == Version::Http11;
-        Frame { head_only: head.method == Method::Head, persistence, takes_chunks, last }
+        let method = head.method;
+        Frame { head_only: method == Method::Head, method, persistence, takes_chunks, last }
     }
 }
 

@@ -202,10 +202,11 @@ impl Connection {
             Ok(Answer::Later(on)) => return Ok(Some(on)),
             Ok(Answer::Reply(reply)) if too_large && !reply.status.is_error() => {
                 let why = "the body is longer than the limit";
-                cx.sites.fail(Failure::new(Status::ContentTooLarge, why))
+                let failure = Failure::new(Status::ContentTooLarge, why);
+                question.parts.fail(question.memory, failure, cx)
             }
             Ok(Answer::Reply(reply)) => reply,
-            Err(failure) => cx.sites.fail(failure),
+            Err(failure) => question.parts.fail(question.memory, failure, cx),
         };
         self.respond(question, reply, cx).map(|()| None)
     }
@@ -235,7 +236,7 @@ impl Connection {
         failure: Failure,
         cx: &mut Context<'_>,
     ) -> Result<(), Fault> {
-        let reply = cx.sites.fail(failure);
+        let reply = question.parts.fail(question.memory, failure, cx);
         self.respond(&question, reply, cx).map_err(|Full| Fault::Stream(Code::RefusedStream))
     }
 
@@ -260,6 +261,9 @@ impl Connection {
                 .ok_or(Full)?;
         }
         self.told_no_table = true;
+        if let Some(requests) = &mut cx.requests {
+            requests.begin(reply.status, question.parts.method);
+        }
         if cx.observer.is_some() {
             self.observe(question, &reply, cx);
         }
@@ -302,6 +306,7 @@ impl Connection {
             None => {
                 self.debt.answered();
                 self.unfinished.end(question.id);
+                count_end(ms(question.began_us), cx);
                 if question.is_open {
                     self.stop_request(question.id, cx);
                 }
@@ -311,8 +316,10 @@ impl Connection {
 
     /// A whole response is in the outbox or was sent: the stream ends.
     pub(super) fn finish(&mut self, key: Key, cx: &mut Context<'_>) {
-        let (id, is_open) = (self.streams[key].id, self.streams[key].is_open);
+        let stream = &self.streams[key];
+        let (id, is_open, began_ms) = (stream.id, stream.is_open, stream.began_ms);
         self.forget(key);
+        count_end(began_ms, cx);
         self.debt.answered();
         self.unfinished.end(id);
         if is_open {
@@ -369,6 +376,7 @@ impl Connection {
         let key = self.streams.insert(question.id, window, work);
         self.streams[key].priority = question.priority;
         self.streams[key].is_open = question.is_open;
+        self.streams[key].began_ms = ms(question.began_us);
         key
     }
 
@@ -447,6 +455,20 @@ fn body_of(reply: Reply) -> Work {
             let pieces = page.iter().flat_map(Page::pieces);
             Work::bytes(pieces.collect::<String>().into_bytes())
         }
+    }
+}
+
+/// Milliseconds, as far as 32 bits count.
+fn ms(us: u64) -> u32 {
+    let [.., b0, b1, b2, b3] = (us / 1000).to_be_bytes();
+    u32::from_be_bytes([b0, b1, b2, b3])
+}
+
+/// Counts a response that was made completely, for the metrics.
+fn count_end(began_ms: u32, cx: &mut Context<'_>) {
+    let took_ms = ms(cx.clock.us).wrapping_sub(began_ms);
+    if let Some(requests) = &mut cx.requests {
+        requests.end((took_ms > 0).then_some(u64::from(took_ms) * 1000));
     }
 }
 

@@ -73,6 +73,17 @@ impl Connection {
         }
     }
 
+    /// What it does, for the metrics: idle, reading, waiting, writing or closing.
+    pub fn activity(&self) -> usize {
+        match self.phase {
+            Phase::Linger { .. } | Phase::Closed(_) => 4,
+            _ if self.is_unsent() => 3,
+            _ if self.streams.asking() > 0 => 2,
+            _ if self.is_idle() => 0,
+            _ => 1,
+        }
+    }
+
     fn evictable(&self, now: Tick) -> Option<Evictable> {
         let quiet_ms = now.since(self.since);
         match self.phase {

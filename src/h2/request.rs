@@ -8,7 +8,7 @@ use crate::http::head::{Expectation, Method, Version, expectation};
 use crate::http::host::Host;
 use crate::http::status::{Failure, Status};
 use crate::machine::Context;
-use crate::site::{Answer, Request};
+use crate::site::{Answer, Reply, Request};
 
 use super::hpack::Visit;
 use super::priority::Priority;
@@ -329,6 +329,13 @@ impl Parts {
         cx: &mut Context<'_>,
     ) -> Result<Answer, Failure> {
         self.with(memory, cx, |request, cx| cx.respond(request, blocking, counted))?
+    }
+
+    /// The page of a failure, for the site and the origin that the request names.
+    #[cold]
+    pub(super) fn fail(&self, memory: &[u8], failure: Failure, cx: &mut Context<'_>) -> Reply {
+        let reply = self.with(memory, cx, |request, cx| cx.sites.fail_request(request, failure));
+        reply.unwrap_or_else(|_| cx.sites.fail(failure))
     }
 
     /// Whether a request with a body is read to its end before it is answered: not if the client

@@ -104,6 +104,9 @@ impl Connection {
         self.window.take(count);
         self.streams[key].window.take(count);
         self.debt.sent_data();
+        if let Some(requests) = &mut cx.requests {
+            requests.sent(count as u64); // widening
+        }
         if !self.unfinished.is_empty() {
             self.unfinished.add(self.streams[key].id, count);
         }

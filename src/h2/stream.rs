@@ -31,6 +31,8 @@ pub(super) struct Stream {
     pub(super) is_open: bool,
     /// Attempts to read a piece that was not in memory.
     pub(super) tries: u8,
+    /// When its request came, in milliseconds as far as 32 bits count.
+    pub(super) began_ms: u32,
     pub(super) work: Work,
 }
 

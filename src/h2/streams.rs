@@ -71,6 +71,7 @@ impl Streams {
             is_cold: false,
             is_open: false,
             tries: 0,
+            began_ms: 0,
             work: Work::None,
         };
         let place = if self.len() == self.slots.len() {

@@ -45,6 +45,11 @@ impl ReprDigest {
     }
 }
 
+/// The hash of a style or script as a source of a Content-Security-Policy.
+pub fn policy_source(content: &str) -> String {
+    format!("'sha256-{}'", Base64::encode_string(&Sha256::digest(content.as_bytes())))
+}
+
 impl ContentHasher {
     /// Adds the next bytes.
     pub fn update(&mut self, bytes: &[u8]) {

@@ -25,7 +25,9 @@ const PIECE: usize = if cfg!(target_os = "linux") { 4096 } else { 512 };
 pub(super) struct Log {
     pub(super) config: LogConfig,
     pending: Vec<u8>,
+    /// Lines dropped since the last report.
     dropped: u64,
+    dropped_in_total: u64,
 }
 
 /// What a line is about, for those who read it as JSON; its text says the same.
@@ -80,6 +82,7 @@ impl Log {
         }
         if self.pending.len() >= PENDING_BYTES {
             self.dropped += 1;
+            self.dropped_in_total += 1;
             return;
         }
         match self.config.format {
@@ -134,6 +137,11 @@ impl Log {
                 );
             }
         }
+    }
+
+    /// How many lines were dropped so far.
+    pub(super) fn dropped_in_total(&self) -> u64 {
+        self.dropped_in_total
     }
 
     /// True if some lines could not be written yet.

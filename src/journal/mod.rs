@@ -153,6 +153,12 @@ impl Journal {
         self.end_turn(now);
     }
 
+    /// How many lines of both logs were dropped so far.
+    pub fn dropped(&mut self) -> u64 {
+        let lines = self.log.dropped_in_total();
+        lines + self.access_log().map_or(0, |log| log.sink().dropped())
+    }
+
     /// Continues the access log in another file.
     pub fn reopen_access_log(&mut self, file: LogFile, now: Tick) {
         if let Some(log) = self.access_log() {

@@ -23,8 +23,9 @@ use crate::clock::Clock;
 use crate::config::Limits;
 use crate::files::Blocking;
 use crate::http::fields::Fields;
-use crate::http::status::{Failure, Status};
+use crate::http::status::Failure;
 use crate::journal::Observer;
+use crate::metrics::Requests;
 use crate::site::{Answer, Request, Sites};
 
 /// The resources of a report.
@@ -40,11 +41,15 @@ pub struct Context<'a> {
     pub limits: &'a Limits,
     /// The address of the client; `None`: it has none (a Unix socket).
     pub client: Option<IpAddr>,
+    /// The connection came to the admin listener: its requests are for the internal site.
+    pub internal: bool,
     /// The server shuts down: the responses in progress are the last.
     pub draining: bool,
     /// The socket may hold unread bytes: closing it now would send a reset, and the peer might lose
     /// the end of the response.
     pub unread: bool,
+    /// Counts the requests, if somebody wants to know.
+    pub requests: Option<&'a mut Requests>,
     /// Who wants to know how each request ends.
     pub observer: Option<&'a mut Observer>,
     /// Requests that this client may make now. Each request decrements it; at 0, it gets a 429.
@@ -104,10 +109,11 @@ impl Context<'_> {
         blocking: Blocking,
         counted: bool,
     ) -> Result<Answer, Failure> {
+        if self.internal {
+            return self.sites.respond_internally(request, self.draining);
+        }
         if self.requests_left == 0 && !counted {
-            let why = "too many requests from your address";
-            let failure = Failure::new(Status::TooManyRequests, why);
-            return Ok(Answer::Reply(self.sites.fail_request(request, failure)));
+            return Ok(Answer::Reply(self.sites.refuse_request(request)));
         }
         self.sites.respond(request, blocking, self.clock)
     }

@@ -96,7 +96,8 @@ impl Reason {
     /// How many there are.
     pub const COUNT: usize = Reason::ALL.len();
 
-    /// Every reason, in the order of the enum.
+    /// Every reason, in the order of the enum, which is that of
+    /// [`CLOSE_REASONS`](crate::metrics::CLOSE_REASONS).
     pub const ALL: [Reason; 13] = [
         Reason::Finished,
         Reason::PeerClosed,
@@ -113,6 +114,8 @@ impl Reason {
         Reason::Flooded,
     ];
 }
+
+const _: () = assert!(Reason::COUNT == crate::metrics::CLOSE_REASONS.len(), "each has a name");
 
 /// What a driver weighs: may the connection be closed, and how fast does its peer read?
 #[derive(Clone, Copy, Debug)]

@@ -371,6 +371,11 @@ impl Listener {
         }
     }
 
+    /// Whether only this machine can reach it.
+    pub fn is_local(&self) -> bool {
+        self.address().is_none_or(|address| address.ip().to_canonical().is_loopback())
+    }
+
     fn port(&self) -> Option<u16> {
         self.address().map(|address| address.port())
     }

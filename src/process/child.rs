@@ -31,6 +31,8 @@ pub(super) struct Child {
     pub(super) is_ready: bool,
     /// The channel has ended.
     is_closed: bool,
+    /// Its place on the board of metrics.
+    pub(super) seat: Option<usize>,
     /// It has written something since the last question.
     is_heard: bool,
 }
@@ -49,6 +51,8 @@ pub(super) struct Orders<'s> {
     /// How often it is to tell that its loop turns; 0: never.
     pub(super) beat_ms: u64,
     pub(super) text: Option<&'s Text>,
+    /// Its place on the board of metrics, and the board.
+    pub(super) seat: Option<(usize, BorrowedFd<'s>)>,
     pub(super) log: Option<&'s OpenLog>,
     pub(super) listeners: Vec<&'s Listener>,
 }
@@ -68,6 +72,8 @@ impl Child {
         fields.put_number(orders.beat_ms);
         let mut descriptors = Vec::new();
         Text::describe(orders.text, &mut fields, &mut descriptors);
+        fields.put_number(orders.seat.map_or(0, |(number, _)| number as u64)); // widening
+        descriptors.extend(orders.seat.map(|(_, board)| board));
         OpenLog::describe(orders.log, &mut fields, &mut descriptors);
         for listener in &orders.listeners {
             fields.put(
@@ -76,7 +82,8 @@ impl Child {
             fields.put_number(listener.opening().bits().into());
             descriptors.push(listener.as_fd());
         }
-        Child::start(poller, source, &program, WORKER_MODE, &fields, &descriptors)
+        let child = Child::start(poller, source, &program, WORKER_MODE, &fields, &descriptors)?;
+        Ok(Child { seat: orders.seat.map(|(number, _)| number), ..child })
     }
 
     /// Starts a program with the arguments of this one behind `mode`, and sends it a message.
@@ -123,7 +130,8 @@ impl Child {
         poller.last_token += 1;
         let token = Token(poller.last_token);
         poller.registry.register(&mut channel, token, Interest::READABLE)?;
-        Ok(Child { pid, channel, token, is_ready, is_closed: false, is_heard: false })
+        let (is_closed, is_heard, seat) = (false, false, None);
+        Ok(Child { pid, channel, token, is_ready, is_closed, seat, is_heard })
     }
 
     pub(super) fn pid(&self) -> Pid {

@@ -13,6 +13,7 @@ use crate::reactor::Order;
 use super::access_log::OpenLog;
 use super::channel::Fields;
 use super::child::{Child, Orders, Poller};
+use super::ledger::Ledger;
 use super::notify::beat_ms;
 use super::sockets::Sockets;
 use super::source::{Source, Text};
@@ -57,6 +58,7 @@ pub(super) struct Workshop<'w> {
     pub(super) poller: &'w mut Poller,
     pub(super) source: &'w Source,
     pub(super) sockets: &'w Sockets,
+    pub(super) ledger: &'w mut Ledger,
     /// How long a worker may send no ping; `None`: there is no watchdog.
     pub(super) watchdog: Option<Duration>,
 }
@@ -71,6 +73,8 @@ pub(super) struct Death {
     pub(super) is_failure: bool,
     /// When another process takes its place, if the generation goes on.
     pub(super) pause: Duration,
+    /// Its place on the board of metrics.
+    pub(super) seat: Option<usize>,
 }
 
 /// After a worker that ran at least this long, the next one starts at once.
@@ -114,10 +118,14 @@ impl Generation {
         let listeners = shop.sockets.of_worker(index, workers);
         // Four times as often as it must.
         let beat_ms = shop.watchdog.map_or(0, |time| beat_ms(time / 4));
+        let number = shop.ledger.take_seat();
+        let seat = number.zip(shop.ledger.descriptor());
         let (text, log) = (self.text.as_ref(), self.log.as_ref());
-        let orders = Orders { workers, is_first, beat_ms, text, log, listeners };
-        let child = Child::worker(shop.poller, shop.source, &orders)
-            .map_err(|error| format!("cannot start a worker: {error}"))?;
+        let orders = Orders { workers, is_first, beat_ms, text, seat, log, listeners };
+        let child = Child::worker(shop.poller, shop.source, &orders).map_err(|error| {
+            shop.ledger.leave_seat(number);
+            format!("cannot start a worker: {error}")
+        })?;
         let worker = &mut self.workers[index];
         worker.started = now;
         worker.start_at = None;
@@ -133,6 +141,16 @@ impl Generation {
 
     fn children_mut(&mut self) -> impl Iterator<Item = &mut Child> {
         self.workers.iter_mut().filter_map(|worker| worker.child.as_mut())
+    }
+
+    /// The places of its processes on the board of metrics.
+    pub(super) fn seats(&self) -> impl Iterator<Item = Option<usize>> {
+        self.children().map(|child| child.seat)
+    }
+
+    /// The same, to be changed.
+    pub(super) fn seats_mut(&mut self) -> impl Iterator<Item = &mut Option<usize>> {
+        self.children_mut().map(|child| &mut child.seat)
     }
 
     /// The limits in its settings.
@@ -178,6 +196,7 @@ impl Generation {
     pub(super) fn drain(&mut self, now: Instant) {
         for child in self.children_mut() {
             if child.is_ready {
+                child.order(Order::LeaveAdmin);
                 child.order(Order::Drain);
             } else {
                 child.signal(Signal::KILL);
@@ -225,7 +244,9 @@ impl Generation {
         let is_it =
             |worker: &&mut Worker| worker.child.as_ref().is_some_and(|child| child.pid() == pid);
         let worker = self.workers.iter_mut().find(is_it)?;
-        let was_ready = worker.child.take().is_some_and(|child| child.is_ready);
+        let child = worker.child.take();
+        let seat = child.as_ref().and_then(|child| child.seat);
+        let was_ready = child.is_some_and(|child| child.is_ready);
         let is_sound = now.duration_since(worker.started) >= SOUND_AFTER;
         worker.failures = if is_sound { 0 } else { worker.failures.saturating_add(1) };
         let pause = pause(worker.failures);
@@ -233,7 +254,7 @@ impl Generation {
         let number = pid.as_raw_nonzero();
         let is_failure = status.exit_status() != Some(0);
         let line = format!("worker {number} ended: {}", describe(status));
-        Some(Death { line, was_ready, is_failure, pause })
+        Some(Death { line, was_ready, is_failure, pause, seat })
     }
 
     /// While it serves: starts what is due, and kills workers that do not get ready. Returns lines

@@ -17,6 +17,7 @@
 //! | `worker` | what does a worker do |
 //! | `server` | how does a process get ready to serve, alone or as a worker |
 //! | `upgrade` | how does another program file take over |
+//! | `ledger` | what did all workers count, also those that have ended |
 //! | `notify` | what does systemd get to know |
 //!
 //! # A generation
@@ -48,6 +49,7 @@ mod access_log;
 mod channel;
 mod child;
 mod generation;
+mod ledger;
 mod notify;
 mod server;
 mod sockets;

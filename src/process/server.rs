@@ -11,6 +11,7 @@ use crate::config::{
 };
 use crate::files::Door;
 use crate::journal::{AccessLog, LogFile, Sink};
+use crate::metrics::{Process, Seat};
 use crate::net::Activated;
 use crate::net::listen::{self, Listener, SocketFile};
 use crate::reactor::{End, Reactor, Sign, signals};
@@ -32,18 +33,23 @@ pub fn serve_alone(settings: Settings, sockets: &mut Vec<SocketFile>) -> Result<
     ignore_file_size_signal()?;
     warnings.extend(system::fit(&mut config.limits, &config.chosen_limits));
     let activated = Activated::take()?;
-    let listeners = bind(&config.listen, &config.limits, &activated, sockets)?;
-    warnings.extend(unused(&config.listen, &activated));
+    let entries = config.listeners();
+    let listeners = bind(&entries, &config.limits, &activated, sockets)?;
+    warnings.extend(unused(&entries, &activated));
     // A descriptor that is left open here would keep a socket open that is closed.
     drop(activated);
     warnings.extend(listeners.iter().flat_map(Listener::warnings).cloned());
     let start_line = start_line(&config.sites, listeners.iter(), "");
+    let admin_line = admin_line(&listeners);
     let paths: Vec<&Path> = sockets.iter().map(SocketFile::path).collect();
     let log = OpenLog::open(config.access_log.as_ref())?.map(OpenLog::into_file);
-    let (mut reactor, more) = set_up(config, listeners, log, Some(&paths))?;
+    let (mut reactor, more) = set_up(config, listeners, log, Some(&paths), None)?;
     warnings.extend(more);
     for warning in warnings {
         reactor.note(LogLevel::Warn, format_args!("{warning}"));
+    }
+    if let Some(line) = admin_line {
+        reactor.note(LogLevel::Info, format_args!("{line}"));
     }
     // A closed or full standard output is no reason not to serve.
     _ = writeln!(io::stdout(), "{start_line}");
@@ -74,31 +80,22 @@ pub(super) fn ignore_file_size_signal() -> Result<(), String> {
 /// From settings to a loop that can run: switches the user, opens the roots, starts the processes
 /// that verify passwords, and enters the sandbox. `log` is the access log. A process that serves
 /// `alone` has to remove its Unix sockets, which are these, and to open its log anew; the sandbox
-/// allows that. Returns warnings, too.
+/// allows that. `seat`: where its metrics are shown to the other workers. Returns warnings, too.
 pub(super) fn set_up(
     config: Config,
     listeners: Vec<Listener>,
     log: Option<LogFile>,
     alone: Option<&[&Path]>,
+    seat: Option<Seat>,
 ) -> Result<(Reactor, Vec<String>), String> {
-    let Config {
-        listen,
-        trusted_proxies,
-        sites,
-        user,
-        sandbox,
-        when_full,
-        h2c,
-        limits,
-        access_log,
-        log: lines,
-        ..
-    } = config;
+    let Config { listen, admin, trusted_proxies, sites, user, .. } = config;
+    let Config { sandbox, when_full, h2c, limits, access_log, log: lines, .. } = config;
     let mut warnings = Vec::new();
     if !trusted_proxies.trusts(None) {
         warnings.extend(inapplicable_limits(&listeners, &limits));
     }
     warnings.extend(unused_proxy_protocol(&listen, &trusted_proxies));
+    warnings.extend(open_admin(&listeners));
     match &user {
         Some(account) => sandbox::become_user(account)?,
         None if sandbox::is_root() => {
@@ -121,6 +118,10 @@ pub(super) fn set_up(
         reactor.accept_h2c();
     }
     reactor.trust(trusted_proxies);
+    if admin.is_some() {
+        // Before the sandbox hides the files of /proc.
+        reactor.measure(Process::open(), seat);
+    }
     reactor.configure_log(lines);
     if let (Some(AccessLogConfig { target, format }), Some(file)) = (&access_log, log) {
         let log = AccessLog::new(*format, Sink::new(file, target.to_string(), most));
@@ -132,6 +133,22 @@ pub(super) fn set_up(
         warnings.extend(sandbox::lock_in(&folders, alone.unwrap_or_default(), log));
     }
     Ok((reactor, warnings))
+}
+
+/// Where metrics are served, for the log.
+pub(super) fn admin_line(listeners: &[Listener]) -> Option<String> {
+    let listener = listeners.iter().find(|listener| listener.opening().internal)?;
+    Some(format!("metrics and health at {}", listener.url()))
+}
+
+/// A warning if anybody may read the metrics.
+fn open_admin(listeners: &[Listener]) -> Option<String> {
+    let is_open = |it: &&Listener| it.opening().internal && !it.is_local();
+    let url = listeners.iter().find(is_open)?.url();
+    Some(format!(
+        "the admin listener at {url} can be reached from other machines, without a password; use a \
+         loopback address, a Unix socket or a firewall"
+    ))
 }
 
 /// Starts the processes that verify passwords: as the user that serves, and before the sandbox is
@@ -172,7 +189,10 @@ fn bind(
 
 /// A warning about limits per client that do not apply to clients without an address.
 fn inapplicable_limits(listeners: &[Listener], limits: &Limits) -> Option<String> {
-    let socket = listeners.iter().find(|listener| listener.path().is_some())?.url();
+    let socket = {
+        let is_plain = |it: &&Listener| it.path().is_some() && !it.opening().internal;
+        listeners.iter().find(is_plain)?.url()
+    };
     let set = [
         ("requests_per_s", limits.requests_per_s),
         ("connections_per_client", limits.connections_per_client),
@@ -207,6 +227,7 @@ pub(super) fn start_line<'l>(
     more: &str,
 ) -> String {
     let machine = listen::machine_addresses();
+    let listeners = listeners.filter(|listener| !listener.opening().internal);
     let links: Vec<String> = listeners.flat_map(|listener| listener.links(&machine)).collect();
     let version = env!("CARGO_PKG_VERSION");
     let root = |site: &SiteConfig| {

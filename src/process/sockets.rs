@@ -107,6 +107,17 @@ impl Sockets {
         self.places().flat_map(|place| &place.sockets).for_each(|socket| socket.adjust(limits));
     }
 
+    /// Those of the admin listener alone.
+    pub(super) fn internal(&self) -> Sockets {
+        let is_internal =
+            |place: &&Place| place.sockets.first().is_some_and(|socket| socket.opening().internal);
+        let addresses = self.addresses.iter().map(|Address { name, places }| {
+            let places = places.iter().filter(is_internal).cloned().collect();
+            Address { name: name.clone(), places }
+        });
+        Sockets { addresses: addresses.collect(), activated: Rc::clone(&self.activated) }
+    }
+
     /// A warning about sockets of systemd when no address asks for any.
     pub(super) fn unused(&self, entries: &[Listen]) -> Option<String> {
         unused(entries, &self.activated)
@@ -116,7 +127,8 @@ impl Sockets {
         self.addresses.iter().flat_map(|address| &address.places)
     }
 
-    fn files(&self) -> impl Iterator<Item = &SocketFile> {
+    /// The names of the Unix sockets.
+    pub(super) fn files(&self) -> impl Iterator<Item = &SocketFile> {
         self.places().flat_map(|place| &place.sockets).filter_map(|socket| socket.socket_file())
     }
 

@@ -91,7 +91,7 @@ pub(super) const TAKEOVER: &str = "TENKAY_TAKEOVER";
 
 impl Text {
     pub(super) fn new(content: &[u8]) -> io::Result<Text> {
-        let mut file = nameless_file()?;
+        let mut file = nameless_file("tenkay.toml")?;
         file.write_all(content)?;
         Ok(Text { file })
     }
@@ -126,15 +126,16 @@ impl Text {
     }
 }
 
+/// An empty file without a name; this name is for people who look for it in `/proc`.
 #[cfg(target_os = "linux")]
-fn nameless_file() -> io::Result<File> {
+pub(super) fn nameless_file(name: &str) -> io::Result<File> {
     use rustix::fs::{MemfdFlags, memfd_create};
-    Ok(memfd_create("tenkay.toml", MemfdFlags::CLOEXEC)?.into())
+    Ok(memfd_create(name, MemfdFlags::CLOEXEC)?.into())
 }
 
 #[cfg(not(target_os = "linux"))]
-fn nameless_file() -> io::Result<File> {
-    let name = format!("tenkay-{}-{:x}", std::process::id(), getrandom::u64()?);
+pub(super) fn nameless_file(name: &str) -> io::Result<File> {
+    let name = format!("{name}-{}-{:x}", std::process::id(), getrandom::u64()?);
     let path = std::env::temp_dir().join(name);
     let file = File::options().read(true).write(true).create_new(true).open(&path)?;
     std::fs::remove_file(&path)?;

@@ -12,11 +12,13 @@ use crate::cli::Settings;
 use crate::config::LogLevel;
 use crate::journal::Journal;
 use crate::net::Activated;
+use crate::net::listen::SocketFile;
 use crate::reactor::signals::{NOTHING_TO_REOPEN, STOP, Signals};
 
 use super::access_log::OpenLog;
 use super::child::Poller;
 use super::generation::{Death, Generation, Workshop};
+use super::ledger::Ledger;
 use super::notify::Notifier;
 use super::server::{ignore_file_size_signal, start_line};
 use super::sockets::Sockets;
@@ -67,6 +69,9 @@ pub(super) struct Supervisor {
     program: Option<PathBuf>,
     /// The sockets of the generation that serves.
     sockets: Sockets,
+    /// The names of Unix sockets that are removed at the end.
+    last_files: Vec<SocketFile>,
+    ledger: Ledger,
     serving: Option<Generation>,
     next: Option<Next>,
     draining: Vec<Generation>,
@@ -125,6 +130,8 @@ impl Supervisor {
             source,
             program,
             sockets: Sockets::new(activated),
+            last_files: Vec::new(),
+            ledger: Ledger::default(),
             serving: None,
             next: None,
             draining: Vec::new(),
@@ -140,6 +147,7 @@ impl Supervisor {
     /// # Errors
     /// In one line: why it cannot start; or that responses were cut off.
     pub(super) fn start(mut self, settings: Settings, text: Option<Text>) -> Result<(), String> {
+        self.ledger = Ledger::new();
         self.begin(settings, text, Instant::now())?;
         self.run()
     }
@@ -151,8 +159,9 @@ impl Supervisor {
     pub(super) fn take_over(mut self, message: super::channel::Message) -> Result<(), String> {
         let now = Instant::now();
         let inventory = Inventory::adopt(message, &mut self.poller, &self.source, now);
-        let Inventory { last_number, sockets, serving, draining } =
+        let Inventory { last_number, sockets, serving, draining, ledger } =
             inventory.ok_or(upgrade::OTHER_VERSION)?;
+        self.ledger = ledger;
         self.last_number = last_number;
         self.sockets = sockets;
         self.serving = Some(serving);
@@ -189,6 +198,10 @@ impl Supervisor {
             if let Phase::Stopping(error) = &self.phase
                 && self.draining.is_empty()
             {
+                for file in &self.last_files {
+                    // The next start on it removes it if this fails.
+                    _ = file.remove();
+                }
                 self.journal.flush();
                 return error.clone().map_or(Ok(()), Err);
             }
@@ -271,11 +284,13 @@ impl Supervisor {
         if let Some(death) =
             self.next.as_mut().and_then(|next| next.generation.reap(pid, status, now))
         {
+            self.ledger.leave_seat(death.seat);
             return self.give_up(&death.line, now);
         }
-        if let Some(Death { line, pause, .. }) =
+        if let Some(Death { line, pause, seat, .. }) =
             self.serving.as_mut().and_then(|serving| serving.reap(pid, status, now))
         {
+            self.ledger.leave_seat(seat);
             return match pause.as_millis() {
                 0 => self.note(LogLevel::Warn, format_args!("{line}; starting another")),
                 ms => {
@@ -285,6 +300,7 @@ impl Supervisor {
         }
         let mut draining = self.draining.iter_mut();
         let death = draining.find_map(|generation| generation.reap(pid, status, now));
+        self.ledger.leave_seat(death.as_ref().and_then(|death| death.seat));
         let Some(Death { line, was_ready: true, is_failure: true, .. }) = death else { return };
         self.note(LogLevel::Warn, format_args!("{line}"));
         if let Phase::Stopping(error @ None) = &mut self.phase {
@@ -306,9 +322,9 @@ impl Supervisor {
             trial.kill();
             trial.until = now + LOG_RETRY;
         }
-        let Supervisor { serving, poller, source, sockets, notifier, .. } = self;
+        let Supervisor { serving, poller, source, sockets, ledger, notifier, .. } = self;
         let watchdog = notifier.watchdog();
-        let mut shop = Workshop { poller, source, sockets, watchdog };
+        let mut shop = Workshop { poller, source, sockets, ledger, watchdog };
         let lines = serving.as_mut().map(|serving| serving.tend(&mut shop, now));
         for line in lines.into_iter().flatten() {
             self.note(LogLevel::Warn, format_args!("{line}"));
@@ -362,19 +378,19 @@ impl Supervisor {
         let config = settings.config;
         let lines = config.log;
         let count = worker::count(config.workers);
-        let bound = Sockets::bind(&config.listen, count, &config.limits, &self.sockets);
+        let bound = Sockets::bind(&config.listeners(), count, &config.limits, &self.sockets);
         let (sockets, warnings) = bound?;
         let log = OpenLog::open(config.access_log.as_ref());
         let log = log.inspect_err(|_| _ = sockets.remove_files(&self.sockets))?;
-        for warning in warnings.into_iter().chain(sockets.unused(&config.listen)) {
+        for warning in warnings.into_iter().chain(sockets.unused(&config.listeners())) {
             self.note(LogLevel::Warn, format_args!("{warning}"));
         }
         let more = if count == 1 { String::new() } else { format!(" ({count} workers)") };
         let start_line = start_line(&config.sites, sockets.first(), &more);
         self.last_number += 1;
-        let Supervisor { poller, source, last_number, notifier, .. } = self;
+        let Supervisor { poller, source, last_number, ledger, notifier, .. } = self;
         let watchdog = notifier.watchdog();
-        let mut shop = Workshop { poller, source, sockets: &sockets, watchdog };
+        let mut shop = Workshop { poller, source, sockets: &sockets, ledger, watchdog };
         match Generation::start(*last_number, (text, log), config.limits, count, &mut shop, now) {
             Ok(generation) => {
                 self.journal.configure(lines);
@@ -405,6 +421,7 @@ impl Supervisor {
 
     /// Says that all stays as it was.
     fn refused(&mut self, why: &str) {
+        self.ledger.note_reload(false);
         let number = self.serving.as_ref().map_or(0, |serving| serving.number);
         self.note(
             LogLevel::Error,
@@ -416,6 +433,7 @@ impl Supervisor {
     /// The next generation serves: the last one drains, and what only that one used is closed.
     fn promote(&mut self, now: Instant) {
         let Some(Next { generation, sockets, start_line }) = self.next.take() else { return };
+        self.ledger.note_reload(true);
         let number = generation.number;
         let workers = generation.size();
         let noun = if workers == 1 { "worker" } else { "workers" };
@@ -472,11 +490,14 @@ impl Supervisor {
         let serving = self.serving.take().map(|generation| (generation, sockets));
         let mut ending: Vec<(Generation, Sockets)> = next.into_iter().chain(serving).collect();
         for (generation, sockets) in &mut ending {
-            let Supervisor { poller, source, notifier, .. } = self;
+            let Supervisor { poller, source, ledger, notifier, .. } = self;
             let watchdog = notifier.watchdog();
-            let mut shop = Workshop { poller, source, sockets, watchdog };
+            let mut shop = Workshop { poller, source, sockets, ledger, watchdog };
             let mut lines = generation.complete(&mut shop, now);
-            lines.extend(sockets.remove_files(&Sockets::default()));
+            // Workers answer at the admin listener until they end.
+            let internal = sockets.internal();
+            self.last_files.extend(internal.files().cloned());
+            lines.extend(sockets.remove_files(&internal));
             for line in lines {
                 self.note(LogLevel::Warn, format_args!("{line}"));
             }
@@ -491,14 +512,15 @@ impl Supervisor {
 
     /// Tries the program that an upgrade would execute.
     fn begin_trial(&mut self, now: Instant) {
-        let Supervisor { program, poller, source, serving, sockets, draining, .. } = self;
+        let Supervisor { program, poller, source, serving, sockets, draining, ledger, .. } = self;
         let (Some(program), Some(serving)) = (program.as_ref(), serving.as_ref()) else {
             return self.note(
                 LogLevel::Error,
                 format_args!("no upgrade: the path of the program is unknown"),
             );
         };
-        let message = upgrade::describe_all(self.last_number, sockets, serving, draining, now);
+        let parts = (&*sockets, &*ledger, serving, &draining[..]);
+        let message = upgrade::describe_all(self.last_number, parts, now);
         match Trial::start(program, &message, poller, source, now + TRIAL) {
             Ok(trial) => self.trial = Some(trial),
             Err(error) => {
@@ -521,10 +543,10 @@ impl Supervisor {
                     format_args!("upgrade: tenkay {version} at {shown} takes over"),
                 );
                 self.journal.flush();
-                let Supervisor { source, serving, sockets, draining, .. } = self;
+                let Supervisor { source, serving, sockets, draining, ledger, .. } = self;
                 let Some(serving) = serving.as_ref() else { return };
-                let number = self.last_number;
-                let message = upgrade::describe_all(number, sockets, serving, draining, now);
+                let parts = (&*sockets, &*ledger, serving, &draining[..]);
+                let message = upgrade::describe_all(self.last_number, parts, now);
                 format!("cannot execute it: {}", upgrade::replace(&path, source, &message))
             }
         };

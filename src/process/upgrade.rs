@@ -21,6 +21,7 @@ use rustix::process::{Pid, WaitStatus};
 use super::channel::{Fields, Message, receive_message, send_message};
 use super::child::{Child, Poller};
 use super::generation::{Generation, describe};
+use super::ledger::Ledger;
 use super::sockets::Sockets;
 use super::source::{Source, TAKEOVER};
 use super::worker::{READY, take_stdin};
@@ -40,14 +41,19 @@ pub(super) struct Inventory {
     pub(super) serving: Generation,
     /// Those that end.
     pub(super) draining: Vec<Generation>,
+    /// The metrics.
+    pub(super) ledger: Ledger,
 }
 
 /// The same as a message.
 pub(super) fn describe_all<'s>(
     last_number: u64,
-    sockets: &'s Sockets,
-    serving: &'s Generation,
-    draining: &'s [Generation],
+    (sockets, ledger, serving, draining): (
+        &'s Sockets,
+        &'s Ledger,
+        &'s Generation,
+        &'s [Generation],
+    ),
     now: Instant,
 ) -> (Fields, Vec<BorrowedFd<'s>>) {
     let (mut fields, mut descriptors) = (Fields::default(), Vec::new());
@@ -59,6 +65,9 @@ pub(super) fn describe_all<'s>(
     for generation in draining {
         generation.describe(now, &mut fields, &mut descriptors);
     }
+    // Last: an earlier version of the program does not know it.
+    let seats = std::iter::once(serving).chain(draining).flat_map(Generation::seats);
+    ledger.describe(seats, &mut fields, &mut descriptors);
     (fields, descriptors)
 }
 
@@ -79,13 +88,21 @@ impl Inventory {
         let sockets = Sockets::adopt(&mut from, &mut descriptors)?;
         let mut generation =
             |from: &mut Fields| Generation::adopt(from, &mut descriptors, poller, source, now);
-        let serving = generation(&mut from)?;
+        let mut serving = generation(&mut from)?;
         let count = from.take_number::<usize>()?;
         let mut draining = Vec::new();
         for _ in 0..count {
             draining.push(generation(&mut from)?);
         }
-        Some(Inventory { last_number, sockets, serving, draining })
+        let mut places: Vec<&mut Option<usize>> = std::iter::once(&mut serving)
+            .chain(&mut draining)
+            .flat_map(Generation::seats_mut)
+            .collect();
+        let (ledger, seats) = Ledger::adopt(&mut from, &mut descriptors, places.len());
+        for (place, seat) in places.iter_mut().zip(seats) {
+            **place = seat;
+        }
+        Some(Inventory { last_number, sockets, serving, draining, ledger })
     }
 }
 

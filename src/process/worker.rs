@@ -9,6 +9,7 @@ use std::path::PathBuf;
 
 use crate::config::{LogLevel, Opening, Workers};
 use crate::journal::LogFile;
+use crate::metrics::{Board, Seat};
 use crate::net::listen::Listener;
 use crate::reactor::{End, Sign, Watcher};
 use crate::system;
@@ -58,8 +59,12 @@ pub fn run() -> Result<End, String> {
         let begun = listener.begin(config.limits.backlog);
         begun.map_err(|error| format!("cannot listen on {}: {error}", listener.url()))?;
     }
-    let (mut reactor, more) = server::set_up(config, task.listeners, task.log, None)?;
+    let admin_line = server::admin_line(&task.listeners);
+    let (mut reactor, more) = server::set_up(config, task.listeners, task.log, None, task.seat)?;
     if task.is_first {
+        if let Some(line) = admin_line {
+            reactor.note(LogLevel::Info, format_args!("{line}"));
+        }
         // The same for all workers.
         for warning in warnings.into_iter().chain(more) {
             reactor.note(LogLevel::Warn, format_args!("{warning}"));
@@ -108,6 +113,8 @@ struct Task {
     beat_ms: u64,
     /// The text of the configuration file.
     text: Option<Text>,
+    /// Its place on the board of metrics.
+    seat: Option<Seat>,
     log: Option<LogFile>,
     listeners: Vec<Listener>,
 }
@@ -120,12 +127,20 @@ impl Task {
         let is_first = fields.take_number::<u8>()? == 1;
         let beat_ms = fields.take_number()?;
         let text = Text::adopt(&mut fields, &mut descriptors)?;
+        let seat = match fields.take_number()? {
+            0 => None,
+            // A supervisor of another version has another board.
+            number => Board::adopt(File::from(descriptors.next()?))
+                .ok()
+                .and_then(Result::ok)
+                .map(|board| Seat::new(board, number)),
+        };
         let log = OpenLog::adopt(&mut fields, &mut descriptors)?;
         let mut listeners = Vec::new();
         for socket in descriptors {
             listeners.push(inherited(socket, &mut fields)?);
         }
-        Some(Task { workers, is_first, beat_ms, text, log, listeners })
+        Some(Task { workers, is_first, beat_ms, text, seat, log, listeners })
     }
 }
 

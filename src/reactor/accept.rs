@@ -11,7 +11,8 @@ use crate::journal::{About, Kind};
 use crate::net::Transport;
 use crate::net::listen::Listener;
 
-use super::connections::Connections;
+use super::connections::{Connections, Internal};
+use super::counts::Limited;
 use super::listener_token;
 use super::resources::Resources;
 use super::turn::{Effort, Turn};
@@ -20,35 +21,66 @@ use super::turn::{Effort, Turn};
 #[derive(Debug)]
 pub(super) struct Acceptor {
     listeners: Vec<Listener>,
+    /// The sockets of the admin listener.
+    internal: Vec<Listener>,
+    /// The number of the first of them in the tokens; those of visitors come before.
+    internal_from: usize,
     when_full: WhenFull,
     pause: Pause,
     /// While the server stops: how many more are accepted before the listeners are closed.
     left: Option<u32>,
+    /// How often accepting paused.
+    pauses: u64,
 }
 
 impl Acceptor {
     /// Registers the listeners.
     pub(super) fn new(
-        mut listeners: Vec<Listener>,
+        listeners: Vec<Listener>,
         when_full: WhenFull,
         registry: &Registry,
     ) -> io::Result<Acceptor> {
-        for (index, listener) in listeners.iter_mut().enumerate() {
+        let is_internal = |listener: &Listener| listener.opening().internal;
+        let (mut internal, mut listeners): (Vec<_>, Vec<_>) =
+            listeners.into_iter().partition(is_internal);
+        for (index, listener) in listeners.iter_mut().chain(&mut internal).enumerate() {
             listener.register(registry, listener_token(index))?;
         }
-        Ok(Acceptor { listeners, when_full, pause: Pause::default(), left: None })
+        let internal_from = listeners.len();
+        Ok(Acceptor {
+            listeners,
+            internal,
+            internal_from,
+            when_full,
+            pause: Pause::default(),
+            left: None,
+            pauses: 0,
+        })
+    }
+
+    /// How often accepting paused so far.
+    pub(super) fn pauses(&self) -> u64 {
+        self.pauses
     }
 
     /// The poll reported a connection on this listener.
     pub(super) fn note(&mut self, index: usize) {
-        if let Some(listener) = self.listeners.get_mut(index) {
+        let listener = match index.checked_sub(self.internal_from) {
+            Some(index) => self.internal.get_mut(index),
+            None => self.listeners.get_mut(index),
+        };
+        if let Some(listener) = listener {
             listener.ready = true;
         }
     }
 
     /// When to try again without a new event; a tick in the past means at once.
     pub(super) fn due(&self) -> Option<Tick> {
-        self.is_ready().then(|| self.pause.until.unwrap_or(Tick(0)))
+        let internal = self.internal.iter().any(|listener| listener.ready);
+        if internal && !self.pause.is_exhausted() {
+            return Some(Tick(0));
+        }
+        (internal || self.is_ready()).then(|| self.pause.until.unwrap_or(Tick(0)))
     }
 
     fn is_ready(&self) -> bool {
@@ -63,6 +95,7 @@ impl Acceptor {
         turn: &Turn,
     ) {
         self.pause.update(connections.closed(), turn.now());
+        self.accept_internal(connections, resources, turn);
         if self.is_ready() {
             self.accept_ready(connections, resources, turn);
         }
@@ -110,6 +143,38 @@ impl Acceptor {
         }
     }
 
+    /// Accepts at the admin listener, also while all slots for visitors are taken.
+    fn accept_internal(
+        &mut self,
+        connections: &mut Connections,
+        resources: &mut Resources,
+        turn: &Turn,
+    ) {
+        for listener in &mut self.internal {
+            for _ in 0..INTERNAL_PER_TURN {
+                if !listener.ready || self.pause.is_exhausted() {
+                    break;
+                }
+                match listener.accept() {
+                    Ok((socket, _)) => {
+                        Internal::insert(connections, Transport::plain(socket), resources, turn);
+                    }
+                    Err(error) if is_lost(&error) => {}
+                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                        listener.ready = false;
+                    }
+                    // Visitors notice a lack of descriptors as well, and make room.
+                    Err(_) => {
+                        listener.ready = listener.somebody_waits();
+                        self.pauses += 1;
+                        self.pause.until = Some(turn.now() + EXHAUSTED_PAUSE_MS);
+                        self.pause.exhausted = true;
+                    }
+                }
+            }
+        }
+    }
+
     /// Whether there is a slot for one more connection, if necessary that of an evictable one. With
     /// `--when-full refuse`, a spare slot, in which it gets a 503, is enough.
     fn has_slot(
@@ -122,6 +187,7 @@ impl Acceptor {
         if connections.admitted() < most {
             return true;
         }
+        connections.counts.limit(Limited::Connections);
         // The search looks at every slot when it finds none: once a tick is enough.
         if self.pause.in_vain != Some(now) && connections.can_evict(resources, turn) {
             return true;
@@ -130,8 +196,14 @@ impl Acceptor {
         if self.when_full == WhenFull::Refuse && connections.can_turn_away(turn) {
             return true;
         }
-        self.pause.until = Some(now + FULL_PAUSE_MS);
+        self.pause(now + FULL_PAUSE_MS, false);
         false
+    }
+
+    fn pause(&mut self, until: Tick, exhausted: bool) {
+        self.pauses += 1;
+        self.pause.until = Some(until);
+        self.pause.exhausted = exhausted;
     }
 
     /// An accept failed. No error of a single connection may end the listener.
@@ -147,10 +219,10 @@ impl Acceptor {
             self.listeners[index].ready = false;
             return;
         }
-        let errno = Errno::from_io_error(error);
-        if errno.is_some_and(|errno| LOST_BEFORE.contains(&errno)) {
+        if is_lost(error) {
             return;
         }
+        let errno = Errno::from_io_error(error);
         // The kernel looks for a descriptor before it looks for a connection.
         if !self.listeners[index].somebody_waits() {
             self.listeners[index].ready = false;
@@ -166,7 +238,7 @@ impl Acceptor {
             return;
         }
         let now = turn.now();
-        self.pause.until = Some(now + EXHAUSTED_PAUSE_MS);
+        self.pause(now + EXHAUSTED_PAUSE_MS, true);
         resources.journal.repeat(
             Kind::AcceptPaused,
             now,
@@ -184,7 +256,12 @@ impl Acceptor {
         }
     }
 
-    /// True if all listeners are closed.
+    /// Another process takes the place of this one: it answers at the admin listener from now on.
+    pub(super) fn leave_internal(&mut self) {
+        self.internal.clear();
+    }
+
+    /// True if all listeners but the admin listener are closed.
     pub(super) fn is_closed(&self) -> bool {
         self.listeners.is_empty()
     }
@@ -203,10 +280,21 @@ impl Acceptor {
         }
     }
 
-    /// Closes all listeners.
+    /// Closes all listeners but the admin listener, which says until the end that the server
+    /// stops.
     pub(super) fn close(&mut self, resources: &mut Resources) {
         self.listeners.drain(..).for_each(|listener| close(listener, resources));
     }
+
+    /// Closes the admin listener.
+    pub(super) fn close_internal(&mut self, resources: &mut Resources) {
+        self.internal.drain(..).for_each(|listener| close(listener, resources));
+    }
+}
+
+/// Whether the connection was lost before it was accepted.
+fn is_lost(error: &io::Error) -> bool {
+    Errno::from_io_error(error).is_some_and(|errno| LOST_BEFORE.contains(&errno))
 }
 
 fn close(listener: Listener, resources: &mut Resources) {
@@ -220,6 +308,8 @@ fn close(listener: Listener, resources: &mut Resources) {
 struct Pause {
     /// No descriptor was left, or all slots are taken and no connection could be evicted.
     until: Option<Tick>,
+    /// The reason is that no descriptor was left.
+    exhausted: bool,
     /// When a search for an evictable connection last found none.
     in_vain: Option<Tick>,
     /// How many connections had been closed at the last update.
@@ -227,6 +317,11 @@ struct Pause {
 }
 
 impl Pause {
+    /// True if no descriptor was left, so that nothing can be accepted at all.
+    fn is_exhausted(&self) -> bool {
+        self.exhausted && self.until.is_some()
+    }
+
     /// Ends it if its time is over, or if a connection was closed, because then there is a slot and
     /// a descriptor again.
     fn update(&mut self, closed: u64, now: Tick) {
@@ -257,6 +352,9 @@ const LOST_BEFORE: &[Errno] = &[
     #[cfg(target_os = "linux")]
     Errno::NONET,
 ];
+
+/// Connections accepted at the admin listener in one turn.
+const INTERNAL_PER_TURN: usize = 16;
 
 /// How long accepting pauses when there is no descriptor left, unless one becomes free before.
 const EXHAUSTED_PAUSE_MS: u64 = 250;

@@ -16,6 +16,8 @@ pub(super) struct Clients {
     proxies: TrustedProxies,
     /// How many requests of trusted proxies had a malformed list of clients.
     malformed_lists: u64,
+    /// Connections refused because their client has too many.
+    refused: u64,
 }
 
 impl Clients {
@@ -40,7 +42,13 @@ impl Clients {
         if let Admission::Counted(client) = admission {
             slot.client = Some(client);
         }
+        self.refused += u64::from(admission == Admission::TooMany);
         admission != Admission::TooMany
+    }
+
+    /// How many connections were refused because their client has too many.
+    pub(super) fn refused(&self) -> u64 {
+        self.refused
     }
 
     /// A connection has ended.

@@ -7,13 +7,15 @@ use mio::Registry;
 use slab::Slab;
 
 use crate::clock::Tick;
-use crate::config::{Limits, LogLevel, Opening, TrustedProxies};
+use crate::config::{Limits, Opening, TrustedProxies};
 use crate::http::status::{Failure, Status};
 use crate::journal::{About, Kind};
 use crate::net::Transport;
 use crate::site::Wait;
 
+use super::census::{Census, States};
 use super::clients::Clients;
+use super::counts::{Counts, Limited};
 use super::evict::{self, Victims};
 use super::panics::guarded;
 use super::pending::{Id, Pending};
@@ -21,8 +23,12 @@ use super::resources::Resources;
 use super::slot::{Client, Path, Slot, Stop};
 use super::turn::{Effort, Share, Turn};
 use super::wheel::Wheel;
-use super::wire::{self, Context, Event, Evictable, Pools, Reason, Wire};
+use super::wire::{Context, Event, Evictable, Pools, Reason, Wire};
 use super::{SERIAL_MASK, token};
+
+mod internal;
+
+pub(super) use internal::Internal;
 
 /// The connections, and when to look at each.
 #[derive(Debug)]
@@ -38,9 +44,10 @@ pub(super) struct Connections {
     /// Connections that were told that there is no room for them, and are not closed yet; the first
     /// of them first. They do not count towards the limit, but there are at most [`SPARE_SLOTS`].
     turned_away: Vec<usize>,
-    /// How many have been closed so far, in total and by reason.
-    closed: u64,
-    closed_for: [u64; Reason::COUNT],
+    /// Those that came to the admin listener. They do not count towards the limit either.
+    internal: Internal,
+    census: Census,
+    pub(super) counts: Counts,
     /// The connections to evict next.
     victims: Victims,
     /// The server stops, and idle connections are closed.
@@ -54,15 +61,16 @@ impl Connections {
         Connections {
             // All slots at once: memory that is never touched costs nothing, and a growing slab
             // would copy itself while connections wait.
-            slots: Slab::with_capacity(limits.connections + SPARE_SLOTS),
+            slots: Slab::with_capacity(limits.connections + SPARE_SLOTS + internal::MOST),
             serial: 0,
             wheel: Wheel::new(now),
             pending: Pending::default(),
             expired: Vec::new(),
             clients: Clients::default(),
             turned_away: Vec::new(),
-            closed: 0,
-            closed_for: [0; Reason::COUNT],
+            internal: Internal::default(),
+            census: Census::default(),
+            counts: Counts::default(),
             victims: Victims::new(now),
             closes_idle: false,
             registry,
@@ -74,35 +82,41 @@ impl Connections {
         self.clients.trust(proxies);
     }
 
+    /// How many connections were refused because their client has too many.
+    pub(super) fn refused(&self) -> u64 {
+        self.clients.refused()
+    }
+
     /// How many requests of trusted peers had a malformed list of clients.
     pub(super) fn malformed_lists(&self) -> u64 {
         self.clients.malformed_lists()
     }
 
-    /// How many there are.
+    /// How many there are, without those that came to the admin listener.
     pub(super) fn len(&self) -> usize {
-        self.slots.len()
+        self.slots.len() - self.internal.len()
     }
 
-    /// How many count towards the limit: all but those that were turned away.
+    /// How many count towards the limit: of these, all but those that were turned away.
     pub(super) fn admitted(&self) -> usize {
-        self.slots.len() - self.turned_away.len()
+        self.len() - self.turned_away.len()
     }
 
     /// How many have been closed so far.
     #[inline]
     pub(super) fn closed(&self) -> u64 {
-        self.closed
-    }
-
-    /// How many have been closed so far for this reason.
-    pub(super) fn closed_for(&self, reason: Reason) -> u64 {
-        self.closed_for[reason as usize] // a unit variant is its index
+        self.counts.closed()
     }
 
     /// How many are not between two requests.
     pub(super) fn busy(&self) -> usize {
-        self.slots.iter().filter(|(_, slot)| !slot.wire.is_idle()).count()
+        let is_busy = |slot: &Slot| !slot.internal && !slot.wire.is_idle();
+        self.slots.iter().filter(|(_, slot)| is_busy(slot)).count()
+    }
+
+    /// Counts them by state; see [`Census::take`].
+    pub(super) fn census(&mut self) -> Option<States> {
+        self.census.take(&self.slots)
     }
 
     /// The slot of this connection, unless it was closed.
@@ -130,6 +144,7 @@ impl Connections {
         let now = turn.now();
         self.serial = self.serial.wrapping_add(1) & SERIAL_MASK;
         let mut slot = Slot::new(transport, self.serial, address, now);
+        self.counts.accepted += 1;
         let admitted = if self.clients.trusts(address) && opening.proxy_protocol {
             slot.wire = Wire::introduction(now);
             true
@@ -139,15 +154,13 @@ impl Connections {
         let turned_away = !admitted || !self.make_room(resources, turn);
         if turned_away && !self.make_spare_room(resources, turn) {
             self.clients.leave(slot.client, &resources.limits, now);
+            self.counts.close(Reason::MadeRoom);
             return Effort::default();
         }
         slot.turned_away = turned_away;
-        slot.sniffs = resources.h2c && !turned_away;
-        if resources.journal.wants(LogLevel::Debug) {
-            let client = Client(slot.address);
-            resources.debug(&client, format_args!("connection from {client}"));
-        }
-        let key = self.slots.insert(slot);
+        slot.sniffs = resources.h2c && !turned_away && !slot.internal;
+        resources.log_opened(&slot);
+        let key = self.insert_slot(slot);
         if turned_away {
             self.turned_away.push(key);
         }
@@ -157,6 +170,12 @@ impl Connections {
             }
             slot.drive(cx, pools, share)
         })
+    }
+
+    fn insert_slot(&mut self, slot: Slot) -> usize {
+        let key = self.slots.insert(slot);
+        self.census.note(key);
+        key
     }
 
     /// The PROXY header of a connection is complete or malformed. Only now the client is known, and
@@ -343,7 +362,7 @@ impl Connections {
             None => u32::MAX,
         };
         let (mut cx, pools) = resources.context(turn.clock(), requests_left);
-        cx.client = slot.address;
+        slot.identify(&mut cx);
         if slot.is_proxy {
             cx.behind = Some(self.clients.behind());
         }
@@ -409,7 +428,7 @@ impl Connections {
         let (limits, now) = (&resources.limits, turn.now());
         let slot = &mut self.slots[key];
         match stop {
-            Stop::Waits if self.closes_idle && slot.wire.is_idle() => {
+            Stop::Waits if self.closes_idle && !slot.internal && slot.wire.is_idle() => {
                 self.close(key, Reason::Stopped, resources, turn);
             }
             Stop::Waits => self.watch(key, resources, turn),
@@ -468,23 +487,18 @@ impl Connections {
         self.clients.leave(slot.client, &resources.limits, now);
         match reason {
             Reason::OutOfPages if !unsent => {
-                let mut room = [0; LAST_BYTES];
-                let length = wire::write_unavailable(&mut room, &resources.sites, turn.clock());
-                let response = &room[..length];
-                let sent = slot.transport.send_last(response);
-                resources.journal.unavailable(slot.address, response, sent, turn.clock());
+                let client = (slot.address, slot.internal);
+                resources.send_unavailable(&mut slot.transport, client, turn.clock());
             }
             Reason::Stalled => slot.transport.abandon(),
             Reason::MadeRoom | Reason::OutOfPages if unsent => slot.transport.abandon(),
             _ => {}
         }
-        if resources.journal.wants(LogLevel::Debug) {
-            let client = Client(slot.address);
-            let text = format_args!("connection of {client} closed: {reason:?}");
-            resources.debug(&client, text);
+        if slot.internal {
+            return self.internal.remove(key);
         }
-        self.closed += 1;
-        self.closed_for[reason as usize] += 1; // a unit variant is its index
+        self.counts.close(reason);
+        resources.log_closed(&Client(slot.address), reason);
     }
 
     /// Evicts a connection if as many as are allowed are admitted. Returns false if none can be
@@ -545,17 +559,19 @@ impl Connections {
             .filter_map(|(key, slot)| Some((slot.wire.standing(now).holds_page_since?, key)));
         let chosen: Vec<usize> = evict::choose(candidates, 1).map(|(_, key)| key).collect();
         for key in chosen {
+            self.counts.limit(Limited::Pages);
             self.close(key, Reason::OutOfPages, resources, turn);
         }
     }
 
-    /// The server stops: connections whose protocol can say so are looked at.
-    pub(super) fn announce_drain(&mut self) {
-        for (key, slot) in &mut self.slots {
-            if !slot.queued && matches!(slot.wire, Wire::H2(_)) {
-                slot.queued = true;
-                self.pending.push_ready((key, slot.serial));
-            }
+    /// The server stops: connections whose protocol can say so are looked at, and all of them once
+    /// idle ones have had their time for one more request.
+    pub(super) fn drain(&mut self, closes_idle: bool) {
+        self.closes_idle = closes_idle;
+        let looks_at = |slot: &Slot| !slot.queued && (closes_idle || slot.wire.tells_of_drain());
+        for (key, slot) in self.slots.iter_mut().filter(|(_, slot)| looks_at(slot)) {
+            slot.queued = true;
+            self.pending.push_ready((key, slot.serial));
         }
     }
 
@@ -563,23 +579,7 @@ impl Connections {
     pub(super) fn give_up(&mut self, resources: &mut Resources) {
         self.slots.drain().for_each(|slot| resources.end(slot.wire));
     }
-
-    /// The server stops, and idle connections have had their time for one more request. Every
-    /// connection is looked at in the next turns, like other pending work, because there may be ten
-    /// thousand.
-    pub(super) fn close_idle(&mut self) {
-        self.closes_idle = true;
-        for (key, slot) in &mut self.slots {
-            if !slot.queued {
-                slot.queued = true;
-                self.pending.push_ready((key, slot.serial));
-            }
-        }
-    }
 }
-
-/// Room on the stack for a 503 when there is no page for it.
-const LAST_BYTES: usize = 4096;
 
 /// What a client gets for which there is no room.
 const NO_ROOM: Failure = Failure::new(Status::ServiceUnavailable, "too many connections");

@@ -41,7 +41,7 @@ impl Victims {
         let now = turn.now();
         let candidates = slots
             .iter()
-            .filter(|(_, slot)| !slot.turned_away)
+            .filter(|(_, slot)| !slot.turned_away && !slot.internal)
             .filter_map(|(key, slot)| Some((slot.wire.standing(now).evictable?, key)));
         let chosen = choose(candidates, CANDIDATES).rev(); // the last is evicted first
         let victim = |(rank, key): (Evictable, usize)| (rank, (key, slots[key].serial));

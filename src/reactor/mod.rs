@@ -41,13 +41,17 @@ use mio::{Events, Poll, Token};
 use crate::clock::Tick;
 use crate::config::{Limits, LogConfig, LogLevel, LogTarget, TrustedProxies, WhenFull};
 use crate::journal::{About, AccessLog, Journal, Kind, LogFile, Observer};
+use crate::metrics::{Process, Seat};
 use crate::site::{Fault, Sites};
 
 mod accept;
+mod census;
 mod clients;
 mod connections;
+mod counts;
 mod evict;
 mod introduction;
+mod metrics;
 mod orders;
 mod panics;
 mod pending;
@@ -63,6 +67,7 @@ mod wire;
 use crate::net::listen::Listener;
 use accept::Acceptor;
 use connections::Connections;
+use metrics::Metrics;
 use orders::Orders;
 use panics::guarded;
 use pending::Id;
@@ -91,6 +96,7 @@ pub struct Reactor {
     resources: Resources,
     turn: Turn,
     spare: Spare,
+    metrics: Option<Metrics>,
     /// The log that SIGUSR1 opens anew.
     log_target: Option<LogTarget>,
     vital: Vital,
@@ -139,8 +145,8 @@ impl Reactor {
         let started = Instant::now();
         sites.measure_with(Box::new(move || started.elapsed()));
         let (journal, pools) = (Journal::default(), Pools::default());
-        let (h2c, draining) = (false, false);
-        let resources = Resources { sites, pools, pages, limits, journal, h2c, draining };
+        let (requests, h2c, draining) = (None, false, false);
+        let resources = Resources { sites, pools, pages, limits, journal, requests, h2c, draining };
         Ok(Reactor {
             poll,
             events: Events::with_capacity(EVENTS),
@@ -151,6 +157,7 @@ impl Reactor {
             resources,
             turn,
             spare: Spare::new(started),
+            metrics: None,
             log_target: None,
             vital: Vital::default(),
             phase: Phase::Running,
@@ -173,6 +180,14 @@ impl Reactor {
     /// section 3.3).
     pub fn accept_h2c(&mut self) {
         self.resources.h2c = true;
+    }
+
+    /// Collects metrics, for the internal site and for the other processes that share the `seat`'s
+    /// board.
+    pub fn measure(&mut self, process: Process, seat: Option<Seat>) {
+        self.resources.requests = Some(Box::default());
+        let unix_ms = u64::try_from(self.turn.clock().unix_ns / 1_000_000).unwrap_or(0);
+        self.metrics = Some(Metrics::new(process, seat, unix_ms));
     }
 
     /// Believes these peers whom they connect for; by default, nobody.
@@ -206,7 +221,9 @@ impl Reactor {
         loop {
             self.take_turn()?;
             if let Phase::Over(end) = self.phase {
+                self.acceptor.close_internal(&mut self.resources);
                 self.connections.give_up(&mut self.resources);
+                self.show_metrics();
                 self.resources.journal.finish(self.turn.now());
                 return Ok(end);
             }
@@ -233,7 +250,7 @@ impl Reactor {
 
     /// How many connections have been closed so far for this reason.
     pub fn closed(&self, reason: Reason) -> u64 {
-        self.connections.closed_for(reason)
+        self.connections.counts.closed_for(reason)
     }
 
     /// How many requests of trusted peers had a malformed list of clients.
@@ -248,6 +265,7 @@ impl Reactor {
         self.turn.begin();
         self.vital.beat(self.turn.now());
         self.spare.begin_turn(!self.events.is_empty());
+        self.tend_metrics(!self.events.is_empty());
         self.take_events();
         self.take_verdicts();
         let Reactor { connections, resources, turn, .. } = self;
@@ -273,8 +291,39 @@ impl Reactor {
             }
         }
         self.resources.journal.end_turn(self.turn.now());
-        self.report_stall();
+        self.end_turn();
         Ok(())
+    }
+
+    /// Before requests are handled: provides the metrics that some of them wait for.
+    #[inline]
+    fn tend_metrics(&mut self, has_events: bool) {
+        let Reactor { metrics, acceptor, connections, resources, turn, .. } = self;
+        if let Some(metrics) = metrics {
+            metrics.begin_turn(has_events);
+            metrics.tend(acceptor, connections, resources, turn.now());
+        }
+    }
+
+    /// At the end: shows the last metrics of this process to the others.
+    fn show_metrics(&mut self) {
+        let Reactor { metrics, acceptor, connections, resources, turn, .. } = self;
+        if let Some(metrics) = metrics {
+            metrics.show(acceptor, connections, resources, turn.now());
+        }
+    }
+
+    /// Measures the turn.
+    #[inline]
+    fn end_turn(&mut self) {
+        self.resources.sites.admin().forget();
+        let length = self.turn.length();
+        if let Some(metrics) = &mut self.metrics {
+            metrics.end_turn(length, &mut self.resources, self.turn.now());
+        }
+        if self.turn.is_stall(length) {
+            self.report_stall(length);
+        }
     }
 
     /// Hashes or encodes a piece of a file, if no request waits.
@@ -303,8 +352,8 @@ impl Reactor {
     }
 
     /// Logs a turn that kept all clients waiting.
-    fn report_stall(&mut self) {
-        let Some(length) = self.turn.stalled() else { return };
+    #[inline(never)]
+    fn report_stall(&mut self, length: Duration) {
         let connections = self.connections.len();
         let noun = if connections == 1 { "connection" } else { "connections" };
         let (_, last) = self.resources.sites.lookups();
@@ -334,8 +383,10 @@ impl Reactor {
         let log = self.resources.journal.due(now);
         let sites = self.resources.sites.due();
         let verifiers = self.resources.sites.authenticator().and_then(|it| it.due());
-        let (connections, accept) = (self.connections.due(), self.acceptor.due());
-        let due = [connections, accept, sites, verifiers, drained, log, jobs, self.vital.due()];
+        let metrics = self.metrics.as_ref().and_then(Metrics::due);
+        let (slots, accept) = (self.connections.due(), self.acceptor.due());
+        let vital = self.vital.due();
+        let due = [slots, accept, sites, verifiers, drained, log, jobs, metrics, vital];
         // A tick is rounded down and the poll rounds up, so the time is over when the poll returns.
         let due = due.into_iter().flatten().min().map(|due| Duration::from_millis(due.since(now)));
         let spare = self.resources.sites.spare_work_due().map(|due| {
@@ -412,6 +463,7 @@ impl Reactor {
                 (Order::End, Phase::Running | Phase::Draining { .. }) => {
                     self.phase = Phase::Over(self.cut_off());
                 }
+                (Order::LeaveAdmin, _) => self.acceptor.leave_internal(),
                 (Order::Drain | Order::End | Order::ReopenLog, _) => {}
             }
         }
@@ -457,7 +509,7 @@ impl Reactor {
             );
         }
         self.resources.draining = true;
-        self.connections.announce_drain();
+        self.connections.drain(false);
     }
 
     fn end_drain(&mut self) {
@@ -466,7 +518,7 @@ impl Reactor {
         if idle_until.is_some_and(|idle_until| now >= idle_until) {
             *idle_until = None;
             self.acceptor.close(&mut self.resources);
-            self.connections.close_idle();
+            self.connections.drain(true);
         }
         let is_empty = self.acceptor.is_closed() && self.connections.len() == 0;
         if is_empty || now >= *until {

@@ -16,16 +16,21 @@ pub enum Order {
     Drain,
     /// Stop at once.
     End,
+    /// Another process takes the place of this one: accept no more at the admin listener.
+    LeaveAdmin,
     /// The access log was opened anew; its descriptor comes with the order.
     ReopenLog,
 }
 
 impl Order {
+    const ALL: [Order; 4] = [Order::Drain, Order::End, Order::LeaveAdmin, Order::ReopenLog];
+
     /// The byte that stands for the order.
     pub fn byte(self) -> u8 {
         match self {
             Order::Drain => b'd',
             Order::End => b'e',
+            Order::LeaveAdmin => b'a',
             Order::ReopenLog => b'l',
         }
     }
@@ -57,7 +62,7 @@ impl Orders {
             let mut bytes = [0; 16];
             match receive(stream, &mut bytes, &mut descriptor) {
                 Ok(count @ 1..) => {
-                    let known = [Order::Drain, Order::End, Order::ReopenLog];
+                    let known = Order::ALL;
                     let order = |byte: &u8| known.into_iter().find(|order| order.byte() == *byte);
                     orders.extend(bytes[..count].iter().filter_map(order));
                 }

@@ -1,14 +1,19 @@
 //! What all connections share: the sites, the memory for buffers, the limits and the journal.
 
 use std::fmt;
+use std::net::IpAddr;
 
 use crate::clock::Clock;
 use crate::config::{Limits, LogLevel};
+use crate::http::head::Method;
+use crate::http::status::Status;
 use crate::journal::{About, Journal};
+use crate::metrics::Requests;
+use crate::net::Transport;
 use crate::site::Sites;
 
-use super::slot::Client;
-use super::wire::{Context, Pages, Pools, Wire};
+use super::slot::{Client, Slot};
+use super::wire::{self, Context, Pages, Pools, Reason, Wire};
 
 /// What all connections share.
 #[derive(Debug)]
@@ -20,6 +25,8 @@ pub(super) struct Resources {
     pub(super) journal: Journal,
     /// Plain connections may begin with HTTP/2.
     pub(super) h2c: bool,
+    /// Counts the requests, if there are metrics.
+    pub(super) requests: Option<Box<Requests>>,
     /// The server stops: the responses in progress are the last.
     pub(super) draining: bool,
 }
@@ -32,8 +39,8 @@ impl Resources {
         clock: &'a Clock,
         requests_left: u32,
     ) -> (Context<'a>, &'a mut Pools) {
-        let Resources { sites, pages, pools, limits, journal, draining, .. } = self;
-        let (draining, unread) = (*draining, false);
+        let Resources { sites, pages, pools, limits, journal, requests, draining, .. } = self;
+        let (draining, unread, internal) = (*draining, false, false);
         let (client, observer) = (None, journal.observer.as_deref_mut());
         let cx = Context {
             sites,
@@ -41,8 +48,10 @@ impl Resources {
             clock,
             limits,
             client,
+            internal,
             draining,
             unread,
+            requests: requests.as_deref_mut(),
             observer,
             requests_left,
             behind: None,
@@ -53,6 +62,41 @@ impl Resources {
     /// A connection is over: takes its memory back.
     pub(super) fn end(&mut self, wire: Wire) {
         wire.end(&mut self.pools, &mut self.pages, self.journal.observer.as_deref_mut());
+    }
+
+    /// Answers a client with a 503 for which there is no page. Its transport comes alone: the wire
+    /// has ended.
+    pub(super) fn send_unavailable(
+        &mut self,
+        transport: &mut Transport,
+        client: (Option<IpAddr>, bool),
+        clock: &Clock,
+    ) {
+        let mut room = [0; LAST_BYTES];
+        let length = wire::write_unavailable(&mut room, &self.sites, clock);
+        let response = &room[..length];
+        let sent = transport.send_last(response);
+        let (address, false) = client else { return };
+        if let Some(requests) = &mut self.requests {
+            requests.begin(Status::ServiceUnavailable, Method::Unknown);
+            requests.end(None);
+        }
+        self.journal.unavailable(address, response, sent, clock);
+    }
+
+    /// Logs a new connection.
+    pub(super) fn log_opened(&mut self, slot: &Slot) {
+        if self.journal.wants(LogLevel::Debug) {
+            let client = Client(slot.address);
+            self.debug(&client, format_args!("connection from {client}"));
+        }
+    }
+
+    /// Logs the end of a connection.
+    pub(super) fn log_closed(&mut self, client: &Client, reason: Reason) {
+        if self.journal.wants(LogLevel::Debug) {
+            self.debug(client, format_args!("connection of {client} closed: {reason:?}"));
+        }
     }
 
     /// Logs what happens to a client.
@@ -69,3 +113,6 @@ impl Resources {
 
 /// Pages that one connection can take: one to receive into, one to send from.
 const PAGES_RESERVE: usize = 2;
+
+/// Room on the stack for a 503 when there is no page for it.
+const LAST_BYTES: usize = 4096;

@@ -38,6 +38,8 @@ pub(super) struct Slot {
     pub(super) turned_away: bool,
     /// Its first bytes decide between HTTP/1.1 and HTTP/2.
     pub(super) sniffs: bool,
+    /// It came to the admin listener.
+    pub(super) internal: bool,
     /// The address is that of a trusted proxy: it names the client of each request, and has no
     /// limits itself.
     pub(super) is_proxy: bool,
@@ -84,7 +86,19 @@ impl Slot {
             throttled: false,
             turned_away: false,
             sniffs: false,
+            internal: false,
             is_proxy: false,
+        }
+    }
+
+    /// Tells whose requests they are.
+    #[inline]
+    pub(super) fn identify(&self, cx: &mut Context<'_>) {
+        cx.client = self.address;
+        if self.internal {
+            cx.internal = true;
+            cx.requests = None;
+            cx.observer = None;
         }
     }
 

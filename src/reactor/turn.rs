@@ -75,11 +75,16 @@ impl Turn {
         self.clock.tick
     }
 
-    /// How long this turn has taken, if that is so long that it is logged.
+    /// How long this turn has taken.
     #[inline]
-    pub(super) fn stalled(&self) -> Option<Duration> {
-        let now = Instant::now();
-        (now >= self.began + self.stall).then(|| now - self.began)
+    pub(super) fn length(&self) -> Duration {
+        self.began.elapsed()
+    }
+
+    /// Whether a turn of this length is logged.
+    #[inline]
+    pub(super) fn is_stall(&self, length: Duration) -> bool {
+        length >= self.stall
     }
 
     /// The slice of the first stage, which begins with the turn.

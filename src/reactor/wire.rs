@@ -6,7 +6,7 @@
 
 use crate::clock::{Clock, Tick};
 use crate::config::Limits;
-use crate::h1::{self, Connection, Exchanges};
+use crate::h1::{self, Connection, Exchanges, StateName};
 use crate::h2;
 use crate::journal::Observer;
 use crate::site::Sites;
@@ -104,6 +104,11 @@ impl Wire {
         false
     }
 
+    /// Whether the protocol can tell the peer that the server shuts down.
+    pub(super) fn tells_of_drain(&self) -> bool {
+        matches!(self, Wire::H2(_))
+    }
+
     /// The server shuts down. HTTP/1.1 says so in the next response, HTTP/2 in a frame.
     #[inline(never)]
     pub(super) fn drain(&mut self, cx: &mut Context<'_>) {
@@ -170,6 +175,22 @@ impl Wire {
             Wire::H2(connection) => connection.is_idle(),
             Wire::Ended { .. } => true,
             Wire::Introduction(introduction) => introduction.is_idle(),
+        }
+    }
+
+    /// The place of its state among [`STATES`](crate::metrics::table::STATES).
+    pub(super) fn state(&self) -> usize {
+        match self {
+            Wire::H1(connection) => match connection.state() {
+                StateName::Idle if connection.is_idle() => 0,
+                StateName::Head | StateName::Discard => 1,
+                StateName::Await => 2,
+                StateName::Idle | StateName::Reply => 3,
+                StateName::Linger | StateName::Closed => 4,
+            },
+            Wire::H2(connection) => connection.activity(),
+            Wire::Introduction(_) => 1,
+            Wire::Ended { .. } => 4,
         }
     }
 

@@ -23,6 +23,7 @@
 //! | [`page`], [`multipart`] | what is the content of another generated body? |
 //! | `download`, `disposition`, `query` | what do `?download` and other parameters mean? |
 //! | [`draft`] | in which memory is a long body generated? |
+//! | `admin` | what does the internal site say about the server? |
 //! | `problems` | why can a site not be served? |
 
 use std::rc::Rc;
@@ -33,7 +34,10 @@ use crate::clock::{Clock, Tick};
 use crate::config::{Limits, SiteConfig};
 use crate::files::{Blocking, Door, OpenFile, Piece, Root};
 use crate::http::hidden::{Glob, Hidden};
+use crate::http::status::{Failure, Status};
+use crate::metrics::Snapshot;
 
+mod admin;
 pub mod archive;
 mod cors;
 mod disposition;
@@ -74,6 +78,7 @@ pub use request::Request;
 pub use resource::{Entry, Outcome};
 pub use respond::Answer;
 
+use admin::Admin;
 use cors::Origins;
 use hosts::Hosts;
 use login::Login;
@@ -97,6 +102,9 @@ pub struct Sites {
     /// Separates the parts of a multipart response (RFC 2046 section 5.1.1).
     boundary: Rc<[u8]>,
     ranges_max: usize,
+    admin: Admin,
+    /// Requests refused because their client made too many.
+    refused_requests: u64,
 }
 
 /// A root and its rules.
@@ -146,6 +154,7 @@ impl Sites {
         chance: u64,
     ) -> Result<Sites, Problems> {
         let (mut store, hosts) = (Store::new(limits), Hosts::of(&configs));
+        let admin = Admin::new(configs.iter().all(|config| config.server_header));
         let (mut sites, mut problems) = (Vec::new(), Problems::default());
         for config in configs {
             match Site::new(sites.len(), config, door, store.new_part()) {
@@ -166,6 +175,8 @@ impl Sites {
             authenticator: None,
             boundary: format!("tenkay-{chance:016x}").into_bytes().into(),
             ranges_max: limits.ranges,
+            admin,
+            refused_requests: 0,
         })
     }
 
@@ -182,6 +193,41 @@ impl Sites {
     /// What verifies passwords, for its events.
     pub fn authenticator(&mut self) -> Option<&mut Authenticator> {
         self.authenticator.as_mut()
+    }
+
+    /// What the internal site shows.
+    pub fn admin(&mut self) -> &mut Admin {
+        &mut self.admin
+    }
+
+    /// The answer to a request for the internal site, with metrics and health. `draining`: the
+    /// server stops.
+    ///
+    /// # Errors
+    /// As for [`Sites::respond`].
+    pub fn respond_internally(
+        &mut self,
+        request: &Request<'_>,
+        draining: bool,
+    ) -> Result<Answer, Failure> {
+        self.admin.respond(request, draining)
+    }
+
+    /// The reply to a request of a client that makes too many.
+    pub fn refuse_request(&mut self, request: &Request<'_>) -> Reply {
+        self.refused_requests += 1;
+        let why = "too many requests from your address";
+        self.fail_request(request, Failure::new(Status::TooManyRequests, why))
+    }
+
+    /// How many requests were refused because their client made too many.
+    pub fn refused_requests(&self) -> u64 {
+        self.refused_requests
+    }
+
+    /// Writes what is known about the cache into a snapshot.
+    pub fn describe(&self, to: &mut Snapshot) {
+        self.store.describe(to);
     }
 
     /// Checks a piece of a large file before it is sent; see

@@ -96,6 +96,18 @@ impl Reply {
         });
     }
 
+    /// Bytes of the body, if they are known.
+    pub fn body_length(&self) -> Option<u64> {
+        Some(match &self.content {
+            Content::Whole(representation) => representation.size(),
+            Content::Range(_, range) => range.length(),
+            Content::Ranges(representation, multipart) => multipart.length(representation),
+            Content::NotModified(_) | Content::Options(_) => 0,
+            Content::Archive(_) => return None,
+            Content::Page(..) => self.page().map_or(0, |page| page.length() as u64), // widening
+        })
+    }
+
     /// Writes all fields but Date and those that belong to the connection.
     #[inline]
     pub fn write_fields(&self, sink: &mut impl FieldSink) {

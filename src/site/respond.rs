@@ -551,8 +551,10 @@ pub(super) fn named<'r>(request: &Request<'r>, form: &Form<'r>) -> Option<Named<
 pub(super) fn refusal_of(method: Method) -> Option<Failure> {
     match method {
         Method::Unknown => Some(Failure::new(Status::NotImplemented, "unknown method")),
-        Method::NotServed => Some(Failure::new(Status::MethodNotAllowed, NOT_ALLOWED)),
-        Method::Get | Method::Head | Method::Options | Method::Connect => None,
+        Method::NotServed | Method::Connect => {
+            Some(Failure::new(Status::MethodNotAllowed, NOT_ALLOWED))
+        }
+        Method::Get | Method::Head | Method::Options => None,
     }
 }
 

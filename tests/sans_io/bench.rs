@@ -15,6 +15,7 @@ use tenkay::h1::{Connection, Exchanges, StateName};
 use tenkay::http::head::{self, Bounds, Parsed};
 use tenkay::journal::Observer;
 use tenkay::machine::{Context, Event, Pages, Reason, Step};
+use tenkay::metrics::Requests;
 use tenkay::site::{Answer, Reply, Request, Sites};
 
 /// The time of the stopped clock: 14 November 2023.
@@ -36,6 +37,7 @@ pub(crate) struct Bench {
     pub(crate) requests_left: u32,
     /// Who is told how each request ends.
     pub(crate) observer: Option<Observer>,
+    pub(crate) requests: Option<Requests>,
 }
 
 impl Bench {
@@ -65,6 +67,7 @@ impl Bench {
             draining,
             requests_left,
             observer: None,
+            requests: None,
         }
     }
 
@@ -76,6 +79,8 @@ impl Bench {
             clock: &self.clock,
             limits: &self.limits,
             client: None,
+            internal: false,
+            requests: self.requests.as_mut(),
             draining: self.draining,
             unread: false,
             observer: self.observer.as_mut(),

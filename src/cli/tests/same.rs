@@ -7,6 +7,7 @@ pub(super) const SAME: (&[&str], &[(&str, &str)]) = (
         "--workers=3",
         "--listen=[::]:80",
         "--listen=unix:/run/t",
+        "--admin-listen=unix:/run/a",
         "--proxy-protocol",
         "--trusted-proxies=10.0.0.0/8,unix",
         "--trusted-proxies=::1",
@@ -54,6 +55,7 @@ pub(super) const SAME: (&[&str], &[(&str, &str)]) = (
     &[
         ("TENKAY_ROOT", "/srv"),
         ("TENKAY_LISTEN", "[::]:80, unix:/run/t"),
+        ("TENKAY_ADMIN_LISTEN", "unix:/run/a"),
         ("TENKAY_PROXY_PROTOCOL", "on"),
         ("TENKAY_TRUSTED_PROXIES", "10.0.0.0/8, unix,::1"),
         ("TENKAY_INDEX", "a.html,b.html"),

@@ -1,5 +1,7 @@
 //! What the file says about addresses and the proxies in front of them.
 
+use std::path::Path;
+
 use toml::de::{DeTable, DeValue};
 
 use super::super::layer::{Replaced, Sourced};
@@ -7,18 +9,23 @@ use super::super::{Listen, ListenAddress, TrustedProxy};
 use super::document::{Document, Entry, Keys};
 use super::site;
 
+/// An address. The path of a socket is relative to the folder of the file, as all paths are.
+///
+/// # Errors
+/// In one line: it is none.
+pub(super) fn address(folder: &Path, text: &str) -> Result<ListenAddress, String> {
+    let mut address: ListenAddress = text.parse()?;
+    if let ListenAddress::Unix(path) = &mut address {
+        *path = site::resolve(folder, &path.to_string_lossy())?;
+    }
+    Ok(address)
+}
+
 /// One address, or an array of them; no address twice.
 pub(super) fn read(document: &mut Document, entry: Option<Entry>) -> Replaced<Vec<Listen>> {
     let entry = entry?;
     let folder = document.folder();
-    let parse = |text: &str| -> Result<Listen, String> {
-        let mut listen: Listen = text.parse()?;
-        if let ListenAddress::Unix(path) = &mut listen.address {
-            // The path of a socket is relative to the folder of the file, as all paths are.
-            *path = site::resolve(folder, &path.to_string_lossy())?;
-        }
-        Ok(listen)
-    };
+    let parse = |text: &str| address(folder, text).map(Listen::from);
     let array = match entry.value.get_ref() {
         DeValue::String(_) => {
             let one = document.text(Some(entry), parse)?;

@@ -16,7 +16,7 @@ use toml::de::{DeTable, DeValue};
 
 use super::layer::{Layer, Merged, Problem, Replaced, SiteLayer};
 use super::value::{self, SANDBOX, WHEN_FULL};
-use super::{Account, Limits, Workers};
+use super::{Account, Limits, ListenAddress, Workers};
 use document::{Document, Entry, Keys, TOP_LEVEL, entries};
 
 /// The largest configuration file, in bytes.
@@ -103,6 +103,7 @@ fn top(document: &mut Document, table: &DeTable) -> Layer {
         config: None,
         listen: listen::read(document, keys.take("listen")),
         port: None,
+        admin_listen: admin(document, keys.take("admin")),
         proxy_protocol: None,
         trusted_proxies: listen::trusted_proxies(document, keys.take("trusted_proxies")),
         user: document.text(keys.take("user"), account),
@@ -136,6 +137,7 @@ fn is_limit(key: &str) -> bool {
 /// The keys of the top level that a `[[site]]` does not have.
 const TOP: &[&str] = &[
     "listen",
+    "admin",
     "trusted_proxies",
     "user",
     "sandbox",
@@ -174,6 +176,21 @@ fn workers(document: &mut Document, entry: Option<Entry>) -> Replaced<Workers> {
 
 fn account(text: &str) -> Result<Account, String> {
     text.parse().map_err(|why| format!("'{text}' is not an account; {why}"))
+}
+
+/// The table of the admin listener.
+fn admin(document: &mut Document, entry: Option<Entry>) -> Replaced<ListenAddress> {
+    let entry = entry?;
+    let DeValue::Table(table) = entry.value.get_ref() else {
+        document.wrong_type(entry, "a table", "write [admin], and listen = \"127.0.0.1:9180\"");
+        return None;
+    };
+    let mut keys = Keys::new(entry.at(), table, "[admin]");
+    let folder = document.folder();
+    let listen = keys.require(document, "listen", "\"127.0.0.1:9180\"");
+    let listen = document.text(listen, |text| listen::address(folder, text));
+    keys.finish(document, |key| TOP.contains(&key).then(|| ABOVE.to_owned()));
+    listen
 }
 
 fn limits(document: &mut Document, entry: Option<Entry>) -> Merged<(&'static str, u64)> {

@@ -39,6 +39,7 @@ fn every_key_reaches_its_setting() {
     let expected =
         ["0.0.0.0:80", "[::]:8080", "unix:conf/run/http", "systemd:web", "127.0.0.1:8081"];
     assert_eq!(shown, expected);
+    assert_eq!(config.admin.as_ref().unwrap().to_string(), "unix:conf/run/admin");
     let headed = config.listen.iter().map(|listen| listen.opening.proxy_protocol);
     assert_eq!(headed.collect::<Vec<_>>(), [false, false, false, false, true]);
     let proxies: Vec<String> = config.trusted_proxies.0.iter().map(ToString::to_string).collect();

@@ -37,8 +37,16 @@ impl Bench {
         let connections = Connections::new(registry, &limits, turn.now());
         let pages = Pages::new(limits.pages);
         let (journal, pools) = (Journal::default(), Pools::default());
-        let resources =
-            Resources { sites, pools, pages, limits, journal, h2c: false, draining: false };
+        let resources = Resources {
+            sites,
+            pools,
+            pages,
+            limits,
+            journal,
+            requests: None,
+            h2c: false,
+            draining: false,
+        };
         Bench { connections, resources, turn, poll, root }
     }
 
@@ -243,7 +251,7 @@ fn without_memory_a_client_gets_503_and_the_reason_is_counted() {
     assert!(came.starts_with("HTTP/1.1 503 ") && came.ends_with("</html>\n"), "{came}");
     assert!(came.contains("\r\nDate: ") && came.contains("\r\nServer: tenkay\r\n"), "{came}");
     assert_eq!(bench.connections.len(), 0);
-    assert_eq!(bench.connections.closed_for(Reason::OutOfPages), 1);
+    assert_eq!(bench.connections.counts.closed_for(Reason::OutOfPages), 1);
     assert_eq!(bench.connections.closed(), 1);
 }
 
@@ -257,7 +265,7 @@ fn a_request_that_has_arrived_is_answered_before_its_idle_connection_is_closed()
     }
     bench.take_events();
     bench.resources.draining = true;
-    bench.connections.close_idle();
+    bench.connections.drain(true);
     bench.drive();
     assert_eq!(peers.iter_mut().map(responses).collect::<Vec<_>>(), [1, 1, 0]);
     assert_eq!(peers[2].read(&mut [0]).unwrap(), 0, "the idle one is closed");
@@ -281,10 +289,30 @@ fn connections_whose_time_is_over_at_once_are_ended_a_few_in_each_turn() {
 }
 
 #[test]
+fn connections_are_counted_a_part_at_a_time_and_those_to_the_admin_listener_are_not() {
+    let mut bench = Bench::new(Limits { connections: 100, ..Limits::default() });
+    let mut visitors: Vec<UnixStream> = (0..5).map(|_| bench.connect(None)).collect();
+    let (ours, _admin) = UnixStream::pair().unwrap();
+    ours.set_nonblocking(true).unwrap();
+    let transport = Transport::plain(ours.into());
+    Internal::insert(&mut bench.connections, transport, &mut bench.resources, &bench.turn);
+    assert_eq!((bench.connections.len(), bench.connections.admitted()), (5, 5));
+    visitors[4].write_all(b"GET / HTTP/1.1\r\n").unwrap();
+    bench.take_events();
+    bench.drive();
+    let Connections { slots, census, .. } = &mut bench.connections;
+    for _ in 0..2 {
+        let counts: Vec<_> = (0..3).map(|_| census.take_part(slots, 2)).collect();
+        assert_eq!(counts, [None, None, Some([4, 1, 0, 0, 0])]);
+    }
+    assert_eq!(bench.connections.census(), Some([4, 1, 0, 0, 0]));
+}
+
+#[test]
 fn bad_headers_and_lists_of_a_trusted_proxy_are_counted() {
     let mut bench = Bench::new(Limits { connections: 10, ..Limits::default() });
     bench.connections.trust(TrustedProxies(vec!["unix".parse().unwrap()]));
-    let opening = Opening { proxy_protocol: true, tls: false };
+    let opening = Opening { proxy_protocol: true, ..Opening::default() };
     let mut connect = |opening| {
         let (ours, theirs) = UnixStream::pair().unwrap();
         ours.set_nonblocking(true).unwrap();
@@ -302,7 +330,7 @@ fn bad_headers_and_lists_of_a_trusted_proxy_are_counted() {
     }
     bench.take_events();
     bench.drive();
-    assert_eq!(bench.connections.closed_for(Reason::BadProxyHeader), 1);
+    assert_eq!(bench.connections.counts.closed_for(Reason::BadProxyHeader), 1);
     assert_eq!(bench.connections.malformed_lists(), 1);
     let addresses: Vec<_> = bench.connections.slots.iter().map(|(_, slot)| slot.address).collect();
     assert_eq!(addresses, [Some([192, 0, 2, 1].into()), None]);

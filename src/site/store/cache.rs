@@ -256,6 +256,12 @@ impl Cache {
         self.slots.iter().flatten().map(|slot| &slot.known)
     }
 
+    /// The number of entries, and their bytes.
+    pub(super) fn size(&self) -> (usize, usize) {
+        let sizes = self.rings.iter().map(|ring| (ring.now.entries, ring.now.bytes));
+        sizes.fold((0, 0), |sum, size| (sum.0 + size.0, sum.1 + size.1))
+    }
+
     /// The number of open files.
     pub(super) fn files(&self) -> usize {
         self.rings[Kind::File as usize].now.entries

@@ -15,6 +15,7 @@ use crate::files::{Blocking, Disk, OpenError, OpenFile, Piece};
 use crate::http::negotiate::{AcceptEncoding, Choice};
 use crate::http::status::{Failure, Status};
 use crate::http::target;
+use crate::metrics::{Metric, Snapshot};
 
 use super::archive::{Archive, Filled};
 use super::policy::Policy;
@@ -86,8 +87,9 @@ pub(super) struct Store {
     /// The canonical encoding of the path that was looked up last.
     key: Vec<u8>,
     scratch: Vec<u8>,
-    /// Number of paths looked up on disk.
+    /// Number of attempts to look up a path on disk.
     lookups: u64,
+    queries: Queries,
     lookups_left: u32,
     /// When unused files were last closed.
     swept: Tick,
@@ -95,6 +97,14 @@ pub(super) struct Store {
     previous_until: Option<Tick>,
     /// Where the search for entries of earlier roots goes on.
     unswept: Option<usize>,
+}
+
+/// How many queries were answered from memory, after a comparison with the disk, and from disk.
+#[derive(Clone, Copy, Debug, Default)]
+struct Queries {
+    hits: u64,
+    revalidated: u64,
+    misses: u64,
 }
 
 /// A path of a request, and the policy that its rules give it.
@@ -142,6 +152,7 @@ impl Store {
             key: Vec::new(),
             scratch: Vec::new(),
             lookups: 0,
+            queries: Queries::default(),
             lookups_left: u32::MAX,
             swept: Tick(0),
             previous_until: None,
@@ -322,6 +333,7 @@ impl Store {
                     return None;
                 }
             }
+            self.queries.hits += 1;
         } else {
             if !holds(known, site.root_of(key)?, site, &self.limits, &self.hashes, clock) {
                 return None;
@@ -331,6 +343,7 @@ impl Store {
             }
             known.checked = clock.tick;
             known.used = clock.tick;
+            self.queries.revalidated += 1;
         }
         Some(place)
     }
@@ -362,6 +375,7 @@ impl Store {
             // Again, with the descriptors that this freed.
             made = self.make(site, lookup, clock);
         }
+        self.queries.misses += u64::from(!matches!(made, Err(Obstacle::Wait(_))));
         match made {
             Ok((made, policy)) => {
                 let key = if made.outcome.listing().is_some() { listing_key } else { key };
@@ -463,6 +477,16 @@ impl Store {
     /// How many paths were looked up on disk so far, and the last of them.
     pub(super) fn lookups(&self) -> (u64, &[u8]) {
         (self.lookups, &self.key)
+    }
+
+    /// Writes the counters and sizes of the cache into a snapshot.
+    pub(super) fn describe(&self, to: &mut Snapshot) {
+        let Queries { hits, revalidated, misses } = self.queries;
+        let (entries, bytes) = self.cache.size();
+        to.set(Metric::CacheRequests, &[hits, revalidated, misses]);
+        to.set(Metric::CacheBytes, &[bytes as u64]); // widening
+        to.set(Metric::CacheEntries, &[entries as u64]); // widening
+        to.set(Metric::OpenFiles, &[self.cache.files() as u64]); // widening
     }
 
     /// How many entries the cache has.

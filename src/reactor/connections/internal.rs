@@ -1,0 +1,68 @@
+//! The connections that came to the admin listener: a few, beside those of visitors. A crowd there
+//! takes no slot of a visitor, and visitors at their limit keep nobody out.
+
+use slab::Slab;
+
+use crate::clock::Tick;
+use crate::net::Transport;
+
+use super::super::resources::Resources;
+use super::super::slot::Slot;
+use super::super::turn::Turn;
+use super::{Connections, Reason, SERIAL_MASK};
+
+/// Most connections to the admin listener at a time.
+pub(super) const MOST: usize = 16;
+
+/// Their keys.
+#[derive(Debug, Default)]
+pub(in crate::reactor) struct Internal {
+    keys: Vec<usize>,
+}
+
+impl Internal {
+    pub(super) fn len(&self) -> usize {
+        self.keys.len()
+    }
+
+    /// True if one must be closed before another is added.
+    pub(super) fn is_full(&self) -> bool {
+        self.keys.len() >= MOST
+    }
+
+    pub(super) fn push(&mut self, key: usize) {
+        self.keys.push(key);
+    }
+
+    pub(super) fn remove(&mut self, key: usize) {
+        self.keys.retain(|&other| other != key);
+    }
+
+    /// The one that can be evicted most readily.
+    pub(super) fn choose(&self, slots: &Slab<Slot>, now: Tick) -> Option<usize> {
+        let rank = |key: &usize| Some((slots.get(*key)?.wire.standing(now).evictable?, *key));
+        self.keys.iter().filter_map(rank).min().map(|(_, key)| key)
+    }
+
+    /// Adds a connection that came to the admin listener, and drives it. Beyond their bound, the
+    /// one that can be evicted most readily is closed, or this one if there is none.
+    pub(in crate::reactor) fn insert(
+        connections: &mut Connections,
+        transport: Transport,
+        resources: &mut Resources,
+        turn: &Turn,
+    ) {
+        if connections.internal.is_full() {
+            match connections.internal.choose(&connections.slots, turn.now()) {
+                Some(key) => connections.close(key, Reason::MadeRoom, resources, turn),
+                None => return,
+            }
+        }
+        connections.serial = connections.serial.wrapping_add(1) & SERIAL_MASK;
+        let mut slot = Slot::new(transport, connections.serial, None, turn.now());
+        slot.internal = true;
+        let key = connections.insert_slot(slot);
+        connections.internal.push(key);
+        connections.work(key, resources, turn, Slot::drive);
+    }
+}

@@ -248,8 +248,10 @@ set -eu
 cd "$HERE"
 tenkay() {
     case "${1:-}" in
-    check | config | explain | precompress | man | completions | healthcheck | help | -*V | -h)
+    check | config | explain | precompress | man | completions | help | -*V | -h)
         command tenkay "$@" ;;
+    # 1: no server answers.
+    healthcheck) command tenkay "$@" || [ $? = 1 ] ;;
     *) command tenkay check "$@" ;;
     esac
 }
@@ -272,9 +274,10 @@ fn tenkay_sites(here: &Path) {
         }
     }
     fs::create_dir_all(here.join("etc/tenkay")).unwrap();
-    let configuration = "[[site]]\nhosts = [\"example.org\"]\nroot = \"/srv/example\"\n";
+    let site = "[[site]]\nhosts = [\"example.org\"]\nroot = \"/srv/example\"\n";
+    let configuration = format!("[admin]\nlisten = \"127.0.0.1:9180\"\n{site}");
     for name in ["site.toml", "etc/tenkay.toml", "etc/tenkay/tenkay.toml"] {
-        fs::write(here.join(name), moved(configuration, here)).unwrap();
+        fs::write(here.join(name), moved(&configuration, here)).unwrap();
     }
 }
 

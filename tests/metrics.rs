@@ -57,7 +57,12 @@ impl Place {
 
     /// A server with workers.
     fn start_workers(&self, count: usize) -> Server {
-        let text = format!("root = \"www\"\nworkers = {count}\n[admin]\nlisten = \"unix:admin\"\n");
+        self.start_configured(&format!("workers = {count}\n"))
+    }
+
+    /// A server with this in its configuration file.
+    fn start_configured(&self, settings: &str) -> Server {
+        let text = format!("root = \"www\"\n{settings}[admin]\nlisten = \"unix:admin\"\n");
         fs::write(self.path("t.toml"), text).unwrap();
         Setup::configured(&self.path("t.toml")).start().unwrap()
     }
@@ -344,6 +349,30 @@ fn the_server_is_alive_but_not_ready_while_it_stops() {
         drop(slow);
         assert!(server.wait_for_end().success(), "{}", server.log());
         assert!(!place.path("admin").exists());
+    }
+}
+
+#[test]
+fn a_server_that_leaves_is_not_ready_and_still_accepts() {
+    for workers in [0, 2] {
+        // The first delay is ended by a second signal, the second one ends by itself.
+        for delay_ms in [600_000, 200] {
+            let place = Place::new();
+            let limit = format!("drain_delay_ms = {delay_ms}");
+            let mut server = match workers {
+                0 => place.start(&["--limit", &limit.replace(' ', "")]),
+                _ => place.start_configured(&format!("workers = {workers}\n[limits]\n{limit}\n")),
+            };
+            signal(&server, Signal::TERM);
+            if delay_ms > 1000 {
+                eventually("it is not ready", || place.admin().get("/readyz").status == 503);
+                let answer = Client::connect(&server).get("/");
+                assert_eq!((answer.status, answer.says_close()), (200, true));
+                signal(&server, Signal::TERM);
+            }
+            let status = server.wait_for_end();
+            assert!(delay_ms > 1000 || status.success(), "{}", server.log());
+        }
     }
 }
 

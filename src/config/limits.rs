@@ -76,6 +76,8 @@ limits! {
     slow_allowance_ms: u64 = 60_000, 0..=3_600_000;
     /// Time to read and discard what a client still sends after the last response.
     linger_timeout_ms: u64 = 5_000, 10..=600_000;
+    /// After a signal to stop, time to accept connections as before, while /readyz answers 503.
+    drain_delay_ms: u64 = 0, 0..=600_000;
     /// Time for running responses to finish after the first signal to stop.
     drain_timeout_ms: u64 = 30_000, 0..=3_600_000;
     /// After a signal to stop, time for a request that is on its way on an idle connection.

@@ -214,6 +214,15 @@ impl Generation {
         failed.collect()
     }
 
+    /// Has the workers say that they are not ready any more, and serve as before. Returns for how
+    /// long.
+    pub(super) fn leave(&mut self) -> Duration {
+        if self.limits.drain_delay_ms > 0 {
+            self.children_mut().for_each(|child| child.order(Order::Leave));
+        }
+        Duration::from_millis(self.limits.drain_delay_ms)
+    }
+
     /// Lets the workers finish, also those that do not serve yet.
     pub(super) fn finish(&mut self, now: Instant) {
         self.children_mut().for_each(|child| child.order(Order::Drain));

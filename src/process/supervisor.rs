@@ -100,6 +100,8 @@ struct Wanted {
 #[derive(Debug)]
 enum Phase {
     Running,
+    /// As running until then, but not ready any more: it is about to stop.
+    Leaving(Instant),
     /// Every worker ends; the error that the run ends with.
     Stopping(Option<String>),
 }
@@ -213,9 +215,10 @@ impl Supervisor {
         let trial = self.trial.as_ref().map(|trial| trial.until);
         let log = self.journal.is_waiting().then(|| now + LOG_RETRY);
         let generations = self.serving.iter().chain(&self.draining);
+        let left = if let Phase::Leaving(until) = self.phase { Some(until) } else { None };
         let watchdog = self.notifier.watchdog();
         let due = generations.filter_map(|generation| generation.due(watchdog, now));
-        due.chain([ready, trial, log, self.alive_at].into_iter().flatten()).min()
+        due.chain([ready, trial, log, left, self.alive_at].into_iter().flatten()).min()
     }
 
     fn note(&mut self, level: LogLevel, text: std::fmt::Arguments<'_>) {
@@ -236,7 +239,11 @@ impl Supervisor {
 
     fn take_signal(&mut self, signal: Signal, now: Instant) {
         match (signal, &self.phase) {
-            (Signal::Stop, Phase::Running) => self.stop(None, now),
+            (Signal::Stop, Phase::Running) => self.leave(now),
+            (Signal::Stop, Phase::Leaving(_)) => {
+                self.stop(None, now);
+                self.draining.iter_mut().for_each(|generation| generation.end(now));
+            }
             (Signal::Stop, Phase::Stopping(_)) => {
                 self.draining.iter_mut().for_each(|generation| generation.end(now));
             }
@@ -244,6 +251,18 @@ impl Supervisor {
             (Signal::Upgrade, Phase::Running) => self.wanted.upgrade = true,
             (Signal::Reopen, _) => self.reopen_logs(),
             (Signal::Child | Signal::Reload | Signal::Upgrade, _) => {}
+        }
+    }
+
+    /// Goes on for `drain_delay_ms`, then stops; not in the middle of a reload.
+    fn leave(&mut self, now: Instant) {
+        let serving = self.serving.as_mut().filter(|_| self.next.is_none());
+        match serving.map(Generation::leave).unwrap_or_default() {
+            Duration::ZERO => self.stop(None, now),
+            delay => {
+                self.notifier.stopping();
+                self.phase = Phase::Leaving(now + delay);
+            }
         }
     }
 
@@ -311,6 +330,9 @@ impl Supervisor {
     /// Does everything that can be done now.
     fn advance(&mut self, now: Instant) {
         self.watch(now);
+        if matches!(self.phase, Phase::Leaving(until) if until <= now) {
+            self.stop(None, now);
+        }
         match &self.next {
             Some(next) if next.generation.is_ready() => self.promote(now),
             Some(next) if next.generation.ready_by().is_some_and(|at| at <= now) => {
@@ -535,7 +557,7 @@ impl Supervisor {
         let path = self.program.clone().unwrap_or_default();
         let shown = path.display();
         let why = match (verdict, &self.phase) {
-            (_, Phase::Stopping(_)) => return,
+            (_, Phase::Leaving(_) | Phase::Stopping(_)) => return,
             (Err(why), _) => why,
             (Ok(version), Phase::Running) => {
                 self.note(

@@ -108,6 +108,8 @@ pub struct Reactor {
 enum Phase {
     /// It serves.
     Running,
+    /// It serves until then, or until an order, but is not ready any more.
+    Leaving { until: Option<Tick> },
     /// It accepts no new connections. Idle ones may send a request until `idle_until`; the
     /// responses in progress may finish until `until`.
     Draining { until: Tick, idle_until: Option<Tick> },
@@ -377,6 +379,7 @@ impl Reactor {
             return Some(Duration::ZERO);
         }
         let drained = match self.phase {
+            Phase::Leaving { until } => until,
             Phase::Draining { until, idle_until } => Some(idle_until.unwrap_or(until).min(until)),
             _ => None,
         };
@@ -435,15 +438,15 @@ impl Reactor {
         }
     }
 
-    /// The first signal to stop begins the drain; the second one ends it.
+    /// The first signal to stop begins the end; the second one ends at once.
     fn take_signals(&mut self) {
         for signal in self.signals.take() {
             match (signal, self.phase) {
-                (Signal::Stop, Phase::Running) => self.begin_drain(),
-                (Signal::Stop, Phase::Draining { .. }) if self.orders.is_none() => {
+                (Signal::Stop, Phase::Running) => self.leave(),
+                (Signal::Stop, _) if self.orders.is_none() => {
                     self.phase = Phase::Over(self.cut_off());
                 }
-                (Signal::Stop, Phase::Draining { .. } | Phase::Over(_)) => {}
+                (Signal::Stop, _) => {}
                 (Signal::Reopen | Signal::Unused(_), _) if self.orders.is_some() => {
                     self.note(LogLevel::Warn, format_args!(
                         "SIGHUP, SIGUSR1 and SIGUSR2 are for the supervisor; a worker ignores them"
@@ -459,12 +462,11 @@ impl Reactor {
         }
         for order in orders {
             match (order, self.phase) {
-                (Order::Drain, Phase::Running) => self.begin_drain(),
-                (Order::End, Phase::Running | Phase::Draining { .. }) => {
-                    self.phase = Phase::Over(self.cut_off());
-                }
+                (Order::Leave, Phase::Running) => self.leave(),
+                (Order::Drain, Phase::Running | Phase::Leaving { .. }) => self.begin_drain(),
+                (Order::End, _) => self.phase = Phase::Over(self.cut_off()),
                 (Order::LeaveAdmin, _) => self.acceptor.leave_internal(),
-                (Order::Drain | Order::End | Order::ReopenLog, _) => {}
+                (Order::Leave | Order::Drain | Order::ReopenLog, _) => {}
             }
         }
     }
@@ -485,6 +487,19 @@ impl Reactor {
                 );
             }
         }
+    }
+
+    /// Goes on for a while, because a load balancer still sends connections; then drains. A worker
+    /// drains at the order of its supervisor.
+    fn leave(&mut self) {
+        let delay_ms = self.resources.limits.drain_delay_ms;
+        if delay_ms == 0 {
+            return self.begin_drain();
+        }
+        let until = self.orders.is_none().then(|| self.turn.now() + delay_ms);
+        self.phase = Phase::Leaving { until };
+        self.vital.stopping();
+        self.resources.draining = true;
     }
 
     /// Accepts what waits in the backlog, closes the listeners, and has all connections finish.
@@ -513,8 +528,11 @@ impl Reactor {
     }
 
     fn end_drain(&mut self) {
-        let Phase::Draining { until, idle_until } = &mut self.phase else { return };
         let now = self.turn.now();
+        if matches!(self.phase, Phase::Leaving { until: Some(until) } if until <= now) {
+            self.begin_drain();
+        }
+        let Phase::Draining { until, idle_until } = &mut self.phase else { return };
         if idle_until.is_some_and(|idle_until| now >= idle_until) {
             *idle_until = None;
             self.acceptor.close(&mut self.resources);

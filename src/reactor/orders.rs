@@ -12,6 +12,8 @@ use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, recvmsg}
 /// What the other process wants.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Order {
+    /// Serve as before, but be not ready any more: the server is about to stop.
+    Leave,
     /// Stop in order; also if the other process has ended.
     Drain,
     /// Stop at once.
@@ -23,11 +25,13 @@ pub enum Order {
 }
 
 impl Order {
-    const ALL: [Order; 4] = [Order::Drain, Order::End, Order::LeaveAdmin, Order::ReopenLog];
+    const ALL: [Order; 5] =
+        [Order::Leave, Order::Drain, Order::End, Order::LeaveAdmin, Order::ReopenLog];
 
     /// The byte that stands for the order.
     pub fn byte(self) -> u8 {
         match self {
+            Order::Leave => b'n',
             Order::Drain => b'd',
             Order::End => b'e',
             Order::LeaveAdmin => b'a',

@@ -101,7 +101,7 @@ fn measure(files: &[Vec<u8>], coding: Coding, effort: Effort) -> Figures {
             }
         }
         total.bytes += bytes;
-        total.time += calls.iter().sum();
+        total.time += calls.iter().sum::<Duration>();
         let finish = calls.pop().unwrap_or_default();
         total.finish = total.finish.max(finish);
         let mut pushes = calls.into_iter();

@@ -3,11 +3,15 @@
 //! It binds no socket and needs no root rights. If root runs it, it switches to the user of the
 //! settings first, as a start does, so that it reads the files with the same rights.
 
+use std::path::Path;
+use std::time::{SystemTime, UNIX_EPOCH};
+
 use crate::cli::Draft;
 use crate::config::layer::Problem;
 use crate::config::{Limits, SiteConfig};
 use crate::files::Door;
 use crate::journal::LogFile;
+use crate::net::tls;
 use crate::sandbox;
 use crate::site::Sites;
 
@@ -37,6 +41,16 @@ pub fn check(draft: Draft) -> Findings {
         let what = target.cannot_open(&error);
         findings.problems.push(Problem { origin: set.origin.clone(), what }.to_string());
     }
+    if is_whole && let Ok(config) = layer.clone().into_config() {
+        // Before the switch to another user: a start reads the keys as root, too.
+        match tls::check(&config.tls, unix_seconds()) {
+            Ok(found) => {
+                findings.warnings.extend(found.iter().map(|warning| format!("warning: {warning}")));
+            }
+            Err(found) => findings.problems.extend(found),
+        }
+        findings.problems.extend(config.tls.acme_webroot.as_deref().and_then(unreadable));
+    }
     if let Some(user) = &layer.user {
         let found = match sandbox::is_root() {
             true => sandbox::become_user(&user.value),
@@ -58,6 +72,17 @@ pub fn check(draft: Draft) -> Findings {
     findings.warnings = distinct(findings.warnings);
     findings.problems = distinct(findings.problems);
     findings
+}
+
+/// What is wrong with the folder for ACME challenges.
+fn unreadable(folder: &Path) -> Option<String> {
+    let error = std::fs::read_dir(folder).err()?;
+    let shown = folder.display();
+    Some(format!("cannot serve acme_webroot '{shown}': {error}; name a folder that can be read"))
+}
+
+fn unix_seconds() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
 }
 
 fn check_site(config: SiteConfig, findings: &mut Findings) {

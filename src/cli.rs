@@ -24,6 +24,7 @@ use log::LogArgs;
 use look::{CheckArgs, ShowArgs};
 use network::NetworkArgs;
 use site::SiteArgs;
+use tls::TlsArgs;
 
 mod explain;
 mod healthcheck;
@@ -35,6 +36,7 @@ mod precompress;
 mod reference;
 mod site;
 mod texts;
+mod tls;
 
 pub use explain::Explain;
 pub use healthcheck::Healthcheck;
@@ -119,6 +121,8 @@ struct SettingsArgs {
     #[arg(long, value_name = "on|off", num_args = 0..=1, require_equals = true)]
     #[arg(default_missing_value = "on", value_parser = switch)]
     h2c: Option<bool>,
+    #[command(flatten)]
+    tls: TlsArgs,
 
     /// Processes that serve, below a supervisor; auto: one a core; with --config [default: 1]
     #[arg(long, value_name = "N|auto", value_parser = value::workers)]
@@ -508,6 +512,7 @@ impl SettingsArgs {
             when_full: some(self.when_full, origin),
             h2c: some(self.h2c, origin),
             workers: some(self.workers, origin),
+            tls: self.tls.into_layer(origin),
             log: self.log.into_layer(origin),
             limits: each(self.limits, origin),
             site: self.site.into_layer(root, origin),

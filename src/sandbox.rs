@@ -109,10 +109,15 @@ pub fn is_root() -> bool {
     geteuid().is_root()
 }
 
-/// The folders that a process that serves these sites may read in this mode, and a warning if they
-/// are too many to protect anything. Nothing, if the sandbox is off.
-pub fn readable(mode: Sandbox, sites: &[SiteConfig]) -> Option<(Vec<PathBuf>, Option<String>)> {
-    let (mut folders, mut warning) = (Vec::new(), None);
+/// The folders that a process that serves these sites, and this further folder, may read in this
+/// mode, and a warning if they are too many to protect anything. Nothing, if the sandbox is off.
+pub fn readable(
+    mode: Sandbox,
+    sites: &[SiteConfig],
+    further: Option<&Path>,
+) -> Option<(Vec<PathBuf>, Option<String>)> {
+    let mut folders: Vec<PathBuf> = further.map(Path::to_owned).into_iter().collect();
+    let mut warning = None;
     let top = Path::new("/");
     for site in sites {
         let root = site.root.display();
@@ -262,10 +267,10 @@ mod tests {
         std::fs::create_dir_all(top.join("releases/1/public")).unwrap();
         std::os::unix::fs::symlink("releases/1", top.join("current")).unwrap();
         let root = top.join("current/public");
-        let (folders, warning) = readable(Sandbox::On, &[SiteConfig::at(&root)]).unwrap();
+        let (folders, warning) = readable(Sandbox::On, &[SiteConfig::at(&root)], None).unwrap();
         assert!(folders.contains(&top), "{folders:?}");
         assert_eq!(warning, None);
-        let (folders, _) = readable(Sandbox::Strict, &[SiteConfig::at(&root)]).unwrap();
+        let (folders, _) = readable(Sandbox::Strict, &[SiteConfig::at(&root)], None).unwrap();
         assert_eq!(folders, [root]);
     }
 
@@ -301,7 +306,7 @@ mod tests {
         std::os::unix::fs::symlink(&one, &root).unwrap();
         let link_targets = vec![target.clone()];
         let sites = [SiteConfig { link_targets, ..SiteConfig::at(&root) }];
-        let folders = |mode| readable(mode, &sites).map(|(folders, _)| folders);
+        let folders = |mode| readable(mode, &sites, None).map(|(folders, _)| folders);
         assert_eq!(folders(Sandbox::Off), None);
         assert_eq!(folders(Sandbox::Strict), Some(vec![root.clone(), target.clone()]));
         assert_eq!(folders(Sandbox::On), Some(vec![root.clone(), place, releases, target]));
@@ -309,7 +314,7 @@ mod tests {
 
     #[test]
     fn a_root_in_the_top_folder_is_reported() {
-        let warning = |mode, root| readable(mode, &[SiteConfig::at(root)]).unwrap().1;
+        let warning = |mode, root| readable(mode, &[SiteConfig::at(root)], None).unwrap().1;
         let line = warning(Sandbox::On, "/usr").unwrap();
         assert!(line.contains("'/usr' lies in /; use --sandbox strict"), "{line}");
         assert_eq!(warning(Sandbox::Strict, "/usr"), None);

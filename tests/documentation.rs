@@ -98,6 +98,12 @@ fn the_table_of_keys_is_complete() {
         "server_header",
         "when_full",
         "h2c",
+        "certificates",
+        "self_signed",
+        "min_version",
+        "redirect_http",
+        "hsts",
+        "acme_webroot",
     ]);
     for key in keys.iter().filter(|key| **key != "table") {
         let is_listed = text.lines().any(|line| {
@@ -168,6 +174,9 @@ const LINES: &[(&str, &str)] = &[
     ("process/generation.rs", "cannot start a worker: "),
     ("process/server.rs", "running as root; use --user NAME to drop privileges"),
     ("process/server.rs", "not apply to"),
+    ("net/tls/certificates.rs", "expires today, on"),
+    ("net/tls/certificates.rs", "renew it, then reload"),
+    ("net/tls/material.rs", "SHA-256 fingerprint"),
     ("process/server.rs", "metrics and health at"),
     ("process/server.rs", "can be reached from other machines, without a password"),
     ("reactor/metrics.rs", "the metrics of this worker cannot be added"),
@@ -195,7 +204,7 @@ const CALLS: &[(&str, usize)] = &[
     ("reactor/clients.rs", 1),
     ("reactor/connections.rs", 5),
     ("reactor/metrics.rs", 1),
-    ("reactor/mod.rs", 10),
+    ("reactor/mod.rs", 11),
     ("reactor/resources.rs", 1),
 ];
 

@@ -305,6 +305,32 @@ fn curl_downloads_resumes_and_uploads() {
     assert_eq!(curl(&status, "/none"), b"2 404");
 }
 
+/// ALPN decides.
+#[cfg(feature = "tls")]
+#[test]
+fn over_tls_the_client_chooses_the_protocol() {
+    if is_missing("curl") {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let content = common::numbered_lines(5_000_000);
+    fs::write(folder.path().join("large"), &content).unwrap();
+    let setup = Setup::new(folder.path()).listen(["https://127.0.0.1:0"]).args(["--self-signed"]);
+    let server = setup.start().unwrap();
+    let Endpoint::Tcp(address) = server.endpoint() else { panic!("it listens on TCP") };
+    let url = format!("https://{address}/large");
+    let curl = |args: &[&str]| {
+        let fixed = ["-q", "-sS", "-k", "--noproxy", "*", "--max-time", "60"];
+        run("curl", &[&fixed[..], args, &[&url]].concat())
+    };
+    assert!(curl(&["--http2"]) == content);
+    let status = ["-o", "/dev/null", "-w", "%{http_version} %{http_code}"];
+    assert_eq!(curl(&[&status[..], &["--http2"]].concat()), b"2 200");
+    assert_eq!(curl(&[&status[..], &["--http1.1"]].concat()), b"1.1 200");
+    let other = ["--http2", "-H", "Host: other.example"];
+    assert_eq!(curl(&[&status[..], &other].concat()), b"2 421"); // of another certificate
+}
+
 #[test]
 fn nghttp_and_h2load_get_every_response() {
     let (_folder, server) = serve(&["--h2c"]);

@@ -70,7 +70,7 @@ fn child(top: &Path, mode: Sandbox) {
     let socket = top.join("run/socket");
     let link_targets = vec![top.join("target")];
     let site = SiteConfig { link_targets, ..SiteConfig::at(&root) };
-    let (folders, _) = sandbox::readable(mode, &[site]).expect("it is on");
+    let (folders, _) = sandbox::readable(mode, &[site], None).expect("it is on");
     let problems = sandbox::lock_in(&folders, &[&socket], None);
     let read = |path: &str| fs::read_to_string(top.join(path));
     for path in ["site/root/inside", "target/file"] {

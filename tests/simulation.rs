@@ -121,6 +121,7 @@ impl World {
             clock: &self.clock,
             limits: &self.limits,
             client: None,
+            channel: tenkay::site::Channel::Plain,
             internal: false,
             requests: None,
             draining: self.draining,

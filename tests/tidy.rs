@@ -22,7 +22,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("config", &["http"]),
     ("files", &["clock", "config"]),
     ("auth", &["http", "clock"]),
-    ("net", &["config"]),
+    ("net", &["http", "config"]),
     ("journal", &["metrics", "http", "clock", "config"]),
     ("site", &["metrics", "http", "rules", "coding", "clock", "auth", "config", "files"]),
     ("machine", &["metrics", "http", "clock", "config", "files", "journal", "site"]),
@@ -39,7 +39,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("explain", &["http", "clock", "config", "files", "site", "h1"]),
     ("cli", &["config"]),
     ("healthcheck", &["config"]),
-    ("check", &["cli", "config", "files", "journal", "sandbox", "site"]),
+    ("check", &["cli", "config", "files", "journal", "net", "sandbox", "site"]),
     ("system", &["config"]),
     ("sandbox", &["config"]),
     (

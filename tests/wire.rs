@@ -16,6 +16,7 @@
 //! | [`over_h2`] | the same over HTTP/2 |
 //! | [`peer`] | a client of HTTP/2 |
 //! | [`run`] | runs a file, and reports |
+//! | [`secure`] | the connection over TLS |
 
 #[path = "wire/answer.rs"]
 mod answer;
@@ -34,6 +35,10 @@ mod peer;
 mod rules;
 #[path = "wire/run.rs"]
 mod run;
+#[cfg(feature = "tls")]
+#[path = "common/secure.rs"]
+#[expect(dead_code, reason = "this crate uses a part of it")]
+mod secure;
 #[path = "wire/text.rs"]
 mod text;
 #[path = "wire/tree.rs"]
@@ -47,7 +52,24 @@ macro_rules! case_files {
             $(
                 #[test]
                 fn $name() {
-                    if let Err(report) = crate::run::case_file(stringify!($name)) {
+                    if let Err(report) = crate::run::case_file(stringify!($name), false) {
+                        panic!("{report}");
+                    }
+                }
+            )*
+        }
+
+        /// The same over TLS.
+        #[cfg(feature = "tls")]
+        mod over_tls {
+            $(
+                #[test]
+                fn $name() {
+                    // Its server listens on a Unix socket.
+                    if stringify!($name) == "unix" {
+                        return;
+                    }
+                    if let Err(report) = crate::run::case_file(stringify!($name), true) {
                         panic!("{report}");
                     }
                 }

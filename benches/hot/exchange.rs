@@ -79,6 +79,7 @@ impl Client {
             clock,
             limits,
             client: None,
+            channel: tenkay::site::Channel::Plain,
             internal: false,
             requests: None,
             draining: false,

@@ -191,6 +191,7 @@ impl<'p> Play<'p> {
                 unread: !self.sent.is_empty(),
                 requests_left: u32::MAX,
                 observer: None,
+                channel: tenkay::site::Channel::Plain,
                 requests: None,
                 internal: false,
                 behind: None,

@@ -14,6 +14,7 @@
 //! | [`target`] | a request target | [`paths`], [`tree`] |
 //! | [`range`] | a size, then a Range field | a bitmap, and sorted intervals |
 //! | [`chunked`] | limits and cuts, then a chunked body | [`chunks`] |
+//! | [`records`] | a mode and cuts, then the bytes of a TLS client | what the client has encrypted |
 //! | [`rules`] | a path, then a rule file | [`rulebook`] |
 //! | [`frames`] | a plan, then the frames of a client of HTTP/2 | a strict client |
 //! | [`hpack`] | blocks of fields | the decoder of another author |
@@ -43,6 +44,8 @@ pub mod paths;
 mod peer;
 pub mod proxy;
 pub mod range;
+#[cfg(feature = "tls")]
+pub mod records;
 pub mod requests;
 pub mod responses;
 pub mod rulebook;
@@ -122,6 +125,8 @@ mod tests {
         replay("hpack", crate::hpack::run);
         replay("machine", crate::machine::run);
         replay("range", crate::range::run);
+        #[cfg(feature = "tls")]
+        replay("records", crate::records::run);
         replay("rules", crate::rules::run);
         replay("target", crate::target::run);
         replay("proxy", crate::proxy::run);

@@ -441,6 +441,7 @@ impl<'p> Play<'p> {
             limits: &self.setting.limits,
             unread: self.ended.delivered < self.sent.len(),
             client: None,
+            channel: tenkay::site::Channel::Plain,
             internal: false,
             requests: None,
             draining: self.draining,

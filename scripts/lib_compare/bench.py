@@ -12,7 +12,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
-from lib_compare import checks, fair, folder, http1, procfs, wrk
+from lib_compare import checks, fair, folder, http1, procfs, tls, wrk
 from lib_compare.checks import CheckError
 from lib_compare.clients import ClientError, ConnectionPool, OpenLoop
 from lib_compare.servers import Running, ServerError
@@ -54,6 +54,7 @@ class Plan:
     root: Path
     home: Path
     report: object  # called with one line of progress
+    tls_load: str = ""  # the program that makes TLS handshakes
 
 
 class Contender:
@@ -209,7 +210,8 @@ def _wrk(scenario, contender, plan, seconds):
     script = plan.home / f"{scenario.name}.lua"
     pattern = folder.MANY_PATTERN if scenario.many else None
     script.write_text(wrk.script(scenario.pipeline, pattern, folder.MANY))
-    url = "http://%s:%d%s" % (*contender.running.address, scenario.path)
+    scheme = "https" if tls.is_secure(scenario.feature) else "http"
+    url = "%s://%s:%d%s" % (scheme, *contender.running.address, scenario.path)
     command = wrk.command(url, script, scenario.connections, seconds, contender.headers)
     try:
         # This process is pinned to the load's core, and wrk inherits the pinning.
@@ -259,8 +261,23 @@ def _fair_sample(scenario, contender, plan):
     return fair.sample(contender.running.address, scenario, plan.seconds)
 
 
+def _handshake_sample(scenario, contender, plan):
+    """One run of handshakes."""
+    running = contender.running
+    pids = running.pids() if procfs.available() else []
+    before = procfs.cpu(pids)
+    connections, seconds = tls.handshakes(plan.tls_load, running.address, scenario, plan.seconds)
+    after = procfs.cpu(pids)
+    sample = {"requests": connections, "seconds": seconds, "rate": connections / seconds,
+              "wall_us": 1e6 * seconds / connections}
+    if pids:
+        sample.update(procfs.spent(before, after, connections))
+        sample["resident"] = procfs.memory(pids).resident
+    return sample
+
+
 # The function that takes a sample while the other servers run, by kind of scenario.
-TIMED = {"load": _load_sample, "tail": _tail_sample, "fair": _fair_sample}
+TIMED = {"load": _load_sample, "tail": _tail_sample, "fair": _fair_sample, "handshake": _handshake_sample}
 
 
 def _each_alone(scenario, recipes, plan, timed):

@@ -7,8 +7,9 @@ response is not timed.
 import os
 import random
 import socket
+import ssl
 
-from lib_compare import folder, http1
+from lib_compare import folder, http1, tls
 
 TIMEOUT_SECONDS = 5.0
 
@@ -23,9 +24,14 @@ class CheckError(Exception):
 class Wire:
     """A blocking connection that reads whole responses."""
 
-    def __init__(self, address):
+    def __init__(self, address, secure=False):
         self.host = "%s:%d" % address
         self.socket = socket.create_connection(address, timeout=TIMEOUT_SECONDS)
+        if secure:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+            context.check_hostname = False
+            context.verify_mode = ssl.CERT_NONE
+            self.socket = context.wrap_socket(self.socket, server_hostname="localhost")
         self.data = bytearray()
 
     def __enter__(self):
@@ -99,7 +105,7 @@ def condition(address, scenario, root):
 
 
 def _check(address, scenario, headers, root):
-    with Wire(address) as wire:
+    with Wire(address, tls.is_secure(scenario.feature)) as wire:
         for path in _paths(scenario):
             wire.send(path, headers, scenario.pipeline)
             for _ in range(scenario.pipeline):

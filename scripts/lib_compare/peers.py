@@ -8,7 +8,7 @@ import os
 import pwd
 import sys
 
-from lib_compare import machine, scenarios
+from lib_compare import machine, scenarios, tls
 from lib_compare.servers import Recipe
 
 # The connections that a peer is configured for, and the size of its cache of open files.
@@ -40,10 +40,13 @@ def nginx(program):
     def recipe(name, title, template, **more):
         def files(place):
             text = template.replace("ROOT", place.root).replace("PORT", place.port)
-            text = text.replace("FEATURE", nginx_feature(place.feature))
+            text = text.replace("FEATURE", nginx_feature(place))
+            secure = "ssl" if tls.is_secure(place.feature) else ""
+            text = text.replace("SECURE", secure)
             return {"nginx.conf": text.replace("LIMIT", place.open_files)}
 
-        features = ("sidecars", "rules", "log")
+        secure = () if name == "nginx-default" else tuple(tls.KEYS)
+        features = ("sidecars", "rules", "log", *secure)
         return Recipe(name, title, "peer", version, command, files, features=features, **more)
 
     best = NGINX_BEST.replace("USER", user_line())
@@ -60,13 +63,17 @@ def nginx(program):
     ]
 
 
-def nginx_feature(feature):
+def nginx_feature(place):
     """The lines that configure nginx for a scenario."""
-    if feature == "sidecars":
+    if place.feature == "sidecars":
         return "gzip_static on;"
-    if feature == "log":
+    if place.feature == "log":
         return "access_log access.log combined buffer=64k flush=1s;"
-    if feature != "rules":
+    if tls.is_secure(place.feature):
+        cert, key = tls.files(place)
+        return (f"ssl_certificate {cert}; ssl_certificate_key {key}; ssl_buffer_size 16k; "
+                "ssl_protocols TLSv1.2 TLSv1.3; ssl_session_tickets on;")
+    if place.feature != "rules":
         return ""
     rule = "location = {} {{ add_header X-Rule {}; }}"
     return "\n".join(rule.format(*pair) for pair in scenarios.rules())
@@ -109,7 +116,7 @@ http {{{NGINX_TEMP}
     keepalive_requests 1000000000;
     open_file_cache max={OPEN_FILES} inactive=3600s;
     open_file_cache_valid 60s;
-    server {{ listen 127.0.0.1:PORT backlog=4096 {DEFERRED}; root ROOT; FEATURE }}
+    server {{ listen 127.0.0.1:PORT SECURE backlog=4096 {DEFERRED}; root ROOT; FEATURE }}
 }}
 """
 
@@ -166,6 +173,10 @@ def h2o(program):
     def files(place):
         user = f"user: {pwd.getpwuid(0).pw_name}\n" if os.geteuid() == 0 else ""
         sidecars = "file.send-compressed: ON" if place.feature == "sidecars" else ""
+        secure = ""
+        if tls.is_secure(place.feature):
+            cert, key = tls.files(place)
+            secure = f"ssl:\n    certificate-file: {cert}\n    key-file: {key}"
         return {
             "h2o.conf": f"""
 {user}num-threads: 1
@@ -175,6 +186,7 @@ error-log: {place.home}/error.log
 listen:
   host: 127.0.0.1
   port: {place.port}
+  {secure}
 hosts:
   default:
     paths:
@@ -185,7 +197,7 @@ hosts:
         }
 
     version = machine.first_line([program, "-v"])
-    features = ("sidecars",)
+    features = ("sidecars", *tls.KEYS)
     return [Recipe("h2o", "H2O", "peer", version, command, files, features=features)]
 
 
@@ -196,6 +208,9 @@ def caddy(program):
 
     def files(place):
         precompressed = "precompressed gzip" if place.feature == "sidecars" else ""
+        scheme, secure = "http", ""
+        if tls.is_secure(place.feature):
+            scheme, secure = "https", "tls {} {}".format(*tls.files(place))
         rule = "    header {} X-Rule {}\n"
         fields = [rule.format(*pair) for pair in scenarios.rules() if place.feature == "rules"]
         return {
@@ -203,8 +218,10 @@ def caddy(program):
 {{
     admin off
     auto_https off
+    default_sni localhost
 }}
-http://:{place.port} {{
+{scheme}://:{place.port} {{
+    {secure}
     bind 127.0.0.1
     root * {place.root}
 {"".join(fields)}    file_server {{
@@ -217,5 +234,5 @@ http://:{place.port} {{
     version = "Caddy " + machine.first_line([program, "version"])
     return [
         Recipe("caddy", "Caddy", "peer", version, command, files, {"GOMAXPROCS": "1"},
-               features=("sidecars", "rules")),
+               features=("sidecars", "rules", *tls.KEYS)),
     ]

@@ -1,7 +1,8 @@
 """The table of scenarios. Pure data.
 
-There are five kinds:
+There are six kinds:
     load   wrk at full speed; the figure is the server's CPU time per request
+    handshake  TLS connections with one request each, one after the other; the same figure
     tail   an open loop at a fixed rate; the figure is a percentile of the latency
     idle   many idle connections; the figure is their memory
     start  the time from start to listening
@@ -68,7 +69,10 @@ class Scenario:
     # False where a real server can cost less than the floor: the floor copies (sendfile avoids the
     # copy) and accepts a connection before its request has arrived (TCP_DEFER_ACCEPT does not).
     floor: bool = True
-    # What the servers must be configured for: "sidecars", "rules", "log", or nothing in particular.
+    # Whether each connection resumes the session of the last one.
+    resumes: bool = False
+    # What the servers must be configured for: "sidecars", "rules", "log", "tls" (P-256), "tls-rsa"
+    # (RSA-2048), or nothing in particular.
     feature: str = ""
     # The file with the expected body, if it is not the one at the path.
     body_path: str = ""
@@ -83,6 +87,8 @@ class Scenario:
         """The metrics of a sample; the first one is ranked."""
         if self.kind == "load":
             return (metrics.CPU, metrics.BOTH, metrics.RATE, metrics.RESIDENT, metrics.WAITED)
+        if self.kind == "handshake":
+            return (metrics.CPU, metrics.RATE, metrics.RESIDENT, metrics.WAITED)
         if self.kind == "tail":
             return (metrics.P99, metrics.P50, metrics.P999, metrics.MAX, metrics.CPU)
         if self.kind == "fair":
@@ -100,7 +106,7 @@ def rules():
 
 def scenarios(connections):
     """All scenarios in order; `connections` is the number in the scenarios with many."""
-    return [*_small(connections), *_large(), *_latency(), *_resources(connections)]
+    return [*_small(connections), *_large(), *_secure(), *_latency(), *_resources(connections)]
 
 
 def _small(connections):
@@ -140,6 +146,26 @@ def _large():
               floor=False, connections=8, quick=False, by_bytes=True),
         _load("1g", "1 GiB file", Goal("peer", 1.0), path=folder.HUGE_PATH,
               size=folder.HUGE_BYTES, floor=False, connections=4, quick=False, by_bytes=True),
+    ]
+
+
+def _secure():
+    """HTTPS: requests on open connections, and handshakes with one request each."""
+    shake = {"kind": "handshake", "close": True, "headers": {"Connection": "close"},
+             "connections": 1, "floor": False, "goal": Goal("peer", 0.75)}
+    large = {"path": "/10m.bin", "size": 10 << 20, "connections": 8, "by_bytes": True}
+    return [
+        _load("https-1k", "HTTPS, 1 KiB file, keep-alive", Goal("floor", 1.1), feature="tls"),
+        _load("https-100k", "HTTPS, 100 KiB file", Goal("peer", 0.6), path="/100k.bin",
+              size=100 << 10, connections=32, feature="tls"),
+        _load("https-10m", "HTTPS, 10 MiB file", Goal("peer", 0.6), feature="tls", quick=False,
+              **large),
+        Scenario("https-p256", "HTTPS, one request per full handshake, P-256", feature="tls",
+                 **shake),
+        Scenario("https-rsa", "HTTPS, one request per full handshake, RSA-2048",
+                 feature="tls-rsa", quick=False, **shake),
+        Scenario("https-resume", "HTTPS, one request per resumed handshake", feature="tls",
+                 resumes=True, quick=False, **shake),
     ]
 
 

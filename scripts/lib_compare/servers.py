@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Callable, Optional
 
-from lib_compare import machine, procfs, scenarios
+from lib_compare import machine, procfs, scenarios, tls
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 
@@ -179,6 +179,9 @@ def tenkay(program, arguments):
         rules = ["--config", f"{place.home}/rules.toml"] if place.feature == "rules" else []
         listen = ["--listen", f"127.0.0.1:{place.port}"]
         log = ["--access-log", f"{place.home}/access.log"] if place.feature == "log" else []
+        if tls.is_secure(place.feature):
+            cert, key = tls.files(place)
+            listen = ["--listen", f"https://127.0.0.1:{place.port}", "--cert", cert, "--key", key]
         # The peers send files as they are, or with the coding of a sidecar file.
         return [program, place.root, *listen, "--no-compress", *rules, *log, *arguments]
 
@@ -189,14 +192,19 @@ def tenkay(program, arguments):
         return {"rules.toml": "".join(rule.format(*pair) for pair in scenarios.rules())}
 
     version = machine.first_line([program, "--version"])
-    features = ("sidecars", "rules", "log")
+    features = ("sidecars", "rules", "log", *tls.KEYS)
     return Recipe("tenkay", "tenkay", "ours", version, command, files, features=features)
 
 
-def floor(program):
-    """The recipe of the floor; Running adds the arguments that describe its constant response."""
+def floor(program, tls_program):
+    """The recipe of the floor, and of that with TLS; Running adds the arguments that describe its
+    constant response."""
     def command(place):
-        return [program, "--listen", f"127.0.0.1:{place.port}"]
+        listen = ["--listen", f"127.0.0.1:{place.port}"]
+        if tls.is_secure(place.feature):
+            cert, key = tls.files(place)
+            return [tls_program, *listen, "--cert", cert, "--key", key]
+        return [program, *listen]
 
-    features = ("sidecars", "rules", "log")
+    features = ("sidecars", "rules", "log", *tls.KEYS)
     return Recipe("floor", "floor: parses nothing", "floor", "", command, features=features)

@@ -15,6 +15,7 @@ pub(super) const FILE_ONLY: &[(&str, &str, &str)] = &[
     ("listen", "address", "Address, in an entry that is a table"),
     ("listen", "proxy_protocol", "Expect a PROXY header from trusted_proxies [default: false]"),
     ("[[site]]", "hosts", "Names of the site without a port; *.NAME matches one more label"),
+    ("[tls]", "certificates", "Certificates, each a table: { cert = FILE, key = FILE } (PEM)"),
     ("[[redirects]]", "from", "Pattern of the paths to redirect"),
     ("[[redirects]]", "to", "Path or URL to redirect to; may use :NAME and :splat"),
     ("[[redirects]]", "status", "301 (the default), 302, 303, 307, 308; 200 or 4xx: send a file"),
@@ -40,6 +41,8 @@ This file is generated; do not edit it.
 
 A key of the file has the name of its option with `_` for `-`; `--type`, `--error-page`,
 `--redirect` and `--header` are `media_types`, `error_pages`, `redirects` and `headers`.
+The keys of `--self-signed`, `--min-version`, `--redirect-http`, `--hsts` and `--acme-webroot` stand
+below `[tls]`.
 
 | option | variable | value | meaning |
 |---|---|---|---|

@@ -4,10 +4,10 @@ use std::num::NonZeroUsize;
 
 use super::*;
 use crate::config::ArchiveFormat;
-use crate::config::layer::{LogLayer, SiteLayer};
+use crate::config::layer::{LogLayer, SiteLayer, TlsLayer};
 use crate::config::{
     AccessFormat, CacheControl, CleanUrls, Cors, EncodedSlash, EtagSource, HeaderRule, LogConfig,
-    LogFormat, LogLevel, LogTarget, RedirectRule, Symlinks,
+    LogFormat, LogLevel, LogTarget, RedirectRule, Symlinks, TlsVersion,
 };
 
 mod page;
@@ -103,7 +103,7 @@ fn every_option_reaches_its_setting_from_both_sources() {
     let (args, environment) = SAME;
     for config in [flags(args).unwrap(), variables(environment).unwrap()] {
         assert_eq!(config.sites[0].root, PathBuf::from("/srv"));
-        assert_eq!(shown(&config.listen), ["[::]:80", "unix:/run/t"]);
+        assert_eq!(shown(&config.listen), ["[::]:80", "unix:/run/t", "https://a:443"]);
         assert_eq!(config.admin.unwrap().to_string(), "unix:/run/a");
         assert!(config.listen.iter().all(|listen| listen.opening.proxy_protocol));
         let proxies: Vec<_> = config.trusted_proxies.0.iter().map(ToString::to_string).collect();
@@ -126,6 +126,16 @@ fn every_option_reaches_its_setting_from_both_sources() {
         assert_eq!(access_log.format, AccessFormat::Json);
         assert_eq!(config.log, LogConfig { level: LogLevel::Warn, format: LogFormat::Json });
         assert_eq!(config.workers, Some(Workers::Count(3)));
+        let files: Vec<_> =
+            config.tls.certificates.into_iter().map(|it| (it.cert, it.key)).collect();
+        let expected = [("/tls/a.pem", "/tls/a.key"), ("b.pem", "b.key")];
+        assert_eq!(files, expected.map(|(cert, key)| (cert.into(), key.into())));
+        assert_eq!((config.tls.self_signed, config.tls.redirect_http), (false, true));
+        assert_eq!(
+            (config.tls.min_version, &*config.tls.hsts),
+            (TlsVersion::Tls13, "max-age=1; preload")
+        );
+        assert_eq!(config.tls.acme_webroot, Some("/acme".into()));
         assert_eq!((config.limits.fields, config.limits.head_bytes), (7, 9000));
         assert_eq!(config.chosen_limits, ["fields", "head_bytes"]);
     }
@@ -187,9 +197,11 @@ fn every_setting_has_a_flag() {
                 || aliases.contains(&long.as_str())
         })
     };
-    let for_the_file = ["table", "hosts", "access", "auth", "site", "sites", "log"];
-    for name in SiteLayer::NAMES.iter().chain(Layer::NAMES).chain(LogLayer::NAMES) {
-        assert_eq!(has_flag(name), !for_the_file.contains(name), "{name}");
+    let for_the_file =
+        ["table", "hosts", "access", "auth", "site", "sites", "log", "tls", "certificates"];
+    let all = [SiteLayer::NAMES, Layer::NAMES, LogLayer::NAMES, TlsLayer::NAMES];
+    for &name in all.into_iter().flatten() {
+        assert_eq!(has_flag(name), !for_the_file.contains(&name), "{name}");
     }
 }
 

@@ -15,9 +15,10 @@ use std::path::PathBuf;
 mod admin;
 
 use super::{
-    AccessRule, Account, ArchiveFormat, AuthRule, CacheControl, CleanUrls, Config, Cors,
-    EncodedSlash, EtagSource, HeaderRule, Limits, Listen, ListenAddress, Places, RedirectRule,
-    Sandbox, SiteConfig, Symlinks, TrustedProxies, TrustedProxy, WhenFull, Workers,
+    AccessRule, Account, ArchiveFormat, AuthRule, CacheControl, CertificateFiles, CleanUrls,
+    Config, Cors, EncodedSlash, EtagSource, HeaderRule, Listen, ListenAddress, Places,
+    RedirectRule, Sandbox, SiteConfig, Symlinks, TlsVersion, TrustedProxies, TrustedProxy,
+    WhenFull, Workers,
 };
 use crate::http::hidden::Glob;
 
@@ -267,6 +268,29 @@ settings! {
     }
 }
 
+settings! {
+    /// What one source says about TLS. The names are those of the file, but for `cert` and `key`,
+    /// which are flags.
+    TlsLayer {
+        /// Certificates of the command line, in PEM.
+        cert: Replaced<Vec<PathBuf>>;
+        /// The key of each of them.
+        key: Replaced<Vec<PathBuf>>;
+        /// Certificates with their keys.
+        certificates: Replaced<Vec<CertificateFiles>>;
+        /// Whether a certificate is made at start.
+        self_signed: Replaced<bool>;
+        /// The oldest version that is accepted.
+        min_version: Replaced<TlsVersion>;
+        /// Whether plain HTTP is redirected to HTTPS.
+        redirect_http: Replaced<bool>;
+        /// The value of Strict-Transport-Security.
+        hsts: Replaced<String>;
+        /// The folder with the answers to ACME challenges.
+        acme_webroot: Replaced<PathBuf>;
+    }
+}
+
 impl Layered for Vec<SiteLayer> {
     fn over(self, lower: Self) -> Self {
         if self.is_empty() { lower } else { self }
@@ -304,6 +328,8 @@ settings! {
         h2c: Replaced<bool>;
         /// How many processes serve.
         workers: Replaced<Workers>;
+        /// The table `[tls]`.
+        tls: TlsLayer;
         /// The logs.
         log: LogLayer;
         /// Limits by name; the values are in range.
@@ -336,11 +362,17 @@ impl Layer {
             sites.push(SiteConfig { server_header, ..layer.into_site() });
         }
         let mut keep = |problem: Problem| problems.push(problem);
+        let listen_origin = self.listen.as_ref().map_or(Origin::Default, |set| set.origin.clone());
         let listen = addresses(self.listen, self.port).map_err(&mut keep);
-        let limits = limits(&self.limits).map_err(&mut keep);
+        let limits = limits::limits(&self.limits).map_err(&mut keep);
         problems.extend(admin::check(self.admin_listen.as_ref(), listen.as_deref().unwrap_or(&[])));
-        let (Ok(mut listen), Ok((limits, chosen_limits)), true) =
-            (listen, limits, problems.is_empty())
+        let is_https = listen.as_ref().map(|all| all.iter().any(|listen| listen.opening.tls));
+        let tls = self
+            .tls
+            .into_config(is_https.ok(), listen_origin)
+            .map_err(|found| problems.extend(found));
+        let (Ok(mut listen), Ok((limits, chosen_limits)), Ok(tls), true) =
+            (listen, limits, tls, problems.is_empty())
         else {
             problems.sort();
             problems.dedup();
@@ -360,6 +392,7 @@ impl Layer {
             when_full: value_or(self.when_full, WhenFull::Wait),
             h2c: value_or(self.h2c, false),
             workers: self.workers.map(|sourced| sourced.value).or(alone),
+            tls,
             access_log,
             log,
             limits,
@@ -518,37 +551,6 @@ fn addresses(
 
 const DEFAULT_PORT: u16 = 8080;
 
-/// The limits, and the names of those that are not left at their default.
-fn limits(
-    assignments: &[Sourced<(&'static str, u64)>],
-) -> Result<(Limits, Vec<&'static str>), Problem> {
-    let mut limits = Limits::default();
-    for Sourced { value: (name, value), .. } in assignments {
-        limits.assign(name, *value);
-    }
-    limits.check().map_err(|why| contradiction(assignments, &why))?;
-    let chosen = assignments.iter().map(|sourced| sourced.value.0).collect();
-    Ok((limits, chosen))
-}
-
-/// Names the origins of the limits that contradict each other; the highest one is the place.
-fn contradiction(assignments: &[Sourced<(&'static str, u64)>], why: &str) -> Problem {
-    let words: Vec<&str> = why.split(|letter: char| !is_name_letter(letter)).collect();
-    let involved = || assignments.iter().filter(|sourced| words.contains(&sourced.value.0));
-    let highest = involved().map(|sourced| &sourced.origin).max();
-    let origins: Vec<String> = involved()
-        .filter(|sourced| sourced.origin != Origin::Flag && Some(&sourced.origin) != highest)
-        .map(|sourced| format!("{} is set by {}", sourced.value.0, sourced.origin))
-        .collect();
-    let origins =
-        if origins.is_empty() { String::new() } else { format!(" ({})", origins.join("; ")) };
-    Problem { origin: highest.cloned().unwrap_or(Origin::Default), what: format!("{why}{origins}") }
-}
-
-fn is_name_letter(letter: char) -> bool {
-    letter.is_ascii_alphanumeric() || letter == '_'
-}
-
 /// A table `[[site]]` without a folder would serve whatever folder the server was started in.
 fn check_root(site: &SiteLayer) -> Option<Problem> {
     let table = site.table.as_ref().filter(|_| site.root.is_none())?;
@@ -594,6 +596,9 @@ pub fn nearest<'a>(typed: &str, known: impl Iterator<Item = &'a str>) -> Option<
 
 /// From this similarity on, a name is suggested: one or two wrong letters.
 const SIMILAR: f64 = 0.88;
+
+mod limits;
+mod tls;
 
 #[cfg(test)]
 mod tests;

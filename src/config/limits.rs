@@ -167,6 +167,9 @@ limits! {
     defer_accept_s: u32 = 1, 0..=60;
     /// Most connections accepted per listening socket and loop turn.
     accepts_per_turn: usize = 256, 1..=65_536;
+    /// Cost of the TLS handshakes that may begin per loop turn: with an elliptic curve 1 each, with
+    /// RSA-2048 4, with RSA-4096 25.
+    handshake_units_per_turn: u32 = 8, 1..=65_536;
     /// Most paths looked up on disk for one connection per loop turn.
     lookups_per_turn: u32 = 1, 1..=65_536;
     /// Time for a loop turn, of which each stage gets at least a quarter; the rest continues in the

@@ -59,12 +59,27 @@ impl FromStr for Listen {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Listen, String> {
-        text.parse::<ListenAddress>().map(Listen::from)
+        let (scheme, rest) = text.split_once("://").unwrap_or_default();
+        if !scheme.eq_ignore_ascii_case("https") {
+            return text.parse::<ListenAddress>().map(Listen::from);
+        }
+        if !cfg!(feature = "tls") {
+            return Err("this program was built without TLS (feature 'tls')".to_owned());
+        }
+        let opening = Opening { tls: true, ..Opening::default() };
+        let address = match rest.starts_with("systemd:") {
+            true => rest.parse(),
+            false => from_authority("https", rest, 443),
+        };
+        address.map(|address| Listen { address, opening })
     }
 }
 
 impl fmt::Display for Listen {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.opening.tls {
+            write!(f, "https://")?;
+        }
         self.address.fmt(f)
     }
 }
@@ -99,6 +114,14 @@ impl ListenAddress {
                 one == two || one.is_empty() || two.is_empty()
             }
             _ => self == other,
+        }
+    }
+
+    /// The name or address in it, if it is only one; an address of IPv6 has its brackets.
+    pub fn host(&self) -> Option<&str> {
+        match self {
+            ListenAddress::Tcp(text) => text.rsplit_once(':').map(|(host, _)| host),
+            _ => None,
         }
     }
 
@@ -153,11 +176,18 @@ impl FromStr for ListenAddress {
 /// `http://host[:port][/]`, copied from a browser or from the start line.
 fn from_url(scheme: &str, rest: &str) -> Result<ListenAddress, String> {
     if !scheme.eq_ignore_ascii_case("http") {
-        return Err(format!("'{scheme}' is not supported, only http; {FORMS}"));
+        return Err(format!("'{scheme}' is not supported, only http and https; {FORMS}"));
     }
+    from_authority("http", rest, 80)
+}
+
+/// What stands behind the scheme, with the port of the scheme if it has none.
+fn from_authority(scheme: &str, rest: &str, port: u16) -> Result<ListenAddress, String> {
     let authority = rest.strip_suffix('/').unwrap_or(rest);
     if authority.contains(['/', '?', '#', '@']) {
-        return Err("the URL has a path; an address is http://HOST:PORT/ without a path".to_owned());
+        return Err(format!(
+            "the URL has a path; an address is {scheme}://HOST:PORT/ without a path"
+        ));
     }
     let has_port = authority
         .rsplit_once(':')
@@ -165,7 +195,7 @@ fn from_url(scheme: &str, rest: &str) -> Result<ListenAddress, String> {
     if has_port || authority.is_empty() {
         from_host_and_port(authority)
     } else {
-        from_host_and_port(&format!("{authority}:80"))
+        from_host_and_port(&format!("{authority}:{port}"))
     }
 }
 
@@ -253,11 +283,37 @@ mod tests {
             ("::1", "put IPv6 addresses in brackets"),
             ("/run/x.sock", "write unix:/run/x.sock"),
             ("./x", "write unix:./x"),
-            ("https://a:443", "'https' is not supported"),
+            ("ftp://a:21", "'ftp' is not supported, only http and https"),
             ("http://a:80/b", "without a path"),
             ("http:///", "the port is missing"),
         ] {
             let error = bad.parse::<ListenAddress>().unwrap_err();
+            assert!(error.contains(hint), "{bad}: {error}");
+        }
+    }
+
+    #[cfg(feature = "tls")]
+    #[test]
+    fn an_address_with_https_is_served_with_tls() {
+        for (typed, shown) in [
+            ("https://example.org", "https://example.org:443"),
+            ("HTTPS://127.0.0.1:8443/", "https://127.0.0.1:8443"),
+            ("https://[::1]", "https://[::1]:443"),
+            ("https://:443", "https://*:443"),
+            ("https://systemd:web", "https://systemd:web"),
+            ("http://a:1", "a:1"),
+        ] {
+            let listen: Listen = typed.parse().unwrap();
+            assert_eq!(listen.opening.tls, shown.starts_with("https"), "{typed}");
+            assert_eq!(listen.to_string(), shown);
+            assert_eq!(shown.parse(), Ok(listen));
+        }
+        for (bad, hint) in [
+            ("https://a:443/b", "https://HOST:PORT/ without a path"),
+            ("https://unix:/run/x", "without a path"),
+            ("https://", "the port is missing"),
+        ] {
+            let error = bad.parse::<Listen>().unwrap_err();
             assert!(error.contains(hint), "{bad}: {error}");
         }
     }

@@ -15,6 +15,7 @@ mod log;
 mod media_type;
 pub mod print;
 mod site;
+mod tls;
 mod trust;
 pub mod value;
 
@@ -29,6 +30,7 @@ pub use site::{
     AccessRule, ArchiveFormat, AuthRule, CacheControl, CleanUrls, Cors, EtagSource, HeaderRule,
     Places, RedirectRule, SiteConfig, Symlinks,
 };
+pub use tls::{CertificateFiles, TlsConfig, TlsVersion};
 pub use trust::{TrustedProxies, TrustedProxy};
 
 /// Everything a run needs to know.
@@ -52,6 +54,8 @@ pub struct Config {
     pub h2c: bool,
     /// The processes that serve, below a supervisor; `None`: this process serves alone.
     pub workers: Option<Workers>,
+    /// TLS.
+    pub tls: TlsConfig,
     /// The access log, if there is one.
     pub access_log: Option<AccessLogConfig>,
     /// What is logged on standard error, and how.
@@ -64,6 +68,11 @@ pub struct Config {
 }
 
 impl Config {
+    /// True if an address is served with TLS.
+    pub fn has_tls(&self) -> bool {
+        self.listen.iter().any(|listen| listen.opening.tls)
+    }
+
     /// Every address to listen on, that of the admin listener last.
     pub fn listeners(&self) -> Vec<Listen> {
         self.listen.iter().chain(&self.admin).cloned().collect()

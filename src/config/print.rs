@@ -7,11 +7,11 @@
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
-use super::layer::{Layer, LogLayer, Merged, Origin, Problem, Replaced, SiteLayer};
+use super::layer::{Layer, LogLayer, Merged, Origin, Problem, Replaced, SiteLayer, TlsLayer};
 use super::value::{self, Choice};
 use super::{AccessFormat, LogTarget};
 use super::{AccessRule, AuthRule, CacheControl, Config, Cors, HeaderRule, Limits, ListenAddress};
-use super::{Opening, RedirectRule, SiteConfig, Workers};
+use super::{CertificateFiles, Opening, RedirectRule, SiteConfig, TlsConfig, Workers};
 
 /// Prints `layer`, whose settings are those of the run. Relative paths begin at `folder`, which is
 /// absolute.
@@ -32,6 +32,7 @@ pub fn print(layer: &Layer, folder: &Path) -> Result<String, Vec<Problem>> {
     page.admin(layer);
     page.logs(layer, &config);
     page.limits(layer);
+    page.tls(&layer.tls, &config.tls);
     if is_top_level {
         for (site, values) in sites.iter().zip(&config.sites) {
             page.tables("", site, values);
@@ -160,6 +161,32 @@ impl Page<'_> {
         let default = SiteConfig::default().server_header;
         let server_header = layer.server_header.as_ref().map_or(default, |set| set.value);
         self.line("server_header", &server_header.to_string(), &origin(&layer.server_header));
+    }
+
+    /// The table `[tls]`.
+    fn tls(&mut self, layer: &TlsLayer, config: &TlsConfig) {
+        self.text.push_str("\n[tls]\n");
+        let files = match &layer.cert {
+            Some(_) => origin(&layer.cert),
+            None => origin(&layer.certificates),
+        };
+        let mut pairs = Vec::new();
+        for CertificateFiles { cert, key, .. } in &config.certificates {
+            let cert = quoted(&self.path(cert, &Origin::Default));
+            let key = quoted(&self.path(key, &Origin::Default));
+            pairs.push(format!("{{ cert = {cert}, key = {key} }}"));
+        }
+        self.line("certificates", &format!("[{}]", pairs.join(", ")), &files);
+        self.line("self_signed", &config.self_signed.to_string(), &origin(&layer.self_signed));
+        let version = word(&value::TLS_VERSIONS, &config.min_version);
+        self.line("min_version", &version, &origin(&layer.min_version));
+        let redirect = config.redirect_http.to_string();
+        self.line("redirect_http", &redirect, &origin(&layer.redirect_http));
+        self.line("hsts", &quoted(&config.hsts), &origin(&layer.hsts));
+        if let Some(folder) = &config.acme_webroot {
+            let folder = quoted(&self.path(folder, &Origin::Default));
+            self.line("acme_webroot", &folder, &origin(&layer.acme_webroot));
+        }
     }
 
     /// An address; the path of a socket is absolute.

@@ -9,7 +9,8 @@ use ipnet::IpNet;
 
 use super::{
     AccessFormat, ArchiveFormat, CacheControl, CleanUrls, Cors, EncodedSlash, EtagSource,
-    HeaderRule, LogFormat, LogLevel, RedirectRule, Sandbox, Symlinks, WhenFull, Workers,
+    HeaderRule, LogFormat, LogLevel, RedirectRule, Sandbox, Symlinks, TlsVersion, WhenFull,
+    Workers,
 };
 use crate::http::body::is_token;
 use crate::http::host::Host;
@@ -54,6 +55,33 @@ pub const LOG_FORMAT: Choice<LogFormat, 2> = [("text", LogFormat::Text), ("json"
 
 /// The words for `when_full`.
 pub const WHEN_FULL: Choice<WhenFull, 2> = [("wait", WhenFull::Wait), ("refuse", WhenFull::Refuse)];
+
+/// The words for `min_version`.
+pub const TLS_VERSIONS: Choice<TlsVersion, 2> =
+    [("1.2", TlsVersion::Tls12), ("1.3", TlsVersion::Tls13)];
+
+/// The value of Strict-Transport-Security (RFC 6797 section 6.1).
+///
+/// # Errors
+/// If it is no such value.
+pub fn hsts(text: &str) -> Result<String, String> {
+    let directives = || text.split(';').map(str::trim);
+    let is_age = |it: &str| {
+        let age = it.split_once('=').filter(|(name, _)| name.eq_ignore_ascii_case("max-age"));
+        age.is_some_and(|(_, age)| !age.is_empty() && age.bytes().all(|byte| byte.is_ascii_digit()))
+    };
+    let is_other = |it: &str| {
+        it.eq_ignore_ascii_case("includeSubDomains") || it.eq_ignore_ascii_case("preload")
+    };
+    let is_valid = directives().all(|it| is_age(it) || is_other(it));
+    if text.is_empty() || is_valid && directives().filter(|it| is_age(it)).count() == 1 {
+        return Ok(text.to_owned());
+    }
+    Err(format!(
+        "'{text}' is no value of Strict-Transport-Security; write one such as max-age=31536000, or \
+         max-age=31536000; includeSubDomains"
+    ))
+}
 
 /// A number of workers, or `auto`.
 ///

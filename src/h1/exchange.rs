@@ -332,7 +332,7 @@ impl Exchange {
     /// A response was written: from now on, it is unfinished.
     #[inline(never)]
     fn observe(&mut self, cx: &mut Context<'_>) {
-        let client = cx.take_client();
+        let (client, tls) = (cx.take_client(), cx.channel.tls());
         let Some(observer) = &mut cx.observer else { return };
         let body = match &self.state {
             State::Reply { body, .. } => body,
@@ -342,7 +342,7 @@ impl Exchange {
         let began_us = self.began_us.take().unwrap_or(self.received_us);
         let head = self.saved.as_ref().map_or(self.inbox.bytes(), |saved| &saved.head);
         let Written { status, coding, .. } = written;
-        let asked = Asked { head, client, status, coding, began_us };
+        let asked = Asked { head, client, status, coding, tls, began_us };
         self.unfinished.push(observer.open(&asked, cx.clock), &written);
     }
 

@@ -64,7 +64,8 @@ pub(super) fn ask(
 /// The request of a head.
 #[inline(always)]
 fn request<'r>(head: &'r Head<'r, 'r>, cx: &mut Context<'_>) -> Request<'r> {
-    Request::of(head, cx.client_of(&head.fields), Some(write::fill))
+    let channel = cx.channel;
+    Request { channel, ..Request::of(head, cx.client_of(&head.fields), Some(write::fill)) }
 }
 
 /// The page of a failure that ends the connection. What its head says about the site and the origin

@@ -295,7 +295,8 @@ impl Connection {
         let head = question.parts.head(question.memory);
         let (status, began_us) = (reply.status, question.began_us);
         let coding = coding.map(Coding::token);
-        let asked = Asked { head: &head, client, status, coding, began_us };
+        let tls = cx.channel.tls();
+        let asked = Asked { head: &head, client, tls, status, coding, began_us };
         self.unfinished.push(question.id, observer.open(&asked, cx.clock));
     }
 

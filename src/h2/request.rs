@@ -281,6 +281,7 @@ impl Parts {
             expectation: expectation(&fields, Version::Http11),
             fields: &fields,
             fill: None,
+            channel: cx.channel,
         };
         Ok(look(&request, cx))
     }

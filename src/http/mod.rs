@@ -28,6 +28,7 @@
 pub mod basic;
 pub mod body;
 pub mod conditional;
+pub mod covered;
 pub mod date;
 pub mod digest;
 pub mod etag;

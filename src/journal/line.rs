@@ -89,12 +89,15 @@ impl Formatter {
         text.extend_from_slice(b",\"status\":");
         line.middle = text.len();
         let coding = asked.coding.map(str::as_bytes);
-        for (name, value) in
-            [("encoding", coding), ("referer", head.referer), ("user_agent", head.user_agent)]
-        {
+        for (name, value) in [
+            ("encoding", coding),
+            ("referer", head.referer),
+            ("user_agent", head.user_agent),
+            ("tls", asked.tls.map(str::as_bytes)),
+        ] {
             put_member(name, value, text);
         }
-        text.extend_from_slice(b",\"tls\":null}\n");
+        text.extend_from_slice(b"}\n");
     }
 
     /// The second step: writes the whole line.

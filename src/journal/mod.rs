@@ -97,7 +97,8 @@ impl Journal {
             return;
         };
         let status = Status::ServiceUnavailable;
-        let asked = Asked { head: b"", client, status, coding: None, began_us: clock.us };
+        let asked =
+            Asked { head: b"", client, status, coding: None, tls: None, began_us: clock.us };
         let request = observer.open(&asked, clock);
         let head = memchr::memmem::find(response, b"\r\n\r\n").map_or(0, |at| at + 4);
         let body = sent.saturating_sub(head) as u64; // widening

@@ -17,6 +17,8 @@ pub struct Asked<'r> {
     pub status: Status,
     /// The content coding of its body.
     pub coding: Option<&'static str>,
+    /// The version of TLS; `None`: it came without.
+    pub tls: Option<&'static str>,
     /// When the first byte of the head was received, by [`Clock::us`](crate::clock::Clock::us).
     pub began_us: u64,
 }

@@ -26,7 +26,7 @@ use crate::http::fields::Fields;
 use crate::http::status::Failure;
 use crate::journal::Observer;
 use crate::metrics::Requests;
-use crate::site::{Answer, Request, Sites};
+use crate::site::{Answer, Channel, Request, Sites};
 
 /// The resources of a report.
 #[derive(Debug)]
@@ -41,6 +41,8 @@ pub struct Context<'a> {
     pub limits: &'a Limits,
     /// The address of the client; `None`: it has none (a Unix socket).
     pub client: Option<IpAddr>,
+    /// How the requests of the connection arrive.
+    pub channel: Channel,
     /// The connection came to the admin listener: its requests are for the internal site.
     pub internal: bool,
     /// The server shuts down: the responses in progress are the last.

@@ -13,7 +13,9 @@ pub enum Step<'c> {
     /// As [`Step::Read`] if there may be something to receive; otherwise, or if there is nothing,
     /// report [`Event::Nothing`]: the machine has something to send, but prefers what is new.
     Poll,
-    /// Send these two slices, one behind the other, and report [`Event::Written`].
+    /// Send these two slices, one behind the other, and report [`Event::Written`]. Until then, the
+    /// machine offers the same bytes again, and adds others only behind them: a transport may have
+    /// encrypted them already.
     Write(&'c [u8], &'c [u8]),
     /// Send `lead`, then `count` bytes of the file from `at`; report [`Event::Written`].
     SendFile {
@@ -86,6 +88,8 @@ pub enum Reason {
     Stopped,
     /// A trusted peer sent no PROXY header, or a malformed one, where one is expected.
     BadProxyHeader,
+    /// Its TLS handshake has failed, or what came later was not TLS.
+    TlsFailed,
     /// The client broke the rules of its protocol (HTTP/2).
     ProtocolError,
     /// The client caused much work and took no responses (HTTP/2).
@@ -98,7 +102,7 @@ impl Reason {
 
     /// Every reason, in the order of the enum, which is that of
     /// [`CLOSE_REASONS`](crate::metrics::CLOSE_REASONS).
-    pub const ALL: [Reason; 13] = [
+    pub const ALL: [Reason; 14] = [
         Reason::Finished,
         Reason::PeerClosed,
         Reason::PeerLost,
@@ -110,6 +114,7 @@ impl Reason {
         Reason::Panicked,
         Reason::Stopped,
         Reason::BadProxyHeader,
+        Reason::TlsFailed,
         Reason::ProtocolError,
         Reason::Flooded,
     ];

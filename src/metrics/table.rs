@@ -121,6 +121,7 @@ pub const CLOSE_REASONS: &[&str] = &[
     "panicked",
     "stopped",
     "bad_proxy_header",
+    "tls_failed",
     "protocol_error",
     "flooded",
 ];

@@ -376,7 +376,8 @@ impl Listener {
         self.address().is_none_or(|address| address.ip().to_canonical().is_loopback())
     }
 
-    fn port(&self) -> Option<u16> {
+    /// The bound port; `None`: it is no socket of TCP.
+    pub fn port(&self) -> Option<u16> {
         self.address().map(|address| address.port())
     }
 

@@ -5,9 +5,16 @@
 //! whether bytes may be there, and receives or sends.
 
 pub mod activated;
+mod facts;
 pub mod listen;
 pub mod proxy;
+#[cfg(feature = "tls")]
+pub mod tls;
+#[cfg(not(feature = "tls"))]
+#[path = "no_tls.rs"]
+pub mod tls;
 pub mod transport;
 
 pub use activated::Activated;
+pub use facts::{Expiry, Facts, Handshakes, Opened};
 pub use transport::{Sent, Transport, is_passing};

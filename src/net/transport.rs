@@ -21,43 +21,77 @@ use mio::{Interest, Registry, Token};
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, SendFlags, Shutdown};
 
+use super::facts::{Facts, Opened};
 use super::proxy;
+use super::tls::{Secured, Terminal};
 
 /// The connection to a peer, below HTTP.
 #[derive(Debug)]
 pub enum Transport {
     /// Bytes as they are, on a TCP or a Unix socket.
     Plain(Plain),
+    /// TLS on such a socket.
+    Tls(Box<Secured>),
 }
 
 // Part of the slot of every connection.
-const _: () = assert!(size_of::<Transport>() <= 8, "a plain transport takes at most 8 bytes");
+const _: () = assert!(size_of::<Transport>() <= 16, "a plain transport takes at most 16 bytes");
 
 impl Transport {
     /// Takes over a connected socket in non-blocking mode.
     pub fn plain(socket: OwnedFd) -> Transport {
-        Transport::Plain(Plain {
-            socket,
-            // The first request has often arrived by the time the connection is accepted.
-            readable: true,
-            writable: true,
-            hangup: false,
-            watched: Watched::Nothing,
-        })
+        Transport::Plain(Plain::new(socket))
+    }
+
+    /// As [`Transport::plain`], but with TLS on the socket. `None`: there are no certificates, or
+    /// the library has no memory for a session.
+    pub fn secured(socket: OwnedFd, terminal: &Terminal) -> Option<Transport> {
+        Secured::new(socket, terminal).map(|secured| Transport::Tls(Box::new(secured)))
+    }
+
+    #[inline]
+    fn socket(&self) -> &Plain {
+        match self {
+            Transport::Plain(plain) => plain,
+            Transport::Tls(secured) => secured.socket(),
+        }
+    }
+
+    #[inline]
+    fn socket_mut(&mut self) -> &mut Plain {
+        match self {
+            Transport::Plain(plain) => plain,
+            Transport::Tls(secured) => secured.socket_mut(),
+        }
+    }
+
+    /// Whether its bytes are sent as they are.
+    #[inline]
+    pub fn is_plain(&self) -> bool {
+        matches!(self, Transport::Plain(_))
+    }
+
+    /// What was negotiated; `None` without TLS.
+    pub fn facts(&self) -> Option<Facts> {
+        match self {
+            Transport::Plain(_) => None,
+            Transport::Tls(secured) => secured.facts(),
+        }
     }
 
     /// Stores what the poll reported.
     #[inline]
     pub fn note(&mut self, event: &Event) {
-        let Transport::Plain(plain) = self;
-        plain.note(event);
+        self.socket_mut().note(event);
     }
 
     /// Whether a receive may return something.
     #[inline]
     pub fn is_readable(&self) -> bool {
-        let Transport::Plain(plain) = self;
-        plain.readable
+        match self {
+            Transport::Plain(plain) => plain.readable,
+            Transport::Tls(secured) => secured.is_readable(),
+        }
     }
 
     /// Allows one more receive after a short one, for a message that is incomplete. A receive also
@@ -65,22 +99,25 @@ impl Transport {
     /// event announces the bytes behind it.
     #[inline]
     pub fn receive_again(&mut self) {
-        let Transport::Plain(plain) = self;
-        plain.readable = true;
+        self.socket_mut().readable = true;
     }
 
     /// Whether a send may make progress.
     #[inline]
     pub fn is_writable(&self) -> bool {
-        let Transport::Plain(plain) = self;
-        plain.writable
+        match self {
+            Transport::Plain(plain) => plain.writable,
+            Transport::Tls(secured) => secured.is_writable(),
+        }
     }
 
     /// Receives into `room`; 0: the peer has finished sending.
     #[inline]
-    pub fn receive(&mut self, room: &mut [u8]) -> io::Result<usize> {
-        let Transport::Plain(plain) = self;
-        plain.receive(room)
+    pub fn receive(&mut self, room: &mut [u8], terminal: &mut Terminal) -> io::Result<usize> {
+        match self {
+            Transport::Plain(plain) => plain.receive(room),
+            Transport::Tls(secured) => secured.receive(room, terminal),
+        }
     }
 
     /// Receives what has arrived of a PROXY header, and no byte behind it. Before any other receive
@@ -89,81 +126,131 @@ impl Transport {
     /// # Errors
     /// `UnexpectedEof`: the peer has finished sending; and those of the socket.
     pub fn receive_header(&mut self, header: &mut proxy::Header) -> io::Result<proxy::Progress> {
-        let Transport::Plain(plain) = self;
-        plain.receive_header(header)
+        self.socket_mut().receive_header(header)
     }
 
-    /// Sends two slices, one behind the other, as far as the socket accepts them.
+    /// Sends two slices, one behind the other, as far as the socket accepts them. Over TLS, bytes
+    /// that were not sent may be encrypted already: the next call must offer the same ones first.
     #[inline]
-    pub fn send(&mut self, first: &[u8], second: &[u8]) -> io::Result<usize> {
-        let Transport::Plain(plain) = self;
-        plain.send(first, second)
+    pub fn send(
+        &mut self,
+        first: &[u8],
+        second: &[u8],
+        terminal: &mut Terminal,
+    ) -> io::Result<usize> {
+        match self {
+            Transport::Plain(plain) => plain.send(first, second),
+            Transport::Tls(secured) => secured.send(first, second, terminal),
+        }
     }
 
     /// Sends `lead`, then up to `count` bytes of `file` from `at`.
-    pub fn send_file(&mut self, lead: &[u8], file: &File, at: u64, count: u64) -> io::Result<Sent> {
-        let Transport::Plain(plain) = self;
-        plain.send_file(lead, file, at, count)
+    pub fn send_file(
+        &mut self,
+        lead: &[u8],
+        file: &File,
+        (at, count): (u64, u64),
+        terminal: &mut Terminal,
+    ) -> io::Result<Sent> {
+        match self {
+            Transport::Plain(plain) => plain.send_file(lead, file, at, count),
+            Transport::Tls(secured) => secured.send_file(lead, file, (at, count), terminal),
+        }
     }
 
-    /// Sends what the transport itself has buffered, as far as the socket accepts it. A plain one
-    /// buffers nothing. The driver calls this first in each turn of the connection.
+    /// Most bytes of a file from `at` to prepare at a time, at most `most`. Over TLS, a smaller
+    /// piece is sent than was prepared, so pieces end at multiples: the next one is prepared
+    /// already.
     #[inline]
-    pub fn flush(&mut self) -> io::Result<()> {
-        let Transport::Plain(_) = self;
-        Ok(())
+    pub fn file_bytes(&self, at: u64, most: u64) -> u64 {
+        if self.is_plain() { most } else { most - at % most }
+    }
+
+    /// Sends what the transport itself has buffered, and does its handshake, as far as possible
+    /// now. A plain one has neither. The driver calls this first in each turn of the connection.
+    #[inline]
+    pub fn open(&mut self, terminal: &mut Terminal) -> io::Result<Opened> {
+        match self {
+            Transport::Plain(_) => Ok(Opened::Ready),
+            Transport::Tls(secured) => secured.open(terminal),
+        }
+    }
+
+    /// Receives and drops what comes after [`Opened::Failed`]; 0: the peer has finished sending.
+    pub fn discard(&mut self, terminal: &mut Terminal) -> io::Result<usize> {
+        match self {
+            Transport::Plain(_) => Ok(0), // it has no session that can fail
+            Transport::Tls(secured) => secured.discard(terminal),
+        }
     }
 
     /// Has the poll report under `token` what this transport waits for.
     #[inline]
     pub fn watch(&mut self, registry: &Registry, token: Token) -> io::Result<()> {
-        let Transport::Plain(plain) = self;
-        plain.watch(registry, token)
+        self.socket_mut().watch(registry, token)
     }
 
-    /// Ends the sending direction (FIN); what the peer sends can still be received.
-    pub fn shutdown_write(&mut self) -> io::Result<()> {
-        let Transport::Plain(plain) = self;
-        Ok(rustix::net::shutdown(&plain.socket, Shutdown::Write)?)
+    /// Ends the sending direction (over TLS close_notify, then FIN); what the peer sends can still
+    /// be received.
+    pub fn shutdown_write(&mut self, terminal: &mut Terminal) -> io::Result<()> {
+        match self {
+            Transport::Plain(plain) => plain.shutdown_write(),
+            Transport::Tls(secured) => secured.shutdown_write(terminal),
+        }
+    }
+
+    /// Tells the peer that the connection ends, before its socket is closed: over TLS, an end
+    /// without that could be an attacker's. A plain connection has no such message.
+    #[inline]
+    pub fn part(&mut self, terminal: &mut Terminal) {
+        if let Transport::Tls(secured) = self {
+            secured.part(terminal);
+        }
     }
 
     /// Whether the peer has accepted anything within the last `within_ms`. The kernel can buffer so
     /// much that a slow peer makes progress for minutes before the socket accepts more. False where
     /// it is unknown: on Unix sockets, and on systems other than Linux.
     pub fn was_acknowledged(&self, within_ms: u64) -> bool {
-        let Transport::Plain(plain) = self;
-        let progress = tcp_progress(plain.socket.as_fd());
+        let progress = tcp_progress(self.socket().socket.as_fd());
         progress.is_some_and(|progress| progress.is_within(within_ms))
     }
 
     /// Whether the peer has acknowledged everything, the end included, after
     /// [`Transport::shutdown_write`]; or will never do so. True where it is unknown.
-    pub fn is_acknowledged(&self) -> bool {
-        let Transport::Plain(plain) = self;
-        !is_closing(plain.socket.as_fd())
+    pub fn is_acknowledged(&mut self) -> bool {
+        if let Transport::Tls(secured) = self {
+            let is_lost = secured.flush().is_err();
+            if !is_lost && !secured.is_flushed() {
+                return false;
+            }
+        }
+        !is_closing(self.socket().socket.as_fd())
     }
 
     /// Sends a message that needs no memory of ours, before the socket is closed. What has arrived
     /// is received first, up to a bound: closing a socket with unread bytes resets the connection,
     /// and the peer might lose the message.
-    pub fn send_last(&mut self, message: &[u8]) -> usize {
-        let Transport::Plain(plain) = self;
+    pub fn send_last(&mut self, message: &[u8], terminal: &mut Terminal) -> usize {
         let mut room = [0; 4096];
         for _ in 0..LAST_RECEIVES {
-            if !matches!(plain.receive(&mut room), Ok(1..)) {
+            if !matches!(self.receive(&mut room, terminal), Ok(1..)) {
                 break;
             }
         }
         // The connection is closed whether or not the message can be sent.
-        plain.send(message, &[]).unwrap_or(0)
+        match self {
+            Transport::Plain(plain) => plain.send(message, &[]).unwrap_or(0),
+            Transport::Tls(secured) => secured.send_last(message, terminal),
+        }
     }
 
     /// Makes the kernel discard unsent data when the socket is closed, and reset the connection.
     /// Otherwise it would keep megabytes for minutes, for a peer that reads nothing.
     pub fn abandon(&mut self) {
-        let Transport::Plain(plain) = self;
+        let socket = &self.socket().socket;
         // If the option cannot be set, the connection is already gone.
-        _ = rustix::net::sockopt::set_socket_linger(&plain.socket, Some(Duration::ZERO));
+        _ = rustix::net::sockopt::set_socket_linger(socket, Some(Duration::ZERO));
     }
 }
 
@@ -194,6 +281,42 @@ enum Watched {
 }
 
 impl Plain {
+    pub(super) fn new(socket: OwnedFd) -> Plain {
+        Plain {
+            socket,
+            // The first request has often arrived by the time the connection is accepted.
+            readable: true,
+            writable: true,
+            hangup: false,
+            watched: Watched::Nothing,
+        }
+    }
+
+    /// There may be something to receive.
+    #[cfg(feature = "tls")]
+    #[inline]
+    pub(super) fn is_readable(&self) -> bool {
+        self.readable
+    }
+
+    /// There may be room to send.
+    #[cfg(feature = "tls")]
+    #[inline]
+    pub(super) fn is_writable(&self) -> bool {
+        self.writable
+    }
+
+    /// There is room to send, as if the poll had reported it.
+    #[cfg(all(test, feature = "tls"))]
+    pub(super) fn allow_send(&mut self) {
+        self.writable = true;
+    }
+
+    /// Ends the sending direction (FIN).
+    pub(super) fn shutdown_write(&self) -> io::Result<()> {
+        Ok(rustix::net::shutdown(&self.socket, Shutdown::Write)?)
+    }
+
     #[inline]
     fn note(&mut self, event: &Event) {
         let closed = event.is_read_closed() || event.is_write_closed() || event.is_error();
@@ -205,7 +328,7 @@ impl Plain {
     /// A short receive has emptied the socket: the next bytes are a new event, so asking again now
     /// would be a wasted system call. Only an announced EOF comes without another event.
     #[inline]
-    fn receive(&mut self, room: &mut [u8]) -> io::Result<usize> {
+    pub(super) fn receive(&mut self, room: &mut [u8]) -> io::Result<usize> {
         match rustix::net::recv(&self.socket, &mut *room, RecvFlags::empty()) {
             Ok((_, count)) => {
                 if count < room.len() {
@@ -247,7 +370,7 @@ impl Plain {
     }
 
     #[inline]
-    fn send(&mut self, first: &[u8], second: &[u8]) -> io::Result<usize> {
+    pub(super) fn send(&mut self, first: &[u8], second: &[u8]) -> io::Result<usize> {
         let sent = match (first, second) {
             (only, []) | ([], only) => rustix::net::send(&self.socket, only, NO_SIGNAL),
             _ => {
@@ -470,113 +593,4 @@ mod portable {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use std::io::{Read, Write};
-    use std::os::unix::net::UnixStream;
-
-    impl Transport {
-        fn socket(&self) -> &OwnedFd {
-            let Transport::Plain(plain) = self;
-            &plain.socket
-        }
-    }
-
-    fn pair() -> (Transport, UnixStream) {
-        let (ours, theirs) = UnixStream::pair().unwrap();
-        ours.set_nonblocking(true).unwrap();
-        (Transport::plain(ours.into()), theirs)
-    }
-
-    fn file(bytes: &[u8]) -> File {
-        let mut file = tempfile::tempfile().unwrap();
-        file.write_all(bytes).unwrap();
-        file
-    }
-
-    #[test]
-    fn lead_and_file_arrive_in_order_and_the_end_of_the_file_is_told() {
-        let (mut transport, mut peer) = pair();
-        let file = file(b"0123456789");
-        let sent = transport.send_file(b"head ", &file, 2, 100).unwrap();
-        assert_eq!(sent, Sent { count: 13, file_ended: false });
-        let sent = transport.send_file(b"", &file, 10, 90).unwrap();
-        assert_eq!(sent, Sent { count: 0, file_ended: true });
-        transport.shutdown_write().unwrap();
-        let mut text = String::new();
-        peer.read_to_string(&mut text).unwrap();
-        assert_eq!(text, "head 23456789");
-    }
-
-    /// The kernel gives nothing at the start of a process's memory: it is like a bad block of a
-    /// disk.
-    #[cfg(target_os = "linux")]
-    #[test]
-    fn a_file_that_cannot_be_read_is_told_from_a_peer_that_is_gone() {
-        let (mut transport, peer) = pair();
-        let file = File::open("/proc/self/mem").unwrap();
-        let sent = transport.send_file(b"", &file, 0, 10).unwrap();
-        assert_eq!(sent, Sent { count: 0, file_ended: true });
-        drop(peer);
-        let error = transport.send_file(b"", &self::file(b"0123456789"), 0, 10).unwrap_err();
-        assert_eq!(error.kind(), io::ErrorKind::BrokenPipe);
-    }
-
-    #[test]
-    fn the_portable_way_sends_what_sendfile_sends() {
-        let (transport, mut peer) = pair();
-        let file = file(b"0123456789");
-        assert_eq!(portable::send_from(transport.socket().as_fd(), &file, 7, 2).unwrap(), 2);
-        assert_eq!(portable::send_from(transport.socket().as_fd(), &file, 9, 2).unwrap(), 1);
-        assert_eq!(portable::send_from(transport.socket().as_fd(), &file, 10, 2).unwrap(), 0);
-        drop(transport);
-        let mut text = String::new();
-        peer.read_to_string(&mut text).unwrap();
-        assert_eq!(text, "789");
-    }
-
-    /// Linux has no sendfile for this file.
-    #[cfg(target_os = "linux")]
-    #[test]
-    fn a_file_without_sendfile_is_read_and_sent() {
-        let (mut transport, mut peer) = pair();
-        let path = "/proc/self/environ";
-        let bytes = std::fs::read(path).unwrap();
-        assert!(bytes.len() > 1, "cargo sets variables");
-        let count = bytes.len() as u64 - 1;
-        let sent = transport.send_file(b"", &File::open(path).unwrap(), 1, count).unwrap();
-        assert_eq!(sent, Sent { count, file_ended: false });
-        drop(transport);
-        let mut arrived = Vec::new();
-        peer.read_to_end(&mut arrived).unwrap();
-        assert_eq!(arrived, bytes[1..]);
-    }
-
-    #[test]
-    fn an_acknowledged_probe_of_a_closed_window_is_no_progress() {
-        let progress = |data_sent_ms, acknowledged_ms, backs_off| Progress {
-            data_sent_ms,
-            acknowledged_ms,
-            backs_off,
-        };
-        assert!(progress(10, 10, false).is_within(100));
-        assert!(progress(10, 10, true).is_within(100), "data was sent lately");
-        assert!(progress(200, 10, false).is_within(100), "all data is in flight");
-        assert!(!progress(200, 10, true).is_within(100), "only probes are acknowledged");
-        assert!(!progress(10, 200, true).is_within(100), "the peer does not answer");
-    }
-
-    #[test]
-    fn a_socket_that_takes_no_more_says_so_and_does_not_wait() {
-        let (mut transport, _peer) = pair();
-        let bytes = [0; 65_536];
-        let error = loop {
-            if let Err(error) = transport.send(&bytes, &bytes) {
-                break error;
-            }
-        };
-        assert_eq!(error.kind(), io::ErrorKind::WouldBlock);
-        let error = transport.receive(&mut [0; 1]).unwrap_err();
-        assert_eq!(error.kind(), io::ErrorKind::WouldBlock);
-    }
-}
+mod tests;

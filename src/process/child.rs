@@ -17,6 +17,7 @@ use crate::reactor::Order;
 
 use super::access_log::OpenLog;
 use super::channel::{Fields, send_message, send_with_descriptor};
+use super::secrets::Secrets;
 use super::source::{Source, TAKEOVER, Text};
 use super::worker::{READY, WORKER_MODE};
 
@@ -51,6 +52,7 @@ pub(super) struct Orders<'s> {
     /// How often it is to tell that its loop turns; 0: never.
     pub(super) beat_ms: u64,
     pub(super) text: Option<&'s Text>,
+    pub(super) secrets: &'s mut Secrets,
     /// Its place on the board of metrics, and the board.
     pub(super) seat: Option<(usize, BorrowedFd<'s>)>,
     pub(super) log: Option<&'s OpenLog>,
@@ -62,7 +64,7 @@ impl Child {
     pub(super) fn worker(
         poller: &mut Poller,
         source: &Source,
-        orders: &Orders<'_>,
+        orders: &mut Orders<'_>,
     ) -> io::Result<Child> {
         let link = Path::new("/proc/self/exe");
         let program = if link.exists() { link.to_owned() } else { std::env::current_exe()? };
@@ -72,6 +74,7 @@ impl Child {
         fields.put_number(orders.beat_ms);
         let mut descriptors = Vec::new();
         Text::describe(orders.text, &mut fields, &mut descriptors);
+        orders.secrets.describe(&mut fields);
         fields.put_number(orders.seat.map_or(0, |(number, _)| number as u64)); // widening
         descriptors.extend(orders.seat.map(|(_, board)| board));
         OpenLog::describe(orders.log, &mut fields, &mut descriptors);

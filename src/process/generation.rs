@@ -15,6 +15,7 @@ use super::channel::Fields;
 use super::child::{Child, Orders, Poller};
 use super::ledger::Ledger;
 use super::notify::beat_ms;
+use super::secrets::Secrets;
 use super::sockets::Sockets;
 use super::source::{Source, Text};
 
@@ -58,6 +59,7 @@ pub(super) struct Workshop<'w> {
     pub(super) poller: &'w mut Poller,
     pub(super) source: &'w Source,
     pub(super) sockets: &'w Sockets,
+    pub(super) secrets: &'w mut Secrets,
     pub(super) ledger: &'w mut Ledger,
     /// How long a worker may send no ping; `None`: there is no watchdog.
     pub(super) watchdog: Option<Duration>,
@@ -121,8 +123,9 @@ impl Generation {
         let number = shop.ledger.take_seat();
         let seat = number.zip(shop.ledger.descriptor());
         let (text, log) = (self.text.as_ref(), self.log.as_ref());
-        let orders = Orders { workers, is_first, beat_ms, text, seat, log, listeners };
-        let child = Child::worker(shop.poller, shop.source, &orders).map_err(|error| {
+        let secrets = &mut *shop.secrets;
+        let mut orders = Orders { workers, is_first, beat_ms, text, secrets, seat, log, listeners };
+        let child = Child::worker(shop.poller, shop.source, &mut orders).map_err(|error| {
             shop.ledger.leave_seat(number);
             format!("cannot start a worker: {error}")
         })?;

@@ -14,6 +14,7 @@
 //! | `channel` | how do texts and descriptors get from one process to another |
 //! | `access_log` | who opens the access log, and how do workers get it |
 //! | `source` | where do the settings come from, so that all workers have the same |
+//! | `secrets` | what do all workers share for TLS |
 //! | `worker` | what does a worker do |
 //! | `server` | how does a process get ready to serve, alone or as a worker |
 //! | `upgrade` | how does another program file take over |
@@ -51,6 +52,7 @@ mod child;
 mod generation;
 mod ledger;
 mod notify;
+mod secrets;
 mod server;
 mod sockets;
 mod source;

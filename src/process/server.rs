@@ -7,20 +7,22 @@ use std::path::Path;
 use crate::auth::{Authenticator, MemoryBounds, PoolBounds, Program};
 use crate::cli::Settings;
 use crate::config::{
-    AccessLogConfig, Config, Limits, Listen, LogLevel, SiteConfig, TrustedProxies,
+    AccessLogConfig, Config, Limits, Listen, LogLevel, SiteConfig, TlsConfig, TrustedProxies,
 };
 use crate::files::Door;
 use crate::journal::{AccessLog, LogFile, Sink};
 use crate::metrics::{Process, Seat};
 use crate::net::Activated;
 use crate::net::listen::{self, Listener, SocketFile};
+use crate::net::tls::{Material, Terminal};
 use crate::reactor::{End, Reactor, Sign, signals};
 use crate::sandbox;
-use crate::site::Sites;
+use crate::site::{GateConfig, Sites};
 use crate::system;
 
 use super::access_log::OpenLog;
 use super::notify::{Notifier, beat_ms};
+use super::secrets::{Secrets, unix_seconds};
 use super::sockets::{bound, check_systemd, unused};
 
 /// Serves alone: sets everything up, prints the start line, and serves until a signal ends it.
@@ -43,7 +45,9 @@ pub fn serve_alone(settings: Settings, sockets: &mut Vec<SocketFile>) -> Result<
     let admin_line = admin_line(&listeners);
     let paths: Vec<&Path> = sockets.iter().map(SocketFile::path).collect();
     let log = OpenLog::open(config.access_log.as_ref())?.map(OpenLog::into_file);
-    let (mut reactor, more) = set_up(config, listeners, log, Some(&paths), None)?;
+    let mut secrets = Secrets::default();
+    secrets.prepare(&config)?;
+    let (mut reactor, more) = set_up(config, listeners, log, Some(&paths), (&secrets, None))?;
     warnings.extend(more);
     for warning in warnings {
         reactor.note(LogLevel::Warn, format_args!("{warning}"));
@@ -86,15 +90,19 @@ pub(super) fn set_up(
     listeners: Vec<Listener>,
     log: Option<LogFile>,
     alone: Option<&[&Path]>,
-    seat: Option<Seat>,
+    (secrets, seat): (&Secrets, Option<Seat>),
 ) -> Result<(Reactor, Vec<String>), String> {
-    let Config { listen, admin, trusted_proxies, sites, user, .. } = config;
+    let has_tls = config.has_tls();
+    let Config { listen, admin, trusted_proxies, sites, user, tls, .. } = config;
     let Config { sandbox, when_full, h2c, limits, access_log, log: lines, .. } = config;
     let mut warnings = Vec::new();
     if !trusted_proxies.trusts(None) {
         warnings.extend(inapplicable_limits(&listeners, &limits));
     }
     warnings.extend(unused_proxy_protocol(&listen, &trusted_proxies));
+    // As root, if that is who starts it: keys are for nobody else.
+    let terminal = load_tls(&tls, secrets.material().filter(|_| has_tls), &mut warnings)?;
+    let gate = gate(&tls, terminal.as_ref(), &listeners);
     warnings.extend(open_admin(&listeners));
     match &user {
         Some(account) => sandbox::become_user(account)?,
@@ -103,11 +111,10 @@ pub(super) fn set_up(
         }
         None => {}
     }
-    let folders = sandbox::readable(sandbox, &sites);
+    let folders = sandbox::readable(sandbox, &sites, tls.acme_webroot.as_deref());
     // A fresh hasher is as random as the standard library makes it.
     let chance = RandomState::new().hash_one(std::process::id());
-    let mut sites = Sites::new(sites, &limits, Door::best(), chance)
-        .map_err(|problems| problems.to_string())?;
+    let mut sites = open_sites(sites, gate, &limits, chance)?;
     if sites.need_authenticator() {
         sites.authenticate_with(start_authenticator(&limits)?);
     }
@@ -116,6 +123,9 @@ pub(super) fn set_up(
         .map_err(|error| format!("cannot set up the event loop: {error}"))?;
     if h2c {
         reactor.accept_h2c();
+    }
+    if let Some(terminal) = terminal {
+        reactor.speak_tls(terminal);
     }
     reactor.trust(trusted_proxies);
     if admin.is_some() {
@@ -149,6 +159,57 @@ fn open_admin(listeners: &[Listener]) -> Option<String> {
         "the admin listener at {url} can be reached from other machines, without a password; use a \
          loopback address, a Unix socket or a firewall"
     ))
+}
+
+/// Reads the certificates; nothing, if there is no material, because no address has TLS.
+fn load_tls(
+    tls: &TlsConfig,
+    material: Option<&Material>,
+    warnings: &mut Vec<String>,
+) -> Result<Option<Terminal>, String> {
+    let Some(material) = material else { return Ok(None) };
+    let loaded = Terminal::load(tls, material, unix_seconds());
+    let (terminal, more) = loaded.map_err(|problems| problems.join("\n"))?;
+    warnings.extend(more);
+    warnings.extend(material.describe().filter(|_| tls.self_signed));
+    Ok(Some(terminal))
+}
+
+/// Opens the roots. `chance` is random.
+fn open_sites(
+    sites: Vec<SiteConfig>,
+    gate: Option<GateConfig>,
+    limits: &Limits,
+    chance: u64,
+) -> Result<Sites, String> {
+    let sites = Sites::new(sites, limits, Door::best(), chance);
+    let mut sites = sites.map_err(|problems| problems.to_string())?;
+    if let Some(gate) = gate {
+        sites.guard_with(gate, Door::best()).map_err(|problems| problems.to_string())?;
+    }
+    Ok(sites)
+}
+
+/// What TLS asks of requests; nothing, if there is no TLS and there are no challenges.
+fn gate(
+    tls: &TlsConfig,
+    terminal: Option<&Terminal>,
+    listeners: &[Listener],
+) -> Option<GateConfig> {
+    let names = terminal.map(Terminal::names).unwrap_or_default();
+    if names.is_empty() && tls.acme_webroot.is_none() {
+        return None;
+    }
+    let secure = || listeners.iter().filter(|listener| listener.opening().tls);
+    let ports = || secure().filter_map(Listener::port);
+    // The port that browsers take for https, if it is among them.
+    let port = ports().find(|port| *port == 443).or_else(|| ports().next());
+    Some(GateConfig {
+        names,
+        hsts: tls.hsts.clone(),
+        redirect_port: port.filter(|_| tls.redirect_http),
+        acme_webroot: tls.acme_webroot.clone(),
+    })
 }
 
 /// Starts the processes that verify passwords: as the user that serves, and before the sandbox is

@@ -11,8 +11,8 @@ use signal_hook::consts::{SIGCHLD, SIGHUP, SIGUSR1, SIGUSR2};
 use crate::cli::Settings;
 use crate::config::LogLevel;
 use crate::journal::Journal;
-use crate::net::Activated;
 use crate::net::listen::SocketFile;
+use crate::net::{Activated, tls};
 use crate::reactor::signals::{NOTHING_TO_REOPEN, STOP, Signals};
 
 use super::access_log::OpenLog;
@@ -20,6 +20,7 @@ use super::child::Poller;
 use super::generation::{Death, Generation, Workshop};
 use super::ledger::Ledger;
 use super::notify::Notifier;
+use super::secrets::{Secrets, unix_seconds};
 use super::server::{ignore_file_size_signal, start_line};
 use super::sockets::Sockets;
 use super::source::{Source, Text};
@@ -65,6 +66,7 @@ pub(super) struct Supervisor {
     /// When [`Supervisor::advance`] was last called.
     advanced: Instant,
     source: Source,
+    secrets: Secrets,
     /// The program file that an upgrade executes.
     program: Option<PathBuf>,
     /// The sockets of the generation that serves.
@@ -130,6 +132,7 @@ impl Supervisor {
             alive_at,
             advanced: now,
             source,
+            secrets: Secrets::default(),
             program,
             sockets: Sockets::new(activated),
             last_files: Vec::new(),
@@ -161,10 +164,11 @@ impl Supervisor {
     pub(super) fn take_over(mut self, message: super::channel::Message) -> Result<(), String> {
         let now = Instant::now();
         let inventory = Inventory::adopt(message, &mut self.poller, &self.source, now);
-        let Inventory { last_number, sockets, serving, draining, ledger } =
+        let Inventory { last_number, sockets, serving, draining, ledger, secrets } =
             inventory.ok_or(upgrade::OTHER_VERSION)?;
         self.ledger = ledger;
         self.last_number = last_number;
+        self.secrets = secrets;
         self.sockets = sockets;
         self.serving = Some(serving);
         self.draining = draining;
@@ -344,9 +348,9 @@ impl Supervisor {
             trial.kill();
             trial.until = now + LOG_RETRY;
         }
-        let Supervisor { serving, poller, source, sockets, ledger, notifier, .. } = self;
+        let Supervisor { serving, poller, source, sockets, ledger, notifier, secrets, .. } = self;
         let watchdog = notifier.watchdog();
-        let mut shop = Workshop { poller, source, sockets, ledger, watchdog };
+        let mut shop = Workshop { poller, source, sockets, secrets, ledger, watchdog };
         let lines = serving.as_mut().map(|serving| serving.tend(&mut shop, now));
         for line in lines.into_iter().flatten() {
             self.note(LogLevel::Warn, format_args!("{line}"));
@@ -398,6 +402,8 @@ impl Supervisor {
     ) -> Result<(), String> {
         // Workers log the warnings of the settings.
         let config = settings.config;
+        tls::check(&config.tls, unix_seconds()).map_err(|problems| problems.join("\n"))?;
+        self.secrets.prepare(&config)?;
         let lines = config.log;
         let count = worker::count(config.workers);
         let bound = Sockets::bind(&config.listeners(), count, &config.limits, &self.sockets);
@@ -410,9 +416,9 @@ impl Supervisor {
         let more = if count == 1 { String::new() } else { format!(" ({count} workers)") };
         let start_line = start_line(&config.sites, sockets.first(), &more);
         self.last_number += 1;
-        let Supervisor { poller, source, last_number, ledger, notifier, .. } = self;
+        let Supervisor { poller, source, last_number, ledger, notifier, secrets, .. } = self;
         let watchdog = notifier.watchdog();
-        let mut shop = Workshop { poller, source, sockets: &sockets, ledger, watchdog };
+        let mut shop = Workshop { poller, source, sockets: &sockets, secrets, ledger, watchdog };
         match Generation::start(*last_number, (text, log), config.limits, count, &mut shop, now) {
             Ok(generation) => {
                 self.journal.configure(lines);
@@ -430,7 +436,9 @@ impl Supervisor {
     fn reload(&mut self, now: Instant) {
         self.notifier.reloading();
         let result = match self.source.read() {
-            Ok((settings, text)) => self.begin(settings, text, now).map_err(|why| vec![why]),
+            Ok((settings, text)) => self
+                .begin(settings, text, now)
+                .map_err(|why| why.lines().map(str::to_owned).collect()),
             Err(lines) => Err(lines),
         };
         if let Err(lines) = result {
@@ -512,9 +520,9 @@ impl Supervisor {
         let serving = self.serving.take().map(|generation| (generation, sockets));
         let mut ending: Vec<(Generation, Sockets)> = next.into_iter().chain(serving).collect();
         for (generation, sockets) in &mut ending {
-            let Supervisor { poller, source, ledger, notifier, .. } = self;
+            let Supervisor { poller, source, ledger, notifier, secrets, .. } = self;
             let watchdog = notifier.watchdog();
-            let mut shop = Workshop { poller, source, sockets, ledger, watchdog };
+            let mut shop = Workshop { poller, source, sockets, secrets, ledger, watchdog };
             let mut lines = generation.complete(&mut shop, now);
             // Workers answer at the admin listener until they end.
             let internal = sockets.internal();
@@ -534,7 +542,8 @@ impl Supervisor {
 
     /// Tries the program that an upgrade would execute.
     fn begin_trial(&mut self, now: Instant) {
-        let Supervisor { program, poller, source, serving, sockets, draining, ledger, .. } = self;
+        let Supervisor { program, poller, source, serving, sockets, draining, .. } = self;
+        let Supervisor { ledger, secrets, .. } = self;
         let (Some(program), Some(serving)) = (program.as_ref(), serving.as_ref()) else {
             return self.note(
                 LogLevel::Error,
@@ -542,7 +551,7 @@ impl Supervisor {
             );
         };
         let parts = (&*sockets, &*ledger, serving, &draining[..]);
-        let message = upgrade::describe_all(self.last_number, parts, now);
+        let message = upgrade::describe_all(self.last_number, parts, secrets, now);
         match Trial::start(program, &message, poller, source, now + TRIAL) {
             Ok(trial) => self.trial = Some(trial),
             Err(error) => {
@@ -565,10 +574,10 @@ impl Supervisor {
                     format_args!("upgrade: tenkay {version} at {shown} takes over"),
                 );
                 self.journal.flush();
-                let Supervisor { source, serving, sockets, draining, ledger, .. } = self;
+                let Supervisor { source, serving, sockets, draining, ledger, secrets, .. } = self;
                 let Some(serving) = serving.as_ref() else { return };
                 let parts = (&*sockets, &*ledger, serving, &draining[..]);
-                let message = upgrade::describe_all(self.last_number, parts, now);
+                let message = upgrade::describe_all(self.last_number, parts, secrets, now);
                 format!("cannot execute it: {}", upgrade::replace(&path, source, &message))
             }
         };

@@ -22,6 +22,7 @@ use super::channel::{Fields, Message, receive_message, send_message};
 use super::child::{Child, Poller};
 use super::generation::{Generation, describe};
 use super::ledger::Ledger;
+use super::secrets::Secrets;
 use super::sockets::Sockets;
 use super::source::{Source, TAKEOVER};
 use super::worker::{READY, take_stdin};
@@ -30,7 +31,7 @@ use super::worker::{READY, take_stdin};
 pub const TRIAL_MODE: &str = "__trial";
 
 /// What a program must know to take over. Its first text is this version of the form.
-const FORM: &str = "2";
+const FORM: &str = "1";
 
 /// What a supervisor passes on to the program that takes over.
 #[derive(Debug)]
@@ -43,6 +44,7 @@ pub(super) struct Inventory {
     pub(super) draining: Vec<Generation>,
     /// The metrics.
     pub(super) ledger: Ledger,
+    pub(super) secrets: Secrets,
 }
 
 /// The same as a message.
@@ -54,6 +56,7 @@ pub(super) fn describe_all<'s>(
         &'s Generation,
         &'s [Generation],
     ),
+    secrets: &mut Secrets,
     now: Instant,
 ) -> (Fields, Vec<BorrowedFd<'s>>) {
     let (mut fields, mut descriptors) = (Fields::default(), Vec::new());
@@ -65,9 +68,10 @@ pub(super) fn describe_all<'s>(
     for generation in draining {
         generation.describe(now, &mut fields, &mut descriptors);
     }
-    // Last: an earlier version of the program does not know it.
+    // Last: an earlier version of the program does not know them.
     let seats = std::iter::once(serving).chain(draining).flat_map(Generation::seats);
     ledger.describe(seats, &mut fields, &mut descriptors);
+    secrets.describe(&mut fields);
     (fields, descriptors)
 }
 
@@ -102,7 +106,8 @@ impl Inventory {
         for (place, seat) in places.iter_mut().zip(seats) {
             **place = seat;
         }
-        Some(Inventory { last_number, sockets, serving, draining, ledger })
+        let secrets = Secrets::adopt(&mut from).unwrap_or_default();
+        Some(Inventory { last_number, sockets, serving, draining, ledger, secrets })
     }
 }
 

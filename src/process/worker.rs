@@ -16,6 +16,7 @@ use crate::system;
 
 use super::access_log::OpenLog;
 use super::channel::{Fields, Message, receive_message};
+use super::secrets::Secrets;
 use super::server;
 use super::sockets::path_of;
 use super::source::{Source, Text};
@@ -60,7 +61,8 @@ pub fn run() -> Result<End, String> {
         begun.map_err(|error| format!("cannot listen on {}: {error}", listener.url()))?;
     }
     let admin_line = server::admin_line(&task.listeners);
-    let (mut reactor, more) = server::set_up(config, task.listeners, task.log, None, task.seat)?;
+    let shared = (&task.secrets, task.seat);
+    let (mut reactor, more) = server::set_up(config, task.listeners, task.log, None, shared)?;
     if task.is_first {
         if let Some(line) = admin_line {
             reactor.note(LogLevel::Info, format_args!("{line}"));
@@ -113,6 +115,7 @@ struct Task {
     beat_ms: u64,
     /// The text of the configuration file.
     text: Option<Text>,
+    secrets: Secrets,
     /// Its place on the board of metrics.
     seat: Option<Seat>,
     log: Option<LogFile>,
@@ -127,6 +130,7 @@ impl Task {
         let is_first = fields.take_number::<u8>()? == 1;
         let beat_ms = fields.take_number()?;
         let text = Text::adopt(&mut fields, &mut descriptors)?;
+        let secrets = Secrets::adopt(&mut fields)?;
         let seat = match fields.take_number()? {
             0 => None,
             // A supervisor of another version has another board.
@@ -140,7 +144,7 @@ impl Task {
         for socket in descriptors {
             listeners.push(inherited(socket, &mut fields)?);
         }
-        Some(Task { workers, is_first, beat_ms, text, seat, log, listeners })
+        Some(Task { workers, is_first, beat_ms, text, secrets, seat, log, listeners })
     }
 }
 

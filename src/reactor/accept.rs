@@ -128,8 +128,14 @@ impl Acceptor {
                     Ok((socket, from)) => {
                         self.left = self.left.map(|left| left - 1);
                         let opening = self.listeners[index].opening();
-                        let transport = Transport::plain(socket);
-                        connections.insert(transport, from, opening, resources, turn)
+                        let transport = match opening.tls {
+                            false => Some(Transport::plain(socket)),
+                            true => Transport::secured(socket, &resources.pools.terminal),
+                        };
+                        match transport {
+                            Some(it) => connections.insert(it, from, opening, resources, turn),
+                            None => Effort::default(), // no memory for a session
+                        }
                     }
                     Err(error) => {
                         self.accept_failed(index, &error, connections, resources, turn);

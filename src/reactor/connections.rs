@@ -11,7 +11,7 @@ use crate::config::{Limits, Opening, TrustedProxies};
 use crate::http::status::{Failure, Status};
 use crate::journal::{About, Kind};
 use crate::net::Transport;
-use crate::site::Wait;
+use crate::site::{Channel, Wait};
 
 use super::census::{Census, States};
 use super::clients::Clients;
@@ -158,7 +158,7 @@ impl Connections {
             return Effort::default();
         }
         slot.turned_away = turned_away;
-        slot.sniffs = resources.h2c && !turned_away && !slot.internal;
+        slot.sniffs = resources.h2c && !turned_away && slot.takes_h2c();
         resources.log_opened(&slot);
         let key = self.insert_slot(slot);
         if turned_away {
@@ -302,14 +302,14 @@ impl Connections {
         let now = turn.now();
         let slot = &mut self.slots[key];
         let standing = slot.wire.standing(now);
-        let mut deadline = slot.wire.deadline(&resources.limits);
+        let mut deadline = slot.deadline(&resources.limits);
         if deadline <= now
             && standing.unsent
             && slot.transport.was_acknowledged(resources.limits.write_timeout_ms)
         {
             let (mut cx, _) = resources.context(turn.clock(), 0);
             slot.wire.report(Event::Acknowledged, &mut cx);
-            deadline = slot.wire.deadline(&resources.limits);
+            deadline = slot.deadline(&resources.limits);
         }
         let is_ended = matches!(slot.wire, Wire::Ended { .. });
         if is_ended && !slot.transport.was_acknowledged(resources.limits.write_timeout_ms) {
@@ -333,7 +333,7 @@ impl Connections {
             self.work(id.0, resources, turn, |slot, cx, pools, share| {
                 let stop = slot.drive(cx, pools, share);
                 if matches!(stop, Stop::Over(_) | Stop::Introduced)
-                    || slot.wire.deadline(cx.limits) > cx.clock.tick
+                    || slot.deadline(cx.limits) > cx.clock.tick
                 {
                     return stop;
                 }
@@ -365,6 +365,7 @@ impl Connections {
         slot.identify(&mut cx);
         if slot.is_proxy {
             cx.behind = Some(self.clients.behind());
+            cx.channel = Channel::Proxied;
         }
         let mut share = Share { effort: Effort::default(), failed: None };
         let stop = guarded(|| work(slot, &mut cx, pools, &mut share));
@@ -434,7 +435,9 @@ impl Connections {
             Stop::Waits => self.watch(key, resources, turn),
             Stop::Over(reason) => {
                 let kept = !resources.draining;
-                match kept.then(|| slot.keep_unacknowledged(reason, limits, now)).flatten() {
+                let terminal = &mut resources.pools.terminal;
+                let kept = kept.then(|| slot.keep_unacknowledged(reason, limits, terminal, now));
+                match kept.flatten() {
                     None => self.close(key, reason, resources, turn),
                     Some(wire) => {
                         resources.end(wire);
@@ -492,7 +495,7 @@ impl Connections {
             }
             Reason::Stalled => slot.transport.abandon(),
             Reason::MadeRoom | Reason::OutOfPages if unsent => slot.transport.abandon(),
-            _ => {}
+            _ => slot.transport.part(&mut resources.pools.terminal),
         }
         if slot.internal {
             return self.internal.remove(key);
@@ -564,8 +567,7 @@ impl Connections {
         }
     }
 
-    /// The server stops: connections whose protocol can say so are looked at, and all of them once
-    /// idle ones have had their time for one more request.
+    /// The server stops: looks at the connections that can say so or, to close idle ones, at all.
     pub(super) fn drain(&mut self, closes_idle: bool) {
         self.closes_idle = closes_idle;
         let looks_at = |slot: &Slot| !slot.queued && (closes_idle || slot.wire.tells_of_drain());

@@ -6,6 +6,7 @@ use std::time::Duration;
 use crate::clock::Tick;
 use crate::config::LogLevel;
 use crate::metrics::{Histogram, Metric, Process, Reload, Seat, Snapshot, TURN_BOUNDS_US};
+use crate::net::Handshakes;
 
 use super::accept::Acceptor;
 use super::census::States;
@@ -154,7 +155,7 @@ impl Metrics {
         now: Tick,
     ) -> Snapshot {
         let mut snapshot = Snapshot::default();
-        let Resources { sites, journal, requests, .. } = resources;
+        let Resources { sites, journal, requests, pools, .. } = resources;
         if let Some(requests) = requests {
             requests.describe(&mut snapshot);
         }
@@ -166,6 +167,8 @@ impl Metrics {
         snapshot.set(Metric::TurnDuration, &self.turns.cells());
         snapshot.set(Metric::AcceptPauses, &[acceptor.pauses()]);
         snapshot.set(Metric::LogDropped, &[journal.dropped()]);
+        let Handshakes { full, resumed, failed } = pools.terminal.handshakes;
+        snapshot.set(Metric::TlsHandshakes, &[resumed, full, 0, failed]);
         snapshot.set(Metric::Workers, &[1]);
         snapshot.set(Metric::LongestTurn, &[self.longest.us(now)]);
         snapshot

@@ -50,6 +50,7 @@ mod clients;
 mod connections;
 mod counts;
 mod evict;
+mod handshake;
 mod introduction;
 mod metrics;
 mod orders;
@@ -65,6 +66,8 @@ pub mod wheel;
 mod wire;
 
 use crate::net::listen::Listener;
+use crate::net::tls::Terminal;
+use crate::net::{Expiry, Handshakes};
 use accept::Acceptor;
 use connections::Connections;
 use metrics::Metrics;
@@ -101,6 +104,8 @@ pub struct Reactor {
     log_target: Option<LogTarget>,
     vital: Vital,
     phase: Phase,
+    /// When the expiry of the certificates is looked at again; never without certificates.
+    expiry_due: Tick,
 }
 
 /// Whether the server runs, or how it ends.
@@ -163,7 +168,34 @@ impl Reactor {
             log_target: None,
             vital: Vital::default(),
             phase: Phase::Running,
+            expiry_due: NEVER,
         })
+    }
+
+    /// Speaks TLS with these certificates, on the listeners that ask for it. The start has logged
+    /// which of them expire soon.
+    pub fn speak_tls(&mut self, terminal: Terminal) {
+        self.resources.pools.terminal = terminal;
+        self.expiry_due = self.turn.now() + EXPIRY_MS;
+    }
+
+    /// How TLS handshakes have ended so far.
+    pub fn handshakes(&self) -> Handshakes {
+        self.resources.pools.terminal.handshakes
+    }
+
+    /// When each certificate expires.
+    pub fn expiries(&self) -> Vec<Expiry> {
+        self.resources.pools.terminal.expiries()
+    }
+
+    /// Logs which certificates expire soon, or have expired.
+    fn report_expiry(&mut self) {
+        self.expiry_due = self.turn.now() + EXPIRY_MS;
+        let now = u64::try_from(self.turn.clock().unix_seconds()).unwrap_or(0);
+        for warning in self.resources.pools.terminal.warnings(now) {
+            self.resources.journal.note(LogLevel::Warn, format_args!("{warning}"));
+        }
     }
 
     /// Obeys the process at the other end of this channel, and stops in order when it ends. From
@@ -271,6 +303,7 @@ impl Reactor {
         self.take_events();
         self.take_verdicts();
         let Reactor { connections, resources, turn, .. } = self;
+        resources.pools.terminal.begin_turn(resources.limits.handshake_units_per_turn);
         connections.drive_pending(resources, turn);
         if connections.take_timers(resources, turn) {
             self.poll(Some(Duration::ZERO))?;
@@ -280,6 +313,9 @@ impl Reactor {
         let Reactor { acceptor, connections, resources, turn, .. } = self;
         acceptor.accept(connections, resources, turn);
         self.end_drain();
+        if self.turn.now() >= self.expiry_due {
+            self.report_expiry();
+        }
         self.work_in_spare_time();
         self.resources.sites.rest(self.turn.now());
         while let Some(fault) = self.resources.sites.take_fault() {
@@ -386,10 +422,11 @@ impl Reactor {
         let log = self.resources.journal.due(now);
         let sites = self.resources.sites.due();
         let verifiers = self.resources.sites.authenticator().and_then(|it| it.due());
+        let expiry = (self.expiry_due < NEVER).then_some(self.expiry_due);
         let metrics = self.metrics.as_ref().and_then(Metrics::due);
         let (slots, accept) = (self.connections.due(), self.acceptor.due());
         let vital = self.vital.due();
-        let due = [slots, accept, sites, verifiers, drained, log, jobs, metrics, vital];
+        let due = [slots, accept, sites, verifiers, drained, log, jobs, metrics, expiry, vital];
         // A tick is rounded down and the poll rounds up, so the time is over when the poll returns.
         let due = due.into_iter().flatten().min().map(|due| Duration::from_millis(due.since(now)));
         let spare = self.resources.sites.spare_work_due().map(|due| {
@@ -554,6 +591,11 @@ impl Reactor {
 
 /// Events taken from the kernel at a time.
 const EVENTS: usize = 1024;
+
+/// How often the expiry of the certificates is looked at: once a day.
+const EXPIRY_MS: u64 = 24 * 3600 * 1000;
+
+const NEVER: Tick = Tick(u64::MAX);
 
 /// One half of a token is the key of the slot, the other the serial number of the connection in
 /// it; the highest bit is set for what is not a connection.

@@ -10,7 +10,7 @@ use crate::http::status::Status;
 use crate::journal::{About, Journal};
 use crate::metrics::Requests;
 use crate::net::Transport;
-use crate::site::Sites;
+use crate::site::{Channel, Sites};
 
 use super::slot::{Client, Slot};
 use super::wire::{self, Context, Pages, Pools, Reason, Wire};
@@ -42,12 +42,14 @@ impl Resources {
         let Resources { sites, pages, pools, limits, journal, requests, draining, .. } = self;
         let (draining, unread, internal) = (*draining, false, false);
         let (client, observer) = (None, journal.observer.as_deref_mut());
+        let channel = Channel::Plain;
         let cx = Context {
             sites,
             pages,
             clock,
             limits,
             client,
+            channel,
             internal,
             draining,
             unread,
@@ -75,7 +77,7 @@ impl Resources {
         let mut room = [0; LAST_BYTES];
         let length = wire::write_unavailable(&mut room, &self.sites, clock);
         let response = &room[..length];
-        let sent = transport.send_last(response);
+        let sent = transport.send_last(response, &mut self.pools.terminal);
         let (address, false) = client else { return };
         if let Some(requests) = &mut self.requests {
             requests.begin(Status::ServiceUnavailable, Method::Unknown);

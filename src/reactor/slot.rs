@@ -9,6 +9,7 @@ use crate::config::{CONNECTION_BYTES, Limits};
 use crate::files::{Blocking, OpenFile, Piece};
 use crate::http::status::Failure;
 use crate::machine::{ClientId, least_rate_deadline};
+use crate::net::tls::Terminal;
 use crate::net::{Sent, Transport, is_passing};
 use crate::site::Wait;
 
@@ -110,8 +111,8 @@ impl Slot {
         pools: &mut Pools,
         share: &mut Share,
     ) -> Stop {
-        if !matches!(self.wire, Wire::H1(_) | Wire::H2(_)) {
-            return self.drive_outside(cx);
+        if let Some(stop) = self.begin(cx, pools) {
+            return stop;
         }
         // Two versions, so that a request without an observer pays for one test.
         if cx.observer.is_some() {
@@ -127,7 +128,9 @@ impl Slot {
         pools: &mut Pools,
         share: &mut Share,
     ) -> Stop {
-        let mut bytes_left = self.begin(cx);
+        let bandwidth = self.bandwidth(cx).unwrap_or(u64::MAX);
+        let mut bytes_left = cx.limits.bytes_per_turn.min(bandwidth);
+        self.throttled = false;
         let mut short = false;
         for step in 0..cx.limits.steps_per_turn {
             cx.unread = self.transport.is_readable();
@@ -141,10 +144,7 @@ impl Slot {
                     self.wire.rest(pools, cx.pages);
                     return Stop::Waits;
                 }
-                Step::Poll if !self.transport.is_readable() => {
-                    self.wire.report(Event::Nothing, cx);
-                    Ok(())
-                }
+                Step::Poll if !self.transport.is_readable() => self.found_nothing(cx),
                 Step::Read | Step::Poll => {
                     self.receive::<OBSERVED>(cx, pools, share).map(|is_short| short = is_short)
                 }
@@ -156,16 +156,18 @@ impl Slot {
                 }
                 Step::Write(first, second) => {
                     let (first, second) = at_most(bytes_left, first, second);
-                    let written = self.transport.send(first, second);
+                    let written = self.transport.send(first, second, &mut pools.terminal);
                     written.map(|count| bytes_left -= self.written::<OBSERVED>(count, share, cx))
                 }
                 Step::SendFile { lead, file, at, count } => {
-                    let count = count.min(cx.limits.sendfile_bytes).min(bytes_left);
+                    let most = self.transport.file_bytes(at, cx.limits.sendfile_bytes);
+                    let count = count.min(most).min(bytes_left);
                     let piece = prepare(file, (at, count), &mut self.cold, cx);
                     if piece == Piece::Cold {
                         return Stop::Needs(Wait::Disk);
                     }
-                    let sent = send_piece(&mut self.transport, lead, file, at, piece, share);
+                    let ends = (&mut self.transport, &mut pools.terminal);
+                    let sent = send_piece(ends, lead, (file, at), piece, share);
                     sent.map(|sent| bytes_left = bytes_left.saturating_sub(self.sent(&sent, cx)))
                 }
                 Step::Wait(_) if step == 0 => {
@@ -175,7 +177,7 @@ impl Slot {
                 Step::Wait(wait) => return Stop::Needs(wait),
                 Step::ShutdownWrite => {
                     self.wire.report(Event::ShutDown, cx);
-                    self.transport.shutdown_write()
+                    self.transport.shutdown_write(&mut pools.terminal)
                 }
                 Step::Close(reason) => return Stop::Over(reason),
             };
@@ -189,26 +191,44 @@ impl Slot {
         Stop::Budget
     }
 
-    /// What comes first each time it is driven. Returns how many bytes may be sent.
-    #[inline]
-    fn begin(&mut self, cx: &mut Context<'_>) -> u64 {
-        if self.transport.flush().is_err_and(|error| !is_passing(&error)) {
-            self.wire.report(Event::PeerLost, cx);
+    /// Reports that there is nothing to receive, to a wire that goes on without it.
+    fn found_nothing(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
+        self.wire.report(Event::Nothing, cx);
+        Ok(())
+    }
+
+    /// Whether its client may begin with HTTP/2.
+    pub(super) fn takes_h2c(&self) -> bool {
+        !self.internal && self.transport.is_plain()
+    }
+
+    /// What comes before the steps of the wire. `None`: they follow.
+    #[inline(always)]
+    fn begin(&mut self, cx: &mut Context<'_>, pools: &mut Pools) -> Option<Stop> {
+        match self.wire {
+            Wire::H1(_) if self.transport.is_plain() => None,
+            Wire::H1(_) | Wire::H2(_) => self.begin_rare(cx, pools),
+            _ => Some(self.drive_outside(cx, pools)),
         }
-        if cx.draining {
+    }
+
+    /// The same over TLS, or with HTTP/2.
+    #[inline(never)]
+    fn begin_rare(&mut self, cx: &mut Context<'_>, pools: &mut Pools) -> Option<Stop> {
+        let stop = if self.transport.is_plain() { None } else { self.open(cx, pools) };
+        if stop.is_none() && cx.draining {
             self.wire.drain(cx);
         }
-        self.throttled = false;
-        let bandwidth = self.bandwidth(cx).unwrap_or(u64::MAX);
-        cx.limits.bytes_per_turn.min(bandwidth)
+        stop
     }
 
     /// The same before the protocol has begun, or after its end.
     #[inline(never)]
-    fn drive_outside(&mut self, cx: &Context<'_>) -> Stop {
+    fn drive_outside(&mut self, cx: &mut Context<'_>, pools: &mut Pools) -> Stop {
         match &mut self.wire {
             Wire::H1(_) | Wire::H2(_) => Stop::Budget, // never: the caller drives it
             &mut Wire::Ended { until } => self.end(until, cx),
+            Wire::Failed { .. } => self.linger(cx, pools),
             Wire::Introduction(introduction) => {
                 match introduction.drive(&mut self.transport, cx.clock.tick) {
                     State::Waits => Stop::Waits,
@@ -258,6 +278,7 @@ impl Slot {
         &mut self,
         reason: Reason,
         limits: &Limits,
+        terminal: &mut Terminal,
         now: Tick,
     ) -> Option<Wire> {
         if !matches!(reason, Reason::Finished | Reason::PeerClosed | Reason::FileFailed) {
@@ -267,7 +288,7 @@ impl Slot {
         if sent < FIRST_FLIGHT_BYTES && (limits.connections_per_client == 0 || sent == 0) {
             return None;
         }
-        if self.transport.shutdown_write().is_err() || self.transport.is_acknowledged() {
+        if self.transport.shutdown_write(terminal).is_err() || self.transport.is_acknowledged() {
             return None;
         }
         let until = least_rate_deadline(since, sent, limits);
@@ -275,7 +296,7 @@ impl Slot {
     }
 
     /// The protocol has ended, and the kernel may still hold bytes, which may be sent until then.
-    fn end(&self, until: Tick, cx: &Context<'_>) -> Stop {
+    fn end(&mut self, until: Tick, cx: &Context<'_>) -> Stop {
         if self.transport.is_acknowledged() {
             Stop::Over(Reason::Finished)
         } else if cx.draining {
@@ -287,12 +308,24 @@ impl Slot {
         }
     }
 
+    /// When its time is over. A connection that is told that there is no room for it has as long
+    /// for that as others for their first request: a TLS handshake may have to come first.
+    #[inline]
+    pub(super) fn deadline(&self, limits: &Limits) -> Tick {
+        let deadline = self.wire.deadline(limits);
+        if !self.turned_away || self.transport.is_plain() {
+            return deadline;
+        }
+        let (since, _) = self.wire.standing(Tick(0)).sent;
+        deadline.min(since + limits.first_request_timeout_ms)
+    }
+
     /// When to look at it again. No event announces an acknowledgement.
     #[inline]
     pub(super) fn wake_at(&self, limits: &Limits, now: Tick) -> Tick {
-        let deadline = self.wire.deadline(limits);
+        let deadline = self.deadline(limits);
         match self.wire {
-            Wire::H1(_) | Wire::H2(_) | Wire::Introduction(_) => deadline,
+            Wire::H1(_) | Wire::H2(_) | Wire::Introduction(_) | Wire::Failed { .. } => deadline,
             Wire::Ended { .. } => deadline.min(now + ACKNOWLEDGED_MS),
         }
     }
@@ -307,7 +340,7 @@ impl Slot {
     ) -> io::Result<bool> {
         let Some(room) = self.wire.room(pools, cx.pages) else { return Ok(false) };
         let asked = room.len();
-        let count = self.transport.receive(room)?;
+        let count = self.transport.receive(room, &mut pools.terminal)?;
         share.effort.received(count);
         if self.sniffs {
             self.sniffs = self.wire.sniff(count, pools, cx);
@@ -370,18 +403,20 @@ fn prepare(file: &OpenFile, range: (u64, u64), tries: &mut u8, cx: &mut Context<
 /// Sends `lead`, then a piece of a file from `at`. If the file has changed, it ends here; but
 /// `lead`, which may hold earlier responses, is sent before that is reported.
 fn send_piece(
-    transport: &mut Transport,
+    (transport, terminal): (&mut Transport, &mut Terminal),
     lead: &[u8],
-    file: &OpenFile,
-    at: u64,
+    (file, at): (&OpenFile, u64),
     piece: Piece,
     share: &mut Share,
 ) -> io::Result<Sent> {
     share.effort.long();
     let sent = match piece {
-        Piece::Ready(count) => transport.send_file(lead, file.file(), at, count)?,
+        Piece::Ready(count) => transport.send_file(lead, file.file(), (at, count), terminal)?,
         _ if lead.is_empty() => Sent { count: 0, file_ended: true },
-        _ => Sent { count: transport.send(lead, &[])? as u64, file_ended: false }, // widening
+        _ => {
+            let count = transport.send(lead, &[], terminal)?;
+            Sent { count: count as u64, file_ended: false } // widening
+        }
     };
     if sent.file_ended {
         share.failed = Some(file.path().into());

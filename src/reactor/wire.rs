@@ -9,6 +9,7 @@ use crate::config::Limits;
 use crate::h1::{self, Connection, Exchanges, StateName};
 use crate::h2;
 use crate::journal::Observer;
+use crate::net::tls::Terminal;
 use crate::site::Sites;
 
 use super::introduction::Introduction;
@@ -26,6 +27,9 @@ pub(super) enum Wire {
     /// The protocol has ended, but the kernel still holds bytes that the peer has not acknowledged.
     /// The connection counts for its client until they are, or until then.
     Ended { until: Tick },
+    /// TLS has failed. The peer gets an alert, and what it still sends is dropped until then: a
+    /// reset could overtake the alert.
+    Failed { until: Tick, dropped: u64 },
     /// The protocol has not begun: a PROXY header comes first.
     Introduction(Box<Introduction>),
 }
@@ -34,6 +38,8 @@ pub(super) enum Wire {
 #[derive(Debug, Default)]
 pub(super) struct Pools {
     h1: Exchanges,
+    /// What TLS connections share.
+    pub(super) terminal: Terminal,
 }
 
 /// Writes the response of a connection for which there is no page. Returns its length.
@@ -52,6 +58,11 @@ impl Wire {
         Wire::Introduction(Box::new(Introduction::new(now)))
     }
 
+    /// A connection on which the client has chosen HTTP/2.
+    pub(super) fn h2(now: Tick) -> Wire {
+        Wire::H2(Box::new(h2::Connection::new(now)))
+    }
+
     /// What to do next.
     #[inline(always)]
     pub(super) fn step(&self) -> Step<'_> {
@@ -59,6 +70,7 @@ impl Wire {
             Wire::H1(connection) => connection.step(),
             Wire::H2(connection) => connection.step(),
             Wire::Ended { .. } => Step::Close(Reason::Finished),
+            Wire::Failed { .. } => Step::Close(Reason::TlsFailed),
             // The driver receives the header itself.
             Wire::Introduction(_) => Step::Read,
         }
@@ -71,7 +83,7 @@ impl Wire {
         match self {
             Wire::H1(connection) => connection.room(&mut pools.h1, pages),
             Wire::H2(connection) => connection.room(pages),
-            Wire::Ended { .. } | Wire::Introduction(_) => None,
+            Wire::Ended { .. } | Wire::Introduction(_) | Wire::Failed { .. } => None,
         }
     }
 
@@ -81,7 +93,7 @@ impl Wire {
         match self {
             Wire::H1(connection) => connection.rest(&mut pools.h1, pages),
             Wire::H2(connection) => connection.rest(pages),
-            Wire::Ended { .. } | Wire::Introduction(_) => {}
+            Wire::Ended { .. } | Wire::Introduction(_) | Wire::Failed { .. } => {}
         }
     }
 
@@ -129,7 +141,7 @@ impl Wire {
         match self {
             Wire::H1(connection) => connection.report_as::<OBSERVED>(event, cx),
             Wire::H2(connection) => connection.report(event, cx),
-            Wire::Ended { until } => {
+            Wire::Ended { until } | Wire::Failed { until, .. } => {
                 if let Event::Timeout = event {
                     *until = Tick(0);
                 }
@@ -147,7 +159,7 @@ impl Wire {
         match self {
             Wire::H1(connection) => connection.end(&mut pools.h1, pages, observer),
             Wire::H2(connection) => connection.end(pages, observer),
-            Wire::Ended { .. } | Wire::Introduction(_) => {}
+            Wire::Ended { .. } | Wire::Introduction(_) | Wire::Failed { .. } => {}
         }
     }
 
@@ -157,7 +169,7 @@ impl Wire {
         match self {
             Wire::H1(connection) => connection.standing(now),
             Wire::H2(connection) => connection.standing(now),
-            Wire::Ended { until } => Standing {
+            Wire::Ended { until } | Wire::Failed { until, .. } => Standing {
                 unsent: false,
                 evictable: Some(Evictable::Lingering(*until)),
                 holds_page_since: None,
@@ -173,7 +185,7 @@ impl Wire {
         match self {
             Wire::H1(connection) => connection.is_idle(),
             Wire::H2(connection) => connection.is_idle(),
-            Wire::Ended { .. } => true,
+            Wire::Ended { .. } | Wire::Failed { .. } => true,
             Wire::Introduction(introduction) => introduction.is_idle(),
         }
     }
@@ -190,7 +202,7 @@ impl Wire {
             },
             Wire::H2(connection) => connection.activity(),
             Wire::Introduction(_) => 1,
-            Wire::Ended { .. } => 4,
+            Wire::Ended { .. } | Wire::Failed { .. } => 4,
         }
     }
 
@@ -200,7 +212,7 @@ impl Wire {
         match self {
             Wire::H1(connection) => connection.deadline(limits),
             Wire::H2(connection) => connection.deadline(limits),
-            Wire::Ended { until } => *until,
+            Wire::Ended { until } | Wire::Failed { until, .. } => *until,
             Wire::Introduction(introduction) => introduction.deadline(limits),
         }
     }

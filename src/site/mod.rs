@@ -44,6 +44,7 @@ mod disposition;
 mod download;
 pub mod draft;
 pub mod explain;
+mod gate;
 mod hashed_name;
 mod hosts;
 pub mod listing;
@@ -69,17 +70,19 @@ mod trace;
 mod visible;
 
 pub use archive::{Archive, Filled};
+pub use gate::GateConfig;
 pub use multipart::Multipart;
 pub use policy::Policy;
 pub use problems::{Problem, Problems};
 pub use reply::{Content, FieldSink, Reply};
 pub use representation::{Fill, HEADROOM, Representation};
-pub use request::Request;
+pub use request::{Channel, Request};
 pub use resource::{Entry, Outcome};
 pub use respond::Answer;
 
 use admin::Admin;
 use cors::Origins;
+use gate::Gate;
 use hosts::Hosts;
 use login::Login;
 use media::MediaTypes;
@@ -99,6 +102,8 @@ pub struct Sites {
     /// Counts the archives that are being sent.
     archives: Rc<()>,
     authenticator: Option<Authenticator>,
+    /// What TLS asks of requests; `None`: nothing.
+    gate: Option<Box<Gate>>,
     /// Separates the parts of a multipart response (RFC 2046 section 5.1.1).
     boundary: Rc<[u8]>,
     ranges_max: usize,
@@ -173,11 +178,33 @@ impl Sites {
             negotiation: Negotiation::new(),
             archives: Rc::new(()),
             authenticator: None,
+            gate: None,
             boundary: format!("tenkay-{chance:016x}").into_bytes().into(),
             ranges_max: limits.ranges,
             admin,
             refused_requests: 0,
         })
+    }
+
+    /// Checks and changes what TLS asks for: see [`GateConfig`]. The folder for challenges is a
+    /// further site, which no host leads to.
+    ///
+    /// # Errors
+    /// That folder cannot be read.
+    pub fn guard_with(&mut self, config: GateConfig, door: Door) -> Result<(), Problems> {
+        let GateConfig { acme_webroot, .. } = &config;
+        let challenges = match acme_webroot {
+            None => None,
+            Some(root) => {
+                let index = self.sites.len();
+                let site =
+                    Site::new(index, gate::challenge_site(root), door, self.store.new_part())?;
+                self.sites.push(site);
+                Some(index)
+            }
+        };
+        self.gate = Some(Box::new(Gate::new(config, challenges)));
+        Ok(())
     }
 
     /// True if a part of a site needs a login.

@@ -2,11 +2,48 @@
 
 use std::net::IpAddr;
 
+use crate::config::TlsVersion;
 use crate::http::fields::Fields;
 use crate::http::head::{Expectation, Head, Method};
 use crate::http::host::Host;
+use crate::http::target::Scheme;
 
 use super::representation::Fill;
+
+/// How a request has arrived.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Channel {
+    /// As it is.
+    #[default]
+    Plain,
+    /// As it is, from a proxy: on a Unix socket, or from a peer that is trusted to name clients.
+    Proxied,
+    /// Over TLS.
+    Tls {
+        /// The version.
+        version: TlsVersion,
+        /// The number of the certificate that the client got.
+        certificate: u16,
+    },
+}
+
+impl Channel {
+    /// The version of TLS, as a log names it.
+    pub fn tls(self) -> Option<&'static str> {
+        match self {
+            Channel::Plain | Channel::Proxied => None,
+            Channel::Tls { version, .. } => Some(version.name()),
+        }
+    }
+
+    /// The scheme of the URLs of its requests.
+    pub fn scheme(self) -> Scheme {
+        match self {
+            Channel::Plain | Channel::Proxied => Scheme::Http,
+            Channel::Tls { .. } => Scheme::Https,
+        }
+    }
+}
 
 /// A request, independent of the wire format.
 #[derive(Debug)]
@@ -19,6 +56,8 @@ pub struct Request<'r> {
     pub host: Option<Host<'r>>,
     /// The address of the client, if it has one.
     pub client: Option<IpAddr>,
+    /// How it has arrived.
+    pub channel: Channel,
     /// What the client expects before it sends a body.
     pub expectation: Expectation,
     /// The fields.
@@ -28,7 +67,8 @@ pub struct Request<'r> {
 }
 
 impl<'r> Request<'r> {
-    /// The request of a head in HTTP/1.1, with its method, target and fields as they are.
+    /// The request of a head in HTTP/1.1, with its method, target and fields as they are, over a
+    /// plain connection.
     #[inline]
     pub fn of(head: &'r Head<'r, 'r>, client: Option<IpAddr>, fill: Option<Fill>) -> Request<'r> {
         Request {
@@ -36,6 +76,7 @@ impl<'r> Request<'r> {
             target: head.target,
             host: head.host,
             client,
+            channel: Channel::Plain,
             expectation: head.expectation,
             fields: &head.fields,
             fill,

@@ -10,7 +10,7 @@ use crate::http::head::{Expectation, Method};
 use crate::http::host::Host;
 use crate::http::negotiate::Choice;
 use crate::http::status::{Failure, Status};
-use crate::http::target::{self, Form, Scheme, Target};
+use crate::http::target::{self, Form, Target};
 use crate::rules::table::Reach;
 
 use super::cors::Extra;
@@ -89,6 +89,9 @@ impl Sites {
         };
         let index = self.site_of(host);
         let asked = Asked { request, path, query, blocking, clock };
+        if self.gate.is_some() {
+            return self.answer_at_gate(index, host, asked, &target);
+        }
         if self.sites[index].cors.depends_on_request() {
             return self.answer_to_origin(index, asked, &target);
         }
@@ -97,7 +100,7 @@ impl Sites {
 
     /// The answer to a request for a path of a site.
     #[inline(always)]
-    fn answer(
+    pub(super) fn answer(
         &mut self,
         index: usize,
         asked: Asked<'_>,
@@ -111,7 +114,7 @@ impl Sites {
 
     /// As [`Sites::answer`], with the field that lets the origin of the request read the reply.
     #[cold]
-    fn answer_to_origin(
+    pub(super) fn answer_to_origin(
         &mut self,
         index: usize,
         asked: Asked<'_>,
@@ -148,7 +151,7 @@ impl Sites {
             }
             (_, Form::Asterisk) => Err(Failure::bad("the target * is for OPTIONS alone")),
             _ => {
-                let why = "this address does not serve https";
+                let why = "this address does not serve the scheme of this URL";
                 Err(Failure::new(Status::MisdirectedRequest, why))
             }
         }
@@ -540,7 +543,7 @@ type Named<'r> = (Option<Host<'r>>, &'r [u8], Option<&'r [u8]>);
 pub(super) fn named<'r>(request: &Request<'r>, form: &Form<'r>) -> Option<Named<'r>> {
     match *form {
         Form::Origin { path, query } => Some((request.host, path, query)),
-        Form::Absolute { scheme: Scheme::Http, host, path, query } => {
+        Form::Absolute { scheme, host, path, query } if scheme == request.channel.scheme() => {
             Some((Some(host), path, query))
         }
         Form::Absolute { .. } | Form::Asterisk => None,

@@ -303,10 +303,11 @@ fn lines_of(child: &mut Child) -> mpsc::Receiver<String> {
     receiver
 }
 
-/// Every `http://ADDRESS/` and `unix:/path` of the greeting; `localhost` is taken as 127.0.0.1.
+/// Every `http://ADDRESS/`, `https://ADDRESS/` and `unix:/path` of the greeting; `localhost` is
+/// taken as 127.0.0.1.
 fn endpoints(greeting: &str) -> impl Iterator<Item = Endpoint> {
     greeting.split_whitespace().map(|word| word.trim_end_matches([',', '/'])).filter_map(|word| {
-        match word.strip_prefix("http://") {
+        match word.strip_prefix("http://").or(word.strip_prefix("https://")) {
             Some(address) => {
                 address.replace("localhost", "127.0.0.1").parse().ok().map(Endpoint::Tcp)
             }

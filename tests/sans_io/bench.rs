@@ -79,6 +79,7 @@ impl Bench {
             clock: &self.clock,
             limits: &self.limits,
             client: None,
+            channel: tenkay::site::Channel::Plain,
             internal: false,
             requests: self.requests.as_mut(),
             draining: self.draining,

@@ -22,7 +22,7 @@ use crate::{assert_serves, small_root};
 fn with_little_memory_it_starts_with_lower_limits_and_logs_each() {
     let root = small_root();
     // The program itself, in a debug build, takes nearly all of the least.
-    for kilobytes in [125_000, 30_000, 20_000] {
+    for kilobytes in [125_000, 40_000, 30_000] {
         let script = format!("ulimit -n 1048576 2>/dev/null; ulimit -v {kilobytes} && exec \"$@\"");
         let mut server = Setup::in_shell(root.path(), &script).start().unwrap();
         assert_serves(Client::connect(&server));

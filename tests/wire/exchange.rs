@@ -51,12 +51,19 @@ pub(crate) struct Exchange {
 enum Stream {
     Tcp(TcpStream),
     Unix(UnixStream),
+    #[cfg(feature = "tls")]
+    Tls(Box<crate::secure::Secure>),
 }
 
 impl Exchange {
-    /// Connects. `in_pieces`: sends everything in many small writes.
-    pub(crate) fn connect(endpoint: &Endpoint, in_pieces: bool) -> Result<Exchange, String> {
-        let stream = Stream::connect(endpoint).map_err(|error| format!("connect: {error}"))?;
+    /// Connects. `in_pieces`: sends everything in many small writes. `is_secure`: with TLS.
+    pub(crate) fn connect(
+        endpoint: &Endpoint,
+        in_pieces: bool,
+        is_secure: bool,
+    ) -> Result<Exchange, String> {
+        let stream =
+            Stream::connect(endpoint, is_secure).map_err(|error| format!("connect: {error}"))?;
         Ok(Exchange { stream, incoming: Vec::new(), used: 0, end: None, in_pieces })
     }
 
@@ -177,11 +184,17 @@ impl Exchange {
 }
 
 impl Stream {
-    fn connect(endpoint: &Endpoint) -> std::io::Result<Stream> {
+    fn connect(endpoint: &Endpoint, is_secure: bool) -> std::io::Result<Stream> {
         match endpoint {
             Endpoint::Tcp(address) => {
                 let stream = TcpStream::connect_timeout(address, PATIENCE)?;
                 stream.set_nodelay(true)?;
+                #[cfg(feature = "tls")]
+                if is_secure {
+                    let secure = crate::secure::Secure::shake_hands(stream, PATIENCE)?;
+                    return Ok(Stream::Tls(Box::new(secure)));
+                }
+                assert!(!is_secure, "a build with TLS");
                 stream.set_nonblocking(true)?;
                 Ok(Stream::Tcp(stream))
             }
@@ -193,10 +206,12 @@ impl Stream {
         }
     }
 
-    fn shutdown_write(&self) -> std::io::Result<()> {
+    fn shutdown_write(&mut self) -> std::io::Result<()> {
         match self {
             Stream::Tcp(stream) => stream.shutdown(Shutdown::Write),
             Stream::Unix(stream) => stream.shutdown(Shutdown::Write),
+            #[cfg(feature = "tls")]
+            Stream::Tls(stream) => stream.shutdown_write(),
         }
     }
 
@@ -204,6 +219,8 @@ impl Stream {
         match self {
             Stream::Tcp(stream) => stream.read(buffer),
             Stream::Unix(stream) => stream.read(buffer),
+            #[cfg(feature = "tls")]
+            Stream::Tls(stream) => stream.read(buffer),
         }
     }
 
@@ -211,6 +228,8 @@ impl Stream {
         match self {
             Stream::Tcp(stream) => stream.write(bytes),
             Stream::Unix(stream) => stream.write(bytes),
+            #[cfg(feature = "tls")]
+            Stream::Tls(stream) => stream.write(bytes),
         }
     }
 }
@@ -220,6 +239,8 @@ impl AsFd for Stream {
         match self {
             Stream::Tcp(stream) => stream.as_fd(),
             Stream::Unix(stream) => stream.as_fd(),
+            #[cfg(feature = "tls")]
+            Stream::Tls(stream) => stream.as_fd(),
         }
     }
 }
@@ -242,7 +263,7 @@ mod tests {
             stream.read_to_end(&mut received).unwrap();
             received
         });
-        (Exchange::connect(&endpoint, true).unwrap(), server)
+        (Exchange::connect(&endpoint, true, false).unwrap(), server)
     }
 
     #[test]

@@ -36,6 +36,16 @@ pub(crate) struct Case {
     asked_head: Vec<bool>,
 }
 
+impl Case {
+    /// True if a request line has a URL with its scheme, which is that of one kind of server.
+    pub(crate) fn names_scheme(&self) -> bool {
+        self.script.iter().any(|act| match act {
+            Act::Send(template) => template.names_scheme(),
+            _ => false,
+        })
+    }
+}
+
 /// An action of the client.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Act {

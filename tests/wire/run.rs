@@ -36,6 +36,8 @@ const PROBE_BODY: &[u8] = b"still here\n";
 /// The state shared by the cases of one file.
 struct World {
     endpoint: Endpoint,
+    /// The connections have TLS.
+    is_secure: bool,
     tree: Tree,
     server_header: bool,
     /// Fields captured from the server, by request.
@@ -52,8 +54,9 @@ struct Run<'w> {
     wrong: Vec<String>,
 }
 
-/// Runs `tests/wire/<name>.cases`; the error is the report of all that failed.
-pub(crate) fn case_file(name: &str) -> Result<(), String> {
+/// Runs `tests/wire/<name>.cases`; the error is the report of all that failed. `is_secure`: over
+/// TLS, without the cases that name a URL with its scheme.
+pub(crate) fn case_file(name: &str, is_secure: bool) -> Result<(), String> {
     let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/wire");
     let read = |name: &str| {
         std::fs::read_to_string(directory.join(name)).map_err(|error| format!("{name}: {error}"))
@@ -87,6 +90,10 @@ pub(crate) fn case_file(name: &str) -> Result<(), String> {
     if file.unprivileged {
         setup = setup.unprivileged();
     }
+    #[cfg(feature = "tls")]
+    if is_secure {
+        setup = crate::secure::with_tls(setup, tree.base());
+    }
     let mut server = match setup.start() {
         Err(text) if file.unprivileged && text.starts_with(MAY_NOT_START) => {
             eprintln!("skipped: the user nobody may not execute the built server; {text}");
@@ -96,14 +103,17 @@ pub(crate) fn case_file(name: &str) -> Result<(), String> {
     };
     let world = World {
         endpoint: server.endpoint().clone(),
+        is_secure,
         tree,
         server_header: !file.server.windows(2).any(|pair| pair == ["--server-header", "off"]),
         captured: Mutex::default(),
     };
-    let mut report = all_failures(&world, &file.cases, &file_name);
-    if report.is_empty() && over_h2::is_run(name) {
+    let mut cases = file.cases;
+    cases.retain(|case| !is_secure || !case.names_scheme());
+    let mut report = all_failures(&world, &cases, &file_name);
+    if report.is_empty() && !is_secure && over_h2::is_run(name) {
         let failure = |case| Run::new(&world, case, false).failure_over_h2(&file_name);
-        report = file.cases.iter().filter_map(failure).collect();
+        report = cases.iter().filter_map(failure).collect();
     }
     if let Some(status) = server.has_ended() {
         report.push(format!("the server ended: {status}"));
@@ -112,7 +122,7 @@ pub(crate) fn case_file(name: &str) -> Result<(), String> {
         return Ok(());
     }
     report.push(format!("the log of the server:\n{}", server.log()));
-    Err(format!("{} of {} cases failed\n{}", report.len() - 1, file.cases.len(), report.join("\n")))
+    Err(format!("{} of {} cases failed\n{}", report.len() - 1, cases.len(), report.join("\n")))
 }
 
 /// Runs all cases and returns the reports of those that fail, in the order of the file.
@@ -216,7 +226,8 @@ impl<'w> Run<'w> {
     /// The whole conversation. An error ends it; violations are only noted.
     fn converse(&mut self) -> Result<Exchange, String> {
         let script = self.resolve_script()?;
-        let mut exchange = Exchange::connect(&self.world.endpoint, self.in_pieces)?;
+        let mut exchange =
+            Exchange::connect(&self.world.endpoint, self.in_pieces, self.world.is_secure)?;
         let expected: Vec<&Expected> =
             self.case.answers.iter().flat_map(|answer| vec![answer; answer.times]).collect();
         let mut expected = expected.into_iter();
@@ -397,7 +408,7 @@ impl World {
 
     /// One request on a separate connection.
     fn ask(&self, request: &[u8], to_head: bool) -> Result<Answer, String> {
-        let mut exchange = Exchange::connect(&self.endpoint, false)?;
+        let mut exchange = Exchange::connect(&self.endpoint, false, self.is_secure)?;
         exchange.send(request)?;
         match exchange.next(to_head) {
             Next::Answer(answer) => Ok(answer),

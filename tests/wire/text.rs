@@ -57,6 +57,17 @@ pub(crate) trait Source {
 }
 
 impl Template {
+    /// True if it has a URL with the scheme of HTTP behind a blank.
+    pub(crate) fn names_scheme(&self) -> bool {
+        let is_url = |at: &[u8]| at.to_ascii_lowercase().starts_with(b" http");
+        self.0.iter().any(|piece| match piece {
+            Piece::Bytes(bytes) => {
+                bytes.windows(8).any(is_url) && bytes.windows(3).any(|it| it == b"://")
+            }
+            _ => false,
+        })
+    }
+
     /// The bytes of this value; `fill` is the number of bytes that a `{fill:...}` stands for.
     pub(crate) fn resolve(&self, source: &dyn Source, fill: usize) -> Result<Vec<u8>, String> {
         let mut bytes = Vec::new();

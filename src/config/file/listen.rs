@@ -14,7 +14,10 @@ use super::site;
 /// # Errors
 /// In one line: it is none.
 pub(super) fn address(folder: &Path, text: &str) -> Result<ListenAddress, String> {
-    let mut address: ListenAddress = text.parse()?;
+    resolve(folder, text.parse()?)
+}
+
+fn resolve(folder: &Path, mut address: ListenAddress) -> Result<ListenAddress, String> {
     if let ListenAddress::Unix(path) = &mut address {
         *path = site::resolve(folder, &path.to_string_lossy())?;
     }
@@ -25,7 +28,10 @@ pub(super) fn address(folder: &Path, text: &str) -> Result<ListenAddress, String
 pub(super) fn read(document: &mut Document, entry: Option<Entry>) -> Replaced<Vec<Listen>> {
     let entry = entry?;
     let folder = document.folder();
-    let parse = |text: &str| address(folder, text).map(Listen::from);
+    let parse = |text: &str| -> Result<Listen, String> {
+        let Listen { address, opening } = text.parse()?;
+        Ok(Listen { address: resolve(folder, address)?, opening })
+    };
     let array = match entry.value.get_ref() {
         DeValue::String(_) => {
             let one = document.text(Some(entry), parse)?;

@@ -8,6 +8,7 @@ mod document;
 mod listen;
 mod log;
 mod site;
+mod tls;
 
 use std::collections::{HashMap, HashSet};
 use std::path::Path;
@@ -112,6 +113,7 @@ fn top(document: &mut Document, table: &DeTable) -> Layer {
         when_full: document.choice(keys.take("when_full"), &WHEN_FULL),
         h2c: document.switch(keys.take("h2c")),
         workers: workers(document, keys.take("workers")),
+        tls: tls::read(document, keys.take("tls")),
         log: log::read(document, keys.take("log"), keys.take("access_log")),
         limits: limits(document, keys.take("limits")),
         site: site::read(document, &mut keys),
@@ -145,6 +147,7 @@ const TOP: &[&str] = &[
     "when_full",
     "h2c",
     "workers",
+    "tls",
     "log",
     "access_log",
     "limits",

@@ -4,11 +4,11 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::config::ArchiveFormat;
-use crate::config::layer::Origin;
+use crate::config::layer::{Origin, TlsLayer};
 use crate::config::{
     AccessFormat, AccessRule, AuthRule, CacheControl, CleanUrls, Config, Cors, EncodedSlash,
     EtagSource, HeaderRule, LogConfig, LogFormat, LogLevel, LogTarget, RedirectRule, Sandbox,
-    Symlinks, WhenFull, Workers,
+    Symlinks, TlsVersion, WhenFull, Workers,
 };
 
 fn read(text: &str) -> Result<Layer, Vec<Problem>> {
@@ -36,12 +36,18 @@ const FULL: &str = include_str!("tests/full.toml");
 fn every_key_reaches_its_setting() {
     let config = config(FULL);
     let shown: Vec<String> = config.listen.iter().map(ToString::to_string).collect();
-    let expected =
-        ["0.0.0.0:80", "[::]:8080", "unix:conf/run/http", "systemd:web", "127.0.0.1:8081"];
+    let expected = [
+        "0.0.0.0:80",
+        "[::]:8080",
+        "unix:conf/run/http",
+        "systemd:web",
+        "127.0.0.1:8081",
+        "https://0.0.0.0:443",
+    ];
     assert_eq!(shown, expected);
     assert_eq!(config.admin.as_ref().unwrap().to_string(), "unix:conf/run/admin");
     let headed = config.listen.iter().map(|listen| listen.opening.proxy_protocol);
-    assert_eq!(headed.collect::<Vec<_>>(), [false, false, false, false, true]);
+    assert_eq!(headed.collect::<Vec<_>>(), [false, false, false, false, true, false]);
     let proxies: Vec<String> = config.trusted_proxies.0.iter().map(ToString::to_string).collect();
     assert_eq!(proxies, ["10.0.0.0/8", "192.0.2.7/32", "unix"]);
     assert_eq!(config.user.as_ref().map(ToString::to_string).as_deref(), Some("www-data:www"));
@@ -56,6 +62,15 @@ fn every_key_reaches_its_setting() {
     let log = LogConfig { level: LogLevel::Debug, format: LogFormat::Json };
     assert_eq!(config.log, log);
     assert_eq!((config.limits.keep_alive_timeout_ms, config.limits.cache_bytes), (75_001, 65_536));
+    let [files] = &config.tls.certificates[..] else { panic!("{config:?}") };
+    assert_eq!(
+        (&files.cert, &files.key),
+        (&"conf/tls/chain.pem".into(), &"/etc/tls/key.pem".into())
+    );
+    assert!(files.place.starts_with("conf/t.toml:"), "{}", files.place);
+    assert_eq!((config.tls.min_version, config.tls.redirect_http), (TlsVersion::Tls13, true));
+    assert_eq!(config.tls.hsts, "max-age=31536000; includeSubDomains");
+    assert_eq!(config.tls.acme_webroot, Some("conf/acme".into()));
     let [site, other] = &config.sites[..] else { panic!("{config:?}") };
     assert_eq!(site.hosts, ["example.org", "*.example.org"]);
     assert_eq!((&site.root, &other.root), (&"conf/public".into(), &"/srv/other".into()));
@@ -148,6 +163,11 @@ fn every_setting_has_a_key() {
         // The file is not named by itself, and the others are part of an address.
         let is_elsewhere = ["config", "port", "proxy_protocol"].contains(name);
         assert!(top.contains(name) || is_elsewhere, "{name}: add it to FULL");
+    }
+    let tls: Vec<&str> = layer.tls.set().into_iter().map(|(name, _)| name).collect();
+    for name in TlsLayer::NAMES {
+        // The names of flags.
+        assert!(tls.contains(name) || ["cert", "key"].contains(name), "{name}: add it to FULL");
     }
     let site: Vec<&str> = layer.site.set().into_iter().map(|(name, _)| name).collect();
     for name in SiteLayer::NAMES {

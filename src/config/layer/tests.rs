@@ -1,6 +1,7 @@
 //! Tests of the layers of settings.
 
 use super::*;
+use crate::config::Limits;
 
 fn file(line: usize) -> Origin {
     Origin::File { path: "t.toml".into(), line, column: 1 }

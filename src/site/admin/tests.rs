@@ -1,7 +1,7 @@
 //! The internal site, without a loop: metrics are provided by the tests.
 
 use super::super::page::Page;
-use super::super::{Content, Request};
+use super::super::{Channel, Content, Request};
 use super::*;
 use crate::http::fields::Fields;
 use crate::http::head::Expectation;
@@ -13,6 +13,7 @@ fn ask(admin: &mut Admin, method: Method, target: &str, draining: bool) -> Answe
         target: target.as_bytes(),
         host: None,
         client: None,
+        channel: Channel::Plain,
         expectation: Expectation::None,
         fields: &Fields::collect(&[]),
         fill: None,

@@ -1,0 +1,121 @@
+//! What all TLS connections of a thread share.
+
+use std::sync::Arc;
+
+use rustls::ServerConfig;
+use rustls::crypto::aws_lc_rs;
+use rustls::server::NoServerSessionStorage;
+use rustls::version::{TLS12, TLS13};
+
+use super::super::facts::{Expiry, Handshakes};
+use super::certificates::{Certificates, Resolver};
+use super::material::Material;
+use super::session::{Output, Session};
+use super::tickets::Tickets;
+use super::{INPUT_BYTES, PIECE_BYTES};
+use crate::config::{TlsConfig, TlsVersion};
+use crate::http::covered::Names;
+
+/// The certificates, the buffers, and how many handshakes may begin in this turn. Without
+/// certificates, it is empty.
+#[derive(Debug, Default)]
+pub struct Terminal {
+    shared: Option<Shared>,
+    units: i64,
+    /// How handshakes have ended.
+    pub handshakes: Handshakes,
+    pub(super) input: Box<[u8]>,
+    pub(super) output: Output,
+    pub(super) piece: Box<[u8]>,
+    pub(super) plain: Vec<u8>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    config: Arc<ServerConfig>,
+    resolver: Arc<Resolver>,
+}
+
+impl Terminal {
+    /// Reads the certificates. `now`: seconds since 1970. Returns warnings, too.
+    ///
+    /// # Errors
+    /// All problems, a line each.
+    pub fn load(
+        config: &TlsConfig,
+        material: &Material,
+        now: u64,
+    ) -> Result<(Terminal, Vec<String>), Vec<String>> {
+        let mut certificates = Certificates::read(&config.certificates, now)?;
+        if let Some(made) = material.certificate().filter(|_| config.self_signed) {
+            certificates.push_made(made).map_err(|why| vec![why])?;
+        }
+        let warnings = certificates.warnings(now);
+        let resolver = Arc::new(Resolver::new(certificates));
+        let versions = match config.min_version {
+            TlsVersion::Tls12 => &[&TLS13, &TLS12][..],
+            TlsVersion::Tls13 => &[&TLS13][..],
+        };
+        let builder = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()));
+        let builder = builder
+            .with_protocol_versions(versions)
+            .map_err(|error| vec![format!("TLS cannot be set up: {error}")])?;
+        let mut config =
+            builder.with_no_client_auth().with_cert_resolver(Arc::clone(&resolver) as _);
+        // All of them are strong; the first ones are the fastest with AES in hardware.
+        config.ignore_client_order = true;
+        config.session_storage = Arc::new(NoServerSessionStorage {});
+        config.ticketer = Arc::new(Tickets::new(material.seed(), now));
+        config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+        let terminal = Terminal {
+            shared: Some(Shared { config: Arc::new(config), resolver }),
+            units: 0,
+            handshakes: Handshakes::default(),
+            input: vec![0; INPUT_BYTES].into(),
+            output: Output::new(),
+            piece: vec![0; PIECE_BYTES].into(),
+            plain: Vec::with_capacity(INPUT_BYTES),
+        };
+        Ok((terminal, warnings))
+    }
+
+    /// A turn of the loop begins, in which handshakes of so many units may begin: one with a key on
+    /// an elliptic curve has 1, with RSA of 2048 bits 4, of 4096 bits 25. A handshake that has more
+    /// than there are left takes them from later turns.
+    #[inline]
+    pub fn begin_turn(&mut self, units: u32) {
+        self.units = (self.units + i64::from(units)).min(units.into());
+    }
+
+    pub(super) fn has_unit(&self) -> bool {
+        self.units > 0
+    }
+
+    /// Charges a handshake to the turn, and returns the number of the certificate that the client
+    /// got.
+    pub(super) fn charge(&mut self, is_resumed: bool) -> u16 {
+        let (number, units) = self.shared.as_ref().map_or((0, 1), |it| it.resolver.last());
+        self.units -= if is_resumed { 1 } else { i64::from(units) };
+        number
+    }
+
+    /// A session of a new connection. `None`: there are no certificates.
+    pub(super) fn session(&self) -> Option<Session> {
+        Session::new(&self.shared.as_ref()?.config).ok()
+    }
+
+    /// The hosts that each certificate covers.
+    pub fn names(&self) -> Vec<Names> {
+        self.shared.as_ref().map(|it| it.resolver.names()).unwrap_or_default()
+    }
+
+    /// When each certificate expires.
+    pub fn expiries(&self) -> Vec<Expiry> {
+        self.shared.as_ref().map(|it| it.resolver.expiries()).unwrap_or_default()
+    }
+
+    /// What is soon to expire, for the log. `now`: seconds since 1970.
+    pub fn warnings(&self, now: u64) -> Vec<String> {
+        self.shared.as_ref().map(|it| it.resolver.warnings(now)).unwrap_or_default()
+    }
+}

@@ -1,0 +1,262 @@
+//! What TLS asks of requests: the host that the certificate covers, and the way from plain HTTP to
+//! HTTPS.
+
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+
+use crate::config::{CacheControl, SiteConfig, Symlinks};
+use crate::http::covered::Names;
+use crate::http::host::Host;
+use crate::http::status::{Failure, Status};
+use crate::http::target::Target;
+
+use super::Sites;
+use super::cors::Extra;
+use super::reply::Reply;
+use super::request::Channel;
+use super::respond::{Answer, Asked};
+
+/// What a gate does.
+#[derive(Clone, Debug, Default)]
+pub struct GateConfig {
+    /// The hosts that each certificate covers.
+    pub names: Vec<Names>,
+    /// The value of Strict-Transport-Security over TLS; empty: the field is not sent.
+    pub hsts: String,
+    /// The port of HTTPS to which plain HTTP is redirected; `None`: it is not.
+    pub redirect_port: Option<u16>,
+    /// The folder with the answers to ACME challenges, for plain HTTP.
+    pub acme_webroot: Option<PathBuf>,
+}
+
+/// See [`GateConfig`].
+#[derive(Debug)]
+pub(super) struct Gate {
+    names: Vec<Names>,
+    hsts: Option<Extra>,
+    redirect_port: Option<u16>,
+    /// The site of the challenges.
+    challenges: Option<usize>,
+}
+
+/// How a request passes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Passage {
+    /// To its site.
+    Open,
+    /// Its path decides: see [`Gate::way`].
+    Plain,
+}
+
+/// Where a plain request goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Way {
+    /// To its site.
+    Site,
+    /// To the site of the challenges.
+    Challenges(usize),
+    /// To the same URL with https.
+    Https,
+}
+
+/// The path below which plain HTTP is not redirected (RFC 8615).
+const WELL_KNOWN: &[u8] = b"/.well-known/";
+
+/// Where certificate authorities look for answers (RFC 8555 section 8.3).
+const CHALLENGES: &[u8] = b"/.well-known/acme-challenge/";
+
+impl Gate {
+    pub(super) fn new(config: GateConfig, challenges: Option<usize>) -> Gate {
+        let GateConfig { names, hsts, redirect_port, .. } = config;
+        let line = || Rc::new(format!("Strict-Transport-Security: {hsts}\r\n").into_bytes());
+        let hsts = (!hsts.is_empty()).then(line);
+        Gate { names, hsts, redirect_port, challenges }
+    }
+
+    /// The field lines that every response has: over TLS that of HSTS (RFC 6797 section 7.2).
+    pub(super) fn lines(&self, channel: Channel) -> Option<Extra> {
+        match channel {
+            Channel::Plain | Channel::Proxied => None,
+            Channel::Tls { .. } => self.hsts.clone(),
+        }
+    }
+
+    /// Whether a request may pass. A proxy decides itself whether it redirects.
+    ///
+    /// # Errors
+    /// 421: the certificate of the connection does not cover the host (RFC 9110 section 7.4).
+    pub(super) fn pass(
+        &self,
+        channel: Channel,
+        host: Option<Host<'_>>,
+    ) -> Result<Passage, Failure> {
+        match channel {
+            Channel::Tls { certificate, .. } => {
+                let names = self.names.get(usize::from(certificate));
+                match (host, names) {
+                    (Some(host), Some(names)) if !names.cover(host.name()) => {
+                        let why = "the certificate of this connection does not cover this host";
+                        Err(Failure::new(Status::MisdirectedRequest, why))
+                    }
+                    _ => Ok(Passage::Open),
+                }
+            }
+            Channel::Proxied if self.challenges.is_none() => Ok(Passage::Open),
+            Channel::Plain | Channel::Proxied => {
+                let is_open = self.redirect_port.is_none() && self.challenges.is_none();
+                Ok(if is_open { Passage::Open } else { Passage::Plain })
+            }
+        }
+    }
+
+    /// Where a plain request for this canonical path goes; `None`: the path is malformed.
+    pub(super) fn way(&self, channel: Channel, path: Option<&[u8]>) -> Way {
+        let Some(path) = path else { return Way::Site }; // which answers with the reason
+        match self.challenges {
+            Some(index) if path.starts_with(CHALLENGES) => Way::Challenges(index),
+            _ if self.redirect_port.is_none() || path.starts_with(WELL_KNOWN) => Way::Site,
+            _ if channel == Channel::Proxied => Way::Site,
+            _ => Way::Https,
+        }
+    }
+
+    /// The URL of a request with https.
+    ///
+    /// # Errors
+    /// 400: the request names no host.
+    pub(super) fn https(
+        &self,
+        host: Option<Host<'_>>,
+        target: &Target<'_>,
+    ) -> Result<Rc<[u8]>, Failure> {
+        let why = "only HTTPS is served here, and the request names no host to redirect it to";
+        let host = host.filter(|host| !host.name().is_empty()).ok_or(Failure::bad(why))?;
+        let port = match self.redirect_port {
+            None | Some(443) => String::new(),
+            Some(port) => format!(":{port}"),
+        };
+        let url = b"https://".iter().chain(host.name()).chain(port.as_bytes()).copied();
+        Ok(url.chain(target.encoded()).collect())
+    }
+}
+
+impl Sites {
+    /// The answer to a request for a path of a site, on a server that has a gate.
+    #[inline(never)]
+    pub(super) fn answer_at_gate(
+        &mut self,
+        index: usize,
+        host: Option<Host<'_>>,
+        asked: Asked<'_>,
+        target: &Target<'_>,
+    ) -> Result<Answer, Failure> {
+        let Sites { gate, store, sites, .. } = self;
+        let Some(gate) = gate else { return self.answer(index, asked, target) };
+        let channel = match asked.request.channel {
+            Channel::Plain if asked.request.client.is_none() => Channel::Proxied, // a Unix socket
+            channel => channel,
+        };
+        let lines = gate.lines(channel);
+        let index = match gate.pass(channel, host)? {
+            Passage::Open => index,
+            Passage::Plain => match gate.way(channel, store.decode(&sites[index], asked.path).ok())
+            {
+                Way::Site => index,
+                Way::Challenges(index) => index,
+                Way::Https => {
+                    let location = gate.https(host, target)?;
+                    let policy = sites[index].policy();
+                    let status = Status::PermanentRedirect;
+                    return Ok(Answer::Reply(Reply::redirect(status, location, policy)));
+                }
+            },
+        };
+        let answer = if self.sites[index].cors.depends_on_request() {
+            self.answer_to_origin(index, asked, target)
+        } else {
+            self.answer(index, asked, target)
+        };
+        Ok(answer?.with(lines))
+    }
+}
+
+/// The site of the challenges: files alone, nothing listed, compressed or kept by clients.
+pub(super) fn challenge_site(root: &Path) -> SiteConfig {
+    SiteConfig {
+        root: root.to_owned(),
+        index: Vec::new(),
+        listing: false,
+        symlinks: Symlinks::Off,
+        precompressed: false,
+        compress: false,
+        cache_control: CacheControl::Value("no-store".to_owned()),
+        ..SiteConfig::default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::TlsVersion;
+    use crate::http::target;
+
+    const TLS: Channel = Channel::Tls { version: TlsVersion::Tls13, certificate: 1 };
+
+    fn gate(redirect_port: Option<u16>, challenges: Option<usize>) -> Gate {
+        let covers = |name: &str| Names { exact: vec![name.into()], ..Names::default() };
+        let names = vec![covers("first.example"), covers("example.org")];
+        let config =
+            GateConfig { names, hsts: "max-age=1".to_owned(), redirect_port, acme_webroot: None };
+        Gate::new(config, challenges)
+    }
+
+    #[test]
+    fn over_tls_the_certificate_of_the_connection_must_cover_the_host() {
+        let gate = gate(Some(443), None);
+        let pass = |host: Option<&str>| {
+            let host = host.map(|host| Host::parse(host.as_bytes()).unwrap());
+            gate.pass(TLS, host).map_err(|failure| failure.status)
+        };
+        assert_eq!(pass(Some("Example.org:8443")), Ok(Passage::Open));
+        assert_eq!(pass(None), Ok(Passage::Open));
+        assert_eq!(pass(Some("first.example")), Err(Status::MisdirectedRequest));
+        assert!(gate.lines(TLS).is_some() && gate.lines(Channel::Plain).is_none());
+    }
+
+    #[test]
+    fn plain_requests_are_redirected_except_those_of_authorities_and_of_local_proxies() {
+        for (redirects, has_challenges, path, way) in [
+            (true, false, "/a", Way::Https),
+            (true, false, "/.well-known/security.txt", Way::Site),
+            (true, true, "/.well-known/acme-challenge/token", Way::Challenges(7)),
+            (true, true, "/.well-known/acme-challenge", Way::Site),
+            (true, true, "/.well-knownx/", Way::Https),
+            (true, false, "/.well-known/acme-challenge/token", Way::Site),
+            (false, true, "/.well-known/acme-challenge/token", Way::Challenges(7)),
+            (false, true, "/a", Way::Site),
+        ] {
+            let gate = gate(redirects.then_some(443), has_challenges.then_some(7));
+            assert_eq!(gate.pass(Channel::Plain, None).ok(), Some(Passage::Plain));
+            assert_eq!(gate.way(Channel::Plain, Some(path.as_bytes())), way, "{path}");
+            let behind = gate.way(Channel::Proxied, Some(path.as_bytes()));
+            assert_eq!(behind, if way == Way::Https { Way::Site } else { way }, "{path}");
+        }
+        assert_eq!(gate(None, None).pass(Channel::Plain, None).ok(), Some(Passage::Open));
+    }
+
+    #[test]
+    fn a_redirect_keeps_the_host_without_its_port_and_the_target() {
+        for (port, host, asked, url) in [
+            (443, "example.org:80", "/a?b", "https://example.org/a?b"),
+            (8443, "example.org", "/", "https://example.org:8443/"),
+            (443, "[::1]:8080", "//evil.example/", "https://[::1]/evil.example/"),
+        ] {
+            let gate = gate(Some(port), None);
+            let target = target::split(asked.as_bytes()).unwrap();
+            let host = Host::parse(host.as_bytes());
+            let found = gate.https(host, &target).unwrap();
+            assert_eq!(str::from_utf8(&found).unwrap(), url);
+            assert!(gate.https(None, &target).is_err());
+        }
+    }
+}

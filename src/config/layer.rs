@@ -20,7 +20,6 @@ use super::{
     RedirectRule, Sandbox, SiteConfig, Symlinks, TlsVersion, TrustedProxies, TrustedProxy,
     WhenFull, Workers,
 };
-use crate::http::hidden::Glob;
 
 /// Where a value comes from. A later variant wins over an earlier one.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -357,8 +356,8 @@ impl Layer {
         let server_header = value_or(self.server_header, SiteConfig::default().server_header);
         let mut sites = Vec::new();
         for layer in layers {
-            problems.extend(check_root(&layer));
-            problems.extend(check_index(&layer));
+            problems.extend(checks::check_root(&layer));
+            problems.extend(checks::check_index(&layer));
             sites.push(SiteConfig { server_header, ..layer.into_site() });
         }
         let mut keep = |problem: Problem| problems.push(problem);
@@ -551,40 +550,6 @@ fn addresses(
 
 const DEFAULT_PORT: u16 = 8080;
 
-/// A table `[[site]]` without a folder would serve whatever folder the server was started in.
-fn check_root(site: &SiteLayer) -> Option<Problem> {
-    let table = site.table.as_ref().filter(|_| site.root.is_none())?;
-    Some(Problem {
-        origin: table.origin.clone(),
-        what: "the site has no root; add root = \"/PATH\" to it, or at the top level".to_owned(),
-    })
-}
-
-/// An index file whose name is hidden would never be served under that name, so its folder must not
-/// serve it either.
-fn check_index(layer: &SiteLayer) -> Option<Problem> {
-    let site = layer.clone().into_site();
-    let hides = |name: &String| {
-        matching(&site.hidden_except, name).is_none().then(|| matching(&site.hidden, name))?
-    };
-    let (name, pattern) = site.index.iter().find_map(|name| Some((name, hides(name)?)))?;
-    let origins = [&layer.index, &layer.hidden, &layer.hidden_except];
-    let highest = origins.into_iter().flatten().map(|sourced| &sourced.origin).max();
-    Some(Problem {
-        origin: highest.cloned().unwrap_or(Origin::Default),
-        what: format!(
-            "index file '{name}' is never served: the pattern '{pattern}' hides it; change hidden, \
-             or add the name to hidden_except"
-        ),
-    })
-}
-
-/// The first pattern that matches a name; those that are malformed are reported elsewhere.
-fn matching<'p>(patterns: &'p [String], name: &str) -> Option<&'p String> {
-    let matches = |glob: Glob| glob.matches(name.as_bytes());
-    patterns.iter().find(|pattern| Glob::parse(pattern.as_bytes()).is_ok_and(matches))
-}
-
 /// The known name that `typed` was probably meant to be, if there is one.
 pub fn nearest<'a>(typed: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     known
@@ -597,6 +562,7 @@ pub fn nearest<'a>(typed: &str, known: impl Iterator<Item = &'a str>) -> Option<
 /// From this similarity on, a name is suggested: one or two wrong letters.
 const SIMILAR: f64 = 0.88;
 
+mod checks;
 mod limits;
 mod tls;
 

@@ -85,7 +85,8 @@ fn origin<T>(setting: &Replaced<T>) -> String {
 
 /// An entry of `listen`.
 fn entry(opening: Opening, address: &str) -> String {
-    let address = quoted(address);
+    let scheme = if opening.tls { "https://" } else { "" };
+    let address = quoted(&format!("{scheme}{address}"));
     if opening.proxy_protocol {
         format!("{{ address = {address}, proxy_protocol = true }}")
     } else {

@@ -59,8 +59,8 @@ impl Connections {
     /// A table for as many connections as the limits allow, whose events go to `registry`.
     pub(super) fn new(registry: Registry, limits: &Limits, now: Tick) -> Connections {
         Connections {
-            // All slots at once: memory that is never touched costs nothing, and a growing slab
-            // would copy itself while connections wait.
+            // All at once: memory that is never touched costs nothing, and a growing slab would
+            // copy itself while connections wait.
             slots: Slab::with_capacity(limits.connections + SPARE_SLOTS + internal::MOST),
             serial: 0,
             wheel: Wheel::new(now),
@@ -364,8 +364,7 @@ impl Connections {
         let (mut cx, pools) = resources.context(turn.clock(), requests_left);
         slot.identify(&mut cx);
         if slot.is_proxy {
-            cx.behind = Some(self.clients.behind());
-            cx.channel = Channel::Proxied;
+            (cx.behind, cx.channel) = (Some(self.clients.behind()), Channel::Proxied);
         }
         let mut share = Share { effort: Effort::default(), failed: None };
         let stop = guarded(|| work(slot, &mut cx, pools, &mut share));
@@ -434,10 +433,9 @@ impl Connections {
             }
             Stop::Waits => self.watch(key, resources, turn),
             Stop::Over(reason) => {
-                let kept = !resources.draining;
-                let terminal = &mut resources.pools.terminal;
-                let kept = kept.then(|| slot.keep_unacknowledged(reason, limits, terminal, now));
-                match kept.flatten() {
+                let (ends, terminal) = (resources.draining, &mut resources.pools.terminal);
+                let kept = || slot.keep_unacknowledged(reason, limits, terminal, now);
+                match (!ends).then(kept).flatten() {
                     None => self.close(key, reason, resources, turn),
                     Some(wire) => {
                         resources.end(wire);

@@ -50,6 +50,7 @@ mod clients;
 mod connections;
 mod counts;
 mod evict;
+mod expiry;
 mod handshake;
 mod introduction;
 mod metrics;
@@ -66,10 +67,9 @@ pub mod wheel;
 mod wire;
 
 use crate::net::listen::Listener;
-use crate::net::tls::Terminal;
-use crate::net::{Expiry, Handshakes};
 use accept::Acceptor;
 use connections::Connections;
+use expiry::NEVER;
 use metrics::Metrics;
 use orders::Orders;
 use panics::guarded;
@@ -170,32 +170,6 @@ impl Reactor {
             phase: Phase::Running,
             expiry_due: NEVER,
         })
-    }
-
-    /// Speaks TLS with these certificates, on the listeners that ask for it. The start has logged
-    /// which of them expire soon.
-    pub fn speak_tls(&mut self, terminal: Terminal) {
-        self.resources.pools.terminal = terminal;
-        self.expiry_due = self.turn.now() + EXPIRY_MS;
-    }
-
-    /// How TLS handshakes have ended so far.
-    pub fn handshakes(&self) -> Handshakes {
-        self.resources.pools.terminal.handshakes
-    }
-
-    /// When each certificate expires.
-    pub fn expiries(&self) -> Vec<Expiry> {
-        self.resources.pools.terminal.expiries()
-    }
-
-    /// Logs which certificates expire soon, or have expired.
-    fn report_expiry(&mut self) {
-        self.expiry_due = self.turn.now() + EXPIRY_MS;
-        let now = u64::try_from(self.turn.clock().unix_seconds()).unwrap_or(0);
-        for warning in self.resources.pools.terminal.warnings(now) {
-            self.resources.journal.note(LogLevel::Warn, format_args!("{warning}"));
-        }
     }
 
     /// Obeys the process at the other end of this channel, and stops in order when it ends. From
@@ -592,11 +566,6 @@ impl Reactor {
 /// Events taken from the kernel at a time.
 const EVENTS: usize = 1024;
 
-/// How often the expiry of the certificates is looked at: once a day.
-const EXPIRY_MS: u64 = 24 * 3600 * 1000;
-
-const NEVER: Tick = Tick(u64::MAX);
-
 /// One half of a token is the key of the slot, the other the serial number of the connection in
 /// it; the highest bit is set for what is not a connection.
 const KEY_BITS: u32 = usize::BITS / 2;
@@ -624,20 +593,4 @@ fn listener_index(token: Token) -> Option<usize> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_token_names_one_connection_in_one_slot_or_one_listener() {
-        for (key, serial) in [(0, 0), (1, 2), (65_535, SERIAL_MASK), (19_999, 1)] {
-            let token = token((key, serial));
-            assert_eq!(split_token(token), (key, serial));
-            assert_eq!(listener_index(token), None);
-            assert_ne!(token, SIGNALS);
-        }
-        for index in [0, 1, 99] {
-            assert_eq!(listener_index(listener_token(index)), Some(index));
-            assert_ne!(listener_token(index), SIGNALS);
-        }
-    }
-}
+mod tests;

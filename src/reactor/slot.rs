@@ -105,6 +105,7 @@ impl Slot {
 
     /// Does what the wire asks for, until it has to wait, has used up its share of the turn, or is
     /// over.
+    #[inline(always)]
     pub(super) fn drive(
         &mut self,
         cx: &mut Context<'_>,
@@ -133,9 +134,10 @@ impl Slot {
         self.throttled = false;
         let mut short = false;
         for step in 0..cx.limits.steps_per_turn {
-            cx.unread = self.transport.is_readable();
+            let is_readable = self.transport.is_readable();
+            cx.unread = is_readable;
             let done = match self.wire.step() {
-                Step::Read if !self.transport.is_readable() => {
+                Step::Read if !is_readable => {
                     if short && !self.wire.is_idle() {
                         short = false;
                         self.transport.receive_again();
@@ -310,10 +312,15 @@ impl Slot {
 
     /// When its time is over. A connection that is told that there is no room for it has as long
     /// for that as others for their first request: a TLS handshake may have to come first.
-    #[inline]
+    #[inline(always)]
     pub(super) fn deadline(&self, limits: &Limits) -> Tick {
         let deadline = self.wire.deadline(limits);
-        if !self.turned_away || self.transport.is_plain() {
+        if self.turned_away { self.deadline_of_refusal(deadline, limits) } else { deadline }
+    }
+
+    #[cold]
+    fn deadline_of_refusal(&self, deadline: Tick, limits: &Limits) -> Tick {
+        if self.transport.is_plain() {
             return deadline;
         }
         let (since, _) = self.wire.standing(Tick(0)).sent;

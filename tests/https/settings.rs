@@ -114,8 +114,15 @@ fn a_bad_certificate_is_refused_by_check_and_at_start_with_its_path() {
     let place = Place::new();
     place.certify("other", &["localhost"]);
     let key = place.path("other.key").display().to_string();
-    let config = "root = 'root'\nlisten = 'https://127.0.0.1:0'\n[tls]\ncertificates = [\n  { cert \
-                  = 'tls.pem', key = 'other.key' },\n  { cert = 'none.pem', key = 'tls.key' },\n]\n";
+    let config = "
+root = 'root'
+listen = 'https://127.0.0.1:0'
+[tls]
+certificates = [
+  { cert = 'tls.pem', key = 'other.key' },
+  { cert = 'none.pem', key = 'tls.key' },
+]
+";
     fs::write(place.path("t.toml"), config).unwrap();
     let file = place.path("t.toml");
     let program = env!("CARGO_BIN_EXE_tenkay");
@@ -127,8 +134,8 @@ fn a_bad_certificate_is_refused_by_check_and_at_start_with_its_path() {
         (status.code(), errors),
     ] {
         assert_eq!(code, Some(1), "{text}");
-        assert!(text.contains("t.toml:5:3: the key"), "{text}");
+        assert!(text.contains("t.toml:6:3: the key"), "{text}");
         assert!(text.contains(&format!("{key}' does not belong to the certificate")), "{text}");
-        assert!(text.contains("t.toml:6:3: cannot read the certificate"), "{text}");
+        assert!(text.contains("t.toml:7:3: cannot read the certificate"), "{text}");
     }
 }

@@ -1,0 +1,41 @@
+//! The certificates of a loop, and when they expire.
+
+use crate::clock::Tick;
+use crate::config::LogLevel;
+use crate::net::tls::Terminal;
+use crate::net::{Expiry, Handshakes};
+
+use super::Reactor;
+
+impl Reactor {
+    /// Speaks TLS with these certificates, on the listeners that ask for it. The start has logged
+    /// which of them expire soon.
+    pub fn speak_tls(&mut self, terminal: Terminal) {
+        self.resources.pools.terminal = terminal;
+        self.expiry_due = self.turn.now() + EXPIRY_MS;
+    }
+
+    /// How TLS handshakes have ended so far.
+    pub fn handshakes(&self) -> Handshakes {
+        self.resources.pools.terminal.handshakes
+    }
+
+    /// When each certificate expires.
+    pub fn expiries(&self) -> Vec<Expiry> {
+        self.resources.pools.terminal.expiries()
+    }
+
+    /// Logs which certificates expire soon, or have expired.
+    pub(super) fn report_expiry(&mut self) {
+        self.expiry_due = self.turn.now() + EXPIRY_MS;
+        let now = u64::try_from(self.turn.clock().unix_seconds()).unwrap_or(0);
+        for warning in self.resources.pools.terminal.warnings(now) {
+            self.resources.journal.note(LogLevel::Warn, format_args!("{warning}"));
+        }
+    }
+}
+
+/// How often the expiry of the certificates is looked at: once a day.
+const EXPIRY_MS: u64 = 24 * 3600 * 1000;
+
+pub(super) const NEVER: Tick = Tick(u64::MAX);

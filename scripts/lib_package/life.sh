@@ -51,7 +51,7 @@ passed "reloaded"
 
 cp $config /mnt/good.toml
 echo 'lissten = ":80"' >>$config
-systemctl reload tenkay.service
+systemctl reload tenkay.service && fail "the reload of a broken configuration file succeeded"
 serves || fail "a broken configuration file stopped the service"
 [ "$(property MainPID)" = "$pid" ] || fail "a broken configuration file ended the service"
 cp /mnt/good.toml $config
@@ -94,6 +94,13 @@ dpkg -r tenkay >>/mnt/dpkg.log 2>&1 || fail "dpkg -r"
 kill -0 "$pid" 2>/dev/null && fail "the process still runs after the removal"
 [ -f $config ] || fail "the removal deleted the configuration file"
 passed "removed; the configuration file is kept"
+
+dpkg -i /mnt/second.deb >>/mnt/dpkg.log 2>&1 || fail "dpkg -i after the removal"
+[ "$(property ActiveState)" = active ] || fail "it was not started after the removal"
+systemctl stop tenkay.service
+dpkg -i /mnt/second.deb >>/mnt/dpkg.log 2>&1 || fail "dpkg -i of a stopped service"
+[ "$(property ActiveState)" = inactive ] || fail "an upgrade started a stopped service"
+passed "installed again: started; upgraded while stopped: left so"
 
 dpkg -P tenkay >>/mnt/dpkg.log 2>&1 || fail "dpkg -P"
 [ -e /etc/tenkay ] && fail "/etc/tenkay is left"

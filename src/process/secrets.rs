@@ -6,7 +6,7 @@ use zeroize::Zeroizing;
 
 use crate::config::{Config, Listen};
 use crate::net::listen::machine_addresses;
-use crate::net::tls::Material;
+use crate::net::tls::{Material, check};
 
 use super::channel::Fields;
 
@@ -17,11 +17,12 @@ pub(super) struct Secrets {
 }
 
 impl Secrets {
-    /// Makes what these settings need and is not there yet.
+    /// Checks the certificates of these settings, and makes what they need and is not there yet.
     ///
     /// # Errors
-    /// In one line.
+    /// In lines.
     pub(super) fn prepare(&mut self, config: &Config) -> Result<(), String> {
+        check(&config.tls, unix_seconds()).map_err(|problems| problems.join("\n"))?;
         if !config.has_tls() {
             return Ok(());
         }

@@ -11,8 +11,8 @@ use signal_hook::consts::{SIGCHLD, SIGHUP, SIGUSR1, SIGUSR2};
 use crate::cli::Settings;
 use crate::config::LogLevel;
 use crate::journal::Journal;
+use crate::net::Activated;
 use crate::net::listen::SocketFile;
-use crate::net::{Activated, tls};
 use crate::reactor::signals::{NOTHING_TO_REOPEN, STOP, Signals};
 
 use super::access_log::OpenLog;
@@ -20,7 +20,7 @@ use super::child::Poller;
 use super::generation::{Death, Generation, Workshop};
 use super::ledger::Ledger;
 use super::notify::Notifier;
-use super::secrets::{Secrets, unix_seconds};
+use super::secrets::Secrets;
 use super::server::{ignore_file_size_signal, start_line};
 use super::sockets::Sockets;
 use super::source::{Source, Text};
@@ -402,7 +402,6 @@ impl Supervisor {
     ) -> Result<(), String> {
         // Workers log the warnings of the settings.
         let config = settings.config;
-        tls::check(&config.tls, unix_seconds()).map_err(|problems| problems.join("\n"))?;
         self.secrets.prepare(&config)?;
         let lines = config.log;
         let count = worker::count(config.workers);
@@ -436,13 +435,11 @@ impl Supervisor {
     fn reload(&mut self, now: Instant) {
         self.notifier.reloading();
         let result = match self.source.read() {
-            Ok((settings, text)) => self
-                .begin(settings, text, now)
-                .map_err(|why| why.lines().map(str::to_owned).collect()),
+            Ok((settings, text)) => self.begin(settings, text, now).map_err(|why| vec![why]),
             Err(lines) => Err(lines),
         };
         if let Err(lines) = result {
-            for line in lines {
+            for line in lines.iter().flat_map(|why| why.lines()) {
                 self.note(LogLevel::Warn, format_args!("{line}"));
             }
             self.refused("the new settings cannot be used");

@@ -25,8 +25,16 @@ impl Reactor {
         self.resources.pools.terminal.expiries()
     }
 
-    /// Logs which certificates expire soon, or have expired.
-    pub(super) fn report_expiry(&mut self) {
+    /// When [`Reactor::watch_expiry`] has something to do.
+    pub(super) fn expiry_due(&self) -> Option<Tick> {
+        (self.expiry_due < NEVER).then_some(self.expiry_due)
+    }
+
+    /// Once a day, logs which certificates expire soon, or have expired.
+    pub(super) fn watch_expiry(&mut self) {
+        if self.turn.now() < self.expiry_due {
+            return;
+        }
         self.expiry_due = self.turn.now() + EXPIRY_MS;
         let now = u64::try_from(self.turn.clock().unix_seconds()).unwrap_or(0);
         for warning in self.resources.pools.terminal.warnings(now) {

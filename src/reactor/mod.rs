@@ -69,7 +69,6 @@ mod wire;
 use crate::net::listen::Listener;
 use accept::Acceptor;
 use connections::Connections;
-use expiry::NEVER;
 use metrics::Metrics;
 use orders::Orders;
 use panics::guarded;
@@ -104,8 +103,7 @@ pub struct Reactor {
     log_target: Option<LogTarget>,
     vital: Vital,
     phase: Phase,
-    /// When the expiry of the certificates is looked at again; never without certificates.
-    expiry_due: Tick,
+    expiry_due: Tick, // see the module `expiry`
 }
 
 /// Whether the server runs, or how it ends.
@@ -168,7 +166,7 @@ impl Reactor {
             log_target: None,
             vital: Vital::default(),
             phase: Phase::Running,
-            expiry_due: NEVER,
+            expiry_due: expiry::NEVER,
         })
     }
 
@@ -287,9 +285,7 @@ impl Reactor {
         let Reactor { acceptor, connections, resources, turn, .. } = self;
         acceptor.accept(connections, resources, turn);
         self.end_drain();
-        if self.turn.now() >= self.expiry_due {
-            self.report_expiry();
-        }
+        self.watch_expiry();
         self.work_in_spare_time();
         self.resources.sites.rest(self.turn.now());
         while let Some(fault) = self.resources.sites.take_fault() {
@@ -396,11 +392,10 @@ impl Reactor {
         let log = self.resources.journal.due(now);
         let sites = self.resources.sites.due();
         let verifiers = self.resources.sites.authenticator().and_then(|it| it.due());
-        let expiry = (self.expiry_due < NEVER).then_some(self.expiry_due);
         let metrics = self.metrics.as_ref().and_then(Metrics::due);
-        let (slots, accept) = (self.connections.due(), self.acceptor.due());
-        let vital = self.vital.due();
-        let due = [slots, accept, sites, verifiers, drained, log, jobs, metrics, expiry, vital];
+        let [accept, vital, expiry] = [self.acceptor.due(), self.vital.due(), self.expiry_due()];
+        let slots = self.connections.due();
+        let due = [slots, accept, sites, verifiers, drained, log, jobs, metrics, vital, expiry];
         // A tick is rounded down and the poll rounds up, so the time is over when the poll returns.
         let due = due.into_iter().flatten().min().map(|due| Duration::from_millis(due.since(now)));
         let spare = self.resources.sites.spare_work_due().map(|due| {

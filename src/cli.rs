@@ -117,6 +117,10 @@ struct SettingsArgs {
     #[arg(value_parser = one_of(value::WHEN_FULL))]
     when_full: Option<WhenFull>,
 
+    /// Serve HTTP/2 without TLS, too, to clients that begin with it, such as proxies [default: off]
+    #[arg(long, value_name = "on|off", num_args = 0..=1, require_equals = true)]
+    #[arg(default_missing_value = "on", value_parser = switch)]
+    h2c: Option<bool>,
     #[command(flatten)]
     tls: TlsArgs,
 
@@ -506,6 +510,7 @@ impl SettingsArgs {
             user: some(self.user, origin),
             sandbox: some(self.sandbox.or(self.no_sandbox.then_some(Sandbox::Off)), origin),
             when_full: some(self.when_full, origin),
+            h2c: some(self.h2c, origin),
             workers: some(self.workers, origin),
             tls: self.tls.into_layer(origin),
             log: self.log.into_layer(origin),

@@ -1,5 +1,5 @@
-//! tenkay serves files over HTTP/1.1 from one thread: an event loop on mio, one state machine per
-//! connection in a slab, httparse for heads; no thread pool, no async runtime.
+//! tenkay serves files over HTTP/1.1 and HTTP/2 from one thread: an event loop on mio, one state
+//! machine per connection in a slab, httparse for heads; no thread pool, no async runtime.
 //!
 //! This page is the map of the code. The README says what the program is for and how to use it.
 //!
@@ -14,6 +14,7 @@
 //! | [`site`] | *what* is the response? | sites, their rules, and a bounded store of what is known about paths |
 //! | [`machine`] | what do all protocols share? | the contract between a protocol machine and its driver; pages |
 //! | [`h1`] | *how* is it sent with HTTP/1.1? | the protocol machine, without a socket |
+//! | [`h2`] | *how* is it sent with HTTP/2? | another one: frames, HPACK, streams, priorities |
 //! | [`net`] | how do bytes move? | transports: send, receive, readiness |
 //! | [`reactor`] | *when* does something happen? | the loop: slots, queues, timers, limits, signals |
 //!
@@ -119,6 +120,7 @@ pub mod config;
 pub mod explain;
 pub mod files;
 pub mod h1;
+pub mod h2;
 pub mod healthcheck;
 pub mod http;
 pub mod journal;

@@ -65,6 +65,7 @@ fn exchange(bench: &mut Bench, connection: &mut Connection, mut input: &[u8]) ->
                 bench.sites.work(&bench.clock, &mut || true);
                 bench.event(connection, Event::Retry);
             }
+            Step::Poll => unreachable!("HTTP/1.1 does not poll"),
             Step::ShutdownWrite => bench.event(connection, Event::ShutDown),
             Step::Close(_) => return output,
         }

@@ -97,6 +97,7 @@ fn the_table_of_keys_is_complete() {
         "sandbox",
         "server_header",
         "when_full",
+        "h2c",
         "certificates",
         "self_signed",
         "min_version",

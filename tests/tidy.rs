@@ -27,9 +27,13 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("site", &["metrics", "http", "rules", "coding", "clock", "auth", "config", "files"]),
     ("machine", &["metrics", "http", "clock", "config", "files", "journal", "site"]),
     ("h1", &["http", "clock", "config", "files", "journal", "site", "machine"]),
+    ("h2", &["metrics", "http", "clock", "config", "files", "journal", "site", "machine"]),
     (
         "reactor",
-        &["metrics", "http", "clock", "config", "files", "site", "machine", "h1", "net", "journal"],
+        &[
+            "metrics", "http", "clock", "config", "files", "site", "machine", "h1", "h2", "net",
+            "journal",
+        ],
     ),
     ("precompress", &["http", "coding"]),
     ("explain", &["http", "clock", "config", "files", "site", "h1"]),

@@ -13,6 +13,8 @@
 //! | [`rules`] | rules for every response |
 //! | [`checks`] | the expectations of a case |
 //! | [`exchange`] | one connection |
+//! | [`over_h2`] | the same over HTTP/2 |
+//! | [`peer`] | a client of HTTP/2 |
 //! | [`run`] | runs a file, and reports |
 //! | [`secure`] | the connection over TLS |
 
@@ -25,6 +27,10 @@ mod common;
 mod exchange;
 #[path = "wire/format.rs"]
 mod format;
+#[path = "wire/over_h2.rs"]
+mod over_h2;
+#[path = "h2_peer/mod.rs"]
+mod peer;
 #[path = "wire/rules.rs"]
 mod rules;
 #[path = "wire/run.rs"]

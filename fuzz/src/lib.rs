@@ -16,6 +16,8 @@
 //! | [`chunked`] | limits and cuts, then a chunked body | [`chunks`] |
 //! | [`records`] | a mode and cuts, then the bytes of a TLS client | what the client has encrypted |
 //! | [`rules`] | a path, then a rule file | [`rulebook`] |
+//! | [`frames`] | a plan, then the frames of a client of HTTP/2 | a strict client |
+//! | [`hpack`] | blocks of fields | the decoder of another author |
 //! | [`proxy`] | cuts, then a PROXY header | a reader of whole headers, in the module |
 //! | [`forwarded`] | `f` or `x`, then lines of Forwarded or X-Forwarded-For | a naive search, there |
 //! | [`toml`] | a configuration file | what holds for each problem, and for each printed file |
@@ -32,10 +34,14 @@
 pub mod chunked;
 pub mod chunks;
 pub mod forwarded;
+pub mod frames;
 pub mod head;
+pub mod hpack;
 pub mod machine;
 pub mod oracle;
 pub mod paths;
+#[path = "../../tests/h2_peer/mod.rs"]
+mod peer;
 pub mod proxy;
 pub mod range;
 #[cfg(feature = "tls")]
@@ -114,7 +120,9 @@ mod tests {
     fn the_seeds_of_every_target_pass() {
         let _cleanup = Cleanup(crate::tree::tree().root.parent().unwrap());
         replay("chunked", crate::chunked::run);
+        replay("frames", crate::frames::run);
         replay("head", crate::head::run);
+        replay("hpack", crate::hpack::run);
         replay("machine", crate::machine::run);
         replay("range", crate::range::run);
         #[cfg(feature = "tls")]

@@ -278,6 +278,7 @@ impl<'p> Play<'p> {
     fn look(&mut self, step: Step<'_>) -> Report {
         match step {
             Step::Read => unreachable!("reads are performed on the connection itself"),
+            Step::Poll => unreachable!("HTTP/1.1 does not poll"),
             Step::Write(first, second) => {
                 assert!(!self.shut && first.len() + second.len() > 0);
                 let operation = self.operation();

@@ -120,7 +120,7 @@ fn every_option_reaches_its_setting_from_both_sources() {
         assert_eq!(site.media_types, types.map(|(ext, media)| (ext.into(), media.into())));
         assert_eq!(config.user.unwrap().to_string(), "www:site");
         assert_eq!(config.sandbox, Sandbox::Strict);
-        assert_eq!(config.when_full, WhenFull::Refuse);
+        assert_eq!((config.when_full, config.h2c), (WhenFull::Refuse, true));
         let access_log = config.access_log.unwrap();
         assert_eq!(access_log.target, LogTarget::Path("/log".into()));
         assert_eq!(access_log.format, AccessFormat::Json);

@@ -64,9 +64,7 @@ impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Origin::Default => f.write_str("default"),
-            Origin::File { path, line, column } => {
-                write!(f, "{}:{line}:{column}", path.display())
-            }
+            Origin::File { path, line, column } => write!(f, "{}:{line}:{column}", path.display()),
             Origin::Environment(name) => f.write_str(name),
             Origin::Flag => f.write_str("command line"),
         }
@@ -325,6 +323,8 @@ settings! {
         sandbox: Replaced<Sandbox>;
         /// What happens to new connections at the connection limit.
         when_full: Replaced<WhenFull>;
+        /// Whether HTTP/2 is served without TLS.
+        h2c: Replaced<bool>;
         /// How many processes serve.
         workers: Replaced<Workers>;
         /// The table `[tls]`.
@@ -389,6 +389,7 @@ impl Layer {
             user: self.user.map(|sourced| sourced.value),
             sandbox: value_or(self.sandbox, Sandbox::On),
             when_full: value_or(self.when_full, WhenFull::Wait),
+            h2c: value_or(self.h2c, false),
             workers: self.workers.map(|sourced| sourced.value).or(alone),
             tls,
             access_log,

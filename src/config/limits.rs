@@ -181,6 +181,17 @@ limits! {
     steps_per_turn: usize = 16, 1..=65_536;
     /// Most bytes sent on one connection per loop turn.
     bytes_per_turn: u64 = 524_288, 4_096..=1_073_741_824;
+    /// Most requests at a time on an HTTP/2 connection.
+    streams: u16 = 100, 1..=1_000;
+    /// Requests of an HTTP/2 connection that the client may cancel, or lose by its errors, beyond
+    /// those that it completes (Rapid Reset).
+    aborted_streams: u32 = 100, 1..=1_000_000;
+    /// HTTP/2 frames that bring nothing, such as PING; each complete response allows 100 more.
+    useless_frames: u32 = 1_000, 16..=1_000_000;
+    /// HTTP/2 frames of one connection per loop turn.
+    frames_per_turn: u16 = 64, 1..=65_535;
+    /// Requests on one HTTP/2 connection before the client must open another.
+    requests_per_connection: u32 = 10_000, 1..=1_000_000_000;
     /// Most bytes of a file sent at once (sendfile, or read and send).
     sendfile_bytes: u64 = 524_288, 4_096..=1_073_741_824;
 }

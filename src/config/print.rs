@@ -152,6 +152,7 @@ impl Page<'_> {
         self.line("sandbox", &word(&value::SANDBOX, &config.sandbox), &origin(&layer.sandbox));
         let when_full = word(&value::WHEN_FULL, &config.when_full);
         self.line("when_full", &when_full, &origin(&layer.when_full));
+        self.line("h2c", &config.h2c.to_string(), &origin(&layer.h2c));
         let workers = match config.workers {
             None => "1".to_owned(),
             Some(Workers::Count(count)) => count.to_string(),

@@ -3,7 +3,7 @@
 use crate::clock::Tick;
 use crate::config::Limits;
 use crate::journal::Observer;
-use crate::machine::{Context, Event, Evictable, Pages, Reason, Standing, Step};
+use crate::machine::{Buffer, Context, Event, Evictable, Pages, Reason, Standing, Step};
 
 use super::exchange::{Exchange, LONG_MS};
 use super::state::StateName;
@@ -100,6 +100,23 @@ impl Connection {
             Connection::Busy(exchange) => exchange[0].room(pages),
             Connection::Idle(_) | Connection::Closed(_) => None,
         }
+    }
+
+    /// The bytes that were received and not taken, with `count` that were just received into its
+    /// room and not reported yet.
+    pub fn received_with(&self, count: usize) -> &[u8] {
+        match self {
+            Connection::Busy(exchange) => exchange[0].inbox.bytes_with(count),
+            Connection::Idle(_) | Connection::Closed(_) => &[],
+        }
+    }
+
+    /// Ends the connection, and returns the bytes that were received, for another protocol.
+    pub fn into_received(self, exchanges: &mut Exchanges, pages: &mut Pages) -> Buffer {
+        let Connection::Busy(mut exchange) = self else { return Buffer::default() };
+        let received = exchange[0].inbox.take();
+        Connection::Busy(exchange).end(exchanges, pages, None);
+        received
     }
 
     /// Handles a report. Inlined, because each caller reports one kind of event.

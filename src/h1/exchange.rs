@@ -111,7 +111,7 @@ impl Exchange {
     #[inline(never)]
     fn report_rare(&mut self, event: Event, cx: &mut Context<'_>) {
         match event {
-            Event::Read(_) | Event::Written(_) => {}
+            Event::Read(_) | Event::Written(_) | Event::Nothing => {}
             Event::ShutDown => {
                 if let State::Linger { fin_sent, .. } = &mut self.state {
                     *fin_sent = true;

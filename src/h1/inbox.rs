@@ -84,6 +84,16 @@ impl Inbox {
         self.buffer.bytes()
     }
 
+    /// The bytes, with `count` that were received into the buffer and not counted yet.
+    pub(super) fn bytes_with(&self, count: usize) -> &[u8] {
+        self.buffer.bytes_with(count)
+    }
+
+    /// The buffer; an empty one stays.
+    pub(super) fn take(&mut self) -> Buffer {
+        std::mem::take(&mut self.buffer)
+    }
+
     /// Bytes in it.
     #[inline]
     pub(super) fn len(&self) -> usize {

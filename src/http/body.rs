@@ -225,7 +225,7 @@ fn is_field_byte(byte: u8) -> bool {
 }
 
 /// Removes the blanks of RFC 9110 section 5.6.3, space and tab, at both ends.
-pub(super) fn trim_blanks(mut bytes: &[u8]) -> &[u8] {
+pub fn trim_blanks(mut bytes: &[u8]) -> &[u8] {
     while let [b' ' | b'\t', rest @ ..] | [rest @ .., b' ' | b'\t'] = bytes {
         bytes = rest;
     }

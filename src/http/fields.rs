@@ -56,11 +56,37 @@ pub enum Field {
 }
 
 impl Field {
+    /// The name, in lower case.
+    pub fn name(self) -> &'static str {
+        match self {
+            Field::Host => "host",
+            Field::Connection => "connection",
+            Field::ContentLength => "content-length",
+            Field::TransferEncoding => "transfer-encoding",
+            Field::Expect => "expect",
+            Field::IfMatch => "if-match",
+            Field::IfNoneMatch => "if-none-match",
+            Field::IfModifiedSince => "if-modified-since",
+            Field::IfUnmodifiedSince => "if-unmodified-since",
+            Field::IfRange => "if-range",
+            Field::Range => "range",
+            Field::Accept => "accept",
+            Field::AcceptEncoding => "accept-encoding",
+            Field::Authorization => "authorization",
+            Field::Origin => "origin",
+            Field::AccessControlRequestMethod => "access-control-request-method",
+            Field::AccessControlRequestHeaders => "access-control-request-headers",
+            Field::SecFetchMode => "sec-fetch-mode",
+            Field::Forwarded => "forwarded",
+            Field::XForwardedFor => "x-forwarded-for",
+        }
+    }
+
     const COUNT: usize = Field::XForwardedFor as usize + 1;
 
     /// Names are compared without case. The length and the letters at both ends exclude most of
     /// them, which keeps the cost for the many unknown fields of a browser low.
-    fn parse(name: &[u8]) -> Option<Field> {
+    pub fn parse(name: &[u8]) -> Option<Field> {
         let is = |text: &[u8], field| {
             // Letters in lower case; others differ below.
             let ends = |name: &[u8]| (name[0] | 0x20, name[name.len() - 1] | 0x20);
@@ -246,6 +272,7 @@ mod tests {
             let parse = |name: &str| Field::parse(name.as_bytes());
             for same in [name.to_owned(), name.to_lowercase(), name.to_uppercase()] {
                 assert_eq!(parse(&same), Some(field), "{same}");
+                assert_eq!(same.to_lowercase(), field.name());
             }
             let start = &name[..name.len() - 1];
             for other in [format!("{name}s"), format!("{start}_"), format!("_{}", &name[1..])] {

@@ -57,7 +57,7 @@ impl Method {
     }
 
     /// Methods are case-sensitive (RFC 9110 section 9.1).
-    fn parse(token: &str) -> Method {
+    pub fn parse(token: &str) -> Method {
         match token {
             "GET" => Method::Get,
             "HEAD" => Method::Head,
@@ -369,7 +369,8 @@ fn is_persistent(fields: &Fields<'_, '_>, version: Version) -> bool {
     keep_alive
 }
 
-fn expectation(fields: &Fields<'_, '_>, version: Version) -> Expectation {
+/// What the client expects before it sends a body.
+pub fn expectation(fields: &Fields<'_, '_>, version: Version) -> Expectation {
     let mut found = Expectation::None;
     // RFC 9110 section 10.1.1: a server must ignore it in HTTP/1.0.
     if version == Version::Http10 || !fields.has(Field::Expect) {

@@ -18,6 +18,11 @@ pub struct Outbox {
 }
 
 impl Outbox {
+    /// An empty one, whose bytes are counted from `now` on.
+    pub fn new(now: Tick) -> Outbox {
+        Outbox { buffer: Buffer::default(), queued_since: now, sent: 0 }
+    }
+
     /// True if no bytes wait.
     #[inline]
     pub fn is_empty(&self) -> bool {

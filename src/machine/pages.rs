@@ -94,6 +94,12 @@ impl Buffer {
         self.page.as_deref().map_or(&[], |page| &page[range])
     }
 
+    /// The bytes in it, and `count` more that were written into the room behind them.
+    pub fn bytes_with(&self, count: usize) -> &[u8] {
+        let range = usize::from(self.start)..usize::from(self.end) + count;
+        self.page.as_deref().map_or(&[], |page| &page[range])
+    }
+
     /// Overwrites one of the bytes in it.
     pub fn patch(&mut self, at: usize, byte: u8) {
         let at = usize::from(self.start) + at;

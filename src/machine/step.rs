@@ -10,6 +10,9 @@ use crate::site::Wait;
 pub enum Step<'c> {
     /// Receive into the buffer of the machine, and report [`Event::Read`].
     Read,
+    /// As [`Step::Read`] if there may be something to receive; otherwise, or if there is nothing,
+    /// report [`Event::Nothing`]: the machine has something to send, but prefers what is new.
+    Poll,
     /// Send these two slices, one behind the other, and report [`Event::Written`]. Until then, the
     /// machine offers the same bytes again, and adds others only behind them: a transport may have
     /// encrypted them already.
@@ -38,6 +41,8 @@ pub enum Step<'c> {
 pub enum Event {
     /// Bytes were received into the buffer; 0: the peer has finished sending.
     Read(usize),
+    /// There was nothing to receive for [`Step::Poll`].
+    Nothing,
     /// This many bytes of [`Step::Write`] or [`Step::SendFile`] were sent.
     Written(u64),
     /// The sending direction was shut down.
@@ -85,6 +90,10 @@ pub enum Reason {
     BadProxyHeader,
     /// Its TLS handshake has failed, or what came later was not TLS.
     TlsFailed,
+    /// The client broke the rules of its protocol (HTTP/2).
+    ProtocolError,
+    /// The client caused much work and took no responses (HTTP/2).
+    Flooded,
 }
 
 impl Reason {
@@ -93,7 +102,7 @@ impl Reason {
 
     /// Every reason, in the order of the enum, which is that of
     /// [`CLOSE_REASONS`](crate::metrics::CLOSE_REASONS).
-    pub const ALL: [Reason; 12] = [
+    pub const ALL: [Reason; 14] = [
         Reason::Finished,
         Reason::PeerClosed,
         Reason::PeerLost,
@@ -106,6 +115,8 @@ impl Reason {
         Reason::Stopped,
         Reason::BadProxyHeader,
         Reason::TlsFailed,
+        Reason::ProtocolError,
+        Reason::Flooded,
     ];
 }
 

@@ -122,6 +122,8 @@ pub const CLOSE_REASONS: &[&str] = &[
     "stopped",
     "bad_proxy_header",
     "tls_failed",
+    "protocol_error",
+    "flooded",
 ];
 
 /// The values of `state`.

@@ -94,7 +94,7 @@ pub(super) fn set_up(
 ) -> Result<(Reactor, Vec<String>), String> {
     let has_tls = config.has_tls();
     let Config { listen, admin, trusted_proxies, sites, user, tls, .. } = config;
-    let Config { sandbox, when_full, limits, access_log, log: lines, .. } = config;
+    let Config { sandbox, when_full, h2c, limits, access_log, log: lines, .. } = config;
     let mut warnings = Vec::new();
     if !trusted_proxies.trusts(None) {
         warnings.extend(inapplicable_limits(&listeners, &limits));
@@ -121,6 +121,9 @@ pub(super) fn set_up(
     let most = limits.access_log_bytes;
     let mut reactor = Reactor::new(sites, listeners, when_full, limits)
         .map_err(|error| format!("cannot set up the event loop: {error}"))?;
+    if h2c {
+        reactor.accept_h2c();
+    }
     if let Some(terminal) = terminal {
         reactor.speak_tls(terminal);
     }

@@ -158,6 +158,7 @@ impl Connections {
             return Effort::default();
         }
         slot.turned_away = turned_away;
+        slot.sniffs = resources.h2c && !turned_away && slot.takes_h2c();
         resources.log_opened(&slot);
         let key = self.insert_slot(slot);
         if turned_away {
@@ -564,22 +565,19 @@ impl Connections {
         }
     }
 
+    /// The server stops: looks at the connections that can say so or, to close idle ones, at all.
+    pub(super) fn drain(&mut self, closes_idle: bool) {
+        self.closes_idle = closes_idle;
+        let looks_at = |slot: &Slot| !slot.queued && (closes_idle || slot.wire.tells_of_drain());
+        for (key, slot) in self.slots.iter_mut().filter(|(_, slot)| looks_at(slot)) {
+            slot.queued = true;
+            self.pending.push_ready((key, slot.serial));
+        }
+    }
+
     /// The server ends: so do all responses in progress.
     pub(super) fn give_up(&mut self, resources: &mut Resources) {
         self.slots.drain().for_each(|slot| resources.end(slot.wire));
-    }
-
-    /// The server stops, and idle connections have had their time for one more request. Every
-    /// connection is looked at in the next turns, like other pending work, because there may be ten
-    /// thousand.
-    pub(super) fn close_idle(&mut self) {
-        self.closes_idle = true;
-        for (key, slot) in &mut self.slots {
-            if !slot.queued {
-                slot.queued = true;
-                self.pending.push_ready((key, slot.serial));
-            }
-        }
     }
 }
 

@@ -1,6 +1,6 @@
 //! What a TLS connection does before its protocol gets a turn, and when TLS has failed.
 
-use crate::http::status::Failure;
+use crate::http::status::{Failure, Status};
 use crate::net::{Facts, Opened, is_passing};
 use crate::site::{Channel, Wait};
 
@@ -24,8 +24,11 @@ impl Slot {
         }
         match opened {
             Opened::Ready => {
-                if let Some(Facts { version, certificate, .. }) = self.transport.facts() {
+                if let Some(Facts { version, certificate, is_h2 }) = self.transport.facts() {
                     cx.channel = Channel::Tls { version, certificate };
+                    if is_h2 && matches!(self.wire, Wire::H1(_)) {
+                        self.begin_h2(cx, pools);
+                    }
                 }
                 None
             }
@@ -45,6 +48,17 @@ impl Slot {
                 std::mem::replace(&mut self.wire, failed).end(pools, cx.pages, observer);
                 Some(self.linger(cx, pools))
             }
+        }
+    }
+
+    /// The client has chosen HTTP/2.
+    #[inline(never)]
+    fn begin_h2(&mut self, cx: &mut Context<'_>, pools: &mut Pools) {
+        let h2 = Wire::h2(cx.clock.tick);
+        let h1 = std::mem::replace(&mut self.wire, h2);
+        h1.end(pools, cx.pages, cx.observer.as_deref_mut());
+        if self.turned_away {
+            self.refuse(NO_ROOM, cx, pools);
         }
     }
 
@@ -70,6 +84,9 @@ impl Slot {
         Stop::Budget
     }
 }
+
+/// Why a client is told to go; its protocol has no text for it.
+const NO_ROOM: Failure = Failure::new(Status::ServiceUnavailable, "too many connections");
 
 /// What a client gets that speaks HTTP without TLS.
 const NOT_TLS: Failure =

@@ -150,8 +150,8 @@ impl Reactor {
         let started = Instant::now();
         sites.measure_with(Box::new(move || started.elapsed()));
         let (journal, pools) = (Journal::default(), Pools::default());
-        let resources =
-            Resources { sites, pools, pages, limits, journal, requests: None, draining: false };
+        let (requests, h2c, draining) = (None, false, false);
+        let resources = Resources { sites, pools, pages, limits, journal, requests, h2c, draining };
         Ok(Reactor {
             poll,
             events: Events::with_capacity(EVENTS),
@@ -180,6 +180,12 @@ impl Reactor {
     pub fn obey(&mut self, channel: mio::net::UnixStream) -> io::Result<()> {
         self.orders = Some(Orders::new(channel, self.poll.registry(), SIGNALS)?);
         Ok(())
+    }
+
+    /// Accepts HTTP/2 without TLS, from clients that know that the server speaks it (RFC 9113
+    /// section 3.3).
+    pub fn accept_h2c(&mut self) {
+        self.resources.h2c = true;
     }
 
     /// Collects metrics, for the internal site and for the other processes that share the `seat`'s
@@ -524,6 +530,7 @@ impl Reactor {
             );
         }
         self.resources.draining = true;
+        self.connections.drain(false);
     }
 
     fn end_drain(&mut self) {
@@ -535,7 +542,7 @@ impl Reactor {
         if idle_until.is_some_and(|idle_until| now >= idle_until) {
             *idle_until = None;
             self.acceptor.close(&mut self.resources);
-            self.connections.close_idle();
+            self.connections.drain(true);
         }
         let is_empty = self.acceptor.is_closed() && self.connections.len() == 0;
         if is_empty || now >= *until {
@@ -581,20 +588,4 @@ fn listener_index(token: Token) -> Option<usize> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_token_names_one_connection_in_one_slot_or_one_listener() {
-        for (key, serial) in [(0, 0), (1, 2), (65_535, SERIAL_MASK), (19_999, 1)] {
-            let token = token((key, serial));
-            assert_eq!(split_token(token), (key, serial));
-            assert_eq!(listener_index(token), None);
-            assert_ne!(token, SIGNALS);
-        }
-        for index in [0, 1, 99] {
-            assert_eq!(listener_index(listener_token(index)), Some(index));
-            assert_ne!(listener_token(index), SIGNALS);
-        }
-    }
-}
+mod tests;

@@ -23,6 +23,8 @@ pub(super) struct Resources {
     pub(super) pages: Pages,
     pub(super) limits: Limits,
     pub(super) journal: Journal,
+    /// Plain connections may begin with HTTP/2.
+    pub(super) h2c: bool,
     /// Counts the requests, if there are metrics.
     pub(super) requests: Option<Box<Requests>>,
     /// The server stops: the responses in progress are the last.
@@ -37,7 +39,7 @@ impl Resources {
         clock: &'a Clock,
         requests_left: u32,
     ) -> (Context<'a>, &'a mut Pools) {
-        let Resources { sites, pages, pools, limits, journal, requests, draining } = self;
+        let Resources { sites, pages, pools, limits, journal, requests, draining, .. } = self;
         let (draining, unread, internal) = (*draining, false, false);
         let (client, observer) = (None, journal.observer.as_deref_mut());
         let channel = Channel::Plain;

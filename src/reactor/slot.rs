@@ -37,6 +37,8 @@ pub(super) struct Slot {
     pub(super) throttled: bool,
     /// It was told that there is no room for it.
     pub(super) turned_away: bool,
+    /// Its first bytes decide between HTTP/1.1 and HTTP/2.
+    pub(super) sniffs: bool,
     /// It came to the admin listener.
     pub(super) internal: bool,
     /// The address is that of a trusted proxy: it names the client of each request, and has no
@@ -84,6 +86,7 @@ impl Slot {
             queued: false,
             throttled: false,
             turned_away: false,
+            sniffs: false,
             internal: false,
             is_proxy: false,
         }
@@ -143,7 +146,8 @@ impl Slot {
                     self.wire.rest(pools, cx.pages);
                     return Stop::Waits;
                 }
-                Step::Read => {
+                Step::Poll if !self.transport.is_readable() => self.found_nothing(cx),
+                Step::Read | Step::Poll => {
                     self.receive::<OBSERVED>(cx, pools, share).map(|is_short| short = is_short)
                 }
                 Step::Write(..) | Step::SendFile { .. } if !self.transport.is_writable() => {
@@ -189,21 +193,42 @@ impl Slot {
         Stop::Budget
     }
 
+    /// Reports that there is nothing to receive, to a wire that goes on without it.
+    fn found_nothing(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
+        self.wire.report(Event::Nothing, cx);
+        Ok(())
+    }
+
+    /// Whether its client may begin with HTTP/2.
+    pub(super) fn takes_h2c(&self) -> bool {
+        !self.internal && self.transport.is_plain()
+    }
+
     /// What comes before the steps of the wire. `None`: they follow.
     #[inline(always)]
     fn begin(&mut self, cx: &mut Context<'_>, pools: &mut Pools) -> Option<Stop> {
         match self.wire {
             Wire::H1(_) if self.transport.is_plain() => None,
-            Wire::H1(_) => self.open(cx, pools),
+            Wire::H1(_) | Wire::H2(_) => self.begin_rare(cx, pools),
             _ => Some(self.drive_outside(cx, pools)),
         }
+    }
+
+    /// The same over TLS, or with HTTP/2.
+    #[inline(never)]
+    fn begin_rare(&mut self, cx: &mut Context<'_>, pools: &mut Pools) -> Option<Stop> {
+        let stop = if self.transport.is_plain() { None } else { self.open(cx, pools) };
+        if stop.is_none() && cx.draining {
+            self.wire.drain(cx);
+        }
+        stop
     }
 
     /// The same before the protocol has begun, or after its end.
     #[inline(never)]
     fn drive_outside(&mut self, cx: &mut Context<'_>, pools: &mut Pools) -> Stop {
         match &mut self.wire {
-            Wire::H1(_) => Stop::Budget, // never: the caller drives it
+            Wire::H1(_) | Wire::H2(_) => Stop::Budget, // never: the caller drives it
             &mut Wire::Ended { until } => self.end(until, cx),
             Wire::Failed { .. } => self.linger(cx, pools),
             Wire::Introduction(introduction) => {
@@ -307,7 +332,7 @@ impl Slot {
     pub(super) fn wake_at(&self, limits: &Limits, now: Tick) -> Tick {
         let deadline = self.deadline(limits);
         match self.wire {
-            Wire::H1(_) | Wire::Introduction(_) | Wire::Failed { .. } => deadline,
+            Wire::H1(_) | Wire::H2(_) | Wire::Introduction(_) | Wire::Failed { .. } => deadline,
             Wire::Ended { .. } => deadline.min(now + ACKNOWLEDGED_MS),
         }
     }
@@ -324,6 +349,9 @@ impl Slot {
         let asked = room.len();
         let count = self.transport.receive(room, &mut pools.terminal)?;
         share.effort.received(count);
+        if self.sniffs {
+            self.sniffs = self.wire.sniff(count, pools, cx);
+        }
         self.wire.report_as::<OBSERVED>(Event::Read(count), cx);
         Ok(0 < count && count < asked)
     }

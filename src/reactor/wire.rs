@@ -7,6 +7,7 @@
 use crate::clock::{Clock, Tick};
 use crate::config::Limits;
 use crate::h1::{self, Connection, Exchanges, StateName};
+use crate::h2;
 use crate::journal::Observer;
 use crate::net::tls::Terminal;
 use crate::site::Sites;
@@ -21,6 +22,8 @@ pub(super) use crate::machine::{Context, Event, Evictable, Pages, Standing, Step
 pub(super) enum Wire {
     /// HTTP/1.0 and HTTP/1.1.
     H1(Connection),
+    /// HTTP/2.
+    H2(Box<h2::Connection>),
     /// The protocol has ended, but the kernel still holds bytes that the peer has not acknowledged.
     /// The connection counts for its client until they are, or until then.
     Ended { until: Tick },
@@ -55,11 +58,17 @@ impl Wire {
         Wire::Introduction(Box::new(Introduction::new(now)))
     }
 
+    /// A connection on which the client has chosen HTTP/2.
+    pub(super) fn h2(now: Tick) -> Wire {
+        Wire::H2(Box::new(h2::Connection::new(now)))
+    }
+
     /// What to do next.
     #[inline(always)]
     pub(super) fn step(&self) -> Step<'_> {
         match self {
             Wire::H1(connection) => connection.step(),
+            Wire::H2(connection) => connection.step(),
             Wire::Ended { .. } => Step::Close(Reason::Finished),
             Wire::Failed { .. } => Step::Close(Reason::TlsFailed),
             // The driver receives the header itself.
@@ -73,6 +82,7 @@ impl Wire {
     pub(super) fn room(&mut self, pools: &mut Pools, pages: &mut Pages) -> Option<&mut [u8]> {
         match self {
             Wire::H1(connection) => connection.room(&mut pools.h1, pages),
+            Wire::H2(connection) => connection.room(pages),
             Wire::Ended { .. } | Wire::Introduction(_) | Wire::Failed { .. } => None,
         }
     }
@@ -80,8 +90,42 @@ impl Wire {
     /// Gives back the memory that is not needed while nothing can be received.
     #[inline(always)]
     pub(super) fn rest(&mut self, pools: &mut Pools, pages: &mut Pages) {
-        if let Wire::H1(connection) = self {
-            connection.rest(&mut pools.h1, pages);
+        match self {
+            Wire::H1(connection) => connection.rest(&mut pools.h1, pages),
+            Wire::H2(connection) => connection.rest(pages),
+            Wire::Ended { .. } | Wire::Introduction(_) | Wire::Failed { .. } => {}
+        }
+    }
+
+    /// `count` bytes were received, and not reported yet, on a connection that may speak HTTP/1.1
+    /// or HTTP/2. Returns true if they are too few to decide.
+    #[inline(never)]
+    pub(super) fn sniff(&mut self, count: usize, pools: &mut Pools, cx: &mut Context<'_>) -> bool {
+        let Wire::H1(connection) = self else { return false };
+        let received = connection.received_with(count);
+        let decisive = &h2::PREFACE[..DECISIVE];
+        if received.len() < DECISIVE {
+            return !received.is_empty() && decisive.starts_with(received);
+        }
+        if received.starts_with(decisive) {
+            let now = cx.clock.tick;
+            let connection = std::mem::replace(connection, Connection::new(now));
+            let inbox = connection.into_received(&mut pools.h1, cx.pages);
+            *self = Wire::H2(Box::new(h2::Connection::with(inbox, now)));
+        }
+        false
+    }
+
+    /// Whether the protocol can tell the peer that the server shuts down.
+    pub(super) fn tells_of_drain(&self) -> bool {
+        matches!(self, Wire::H2(_))
+    }
+
+    /// The server shuts down. HTTP/1.1 says so in the next response, HTTP/2 in a frame.
+    #[inline(never)]
+    pub(super) fn drain(&mut self, cx: &mut Context<'_>) {
+        if let Wire::H2(connection) = self {
+            connection.report(Event::Drain, cx);
         }
     }
 
@@ -96,6 +140,7 @@ impl Wire {
     pub(super) fn report_as<const OBSERVED: bool>(&mut self, event: Event, cx: &mut Context<'_>) {
         match self {
             Wire::H1(connection) => connection.report_as::<OBSERVED>(event, cx),
+            Wire::H2(connection) => connection.report(event, cx),
             Wire::Ended { until } | Wire::Failed { until, .. } => {
                 if let Event::Timeout = event {
                     *until = Tick(0);
@@ -111,8 +156,10 @@ impl Wire {
 
     /// Gives back all memory of a connection that is over.
     pub(super) fn end(self, pools: &mut Pools, pages: &mut Pages, observer: Option<&mut Observer>) {
-        if let Wire::H1(connection) = self {
-            connection.end(&mut pools.h1, pages, observer);
+        match self {
+            Wire::H1(connection) => connection.end(&mut pools.h1, pages, observer),
+            Wire::H2(connection) => connection.end(pages, observer),
+            Wire::Ended { .. } | Wire::Introduction(_) | Wire::Failed { .. } => {}
         }
     }
 
@@ -121,6 +168,7 @@ impl Wire {
     pub(super) fn standing(&self, now: Tick) -> Standing {
         match self {
             Wire::H1(connection) => connection.standing(now),
+            Wire::H2(connection) => connection.standing(now),
             Wire::Ended { until } | Wire::Failed { until, .. } => Standing {
                 unsent: false,
                 evictable: Some(Evictable::Lingering(*until)),
@@ -136,6 +184,7 @@ impl Wire {
     pub(super) fn is_idle(&self) -> bool {
         match self {
             Wire::H1(connection) => connection.is_idle(),
+            Wire::H2(connection) => connection.is_idle(),
             Wire::Ended { .. } | Wire::Failed { .. } => true,
             Wire::Introduction(introduction) => introduction.is_idle(),
         }
@@ -151,6 +200,7 @@ impl Wire {
                 StateName::Idle | StateName::Reply => 3,
                 StateName::Linger | StateName::Closed => 4,
             },
+            Wire::H2(connection) => connection.activity(),
             Wire::Introduction(_) => 1,
             Wire::Ended { .. } | Wire::Failed { .. } => 4,
         }
@@ -161,8 +211,12 @@ impl Wire {
     pub(super) fn deadline(&self, limits: &Limits) -> Tick {
         match self {
             Wire::H1(connection) => connection.deadline(limits),
+            Wire::H2(connection) => connection.deadline(limits),
             Wire::Ended { until } | Wire::Failed { until, .. } => *until,
             Wire::Introduction(introduction) => introduction.deadline(limits),
         }
     }
 }
+
+/// So much of the preface of HTTP/2 is no request of HTTP/1.1: `PRI * HTTP/2.0` and its line end.
+const DECISIVE: usize = 16;

@@ -18,7 +18,7 @@
 //! A representation whose file is not hashed yet keeps the validators that it was made with. Once
 //! the hashes are known, the store makes another one.
 
-use std::cell::Cell;
+use std::cell::{Cell, OnceCell};
 use std::ops::Range;
 use std::rc::Rc;
 
@@ -56,6 +56,8 @@ pub struct Representation {
     file: Option<Rc<OpenFile>>,
     validators: Box<OwnedValidators>,
     ranges: bool,
+    /// The head, encoded for another wire format.
+    prepared: OnceCell<Box<[u8]>>,
 }
 
 /// The validators of one version of a file (RFC 9110 section 8.8).
@@ -180,6 +182,7 @@ impl Representation {
             file: None,
             validators,
             ranges,
+            prepared: OnceCell::new(),
         })
     }
 
@@ -275,6 +278,13 @@ impl Representation {
     /// All fields and the empty line after them.
     pub fn head(&self) -> &[u8] {
         &self.bytes()[HEADROOM..self.head_end()]
+    }
+
+    /// All fields, encoded for a wire format other than HTTP/1.1. `encode` gets them with the empty
+    /// line after them, when they are needed for the first time.
+    #[inline]
+    pub fn prepared(&self, encode: impl FnOnce(&[u8]) -> Box<[u8]>) -> &[u8] {
+        self.prepared.get_or_init(|| encode(self.head()))
     }
 
     /// The values that conditions are compared with.

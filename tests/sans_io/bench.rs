@@ -328,6 +328,7 @@ pub(crate) fn play(
                 bench.sites.work(&bench.clock, &mut || true);
                 bench.event(&mut connection, Event::Retry);
             }
+            Step::Poll => unreachable!("HTTP/1.1 does not poll"),
             Step::ShutdownWrite => {
                 assert!(!shut, "the sending side is shut once");
                 shut = true;

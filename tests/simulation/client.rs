@@ -208,6 +208,7 @@ impl Client {
                 world.event(connection, Event::Retry);
                 return false;
             }
+            Step::Poll => unreachable!("HTTP/1.1 does not poll"),
             Step::ShutdownWrite => {
                 assert!(!self.shut, "the sending side is shut once");
                 self.shut = true;

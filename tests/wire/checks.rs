@@ -109,11 +109,12 @@ fn parts(answer: &Answer, content: &[u8], ranges: &[(u64, u64)]) -> Result<(), S
     Ok(())
 }
 
-/// Status and fields are the same, except the Date.
+/// Status and fields are the same, except the Date. The names of HTTP/2 are in lower case.
 fn like(answer: &Answer, other: &Answer) -> Result<(), String> {
     let fields = |answer: &Answer| -> Vec<String> {
         let kept = answer.fields.iter().filter(|(name, _)| !name.eq_ignore_ascii_case("Date"));
-        let shown = kept.map(|(name, value)| format!("{name}: {}", show(value, SHOWN)));
+        let shown =
+            kept.map(|(name, value)| format!("{}: {}", name.to_lowercase(), show(value, SHOWN)));
         std::iter::once(answer.status.to_string()).chain(shown).collect()
     };
     let (came, expected) = (fields(answer), fields(other));

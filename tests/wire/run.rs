@@ -18,6 +18,7 @@ use crate::checks::{Files, differences};
 use crate::common::{Endpoint, MAY_NOT_START, Setup};
 use crate::exchange::{End, Exchange, Next};
 use crate::format::{Act, Case, CaseFile, Expected, Then};
+use crate::over_h2;
 use crate::rules::{Facts, complaints};
 use crate::text::{Source, Template, show};
 use crate::tree::Tree;
@@ -80,6 +81,9 @@ pub(crate) fn case_file(name: &str, is_secure: bool) -> Result<(), String> {
         Setup::configured(&path)
     };
     setup = setup.args(&file.server);
+    if over_h2::is_run(name) {
+        setup = setup.args(["--h2c"]);
+    }
     if file.unix {
         setup = setup.unix(&tree.base().join("listen"));
     }
@@ -107,6 +111,10 @@ pub(crate) fn case_file(name: &str, is_secure: bool) -> Result<(), String> {
     let mut cases = file.cases;
     cases.retain(|case| !is_secure || !case.names_scheme());
     let mut report = all_failures(&world, &cases, &file_name);
+    if report.is_empty() && !is_secure && over_h2::is_run(name) {
+        let failure = |case| Run::new(&world, case, false).failure_over_h2(&file_name);
+        report = cases.iter().filter_map(failure).collect();
+    }
     if let Some(status) = server.has_ended() {
         report.push(format!("the server ended: {status}"));
     }
@@ -168,6 +176,51 @@ impl<'w> Run<'w> {
             indent(&show(&came, SHOWN)),
             indent(&self.wrong.join("\n")),
         ))
+    }
+
+    /// The report if the case fails over HTTP/2.
+    fn failure_over_h2(mut self, file_name: &str) -> Option<String> {
+        for in_pieces in [false, true] {
+            if let Err(text) = self.converse_over_h2(in_pieces) {
+                self.wrong.push(text);
+            }
+        }
+        let Run { case, wrong, sent, .. } = self;
+        (!wrong.is_empty()).then(|| {
+            format!(
+                "\ntests/wire/{file_name}:{}: {} (over HTTP/2)\n  sent:\n{}  wrong:\n{}",
+                case.line,
+                case.name,
+                indent(&show(&sent, SHOWN)),
+                indent(&wrong.join("\n")),
+            )
+        })
+    }
+
+    /// The requests of the conversation, if HTTP/2 can say them.
+    fn converse_over_h2(&mut self, in_pieces: bool) -> Result<(), String> {
+        let expected: Vec<&Expected> =
+            self.case.answers.iter().flat_map(|answer| vec![answer; answer.times]).collect();
+        if self.case.script.contains(&Act::HalfClose) || expected.iter().any(|it| it.or_none) {
+            return Ok(());
+        }
+        self.sent = self.resolve_script()?.concat();
+        let Some(requests) = over_h2::translate(&self.sent) else { return Ok(()) };
+        if requests.len() != expected.len() || requests.len() > 100 {
+            return Ok(());
+        }
+        let answers = over_h2::ask(&self.world.endpoint, &requests, in_pieces)?;
+        for (answer, expected) in answers.iter().zip(expected) {
+            let facts = Facts {
+                to_head: expected.to_head,
+                server_header: self.world.server_header,
+                names_location: expected.names_location(),
+                between: (self.began, SystemTime::now()),
+            };
+            self.wrong.extend(complaints(answer, &facts));
+            self.wrong.extend(differences(answer, expected, self));
+        }
+        Ok(())
     }
 
     /// The whole conversation. An error ends it; violations are only noted.

@@ -51,7 +51,10 @@ fn every_key_reaches_its_setting() {
     let proxies: Vec<String> = config.trusted_proxies.0.iter().map(ToString::to_string).collect();
     assert_eq!(proxies, ["10.0.0.0/8", "192.0.2.7/32", "unix"]);
     assert_eq!(config.user.as_ref().map(ToString::to_string).as_deref(), Some("www-data:www"));
-    assert_eq!((config.sandbox, config.when_full), (Sandbox::Strict, WhenFull::Refuse));
+    assert_eq!(
+        (config.sandbox, config.when_full, config.h2c),
+        (Sandbox::Strict, WhenFull::Refuse, true)
+    );
     assert_eq!(config.workers, Some(Workers::Auto));
     let access_log = config.access_log.as_ref().unwrap();
     assert_eq!(access_log.target, LogTarget::Path("conf/log/access".into()));

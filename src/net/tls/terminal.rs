@@ -66,7 +66,7 @@ impl Terminal {
         config.ignore_client_order = true;
         config.session_storage = Arc::new(NoServerSessionStorage {});
         config.ticketer = Arc::new(Tickets::new(material.seed(), now));
-        config.alpn_protocols = vec![b"http/1.1".to_vec()];
+        config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
         let terminal = Terminal {
             shared: Some(Shared { config: Arc::new(config), resolver }),
             units: 0,

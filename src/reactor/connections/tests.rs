@@ -37,8 +37,16 @@ impl Bench {
         let connections = Connections::new(registry, &limits, turn.now());
         let pages = Pages::new(limits.pages);
         let (journal, pools) = (Journal::default(), Pools::default());
-        let resources =
-            Resources { sites, pools, pages, limits, journal, requests: None, draining: false };
+        let resources = Resources {
+            sites,
+            pools,
+            pages,
+            limits,
+            journal,
+            requests: None,
+            h2c: false,
+            draining: false,
+        };
         Bench { connections, resources, turn, poll, root }
     }
 
@@ -257,7 +265,7 @@ fn a_request_that_has_arrived_is_answered_before_its_idle_connection_is_closed()
     }
     bench.take_events();
     bench.resources.draining = true;
-    bench.connections.close_idle();
+    bench.connections.drain(true);
     bench.drive();
     assert_eq!(peers.iter_mut().map(responses).collect::<Vec<_>>(), [1, 1, 0]);
     assert_eq!(peers[2].read(&mut [0]).unwrap(), 0, "the idle one is closed");

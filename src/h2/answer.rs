@@ -1,0 +1,482 @@
+//! From a request to its response: the transitions of a [`Connection`] that ask the site.
+
+use crate::files::{Blocking, RETRY_MS};
+use crate::http::negotiate::Coding;
+use crate::http::range::ByteRange;
+use crate::http::status::{Failure, Status};
+use crate::journal::Asked;
+use crate::machine::{Context, Reason};
+use crate::site::page::Page;
+use crate::site::{Answer, Content, Reply, Wait};
+
+use super::connection::Connection;
+use super::fields::put_headers;
+use super::frame::{Code, Fault, Head, Kind, flag, put_number};
+use super::priority::Priority;
+use super::request::{Parts, Saved, Verdict};
+use super::stream::{Asking, Incoming, Key, Source, Work};
+use super::window::Window;
+
+/// A request that is answered now.
+#[derive(Clone, Copy)]
+struct Question<'q> {
+    id: u32,
+    /// Its place in the table, if it has one.
+    key: Option<Key>,
+    /// The client has not ended its side.
+    is_open: bool,
+    priority: Priority,
+    parts: &'q Parts,
+    memory: &'q [u8],
+    /// When it came.
+    began_us: u64,
+}
+
+/// There is no room for the fields of a response now.
+struct Full;
+
+impl Connection {
+    /// A request that is complete, or that a body follows (`ends` is false).
+    pub(super) fn take_request(
+        &mut self,
+        id: u32,
+        ends: bool,
+        (parts, verdict, memory): (Parts, Verdict, &[u8]),
+        cx: &mut Context<'_>,
+    ) -> Result<(), Fault> {
+        let priority = self.priority_of(id, &parts);
+        let (began_us, parts) = (cx.clock.us, &parts);
+        let question =
+            Question { id, key: None, is_open: !ends, priority, parts, memory, began_us };
+        match verdict {
+            Verdict::Malformed => return Err(Fault::Stream(Code::ProtocolError)),
+            Verdict::Failed(failure) => {
+                count(cx, false);
+                return self.refuse(question, failure, cx);
+            }
+            Verdict::Good => {}
+        }
+        if ends {
+            if parts.announced.is_some_and(|announced| announced > 0) {
+                return Err(Fault::Stream(Code::ProtocolError)); // section 8.1.1
+            }
+            return self.ask(question, false, cx);
+        }
+        if parts.announced.is_some_and(|announced| announced > cx.limits.body_bytes) {
+            return self.ask(question, true, cx);
+        }
+        match parts.reads_body(memory, cx) {
+            Ok(false) => self.ask(question, false, cx),
+            Ok(true) => {
+                let saved = self.save(&question)?;
+                let since = cx.clock.tick;
+                let incoming = Incoming { saved, received: 0, unreturned: 0, since };
+                self.insert(&question, Work::Receive(Box::new(incoming)));
+                Ok(())
+            }
+            Err(failure) => {
+                count(cx, false);
+                self.refuse(question, failure, cx)
+            }
+        }
+    }
+
+    /// Asks the site for the first time.
+    fn ask(
+        &mut self,
+        question: Question<'_>,
+        too_large: bool,
+        cx: &mut Context<'_>,
+    ) -> Result<(), Fault> {
+        let answer = question.parts.ask(question.memory, Blocking::Never, false, cx);
+        let counted = count(cx, false);
+        let on = match self.follow(&question, answer, too_large, cx) {
+            Ok(None) => return Ok(()),
+            Ok(Some(on)) => on,
+            Err(Full) => Wait::Turn,
+        };
+        let saved = self.save(&question)?;
+        let since = cx.clock.tick;
+        let asking = Asking { saved, on, too_large, counted, tries: 0, since };
+        self.insert(&question, Work::Ask(Box::new(asking)));
+        self.wait_for(on, cx);
+        Ok(())
+    }
+
+    /// The body of a request has come, or is too large.
+    pub(super) fn end_body(
+        &mut self,
+        key: Key,
+        ends: bool,
+        too_large: bool,
+        cx: &mut Context<'_>,
+    ) -> Result<(), Fault> {
+        self.streams[key].is_open = !ends;
+        let Work::Receive(incoming) = self.streams.set(key, Work::None) else { return Ok(()) };
+        let since = cx.clock.tick;
+        let saved = incoming.saved;
+        let on = Wait::Turn;
+        let asking = Asking { saved, on, too_large, counted: false, tries: 0, since };
+        self.streams.set(key, Work::Ask(Box::new(asking)));
+        self.ask_again(key, cx)
+    }
+
+    /// Asks the site for a response that was not to be had at once.
+    fn ask_again(&mut self, key: Key, cx: &mut Context<'_>) -> Result<(), Fault> {
+        let Work::Ask(mut asking) = self.streams.set(key, Work::None) else { return Ok(()) };
+        let stream = &self.streams[key];
+        let (id, is_open, priority) = (stream.id, stream.is_open, stream.priority);
+        let Saved { parts, memory, began_us } = &asking.saved;
+        let (key, began_us) = (Some(key), *began_us);
+        let question = Question { id, key, is_open, priority, parts, memory, began_us };
+        let answer = parts.ask(memory, Blocking::after(asking.tries), asking.counted, cx);
+        asking.counted = count(cx, asking.counted);
+        asking.on = match self.follow(&question, answer, asking.too_large, cx) {
+            Ok(None) => return Ok(()),
+            Ok(Some(on)) => on,
+            Err(Full) => Wait::Turn,
+        };
+        let on = asking.on;
+        if let Some(key) = key {
+            self.streams.set(key, Work::Ask(asking));
+        }
+        self.wait_for(on, cx);
+        Ok(())
+    }
+
+    /// Tries again what has waited long enough.
+    pub(super) fn retry(&mut self, cx: &mut Context<'_>) {
+        let is_due = cx.clock.tick >= self.cold_at;
+        for key in 0..self.streams.slots() {
+            let stream = &mut self.streams[key];
+            match &mut stream.work {
+                Work::Ask(asking) => {
+                    if !is_due && !matches!(asking.on, Wait::Turn | Wait::Path) {
+                        continue;
+                    }
+                    // Only waits for the disk escalate to a blocking read.
+                    if matches!(asking.on, Wait::Path | Wait::Disk) {
+                        asking.tries = asking.tries.saturating_add(1);
+                    }
+                    let id = stream.id;
+                    if let Err(fault) = self.ask_again(key, cx) {
+                        self.take_fault(fault, id, cx);
+                    }
+                    if self.is_over() {
+                        return;
+                    }
+                }
+                Work::Made(made) if stream.is_cold && (is_due || made.on == Some(Wait::Turn)) => {
+                    made.on = None;
+                    self.warm(key);
+                }
+                _ if stream.is_cold && is_due => self.warm(key),
+                _ => {}
+            }
+        }
+    }
+
+    fn warm(&mut self, key: Key) {
+        self.streams[key].is_cold = false;
+        self.cold -= 1;
+        self.offer(key);
+    }
+
+    /// A stream waits: it is tried again after this.
+    pub(super) fn wait_for(&mut self, on: Wait, cx: &Context<'_>) {
+        let now = cx.clock.tick;
+        if matches!(on, Wait::Disk | Wait::Job(_)) && self.cold_at <= now {
+            self.cold_at = now + RETRY_MS;
+        }
+    }
+
+    /// Does what the site answered. `Ok(Some(_))`: it needs time.
+    fn follow(
+        &mut self,
+        question: &Question<'_>,
+        answer: Result<Answer, Failure>,
+        too_large: bool,
+        cx: &mut Context<'_>,
+    ) -> Result<Option<Wait>, Full> {
+        let reply = match answer {
+            Ok(Answer::Later(on)) => return Ok(Some(on)),
+            Ok(Answer::Reply(reply)) if too_large && !reply.status.is_error() => {
+                let why = "the body is longer than the limit";
+                let failure = Failure::new(Status::ContentTooLarge, why);
+                question.parts.fail(question.memory, failure, cx)
+            }
+            Ok(Answer::Reply(reply)) => reply,
+            Err(failure) => question.parts.fail(question.memory, failure, cx),
+        };
+        self.respond(question, reply, cx).map(|()| None)
+    }
+
+    /// Answers a stream in the table with a failure.
+    pub(super) fn answer_failure(
+        &mut self,
+        key: Key,
+        failure: Failure,
+        cx: &mut Context<'_>,
+    ) -> Result<(), Fault> {
+        let saved = match self.streams.set(key, Work::None) {
+            Work::Receive(incoming) => incoming.saved,
+            Work::Ask(asking) => asking.saved,
+            _ => return Ok(()),
+        };
+        let stream = &self.streams[key];
+        let (id, is_open, priority) = (stream.id, stream.is_open, stream.priority);
+        let Saved { parts, memory, began_us } = &saved;
+        let (key, began_us) = (Some(key), *began_us);
+        self.refuse(Question { id, key, is_open, priority, parts, memory, began_us }, failure, cx)
+    }
+
+    fn refuse(
+        &mut self,
+        question: Question<'_>,
+        failure: Failure,
+        cx: &mut Context<'_>,
+    ) -> Result<(), Fault> {
+        let reply = question.parts.fail(question.memory, failure, cx);
+        self.respond(&question, reply, cx).map_err(|Full| Fault::Stream(Code::RefusedStream))
+    }
+
+    /// Puts the fields of a response into the outbox; its body follows when its turn has come.
+    fn respond(
+        &mut self,
+        question: &Question<'_>,
+        reply: Reply,
+        cx: &mut Context<'_>,
+    ) -> Result<(), Full> {
+        let (id, is_head) = (question.id, question.parts.is_head());
+        self.begin_output(cx);
+        let ends = is_head || !has_body(&reply);
+        let kind = (id, ends, !self.told_no_table);
+        if put_headers(&mut self.outbox, cx.pages, &reply, kind, cx.clock).is_none() {
+            if !self.outbox.is_empty() {
+                return Err(Full); // sending makes room
+            }
+            // A page is not enough. Only a location made from the target is that long.
+            let reply = cx.sites.fail(Failure::target_too_long());
+            put_headers(&mut self.outbox, cx.pages, &reply, (id, true, kind.2), cx.clock)
+                .ok_or(Full)?;
+        }
+        self.told_no_table = true;
+        if let Some(requests) = &mut cx.requests {
+            requests.begin(reply.status, question.parts.method);
+        }
+        if cx.observer.is_some() {
+            self.observe(question, &reply, cx);
+        }
+        if ends {
+            self.end_stream(question, cx);
+            return Ok(());
+        }
+        let work = body_of(reply);
+        let key = match question.key {
+            Some(key) => {
+                self.streams.set(key, work);
+                key
+            }
+            None => self.insert(question, work),
+        };
+        self.offer(key);
+        Ok(())
+    }
+
+    /// The fields of a response were written: from now on, it is unfinished.
+    #[inline(never)]
+    fn observe(&mut self, question: &Question<'_>, reply: &Reply, cx: &mut Context<'_>) {
+        let coding = match &reply.content {
+            Content::Whole(of) | Content::Range(of, _) | Content::Ranges(of, _) => of.coding(),
+            _ => None,
+        };
+        let client = cx.take_client();
+        let Some(observer) = &mut cx.observer else { return };
+        let head = question.parts.head(question.memory);
+        let (status, began_us) = (reply.status, question.began_us);
+        let coding = coding.map(Coding::token);
+        let tls = cx.channel.tls();
+        let asked = Asked { head: &head, client, tls, status, coding, began_us };
+        self.unfinished.push(question.id, observer.open(&asked, cx.clock));
+    }
+
+    /// A whole response is in the outbox.
+    fn end_stream(&mut self, question: &Question<'_>, cx: &mut Context<'_>) {
+        match question.key {
+            Some(key) => self.finish(key, cx),
+            None => {
+                self.debt.answered();
+                self.unfinished.end(question.id);
+                count_end(ms(question.began_us), cx);
+                if question.is_open {
+                    self.stop_request(question.id, cx);
+                }
+            }
+        }
+    }
+
+    /// A whole response is in the outbox or was sent: the stream ends.
+    pub(super) fn finish(&mut self, key: Key, cx: &mut Context<'_>) {
+        let stream = &self.streams[key];
+        let (id, is_open, began_ms) = (stream.id, stream.is_open, stream.began_ms);
+        self.forget(key);
+        count_end(began_ms, cx);
+        self.debt.answered();
+        self.unfinished.end(id);
+        if is_open {
+            self.stop_request(id, cx);
+        }
+    }
+
+    /// The response is complete, and the request is not: it is not needed any more (section 8.1).
+    fn stop_request(&mut self, id: u32, cx: &mut Context<'_>) {
+        self.put_reset(id, Code::NoError, cx);
+    }
+
+    /// Ends a stream because of an error of the client.
+    pub(super) fn reset(&mut self, id: u32, code: Code, cx: &mut Context<'_>) -> Result<(), Fault> {
+        if let Some(key) = self.streams.find(id) {
+            self.abort(key, cx);
+        }
+        self.begin_control(cx);
+        self.put_reset(id, code, cx);
+        self.debt.abort(cx.limits)
+    }
+
+    pub(super) fn put_reset(&mut self, id: u32, code: Code, cx: &mut Context<'_>) {
+        self.recent.add(id);
+        let code = code as u32; // a unit variant is its number
+        let put = self.outbox.append(cx.pages, |writer| {
+            put_number(writer, Kind::RstStream, id, code);
+        });
+        if put.is_none() {
+            self.close(Reason::OutOfPages, cx.pages);
+        }
+    }
+
+    /// Removes a stream whose response will not be complete.
+    pub(super) fn abort(&mut self, key: Key, cx: &mut Context<'_>) {
+        if !self.unfinished.is_empty() {
+            self.unfinished.abort(self.streams[key].id, cx.observer.as_deref_mut());
+        }
+        self.forget(key);
+    }
+
+    /// Removes a stream, whatever is done for it.
+    pub(super) fn forget(&mut self, key: Key) {
+        self.schedule.remove(&mut self.streams, key);
+        if self.streams[key].is_cold {
+            self.streams[key].is_cold = false;
+            self.cold -= 1;
+        }
+        self.streams.remove(key);
+    }
+
+    fn insert(&mut self, question: &Question<'_>, work: Work) -> Key {
+        let window = Window::new(self.settings.window);
+        let key = self.streams.insert(question.id, window, work);
+        self.streams[key].priority = question.priority;
+        self.streams[key].is_open = question.is_open;
+        self.streams[key].began_ms = ms(question.began_us);
+        key
+    }
+
+    /// The request with its own memory, if that is not too much for one connection.
+    fn save(&self, question: &Question<'_>) -> Result<Saved, Fault> {
+        let Question { parts, memory, began_us, .. } = *question;
+        let saved = |work: &Work| match work {
+            Work::Receive(incoming) => incoming.saved.memory.len(),
+            Work::Ask(asking) => asking.saved.memory.len(),
+            _ => 0,
+        };
+        let sum: usize = self.streams.iter().map(|stream| saved(&stream.work)).sum();
+        if sum + memory.len() > SAVED_BYTES {
+            return Err(Fault::Stream(Code::RefusedStream));
+        }
+        Ok(Saved { parts: parts.clone(), memory: memory.into(), began_us })
+    }
+
+    /// What the client said about the priority of a stream; a frame overrides the field.
+    fn priority_of(&mut self, id: u32, parts: &Parts) -> Priority {
+        if self.updates.is_empty() {
+            return parts.priority.unwrap_or(Priority::NONE);
+        }
+        let update = self.updates.iter().find(|(other, _)| *other == id).map(|(_, it)| *it);
+        self.updates.retain(|(other, _)| *other > id);
+        update.or(parts.priority).unwrap_or(Priority::NONE)
+    }
+
+    /// The end of a request that has trailers (section 8.1).
+    pub(super) fn take_trailers(
+        &mut self,
+        key: Key,
+        head: &Head,
+        verdict: Verdict,
+        cx: &mut Context<'_>,
+    ) -> Result<(), Fault> {
+        if !self.streams[key].is_open {
+            return Err(Fault::Stream(Code::StreamClosed));
+        }
+        if !head.has(flag::END_STREAM) || matches!(verdict, Verdict::Malformed) {
+            return Err(Fault::Stream(Code::ProtocolError));
+        }
+        self.streams[key].is_open = false;
+        match (verdict, &self.streams[key].work) {
+            (Verdict::Failed(failure), Work::Receive(_)) => self.answer_failure(key, failure, cx),
+            (_, Work::Receive(_)) => self.end_of_body(key, cx),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Whether a reply to a GET has a body that is not empty.
+fn has_body(reply: &Reply) -> bool {
+    match &reply.content {
+        Content::Whole(of) => of.size() > 0,
+        Content::Range(_, range) => range.length() > 0,
+        Content::Ranges(..) | Content::Archive(_) | Content::Page(..) => true,
+        Content::NotModified(_) | Content::Options(_) => false,
+    }
+}
+
+/// The body of a reply that has one.
+fn body_of(reply: Reply) -> Work {
+    match reply.content {
+        Content::Whole(of) => {
+            let range = ByteRange { first: 0, end: of.size() };
+            Work::range(of, range)
+        }
+        Content::Range(of, range) => Work::range(of, range),
+        Content::Ranges(of, multipart) => {
+            Work::made(Vec::new(), Source::Parts { of, multipart, range: None })
+        }
+        Content::Archive(archive) => Work::made(Vec::new(), Source::Archive(archive)),
+        _ => {
+            let page = reply.page();
+            let pieces = page.iter().flat_map(Page::pieces);
+            Work::bytes(pieces.collect::<String>().into_bytes())
+        }
+    }
+}
+
+/// Milliseconds, as far as 32 bits count.
+fn ms(us: u64) -> u32 {
+    let [.., b0, b1, b2, b3] = (us / 1000).to_be_bytes();
+    u32::from_be_bytes([b0, b1, b2, b3])
+}
+
+/// Counts a response that was made completely, for the metrics.
+fn count_end(began_ms: u32, cx: &mut Context<'_>) {
+    let took_ms = ms(cx.clock.us).wrapping_sub(began_ms);
+    if let Some(requests) = &mut cx.requests {
+        requests.end((took_ms > 0).then_some(u64::from(took_ms) * 1000));
+    }
+}
+
+/// Counts a request of its client, once. Returns whether it is counted.
+fn count(cx: &mut Context<'_>, counted: bool) -> bool {
+    counted || cx.count_request()
+}
+
+/// Bytes of requests that wait on one connection; what is more is refused, and can be repeated.
+const SAVED_BYTES: usize = 65_536;

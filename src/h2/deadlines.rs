@@ -1,0 +1,164 @@
+//! How long a [`Connection`] waits for what, and what ends with each wait.
+
+use crate::clock::Tick;
+use crate::config::Limits;
+use crate::http::status::{Failure, Status};
+use crate::machine::{Context, Evictable, Reason, Standing};
+
+use super::connection::{Connection, GoAway, Phase};
+use super::frame::Code;
+use super::stream::Work;
+
+impl Connection {
+    pub(super) fn timed_out(&mut self, cx: &mut Context<'_>) {
+        let now = cx.clock.tick;
+        if self.is_output_waiting() {
+            return self.close(Reason::Stalled, cx.pages);
+        }
+        match self.phase {
+            Phase::Closed(_) => {}
+            Phase::Linger { reason, .. } => self.close(reason, cx.pages),
+            Phase::Preface | Phase::Settings => self.close(Reason::IdleTooLong, cx.pages),
+            Phase::Open => {
+                if self.streams.sending() > 0 && self.outbox.deadline(self.since, cx.limits) <= now
+                {
+                    return self.close(Reason::Stalled, cx.pages);
+                }
+                if self.partial_deadline(cx.limits).is_some_and(|deadline| deadline <= now) {
+                    return self.fail(Code::NoError, Reason::IdleTooLong, cx);
+                }
+                if self.is_idle() && self.goaway == GoAway::None {
+                    return self.fail(Code::NoError, Reason::IdleTooLong, cx);
+                }
+                self.end_late(cx);
+                if let GoAway::Announced(_) = self.goaway {
+                    self.drain(cx);
+                }
+                self.advance(cx, true);
+            }
+        }
+    }
+
+    /// Answers the requests whose time is over.
+    fn end_late(&mut self, cx: &mut Context<'_>) {
+        let now = cx.clock.tick;
+        for key in 0..self.streams.slots() {
+            let failure = match stream_deadline(&self.streams[key].work, cx.limits) {
+                Some(deadline) if deadline > now => continue,
+                Some(_) => match self.streams[key].work {
+                    Work::Ask(_) => {
+                        let why = "the file could not be read in time";
+                        Failure::new(Status::ServiceUnavailable, why)
+                    }
+                    _ => {
+                        let why = "the request did not arrive in time";
+                        Failure::new(Status::RequestTimeout, why)
+                    }
+                },
+                None => continue,
+            };
+            if let Err(fault) = self.answer_failure(key, failure, cx) {
+                self.take_fault(fault, self.streams[key].id, cx);
+            }
+        }
+    }
+
+    /// Its standing at `now`.
+    pub fn standing(&self, now: Tick) -> Standing {
+        Standing {
+            unsent: self.is_unsent(),
+            evictable: self.evictable(now),
+            holds_page_since: self.holds_page_since(),
+            sent: (self.outbox.queued_since, self.outbox.sent),
+        }
+    }
+
+    /// What it does, for the metrics: idle, reading, waiting, writing or closing.
+    pub fn activity(&self) -> usize {
+        match self.phase {
+            Phase::Linger { .. } | Phase::Closed(_) => 4,
+            _ if self.is_unsent() => 3,
+            _ if self.streams.asking() > 0 => 2,
+            _ if self.is_idle() => 0,
+            _ => 1,
+        }
+    }
+
+    fn evictable(&self, now: Tick) -> Option<Evictable> {
+        let quiet_ms = now.since(self.since);
+        match self.phase {
+            Phase::Linger { .. } => Some(Evictable::Lingering(self.since)),
+            _ if self.is_unsent() => (quiet_ms >= STUCK_MS).then_some(Evictable::Stuck(self.since)),
+            _ => match self.partial_since {
+                Some(since) if now.since(since) >= LONG_MS => Some(Evictable::Incomplete(since)),
+                Some(_) => None,
+                None if self.streams.asking() > 0 => None,
+                None if self.streams.receiving() > 0 => {
+                    (quiet_ms >= STUCK_MS).then_some(Evictable::Incomplete(self.since))
+                }
+                None if self.requests > 0 || quiet_ms >= LONG_MS => {
+                    Some(Evictable::Idle(self.since))
+                }
+                None => None,
+            },
+        }
+    }
+
+    fn holds_page_since(&self) -> Option<Tick> {
+        let held = self.inbox.has_page()
+            || self.outbox.has_page()
+            || self.block.as_ref().is_some_and(|block| block.bytes.has_page());
+        held.then(|| self.partial_since.unwrap_or(self.since))
+    }
+
+    /// When [`Event::Timeout`](crate::machine::Event::Timeout) is due. Computed from the state,
+    /// never stored.
+    pub fn deadline(&self, limits: &Limits) -> Tick {
+        match self.phase {
+            Phase::Closed(_) => return Tick(0),
+            _ if self.is_output_waiting() => return self.outbox.deadline(self.since, limits),
+            Phase::Linger { .. } => return self.since + limits.linger_timeout_ms,
+            Phase::Preface | Phase::Settings => {
+                return self.since + limits.first_request_timeout_ms;
+            }
+            Phase::Open => {}
+        }
+        let mut deadline = self.partial_deadline(limits);
+        let mut sooner = |tick: Tick| {
+            deadline = Some(deadline.map_or(tick, |earlier| earlier.min(tick)));
+        };
+        if self.streams.sending() > 0 {
+            sooner(self.outbox.deadline(self.since, limits));
+        }
+        if self.streams.receiving() + self.streams.asking() > 0 {
+            let each = self.streams.iter();
+            each.filter_map(|stream| stream_deadline(&stream.work, limits)).for_each(&mut sooner);
+        }
+        if let GoAway::Announced(since) = self.goaway {
+            sooner(since + limits.drain_idle_ms);
+        }
+        deadline.unwrap_or(self.since + limits.keep_alive_timeout_ms)
+    }
+
+    /// When a frame or block that has begun must be complete.
+    fn partial_deadline(&self, limits: &Limits) -> Option<Tick> {
+        let is_data = self.block.is_none() && self.inbox.bytes().get(3) == Some(&0);
+        let allowed = if is_data { limits.body_timeout_ms } else { limits.head_timeout_ms };
+        Some(self.partial_since? + allowed)
+    }
+}
+
+/// When the request of a stream is given up.
+fn stream_deadline(work: &Work, limits: &Limits) -> Option<Tick> {
+    match work {
+        Work::Receive(incoming) => Some(incoming.since + limits.body_timeout_ms),
+        Work::Ask(asking) => Some(asking.since + limits.write_timeout_ms),
+        _ => None,
+    }
+}
+
+/// A client that makes no progress for this long can be evicted.
+const LONG_MS: u64 = 1_000;
+
+/// A client that reads nothing of its response for this long can be evicted.
+const STUCK_MS: u64 = 5_000;

@@ -1,0 +1,172 @@
+//! The dynamic table of a decoder (RFC 7541 sections 2.3.2 and 4).
+
+use std::collections::VecDeque;
+
+use super::TABLE_BYTES;
+
+/// The fields that a client has put into its table, the newest first. It takes no memory until
+/// there is one.
+#[derive(Debug)]
+pub(super) struct Table {
+    /// Name and value of each entry, the oldest first; the bytes before `start` were evicted.
+    bytes: Vec<u8>,
+    start: usize,
+    /// The oldest first.
+    entries: VecDeque<Entry>,
+    /// The size as the RFC counts it.
+    size: usize,
+    /// What the size may be: what the client has set.
+    most: usize,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Entry {
+    name: u16,
+    value: u16,
+}
+
+impl Entry {
+    fn bytes(self) -> usize {
+        usize::from(self.name) + usize::from(self.value)
+    }
+
+    fn size(self) -> usize {
+        self.bytes() + OVERHEAD
+    }
+}
+
+/// What an entry counts for beyond its bytes (section 4.1).
+const OVERHEAD: usize = 32;
+
+/// Evicted bytes are kept up to this many, so that they are not moved away one entry at a time.
+const SLACK: usize = 1024;
+
+impl Table {
+    pub(super) fn new() -> Table {
+        Table { bytes: Vec::new(), start: 0, entries: VecDeque::new(), size: 0, most: TABLE_BYTES }
+    }
+
+    /// Name and value of an entry; the newest has index 0.
+    pub(super) fn get(&self, index: usize) -> Option<(&[u8], &[u8])> {
+        let at = self.entries.len().checked_sub(index + 1)?;
+        // The newer half of the entries is counted from the end of the bytes.
+        let start = if index < at {
+            let newer = self.entries.range(at..).map(|entry| entry.bytes()).sum::<usize>();
+            self.bytes.len() - newer
+        } else {
+            self.start + self.entries.range(..at).map(|entry| entry.bytes()).sum::<usize>()
+        };
+        let entry = self.entries[at];
+        let (name, value) = (usize::from(entry.name), usize::from(entry.value));
+        Some(self.bytes[start..start + name + value].split_at(name))
+    }
+
+    /// Inserts an entry. One that is larger than the table empties it (section 4.4).
+    pub(super) fn insert(&mut self, name: &[u8], value: &[u8]) {
+        let size = name.len() + value.len() + OVERHEAD;
+        if size > self.most {
+            return self.clear();
+        }
+        self.evict(self.most - size);
+        if self.start > SLACK {
+            self.bytes.drain(..self.start);
+            self.start = 0;
+        }
+        self.bytes.extend_from_slice(name);
+        self.bytes.extend_from_slice(value);
+        let length = |part: &[u8]| u16::try_from(part.len()).expect("it fits into the table");
+        self.entries.push_back(Entry { name: length(name), value: length(value) });
+        self.size += size;
+    }
+
+    /// Removes all entries.
+    pub(super) fn clear(&mut self) {
+        self.bytes.clear();
+        self.start = 0;
+        self.entries.clear();
+        self.size = 0;
+    }
+
+    /// Sets what the size may be. False: that is more than the server allows.
+    pub(super) fn set_most(&mut self, most: usize) -> bool {
+        if most > TABLE_BYTES {
+            return false;
+        }
+        self.most = most;
+        self.evict(most);
+        true
+    }
+
+    /// Evicts the oldest entries until the size is at most this.
+    fn evict(&mut self, most: usize) {
+        while self.size > most {
+            let Some(entry) = self.entries.pop_front() else { return };
+            self.start += entry.bytes();
+            self.size -= entry.size();
+        }
+        if self.entries.is_empty() {
+            self.clear();
+        }
+    }
+
+    #[cfg(test)]
+    pub(super) fn size(&self) -> usize {
+        self.size
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn the_oldest_entries_leave_until_the_new_one_fits() {
+        let mut table = Table::new();
+        assert!(table.set_most(110));
+        table.insert(b"a", b"1");
+        table.insert(b"b", b"22");
+        table.insert(b"c", b"3");
+        assert_eq!(table.get(0), Some((&b"c"[..], &b"3"[..])));
+        assert_eq!(table.get(2), Some((&b"a"[..], &b"1"[..])));
+        table.insert(b"d", b"4444444444");
+        assert_eq!(table.get(1), Some((&b"c"[..], &b"3"[..])));
+        assert_eq!((table.get(2), table.size()), (None, 34 + 43));
+        table.insert(b"e", &[0; 78]);
+        assert_eq!((table.get(0), table.size()), (None, 0), "it is larger than the table");
+        assert!(!table.set_most(TABLE_BYTES + 1));
+    }
+
+    proptest! {
+        /// A table of owned strings is the reference.
+        #[test]
+        fn it_holds_what_a_plain_table_holds(
+            steps in proptest::collection::vec((0_usize..40, 0_usize..1500, 0_usize..5000), 0..60),
+        ) {
+            let (mut table, mut plain, mut most) = (Table::new(), Vec::new(), TABLE_BYTES);
+            for (number, (name, value, resize)) in steps.into_iter().enumerate() {
+                if resize <= TABLE_BYTES && number % 5 == 0 {
+                    most = resize;
+                    prop_assert!(table.set_most(most));
+                }
+                let letter = b'a' + u8::try_from(number % 26).unwrap();
+                let (name, value) = (vec![letter; name], vec![letter ^ 32; value]);
+                table.insert(&name, &value);
+                plain.insert(0, (name, value));
+                let mut size = 0;
+                plain.retain(|(name, value)| {
+                    size += name.len() + value.len() + 32;
+                    size <= most
+                });
+                if plain.iter().map(|(n, v)| n.len() + v.len() + 32).sum::<usize>() > most {
+                    plain.clear();
+                }
+                for (index, (name, value)) in plain.iter().enumerate() {
+                    prop_assert_eq!(table.get(index), Some((&name[..], &value[..])));
+                }
+                prop_assert_eq!(table.get(plain.len()), None);
+                prop_assert!(table.bytes.len() <= TABLE_BYTES + SLACK + TABLE_BYTES);
+            }
+        }
+    }
+}

@@ -1,0 +1,190 @@
+//! The streams of a connection that are not closed.
+
+use super::priority::Priority;
+use super::stream::{Key, Stream, Work};
+use super::window::Window;
+
+/// The table of streams. A stream is looked for where its number suggests first.
+#[derive(Debug, Default)]
+pub(super) struct Streams {
+    slots: Vec<Stream>,
+    used: u16,
+    /// Streams that receive a body, and that wait for the site.
+    receiving: u16,
+    asking: u16,
+}
+
+/// Slots that an idle connection keeps.
+const KEPT: usize = 4;
+
+impl Streams {
+    /// How many there are.
+    #[inline]
+    pub(super) fn len(&self) -> usize {
+        usize::from(self.used)
+    }
+
+    /// True if there is none.
+    #[inline]
+    pub(super) fn is_empty(&self) -> bool {
+        self.used == 0
+    }
+
+    /// Streams whose request body is received.
+    pub(super) fn receiving(&self) -> usize {
+        usize::from(self.receiving)
+    }
+
+    /// Streams that wait for the site.
+    pub(super) fn asking(&self) -> usize {
+        usize::from(self.asking)
+    }
+
+    /// Streams whose response is sent.
+    #[inline]
+    pub(super) fn sending(&self) -> usize {
+        usize::from(self.used - self.receiving - self.asking)
+    }
+
+    /// The stream with this number.
+    #[inline]
+    pub(super) fn find(&self, id: u32) -> Option<Key> {
+        if self.used == 0 {
+            return None;
+        }
+        let guess = self.guess(id);
+        let (before, behind) = self.slots.split_at(guess);
+        let found = behind.iter().position(|stream| stream.id == id).map(|at| at + guess);
+        let found = found.or_else(|| before.iter().position(|stream| stream.id == id));
+        found.map(key)
+    }
+
+    /// Adds a stream; its number is not in the table.
+    pub(super) fn insert(&mut self, id: u32, window: Window, work: Work) -> Key {
+        let stream = Stream {
+            id,
+            window,
+            next: 0,
+            previous: 0,
+            priority: Priority::NONE,
+            is_scheduled: false,
+            is_cold: false,
+            is_open: false,
+            tries: 0,
+            began_ms: 0,
+            work: Work::None,
+        };
+        let place = if self.len() == self.slots.len() {
+            self.slots.push(stream);
+            self.slots.len() - 1
+        } else {
+            let guess = self.guess(id);
+            let behind = self.slots[guess..].iter().position(|stream| stream.id == 0);
+            let free = behind.map(|at| at + guess);
+            let free = free.or_else(|| self.slots.iter().position(|stream| stream.id == 0));
+            let place = free.expect("fewer streams than slots");
+            self.slots[place] = stream;
+            place
+        };
+        self.used += 1;
+        let key = key(place);
+        self.set(key, work);
+        key
+    }
+
+    /// Changes what is done for a stream. Returns what was done before.
+    pub(super) fn set(&mut self, key: Key, work: Work) -> Work {
+        let place = &mut self.slots[usize::from(key)].work;
+        match place {
+            Work::Receive(_) => self.receiving -= 1,
+            Work::Ask(_) => self.asking -= 1,
+            _ => {}
+        }
+        match work {
+            Work::Receive(_) => self.receiving += 1,
+            Work::Ask(_) => self.asking += 1,
+            _ => {}
+        }
+        std::mem::replace(place, work)
+    }
+
+    /// Removes a stream, which is in no ring of the scheduler.
+    pub(super) fn remove(&mut self, key: Key) {
+        self.set(key, Work::None);
+        let stream = &mut self.slots[usize::from(key)];
+        debug_assert!(!stream.is_scheduled, "the scheduler has forgotten it before");
+        stream.id = 0;
+        self.used -= 1;
+    }
+
+    /// All streams.
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Stream> {
+        self.slots.iter().filter(|stream| stream.id != 0)
+    }
+
+    /// How many slots there are: keys are below this.
+    pub(super) fn slots(&self) -> Key {
+        key(self.slots.len())
+    }
+
+    /// Gives back memory if there is no stream.
+    pub(super) fn rest(&mut self) {
+        if self.used == 0 && self.slots.capacity() > KEPT {
+            self.slots = Vec::new();
+        }
+    }
+
+    #[inline]
+    fn guess(&self, id: u32) -> usize {
+        (id >> 1) as usize % self.slots.len() // widening
+    }
+}
+
+impl std::ops::Index<Key> for Streams {
+    type Output = Stream;
+
+    #[inline]
+    fn index(&self, key: Key) -> &Stream {
+        &self.slots[usize::from(key)]
+    }
+}
+
+impl std::ops::IndexMut<Key> for Streams {
+    #[inline]
+    fn index_mut(&mut self, key: Key) -> &mut Stream {
+        &mut self.slots[usize::from(key)]
+    }
+}
+
+fn key(place: usize) -> Key {
+    Key::try_from(place).expect("there are at most 1,000 streams")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn streams_are_found_by_number_however_they_come_and_go() {
+        let mut streams = Streams::default();
+        let mut present = Vec::new();
+        let mut seed = 7_u32;
+        for id in (1..4001).step_by(2) {
+            seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            if present.len() == 100 || seed >> 30 == 0 && !present.is_empty() {
+                let gone = present.swap_remove((seed >> 8) as usize % present.len());
+                let key = streams.find(gone).unwrap();
+                streams.remove(key);
+                assert_eq!(streams.find(gone), None);
+            }
+            let key = streams.insert(id, Window::new(1), Work::bytes(Vec::new()));
+            present.push(id);
+            assert_eq!(streams[key].id, id);
+            assert!(
+                present.iter().all(|&id| streams.find(id).is_some_and(|k| streams[k].id == id))
+            );
+            assert_eq!((streams.len(), streams.sending()), (present.len(), present.len()));
+        }
+        assert!(streams.slots() <= 101);
+    }
+}

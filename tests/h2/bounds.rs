@@ -1,0 +1,216 @@
+//! What a client may not do for ever: attacks, and where each ends.
+
+use tenkay::machine::Reason;
+
+use crate::peer::*;
+use crate::session::{Session, bench};
+
+/// ENHANCE_YOUR_CALM.
+const CALM: u32 = 11;
+
+/// Repeats `attack` until the connection ends; returns how often, and the last code.
+fn repeat(attack: &mut dyn FnMut(u32) -> Vec<u8>, most: u32) -> (u32, Option<u32>) {
+    let mut bench = bench(&[]);
+    let mut session = Session::open(&mut bench, &[]);
+    for number in 0..most {
+        session.say(&attack(number));
+        if let Some(code) = session.goaway() {
+            session.finish();
+            let reason = if code == CALM { Reason::Flooded } else { Reason::ProtocolError };
+            assert_eq!(session.over, Some(reason));
+            return (number, Some(code));
+        }
+    }
+    (most, None)
+}
+
+fn id(number: u32) -> u32 {
+    2 * number + 1
+}
+
+/// An attack: its name, its frames by number, and when it must have ended.
+type Attack = (&'static str, Box<dyn FnMut(u32) -> Vec<u8>>, u32);
+
+/// Frames that bring nothing, and streams that are given up.
+fn attacks_by_number() -> Vec<Attack> {
+    let ping = |_| frame(PING, 0, 0, &[0; 8]);
+    vec![
+        (
+            "Rapid Reset",
+            Box::new(|n| [get(id(n), "/file"), number(RST_STREAM, id(n), 8)].concat()),
+            101,
+        ),
+        (
+            "MadeYouReset by a window",
+            Box::new(|n| [get(id(n), "/file"), number(WINDOW_UPDATE, id(n), 0)].concat()),
+            101,
+        ),
+        ("MadeYouReset by a field", Box::new(|n| request(id(n), "GET", "/", &[("A", "b")])), 101),
+        ("PING", Box::new(ping), 1001),
+        ("SETTINGS", Box::new(|_| settings(&[])), 1001),
+        ("acknowledgements", Box::new(|_| frame(SETTINGS, ACK, 0, &[])), 1001),
+        (
+            "empty DATA",
+            Box::new(|n| match n {
+                0 => post(1, "/tiny", &[]),
+                _ => frame(DATA, 0, 1, &[]),
+            }),
+            1002,
+        ),
+        (
+            "padding",
+            Box::new(|n| match n {
+                0 => post(1, "/tiny", &[]),
+                _ => frame(DATA, 8, 1, &[1, 0]),
+            }),
+            1002,
+        ),
+        ("unknown frames", Box::new(|_| frame(99, 0, 0, &[])), 1001),
+        ("PRIORITY", Box::new(|n| frame(PRIORITY, 0, id(n), &[0; 5])), 1001),
+        (
+            "PRIORITY_UPDATE",
+            Box::new(|n| {
+                frame(PRIORITY_UPDATE, 0, 0, &[&id(n).to_be_bytes()[..], b"u=1"].concat())
+            }),
+            1001,
+        ),
+        ("windows", Box::new(|_| number(WINDOW_UPDATE, 0, 1)), 1001),
+        (
+            "resets of closed streams",
+            Box::new(|n| match n {
+                0 => get(1, "/tiny"),
+                _ => number(RST_STREAM, 1, 8),
+            }),
+            1102,
+        ),
+    ]
+}
+
+/// Blocks that do not end.
+fn attacks_by_blocks() -> Vec<Attack> {
+    let huge = block(&[("x", &"y".repeat(16_000))]);
+    vec![
+        (
+            "CONTINUATION",
+            Box::new(|n| match n {
+                0 => frame(HEADERS, END_STREAM, 1, &block(&pseudo("GET", "/"))),
+                _ => frame(CONTINUATION, 0, 1, &block(&[("x", "y")])),
+            }),
+            18,
+        ),
+        (
+            "empty CONTINUATION",
+            Box::new(|n| match n {
+                0 => frame(HEADERS, END_STREAM, 1, &[]),
+                _ => frame(CONTINUATION, 0, 1, &[]),
+            }),
+            18,
+        ),
+        (
+            "a large block",
+            Box::new(move |n| match n {
+                0 => frame(HEADERS, END_STREAM, 1, &huge),
+                _ => frame(CONTINUATION, 0, 1, &huge),
+            }),
+            3,
+        ),
+    ]
+}
+
+#[test]
+fn an_attack_ends_with_a_goaway_within_its_bound() {
+    for (name, mut attack, most) in attacks_by_number().into_iter().chain(attacks_by_blocks()) {
+        let (count, code) = repeat(&mut attack, most);
+        assert_eq!(code, Some(CALM), "{name} after {count}");
+    }
+}
+
+/// CVE-2016-6581: a large entry of the table, and one byte for each repetition.
+#[test]
+fn a_bomb_gets_a_431_and_the_connection_goes_on() {
+    let mut bench = bench(&[]);
+    let mut session = Session::open(&mut bench, &[]);
+    let mut bomb = block(&pseudo("GET", "/tiny"));
+    bomb.extend([0x40, 1, b'x', 0x7f, 0x81, 0x1e]);
+    bomb.extend([b'y'; 3968]);
+    bomb.extend([0xbe; 12_000]);
+    session.say(&frame(HEADERS, END_HEADERS | END_STREAM, 1, &bomb));
+    assert_eq!(session.client.whole(1).status, 431);
+    let indexed = [block(&pseudo("GET", "/tiny")), vec![0xbe]].concat();
+    session.say(&frame(HEADERS, END_HEADERS | END_STREAM, 3, &indexed));
+    assert_eq!(session.client.whole(3).status, 200, "the table is still right");
+}
+
+#[test]
+fn ordinary_clients_meet_no_bound() {
+    let mut bench = bench(&[]);
+    let mut session = Session::open(&mut bench, &[(4, 0x10_0000)]);
+    for n in 0..3000 {
+        session.say(&[get(id(n), "/tiny"), frame(PING, 0, 0, &[0; 8])].concat());
+        session.say(&number(WINDOW_UPDATE, 0, 4));
+    }
+    assert_eq!(session.goaway(), None);
+    assert_eq!(session.client.responses.len(), 3000);
+    // A long response, for which the client answers each frame with two windows.
+    session.say(&get(9001, "/file"));
+    while !session.client.responses[&9001].is_complete {
+        session
+            .say(&[number(WINDOW_UPDATE, 0, 16_384), number(WINDOW_UPDATE, 9001, 16_384)].concat());
+    }
+    assert_eq!(session.goaway(), None);
+}
+
+#[test]
+fn streams_beyond_the_limit_are_refused_and_others_go_on() {
+    let mut bench = bench(&["streams=3"]);
+    let mut session = Session::open(&mut bench, &[(4, 0)]);
+    let own = &session.client.frames[0].payload;
+    assert_eq!(own[..6], [0, 3, 0, 0, 0, 3], "MAX_CONCURRENT_STREAMS");
+    session.say(&(0..5).flat_map(|n| get(id(n), "/tiny")).collect::<Vec<u8>>());
+    assert_eq!(session.client.resets.iter().collect::<Vec<_>>(), [(&7, &7), (&9, &7)]);
+    session.say(&settings(&[(4, 10)]));
+    session.say(&get(11, "/tiny"));
+    assert_eq!(session.client.statuses(), [(1, 200), (3, 200), (5, 200), (11, 200)]);
+    assert!(session.client.responses.values().all(|response| response.is_complete));
+}
+
+#[test]
+fn requests_that_wait_take_bounded_memory() {
+    let mut bench = bench(&[]);
+    let mut session = Session::open(&mut bench, &[]);
+    let large = "b".repeat(8_000);
+    for n in 0..20 {
+        session.say(&post(id(n), "/tiny", &[("accept", &*large), ("if-match", "\"a\"")]));
+    }
+    let refused = session.client.resets.values().filter(|code| **code == 7).count();
+    assert_eq!(refused, 12, "eight of 8,000 bytes wait");
+    assert!(session.client.resets.values().all(|code| *code == 7));
+}
+
+#[test]
+fn a_connection_has_a_bounded_number_of_requests() {
+    let mut bench = bench(&["requests_per_connection=5"]);
+    let mut session = Session::open(&mut bench, &[]);
+    for n in 0..4 {
+        session.say(&get(id(n), "/tiny"));
+        assert_eq!(session.goaway(), None);
+    }
+    session.say(&[get(9, "/tiny"), get(11, "/tiny")].concat());
+    assert_eq!(session.client.goaways, [(9, 0)]);
+    assert_eq!(session.client.statuses().len(), 5);
+    session.finish();
+    assert_eq!(session.over, Some(Reason::Finished));
+}
+
+#[test]
+fn the_limit_of_a_client_counts_every_request_once() {
+    let mut bench = bench(&[]);
+    bench.requests_left = 3;
+    let mut session = Session::open(&mut bench, &[]);
+    let posted = [post(5, "/tiny", &[]), frame(DATA, END_STREAM, 5, b"a")].concat();
+    session.say(&[get(1, "/tiny"), get(3, "/file"), posted, get(7, "/tiny")].concat());
+    let statuses: Vec<u16> = session.client.statuses().iter().map(|(_, status)| *status).collect();
+    assert_eq!(statuses, [200, 200, 405, 429]);
+    assert_eq!(session.client.whole(7).field("retry-after"), "1");
+    assert_eq!(session.bench.requests_left, 0);
+}

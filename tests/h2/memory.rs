@@ -1,0 +1,123 @@
+//! A request that the cache answers allocates nothing on a connection that is open.
+
+use allocation_counter::measure;
+use tenkay::h2::Connection;
+use tenkay::machine::{Event, Step};
+
+use crate::peer::*;
+use crate::sans_io::bench::Bench;
+use crate::session::bench;
+
+/// Lets a connection do what it can, without an allocation of the driver. Returns bytes sent.
+fn drive(bench: &mut Bench, connection: &mut Connection, mut input: &[u8]) -> u64 {
+    let mut sent = 0;
+    bench.clock.next_turn();
+    loop {
+        match connection.step() {
+            Step::Read | Step::Poll if input.is_empty() => {
+                connection.rest(&mut bench.pages);
+                return sent;
+            }
+            Step::Read | Step::Poll => {
+                let room = connection.room(&mut bench.pages).expect("there are pages enough");
+                let count = room.len().min(input.len());
+                room[..count].copy_from_slice(&input[..count]);
+                input = &input[count..];
+                bench.report(|cx| connection.report(Event::Read(count), cx));
+            }
+            Step::Write(first, second) => {
+                let count = (first.len() + second.len()) as u64;
+                sent += count;
+                bench.report(|cx| connection.report(Event::Written(count), cx));
+            }
+            Step::SendFile { lead, count, .. } => {
+                let count = lead.len() as u64 + count;
+                sent += count;
+                bench.report(|cx| connection.report(Event::Written(count), cx));
+            }
+            Step::Wait(_) => {
+                bench.sites.work(&bench.clock, &mut || true);
+                bench.wait(2);
+                bench.report(|cx| connection.report(Event::Retry, cx));
+            }
+            step => panic!("{step:?}"),
+        }
+    }
+}
+
+#[test]
+fn a_request_that_the_cache_answers_allocates_nothing() {
+    for (name, path, fields, count) in [
+        ("a small file", "/small", &[][..], 1),
+        ("a file in memory", "/memory", &[], 1),
+        ("a large file", "/file", &[], 1),
+        ("an index", "/dir/", &[], 1),
+        ("not modified", "/small", &[("if-none-match", "*")], 1),
+        ("a range", "/file", &[("range", "bytes=10-70000")], 1),
+        ("100 at once", "/small", &[], 100),
+    ] {
+        let mut bench = bench(&["requests_per_connection=1000000000"]);
+        let mut connection = Connection::new(bench.clock.tick);
+        let wide = [hello(&[(4, 0x10_0000)]), number(WINDOW_UPDATE, 0, 0x7000_0000)].concat();
+        drive(&mut bench, &mut connection, &wide);
+        let rounds = 1000 / count;
+        let mut next = 1;
+        let mut inputs = Vec::new();
+        for _ in 0..rounds + 10 {
+            let mut input = number(WINDOW_UPDATE, 0, 1);
+            for _ in 0..count {
+                input.extend(request(next, "GET", path, fields));
+                next += 2;
+            }
+            inputs.push(input);
+        }
+        let (warm, measured) = inputs.split_at(10);
+        for input in warm {
+            drive(&mut bench, &mut connection, input);
+        }
+        let info = measure(|| {
+            for input in measured {
+                assert!(drive(&mut bench, &mut connection, input) > 100);
+            }
+        });
+        let allowed = match name {
+            // Its number and range are formatted.
+            "a range" => 4 * rounds,
+            // An idle connection gives back the memory of many streams.
+            "100 at once" => 8 * rounds,
+            _ => 0,
+        };
+        assert!(info.count_total <= allowed, "{name}: {} allocations", info.count_total);
+    }
+}
+
+#[test]
+fn a_connection_with_100_streams_takes_less_than_8_kilobytes() {
+    let mut bench = bench(&[]);
+    drive_once(&mut bench);
+    let mut bytes = 0;
+    let mut taken = 0;
+    let info = measure(|| {
+        let mut connection = Box::new(Connection::new(bench.clock.tick));
+        drive(&mut bench, &mut connection, &hello(&[(4, 0)]));
+        for number in 0..100 {
+            let mut input = [0; 64];
+            let request = get(2 * number + 1, "/small");
+            input[..request.len()].copy_from_slice(&request);
+            drive(&mut bench, &mut connection, &request);
+        }
+        taken = bench.pages.taken();
+        bytes = size_of_val(&*connection);
+        std::mem::forget(connection);
+    });
+    assert_eq!(taken, 0, "no page is held");
+    assert!(bytes <= 600);
+    // A table of 128 streams, of which 100 are used, and the box.
+    assert!(info.bytes_current <= 8_192, "{}", info.bytes_current);
+}
+
+fn drive_once(bench: &mut Bench) {
+    let mut connection = Connection::new(bench.clock.tick);
+    drive(bench, &mut connection, &[hello(&[]), get(1, "/small")].concat());
+    connection.end(&mut bench.pages, None);
+}

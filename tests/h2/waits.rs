@@ -1,0 +1,178 @@
+//! Deadlines, and how a connection ends.
+
+use tenkay::machine::{Event, Evictable, Reason};
+
+use crate::peer::*;
+use crate::session::{Session, bench};
+
+#[test]
+fn every_wait_has_a_deadline() {
+    type Begin = fn(&mut Session<'_>);
+    let cases: &[(&str, Begin, u64, Option<Reason>)] = &[
+        ("nothing comes", |_| {}, 10_000, Some(Reason::IdleTooLong)),
+        ("a part of the preface", |s| s.say(&PREFACE[..9]), 10_000, Some(Reason::IdleTooLong)),
+        ("no settings", |s| s.say(PREFACE), 10_000, Some(Reason::IdleTooLong)),
+        ("no request", |s| s.say(&hello(&[])), 75_000, None),
+        ("no further request", |s| s.say(&[hello(&[]), get(1, "/tiny")].concat()), 75_000, None),
+        (
+            "a part of a frame",
+            |s| s.say(&[hello(&[]), get(1, "/tiny")[..20].to_vec()].concat()),
+            10_000,
+            None,
+        ),
+        (
+            "a part of a block",
+            |s| s.say(&[hello(&[]), frame(HEADERS, END_STREAM, 1, &[0x82])].concat()),
+            10_000,
+            None,
+        ),
+        (
+            "no window",
+            |s| s.say(&[hello(&[(4, 0)]), get(1, "/tiny")].concat()),
+            60_000,
+            Some(Reason::Stalled),
+        ),
+    ];
+    for (name, begin, after_ms, reason) in cases {
+        let mut bench = bench(&[]);
+        let mut session = Session::new(&mut bench);
+        begin(&mut session);
+        assert!(!session.wait(after_ms - 1), "{name}: too early");
+        assert!(session.wait(1), "{name}: too late");
+        match reason {
+            Some(reason) => assert_eq!(session.over, Some(*reason), "{name}"),
+            None => {
+                assert_eq!(session.goaway(), Some(0), "{name}: NO_ERROR");
+                assert!(session.shut && session.wait(5_000), "{name}: it lingers");
+                assert_eq!(session.over, Some(Reason::IdleTooLong), "{name}");
+            }
+        }
+    }
+}
+
+#[test]
+fn bytes_that_bring_nothing_put_no_deadline_off() {
+    let mut bench = bench(&[]);
+    let mut session = Session::open(&mut bench, &[(4, 0)]);
+    session.say(&get(1, "/tiny"));
+    for _ in 0..59 {
+        assert!(!session.wait(1000));
+        session.say(&frame(PING, 0, 0, &[0; 8]));
+        session.say(&number(WINDOW_UPDATE, 0, 1));
+    }
+    assert!(session.wait(1000));
+    assert_eq!(session.over, Some(Reason::Stalled));
+    // More bytes of a block.
+    let mut session = Session::open(&mut bench, &[]);
+    session.say(&frame(HEADERS, END_STREAM, 1, &[0x82]));
+    for _ in 0..9 {
+        assert!(!session.wait(1000));
+        session.say(&frame(CONTINUATION, 0, 1, &[0x86]));
+    }
+    assert!(session.wait(1000));
+    assert_eq!(session.goaway(), Some(0));
+}
+
+#[test]
+fn a_body_that_does_not_come_gets_a_408_and_others_go_on() {
+    let mut bench = bench(&[]);
+    let mut session = Session::open(&mut bench, &[]);
+    session.say(&post(1, "/tiny", &[]));
+    assert!(!session.wait(29_999));
+    session.say(&post(3, "/tiny", &[]));
+    assert!(session.wait(1));
+    assert_eq!(session.client.statuses(), [(1, 408)]);
+    assert_eq!(session.client.resets.get(&1), Some(&0));
+    session.say(&frame(DATA, END_STREAM, 3, b"x"));
+    assert_eq!(session.client.whole(3).status, 405);
+}
+
+#[test]
+fn a_client_that_reads_too_slowly_is_cut_off() {
+    let mut bench = bench(&["least_bytes_per_s=1000", "slow_allowance_ms=10000"]);
+    let mut session = Session::open(&mut bench, &[(4, 1)]);
+    session.say(&get(1, "/file"));
+    let mut seconds = 0;
+    while session.over.is_none() {
+        session.wait(1000);
+        session.say(&number(WINDOW_UPDATE, 1, 100));
+        seconds += 1;
+        assert!(seconds < 20, "100 bytes per second are too few");
+    }
+    assert_eq!(session.over, Some(Reason::Stalled));
+    assert!(seconds >= 10);
+}
+
+#[test]
+fn the_server_ends_in_two_steps_and_loses_no_request() {
+    let mut bench = bench(&[]);
+    let mut session = Session::open(&mut bench, &[(4, 0)]);
+    session.say(&get(1, "/tiny"));
+    session.bench.draining = true;
+    session.report(Event::Drain);
+    session.run();
+    assert_eq!(session.client.goaways, [(0x7fff_ffff, 0)]);
+    let ping = session.client.frames.last().unwrap().clone();
+    assert_eq!((ping.kind, ping.flags), (PING, 0));
+    // A request that was on its way, and then the client's answer.
+    session.say(&get(3, "/tiny"));
+    session.say(&frame(PING, ACK, 0, &ping.payload));
+    assert_eq!(session.client.goaways, [(0x7fff_ffff, 0), (3, 0)]);
+    session.say(&get(5, "/tiny"));
+    assert_eq!(session.over, None);
+    session.say(&settings(&[(4, 10)]));
+    assert_eq!(session.client.statuses(), [(1, 200), (3, 200)]);
+    assert!(session.shut);
+    session.finish();
+    assert_eq!(session.over, Some(Reason::Stopped));
+}
+
+#[test]
+fn a_client_that_does_not_answer_the_drain_gets_the_second_step_in_time() {
+    let mut bench = bench(&[]);
+    let mut session = Session::open(&mut bench, &[]);
+    session.report(Event::Drain);
+    session.run();
+    assert!(!session.wait(999));
+    assert!(session.wait(1));
+    assert_eq!(session.client.goaways, [(0x7fff_ffff, 0), (0, 0)]);
+    assert!(session.shut);
+    session.finish();
+    assert_eq!(session.over, Some(Reason::Stopped));
+}
+
+#[test]
+fn a_client_that_has_finished_still_gets_its_responses() {
+    let mut bench = bench(&[]);
+    let mut session = Session::open(&mut bench, &[]);
+    session.say(&[get(1, "/memory"), post(3, "/tiny", &[])].concat());
+    session.finish();
+    assert_eq!(session.client.whole(1).status, 200);
+    assert_eq!(session.over, Some(Reason::PeerClosed));
+    // A window that will never open.
+    let mut session = Session::open(&mut bench, &[(4, 2)]);
+    session.say(&get(1, "/tiny"));
+    session.finish();
+    assert_eq!(session.over, Some(Reason::PeerClosed));
+}
+
+#[test]
+fn what_can_be_closed_without_loss_can_be_evicted() {
+    let mut bench = bench(&[]);
+    let evictable = |session: &Session<'_>| {
+        session.connection.standing(session.bench.clock.tick).evictable.is_some()
+    };
+    let mut session = Session::open(&mut bench, &[(4, 2)]);
+    session.say(&get(1, "/empty"));
+    assert!(evictable(&session), "it is idle");
+    session.say(&get(3, "/tiny"));
+    assert!(!evictable(&session), "a response is sent");
+    session.wait(5_000);
+    let standing = session.connection.standing(session.bench.clock.tick);
+    assert!(standing.unsent && matches!(standing.evictable, Some(Evictable::Stuck(_))));
+    session.say(&settings(&[(4, 10)]));
+    session.say(&get(5, "/tiny")[..12]);
+    assert!(!evictable(&session), "a request may come");
+    session.wait(1_000);
+    assert!(evictable(&session));
+}

@@ -376,6 +376,30 @@ fn a_server_that_leaves_is_not_ready_and_still_accepts() {
     }
 }
 
+#[test]
+fn a_server_leaves_in_order_also_while_workers_come_and_go() {
+    let place = Place::new();
+    let limit = "workers = 2\n[limits]\ndrain_delay_ms = 600_000\n";
+    let mut server = place.start_configured(limit);
+    signal(&server, Signal::HUP); // what it starts is given up
+    signal(&server, Signal::TERM);
+    let is_ready = || place.admin().get("/readyz").status == 200;
+    eventually("it is not ready", || !is_ready());
+    eventually("two workers are left", || children(&server).len() == 2);
+    let before = children(&server);
+    rustix::process::kill_process(Pid::from_raw(before[0]).unwrap(), Signal::KILL).unwrap();
+    eventually("another worker is there", || {
+        let now = children(&server);
+        now.len() == 2 && !now.contains(&before[0])
+    });
+    for _ in 0..20 {
+        assert_eq!(Client::connect(&server).get("/a.txt").body, b"alpha");
+        assert!(!is_ready());
+    }
+    signal(&server, Signal::TERM);
+    server.wait_for_end();
+}
+
 /// Status, output and errors of the command.
 fn healthcheck(args: &[&str], admin: Option<&str>) -> (Option<i32>, String, String) {
     let mut command = Command::new(PROGRAM);

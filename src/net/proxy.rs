@@ -66,6 +66,13 @@ impl Header {
         self.length == 0
     }
 
+    /// True if the proxy connects for itself (version 2, LOCAL), such as for a health check. Other
+    /// complete headers without an address mean that it does not know the client.
+    pub fn is_local(&self) -> bool {
+        let start = &self.start[..usize::from(self.length)];
+        start.starts_with(SIGNATURE) && start.get(12).is_some_and(|byte| byte & 0x0f == 0)
+    }
+
     /// Takes the next bytes. Returns how many of them belong to the header, and how far it was
     /// received; not to be called again after it was complete or malformed.
     pub fn take(&mut self, bytes: &[u8]) -> (usize, Progress) {

@@ -30,6 +30,8 @@ pub(super) struct Generation {
     workers: Vec<Worker>,
     /// While it ends: when workers that still run are killed.
     kill_at: Option<Instant>,
+    /// Its workers are not ready any more, nor are those that replace one.
+    leaves: bool,
 }
 
 /// The place of one worker; another process takes it if one dies.
@@ -102,7 +104,8 @@ impl Generation {
         now: Instant,
     ) -> Result<Generation, String> {
         let workers = (0..count).map(|_| Worker::vacant(now, None)).collect();
-        let mut generation = Generation { number, text, log, limits, workers, kill_at: None };
+        let mut generation =
+            Generation { number, text, log, limits, workers, kill_at: None, leaves: false };
         for index in 0..count {
             generation.start_worker(index, index == 0, shop, now)?;
         }
@@ -125,7 +128,7 @@ impl Generation {
         let (text, log) = (self.text.as_ref(), self.log.as_ref());
         let secrets = &mut *shop.secrets;
         let mut orders = Orders { workers, is_first, beat_ms, text, secrets, seat, log, listeners };
-        let child = Child::worker(shop.poller, shop.source, &mut orders).map_err(|error| {
+        let mut child = Child::worker(shop.poller, shop.source, &mut orders).map_err(|error| {
             shop.ledger.leave_seat(number);
             format!("cannot start a worker: {error}")
         })?;
@@ -134,6 +137,9 @@ impl Generation {
         worker.start_at = None;
         worker.heard = now;
         worker.is_silent = false;
+        if self.leaves {
+            child.order(Order::Leave);
+        }
         worker.child = Some(child);
         Ok(())
     }
@@ -221,6 +227,7 @@ impl Generation {
     /// long.
     pub(super) fn leave(&mut self) -> Duration {
         if self.limits.drain_delay_ms > 0 {
+            self.leaves = true;
             self.children_mut().for_each(|child| child.order(Order::Leave));
         }
         Duration::from_millis(self.limits.drain_delay_ms)
@@ -400,7 +407,15 @@ impl Generation {
             let start_at = child.is_none().then_some(now);
             workers.push(Worker { child, ..Worker::vacant(now, start_at) });
         }
-        Some(Generation { number, text, log: log.flatten(), limits, workers, kill_at })
+        Some(Generation {
+            number,
+            text,
+            log: log.flatten(),
+            limits,
+            workers,
+            kill_at,
+            leaves: false,
+        })
     }
 }
 
@@ -444,8 +459,15 @@ mod tests {
         let start_at = heard + 9 * second;
         let workers = vec![Worker::vacant(heard, Some(start_at))];
         let limits = Limits::default();
-        let generation =
-            Generation { number: 1, text: None, log: None, limits, workers, kill_at: None };
+        let generation = Generation {
+            number: 1,
+            text: None,
+            log: None,
+            limits,
+            workers,
+            kill_at: None,
+            leaves: false,
+        };
         assert_eq!(generation.due(Some(second), heard + 5 * second), Some(start_at));
         assert!(!generation.is_silent());
     }

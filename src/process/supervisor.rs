@@ -258,12 +258,12 @@ impl Supervisor {
         }
     }
 
-    /// Goes on for `drain_delay_ms`, then stops; not in the middle of a reload.
+    /// Goes on for `drain_delay_ms`, then stops.
     fn leave(&mut self, now: Instant) {
-        let serving = self.serving.as_mut().filter(|_| self.next.is_none());
-        match serving.map(Generation::leave).unwrap_or_default() {
+        match self.serving.as_mut().map(Generation::leave).unwrap_or_default() {
             Duration::ZERO => self.stop(None, now),
             delay => {
+                self.give_up("the server stops", now);
                 self.notifier.stopping();
                 self.phase = Phase::Leaving(now + delay);
             }

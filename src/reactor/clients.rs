@@ -32,9 +32,16 @@ impl Clients {
     }
 
     /// Counts a connection for its client. Returns false if the client has too many. A trusted
-    /// proxy is not counted, because it connects for others.
-    pub(super) fn admit(&mut self, slot: &mut Slot, limits: &Limits, now: Tick) -> bool {
-        slot.is_proxy = self.proxies.trusts(slot.address);
+    /// proxy is not counted, because it connects for others. `relayed`: the proxy passes on the
+    /// bytes of a client that it does not know, so that fields that name one are not believed.
+    pub(super) fn admit(
+        &mut self,
+        slot: &mut Slot,
+        relayed: bool,
+        limits: &Limits,
+        now: Tick,
+    ) -> bool {
+        slot.is_proxy = !relayed && self.proxies.trusts(slot.address);
         if slot.is_proxy {
             return true;
         }

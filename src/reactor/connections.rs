@@ -149,7 +149,7 @@ impl Connections {
             slot.wire = Wire::introduction(now);
             true
         } else {
-            self.clients.admit(&mut slot, &resources.limits, now)
+            self.clients.admit(&mut slot, false, &resources.limits, now)
         };
         let turned_away = !admitted || !self.make_room(resources, turn);
         if turned_away && !self.make_spare_room(resources, turn) {
@@ -198,8 +198,10 @@ impl Connections {
                 return self.close(key, Reason::BadProxyHeader, resources, turn);
             }
         };
+        let relayed = source.is_none() && !introduction.is_local();
         slot.address = source.or(slot.address);
-        if !self.clients.admit(slot, &resources.limits, turn.now()) && !slot.turned_away {
+        let (limits, now) = (&resources.limits, turn.now());
+        if !self.clients.admit(slot, relayed, limits, now) && !slot.turned_away {
             if !self.make_spare_room(resources, turn) {
                 return self.close(key, Reason::MadeRoom, resources, turn);
             }

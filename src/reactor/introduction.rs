@@ -104,6 +104,11 @@ impl Introduction {
         }
     }
 
+    /// True if the proxy connects for itself.
+    pub(super) fn is_local(&self) -> bool {
+        self.header.is_local()
+    }
+
     /// True if nothing was received.
     pub(super) fn is_idle(&self) -> bool {
         self.header.is_empty()

@@ -53,6 +53,24 @@ fn the_header_of_a_trusted_peer_names_the_client() {
 }
 
 #[test]
+fn a_client_that_its_proxy_does_not_know_cannot_name_itself() {
+    let place = Place::new(TRUSTED);
+    let server = place.start(&["--proxy-protocol"]);
+    for (header, expected) in [
+        (b"PROXY UNKNOWN\r\n".to_vec(), "127.0.0.1"),
+        (binary(1, 0x00, b""), "127.0.0.1"),
+        (binary(1, 0x31, &[b'/'; 216]), "127.0.0.1"),
+        // The proxy speaks for itself.
+        (binary(0, 0x00, b""), "192.0.2.1"),
+    ] {
+        let mut client = Client::connect(&server);
+        client.send(&header);
+        assert_is_for(&mut client, "X-Forwarded-For: 192.0.2.1\r\n", expected);
+        assert_is_for(&mut client, "Forwarded: for=192.0.2.1\r\n", expected);
+    }
+}
+
+#[test]
 fn a_header_in_any_pieces_is_one_header() {
     let place = Place::new(TRUSTED);
     let server = place.start(&["--proxy-protocol"]);

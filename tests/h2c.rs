@@ -315,20 +315,26 @@ fn over_tls_the_client_chooses_the_protocol() {
     let folder = tempfile::tempdir().unwrap();
     let content = common::numbered_lines(5_000_000);
     fs::write(folder.path().join("large"), &content).unwrap();
-    let setup = Setup::new(folder.path()).listen(["https://127.0.0.1:0"]).args(["--self-signed"]);
-    let server = setup.start().unwrap();
-    let Endpoint::Tcp(address) = server.endpoint() else { panic!("it listens on TCP") };
-    let url = format!("https://{address}/large");
-    let curl = |args: &[&str]| {
+    let start = |more: &[&str]| {
+        let setup = Setup::new(folder.path()).listen(["https://127.0.0.1:0"]);
+        setup.args(["--self-signed"]).args(more.iter().copied()).start().unwrap()
+    };
+    let ask = |server: &Server, args: &[&str]| {
+        let Endpoint::Tcp(address) = server.endpoint() else { panic!("it listens on TCP") };
+        let url = format!("https://{address}/large");
         let fixed = ["-q", "-sS", "-k", "--noproxy", "*", "--max-time", "60"];
         run("curl", &[&fixed[..], args, &[&url]].concat())
     };
+    let server = start(&[]);
+    let curl = |args: &[&str]| ask(&server, args);
     assert!(curl(&["--http2"]) == content);
     let status = ["-o", "/dev/null", "-w", "%{http_version} %{http_code}"];
     assert_eq!(curl(&[&status[..], &["--http2"]].concat()), b"2 200");
     assert_eq!(curl(&[&status[..], &["--http1.1"]].concat()), b"1.1 200");
     let other = ["--http2", "-H", "Host: other.example"];
     assert_eq!(curl(&[&status[..], &other].concat()), b"2 421"); // of another certificate
+    let old = start(&["--no-http2"]);
+    assert_eq!(ask(&old, &[&status[..], &["--http2"]].concat()), b"1.1 200");
 }
 
 #[test]

@@ -131,6 +131,7 @@ fn every_option_reaches_its_setting_from_both_sources() {
         let expected = [("/tls/a.pem", "/tls/a.key"), ("b.pem", "b.key")];
         assert_eq!(files, expected.map(|(cert, key)| (cert.into(), key.into())));
         assert_eq!((config.tls.self_signed, config.tls.redirect_http), (false, true));
+        assert!(!config.tls.http2);
         assert_eq!(
             (config.tls.min_version, &*config.tls.hsts),
             (TlsVersion::Tls13, "max-age=1; preload")

@@ -34,6 +34,16 @@ pub(super) struct TlsArgs {
     #[arg(value_parser = one_of(value::TLS_VERSIONS))]
     min_version: Option<TlsVersion>,
 
+    /// Offer HTTP/2 on https:// addresses (the default)
+    #[arg(long, overrides_with = "no_http2")]
+    #[arg(value_name = "on|off", num_args = 0..=1, require_equals = true)]
+    #[arg(default_missing_value = "on", value_parser = switch)]
+    http2: Option<bool>,
+
+    /// Offer HTTP/1.1 alone
+    #[arg(long, overrides_with = "http2")]
+    no_http2: bool,
+
     /// Redirect plain HTTP to HTTPS, except below /.well-known/
     #[arg(long, overrides_with = "no_redirect_http")]
     #[arg(value_name = "on|off", num_args = 0..=1, require_equals = true)]
@@ -62,6 +72,7 @@ impl TlsArgs {
             certificates: None,
             self_signed: some(self.self_signed.or(no(self.no_self_signed)), origin),
             min_version: some(self.min_version, origin),
+            http2: some(self.http2.or(no(self.no_http2)), origin),
             redirect_http: some(self.redirect_http.or(no(self.no_redirect_http)), origin),
             hsts: some(self.hsts, origin),
             acme_webroot: some(self.acme_webroot, origin),

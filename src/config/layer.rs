@@ -281,6 +281,8 @@ settings! {
         self_signed: Replaced<bool>;
         /// The oldest version that is accepted.
         min_version: Replaced<TlsVersion>;
+        /// Whether HTTP/2 is offered.
+        http2: Replaced<bool>;
         /// Whether plain HTTP is redirected to HTTPS.
         redirect_http: Replaced<bool>;
         /// The value of Strict-Transport-Security.

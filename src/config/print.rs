@@ -181,6 +181,7 @@ impl Page<'_> {
         self.line("self_signed", &config.self_signed.to_string(), &origin(&layer.self_signed));
         let version = word(&value::TLS_VERSIONS, &config.min_version);
         self.line("min_version", &version, &origin(&layer.min_version));
+        self.line("http2", &config.http2.to_string(), &origin(&layer.http2));
         let redirect = config.redirect_http.to_string();
         self.line("redirect_http", &redirect, &origin(&layer.redirect_http));
         self.line("hsts", &quoted(&config.hsts), &origin(&layer.hsts));

@@ -11,6 +11,8 @@ pub struct TlsConfig {
     pub self_signed: bool,
     /// The oldest version that is accepted.
     pub min_version: TlsVersion,
+    /// Whether HTTP/2 is offered, to clients that ask for it by ALPN.
+    pub http2: bool,
     /// Whether plain HTTP is redirected to HTTPS.
     pub redirect_http: bool,
     /// The value of Strict-Transport-Security; empty: the field is not sent.
@@ -25,6 +27,7 @@ impl Default for TlsConfig {
             certificates: Vec::new(),
             self_signed: false,
             min_version: TlsVersion::Tls12,
+            http2: true,
             redirect_http: false,
             hsts: String::new(),
             acme_webroot: None,

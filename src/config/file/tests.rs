@@ -69,6 +69,7 @@ fn every_key_reaches_its_setting() {
     );
     assert!(files.place.starts_with("conf/t.toml:"), "{}", files.place);
     assert_eq!((config.tls.min_version, config.tls.redirect_http), (TlsVersion::Tls13, true));
+    assert!(!config.tls.http2);
     assert_eq!(config.tls.hsts, "max-age=31536000; includeSubDomains");
     assert_eq!(config.tls.acme_webroot, Some("conf/acme".into()));
     let [site, other] = &config.sites[..] else { panic!("{config:?}") };

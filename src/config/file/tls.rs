@@ -24,6 +24,7 @@ pub(super) fn read(document: &mut Document, entry: Option<Entry>) -> TlsLayer {
         certificates: certificates(document, keys.take("certificates")),
         self_signed: document.switch(keys.take("self_signed")),
         min_version: document.choice(keys.take("min_version"), &TLS_VERSIONS),
+        http2: document.switch(keys.take("http2")),
         redirect_http: document.switch(keys.take("redirect_http")),
         hsts: document.text(keys.take("hsts"), value::hsts),
         acme_webroot: document.text(keys.take("acme_webroot"), |text| resolve(folder, text)),

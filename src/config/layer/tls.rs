@@ -65,6 +65,7 @@ impl TlsLayer {
             certificates,
             self_signed,
             min_version: value_or(self.min_version, default.min_version),
+            http2: value_or(self.http2, default.http2),
             redirect_http: value_or(self.redirect_http, default.redirect_http),
             hsts: value_or(self.hsts, default.hsts),
             acme_webroot: self.acme_webroot.map(|set| set.value),

@@ -60,6 +60,7 @@ impl Terminal {
         let builder = builder
             .with_protocol_versions(versions)
             .map_err(|error| vec![format!("TLS cannot be set up: {error}")])?;
+        let is_h2_offered = config.http2;
         let mut config =
             builder.with_no_client_auth().with_cert_resolver(Arc::clone(&resolver) as _);
         // All of them are strong; the first ones are the fastest with AES in hardware.
@@ -67,6 +68,9 @@ impl Terminal {
         config.session_storage = Arc::new(NoServerSessionStorage {});
         config.ticketer = Arc::new(Tickets::new(material.seed(), now));
         config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+        if !is_h2_offered {
+            config.alpn_protocols.remove(0);
+        }
         let terminal = Terminal {
             shared: Some(Shared { config: Arc::new(config), resolver }),
             units: 0,

@@ -41,8 +41,8 @@ impl Clients {
         limits: &Limits,
         now: Tick,
     ) -> bool {
-        slot.is_proxy = !relayed && self.proxies.trusts(slot.address);
-        if slot.is_proxy {
+        if self.proxies.trusts(slot.address) {
+            slot.is_proxy = !relayed;
             return true;
         }
         let admission = self.quotas.admit(slot.address, limits, now);

@@ -162,20 +162,20 @@ impl Slot {
                     written.map(|count| bytes_left -= self.written::<OBSERVED>(count, share, cx))
                 }
                 Step::SendFile { lead, file, at, count } => {
-                    let most = self.transport.file_bytes(at, cx.limits.sendfile_bytes);
-                    let count = count.min(most).min(bytes_left);
+                    let shift = self.transport.adapt(cx.clock.tick, pools.unsent_most, cx.limits);
+                    let most = self.transport.file_bytes(at, cx.limits.sendfile_bytes << shift);
+                    let count = file.piece(count.min(most).min(bytes_left << shift), cx.clock.tick);
                     let piece = prepare(file, (at, count), &mut self.cold, cx);
                     if piece == Piece::Cold {
                         return Stop::Needs(Wait::Disk);
                     }
                     let ends = (&mut self.transport, &mut pools.terminal);
                     let sent = send_piece(ends, lead, (file, at), piece, share);
-                    sent.map(|sent| bytes_left = bytes_left.saturating_sub(self.sent(&sent, cx)))
+                    bytes_left = bytes_left.saturating_sub(self.sent(&sent, cx) >> shift);
+                    self.transport.note_piece(bytes_left == 0, cx.clock.tick);
+                    sent.map(drop)
                 }
-                Step::Wait(_) if step == 0 => {
-                    self.wire.report(Event::Retry, cx);
-                    Ok(())
-                }
+                Step::Wait(_) if step == 0 => self.retry(cx),
                 Step::Wait(wait) => return Stop::Needs(wait),
                 Step::ShutdownWrite => {
                     self.wire.report(Event::ShutDown, cx);
@@ -196,6 +196,12 @@ impl Slot {
     /// Reports that there is nothing to receive, to a wire that goes on without it.
     fn found_nothing(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
         self.wire.report(Event::Nothing, cx);
+        Ok(())
+    }
+
+    /// Reports that the wait of the wire may be over.
+    fn retry(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
+        self.wire.report(Event::Retry, cx);
         Ok(())
     }
 
@@ -257,7 +263,8 @@ impl Slot {
     }
 
     /// Reports what was sent of a file, and returns how many bytes that were.
-    fn sent(&mut self, sent: &Sent, cx: &mut Context<'_>) -> u64 {
+    fn sent(&mut self, sent: &io::Result<Sent>, cx: &mut Context<'_>) -> u64 {
+        let Ok(sent) = sent else { return 0 };
         self.wire.report(Event::Written(sent.count), cx);
         if sent.file_ended {
             self.wire.report(Event::FileFailed, cx);

@@ -305,7 +305,7 @@ impl Connection {
         match question.key {
             Some(key) => self.finish(key, cx),
             None => {
-                self.debt.answered();
+                self.flood.answered();
                 self.unfinished.end(question.id);
                 count_end(ms(question.began_us), cx);
                 if question.is_open {
@@ -321,7 +321,7 @@ impl Connection {
         let (id, is_open, began_ms) = (stream.id, stream.is_open, stream.began_ms);
         self.forget(key);
         count_end(began_ms, cx);
-        self.debt.answered();
+        self.flood.answered();
         self.unfinished.end(id);
         if is_open {
             self.stop_request(id, cx);
@@ -340,7 +340,7 @@ impl Connection {
         }
         self.begin_control(cx);
         self.put_reset(id, code, cx);
-        self.debt.abort(cx.limits)
+        self.flood.abort(cx.limits)
     }
 
     pub(super) fn put_reset(&mut self, id: u32, code: Code, cx: &mut Context<'_>) {

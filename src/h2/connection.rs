@@ -5,7 +5,7 @@ use crate::journal::Observer;
 use crate::machine::{Buffer, Context, Event, Outbox, Pages, Reason, Step};
 use crate::site::Wait;
 
-use super::debt::Debt;
+use super::flood::Flood;
 use super::frame::{self, Code, Fault, Head, Kind, STREAM_MOST, put_goaway};
 use super::hpack::Decoder;
 use super::priority::Priority;
@@ -41,7 +41,7 @@ pub struct Connection {
     pub(super) recent: Recent,
     /// Priorities of streams that do not exist yet.
     pub(super) updates: Vec<(u32, Priority)>,
-    pub(super) debt: Debt,
+    pub(super) flood: Flood,
     pub(super) goaway: GoAway,
     pub(super) unfinished: Unfinished,
     /// Requests so far.
@@ -126,7 +126,7 @@ impl Connection {
             last: 0,
             recent: Recent::default(),
             updates: Vec::new(),
-            debt: Debt::default(),
+            flood: Flood::default(),
             goaway: GoAway::None,
             unfinished: Unfinished::default(),
             requests: 0,

@@ -149,7 +149,7 @@ impl Connection {
                 None => Fault::Connection(Code::FrameSizeError),
             }),
             // A client that will open no further stream may still want its responses.
-            Kind::Priority | Kind::GoAway | Kind::Unknown => self.debt.useless(cx.limits),
+            Kind::Priority | Kind::GoAway | Kind::Unknown => self.flood.useless(cx.limits),
             // The head was checked.
             Kind::PushPromise => Err(Fault::Connection(Code::ProtocolError)),
         }
@@ -225,12 +225,12 @@ impl Connection {
         }
         if id <= self.last {
             return match self.recent.has(id) {
-                true => self.debt.useless(cx.limits).map(|()| false),
+                true => self.flood.useless(cx.limits).map(|()| false),
                 false => Err(Fault::Connection(Code::StreamClosed)),
             };
         }
         if let GoAway::Final(..) = self.goaway {
-            return self.debt.useless(cx.limits).map(|()| false);
+            return self.flood.useless(cx.limits).map(|()| false);
         }
         self.last = id;
         if self.streams.len() >= usize::from(cx.limits.streams) {
@@ -253,7 +253,7 @@ impl Connection {
         let content = head.content(payload)?;
         let ends = head.has(flag::END_STREAM);
         if content.is_empty() && !ends {
-            self.debt.useless(cx.limits)?;
+            self.flood.useless(cx.limits)?;
         }
         self.give_back(cx);
         let Some(key) = self.streams.find(head.stream) else {
@@ -261,7 +261,7 @@ impl Connection {
                 id if id > self.last || id.is_multiple_of(2) => {
                     Err(Fault::Connection(Code::ProtocolError))
                 }
-                id if self.recent.has(id) => self.debt.useless(cx.limits),
+                id if self.recent.has(id) => self.flood.useless(cx.limits),
                 _ => Err(Fault::Stream(Code::StreamClosed)),
             };
         };
@@ -322,7 +322,7 @@ impl Connection {
     }
 
     fn take_window_update(&mut self, head: &Head, payload: &[u8], cx: &mut Context<'_>) -> Outcome {
-        self.debt.useless(cx.limits)?;
+        self.flood.useless(cx.limits)?;
         let bytes = frame::number(payload);
         if head.stream == 0 {
             if bytes == 0 {
@@ -353,17 +353,17 @@ impl Connection {
         match self.streams.find(head.stream) {
             Some(key) => {
                 self.abort(key, cx);
-                self.debt.abort(cx.limits)
+                self.flood.abort(cx.limits)
             }
             None => {
                 self.check_closed(head.stream)?;
-                self.debt.useless(cx.limits)
+                self.flood.useless(cx.limits)
             }
         }
     }
 
     fn take_settings(&mut self, head: &Head, payload: &[u8], cx: &mut Context<'_>) -> Outcome {
-        self.debt.useless(cx.limits)?;
+        self.flood.useless(cx.limits)?;
         if head.has(flag::ACK) {
             return Ok(());
         }
@@ -388,7 +388,7 @@ impl Connection {
     }
 
     fn take_ping(&mut self, head: &Head, payload: &[u8], cx: &mut Context<'_>) -> Outcome {
-        self.debt.useless(cx.limits)?;
+        self.flood.useless(cx.limits)?;
         if head.has(flag::ACK) {
             if payload == DRAIN_PING && matches!(self.goaway, GoAway::Announced(_)) {
                 self.last_goaway(Reason::Stopped, cx);
@@ -405,7 +405,7 @@ impl Connection {
 
     /// RFC 9218 section 7.1.
     fn take_priority_update(&mut self, payload: &[u8], cx: &mut Context<'_>) -> Outcome {
-        self.debt.useless(cx.limits)?;
+        self.flood.useless(cx.limits)?;
         let (id, value) = (frame::number(payload), &payload[4..]);
         if id == 0 || id.is_multiple_of(2) {
             return Err(Fault::Connection(Code::ProtocolError));

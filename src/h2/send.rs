@@ -103,7 +103,7 @@ impl Connection {
         debug_assert!(put.is_some(), "there is room: see `pump`");
         self.window.take(count);
         self.streams[key].window.take(count);
-        self.debt.sent_data();
+        self.flood.sent_data();
         if let Some(requests) = &mut cx.requests {
             requests.sent(count as u64); // widening
         }

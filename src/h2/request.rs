@@ -67,8 +67,8 @@ pub(super) enum Verdict {
 
 /// Collects a request from its fields, into memory that belongs to the caller.
 pub(super) struct Gather<'g> {
-    pub(super) parts: Parts,
-    pub(super) verdict: Verdict,
+    parts: Parts,
+    verdict: Verdict,
     memory: &'g mut [u8],
     used: usize,
     /// The size as the RFC counts it (section 6.5.2).

@@ -118,11 +118,6 @@ impl Connection {
         }
     }
 
-    /// Bytes of the payload that follows the outbox were sent.
-    pub(super) fn sent_payload(&mut self, key: Key, count: usize) {
-        self.streams[key].work.consume(count);
-    }
-
     /// The payload of a frame was sent or copied.
     pub(super) fn end_frame(&mut self, key: Key, cx: &mut Context<'_>) {
         let stream = &self.streams[key];
@@ -199,7 +194,7 @@ impl Work {
     }
 
     /// Bytes of a response were copied or sent.
-    fn consume(&mut self, count: usize) {
+    pub(super) fn consume(&mut self, count: usize) {
         match self {
             Work::Memory { at, .. } => *at += count,
             Work::File { at, .. } => *at += count as u64, // widening

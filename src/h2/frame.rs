@@ -158,7 +158,7 @@ impl Head {
             content = &rest[..kept.ok_or(Fault::Connection(Code::ProtocolError))?];
         }
         if self.kind == Kind::Headers && self.has(flag::PRIORITY) {
-            // The priorities of RFC 7540, which nobody uses any more (section 5.3.2).
+            // The priorities of RFC 7540 are deprecated (section 5.3.2).
             content = content.get(5..).ok_or(Fault::Connection(Code::FrameSizeError))?;
         }
         Ok(content)

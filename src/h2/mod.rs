@@ -61,8 +61,8 @@
 //! DATA frames when nothing else is left to do. Short payloads are copied there; a longer one
 //! follows the page without a copy. While output waits, no frame is taken, so a client that reads
 //! nothing is not read from. When the output was sent, bytes that may have arrived are read before
-//! the next DATA frames are made ([`Step::Poll`](crate::machine::Step::Poll)), so that a new, urgent
-//! request does not wait for a long response.
+//! the next DATA frames are made ([`Step::Poll`](crate::machine::Step::Poll)), so that a new,
+//! urgent request does not wait for a long response.
 //!
 //! # Requests that wait
 //!
@@ -72,9 +72,9 @@
 //!
 //! # Bodies of requests
 //!
-//! Their bytes are counted and dropped, as with HTTP/1.1: the request is evaluated when its body has
-//! arrived. A response that is complete before its request is followed by RST_STREAM with NO_ERROR
-//! (section 8.1).
+//! Their bytes are counted and dropped, as with HTTP/1.1: the request is evaluated when its body
+//! has arrived. A response that is complete before its request is followed by RST_STREAM with
+//! NO_ERROR (section 8.1).
 //!
 //! # Invariants
 //!

@@ -1,4 +1,4 @@
-//! What a client may not do for ever: attacks, and where each ends.
+//! Attacks, and the bound at which each of them ends its connection.
 
 use tenkay::machine::Reason;
 
@@ -31,7 +31,7 @@ fn id(number: u32) -> u32 {
 /// An attack: its name, its frames by number, and when it must have ended.
 type Attack = (&'static str, Box<dyn FnMut(u32) -> Vec<u8>>, u32);
 
-/// Frames that bring nothing, and streams that are given up.
+/// Useless frames, and streams that end without a response.
 fn attacks_by_number() -> Vec<Attack> {
     let ping = |_| frame(PING, 0, 0, &[0; 8]);
     vec![

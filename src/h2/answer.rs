@@ -244,20 +244,22 @@ impl Connection {
     fn respond(
         &mut self,
         question: &Question<'_>,
-        reply: Reply,
+        mut reply: Reply,
         cx: &mut Context<'_>,
     ) -> Result<(), Full> {
         let (id, is_head) = (question.id, question.parts.is_head());
         self.begin_output(cx);
-        let ends = is_head || !has_body(&reply);
-        let kind = (id, ends, !self.told_no_table);
-        if put_headers(&mut self.outbox, cx.pages, &reply, kind, cx.clock).is_none() {
+        let mut ends = is_head || !has_body(&reply);
+        let first = !self.told_no_table;
+        let put = put_headers(&mut self.outbox, cx.pages, &reply, (id, ends, first), cx.clock);
+        if put.is_none() {
             if !self.outbox.is_empty() {
                 return Err(Full); // sending makes room
             }
             // A page is not enough. Only a location made from the target is that long.
-            let reply = cx.sites.fail(Failure::target_too_long());
-            put_headers(&mut self.outbox, cx.pages, &reply, (id, true, kind.2), cx.clock)
+            reply = cx.sites.fail(Failure::target_too_long());
+            ends = is_head;
+            put_headers(&mut self.outbox, cx.pages, &reply, (id, ends, first), cx.clock)
                 .ok_or(Full)?;
         }
         self.told_no_table = true;

@@ -254,12 +254,10 @@ impl Connection {
         }
         self.give_back(cx);
         let Some(key) = self.streams.find(head.stream) else {
-            return match head.stream {
-                id if id > self.last || id.is_multiple_of(2) => {
-                    Err(Fault::Connection(Code::ProtocolError))
-                }
-                id if self.recent.has(id) => self.flood.useless(cx.limits),
-                _ => Err(Fault::Stream(Code::StreamClosed)),
+            self.check_closed(head.stream)?;
+            return match head.stream > self.last || self.recent.has(head.stream) {
+                true => self.flood.useless(cx.limits),
+                false => Err(Fault::Stream(Code::StreamClosed)),
             };
         };
         let stream = &mut self.streams[key];
@@ -337,9 +335,11 @@ impl Connection {
         Ok(())
     }
 
-    /// A frame on a stream that is not in the table: an error if it never was (section 5.1).
+    /// A frame on a stream that is not in the table: an error if it never was (section 5.1). Streams
+    /// after the last GOAWAY were opened, and are ignored.
     fn check_closed(&self, id: u32) -> Outcome {
-        let is_idle = id > self.last || id.is_multiple_of(2);
+        let is_new = id > self.last && !matches!(self.goaway, GoAway::Final(_));
+        let is_idle = is_new || id.is_multiple_of(2);
         if is_idle { Err(Fault::Connection(Code::ProtocolError)) } else { Ok(()) }
     }
 

@@ -218,10 +218,10 @@ impl Work {
             Work::Memory { of, at, .. } => Step::Write(lead, &of.bytes()[*at..*at + left]),
             Work::File { of, at, .. } => step_of(of, *at, lead, left),
             Work::Made(made) => match &made.source {
-                Source::Parts { of, range: Some(range), .. } => {
+                Source::Parts { of, range: Some(range), .. } if made.at == made.bytes.len() => {
                     step_of(of, range.first, lead, left)
                 }
-                _ => Step::Write(lead, &[]), // unreachable: only ranges are not copied
+                _ => Step::Write(lead, &made.bytes[made.at..made.at + left]),
             },
             // Unreachable: only responses are sent.
             Work::None | Work::Receive(_) | Work::Ask(_) => Step::Write(lead, &[]),

@@ -125,6 +125,25 @@ fn an_attack_ends_with_a_goaway_within_its_bound() {
     }
 }
 
+/// After the last GOAWAY, everything on later streams is ignored (RFC 9113 section 6.8).
+#[test]
+fn frames_of_requests_after_the_last_one_are_ignored() {
+    for late in [
+        [post(11, "/tiny", &[]), frame(DATA, END_STREAM, 11, b"abc")].concat(),
+        [get(11, "/tiny"), number(WINDOW_UPDATE, 11, 1000)].concat(),
+        [get(11, "/tiny"), number(RST_STREAM, 11, 8)].concat(),
+    ] {
+        let mut bench = bench(&["requests_per_connection=5"]);
+        let mut session = Session::open(&mut bench, &[(4, 10)]);
+        session.say(&(0..4).flat_map(|n| get(id(n), "/tiny")).collect::<Vec<u8>>());
+        session.say(&get(9, "/small")); // its window is too small, so the connection goes on
+        session.say(&late);
+        assert_eq!(session.client.goaways, [(9, 0)], "{late:?}");
+        session.say(&settings(&[(4, 1000)]));
+        assert!(session.client.whole(9).status == 200 && session.shut);
+    }
+}
+
 /// CVE-2016-6581: a large entry of the table, and one byte for each repetition.
 #[test]
 fn a_bomb_gets_a_431_and_the_connection_goes_on() {

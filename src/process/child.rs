@@ -34,8 +34,6 @@ pub(super) struct Child {
     is_closed: bool,
     /// Its place on the board of metrics.
     pub(super) seat: Option<usize>,
-    /// It has written something since the last question.
-    is_heard: bool,
 }
 
 /// The poll of the supervisor, and the tokens in use.
@@ -133,8 +131,7 @@ impl Child {
         poller.last_token += 1;
         let token = Token(poller.last_token);
         poller.registry.register(&mut channel, token, Interest::READABLE)?;
-        let (is_closed, is_heard, seat) = (false, false, None);
-        Ok(Child { pid, channel, token, is_ready, is_closed, seat, is_heard })
+        Ok(Child { pid, channel, token, is_ready, is_closed: false, seat: None })
     }
 
     pub(super) fn pid(&self) -> Pid {
@@ -162,14 +159,8 @@ impl Child {
                 Ok(_) | Err(_) => {}
             }
             self.is_ready |= all.contains(&READY);
-            self.is_heard |= !all.is_empty();
             return Some(all);
         }
-    }
-
-    /// True if it has written something since the last call.
-    pub(super) fn take_heard(&mut self) -> bool {
-        std::mem::take(&mut self.is_heard)
     }
 
     /// What it has written and nobody has read yet.

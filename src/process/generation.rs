@@ -43,7 +43,7 @@ struct Worker {
     failures: u32,
     /// When the next process is started.
     start_at: Option<Instant>,
-    /// When it last sent a ping.
+    /// When it last wrote something: that it is ready, or a ping.
     heard: Instant,
     /// It sent none for too long, and was killed.
     is_silent: bool,
@@ -53,6 +53,11 @@ impl Worker {
     /// Without a process.
     fn vacant(now: Instant, start_at: Option<Instant>) -> Worker {
         Worker { child: None, started: now, failures: 0, start_at, heard: now, is_silent: false }
+    }
+
+    /// Its process, if pings are expected of it: until it is ready, another deadline holds.
+    fn watched(&self) -> Option<&Child> {
+        self.child.as_ref().filter(|child| child.is_ready && !self.is_silent)
     }
 }
 
@@ -192,9 +197,12 @@ impl Generation {
     }
 
     /// Takes an event of one of its channels.
-    pub(super) fn take_event(&mut self, token: Token) {
-        for child in self.children_mut() {
-            if child.take_event(token).is_some() {
+    pub(super) fn take_event(&mut self, token: Token, now: Instant) {
+        for worker in &mut self.workers {
+            if let Some(said) = worker.child.as_mut().and_then(|child| child.take_event(token)) {
+                if !said.is_empty() {
+                    worker.heard = now;
+                }
                 return;
             }
         }
@@ -303,16 +311,13 @@ impl Generation {
     fn end_silent(&mut self, watchdog: Duration, now: Instant) -> Vec<String> {
         let mut lines = Vec::new();
         for worker in &mut self.workers {
-            let Some(child) = worker.child.as_mut() else { continue };
-            // Until it is ready, another deadline holds.
-            if child.take_heard() || !child.is_ready {
-                worker.heard = now;
-            }
-            if !worker.is_silent && worker.heard + watchdog <= now {
-                worker.is_silent = true;
+            if let Some(child) = worker.watched()
+                && worker.heard + watchdog <= now
+            {
                 let (pid, ms) = (child.pid().as_raw_nonzero(), watchdog.as_millis());
                 lines.push(format!("worker {pid} has sent no ping for {ms} ms; killing it"));
                 child.signal(Signal::KILL);
+                worker.is_silent = true;
             }
         }
         lines
@@ -344,8 +349,7 @@ impl Generation {
         let starts = self.workers.iter().filter_map(|worker| worker.start_at);
         let slow = |worker: &&Worker| worker.child.as_ref().is_some_and(|child| !child.is_ready);
         let ready = self.workers.iter().filter(slow).map(|worker| self.ready_time(worker));
-        let is_watched = |worker: &&Worker| worker.child.is_some() && !worker.is_silent;
-        let watched = self.workers.iter().filter(is_watched);
+        let watched = self.workers.iter().filter(|worker| worker.watched().is_some());
         let silent = watched.filter_map(|worker| Some(worker.heard + watchdog?));
         starts.chain(ready.map(|at| at.max(now + KILL_AGAIN))).chain(silent).min()
     }

@@ -193,7 +193,7 @@ impl Supervisor {
             }
             let now = Instant::now();
             for event in &events {
-                self.take_event(event.token());
+                self.take_event(event.token(), now);
             }
             for signal in self.signals.take() {
                 self.take_signal(signal, now);
@@ -229,15 +229,15 @@ impl Supervisor {
         self.journal.note(level, text);
     }
 
-    fn take_event(&mut self, token: Token) {
+    fn take_event(&mut self, token: Token, now: Instant) {
         if let Some(next) = &mut self.next {
-            next.generation.take_event(token);
+            next.generation.take_event(token, now);
         }
         if let Some(trial) = &mut self.trial {
             trial.take_event(token);
         }
         for generation in self.serving.iter_mut().chain(&mut self.draining) {
-            generation.take_event(token);
+            generation.take_event(token, now);
         }
     }
 

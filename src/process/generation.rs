@@ -61,13 +61,13 @@ impl Worker {
     }
 }
 
-/// What starting a worker needs.
-pub(super) struct Workshop<'w> {
-    pub(super) poller: &'w mut Poller,
-    pub(super) source: &'w Source,
-    pub(super) sockets: &'w Sockets,
-    pub(super) secrets: &'w mut Secrets,
-    pub(super) ledger: &'w mut Ledger,
+/// What starting a worker needs, in every generation.
+#[derive(Debug)]
+pub(super) struct Workshop {
+    pub(super) poller: Poller,
+    pub(super) source: Source,
+    pub(super) secrets: Secrets,
+    pub(super) ledger: Ledger,
     /// How long a worker may send no ping; `None`: there is no watchdog.
     pub(super) watchdog: Option<Duration>,
 }
@@ -105,14 +105,14 @@ impl Generation {
         (text, log): (Option<Text>, Option<OpenLog>),
         limits: Limits,
         count: usize,
-        shop: &mut Workshop<'_>,
+        (shop, sockets): (&mut Workshop, &Sockets),
         now: Instant,
     ) -> Result<Generation, String> {
         let workers = (0..count).map(|_| Worker::vacant(now, None)).collect();
         let mut generation =
             Generation { number, text, log, limits, workers, kill_at: None, leaves: false };
         for index in 0..count {
-            generation.start_worker(index, index == 0, shop, now)?;
+            generation.start_worker(index, index == 0, (shop, sockets), now)?;
         }
         Ok(generation)
     }
@@ -121,19 +121,20 @@ impl Generation {
         &mut self,
         index: usize,
         is_first: bool,
-        shop: &mut Workshop<'_>,
+        (shop, sockets): (&mut Workshop, &Sockets),
         now: Instant,
     ) -> Result<(), String> {
         let workers = self.workers.len();
-        let listeners = shop.sockets.of_worker(index, workers);
+        let listeners = sockets.of_worker(index, workers);
         // Four times as often as it must.
         let beat_ms = shop.watchdog.map_or(0, |time| beat_ms(time / 4));
         let number = shop.ledger.take_seat();
         let seat = number.zip(shop.ledger.descriptor());
         let (text, log) = (self.text.as_ref(), self.log.as_ref());
-        let secrets = &mut *shop.secrets;
+        let secrets = &mut shop.secrets;
         let mut orders = Orders { workers, is_first, beat_ms, text, secrets, seat, log, listeners };
-        let mut child = Child::worker(shop.poller, shop.source, &mut orders).map_err(|error| {
+        let started = Child::worker(&mut shop.poller, &shop.source, &mut orders);
+        let mut child = started.map_err(|error| {
             shop.ledger.leave_seat(number);
             format!("cannot start a worker: {error}")
         })?;
@@ -224,11 +225,16 @@ impl Generation {
 
     /// Before [`Generation::finish`]: starts the workers that are missing, because connections may
     /// wait for them. Returns lines for the log.
-    pub(super) fn complete(&mut self, shop: &mut Workshop<'_>, now: Instant) -> Vec<String> {
+    pub(super) fn complete(
+        &mut self,
+        shop: &mut Workshop,
+        sockets: &Sockets,
+        now: Instant,
+    ) -> Vec<String> {
         let missing = (0..self.workers.len()).filter(|index| self.workers[*index].child.is_none());
         let started = missing.collect::<Vec<_>>().into_iter();
-        let failed = started.filter_map(|index| self.start_worker(index, false, shop, now).err());
-        failed.collect()
+        let mut start = |index| self.start_worker(index, false, (&mut *shop, sockets), now);
+        started.filter_map(|index| start(index).err()).collect()
     }
 
     /// Has the workers say that they are not ready any more, and serve as before. Returns for how
@@ -286,13 +292,18 @@ impl Generation {
 
     /// While it serves: starts what is due, and kills workers that do not get ready. Returns lines
     /// for the log.
-    pub(super) fn tend(&mut self, shop: &mut Workshop<'_>, now: Instant) -> Vec<String> {
+    pub(super) fn tend(
+        &mut self,
+        shop: &mut Workshop,
+        sockets: &Sockets,
+        now: Instant,
+    ) -> Vec<String> {
         let silent = shop.watchdog.map(|watchdog| self.end_silent(watchdog, now));
         let mut lines = silent.unwrap_or_default();
         for index in 0..self.workers.len() {
             let worker = &self.workers[index];
             if worker.start_at.is_some_and(|at| at <= now) {
-                if let Err(why) = self.start_worker(index, false, shop, now) {
+                if let Err(why) = self.start_worker(index, false, (&mut *shop, sockets), now) {
                     let worker = &mut self.workers[index];
                     worker.failures = worker.failures.saturating_add(1).max(2);
                     worker.start_at = Some(now + pause(worker.failures));

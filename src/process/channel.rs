@@ -63,6 +63,27 @@ impl Fields {
     pub(super) fn take_number<N: std::str::FromStr>(&mut self) -> Option<N> {
         self.take_text()?.parse().ok()
     }
+
+    /// Adds whether there is a file, and its descriptor behind the others.
+    pub(super) fn put_file<'f>(
+        &mut self,
+        file: Option<BorrowedFd<'f>>,
+        descriptors: &mut Vec<BorrowedFd<'f>>,
+    ) {
+        self.put_number(u64::from(file.is_some()));
+        descriptors.extend(file);
+    }
+
+    /// What [`Fields::put_file`] has added. The outer `None`: it is malformed.
+    pub(super) fn take_file(
+        &mut self,
+        descriptors: &mut impl Iterator<Item = OwnedFd>,
+    ) -> Option<Option<OwnedFd>> {
+        match self.take_number::<u8>()? {
+            0 => Some(None),
+            _ => descriptors.next().map(Some),
+        }
+    }
 }
 
 /// Most bytes of texts in a message: they must fit into the buffer of a socket.

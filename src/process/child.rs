@@ -75,7 +75,7 @@ impl Child {
         orders.secrets.describe(&mut fields);
         fields.put_number(orders.seat.map_or(0, |(number, _)| number as u64)); // widening
         descriptors.extend(orders.seat.map(|(_, board)| board));
-        OpenLog::describe(orders.log, &mut fields, &mut descriptors);
+        fields.put_file(orders.log.map(AsFd::as_fd), &mut descriptors);
         for listener in &orders.listeners {
             fields.put(
                 listener.path().map(|path| path.as_os_str().as_encoded_bytes()).unwrap_or(b""),

@@ -14,7 +14,6 @@ use crate::net::listen::Listener;
 use crate::reactor::{End, Sign, Watcher};
 use crate::system;
 
-use super::access_log::OpenLog;
 use super::channel::{Fields, Message, receive_message};
 use super::secrets::Secrets;
 use super::server;
@@ -139,7 +138,10 @@ impl Task {
                 .and_then(Result::ok)
                 .map(|board| Seat::new(board, number)),
         };
-        let log = OpenLog::adopt(&mut fields, &mut descriptors)?;
+        let log = match fields.take_file(&mut descriptors)? {
+            None => None,
+            Some(log) => Some(LogFile::adopt(log).ok()?),
+        };
         let mut listeners = Vec::new();
         for socket in descriptors {
             listeners.push(inherited(socket, &mut fields)?);

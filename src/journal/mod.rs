@@ -11,6 +11,7 @@ mod limiter;
 mod line;
 mod log;
 mod observer;
+mod piece;
 mod request;
 mod sink;
 mod time;

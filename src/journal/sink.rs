@@ -16,6 +16,7 @@ use rustix::net::{SendFlags, send};
 use crate::clock::Tick;
 
 use super::file::{FileKind, LogFile};
+use super::piece::{PIPE_BYTES, is_ready, whole_lines};
 
 /// The lines, and where they go.
 #[derive(Debug)]
@@ -181,14 +182,13 @@ impl Sink {
                 result
             }
             FileKind::Stream => {
-                let at_once = Timespec { tv_sec: 0, tv_nsec: 0 };
-                if poll(&mut [PollFd::new(&fd, PollFlags::OUT)], Some(&at_once))? == 0 {
+                if !is_ready(fd)? {
                     return Err(Errno::AGAIN);
                 }
-                rustix::io::write(fd, whole_lines(&self.pending[at..], PIPE_PIECE))
+                rustix::io::write(fd, whole_lines(&self.pending[at..], PIPE_BYTES))
             }
             FileKind::Socket => {
-                let piece = whole_lines(&self.pending[at..], PIPE_PIECE);
+                let piece = whole_lines(&self.pending[at..], PIPE_BYTES);
                 send(fd, piece, SendFlags::DONTWAIT | SendFlags::NOSIGNAL)
             }
         }
@@ -263,12 +263,6 @@ impl Sink {
     }
 }
 
-/// The first piece of at most `most` bytes: whole lines; of a line that is longer, a part.
-fn whole_lines(pending: &[u8], most: usize) -> &[u8] {
-    let piece = &pending[..pending.len().min(most)];
-    &piece[..memchr::memrchr(b'\n', piece).map_or(piece.len(), |end| end + 1)]
-}
-
 /// How long a line waits to be written.
 const FLUSH_MS: u64 = 1000;
 
@@ -277,10 +271,6 @@ const RETRY_MS: u64 = 20;
 
 /// Bytes of one write to a regular file.
 const FILE_PIECE: usize = 64 * 1024;
-
-/// Bytes of one write to a pipe: PIPE_BUF of Linux, which is written whole or not at all; POSIX
-/// guarantees 512.
-const PIPE_PIECE: usize = if cfg!(target_os = "linux") { 4096 } else { 512 };
 
 /// Writes to a pipe in one turn.
 const PIECES: usize = 16;

@@ -15,7 +15,7 @@ pub fn to_text(snapshot: &Snapshot, facts: Facts) -> String {
     _ = writeln!(text, "tenkay_build_info{{version=\"{version}\"}} 1");
     for (family, cells) in snapshot.families() {
         let is_unknown = IS_ABSENT_IF_ZERO.contains(&family.name) && cells == [0];
-        if !family.name.is_empty() && !is_unknown {
+        if family.is_exported() && !is_unknown {
             put_family(&mut text, family, cells);
         }
     }

@@ -53,7 +53,7 @@ impl LogFile {
         Ok(LogFile { fd, kind })
     }
 
-    /// A stream that other processes share. A pipe is opened again, so that it can be non-blocking
+    /// A stream that is shared with other processes. A pipe is opened again, so that it can be non-blocking
     /// for this process alone.
     fn standard(fd: BorrowedFd<'_>, path: &str) -> io::Result<LogFile> {
         let shared = LogFile::adopt(fcntl_dupfd_cloexec(fd, FIRST_FREE)?)?;

@@ -1,8 +1,8 @@
 //! Lines on standard error, without ever waiting for its reader.
 //!
-//! Lines are gathered and written once a turn. Standard error may be a pipe that nobody reads: so
-//! it is written to only when it accepts a whole piece, and what exceeds a bound is counted and
-//! dropped.
+//! Lines are gathered and written once a turn. Standard error may be a pipe whose reader sleeps, so
+//! it is written to only when it accepts a whole piece. Lines beyond a bound are dropped and
+//! counted.
 
 use std::fmt;
 use std::io::Write;
@@ -26,7 +26,7 @@ pub(super) struct Log {
     dropped_in_total: u64,
 }
 
-/// What a line is about, for those who read it as JSON; its text says the same.
+/// The subject of a line: fields of its JSON form. The text of the line names it as well.
 #[derive(Clone, Copy, Default)]
 pub struct About<'a> {
     /// The address of a client.

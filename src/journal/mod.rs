@@ -40,7 +40,7 @@ use observer::Told;
 pub struct Journal {
     log: Log,
     limiter: Limiter,
-    /// What is done with each request that ended.
+    /// Logs each request that ended; `None`: no log has them.
     pub observer: Option<Box<Observer>>,
 }
 

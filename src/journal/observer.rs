@@ -1,8 +1,8 @@
 //! The end of every request that got a status, in one place.
 //!
 //! A wire opens a [`Request`] when it writes the head of a response, and finishes it when the last
-//! byte of the response was given to the kernel, or when the connection ended before. Without
-//! anybody who wants to know, there is no observer, and a wire does neither.
+//! byte of the response was given to the kernel, or when the connection ended before. Without an
+//! access log and below the log level debug, there is no observer, and a wire does neither.
 
 use std::fmt;
 
@@ -32,7 +32,7 @@ pub(super) struct Told {
     pub(super) text: String,
 }
 
-/// What is done with each request that ended.
+/// Logs each request that ended.
 pub struct Observer {
     log: Option<AccessLog>,
     /// The requests that ended in this turn, if they are logged on standard error.

@@ -1,9 +1,9 @@
 //! Lines on their way to a file, a FIFO, a terminal or a socket, without ever waiting for a reader.
 //!
 //! Lines are gathered and written once a second, or when a part of the buffer is full. What does
-//! not fit is dropped and counted. A regular file takes what it gets, a bounded piece in each turn;
-//! anything else is written to only as far as it accepts bytes at once. A write has whole lines, so
-//! that those of several processes do not mix.
+//! not fit is dropped and counted. A regular file is written to in one bounded piece per turn;
+//! anything else only as far as it accepts bytes at once. A write has whole lines, so that those of
+//! several processes do not mix.
 
 use std::fmt;
 use std::io;
@@ -36,7 +36,7 @@ pub struct Sink {
     reported: (u64, Tick),
     /// Why the last write failed, and whether that was reported.
     failure: Option<(Errno, bool)>,
-    /// A write that took so long.
+    /// How long a slow write took, until that is reported.
     slow: Option<Duration>,
 }
 
@@ -275,7 +275,7 @@ const FILE_PIECE: usize = 64 * 1024;
 /// Writes to a pipe in one turn.
 const PIECES: usize = 16;
 
-/// A write to a regular file that takes so long is reported.
+/// A write to a regular file is reported if it takes this long.
 const SLOW: Duration = Duration::from_millis(100);
 
 /// Time for the reader of a pipe at the end of the process.

@@ -23,7 +23,7 @@ macro_rules! metrics {
 pub struct Family {
     /// Its name.
     pub name: &'static str,
-    /// What it says.
+    /// The text of HELP.
     pub help: &'static str,
     /// How the values of several processes become one.
     pub join: Join,

@@ -28,7 +28,7 @@ pub fn to_text(snapshot: &Snapshot, facts: Facts) -> String {
     text
 }
 
-/// What the system does not say everywhere, and is never 0.
+/// Values that some systems do not have; where there is one, it is not 0.
 const IS_ABSENT_IF_ZERO: &[&str] = &[
     "process_open_fds",
     "process_max_fds",

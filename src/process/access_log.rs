@@ -1,5 +1,4 @@
-//! The access log, opened by the process that may do so: the one that was started, before it gives
-//! up rights, or the supervisor of the workers.
+//! Opening the access log: before privileges are dropped, or in the supervisor of the workers.
 
 use std::os::fd::{AsFd, BorrowedFd};
 

@@ -13,7 +13,7 @@ use rustix::net::{
     SendAncillaryMessage, SendFlags, recvmsg, send, sendmsg,
 };
 
-/// What is sent at once.
+/// One message.
 #[derive(Debug, Default)]
 pub(super) struct Message {
     /// Texts, numbers among them in decimal.

@@ -47,7 +47,7 @@ pub(super) struct Poller {
 pub(super) struct Orders<'s> {
     pub(super) workers: usize,
     pub(super) is_first: bool,
-    /// How often it is to tell that its loop turns; 0: never.
+    /// The interval of its pings; 0: none.
     pub(super) beat_ms: u64,
     pub(super) text: Option<&'s Text>,
     pub(super) secrets: &'s mut Secrets,
@@ -163,7 +163,7 @@ impl Child {
         }
     }
 
-    /// What it has written and nobody has read yet.
+    /// Reads what it has written since the last event.
     pub(super) fn read_rest(&mut self) -> Vec<u8> {
         self.take_event(self.token).unwrap_or_default()
     }
@@ -186,5 +186,5 @@ impl Child {
     }
 }
 
-/// Most bytes that a child may say; what follows is not looked at.
+/// Bytes read from a child for one event; what follows is ignored.
 const SAYS_MOST: usize = 4096;

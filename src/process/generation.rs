@@ -30,7 +30,7 @@ pub(super) struct Generation {
     workers: Vec<Worker>,
     /// While it ends: when workers that still run are killed.
     kill_at: Option<Instant>,
-    /// Its workers are not ready any more, nor are those that replace one.
+    /// Its workers report as not ready, also those that replace one.
     leaves: bool,
 }
 
@@ -72,13 +72,13 @@ pub(super) struct Workshop {
     pub(super) watchdog: Option<Duration>,
 }
 
-/// The end of a worker that nobody asked for.
+/// The end of a worker.
 pub(super) struct Death {
     /// For the log.
     pub(super) line: String,
     /// It has served.
     pub(super) was_ready: bool,
-    /// It did not finish all that it had begun.
+    /// It ended with another status than 0: responses may be cut off.
     pub(super) is_failure: bool,
     /// When another process takes its place, if the generation goes on.
     pub(super) pause: Duration,
@@ -92,7 +92,7 @@ const SOUND_AFTER: Duration = Duration::from_secs(10);
 const PAUSE_LEAST: Duration = Duration::from_millis(100);
 /// ... up to this.
 const PAUSE_MOST: Duration = Duration::from_secs(10);
-/// The time that a process gets beyond what it may take by its own clock.
+/// How long after its own timeout a process is killed.
 const GRACE: Duration = Duration::from_secs(5);
 
 impl Generation {
@@ -237,8 +237,7 @@ impl Generation {
         started.filter_map(|index| start(index).err()).collect()
     }
 
-    /// Has the workers say that they are not ready any more, and serve as before. Returns for how
-    /// long.
+    /// Has the workers report as not ready, and serve as before. Returns for how long.
     pub(super) fn leave(&mut self) -> Duration {
         if self.limits.drain_delay_ms > 0 {
             self.leaves = true;

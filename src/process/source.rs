@@ -122,7 +122,7 @@ impl Text {
     }
 }
 
-/// An empty file without a name; this name is for people who look for it in `/proc`.
+/// An empty file without a name; `/proc` shows this one.
 #[cfg(target_os = "linux")]
 pub(super) fn nameless_file(name: &str) -> io::Result<File> {
     use rustix::fs::{MemfdFlags, memfd_create};

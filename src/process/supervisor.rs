@@ -99,7 +99,7 @@ struct Wanted {
 #[derive(Debug)]
 enum Phase {
     Running,
-    /// As running until then, but not ready any more: it is about to stop.
+    /// As running until then, but reported as not ready: it is about to stop.
     Leaving(Instant),
     /// Every worker ends; the error that the run ends with.
     Stopping(Option<String>),
@@ -444,7 +444,7 @@ impl Supervisor {
         }
     }
 
-    /// Says that all stays as it was.
+    /// Reports that the earlier settings stay in use.
     fn refused(&mut self, why: &str) {
         self.shop.ledger.note_reload(false);
         let number = self.serving.as_ref().map_or(0, |serving| serving.number);

@@ -26,7 +26,7 @@ pub const WORKER_MODE: &str = "__worker";
 /// What a worker writes when it serves.
 pub(super) const READY: u8 = b'r';
 
-/// What a worker writes while its loop turns, if a watchdog is to know.
+/// The ping of a worker, which it writes while its loop turns, if there is a watchdog.
 const ALIVE: u8 = b'a';
 
 /// The number of workers that is meant.
@@ -89,7 +89,7 @@ pub fn run() -> Result<End, String> {
 fn watcher(mut channel: UnixStream) -> Watcher {
     Box::new(move |sign| {
         if sign == Sign::Alive {
-            // A supervisor that does not read has enough of them.
+            // It fails if the supervisor does not read; then earlier pings wait for it.
             _ = channel.write(&[ALIVE]);
         }
     })
@@ -110,7 +110,7 @@ struct Task {
     workers: usize,
     /// It logs what is the same for all.
     is_first: bool,
-    /// How often it tells that its loop turns; 0: never.
+    /// The interval of its pings; 0: none.
     beat_ms: u64,
     /// The text of the configuration file.
     text: Option<Text>,

@@ -130,7 +130,7 @@ impl Journal {
             self.note_about(LogLevel::Debug, format_args!("{text}"), &about);
         }
         if let Some(log) = self.access_log() {
-            log.flush_due(now);
+            log.sink().flush_due(now);
         }
         while let Some(trouble) = self.access_log().and_then(|log| log.sink().take_trouble(now)) {
             let (reason, log) = (trouble.reason(), trouble.log());

@@ -7,7 +7,6 @@
 use std::fmt;
 
 use crate::clock::Clock;
-use crate::http::head::Method;
 use crate::http::status::Status;
 
 use super::access::AccessLog;
@@ -18,7 +17,6 @@ use super::request::{Asked, Finished};
 #[derive(Debug)]
 pub struct Request {
     status: Status,
-    method: Method,
     began_us: u64,
     line: Line,
     /// For a line of the log on standard error: the client, and the request line.
@@ -70,15 +68,14 @@ impl Observer {
             None => Line::default(),
         };
         let told = self.told.as_ref().map(|_| Box::new(Told::of(asked)));
-        let method = Method::of(asked.head);
-        Request { status: asked.status, method, began_us: asked.began_us, line, told }
+        Request { status: asked.status, began_us: asked.began_us, line, told }
     }
 
     /// The response to a request was sent, or not `complete`.
     pub fn finish(&mut self, request: Request, body_bytes: u64, complete: bool) {
-        let Request { status, method, began_us, line, told } = request;
+        let Request { status, began_us, line, told } = request;
         let duration_us = (self.stopwatch)().saturating_sub(began_us);
-        let finished = Finished { status, method, body_bytes, duration_us, complete };
+        let finished = Finished { status, body_bytes, duration_us, complete };
         if let Some(log) = &mut self.log {
             log.end(line, &finished);
         }
@@ -111,7 +108,7 @@ impl Told {
     }
 
     fn complete(&mut self, finished: &Finished) {
-        let Finished { status, body_bytes, duration_us, complete, .. } = finished;
+        let Finished { status, body_bytes, duration_us, complete } = finished;
         let (request, client) = (std::mem::take(&mut self.text), &self.client);
         let cut = if *complete { "" } else { ", cut off" };
         let status = status.text();

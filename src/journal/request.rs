@@ -2,14 +2,13 @@
 
 use std::net::IpAddr;
 
-use crate::http::head::Method;
 use crate::http::status::Status;
 
 /// A response that is about to be sent.
 #[derive(Clone, Copy, Debug)]
 pub struct Asked<'r> {
-    /// The head of the request as it was received; of a head that was refused, the bytes received so
-    /// far, which may go on behind it.
+    /// The head of the request as it was received; of a head that was refused, the bytes that were
+    /// received, which may go on behind it.
     pub head: &'r [u8],
     /// The client that the request was decided with; `None`: it has no address.
     pub client: Option<IpAddr>,
@@ -28,8 +27,6 @@ pub struct Asked<'r> {
 pub struct Finished {
     /// The status of the response.
     pub status: Status,
-    /// The method; [`Method::Unknown`] if there is no valid request line.
-    pub method: Method,
     /// Bytes that were given to the kernel after the head of the response: the body, with the
     /// framing of the chunked transfer coding.
     pub body_bytes: u64,

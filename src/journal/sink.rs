@@ -7,6 +7,7 @@
 
 use std::fmt;
 use std::io;
+use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -169,7 +170,7 @@ impl Sink {
 
     /// Writes one piece of the pending bytes from `at`.
     fn write_piece(&mut self, at: usize) -> Result<usize, Errno> {
-        let fd = self.file.fd();
+        let fd = self.file.as_fd();
         match self.file.kind() {
             FileKind::Regular => {
                 let piece = whole_lines(&self.pending[at..], FILE_PIECE);
@@ -220,9 +221,9 @@ impl Sink {
                 break;
             }
             if self.blocked_until > now {
-                let left = Timespec::try_from(left).ok();
+                let (fd, left) = (self.file.as_fd(), Timespec::try_from(left).ok());
                 // An error shows at the next write.
-                _ = poll(&mut [PollFd::new(&self.file.fd(), PollFlags::OUT)], left.as_ref());
+                _ = poll(&mut [PollFd::new(&fd, PollFlags::OUT)], left.as_ref());
             }
         }
         self.dropped += memchr::memchr_iter(b'\n', &self.pending).count() as u64; // widening

@@ -186,11 +186,12 @@ impl Board {
         Ok(Reload { is_success: words[0] != 0, unix_ms: words[1] })
     }
 
-    /// The sum of all seats, but of the past only if `except` is not its number.
+    /// The sum of the past and of all seats but this one.
     fn sum_without(&self, except: usize) -> io::Result<Snapshot> {
-        for attempt in 1.. {
+        let mut sum = Snapshot::default();
+        for _ in 0..ATTEMPTS {
             let header = self.get(MOVES_AT, 2)?;
-            let mut sum = Snapshot::default();
+            sum = Snapshot::default();
             for number in 0..header[1].min(SEATS_MOST) {
                 if number != except as u64 {
                     let (mark, seat) = self.read_seat(number)?;
@@ -199,12 +200,11 @@ impl Board {
                     }
                 }
             }
-            let is_whole = header[0] & 1 == 0 && self.get(MOVES_AT, 1)?[0] == header[0];
-            if is_whole || attempt == ATTEMPTS {
-                return Ok(sum);
+            if header[0] & 1 == 0 && self.get(MOVES_AT, 1)?[0] == header[0] {
+                break;
             }
         }
-        Ok(Snapshot::default())
+        Ok(sum)
     }
 
     fn write_seat(&self, number: u64, mark: u64, values: &Snapshot) -> io::Result<()> {

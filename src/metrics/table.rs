@@ -4,8 +4,9 @@ use crate::http::status::Status;
 
 /// Generates the enum and the table from one list, so that they have the same order.
 macro_rules! metrics {
-    ($($metric:ident: $kind:ident($name:literal, $help:literal)$(.$more:ident($($value:expr),*))*;)+)
-    => {
+    ($(
+        $metric:ident: $kind:ident($name:literal, $help:literal) $(.$more:ident($value:expr))*;
+    )+) => {
         /// A metric. Its help text says what it counts.
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
         pub enum Metric { $(#[doc = $help] $metric,)+ }
@@ -13,7 +14,7 @@ macro_rules! metrics {
         impl Metric {
             /// The row of each metric, in the order of the enum.
             pub const ALL: &[Family] =
-                &[$(Family::$kind($name, $help)$(.$more($($value),*))*,)+];
+                &[$(Family::$kind($name, $help)$(.$more($value))*,)+];
         }
     };
 }

@@ -196,6 +196,9 @@ fn prometheus_accepts_the_metrics_and_the_rules_of_the_documentation() {
     for (name, _) in METRICS {
         assert!(page.contains(&format!("`{name}")), "{name} is not in docs/metrics.md");
     }
+    for reason in tenkay::metrics::CLOSE_REASONS {
+        assert!(page.contains(&format!("`{reason}`")), "{reason} is not in docs/metrics.md");
+    }
 }
 
 #[test]

@@ -1,5 +1,5 @@
-//! The connections of the admin listener. They have a small bound of their own: they take no slot of
-//! a visitor, and are accepted also when visitors are at their limit.
+//! The connections of the admin listener. They have a small bound of their own: they take no slot
+//! of a visitor, and are accepted also when visitors are at their limit.
 
 use slab::Slab;
 

@@ -335,6 +335,21 @@ fn visitors_and_the_admin_listener_do_not_keep_each_other_out() {
 }
 
 #[test]
+fn requests_without_an_end_keep_no_probe_out() {
+    let place = Place::new();
+    let _server = place.start(&[]);
+    let begin = |number: u32| {
+        let mut client = place.admin();
+        if number.is_multiple_of(2) {
+            client.send("GET /metrics HTTP/1.1\r\nHost: a\r\nX-Half");
+        }
+        client
+    };
+    let _crowd: Vec<Client> = (0..34).map(begin).collect();
+    assert_eq!(place.admin().get("/healthz").status, 200);
+}
+
+#[test]
 fn the_server_is_alive_but_not_ready_while_it_stops() {
     for workers in [0, 2] {
         let place = Place::new();

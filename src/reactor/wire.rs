@@ -195,13 +195,13 @@ impl Wire {
         match self {
             Wire::H1(connection) => match connection.state() {
                 StateName::Idle if connection.is_idle() => 0,
-                StateName::Head | StateName::Discard => 1,
+                StateName::Head | StateName::Discard => READING,
                 StateName::Await => 2,
                 StateName::Idle | StateName::Reply => 3,
                 StateName::Linger | StateName::Closed => 4,
             },
             Wire::H2(connection) => connection.activity(),
-            Wire::Introduction(_) => 1,
+            Wire::Introduction(_) => READING,
             Wire::Ended { .. } | Wire::Failed { .. } => 4,
         }
     }
@@ -217,6 +217,10 @@ impl Wire {
         }
     }
 }
+
+/// The place of the state that receives a request among
+/// [`STATES`](crate::metrics::table::STATES). The one before it is that without a request.
+pub(super) const READING: usize = 1;
 
 /// So much of the preface of HTTP/2 is no request of HTTP/1.1: `PRI * HTTP/2.0` and its line end.
 const DECISIVE: usize = 16;

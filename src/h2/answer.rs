@@ -49,7 +49,10 @@ impl Connection {
         let question =
             Question { id, key: None, is_open: !ends, priority, parts, memory, began_us };
         match verdict {
-            Verdict::Malformed => return Err(Fault::Stream(Code::ProtocolError)),
+            Verdict::Malformed => {
+                count(cx, false);
+                return Err(Fault::Stream(Code::ProtocolError));
+            }
             Verdict::Failed(failure) => {
                 count(cx, false);
                 return self.refuse(question, failure, cx);

@@ -188,7 +188,7 @@ mod platform {
             return vec![format!("no sandbox: no_new_privs is refused: {error}")];
         }
         let mut warnings = Vec::new();
-        let write = AccessFs::MakeReg | AccessFs::WriteFile;
+        let write = AccessFs::MakeReg | AccessFs::WriteFile | AccessFs::Truncate;
         let removable = sockets.iter().map(|socket| (*socket, AccessFs::RemoveFile.into()));
         let changeable: Vec<_> = removable.chain(log.map(|log| (log, write))).collect();
         match enforce(folders, &changeable, &mut warnings) {

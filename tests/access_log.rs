@@ -20,13 +20,13 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use rustix::fs::{CWD, FileType, Mode, mknodat};
-use rustix::process::Signal;
+use rustix::process::{Resource, Rlimit, Signal, getrlimit, prlimit};
 use serde_json::Value;
 use tempfile::TempDir;
 
 use client::{Client, request};
 use common::{Server, Setup, run_to_end};
-use process::{eventually, signal};
+use process::{children, eventually, signal};
 
 /// A folder with a root, and room for a log.
 struct Place(TempDir);
@@ -329,6 +329,62 @@ fn a_full_disk_is_reported_and_holds_nothing_up() {
     assert_eq!(server.log().matches("cannot write the access log").count(), 1);
     signal(&server, Signal::TERM);
     assert!(server.wait_for_end().success(), "{}", server.log());
+}
+
+/// Lets a process write no file beyond this size, like a disk that is full then.
+fn limit_files(pid: i32, bytes: Option<u64>) {
+    let pid = rustix::process::Pid::from_raw(pid).unwrap();
+    let limit = Rlimit { current: bytes, ..getrlimit(Resource::Fsize) };
+    prlimit(Some(pid), Resource::Fsize, limit).unwrap();
+}
+
+/// The number of lines that the server has reported as dropped.
+fn dropped(log: &str) -> usize {
+    let reports = log.split("dropped ").skip(1);
+    reports.map(|text| text.split(' ').next().unwrap().parse::<usize>().unwrap()).sum()
+}
+
+#[test]
+fn a_disk_that_is_full_in_the_middle_of_a_line_leaves_whole_lines() {
+    let place = Place::new();
+    let server = place.start(&["--access-log-format=json"]);
+    limit_files(i32::try_from(server.pid()).unwrap(), Some(3000));
+    let mut client = Client::connect(&server);
+    for _ in 0..100 {
+        assert_eq!(client.get("/a.txt").status, 200);
+    }
+    let log = stop(server);
+    let lines = place.json();
+    assert!(fs::read(place.path("log")).unwrap().ends_with(b"\n"));
+    assert_eq!(lines.len() + dropped(&log), 100, "{log}");
+    assert!(lines.len() > 5 && log.contains("cannot write the access log"), "{log}");
+}
+
+#[test]
+fn lines_of_a_worker_never_follow_a_torn_line_of_another() {
+    let place = Place::new();
+    let mut server = place.start(&["--access-log-format=json", "--workers=2"]);
+    let workers = children(&server);
+    let [full, other] = workers[..] else { panic!("{workers:?}") };
+    // Only one worker finds the disk full: the other one writes behind its lines.
+    limit_files(full, Some(3000));
+    let other = rustix::process::Pid::from_raw(other).unwrap();
+    rustix::process::kill_process(other, Signal::STOP).unwrap();
+    let mut clients: Vec<Client> = (0..64).map(|_| Client::connect(&server)).collect();
+    for client in &mut clients {
+        client.send(request("/a.txt").repeat(10));
+    }
+    eventually("it is full", || server.log().contains("cannot write the access log"));
+    let size = |place: &Place| fs::metadata(place.path("log")).unwrap().len();
+    assert!((2000..=3000).contains(&size(&place)), "{}", size(&place));
+    rustix::process::kill_process(other, Signal::CONT).unwrap();
+    for client in &mut clients {
+        (0..10).for_each(|_| assert_eq!(client.answer().status, 200));
+    }
+    eventually("the other one writes", || size(&place) > 3000);
+    limit_files(full, None);
+    stop(server);
+    assert_eq!(place.json().len(), 640);
 }
 
 #[test]

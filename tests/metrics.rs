@@ -22,7 +22,7 @@ use tempfile::TempDir;
 
 use client::{Client, End, request};
 use common::{Endpoint, Server, Setup};
-use process::{eventually, signal};
+use process::{children, eventually, signal};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_tenkay");
 
@@ -253,12 +253,6 @@ fn a_connection_is_counted_in_its_state() {
         let series = format!("tenkay_connections{{state=\"{state}\"}}");
         eventually(state, || place.value(&series) == 1.0);
     }
-}
-
-fn children(server: &Server) -> Vec<i32> {
-    let file = format!("/proc/{0}/task/{0}/children", server.pid());
-    let text = fs::read_to_string(file).unwrap();
-    text.split_whitespace().map(|pid| pid.parse().unwrap()).collect()
 }
 
 #[test]

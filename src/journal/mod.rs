@@ -5,6 +5,7 @@
 //! ever blocks.
 
 mod access;
+mod append;
 mod escape;
 mod file;
 mod limiter;

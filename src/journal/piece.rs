@@ -21,9 +21,39 @@ pub(super) fn whole_lines(pending: &[u8], most: usize) -> &[u8] {
     &piece[..memchr::memrchr(b'\n', piece).map_or(piece.len(), |end| end + 1)]
 }
 
+/// The same, but of a line that is longer, all of it.
+pub(super) fn whole_line_at_least(pending: &[u8], most: usize) -> &[u8] {
+    let piece = whole_lines(pending, most);
+    let rest = &pending[piece.len()..];
+    match memchr::memchr(b'\n', rest) {
+        Some(end) if torn(piece) > 0 => &pending[..piece.len() + end + 1],
+        _ => piece,
+    }
+}
+
+/// The bytes behind the last whole line.
+pub(super) fn torn(bytes: &[u8]) -> usize {
+    bytes.len() - memchr::memrchr(b'\n', bytes).map_or(0, |end| end + 1)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_piece_for_a_file_never_ends_within_a_line() {
+        for (pending, piece) in [
+            (&b"a\nbc\n"[..], &b"a\nbc\n"[..]),
+            (b"a\nb\n345678\n", b"a\nb\n"),
+            (b"123456789\na\n", b"123456789\n"),
+            (b"12345678\na\n", b"12345678\n"),
+        ] {
+            assert_eq!(whole_line_at_least(pending, 8), piece);
+            assert_eq!(torn(piece), 0);
+        }
+        assert_eq!(torn(b"a\nbc"), 2);
+        assert_eq!(torn(b"abc"), 3);
+    }
 
     #[test]
     fn a_piece_has_whole_lines_if_it_can() {

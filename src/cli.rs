@@ -84,6 +84,11 @@ struct SettingsArgs {
     #[arg(long, value_name = "ADDRESS")]
     admin_listen: Option<ListenAddress>,
 
+    /// Names by which the admin listener answers besides addresses and names without a dot;
+    /// comma-separated, repeatable
+    #[arg(long, value_name = "NAMES", value_delimiter = ',', value_parser = host)]
+    admin_hosts: Vec<String>,
+
     #[command(flatten)]
     site: SiteArgs,
 
@@ -503,6 +508,7 @@ impl SettingsArgs {
         let layer = Layer {
             config: some(self.config, origin),
             admin_listen: some(self.admin_listen, origin),
+            admin_hosts: list(self.admin_hosts, origin),
             server_header: some(
                 self.server_header.or(self.no_server_header.then_some(false)),
                 origin,
@@ -524,6 +530,11 @@ impl SettingsArgs {
 
 fn some<T>(value: Option<T>, origin: &Origin) -> Replaced<T> {
     value.map(|value| Sourced::new(value, origin))
+}
+
+/// A name in a list of names; empty: none.
+fn host(text: &str) -> Result<String, String> {
+    if text.is_empty() { Ok(String::new()) } else { value::host(text) }
 }
 
 /// An empty entry stands for an empty list.

@@ -40,6 +40,8 @@ pub struct Config {
     pub listen: Vec<Listen>,
     /// Where metrics and health are served, if anywhere.
     pub admin: Option<Listen>,
+    /// Names by which it answers besides addresses and names without a dot.
+    pub admin_hosts: Vec<String>,
     /// The peers that may name the client for whom they connect.
     pub trusted_proxies: TrustedProxies,
     /// What is served, and how; at least one site.

@@ -93,7 +93,7 @@ pub(super) fn set_up(
     (secrets, seat): (&Secrets, Option<Seat>),
 ) -> Result<(Reactor, Vec<String>), String> {
     let has_tls = config.has_tls();
-    let Config { listen, admin, trusted_proxies, sites, user, tls, .. } = config;
+    let Config { listen, admin, admin_hosts, trusted_proxies, sites, user, tls, .. } = config;
     let Config { sandbox, when_full, h2c, limits, access_log, log: lines, .. } = config;
     let mut warnings = Vec::new();
     if !trusted_proxies.trusts(None) {
@@ -118,6 +118,7 @@ pub(super) fn set_up(
     if sites.need_authenticator() {
         sites.authenticate_with(start_authenticator(&limits)?);
     }
+    sites.admin().answer_to(admin_hosts);
     let most = limits.access_log_bytes;
     let mut reactor = Reactor::new(sites, listeners, when_full, limits)
         .map_err(|error| format!("cannot set up the event loop: {error}"))?;

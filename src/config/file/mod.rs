@@ -100,11 +100,13 @@ fn is_duplicate(error: &toml::de::Error) -> bool {
 /// Reads the whole file.
 fn top(document: &mut Document, table: &DeTable) -> Layer {
     let mut keys = Keys::new(0, table, TOP_LEVEL);
+    let (admin_listen, admin_hosts) = admin(document, keys.take("admin"));
     let layer = Layer {
         config: None,
         listen: listen::read(document, keys.take("listen")),
         port: None,
-        admin_listen: admin(document, keys.take("admin")),
+        admin_listen,
+        admin_hosts,
         proxy_protocol: None,
         trusted_proxies: listen::trusted_proxies(document, keys.take("trusted_proxies")),
         user: document.text(keys.take("user"), account),
@@ -182,18 +184,22 @@ fn account(text: &str) -> Result<Account, String> {
 }
 
 /// The table of the admin listener.
-fn admin(document: &mut Document, entry: Option<Entry>) -> Replaced<ListenAddress> {
-    let entry = entry?;
+fn admin(
+    document: &mut Document,
+    entry: Option<Entry>,
+) -> (Replaced<ListenAddress>, Replaced<Vec<String>>) {
+    let Some(entry) = entry else { return (None, None) };
     let DeValue::Table(table) = entry.value.get_ref() else {
         document.wrong_type(entry, "a table", "write [admin], and listen = \"127.0.0.1:9180\"");
-        return None;
+        return (None, None);
     };
     let mut keys = Keys::new(entry.at(), table, "[admin]");
     let folder = document.folder();
     let listen = keys.require(document, "listen", "\"127.0.0.1:9180\"");
     let listen = document.text(listen, |text| listen::address(folder, text));
+    let hosts = document.list(keys.take("hosts"), value::host);
     keys.finish(document, |key| TOP.contains(&key).then(|| ABOVE.to_owned()));
-    listen
+    (listen, hosts)
 }
 
 fn limits(document: &mut Document, entry: Option<Entry>) -> Merged<(&'static str, u64)> {

@@ -46,6 +46,7 @@ fn every_key_reaches_its_setting() {
     ];
     assert_eq!(shown, expected);
     assert_eq!(config.admin.as_ref().unwrap().to_string(), "unix:conf/run/admin");
+    assert_eq!(config.admin_hosts, ["web1.example.org"]);
     let headed = config.listen.iter().map(|listen| listen.opening.proxy_protocol);
     assert_eq!(headed.collect::<Vec<_>>(), [false, false, false, false, true, false]);
     let proxies: Vec<String> = config.trusted_proxies.0.iter().map(ToString::to_string).collect();

@@ -1,8 +1,8 @@
 //! Appends whole lines to a regular file, to which other processes append as well.
 //!
 //! A write ends early when the disk is full or a limit on the size of files is reached. Its last
-//! line is torn then, and the next process would append to it. So every write has a lock, and a torn
-//! line is cut off before the lock is released.
+//! line is torn then, and the next process would append to it. So every write has a lock, and a
+//! torn line is cut off before the lock is released.
 
 use std::os::fd::BorrowedFd;
 

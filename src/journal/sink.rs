@@ -175,8 +175,8 @@ impl Sink {
         self.due = (!self.pending.is_empty()).then_some(now);
     }
 
-    /// Writes one piece of the pending bytes from `at`. Returns how many bytes were written, and the
-    /// error that came then.
+    /// Writes one piece of the pending bytes from `at`. Returns how many bytes were written, and
+    /// the error that came then.
     fn write_piece(&mut self, at: usize) -> (usize, Option<Errno>) {
         let (fd, pending) = (self.file.as_fd(), &self.pending[at..]);
         let result = match self.file.kind() {

@@ -5,7 +5,7 @@ use clap::Args;
 use crate::config::layer::{Layer, Origin, Sourced};
 use crate::config::{Listen, TrustedProxy};
 
-use super::{list, some, switch};
+use super::{either, list, some, switch};
 
 /// See the module.
 #[derive(Debug, Args)]
@@ -49,10 +49,7 @@ impl NetworkArgs {
         Layer {
             listen: some(listen, origin),
             port: some(self.port, origin),
-            proxy_protocol: some(
-                self.proxy_protocol.or(self.no_proxy_protocol.then_some(false)),
-                origin,
-            ),
+            proxy_protocol: either(self.proxy_protocol, self.no_proxy_protocol, origin),
             trusted_proxies: proxies.map(|Sourced { value, origin }| Sourced {
                 value: value.into_iter().flatten().collect(),
                 origin,

@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use tenkay::config::file;
+use tenkay::config::layer::{Layer, SiteLayer, TlsLayer};
 use tenkay::rules::file::{parse_headers, parse_redirects};
 
 const NEEDS_SYSTEMD: &str = "<!-- The commands of this page are run on a booted systemd. -->";
@@ -88,29 +89,14 @@ const OTHER_NAMES: &[&str] = &["epoll_wait", "listen_tcp"];
 fn the_table_of_keys_is_complete() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/configuration.md");
     let text = fs::read_to_string(path).unwrap();
-    let mut keys = tenkay::config::layer::SiteLayer::NAMES.to_vec();
-    keys.extend([
-        "listen",
-        "trusted_proxies",
-        "user",
-        "workers",
-        "sandbox",
-        "server_header",
-        "when_full",
-        "h2c",
-        "certificates",
-        "self_signed",
-        "min_version",
-        "redirect_http",
-        "hsts",
-        "acme_webroot",
-    ]);
-    for key in keys.iter().filter(|key| **key != "table") {
+    // Those that are no key of the file, and those that have another name there.
+    let others = ["table", "config", "port", "proxy_protocol", "admin_listen", "sites"];
+    let keys = [SiteLayer::NAMES, Layer::NAMES, TlsLayer::NAMES].into_iter().flatten();
+    for key in keys.filter(|key| !others.contains(key)) {
         let is_listed = text.lines().any(|line| {
             let cell = line.strip_prefix("| ").and_then(|line| line.split(" | ").next());
-            cell.is_some_and(|cell| {
-                cell.contains(&format!("`{key}`")) || cell.contains(&format!("`[[{key}]]`"))
-            })
+            let names = [format!("`{key}`"), format!("`[{key}]`"), format!("`[[{key}]]`")];
+            cell.is_some_and(|cell| names.iter().any(|name| cell.contains(name)))
         });
         assert!(is_listed, "{key} is not in docs/configuration.md");
     }

@@ -112,7 +112,7 @@ impl Sites {
                 Ok(()) => admitted.push(guard),
                 Err(Denial::Later(wait)) => return Ok(Err(Answer::Later(wait))),
                 Err(Denial::Refused(failure, lines)) => match failure.status {
-                    // Who may not read it does not see it.
+                    // The client may not read what this guard restricts, so it is left out.
                     Status::Unauthorized | Status::Forbidden => {}
                     _ => {
                         let answer = self.refuse(index, asked, &policy, failure);

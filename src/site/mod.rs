@@ -275,8 +275,7 @@ impl Sites {
     }
 
     /// Continues long work that is due until `enough` returns true; it is called after each entry
-    /// of a folder.
-    /// Returns the number of a job that ended.
+    /// of a folder. Returns the number of a job that ended.
     pub fn work(&mut self, clock: &Clock, enough: &mut dyn FnMut() -> bool) -> Option<u64> {
         self.store.work(&self.sites, clock, enough)
     }

@@ -15,7 +15,6 @@ use crate::rules::table::Reach;
 
 use super::cors::Extra;
 use super::listing::ListingForm;
-use super::login::Denial;
 use super::multipart::Multipart;
 use super::navigation;
 use super::page::Up;
@@ -24,7 +23,6 @@ use super::reply::{Content, Detail, Reply};
 use super::representation::Representation;
 use super::request::Request;
 use super::resource::{Fallback, Navigation, Outcome};
-use super::rulebook::Guard;
 use super::select::{Selection, select};
 use super::store::{At, Found};
 use super::visible::{Admitted, View};
@@ -351,47 +349,6 @@ impl Sites {
             Found::At(at) => Ok(at),
             Found::Wait(wait) => Err(Answer::Later(wait)),
         })
-    }
-
-    /// The answer to a client that may not read what has this policy; `None`: it may.
-    #[cold]
-    fn guard(&mut self, index: usize, asked: Asked<'_>, policy: &Rc<Policy>) -> Option<Answer> {
-        for &guard in &policy.guards {
-            match self.admits(index, asked, guard) {
-                Ok(()) => {}
-                Err(Denial::Later(wait)) => return Some(Answer::Later(wait)),
-                Err(Denial::Refused(failure, lines)) => {
-                    let answer = self.refuse(index, asked, policy, failure);
-                    return Some(answer.with(lines));
-                }
-            }
-        }
-        None
-    }
-
-    /// Whether the guard with this index admits the client.
-    ///
-    /// # Errors
-    /// It does not, or it is not known yet.
-    #[cold]
-    pub(super) fn admits(
-        &mut self,
-        index: usize,
-        asked: Asked<'_>,
-        guard: usize,
-    ) -> Result<(), Denial> {
-        let Asked { request, clock, .. } = asked;
-        match self.sites[index].rulebook.guard(guard) {
-            Guard::Access(rule) if rule.admits(request.client) => Ok(()),
-            Guard::Access(_) => {
-                let why = "your address may not read this";
-                Err(Denial::Refused(Failure::new(Status::Forbidden, why), None))
-            }
-            Guard::Login(login) => {
-                let authenticator = self.authenticator.as_mut();
-                login.admit(authenticator, request.fields, request.client, clock.tick)
-            }
-        }
     }
 
     /// A failure of a request for a path, with the page that the site configures for it.

@@ -77,7 +77,7 @@ fn check_tls(config: &TlsConfig, findings: &mut Findings) {
     findings.problems.extend(config.acme_webroot.as_deref().and_then(unreadable));
 }
 
-/// What is wrong with the folder for ACME challenges.
+/// The problem of a folder for ACME challenges that cannot be read.
 fn unreadable(folder: &Path) -> Option<String> {
     let error = std::fs::read_dir(folder).err()?;
     let shown = folder.display();

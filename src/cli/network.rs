@@ -36,8 +36,8 @@ pub(super) struct NetworkArgs {
     #[arg(long, overrides_with = "proxy_protocol")]
     no_proxy_protocol: bool,
 
-    /// Who may name the client in a PROXY header, Forwarded or X-Forwarded-For, by default nobody:
-    /// networks, addresses, unix (any peer on a Unix socket); comma-separated, repeatable
+    /// Proxies that may name the client in a PROXY header, Forwarded or X-Forwarded-For (none by
+    /// default): networks, addresses, unix (any peer on a Unix socket); comma-separated, repeatable
     #[arg(long, value_name = "NETWORKS", value_delimiter = ',', value_parser = trusted_proxy)]
     trusted_proxies: Vec<Option<TrustedProxy>>,
 }

@@ -1,5 +1,5 @@
-//! What TLS asks of requests: the host that the certificate covers, and the way from plain HTTP to
-//! HTTPS.
+//! The checks that TLS adds to requests: the certificate must cover the host, and plain HTTP is
+//! redirected to HTTPS or leads to the answers to ACME challenges.
 
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
@@ -16,7 +16,7 @@ use super::reply::Reply;
 use super::request::Channel;
 use super::respond::{Answer, Asked};
 
-/// What a gate does.
+/// The settings of a gate.
 #[derive(Clone, Debug, Default)]
 pub struct GateConfig {
     /// The hosts that each certificate covers.
@@ -156,7 +156,7 @@ impl Sites {
     }
 }
 
-/// The site of the challenges: files alone, nothing listed, compressed or kept by clients.
+/// The site of the challenges: only files, without listings, compression or caching.
 pub(super) fn challenge_site(root: &Path) -> SiteConfig {
     SiteConfig {
         root: root.to_owned(),

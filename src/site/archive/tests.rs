@@ -304,7 +304,7 @@ fn a_folder_that_cannot_be_archived_completely_ends_the_archive() {
     }
 }
 
-/// Otherwise, one file in two milliseconds is read from a slow disk.
+/// Otherwise, a slow disk delivers one file in two milliseconds.
 #[test]
 fn while_the_disk_is_waited_for_many_files_are_asked_for_and_few_are_open() {
     let source = tempfile::tempdir().unwrap();

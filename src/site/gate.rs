@@ -64,7 +64,7 @@ impl Gate {
         Gate { names, hsts, redirect_port, challenges }
     }
 
-    /// The field lines that every response has: over TLS that of HSTS (RFC 6797 section 7.2).
+    /// The field lines of the responses for paths: over TLS that of HSTS (RFC 6797 section 7.2).
     pub(super) fn lines(&self, channel: Channel) -> Option<Extra> {
         match channel {
             Channel::Plain | Channel::Proxied => None,

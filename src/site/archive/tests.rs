@@ -53,8 +53,8 @@ fn readers(format: ArchiveFormat) -> &'static [(&'static str, &'static [&'static
         ArchiveFormat::Tar => &[("tar", &["-xf", "-"]), ("bsdtar", &["-xf", "-"])],
         ArchiveFormat::Zip => &[
             ("python3", &["-c", UNZIP]),
-            // ^: with control characters in names.
-            ("unzip", &["-^", "-q", FILE]),
+            // ^: with control characters in names, V: with what looks like a version of a file in VMS.
+            ("unzip", &["-^", "-V", "-q", FILE]),
             ("bsdtar", &["-xf", "-"]),
         ],
     }
@@ -187,6 +187,7 @@ proptest! {
     ) {
         let source = tempfile::tempdir().unwrap();
         let top = source.path();
+        put(top, b";1", b"", 0);
         for (path, (content, time)) in &files {
             if is_free(top, path) {
                 // The extra field for the time has 31 bits.

@@ -258,8 +258,8 @@ impl Archive {
         Ok(())
     }
 
-    /// While a file is read from the disk, asks for many more files: the disk reads them at the same
-    /// time, so the next attempt finds all of them in memory, not only one.
+    /// While a file is read from the disk, asks for many more files: the disk reads them at the
+    /// same time, so the next attempt finds all of them in memory, not only one.
     fn look_far_ahead(
         &mut self,
         disk: &mut Disk,

@@ -53,7 +53,7 @@ fn readers(format: ArchiveFormat) -> &'static [(&'static str, &'static [&'static
         ArchiveFormat::Tar => &[("tar", &["-xf", "-"]), ("bsdtar", &["-xf", "-"])],
         ArchiveFormat::Zip => &[
             ("python3", &["-c", UNZIP]),
-            // ^: with control characters in names, V: with what looks like a version of a file in VMS.
+            // ^: with control characters in names; V: with what looks like a version in VMS.
             ("unzip", &["-^", "-V", "-q", FILE]),
             ("bsdtar", &["-xf", "-"]),
         ],

@@ -103,6 +103,80 @@ fn the_table_of_keys_is_complete() {
 }
 
 #[test]
+fn the_readme_names_each_option() {
+    let readme = include_str!("../README.md");
+    let (_, usage) = readme.split_once("```\ntenkay [OPTIONS]").expect("README has the usage");
+    let (listed, _) = usage.split_once("```").expect("the block ends");
+    let reference = include_str!("../docs/reference.md");
+    let options =
+        reference.lines().filter_map(|line| line.strip_prefix("| `--")?.split('`').next());
+    let mut count = 0;
+    for option in options {
+        let is_listed =
+            listed.split([' ', ',', '=', '\n']).any(|word| word == format!("--{option}"));
+        assert!(is_listed, "--{option} is not in README.md");
+        count += 1;
+    }
+    assert!(count >= 50, "{count}");
+}
+
+/// Words in code spans that are paths in the repository.
+fn paths_in(text: &str) -> impl Iterator<Item = &str> {
+    const FOLDERS: [&str; 7] =
+        ["src/", "tests/", "docs/", "fuzz/", "scripts/", "packaging/", "examples/"];
+    let words = text.split('`').skip(1).step_by(2).filter_map(|span| span.split(' ').next());
+    words.filter(|word| FOLDERS.iter().any(|folder| word.starts_with(folder)))
+}
+
+/// The targets of links in a text, without those to other servers.
+fn links_in(text: &str) -> impl Iterator<Item = &str> {
+    let targets = text.split("](").skip(1).filter_map(|rest| rest.split(')').next());
+    targets.filter(|target| !target.contains("://"))
+}
+
+/// The anchors of the headings of a page, as GitHub makes them.
+fn anchors(text: &str) -> Vec<String> {
+    let headings = text.lines().filter_map(|line| line.strip_prefix('#'));
+    let anchor = |heading: &str| {
+        let title = heading.trim_start_matches('#').trim().to_lowercase();
+        let kept =
+            title.chars().filter(|&letter| letter.is_alphanumeric() || " -_".contains(letter));
+        kept.collect::<String>().replace(' ', "-")
+    };
+    headings.map(anchor).collect()
+}
+
+#[test]
+fn the_files_that_the_pages_name_exist() {
+    let top = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut pages: Vec<_> = pages()
+        .into_iter()
+        .map(|(name, text)| match name.as_str() {
+            "README.md" => (top.join(name), text),
+            _ => (top.join("docs").join(name), text),
+        })
+        .collect();
+    for name in ["SECURITY.md", "BENCHMARKS.md", "CHANGELOG.md", "fuzz/README.md"] {
+        pages.push((top.join(name), fs::read_to_string(top.join(name)).unwrap()));
+    }
+    for (page, text) in &pages {
+        let page_name = page.display();
+        for path in paths_in(text).filter(|path| *path != "docs/index.html") {
+            assert!(top.join(path).exists(), "{page_name}: there is no {path}");
+        }
+        for target in links_in(text) {
+            let (file, anchor) = target.split_once('#').unwrap_or((target, ""));
+            let file = if file.is_empty() { page.clone() } else { page.with_file_name(file) };
+            assert!(file.exists(), "{page_name}: there is no {target}");
+            if !anchor.is_empty() {
+                let known = anchors(&fs::read_to_string(&file).unwrap());
+                assert!(known.iter().any(|one| one == anchor), "{page_name}: {target}: {known:?}");
+            }
+        }
+    }
+}
+
+#[test]
 fn the_examples_of_rule_files_have_no_bad_line() {
     for (page, text) in pages() {
         for example in blocks(&text, "redirects") {

@@ -14,10 +14,10 @@ mod common;
 mod process;
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{Read, Write};
+use std::io::Read;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 
 use rustix::fs::{CWD, FileType, Mode, mknodat};
 use rustix::process::Signal;
@@ -356,21 +356,17 @@ fn standard_output_may_be_closed_or_lose_its_reader() {
 #[test]
 fn standard_output_gets_the_lines_behind_the_start_line() {
     let place = Place::new();
-    let child = Command::new(env!("CARGO_BIN_EXE_tenkay"))
-        .arg(place.root())
-        .args(["--access-log=stdout", "--access-log-format=json"])
-        .arg(format!("--listen=unix:{}", place.path("socket").display()))
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
-    eventually("it listens", || place.path("socket").exists());
-    let mut socket = std::os::unix::net::UnixStream::connect(place.path("socket")).unwrap();
-    socket.write_all(b"GET /a.txt HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n").unwrap();
-    socket.read_to_end(&mut Vec::new()).unwrap();
-    let pid = i32::try_from(child.id()).ok().and_then(rustix::process::Pid::from_raw).unwrap();
-    rustix::process::kill_process(pid, Signal::TERM).unwrap();
-    let output = child.wait_with_output().unwrap();
-    let text = String::from_utf8(output.stdout).unwrap();
+    let (out, socket) = (place.make_fifo("out"), place.path("socket"));
+    let mut reader =
+        OpenOptions::new().read(true).custom_flags(rustix_nonblock()).open(&out).unwrap();
+    let script = format!("exec \"$@\" >{}", out.display());
+    let setup = Setup::in_shell(&place.root(), &script).unix(&socket);
+    let args = ["--access-log=stdout", "--access-log-format=json"];
+    let server = setup.args(args).start_silently(&socket).unwrap();
+    assert_eq!(Client::connect(&server).get("/a.txt").status, 200);
+    stop(server);
+    let mut text = String::new();
+    reader.read_to_string(&mut text).unwrap();
     let [start, line] = text.lines().collect::<Vec<_>>()[..] else { panic!("{text}") };
     assert!(start.contains("serves"), "{text}");
     let line: Value = serde_json::from_str(line).unwrap();

@@ -1,4 +1,4 @@
-//! The admin listener: what it answers, whom it lets in, and whether its numbers are right.
+//! The admin listener: its responses, its bound on connections, and whether its numbers are right.
 
 #![allow(clippy::panic, clippy::unwrap_used)] // in a test, that is the assertion
 
@@ -196,6 +196,9 @@ fn prometheus_accepts_the_metrics_and_the_rules_of_the_documentation() {
     for (name, _) in METRICS {
         assert!(page.contains(&format!("`{name}")), "{name} is not in docs/metrics.md");
     }
+    for reason in tenkay::metrics::CLOSE_REASONS {
+        assert!(page.contains(&format!("`{reason}`")), "{reason} is not in docs/metrics.md");
+    }
 }
 
 #[test]
@@ -314,7 +317,7 @@ fn visitors_and_the_admin_listener_do_not_keep_each_other_out() {
     let _waiting = Client::connect(&server);
     assert_eq!(place.admin().get("/readyz").status, 200);
     assert!(place.value("tenkay_limited_total{limit=\"connections\"}") >= 1.0);
-    // A crowd of idle connections gives way to new ones.
+    // Idle connections are evicted for new ones.
     let mut crowd: Vec<Client> = (0..40)
         .map(|_| {
             let mut admin = place.admin();

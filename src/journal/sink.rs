@@ -1,12 +1,13 @@
 //! Lines on their way to a file, a FIFO, a terminal or a socket, without ever waiting for a reader.
 //!
 //! Lines are gathered and written once a second, or when a part of the buffer is full. What does
-//! not fit is dropped and counted. A regular file takes what it gets, a bounded piece in each turn;
-//! anything else is written to only as far as it accepts bytes at once. A write has whole lines, so
-//! that those of several processes do not mix.
+//! not fit is dropped and counted. A regular file is written to in one bounded piece per turn;
+//! anything else only as far as it accepts bytes at once. A write has whole lines, so that those of
+//! several processes do not mix.
 
 use std::fmt;
 use std::io;
+use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -16,6 +17,7 @@ use rustix::net::{SendFlags, send};
 use crate::clock::Tick;
 
 use super::file::{FileKind, LogFile};
+use super::piece::{PIPE_BYTES, is_ready, whole_lines};
 
 /// The lines, and where they go.
 #[derive(Debug)]
@@ -35,7 +37,7 @@ pub struct Sink {
     reported: (u64, Tick),
     /// Why the last write failed, and whether that was reported.
     failure: Option<(Errno, bool)>,
-    /// A write that took so long.
+    /// How long a slow write took, until that is reported.
     slow: Option<Duration>,
 }
 
@@ -168,7 +170,7 @@ impl Sink {
 
     /// Writes one piece of the pending bytes from `at`.
     fn write_piece(&mut self, at: usize) -> Result<usize, Errno> {
-        let fd = self.file.fd();
+        let fd = self.file.as_fd();
         match self.file.kind() {
             FileKind::Regular => {
                 let piece = whole_lines(&self.pending[at..], FILE_PIECE);
@@ -181,14 +183,13 @@ impl Sink {
                 result
             }
             FileKind::Stream => {
-                let at_once = Timespec { tv_sec: 0, tv_nsec: 0 };
-                if poll(&mut [PollFd::new(&fd, PollFlags::OUT)], Some(&at_once))? == 0 {
+                if !is_ready(fd)? {
                     return Err(Errno::AGAIN);
                 }
-                rustix::io::write(fd, whole_lines(&self.pending[at..], PIPE_PIECE))
+                rustix::io::write(fd, whole_lines(&self.pending[at..], PIPE_BYTES))
             }
             FileKind::Socket => {
-                let piece = whole_lines(&self.pending[at..], PIPE_PIECE);
+                let piece = whole_lines(&self.pending[at..], PIPE_BYTES);
                 send(fd, piece, SendFlags::DONTWAIT | SendFlags::NOSIGNAL)
             }
         }
@@ -220,9 +221,9 @@ impl Sink {
                 break;
             }
             if self.blocked_until > now {
-                let left = Timespec::try_from(left).ok();
+                let (fd, left) = (self.file.as_fd(), Timespec::try_from(left).ok());
                 // An error shows at the next write.
-                _ = poll(&mut [PollFd::new(&self.file.fd(), PollFlags::OUT)], left.as_ref());
+                _ = poll(&mut [PollFd::new(&fd, PollFlags::OUT)], left.as_ref());
             }
         }
         self.dropped += memchr::memchr_iter(b'\n', &self.pending).count() as u64; // widening
@@ -263,12 +264,6 @@ impl Sink {
     }
 }
 
-/// The first piece of at most `most` bytes: whole lines; of a line that is longer, a part.
-fn whole_lines(pending: &[u8], most: usize) -> &[u8] {
-    let piece = &pending[..pending.len().min(most)];
-    &piece[..memchr::memrchr(b'\n', piece).map_or(piece.len(), |end| end + 1)]
-}
-
 /// How long a line waits to be written.
 const FLUSH_MS: u64 = 1000;
 
@@ -278,14 +273,10 @@ const RETRY_MS: u64 = 20;
 /// Bytes of one write to a regular file.
 const FILE_PIECE: usize = 64 * 1024;
 
-/// Bytes of one write to a pipe: PIPE_BUF of Linux, which is written whole or not at all; POSIX
-/// guarantees 512.
-const PIPE_PIECE: usize = if cfg!(target_os = "linux") { 4096 } else { 512 };
-
 /// Writes to a pipe in one turn.
 const PIECES: usize = 16;
 
-/// A write to a regular file that takes so long is reported.
+/// A write to a regular file is reported if it takes this long.
 const SLOW: Duration = Duration::from_millis(100);
 
 /// Time for the reader of a pipe at the end of the process.

@@ -1,4 +1,4 @@
-//! The internal site, for those who operate the server: metrics, health, and a live page.
+//! The internal site for operators: metrics, health, and a live page.
 //!
 //! | path | response |
 //! |---|---|

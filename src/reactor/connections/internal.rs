@@ -1,5 +1,5 @@
-//! The connections that came to the admin listener: a few, beside those of visitors. A crowd there
-//! takes no slot of a visitor, and visitors at their limit keep nobody out.
+//! The connections of the admin listener. They have a small bound of their own: they take no slot
+//! of a visitor, and are accepted also when visitors are at their limit.
 
 use slab::Slab;
 

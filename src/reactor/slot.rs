@@ -146,7 +146,10 @@ impl Slot {
                     self.wire.rest(pools, cx.pages);
                     return Stop::Waits;
                 }
-                Step::Poll if !self.transport.is_readable() => self.found_nothing(cx),
+                Step::Poll if !is_readable => {
+                    self.wire.report(Event::Nothing, cx);
+                    Ok(())
+                }
                 Step::Read | Step::Poll => {
                     self.receive::<OBSERVED>(cx, pools, share).map(|is_short| short = is_short)
                 }
@@ -193,12 +196,6 @@ impl Slot {
         Stop::Budget
     }
 
-    /// Reports that there is nothing to receive, to a wire that goes on without it.
-    fn found_nothing(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
-        self.wire.report(Event::Nothing, cx);
-        Ok(())
-    }
-
     /// Whether its client may begin with HTTP/2.
     pub(super) fn takes_h2c(&self) -> bool {
         !self.internal && self.transport.is_plain()
@@ -209,35 +206,30 @@ impl Slot {
     fn begin(&mut self, cx: &mut Context<'_>, pools: &mut Pools) -> Option<Stop> {
         match self.wire {
             Wire::H1(_) if self.transport.is_plain() => None,
-            Wire::H1(_) | Wire::H2(_) => self.begin_rare(cx, pools),
-            _ => Some(self.drive_outside(cx, pools)),
+            _ => self.begin_rare(cx, pools),
         }
     }
 
-    /// The same over TLS, or with HTTP/2.
+    /// The same for all but HTTP/1.1 without TLS.
     #[inline(never)]
     fn begin_rare(&mut self, cx: &mut Context<'_>, pools: &mut Pools) -> Option<Stop> {
-        let stop = if self.transport.is_plain() { None } else { self.open(cx, pools) };
-        if stop.is_none() && cx.draining {
-            self.wire.drain(cx);
-        }
-        stop
-    }
-
-    /// The same before the protocol has begun, or after its end.
-    #[inline(never)]
-    fn drive_outside(&mut self, cx: &mut Context<'_>, pools: &mut Pools) -> Stop {
         match &mut self.wire {
-            Wire::H1(_) | Wire::H2(_) => Stop::Budget, // never: the caller drives it
-            &mut Wire::Ended { until } => self.end(until, cx),
-            Wire::Failed { .. } => self.linger(cx, pools),
+            Wire::H1(_) | Wire::H2(_) => {
+                let stop = if self.transport.is_plain() { None } else { self.open(cx, pools) };
+                if stop.is_none() && cx.draining {
+                    self.wire.drain(cx);
+                }
+                stop
+            }
+            &mut Wire::Ended { until } => Some(self.end(until, cx)),
+            Wire::Failed { .. } => Some(self.linger(cx, pools)),
             Wire::Introduction(introduction) => {
-                match introduction.drive(&mut self.transport, cx.clock.tick) {
+                Some(match introduction.drive(&mut self.transport, cx.clock.tick) {
                     State::Waits => Stop::Waits,
                     State::Budget => Stop::Budget,
                     State::Complete => Stop::Introduced,
                     State::Over(reason) => Stop::Over(reason),
-                }
+                })
             }
         }
     }
@@ -331,10 +323,8 @@ impl Slot {
     #[inline]
     pub(super) fn wake_at(&self, limits: &Limits, now: Tick) -> Tick {
         let deadline = self.deadline(limits);
-        match self.wire {
-            Wire::H1(_) | Wire::H2(_) | Wire::Introduction(_) | Wire::Failed { .. } => deadline,
-            Wire::Ended { .. } => deadline.min(now + ACKNOWLEDGED_MS),
-        }
+        let is_ended = matches!(self.wire, Wire::Ended { .. });
+        if is_ended { deadline.min(now + ACKNOWLEDGED_MS) } else { deadline }
     }
 
     /// Receives once. Returns true if less came than there was room for.

@@ -370,12 +370,12 @@ impl Connections {
         }
         let mut share = Share { effort: Effort::default(), failed: None };
         let stop = guarded(|| work(slot, &mut cx, pools, &mut share));
-        let spent = requests_left - cx.requests_left;
-        let malformed = cx.behind.take().map_or((0, ""), |behind| behind.malformed);
+        let left = cx.requests_left;
+        let malformed = cx.behind.map(|behind| behind.malformed);
         if let Some(client) = slot.client {
-            self.clients.spend(client, spent);
+            self.clients.spend(client, requests_left - left);
         }
-        if malformed.0 > 0 {
+        if let Some(malformed) = malformed.filter(|(requests, _)| *requests > 0) {
             self.clients.note_malformed(
                 malformed,
                 slot.address,

@@ -115,8 +115,8 @@ impl Slot {
         if let Some(stop) = self.begin(cx, pools) {
             return stop;
         }
-        // Two versions, so that a request without an observer pays for one test.
-        if cx.observer.is_some() {
+        // Two versions, so that a request that is neither observed nor counted is tested for once.
+        if cx.observer.is_some() || cx.requests.is_some() {
             return self.drive_as::<true>(cx, pools, share);
         }
         self.drive_as::<false>(cx, pools, share)

@@ -252,5 +252,6 @@ impl Wire {
     }
 }
 
-/// So much of the preface of HTTP/2 is no request of HTTP/1.1: `PRI * HTTP/2.0` and its line end.
+/// Bytes of the preface of HTTP/2 that no request of HTTP/1.1 begins with: `PRI * HTTP/2.0` and its
+/// line end.
 const DECISIVE: usize = 16;

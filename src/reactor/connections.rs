@@ -77,7 +77,7 @@ impl Connections {
         }
     }
 
-    /// Believes these peers whom they connect for.
+    /// Trusts these peers to name the clients that they connect for.
     pub(super) fn trust(&mut self, proxies: TrustedProxies) {
         self.clients.trust(proxies);
     }
@@ -567,7 +567,8 @@ impl Connections {
         }
     }
 
-    /// The server stops: looks at the connections that can say so or, to close idle ones, at all.
+    /// The server stops: queues the connections whose protocol can say so or, to close idle ones,
+    /// all of them.
     pub(super) fn drain(&mut self, closes_idle: bool) {
         self.closes_idle = closes_idle;
         let looks_at = |slot: &Slot| !slot.queued && (closes_idle || slot.wire.tells_of_drain());
@@ -577,13 +578,13 @@ impl Connections {
         }
     }
 
-    /// The server ends: so do all responses in progress.
+    /// Ends all responses in progress, because the server ends.
     pub(super) fn give_up(&mut self, resources: &mut Resources) {
         self.slots.drain().for_each(|slot| resources.end(slot.wire));
     }
 }
 
-/// What a client gets for which there is no room.
+/// The response to a client for which there is no room.
 const NO_ROOM: Failure = Failure::new(Status::ServiceUnavailable, "too many connections");
 
 /// Connections that are closed in one turn because their time is over: together at most about a

@@ -92,7 +92,7 @@ impl Slot {
         }
     }
 
-    /// Tells whose requests they are.
+    /// Sets whose requests they are.
     #[inline]
     pub(super) fn identify(&self, cx: &mut Context<'_>) {
         cx.client = self.address;

@@ -28,10 +28,10 @@ pub(super) enum Wire {
     /// HTTP/2.
     H2(Box<h2::Connection>),
     /// The protocol has ended, but the kernel still holds bytes that the peer has not acknowledged.
-    /// The connection counts for its client until they are, or until then.
+    /// The connection counts for its client until they are, or until this time.
     Ended { until: Tick },
-    /// TLS has failed. The peer gets an alert, and what it still sends is dropped until then: a
-    /// reset could overtake the alert.
+    /// TLS has failed. The peer gets an alert, and what it still sends is dropped until this time:
+    /// a reset could overtake the alert.
     Failed { until: Tick, dropped: u64 },
     /// The protocol has not begun: a PROXY header comes first.
     Introduction(Box<Introduction>),
@@ -153,7 +153,7 @@ impl Wire {
         self.report_as::<true>(event, cx);
     }
 
-    /// The same. If not `OBSERVED`, there is no observer, and nothing looks for one.
+    /// The same. If not `OBSERVED`, requests are neither observed nor counted.
     #[inline(always)]
     pub(super) fn report_as<const OBSERVED: bool>(&mut self, event: Event, cx: &mut Context<'_>) {
         match self {

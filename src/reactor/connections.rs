@@ -567,8 +567,7 @@ impl Connections {
         }
     }
 
-    /// The server stops: queues the connections whose protocol can say so or, to close idle ones,
-    /// all of them.
+    /// The server stops: queues the connections that tell their peer, or all, to close idle ones.
     pub(super) fn drain(&mut self, closes_idle: bool) {
         self.closes_idle = closes_idle;
         let looks_at = |slot: &Slot| !slot.queued && (closes_idle || slot.wire.tells_of_drain());

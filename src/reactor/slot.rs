@@ -129,15 +129,13 @@ impl Slot {
         pools: &mut Pools,
         share: &mut Share,
     ) -> Stop {
-        let bandwidth = self.bandwidth(cx).unwrap_or(u64::MAX);
-        let mut bytes_left = cx.limits.bytes_per_turn.min(bandwidth);
+        let mut bytes_left = cx.limits.bytes_per_turn.min(self.bandwidth(cx));
         self.throttled = false;
         let mut short = false;
         for step in 0..cx.limits.steps_per_turn {
-            let is_readable = self.transport.is_readable();
-            cx.unread = is_readable;
+            cx.unread = self.transport.is_readable();
             let done = match self.wire.step() {
-                Step::Read if !is_readable => {
+                Step::Read if !cx.unread => {
                     if short && !self.wire.is_idle() {
                         short = false;
                         self.transport.receive_again();
@@ -146,7 +144,7 @@ impl Slot {
                     self.wire.rest(pools, cx.pages);
                     return Stop::Waits;
                 }
-                Step::Poll if !is_readable => {
+                Step::Poll if !cx.unread => {
                     self.wire.report(Event::Nothing, cx);
                     Ok(())
                 }
@@ -346,21 +344,21 @@ impl Slot {
         Ok(0 < count && count < asked)
     }
 
-    /// How many bytes the bandwidth limit allows now; `None`: there is no limit.
-    fn bandwidth(&self, cx: &Context<'_>) -> Option<u64> {
+    /// How many bytes the bandwidth limit allows now; without one, as many as can be counted.
+    fn bandwidth(&self, cx: &Context<'_>) -> u64 {
         let rate = cx.limits.connection_bytes_per_s;
         if rate == 0 {
-            return None;
+            return u64::MAX;
         }
         let (since, sent) = self.wire.standing(cx.clock.tick).sent;
         let earned = cx.clock.tick.since(since).saturating_mul(rate) / 1000;
         let allowed = earned.saturating_add(cx.limits.connection_burst_bytes);
-        Some(allowed.saturating_sub(sent))
+        allowed.saturating_sub(sent)
     }
 
     /// The byte budget is used up: that of this turn, or that of the bandwidth limit.
     fn out_of_bytes(&mut self, cx: &Context<'_>) -> Stop {
-        if self.bandwidth(cx) != Some(0) {
+        if self.bandwidth(cx) > 0 {
             return Stop::Budget;
         }
         self.throttled = true;

@@ -126,6 +126,7 @@ struct SettingsArgs {
     #[arg(long, value_name = "on|off", num_args = 0..=1, require_equals = true)]
     #[arg(default_missing_value = "on", value_parser = switch)]
     h2c: Option<bool>,
+
     #[command(flatten)]
     tls: TlsArgs,
 
@@ -509,10 +510,7 @@ impl SettingsArgs {
             config: some(self.config, origin),
             admin_listen: some(self.admin_listen, origin),
             admin_hosts: list(self.admin_hosts, origin),
-            server_header: some(
-                self.server_header.or(self.no_server_header.then_some(false)),
-                origin,
-            ),
+            server_header: either(self.server_header, self.no_server_header, origin),
             user: some(self.user, origin),
             sandbox: some(self.sandbox.or(self.no_sandbox.then_some(Sandbox::Off)), origin),
             when_full: some(self.when_full, origin),
@@ -535,6 +533,11 @@ fn some<T>(value: Option<T>, origin: &Origin) -> Replaced<T> {
 /// A name in a list of names; empty: none.
 fn host(text: &str) -> Result<String, String> {
     if text.is_empty() { Ok(String::new()) } else { value::host(text) }
+}
+
+/// The setting of a switch and of the flag that negates it.
+fn either(switch: Option<bool>, negation: bool, origin: &Origin) -> Replaced<bool> {
+    some(switch.or(negation.then_some(false)), origin)
 }
 
 /// An empty entry stands for an empty list.

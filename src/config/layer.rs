@@ -260,9 +260,9 @@ settings! {
         redirects: Replaced<Vec<RedirectRule>>;
         /// Fields to set and to remove.
         headers: Replaced<Vec<HeaderRule>>;
-        /// Who may read, by address.
+        /// Access rules by address.
         access: Replaced<Vec<AccessRule>>;
-        /// Who may read, by name and password.
+        /// Access rules by name and password.
         auth: Replaced<Vec<AuthRule>>;
     }
 }

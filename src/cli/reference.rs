@@ -37,6 +37,7 @@ const KEYS: &[(&str, &str)] = &[
     ("port", ""),
     ("proxy-protocol", ""),
     ("admin-listen", "[admin] listen"),
+    ("admin-hosts", "[admin] hosts"),
     ("cert", "[tls] certificates"),
     ("key", "[tls] certificates"),
     ("access-log", "[access_log] path"),

@@ -58,7 +58,10 @@ impl Connection {
         let question =
             Question { id, key: None, is_open: !ends, priority, parts, memory, began_us };
         match verdict {
-            Verdict::Malformed => return Err(Fault::Stream(Code::ProtocolError)),
+            Verdict::Malformed => {
+                cx.count_request();
+                return Err(Fault::Stream(Code::ProtocolError));
+            }
             Verdict::Failed(failure) => {
                 cx.count_request();
                 return self.refuse(question, failure, cx);

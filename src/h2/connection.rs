@@ -55,7 +55,7 @@ pub struct Connection {
     pub(super) since: Tick,
     /// When the first byte came of a frame or block that is not complete.
     pub(super) partial_since: Option<Tick>,
-    /// Frames that may be taken in this turn.
+    /// Frames that may be taken in this turn; fields count as more than one.
     pub(super) frames_left: u16,
     /// The turn in which the connection last did something.
     turn: u64,

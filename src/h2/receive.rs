@@ -188,6 +188,9 @@ impl Connection {
     /// A whole block of fields. It is decoded in any case, because it may change the table.
     fn take_block(&mut self, head: &Head, block: &[u8], cx: &mut Context<'_>) -> Outcome {
         let id = head.stream;
+        // Fields cause more work than other frames, and long ones most.
+        let work = 1 + block.len() / BYTES_PER_FRAME;
+        self.frames_left = self.frames_left.saturating_sub(u16::try_from(work).unwrap_or(u16::MAX));
         let found = self.streams.find(id);
         let mut page = Buffer::default();
         let limits = cx.limits;
@@ -408,6 +411,9 @@ impl Connection {
         Ok(())
     }
 }
+
+/// Bytes of fields that count as another frame in a turn.
+const BYTES_PER_FRAME: usize = 512;
 
 /// CONTINUATION frames of one block.
 const CONTINUATIONS: u8 = 16;

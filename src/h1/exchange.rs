@@ -347,9 +347,11 @@ impl Exchange {
         self.unfinished.push(observer.open(&asked, cx.clock), &written);
     }
 
-    /// Answers with a failure that ends the connection. The inbox is dropped, because the start of
-    /// the next request is unknown.
+    /// Answers with a failure that ends the connection. It counts as a request of the client, also
+    /// without a complete head. The inbox is dropped, because the start of the next request is
+    /// unknown.
     pub(super) fn refuse(&mut self, failure: Failure, cx: &mut Context<'_>) {
+        self.count(cx);
         let head = self.saved.as_ref().map_or(self.inbox.bytes(), |saved| &saved.head);
         let method = Method::of(head);
         let (head_only, persistence) = (method == Method::Head, Persistence::Linger);

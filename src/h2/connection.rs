@@ -5,7 +5,7 @@ use crate::journal::Observer;
 use crate::machine::{Buffer, Context, Event, Outbox, Pages, Reason, Step};
 use crate::site::Wait;
 
-use super::debt::Debt;
+use super::flood::Flood;
 use super::frame::{self, Code, Fault, Head, Kind, STREAM_MOST, put_goaway};
 use super::hpack::Decoder;
 use super::priority::Priority;
@@ -41,7 +41,7 @@ pub struct Connection {
     pub(super) recent: Recent,
     /// Priorities of streams that do not exist yet.
     pub(super) updates: Vec<(u32, Priority)>,
-    pub(super) debt: Debt,
+    pub(super) flood: Flood,
     pub(super) goaway: GoAway,
     pub(super) unfinished: Unfinished,
     /// Requests so far.
@@ -92,8 +92,8 @@ pub(super) enum GoAway {
     None,
     /// The client was told to send no more requests; those that are on their way are served.
     Announced(Tick),
-    /// Requests after this stream are ignored.
-    Final(u32, Reason),
+    /// Requests after the last one are ignored.
+    Final(Reason),
 }
 
 /// A block of fields that is not complete.
@@ -126,7 +126,7 @@ impl Connection {
             last: 0,
             recent: Recent::default(),
             updates: Vec::new(),
-            debt: Debt::default(),
+            flood: Flood::default(),
             goaway: GoAway::None,
             unfinished: Unfinished::default(),
             requests: 0,
@@ -244,7 +244,7 @@ impl Connection {
         }
         if let Some((key, left)) = self.payload {
             let beyond = usize::try_from(beyond).unwrap_or(usize::MAX).min(left);
-            self.sent_payload(key, beyond);
+            self.streams[key].work.consume(beyond);
             self.payload = (left > beyond).then_some((key, left - beyond));
             if self.payload.is_some() {
                 return;
@@ -300,7 +300,7 @@ impl Connection {
         if self.is_over() {
             return self.release_if_empty(cx.pages);
         }
-        if let (GoAway::Final(_, reason), true) = (self.goaway, self.streams.is_empty()) {
+        if let (GoAway::Final(reason), true) = (self.goaway, self.streams.is_empty()) {
             self.linger(reason, cx);
         } else if self.peer_finished && matches!(self.step(), Step::Read) {
             // Neither the rest of a body nor a larger window will come.
@@ -367,7 +367,7 @@ impl Connection {
             GoAway::Announced(since) if now >= since + cx.limits.drain_idle_ms => {
                 self.last_goaway(Reason::Stopped, cx);
             }
-            GoAway::Announced(_) | GoAway::Final(..) => {}
+            GoAway::Announced(_) | GoAway::Final(_) => {}
         }
     }
 
@@ -376,7 +376,7 @@ impl Connection {
         let last = self.last;
         let put = self.outbox.append(cx.pages, |writer| put_goaway(writer, last, Code::NoError));
         if put.is_some() {
-            self.goaway = GoAway::Final(last, reason);
+            self.goaway = GoAway::Final(reason);
         }
     }
 

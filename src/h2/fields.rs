@@ -120,7 +120,9 @@ impl FieldSink for Block<'_, '_> {
     fn lines(&mut self, lines: &[u8]) {
         for line in lines.split(|&byte| byte == b'\n') {
             let line = line.strip_suffix(b"\r").unwrap_or(line);
-            if !line.is_empty() && !is_of_connection(line) {
+            let name = line.split(|&byte| byte == b':').next().unwrap_or_default();
+            // A rule may add fields that HTTP/2 does not have.
+            if !line.is_empty() && !is_of_connection(name) {
                 put_line(self.0, line);
             }
         }
@@ -139,10 +141,10 @@ impl FieldSink for Block<'_, '_> {
     }
 }
 
-/// Fields that a rule may add and HTTP/2 does not have (RFC 9113 section 8.2.2).
-fn is_of_connection(line: &[u8]) -> bool {
+/// Whether HTTP/2 does not have a field, in either direction (RFC 9113 section 8.2.2).
+#[inline]
+pub(super) fn is_of_connection(name: &[u8]) -> bool {
     const NAMES: [&[u8]; 5] =
         [b"connection", b"keep-alive", b"proxy-connection", b"transfer-encoding", b"upgrade"];
-    let name = line.split(|&byte| byte == b':').next().unwrap_or_default();
     NAMES.iter().any(|of_connection| name.eq_ignore_ascii_case(of_connection))
 }

@@ -229,13 +229,13 @@ impl Wire {
         match self {
             Wire::H1(connection) => match connection.state() {
                 StateName::Idle if connection.is_idle() => 0,
-                StateName::Head | StateName::Discard => 1,
+                StateName::Head | StateName::Discard => READING,
                 StateName::Await => 2,
                 StateName::Idle | StateName::Reply => 3,
                 StateName::Linger | StateName::Closed => 4,
             },
             Wire::H2(connection) => connection.activity(),
-            Wire::Introduction(_) => 1,
+            Wire::Introduction(_) => READING,
             Wire::Ended { .. } | Wire::Failed { .. } => 4,
         }
     }
@@ -259,6 +259,10 @@ impl Wire {
         }
     }
 }
+
+/// The place of the state that receives a request among
+/// [`STATES`](crate::metrics::table::STATES). The one before it is that without a request.
+pub(super) const READING: usize = 1;
 
 /// Bytes of the preface of HTTP/2 that no request of HTTP/1.1 begins with: `PRI * HTTP/2.0` and its
 /// line end.

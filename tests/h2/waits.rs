@@ -87,6 +87,22 @@ fn a_body_that_does_not_come_gets_a_408_and_others_go_on() {
     assert_eq!(session.client.whole(3).status, 405);
 }
 
+/// They do not all fit into the outbox at once, and the client is not to blame.
+#[test]
+fn many_bodies_that_do_not_come_get_a_408_each() {
+    let mut bench = bench(&["streams=1000", "aborted_streams=1"]);
+    let mut session = Session::open(&mut bench, &[(4, 0)]);
+    for n in 0..400 {
+        session.say(&post(2 * n + 1, "/tiny", &[]));
+    }
+    while session.client.responses.len() < 400 {
+        assert!(session.wait(30_000), "{:?}", session.client);
+        session.wait(0);
+    }
+    assert!(session.client.responses.values().all(|response| response.status == 408));
+    assert_eq!(session.goaway(), None);
+}
+
 #[test]
 fn a_client_that_reads_too_slowly_is_cut_off() {
     let mut bench = bench(&["least_bytes_per_s=1000", "slow_allowance_ms=10000"]);

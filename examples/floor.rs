@@ -23,13 +23,12 @@ use clap::Parser;
 use mio::net::{TcpListener, TcpStream};
 use mio::{Events, Interest, Poll, Registry, Token};
 use slab::Slab;
-use socket2::{Domain, Protocol, Socket, Type};
+
+mod constant;
+use constant::{Response, listen, parse_count};
 
 /// The listener's token; no slab index is as large.
 const LISTENER: Token = Token(usize::MAX);
-
-/// Listen backlog.
-const BACKLOG: i32 = 4096;
 
 /// Slots reserved at start, so that accepting allocates nothing. Untouched slots use no memory.
 const SLOTS: usize = 1 << 17;
@@ -47,18 +46,8 @@ struct Args {
     /// Address to listen on
     #[arg(long, default_value = "127.0.0.1:8080", value_name = "ADDR")]
     listen: SocketAddr,
-    /// Status of the response; 304 has no body
-    #[arg(long, default_value_t = 200, value_parser = clap::value_parser!(u16).range(200..=599))]
-    status: u16,
-    /// Bytes of the body
-    #[arg(long, default_value_t = 1024, value_name = "BYTES")]
-    size: usize,
-    /// Bytes of the head, reached with a padding field; too small: the shortest head
-    #[arg(long, default_value_t = 0, value_name = "BYTES")]
-    head: usize,
-    /// Responses per recv: the depth of the pipeline
-    #[arg(long, default_value_t = 1, value_name = "COUNT", value_parser = parse_count)]
-    replies: usize,
+    #[command(flatten)]
+    response: Response,
     /// Copies of the response; a random one is sent, to access as much memory as COUNT files
     #[arg(long, default_value_t = 1, value_name = "COUNT", value_parser = parse_count)]
     copies: usize,
@@ -66,7 +55,7 @@ struct Args {
 
 fn main() -> ExitCode {
     let args = Args::parse();
-    let replies = Replies::new(&constant(&args), args.copies);
+    let replies = Replies::new(&args.response.bytes(), args.copies);
     match listen(args.listen).and_then(|listener| Floor::new(listener, replies)?.run()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -236,42 +225,5 @@ impl Peer {
             }
         }
         Ok(true)
-    }
-}
-
-/// Creates a socket, binds it and listens.
-fn listen(address: SocketAddr) -> io::Result<TcpListener> {
-    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
-    socket.set_reuse_address(true)?;
-    socket.set_tcp_nodelay(true)?;
-    socket.set_nonblocking(true)?;
-    socket.bind(&address.into())?;
-    socket.listen(BACKLOG)?;
-    Ok(TcpListener::from_std(socket.into()))
-}
-
-/// The response, repeated for one recv.
-fn constant(args: &Args) -> Vec<u8> {
-    let size = if args.status == 304 { 0 } else { args.size };
-    let mut head = format!("HTTP/1.1 {} Constant\r\n", args.status);
-    if args.status != 304 {
-        head.push_str(&format!("Content-Length: {size}\r\n"));
-    }
-    let shortest = head.len() + "X: \r\n\r\n".len();
-    if let Some(missing) = args.head.checked_sub(shortest) {
-        head.push_str(&format!("X: {}\r\n", "x".repeat(missing)));
-    }
-    head.push_str("\r\n");
-    let mut reply = head.into_bytes();
-    reply.resize(reply.len() + size, b'x');
-    reply.repeat(args.replies)
-}
-
-/// Parses a count of at least 1: without a response the client would wait forever.
-fn parse_count(text: &str) -> Result<usize, String> {
-    match text.parse() {
-        Ok(0) => Err("must be at least 1".to_owned()),
-        Ok(count) => Ok(count),
-        Err(error) => Err(format!("{error}")),
     }
 }

@@ -24,13 +24,12 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ServerConfig, ServerConnection};
 use slab::Slab;
-use socket2::{Domain, Protocol, Socket, Type};
+
+mod constant;
+use constant::{Response, listen, parse_count};
 
 /// The listener's token; no slab index is as large.
 const LISTENER: Token = Token(usize::MAX);
-
-/// Listen backlog.
-const BACKLOG: i32 = 4096;
 
 /// Slots reserved at start, so that accepting allocates nothing. Untouched slots use no memory.
 const SLOTS: usize = 1 << 17;
@@ -57,18 +56,8 @@ struct Args {
     /// Private key (PEM)
     #[arg(long, value_name = "FILE")]
     key: PathBuf,
-    /// Status of the response; 304 has no body
-    #[arg(long, default_value_t = 200, value_parser = clap::value_parser!(u16).range(200..=599))]
-    status: u16,
-    /// Bytes of the body
-    #[arg(long, default_value_t = 1024, value_name = "BYTES")]
-    size: usize,
-    /// Bytes of the head, reached with a padding field; too small: the shortest head
-    #[arg(long, default_value_t = 0, value_name = "BYTES")]
-    head: usize,
-    /// Responses per recv: the depth of the pipeline
-    #[arg(long, default_value_t = 1, value_name = "COUNT", value_parser = parse_count)]
-    replies: usize,
+    #[command(flatten)]
+    response: Response,
     /// Accepted, without an effect
     #[arg(long, default_value_t = 1, value_name = "COUNT", value_parser = parse_count)]
     copies: usize,
@@ -79,7 +68,7 @@ fn main() -> ExitCode {
     let run = || -> Result<(), String> {
         let config = config(&args.cert, &args.key)?;
         let listener = listen(args.listen).map_err(|error| error.to_string())?;
-        let floor = Floor::new(listener, config, constant(&args));
+        let floor = Floor::new(listener, config, args.response.bytes());
         floor.and_then(Floor::run).map_err(|error| error.to_string())
     };
     match run() {
@@ -251,42 +240,5 @@ impl Peer {
                 Err(error) => return Err(error),
             }
         }
-    }
-}
-
-/// Creates a socket, binds it and listens.
-fn listen(address: SocketAddr) -> io::Result<TcpListener> {
-    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
-    socket.set_reuse_address(true)?;
-    socket.set_tcp_nodelay(true)?;
-    socket.set_nonblocking(true)?;
-    socket.bind(&address.into())?;
-    socket.listen(BACKLOG)?;
-    Ok(TcpListener::from_std(socket.into()))
-}
-
-/// The response, repeated for one recv.
-fn constant(args: &Args) -> Vec<u8> {
-    let size = if args.status == 304 { 0 } else { args.size };
-    let mut head = format!("HTTP/1.1 {} Constant\r\n", args.status);
-    if args.status != 304 {
-        head.push_str(&format!("Content-Length: {size}\r\n"));
-    }
-    let shortest = head.len() + "X: \r\n\r\n".len();
-    if let Some(missing) = args.head.checked_sub(shortest) {
-        head.push_str(&format!("X: {}\r\n", "x".repeat(missing)));
-    }
-    head.push_str("\r\n");
-    let mut reply = head.into_bytes();
-    reply.resize(reply.len() + size, b'x');
-    reply.repeat(args.replies)
-}
-
-/// Parses a count of at least 1: without a response the client would wait forever.
-fn parse_count(text: &str) -> Result<usize, String> {
-    match text.parse() {
-        Ok(0) => Err("must be at least 1".to_owned()),
-        Ok(count) => Ok(count),
-        Err(error) => Err(format!("{error}")),
     }
 }

@@ -17,13 +17,12 @@ use std::time::{Duration, Instant};
 
 use clap::Parser;
 use rustls::client::Resumption;
-use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::crypto::aws_lc_rs;
-use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
-use rustls::{
-    ClientConfig, ClientConnection, DigitallySignedStruct, Error, HandshakeKind, SignatureScheme,
-    Stream,
-};
+use rustls::pki_types::ServerName;
+use rustls::{ClientConnection, HandshakeKind, Stream};
+
+#[path = "../tests/common/trusting.rs"]
+mod trusting;
+use trusting::trusting;
 
 /// Time for one connection; only a failing server needs it.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -60,11 +59,7 @@ fn main() -> ExitCode {
 }
 
 fn run(args: &Args) -> Result<String, Box<dyn std::error::Error>> {
-    let mut config = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
-        .with_safe_default_protocol_versions()?
-        .dangerous()
-        .with_custom_certificate_verifier(Arc::new(Trusting))
-        .with_no_client_auth();
+    let mut config = trusting();
     if !args.resume {
         config.resumption = Resumption::disabled();
     }
@@ -99,43 +94,4 @@ fn run(args: &Args) -> Result<String, Box<dyn std::error::Error>> {
     }
     let seconds = began.elapsed().as_secs_f64();
     Ok(format!("{{\"connections\":{connections},\"resumed\":{resumed},\"seconds\":{seconds}}}"))
-}
-
-/// Accepts every certificate.
-#[derive(Debug)]
-struct Trusting;
-
-impl ServerCertVerifier for Trusting {
-    fn verify_server_cert(
-        &self,
-        _: &CertificateDer<'_>,
-        _: &[CertificateDer<'_>],
-        _: &ServerName<'_>,
-        _: &[u8],
-        _: UnixTime,
-    ) -> Result<ServerCertVerified, Error> {
-        Ok(ServerCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        _: &[u8],
-        _: &CertificateDer<'_>,
-        _: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        Ok(HandshakeSignatureValid::assertion())
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        _: &[u8],
-        _: &CertificateDer<'_>,
-        _: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        Ok(HandshakeSignatureValid::assertion())
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        aws_lc_rs::default_provider().signature_verification_algorithms.supported_schemes()
-    }
 }

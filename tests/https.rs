@@ -28,7 +28,6 @@ use std::fs;
 use std::net::{SocketAddr, TcpStream};
 use std::path::PathBuf;
 
-use rcgen::{CertificateParams, KeyPair};
 use tempfile::TempDir;
 
 use answer::Answer;
@@ -59,17 +58,12 @@ impl Place {
 
     /// Writes NAME.pem and NAME.key for these hosts, and returns the certificate in DER.
     fn certify(&self, name: &str, hosts: &[&str]) -> Vec<u8> {
-        let hosts: Vec<String> = hosts.iter().map(ToString::to_string).collect();
-        let key = KeyPair::generate().unwrap();
-        let certificate = CertificateParams::new(hosts).unwrap().self_signed(&key).unwrap();
-        fs::write(self.path(&format!("{name}.pem")), certificate.pem()).unwrap();
-        fs::write(self.path(&format!("{name}.key")), key.serialize_pem()).unwrap();
-        certificate.der().to_vec()
+        secure::certify(self.folder.path(), name, hosts)
     }
 
     /// A server with TLS at its first address, and without at its second.
     fn setup(&self) -> Setup {
-        let files = ["--cert".into(), self.path("tls.pem"), "--key".into(), self.path("tls.key")];
+        let files = secure::files(self.folder.path(), "tls");
         let setup = Setup::new(&self.path("root")).args(files);
         setup.listen(["https://127.0.0.1:0", "127.0.0.1:0"])
     }

@@ -15,15 +15,17 @@ use std::os::unix::net::UnixStream;
 use std::sync::{Arc, LazyLock};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::crypto::aws_lc_rs;
-use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
-use rustls::{ClientConfig, ClientConnection, DigitallySignedStruct, Error, SignatureScheme};
+use rustls::pki_types::ServerName;
+use rustls::{ClientConfig, ClientConnection};
 use tenkay::config::TlsConfig;
 use tenkay::net::tls::{Material, Terminal};
 use tenkay::net::{Opened, Transport};
 
 use crate::{numbers, pieces, settings};
+
+#[path = "../../tests/common/trusting.rs"]
+mod trusting;
+use trusting::trusting;
 
 /// Most bytes of an input that are used: they fit into the buffer of a socket.
 const BYTES_MAX: usize = 100_000;
@@ -34,15 +36,7 @@ static MATERIAL: LazyLock<Material> = LazyLock::new(|| {
     material
 });
 
-static CLIENT: LazyLock<Arc<ClientConfig>> = LazyLock::new(|| {
-    let config = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
-        .with_safe_default_protocol_versions()
-        .unwrap()
-        .dangerous()
-        .with_custom_certificate_verifier(Arc::new(Trusting))
-        .with_no_client_auth();
-    Arc::new(config)
-});
+static CLIENT: LazyLock<Arc<ClientConfig>> = LazyLock::new(|| Arc::new(trusting()));
 
 fn now() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs()
@@ -158,44 +152,5 @@ impl Bench {
         }
         assert!(self.plain.is_empty());
         client
-    }
-}
-
-/// Accepts every certificate.
-#[derive(Debug)]
-struct Trusting;
-
-impl ServerCertVerifier for Trusting {
-    fn verify_server_cert(
-        &self,
-        _: &CertificateDer<'_>,
-        _: &[CertificateDer<'_>],
-        _: &ServerName<'_>,
-        _: &[u8],
-        _: UnixTime,
-    ) -> Result<ServerCertVerified, Error> {
-        Ok(ServerCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        _: &[u8],
-        _: &CertificateDer<'_>,
-        _: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        Ok(HandshakeSignatureValid::assertion())
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        _: &[u8],
-        _: &CertificateDer<'_>,
-        _: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        Ok(HandshakeSignatureValid::assertion())
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        aws_lc_rs::default_provider().signature_verification_algorithms.supported_schemes()
     }
 }

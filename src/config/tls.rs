@@ -7,7 +7,7 @@ use std::path::PathBuf;
 pub struct TlsConfig {
     /// The certificates; the first is for clients that name no host, or an unknown one.
     pub certificates: Vec<CertificateFiles>,
-    /// Whether a certificate is made at start, for trying.
+    /// Whether a self-signed certificate is made at start.
     pub self_signed: bool,
     /// The oldest version that is accepted.
     pub min_version: TlsVersion,

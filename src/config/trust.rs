@@ -8,7 +8,7 @@ use ipnet::IpNet;
 
 use super::value;
 
-/// The peers that may send a PROXY header, `Forwarded` or `X-Forwarded-For`. Nobody by default.
+/// The peers that may send a PROXY header, `Forwarded` or `X-Forwarded-For`. None by default.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TrustedProxies(pub Vec<TrustedProxy>);
 
@@ -22,7 +22,7 @@ pub enum TrustedProxy {
 }
 
 impl TrustedProxies {
-    /// True if nobody is trusted.
+    /// True if no peer is trusted.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }

@@ -1,4 +1,4 @@
-//! Which responses the kernel has taken completely.
+//! Tracks which responses the kernel has accepted completely.
 //!
 //! Several responses may share an outbox, and the body of the last one may follow it. So each is
 //! known by its place in the bytes that are sent, counted from the first byte of the first of them.
@@ -81,7 +81,15 @@ impl Unfinished {
     }
 
     /// The connection has ended.
-    pub(super) fn give_up(&mut self, mut observer: Option<&mut Observer>) {
+    #[inline]
+    pub(super) fn give_up(&mut self, observer: Option<&mut Observer>) {
+        if !self.is_empty() {
+            self.give_up_all(observer);
+        }
+    }
+
+    #[cold]
+    fn give_up_all(&mut self, mut observer: Option<&mut Observer>) {
         for Response { body_at, request, .. } in self.responses.drain(..) {
             if let Some(observer) = observer.as_deref_mut() {
                 observer.finish(request, self.sent.saturating_sub(body_at), false);
@@ -90,7 +98,7 @@ impl Unfinished {
     }
 }
 
-/// A response that was written, as its bytes tell it.
+/// The facts about a response that its bytes in the outbox give.
 #[derive(Debug)]
 pub(super) struct Written {
     pub(super) status: Status,

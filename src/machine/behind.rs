@@ -9,17 +9,17 @@ use crate::http::forwarded;
 
 use super::quota::{ClientId, Quotas};
 
-/// What finds the client of each request of a peer that is trusted to name it, and charges the
-/// request to that client. The peer itself has no limit.
+/// Finds the client of each request of a trusted peer, and charges the request to that client. The
+/// peer itself has no limit.
 #[derive(Debug)]
 pub struct Behind<'a> {
     proxies: &'a TrustedProxies,
     quotas: &'a mut Quotas,
-    /// Who is charged for the current request; `None`: nobody.
-    payer: Option<ClientId>,
+    /// The client to charge for the current request; `None`: there is none, or it is not counted.
+    charged: Option<ClientId>,
     /// The client of the request that was asked last, until its response is written.
     named: Option<IpAddr>,
-    /// What is malformed in the fields of the current request.
+    /// Why the list of clients of the current request is malformed.
     fault: Option<&'static str>,
     /// How many requests had a malformed list, and what was wrong with the last of them.
     pub malformed: (u64, &'static str),
@@ -28,7 +28,7 @@ pub struct Behind<'a> {
 /// The client of a request, and how many requests it may make.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Named {
-    /// `None`: the peer names nobody.
+    /// `None`: the peer names no client.
     pub(super) client: Option<IpAddr>,
     pub(super) requests_left: u32,
 }
@@ -36,7 +36,7 @@ pub(super) struct Named {
 impl<'a> Behind<'a> {
     /// For the requests of a peer that is one of these.
     pub fn new(proxies: &'a TrustedProxies, quotas: &'a mut Quotas) -> Behind<'a> {
-        Behind { proxies, quotas, payer: None, named: None, fault: None, malformed: (0, "") }
+        Behind { proxies, quotas, charged: None, named: None, fault: None, malformed: (0, "") }
     }
 
     /// The client of the request with these fields, which is the current one from now on.
@@ -44,9 +44,9 @@ impl<'a> Behind<'a> {
         let found = forwarded::client(fields, |address| self.proxies.trusts(Some(address)));
         self.fault = found.malformed;
         self.named = found.client;
-        self.payer = found.client.and_then(|client| self.quotas.named(client, limits, now));
-        let requests_left = match self.payer {
-            Some(payer) => self.quotas.requests_left(payer, limits, now),
+        self.charged = found.client.and_then(|client| self.quotas.named(client, limits, now));
+        let requests_left = match self.charged {
+            Some(client) => self.quotas.requests_left(client, limits, now),
             None => u32::MAX,
         };
         Named { client: found.client, requests_left }
@@ -59,8 +59,8 @@ impl<'a> Behind<'a> {
 
     /// Charges the current request; once for each.
     pub(super) fn spend(&mut self) {
-        if let Some(payer) = self.payer.take() {
-            self.quotas.spend(payer, 1);
+        if let Some(client) = self.charged.take() {
+            self.quotas.spend(client, 1);
         }
         if let Some(why) = self.fault.take() {
             self.malformed = (self.malformed.0 + 1, why);

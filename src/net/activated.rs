@@ -1,7 +1,7 @@
 //! Listening sockets that systemd has bound: socket activation, sd_listen_fds(3).
 //!
 //! systemd keeps such a socket open, and starts the service again when a connection waits. So
-//! these sockets belong to it: nobody else removes the path of one, or adds another with
+//! these sockets belong to it: no other process removes the path of one, or adds another with
 //! SO_REUSEPORT.
 
 use std::io;

@@ -32,7 +32,7 @@ pub struct Listener {
     opening: Cell<Opening>,
     /// A connection may be waiting. Edge-triggered: the poll reports it only once.
     pub ready: bool,
-    /// What is not as it was asked for, though the server can serve without it.
+    /// Problems that do not prevent serving.
     warnings: Vec<String>,
 }
 
@@ -342,7 +342,7 @@ impl Listener {
         }
     }
 
-    /// What is not as it was asked for, though the server can serve without it; for the log.
+    /// Problems that do not prevent serving, for the log.
     pub fn warnings(&self) -> &[String] {
         &self.warnings
     }
@@ -408,7 +408,7 @@ impl Listener {
             .collect()
     }
 
-    /// Stops listening. Returns what remains of it that should not, for the log.
+    /// Stops listening. Returns a warning if the file of a Unix socket could not be removed.
     pub fn close(self) -> Option<String> {
         let file = self.socket_file()?;
         let error = file.remove().err()?;

@@ -25,81 +25,41 @@ pub fn check(config: &TlsConfig, _: u64) -> Result<Vec<String>, Vec<String>> {
 #[derive(Debug)]
 pub enum Secured {}
 
-#[expect(clippy::missing_errors_doc, reason = "none of this is ever called")]
-#[allow(missing_docs, reason = "as for the methods with TLS")]
 impl Secured {
     pub(super) fn new(_: OwnedFd, _: &Terminal) -> Option<Secured> {
         None
     }
-
-    pub(super) fn socket(&self) -> &Plain {
-        match *self {}
-    }
-
-    pub(super) fn socket_mut(&mut self) -> &mut Plain {
-        match *self {}
-    }
-
-    pub fn facts(&self) -> Option<Facts> {
-        match *self {}
-    }
-
-    pub fn open(&mut self, _: &mut Terminal) -> io::Result<Opened> {
-        match *self {}
-    }
-
-    pub fn is_readable(&self) -> bool {
-        match *self {}
-    }
-
-    pub fn is_writable(&self) -> bool {
-        match *self {}
-    }
-
-    pub fn receive(&mut self, _: &mut [u8], _: &mut Terminal) -> io::Result<usize> {
-        match *self {}
-    }
-
-    pub fn discard(&mut self, _: &mut Terminal) -> io::Result<usize> {
-        match *self {}
-    }
-
-    pub fn send(&mut self, _: &[u8], _: &[u8], _: &mut Terminal) -> io::Result<usize> {
-        match *self {}
-    }
-
-    pub fn send_file(
-        &mut self,
-        _: &[u8],
-        _: &File,
-        _: (u64, u64),
-        _: &mut Terminal,
-    ) -> io::Result<Sent> {
-        match *self {}
-    }
-
-    pub fn send_last(&mut self, _: &[u8], _: &mut Terminal) -> usize {
-        match *self {}
-    }
-
-    pub fn shutdown_write(&mut self, _: &mut Terminal) -> io::Result<()> {
-        match *self {}
-    }
-
-    pub fn part(&mut self, _: &mut Terminal) {
-        match *self {}
-    }
-
-    pub fn is_flushed(&self) -> bool {
-        match *self {}
-    }
-
-    pub fn flush(&mut self) -> io::Result<()> {
-        match *self {}
-    }
 }
 
-/// What all connections with TLS share: nothing.
+/// Methods without a body: there is no value to call them on.
+macro_rules! never_called {
+    ($($name:ident($($argument:ty),*) -> $result:ty;)*) => {
+        #[allow(missing_docs, clippy::missing_errors_doc, reason = "as with TLS")]
+        impl Secured {
+            $(pub fn $name(&self, $(_: $argument),*) -> $result { match *self {} })*
+        }
+    };
+}
+
+never_called! {
+    socket() -> &Plain;
+    socket_mut() -> &mut Plain;
+    facts() -> Option<Facts>;
+    open(&mut Terminal) -> io::Result<Opened>;
+    is_readable() -> bool;
+    is_writable() -> bool;
+    receive(&mut [u8], &mut Terminal) -> io::Result<usize>;
+    discard(&mut Terminal) -> io::Result<usize>;
+    send(&[u8], &[u8], &mut Terminal) -> io::Result<usize>;
+    send_file(&[u8], &File, (u64, u64), &mut Terminal) -> io::Result<Sent>;
+    send_last(&[u8], &mut Terminal) -> usize;
+    shutdown_write(&mut Terminal) -> io::Result<()>;
+    part(&mut Terminal) -> ();
+    is_flushed() -> bool;
+    flush() -> io::Result<()>;
+}
+
+/// Shared by all connections with TLS: nothing.
 #[derive(Debug, Default)]
 pub struct Terminal {
     /// None.
@@ -137,7 +97,7 @@ impl Terminal {
     }
 }
 
-/// What workers share: there is none.
+/// Shared by all workers: there is none.
 #[derive(Clone, Debug)]
 pub enum Material {}
 

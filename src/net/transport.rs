@@ -229,9 +229,9 @@ impl Transport {
         !is_closing(self.socket().socket.as_fd())
     }
 
-    /// Sends a message that needs no memory of ours, before the socket is closed. What has arrived
-    /// is received first, up to a bound: closing a socket with unread bytes resets the connection,
-    /// and the peer might lose the message.
+    /// Sends a last message, before the socket is closed. Bytes that have arrived are received
+    /// first, up to a bound: closing a socket with unread bytes resets the connection, and the peer
+    /// might lose the message.
     pub fn send_last(&mut self, message: &[u8], terminal: &mut Terminal) -> usize {
         let mut room = [0; 4096];
         for _ in 0..LAST_RECEIVES {
@@ -366,7 +366,7 @@ impl Plain {
         let (used, progress) = header.take(&room[..peeked]);
         match rustix::net::recv(&self.socket, &mut room[..used], RecvFlags::empty())? {
             (_, received) if received == used => Ok(progress),
-            // Never: nobody else receives from this socket.
+            // Never: no other code receives from this socket.
             _ => Err(io::ErrorKind::UnexpectedEof.into()),
         }
     }

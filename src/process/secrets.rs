@@ -10,14 +10,15 @@ use crate::net::tls::{Material, check};
 
 use super::channel::Fields;
 
-/// Nothing, until a generation serves with TLS.
+/// Empty until a generation serves with TLS.
 #[derive(Debug, Default)]
 pub(super) struct Secrets {
     material: Option<Material>,
 }
 
 impl Secrets {
-    /// Checks the certificates of these settings, and makes what they need and is not there yet.
+    /// Checks the certificates of these settings, and makes the ticket seed and the self-signed
+    /// certificate if they are needed and do not exist yet.
     ///
     /// # Errors
     /// In lines.
@@ -54,7 +55,7 @@ impl Secrets {
     }
 }
 
-/// Adds what the settings ask for to what all processes share for TLS: a self-signed certificate.
+/// Adds a self-signed certificate if the settings ask for one.
 ///
 /// # Errors
 /// In one line.

@@ -1,4 +1,4 @@
-//! Who is behind each connection: the clients and their quotas, and the proxies that name them.
+//! The clients and their quotas, and the proxies that name clients.
 
 use std::net::IpAddr;
 
@@ -21,19 +21,19 @@ pub(super) struct Clients {
 }
 
 impl Clients {
-    /// Believes these peers whom they connect for.
+    /// Trusts these peers to name the clients for whom they connect.
     pub(super) fn trust(&mut self, proxies: TrustedProxies) {
         self.proxies = proxies;
     }
 
-    /// Whether the peer with this address is believed.
+    /// Whether the peer with this address is trusted.
     pub(super) fn trusts(&self, peer: Option<IpAddr>) -> bool {
         self.proxies.trusts(peer)
     }
 
     /// Counts a connection for its client. Returns false if the client has too many. A trusted
     /// proxy is not counted, because it connects for others. `relayed`: the proxy passes on the
-    /// bytes of a client that it does not know, so that fields that name one are not believed.
+    /// bytes of a client that it does not know, so that fields that name one are ignored.
     pub(super) fn admit(
         &mut self,
         slot: &mut Slot,
@@ -81,7 +81,8 @@ impl Clients {
         Behind::new(&self.proxies, &mut self.quotas)
     }
 
-    /// A trusted proxy sent malformed lists of clients: how many, and what was wrong with the last.
+    /// Counts the requests of a trusted proxy that had a malformed list of clients, and logs what
+    /// was wrong with the last one.
     #[inline(never)]
     pub(super) fn note_malformed(
         &mut self,
@@ -90,6 +91,9 @@ impl Clients {
         journal: &mut Journal,
         now: Tick,
     ) {
+        if requests == 0 {
+            return;
+        }
         self.malformed_lists += requests;
         let proxy = Client(proxy);
         journal.repeat(

@@ -1,4 +1,4 @@
-//! What a TLS connection does before its protocol gets a turn, and when TLS has failed.
+//! A TLS connection before the steps of its protocol, and after TLS has failed.
 
 use crate::http::status::{Failure, Status};
 use crate::net::{Facts, Opened, is_passing};
@@ -63,7 +63,7 @@ impl Slot {
     }
 
     /// TLS has failed: sends the alert and the end, then drops what comes until the peer has
-    /// finished, has sent too much, or has had its time.
+    /// finished, has sent too much, or the time is over.
     pub(super) fn linger(&mut self, cx: &mut Context<'_>, pools: &mut Pools) -> Stop {
         let Wire::Failed { until, dropped } = &mut self.wire else {
             return Stop::Over(Reason::TlsFailed);
@@ -85,9 +85,9 @@ impl Slot {
     }
 }
 
-/// Why a client is told to go; its protocol has no text for it.
+/// The response to a client for which there is no room.
 const NO_ROOM: Failure = Failure::new(Status::ServiceUnavailable, "too many connections");
 
-/// What a client gets that speaks HTTP without TLS.
+/// The response to a client that speaks HTTP without TLS.
 const NOT_TLS: Failure =
     Failure::bad("this address speaks HTTPS, not HTTP: use https:// in the URL");

@@ -92,7 +92,7 @@ impl Slot {
         }
     }
 
-    /// Tells whose requests they are.
+    /// Sets whose requests they are.
     #[inline]
     pub(super) fn identify(&self, cx: &mut Context<'_>) {
         cx.client = self.address;
@@ -115,8 +115,8 @@ impl Slot {
         if let Some(stop) = self.begin(cx, pools) {
             return stop;
         }
-        // Two versions, so that a request without an observer pays for one test.
-        if cx.observer.is_some() {
+        // Two versions, so that a request that is neither observed nor counted is tested for once.
+        if cx.observer.is_some() || cx.requests.is_some() {
             return self.drive_as::<true>(cx, pools, share);
         }
         self.drive_as::<false>(cx, pools, share)
@@ -129,15 +129,13 @@ impl Slot {
         pools: &mut Pools,
         share: &mut Share,
     ) -> Stop {
-        let bandwidth = self.bandwidth(cx).unwrap_or(u64::MAX);
-        let mut bytes_left = cx.limits.bytes_per_turn.min(bandwidth);
+        let mut bytes_left = cx.limits.bytes_per_turn.min(self.bandwidth(cx));
         self.throttled = false;
         let mut short = false;
         for step in 0..cx.limits.steps_per_turn {
-            let is_readable = self.transport.is_readable();
-            cx.unread = is_readable;
+            cx.unread = self.transport.is_readable();
             let done = match self.wire.step() {
-                Step::Read if !is_readable => {
+                Step::Read if !cx.unread => {
                     if short && !self.wire.is_idle() {
                         short = false;
                         self.transport.receive_again();
@@ -146,7 +144,10 @@ impl Slot {
                     self.wire.rest(pools, cx.pages);
                     return Stop::Waits;
                 }
-                Step::Poll if !self.transport.is_readable() => self.found_nothing(cx),
+                Step::Poll if !cx.unread => {
+                    self.wire.report(Event::Nothing, cx);
+                    Ok(())
+                }
                 Step::Read | Step::Poll => {
                     self.receive::<OBSERVED>(cx, pools, share).map(|is_short| short = is_short)
                 }
@@ -162,20 +163,20 @@ impl Slot {
                     written.map(|count| bytes_left -= self.written::<OBSERVED>(count, share, cx))
                 }
                 Step::SendFile { lead, file, at, count } => {
-                    let shift = self.transport.adapt(cx.clock.tick, pools.unsent_most, cx.limits);
-                    let most = self.transport.file_bytes(at, cx.limits.sendfile_bytes << shift);
-                    let count = file.piece(count.min(most).min(bytes_left << shift), cx.clock.tick);
-                    let piece = prepare(file, (at, count), &mut self.cold, cx);
+                    let (shift, most) = portion(&mut self.transport, at, bytes_left, pools, cx);
+                    let piece = prepare(file, (at, count.min(most)), &mut self.cold, cx);
                     if piece == Piece::Cold {
                         return Stop::Needs(Wait::Disk);
                     }
                     let ends = (&mut self.transport, &mut pools.terminal);
                     let sent = send_piece(ends, lead, (file, at), piece, share);
-                    bytes_left = bytes_left.saturating_sub(self.sent(&sent, cx) >> shift);
-                    self.transport.note_piece(bytes_left == 0, cx.clock.tick);
+                    bytes_left = self.sent(&sent, bytes_left, shift, cx);
                     sent.map(drop)
                 }
-                Step::Wait(_) if step == 0 => self.retry(cx),
+                Step::Wait(_) if step == 0 => {
+                    self.wire.report(Event::Retry, cx);
+                    Ok(())
+                }
                 Step::Wait(wait) => return Stop::Needs(wait),
                 Step::ShutdownWrite => {
                     self.wire.report(Event::ShutDown, cx);
@@ -193,18 +194,6 @@ impl Slot {
         Stop::Budget
     }
 
-    /// Reports that there is nothing to receive, to a wire that goes on without it.
-    fn found_nothing(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
-        self.wire.report(Event::Nothing, cx);
-        Ok(())
-    }
-
-    /// Reports that the wait of the wire may be over.
-    fn retry(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
-        self.wire.report(Event::Retry, cx);
-        Ok(())
-    }
-
     /// Whether its client may begin with HTTP/2.
     pub(super) fn takes_h2c(&self) -> bool {
         !self.internal && self.transport.is_plain()
@@ -215,35 +204,30 @@ impl Slot {
     fn begin(&mut self, cx: &mut Context<'_>, pools: &mut Pools) -> Option<Stop> {
         match self.wire {
             Wire::H1(_) if self.transport.is_plain() => None,
-            Wire::H1(_) | Wire::H2(_) => self.begin_rare(cx, pools),
-            _ => Some(self.drive_outside(cx, pools)),
+            _ => self.begin_rare(cx, pools),
         }
     }
 
-    /// The same over TLS, or with HTTP/2.
+    /// The same for all but HTTP/1.1 without TLS.
     #[inline(never)]
     fn begin_rare(&mut self, cx: &mut Context<'_>, pools: &mut Pools) -> Option<Stop> {
-        let stop = if self.transport.is_plain() { None } else { self.open(cx, pools) };
-        if stop.is_none() && cx.draining {
-            self.wire.drain(cx);
-        }
-        stop
-    }
-
-    /// The same before the protocol has begun, or after its end.
-    #[inline(never)]
-    fn drive_outside(&mut self, cx: &mut Context<'_>, pools: &mut Pools) -> Stop {
         match &mut self.wire {
-            Wire::H1(_) | Wire::H2(_) => Stop::Budget, // never: the caller drives it
-            &mut Wire::Ended { until } => self.end(until, cx),
-            Wire::Failed { .. } => self.linger(cx, pools),
+            Wire::H1(_) | Wire::H2(_) => {
+                let stop = if self.transport.is_plain() { None } else { self.open(cx, pools) };
+                if stop.is_none() && cx.draining {
+                    self.wire.drain(cx);
+                }
+                stop
+            }
+            &mut Wire::Ended { until } => Some(self.end(until, cx)),
+            Wire::Failed { .. } => Some(self.linger(cx, pools)),
             Wire::Introduction(introduction) => {
-                match introduction.drive(&mut self.transport, cx.clock.tick) {
+                Some(match introduction.drive(&mut self.transport, cx.clock.tick) {
                     State::Waits => Stop::Waits,
                     State::Budget => Stop::Budget,
                     State::Complete => Stop::Introduced,
                     State::Over(reason) => Stop::Over(reason),
-                }
+                })
             }
         }
     }
@@ -262,14 +246,24 @@ impl Slot {
         count
     }
 
-    /// Reports what was sent of a file, and returns how many bytes that were.
-    fn sent(&mut self, sent: &io::Result<Sent>, cx: &mut Context<'_>) -> u64 {
-        let Ok(sent) = sent else { return 0 };
-        self.wire.report(Event::Written(sent.count), cx);
-        if sent.file_ended {
-            self.wire.report(Event::FileFailed, cx);
+    /// Reports what was sent of a file. Of the bytes that may be sent in this turn, in units of 2
+    /// to the power of `shift`, there were `left`; returns how many are left now.
+    fn sent(
+        &mut self,
+        sent: &io::Result<Sent>,
+        mut left: u64,
+        shift: u32,
+        cx: &mut Context<'_>,
+    ) -> u64 {
+        if let Ok(sent) = sent {
+            self.wire.report(Event::Written(sent.count), cx);
+            if sent.file_ended {
+                self.wire.report(Event::FileFailed, cx);
+            }
+            left = left.saturating_sub(sent.count >> shift);
         }
-        sent.count
+        self.transport.note_piece(left == 0, cx.clock.tick);
+        left
     }
 
     /// Answers with this failure before anything was read, and closes in stages.
@@ -338,10 +332,8 @@ impl Slot {
     #[inline]
     pub(super) fn wake_at(&self, limits: &Limits, now: Tick) -> Tick {
         let deadline = self.deadline(limits);
-        match self.wire {
-            Wire::H1(_) | Wire::H2(_) | Wire::Introduction(_) | Wire::Failed { .. } => deadline,
-            Wire::Ended { .. } => deadline.min(now + ACKNOWLEDGED_MS),
-        }
+        let is_ended = matches!(self.wire, Wire::Ended { .. });
+        if is_ended { deadline.min(now + ACKNOWLEDGED_MS) } else { deadline }
     }
 
     /// Receives once. Returns true if less came than there was room for.
@@ -363,21 +355,21 @@ impl Slot {
         Ok(0 < count && count < asked)
     }
 
-    /// How many bytes the bandwidth limit allows now; `None`: there is no limit.
-    fn bandwidth(&self, cx: &Context<'_>) -> Option<u64> {
+    /// How many bytes the bandwidth limit allows now; without one, as many as can be counted.
+    fn bandwidth(&self, cx: &Context<'_>) -> u64 {
         let rate = cx.limits.connection_bytes_per_s;
         if rate == 0 {
-            return None;
+            return u64::MAX;
         }
         let (since, sent) = self.wire.standing(cx.clock.tick).sent;
         let earned = cx.clock.tick.since(since).saturating_mul(rate) / 1000;
         let allowed = earned.saturating_add(cx.limits.connection_burst_bytes);
-        Some(allowed.saturating_sub(sent))
+        allowed.saturating_sub(sent)
     }
 
     /// The byte budget is used up: that of this turn, or that of the bandwidth limit.
     fn out_of_bytes(&mut self, cx: &Context<'_>) -> Stop {
-        if self.bandwidth(cx) != Some(0) {
+        if self.bandwidth(cx) > 0 {
             return Stop::Budget;
         }
         self.throttled = true;
@@ -407,8 +399,28 @@ impl fmt::Display for Path<'_> {
     }
 }
 
+/// How many bytes of a file may be sent at once from `at` while `left` may be sent in this turn, in
+/// units of 2 to the power of the first result.
+fn portion(
+    transport: &mut Transport,
+    at: u64,
+    left: u64,
+    pools: &Pools,
+    cx: &Context<'_>,
+) -> (u32, u64) {
+    let shift = transport.adapt(cx.clock.tick, pools.unsent_most, cx.limits);
+    let most = transport.file_bytes(at, cx.limits.sendfile_bytes << shift);
+    (shift, most.min(left << shift))
+}
+
 /// Whether a piece of a file can be sent without waiting for the disk, after `tries` attempts.
-fn prepare(file: &OpenFile, range: (u64, u64), tries: &mut u8, cx: &mut Context<'_>) -> Piece {
+fn prepare(
+    file: &OpenFile,
+    (at, count): (u64, u64),
+    tries: &mut u8,
+    cx: &mut Context<'_>,
+) -> Piece {
+    let range = (at, file.piece(count, cx.clock.tick));
     let piece = cx.sites.prepare(file, range, Blocking::after(*tries), cx.clock.tick);
     *tries = if piece == Piece::Cold { *tries + 1 } else { 0 };
     piece

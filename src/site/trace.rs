@@ -12,7 +12,7 @@ use crate::rules::redirect::Answer;
 use super::login::Denial;
 use super::navigation::is_navigation;
 use super::request::Request;
-use super::respond::{named, refusal_of};
+use super::respond::{named, no_path, refusal_of};
 use super::rulebook::Guard;
 use super::steps::{Rule, Stage, Step};
 use super::store::{Located, Look, Looked, clean_location, error_pages, is_file};
@@ -132,11 +132,7 @@ fn named_path<'r>(request: &Request<'r>) -> Result<Named<'r>, Failure> {
         (Form::Asterisk, Method::Options) => {
             Err(Failure::new(Status::NoContent, "OPTIONS * is about the server as a whole"))
         }
-        (Form::Asterisk, _) => Err(Failure::bad("the target * is for OPTIONS alone")),
-        _ => {
-            let why = "this address does not serve https";
-            Err(Failure::new(Status::MisdirectedRequest, why))
-        }
+        (form, _) => Err(no_path(&form)),
     }
 }
 

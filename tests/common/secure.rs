@@ -3,6 +3,7 @@
 //! The client is rustls, in non-blocking mode over a socket. The certificate names no host, so that
 //! a case may use any.
 
+use std::ffi::OsString;
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::os::fd::{AsFd, BorrowedFd};
@@ -11,75 +12,39 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rcgen::{CertificateParams, KeyPair};
-use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::crypto::aws_lc_rs;
-use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
-use rustls::{
-    ClientConfig, ClientConnection, DigitallySignedStruct, Error, HandshakeKind, SignatureScheme,
-    StreamOwned,
-};
+use rustls::pki_types::ServerName;
+use rustls::{ClientConfig, ClientConnection, HandshakeKind, StreamOwned};
 
 use crate::common::Setup;
 
+#[path = "trusting.rs"]
+mod trusting;
+pub(crate) use trusting::trusting;
+
 /// Lets the server listen with TLS, with a certificate in this folder.
 pub(crate) fn with_tls(setup: Setup, folder: &Path) -> Setup {
+    certify(folder, "tls", &[]);
+    setup.args(files(folder, "tls")).listen(["https://127.0.0.1:0"])
+}
+
+/// The arguments for a certificate of [`certify`].
+pub(crate) fn files(folder: &Path, name: &str) -> [OsString; 4] {
+    let path = |extension| folder.join(format!("{name}.{extension}")).into_os_string();
+    ["--cert".into(), path("pem"), "--key".into(), path("key")]
+}
+
+/// Writes NAME.pem and NAME.key for these hosts, and returns the certificate in DER.
+pub(crate) fn certify(folder: &Path, name: &str, hosts: &[&str]) -> Vec<u8> {
+    let hosts: Vec<String> = hosts.iter().map(ToString::to_string).collect();
     let key = KeyPair::generate().expect("a key");
-    let certificate = CertificateParams::default().self_signed(&key).expect("a certificate");
-    let (cert, pem) = (folder.join("tls.pem"), folder.join("tls.key"));
-    std::fs::write(&cert, certificate.pem()).expect("a file");
-    std::fs::write(&pem, key.serialize_pem()).expect("a file");
-    let args = ["--cert".into(), cert.into_os_string(), "--key".into(), pem.into_os_string()];
-    setup.args(args).listen(["https://127.0.0.1:0"])
-}
-
-/// Accepts every certificate.
-#[derive(Debug)]
-struct Trusting;
-
-impl ServerCertVerifier for Trusting {
-    fn verify_server_cert(
-        &self,
-        _: &CertificateDer<'_>,
-        _: &[CertificateDer<'_>],
-        _: &ServerName<'_>,
-        _: &[u8],
-        _: UnixTime,
-    ) -> Result<ServerCertVerified, Error> {
-        Ok(ServerCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        _: &[u8],
-        _: &CertificateDer<'_>,
-        _: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        Ok(HandshakeSignatureValid::assertion())
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        _: &[u8],
-        _: &CertificateDer<'_>,
-        _: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        Ok(HandshakeSignatureValid::assertion())
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        aws_lc_rs::default_provider().signature_verification_algorithms.supported_schemes()
-    }
-}
-
-/// The settings of such a client.
-pub(crate) fn trusting() -> Arc<ClientConfig> {
-    let config = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
-        .with_safe_default_protocol_versions()
-        .expect("the provider has both versions")
-        .dangerous()
-        .with_custom_certificate_verifier(Arc::new(Trusting))
-        .with_no_client_auth();
-    Arc::new(config)
+    let params = CertificateParams::new(hosts).expect("names of hosts");
+    let certificate = params.self_signed(&key).expect("a certificate");
+    let write = |extension, text| {
+        std::fs::write(folder.join(format!("{name}.{extension}")), text).expect("a file");
+    };
+    write("pem", certificate.pem());
+    write("key", key.serialize_pem());
+    certificate.der().to_vec()
 }
 
 /// A connection whose handshake is done.
@@ -90,7 +55,7 @@ pub(crate) struct Secure {
 impl Secure {
     /// Does the handshake, and leaves the socket in non-blocking mode.
     pub(crate) fn shake_hands(tcp: TcpStream, patience: Duration) -> std::io::Result<Secure> {
-        Secure::with(&trusting(), tcp, patience)
+        Secure::with(&Arc::new(trusting()), tcp, patience)
     }
 
     /// The same with settings that remember sessions.
@@ -114,6 +79,11 @@ impl Secure {
     pub(crate) fn block(&self, patience: Duration) -> std::io::Result<()> {
         self.stream.sock.set_read_timeout(Some(patience))?;
         self.stream.sock.set_nonblocking(false)
+    }
+
+    /// The stream itself.
+    pub(crate) fn into_stream(self) -> StreamOwned<ClientConnection, TcpStream> {
+        self.stream
     }
 
     /// Sends all of it.

@@ -1,6 +1,7 @@
 //! Certificates that change while the server runs.
 
 use std::fs;
+use std::sync::Arc;
 
 use rustix::process::Signal;
 use rustls::HandshakeKind;
@@ -48,7 +49,7 @@ fn a_reload_takes_a_new_certificate_and_a_bad_one_changes_nothing() {
 fn a_session_is_resumed_in_another_worker_and_after_a_reload() {
     let place = Place::new();
     let mut server = start(&place, 2);
-    let config = trusting();
+    let config = Arc::new(trusting());
     let kind = |server: &Server| {
         let stream = std::net::TcpStream::connect(address(server, 0)).unwrap();
         let mut client = Secure::with(&config, stream, PATIENCE).unwrap();

@@ -201,7 +201,7 @@ fn connections_count_for_the_client_of_the_header_and_not_for_the_proxy() {
     assert_eq!((status, also), (200, 200));
     assert_eq!(ask(V4).1, 503);
     assert_eq!(ask(other).1, 200);
-    // Ten of the proxy itself: they are health checks.
+    // Ten of clients that the proxy does not know: they have no limit.
     let own: Vec<_> = (0..10).map(|_| ask(b"PROXY UNKNOWN\r\n")).collect();
     assert!(own.iter().all(|(_, status)| *status == 200));
     drop((first, second));

@@ -159,7 +159,7 @@ fn address(server: &Server) -> String {
     }
 }
 
-/// The client 127.0.0.2, whom nobody trusts, and who names another client.
+/// Asserts that tenkay finds 127.0.0.2, which is not trusted and names another client.
 fn assert_client_is_found(proxy: &mut Proxy) {
     let mut client = proxy.connect_from(Ipv4Addr::new(127, 0, 0, 2));
     for lines in [

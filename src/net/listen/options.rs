@@ -1,5 +1,5 @@
 //! The options of listening sockets; accepted sockets inherit those of TCP. A kernel may lack any
-//! of them: then the server serves without, and a warning tells what is weaker.
+//! of them: then the server serves without it, and a warning says what is weaker.
 
 use std::io;
 use std::net::SocketAddr;
@@ -123,7 +123,7 @@ fn defer_accept(_: &Socket, _: u32) -> io::Result<()> {
     Ok(())
 }
 
-/// 0 stands for what the kernel does by default, in each of them.
+/// In each option, 0 stands for the default of the kernel.
 #[cfg(target_os = "linux")]
 pub(super) fn adjust(socket: &Socket, limits: &Limits) {
     _ = socket.set_tcp_notsent_lowat(limits.unsent_bytes);

@@ -38,7 +38,7 @@ pub(super) struct Certificates {
 struct Certificate {
     key: Arc<CertifiedKey>,
     description: Description,
-    /// What a handshake with it costs.
+    /// Units that a handshake with it costs; see [`super::Terminal::begin_turn`].
     units: u32,
     path: String,
 }
@@ -79,7 +79,7 @@ impl Certificates {
         Ok(())
     }
 
-    /// What expires soon. A certificate that was made at start is not worth a warning.
+    /// Warnings about certificates that expire soon; none about one that was made at start.
     pub(super) fn warnings(&self, now: u64) -> Vec<String> {
         let is_soon = |it: &&Certificate| {
             !it.path.is_empty() && it.description.not_after < now.saturating_add(SOON_S)

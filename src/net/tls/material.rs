@@ -63,7 +63,7 @@ impl Material {
         Ok(())
     }
 
-    /// For people who want to know which certificate this is: its names, and its fingerprint.
+    /// The names and the fingerprint of the self-signed certificate, for the log.
     pub fn describe(&self) -> Option<String> {
         let made = self.made.as_ref()?;
         let names = Description::of(&made.certificate).ok()?.names.list().join(", ");

@@ -6,7 +6,7 @@ use std::os::fd::OwnedFd;
 use std::os::unix::fs::FileExt;
 
 use super::super::facts::{Facts, Opened};
-use super::super::transport::{Plain, Sent};
+use super::super::transport::{Plain, Sent, is_passing};
 use super::session::{Fault, Session};
 use super::terminal::Terminal;
 use super::{PIECE_BYTES, RECORD_BYTES};
@@ -72,8 +72,8 @@ impl std::fmt::Debug for Secured {
 }
 
 impl Secured {
-    /// Takes over a connected socket in non-blocking mode, on which a handshake is to come. `None`:
-    /// there are no certificates.
+    /// Takes over a connected socket in non-blocking mode, before its handshake. `None`: there are
+    /// no certificates.
     pub(in super::super) fn new(socket: OwnedFd, terminal: &Terminal) -> Option<Secured> {
         Some(Secured {
             socket: Plain::new(socket),
@@ -115,10 +115,11 @@ impl Secured {
     /// # Errors
     /// Those of the socket.
     pub fn open(&mut self, terminal: &mut Terminal) -> io::Result<Opened> {
-        if !self.flush_or_wait()? {
+        self.flush()?;
+        if !self.unsent_bytes().is_empty() {
             return Ok(match self.stage {
                 Stage::Failed => Opened::Failed,
-                // What is unsent is reported to the machine when it offers it again.
+                // The machine offers these bytes again, and then learns how many were sent.
                 Stage::Open if self.batch.plain > 0 => Opened::Ready,
                 _ => Opened::Waits,
             });
@@ -130,8 +131,7 @@ impl Secured {
                 Stage::Hello | Stage::Handshake => {}
             }
             if self.is_cut {
-                self.stage = Stage::Failed;
-                terminal.handshakes.failed += 1;
+                self.fail(terminal);
                 return Ok(Opened::Failed);
             }
             if !self.socket.is_readable() || !self.unsent_bytes().is_empty() {
@@ -154,15 +154,18 @@ impl Secured {
         Ok(Opened::Waits)
     }
 
-    /// Receives once, and takes what has come: plaintext into the buffer of the thread, and
-    /// ciphertext that is owed to the peer to the socket.
+    /// Receives once, and processes it: plaintext goes to the buffer of the thread, and ciphertext
+    /// for the peer (of the handshake, or an alert) to the socket.
     fn receive_records(&mut self, terminal: &mut Terminal) -> io::Result<()> {
         terminal.plain.clear();
         terminal.output.clear();
         let kept = self.session.load(&mut terminal.input);
         let count = match terminal.input.get_mut(kept..) {
-            // A handshake message that is longer than any honest one.
-            None | Some([]) => return self.fail(terminal),
+            // A handshake message is longer than INPUT_BYTES.
+            None | Some([]) => {
+                self.fail(terminal);
+                return Ok(());
+            }
             Some(room) => self.socket.receive(room)?,
         };
         self.is_cut |= count == 0;
@@ -175,10 +178,10 @@ impl Secured {
         let taken = self.session.take(&mut input[..kept + count], output, plain);
         self.advance(terminal);
         self.send_output(terminal)?;
-        match taken {
-            Ok(()) => Ok(()),
-            Err(Fault) => self.fail(terminal),
+        if let Err(Fault) = taken {
+            self.fail(terminal);
         }
+        Ok(())
     }
 
     /// Notes how far the handshake is, and charges it to the turn.
@@ -198,12 +201,11 @@ impl Secured {
         }
     }
 
-    fn fail(&mut self, terminal: &mut Terminal) -> io::Result<()> {
+    fn fail(&mut self, terminal: &mut Terminal) {
         if self.stage != Stage::Open {
             terminal.handshakes.failed += 1;
         }
         self.stage = Stage::Failed;
-        Ok(())
     }
 
     /// Whether a receive may return something.
@@ -283,8 +285,7 @@ impl Secured {
         if self.batch.plain == 0 {
             self.must_be_flushed()?;
             let plain = self.encrypt(first, second, terminal).map_err(|_| broken())?;
-            self.batch = Batch { plain, reported: 0, cipher: terminal.output.bytes().len() };
-            self.send_output(terminal)?;
+            self.send_batch(plain, terminal)?;
         }
         self.report(first.len() + second.len())
     }
@@ -347,11 +348,16 @@ impl Secured {
             }
             output.clear();
             self.session.put(&piece[..plain], output).map_err(|_| broken())?;
-            self.batch = Batch { plain, reported: 0, cipher: output.bytes().len() };
-            self.send_output(terminal)?;
+            self.send_batch(plain, terminal)?;
         }
         let sent = self.report(offered)?;
         Ok(Sent { count: sent as u64, file_ended: false }) // widening
+    }
+
+    /// Sends the output of the session, which holds `plain` bytes of plaintext.
+    fn send_batch(&mut self, plain: usize, terminal: &Terminal) -> io::Result<()> {
+        self.batch = Batch { plain, reported: 0, cipher: terminal.output.bytes().len() };
+        self.send_output(terminal)
     }
 
     /// How much of the current batch was sent and not reported yet, at most `most`.
@@ -466,13 +472,9 @@ impl Secured {
         Ok(())
     }
 
-    fn flush_or_wait(&mut self) -> io::Result<bool> {
-        self.flush()?;
-        Ok(self.unsent_bytes().is_empty())
-    }
-
     fn must_be_flushed(&mut self) -> io::Result<()> {
-        if self.flush_or_wait()? { Ok(()) } else { Err(io::ErrorKind::WouldBlock.into()) }
+        self.flush()?;
+        if self.unsent_bytes().is_empty() { Ok(()) } else { Err(io::ErrorKind::WouldBlock.into()) }
     }
 }
 
@@ -490,8 +492,4 @@ fn is_method(bytes: &[u8]) -> bool {
 /// The session cannot encrypt any more.
 fn broken() -> io::Error {
     io::ErrorKind::BrokenPipe.into()
-}
-
-fn is_passing(error: &io::Error) -> bool {
-    matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted)
 }

@@ -29,7 +29,7 @@ enum Write<'p> {
     Close,
 }
 
-/// Why a session is over. If the peer can be told, the alert is in the output.
+/// The session has failed. If there is an alert for the peer, it is in the output.
 #[derive(Debug)]
 pub(super) struct Fault;
 
@@ -79,7 +79,7 @@ impl Session {
     }
 
     /// Takes the ciphertext in `input`, which begins with what [`Session::load`] has copied there.
-    /// Appends the plaintext to `plain`, and what the peer must get to `output`.
+    /// Appends the plaintext to `plain`, and ciphertext for the peer to `output`.
     ///
     /// # Errors
     /// The session is over, by an error of one side. What was appended is still valid.

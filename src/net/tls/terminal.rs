@@ -83,9 +83,9 @@ impl Terminal {
         Ok((terminal, warnings))
     }
 
-    /// A turn of the loop begins, in which handshakes of so many units may begin: one with a key on
-    /// an elliptic curve has 1, with RSA of 2048 bits 4, of 4096 bits 25. A handshake that has more
-    /// than there are left takes them from later turns.
+    /// Begins a turn of the loop with this many units for new handshakes. A handshake costs 1 unit
+    /// with a key on an elliptic curve, 4 with RSA of 2048 bits, 25 with RSA of 4096 bits. If that
+    /// is more than are left, later turns have fewer.
     #[inline]
     pub fn begin_turn(&mut self, units: u32) {
         self.units = (self.units + i64::from(units)).min(units.into());
@@ -118,7 +118,7 @@ impl Terminal {
         self.shared.as_ref().map(|it| it.resolver.expiries()).unwrap_or_default()
     }
 
-    /// What is soon to expire, for the log. `now`: seconds since 1970.
+    /// Warnings about certificates that expire soon, for the log. `now`: seconds since 1970.
     pub fn warnings(&self, now: u64) -> Vec<String> {
         self.shared.as_ref().map(|it| it.resolver.warnings(now)).unwrap_or_default()
     }

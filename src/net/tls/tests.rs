@@ -289,7 +289,7 @@ fn garbage_on_an_open_connection_fails_it_and_the_rest_is_dropped() {
 }
 
 #[test]
-fn a_hello_is_not_read_while_no_unit_is_left_and_an_expensive_one_is_paid_later() {
+fn a_hello_is_not_read_while_no_unit_is_left_and_an_expensive_one_is_charged_to_later_turns() {
     let authority = Authority::new();
     let rsa = Wanted { is_rsa: true, ..good(&["localhost"]) };
     let files = authority.issue("rsa", rsa);

@@ -1,10 +1,10 @@
 //! Session tickets whose keys all workers derive from one seed.
 //!
 //! Time is divided into periods of [`PERIOD_S`] seconds, and each has a key. The seed of a period
-//! gives its key and the seed of the next one, but not that of an earlier one: who reads the memory
-//! of the server learns the keys of the current and the last period, and nothing about the tickets
-//! of others. So workers agree on the keys without a message, and a worker that is started later
-//! gets a later seed.
+//! gives its key and the seed of the next one, but not that of an earlier one: an attacker who
+//! reads the memory of the server learns the keys of the last period and of all later ones, but of
+//! no earlier one. So workers agree on the keys without a message, and a worker that is started
+//! later gets a later seed.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -14,10 +14,10 @@ use aws_lc_rs::hmac::{HMAC_SHA256, Key, sign};
 use rustls::server::ProducesTickets;
 use zeroize::Zeroizing;
 
-/// How long a key is used for new tickets, in seconds; it opens tickets as long again.
+/// Seconds for which a key makes new tickets; for the same time after that, it still opens them.
 const PERIOD_S: u64 = 6 * 3600;
 
-/// From which the keys of a period and all later ones follow.
+/// Gives the keys of a period and of all later ones.
 #[derive(Clone)]
 pub(super) struct Seed {
     period: u64,
@@ -76,8 +76,8 @@ fn period(now: u64) -> u64 {
     (now / PERIOD_S).saturating_sub(1)
 }
 
-/// Most periods that a clock can jump over: ten years. Beyond, keys are not renewed further, which
-/// a wrong clock would make cost seconds.
+/// Most periods that a clock can jump over: ten years. After a longer jump, the keys of a period in
+/// between are used: to derive those of a clock that is far wrong would take seconds.
 const STEPS_MOST: u64 = 14_600;
 
 struct TicketKey {

@@ -163,15 +163,12 @@ impl Slot {
                     written.map(|count| bytes_left -= self.written::<OBSERVED>(count, share, cx))
                 }
                 Step::SendFile { lead, file, at, count } => {
-                    let (shift, most) = portion(&mut self.transport, at, bytes_left, pools, cx);
-                    let piece = prepare(file, (at, count.min(most)), &mut self.cold, cx);
-                    if piece == Piece::Cold {
-                        return Stop::Needs(Wait::Disk);
+                    let ends = (&mut self.transport, &mut *pools);
+                    let body = (lead, file, at, count);
+                    match send_body(ends, body, bytes_left, &mut self.cold, cx, share) {
+                        None => return Stop::Needs(Wait::Disk),
+                        Some(sent) => self.sent(sent, cx).map(|left| bytes_left = left),
                     }
-                    let ends = (&mut self.transport, &mut pools.terminal);
-                    let sent = send_piece(ends, lead, (file, at), piece, share);
-                    bytes_left = self.sent(&sent, bytes_left, shift, cx);
-                    sent.map(drop)
                 }
                 Step::Wait(_) if step == 0 => {
                     self.wire.report(Event::Retry, cx);
@@ -246,24 +243,15 @@ impl Slot {
         count
     }
 
-    /// Reports what was sent of a file. Of the bytes that may be sent in this turn, in units of 2
-    /// to the power of `shift`, there were `left`; returns how many are left now.
-    fn sent(
-        &mut self,
-        sent: &io::Result<Sent>,
-        mut left: u64,
-        shift: u32,
-        cx: &mut Context<'_>,
-    ) -> u64 {
-        if let Ok(sent) = sent {
-            self.wire.report(Event::Written(sent.count), cx);
-            if sent.file_ended {
-                self.wire.report(Event::FileFailed, cx);
-            }
-            left = left.saturating_sub(sent.count >> shift);
+    /// Reports what was sent of a file. Returns how many bytes may still be sent in this turn.
+    #[inline(never)]
+    fn sent(&mut self, sent: io::Result<(Sent, u64)>, cx: &mut Context<'_>) -> io::Result<u64> {
+        let (sent, left) = sent?;
+        self.wire.report(Event::Written(sent.count), cx);
+        if sent.file_ended {
+            self.wire.report(Event::FileFailed, cx);
         }
-        self.transport.note_piece(left == 0, cx.clock.tick);
-        left
+        Ok(left)
     }
 
     /// Answers with this failure before anything was read, and closes in stages.
@@ -399,28 +387,34 @@ impl fmt::Display for Path<'_> {
     }
 }
 
-/// How many bytes of a file may be sent at once from `at` while `left` may be sent in this turn, in
-/// units of 2 to the power of the first result.
-fn portion(
-    transport: &mut Transport,
-    at: u64,
+/// Sends `lead`, then a piece of a file: `count` bytes from `at`, or less. Returns what was sent,
+/// and how many of `left` bytes may still be sent in this turn; `None`: the piece is not in memory.
+/// Not inlined: a response from memory would cost more.
+#[inline(never)]
+fn send_body(
+    (transport, pools): (&mut Transport, &mut Pools),
+    (lead, file, at, count): (&[u8], &OpenFile, u64, u64),
     left: u64,
-    pools: &Pools,
-    cx: &Context<'_>,
-) -> (u32, u64) {
-    let shift = transport.adapt(cx.clock.tick, pools.unsent_most, cx.limits);
+    cold: &mut u8,
+    cx: &mut Context<'_>,
+    share: &mut Share,
+) -> Option<io::Result<(Sent, u64)>> {
+    let now = cx.clock.tick;
+    let shift = transport.adapt(now, pools.unsent_most, cx.limits);
     let most = transport.file_bytes(at, cx.limits.sendfile_bytes << shift);
-    (shift, most.min(left << shift))
+    let count = file.piece(count.min(most).min(left << shift), now);
+    let piece = prepare(file, (at, count), cold, cx);
+    if piece == Piece::Cold {
+        return None;
+    }
+    let sent = send_piece((transport, &mut pools.terminal), lead, (file, at), piece, share);
+    let left = left.saturating_sub(sent.as_ref().map_or(0, |sent| sent.count) >> shift);
+    transport.note_piece(left == 0, now);
+    Some(sent.map(|sent| (sent, left)))
 }
 
 /// Whether a piece of a file can be sent without waiting for the disk, after `tries` attempts.
-fn prepare(
-    file: &OpenFile,
-    (at, count): (u64, u64),
-    tries: &mut u8,
-    cx: &mut Context<'_>,
-) -> Piece {
-    let range = (at, file.piece(count, cx.clock.tick));
+fn prepare(file: &OpenFile, range: (u64, u64), tries: &mut u8, cx: &mut Context<'_>) -> Piece {
     let piece = cx.sites.prepare(file, range, Blocking::after(*tries), cx.clock.tick);
     *tries = if piece == Piece::Cold { *tries + 1 } else { 0 };
     piece

@@ -335,17 +335,17 @@ def connect(address):
     return sock
 
 
-def fetch(address, path, headers=None, times=1):
-    """Sends a request `times` times in one write; returns the Heads and the bodies."""
+def fetch(address, paths, headers=None):
+    """Requests these paths in one write; returns the Heads and the bodies."""
     found, data = [], bytearray()
     with socket.create_connection(address, timeout=TIMEOUT_SECONDS) as sock:
-        sock.sendall(request(path, headers=headers) * times)
-        while len(found) < times:
+        sock.sendall(b"".join(request(path, headers=headers) for path in paths))
+        while len(found) < len(paths):
             head = parse_head(data)
             if head is None or len(data) < head.length + head.body_length:
                 piece = sock.recv(1 << 18)
                 if not piece:
-                    raise LoadError(f"{path}: the connection was closed within a response")
+                    raise LoadError(f"{paths[0]}: the connection was closed within a response")
                 data += piece
                 continue
             found.append((head, bytes(data[head.length : head.length + head.body_length])))

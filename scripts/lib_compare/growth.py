@@ -74,11 +74,10 @@ def expect(running, body, *paths):
 def _idle(scenario, plan, _, start):
     running = start()
     expect(running, SMALL_BODY, SMALL)
-    pool = Pool(running.address, SMALL)
 
     def take(count):
-        pool.resize(count)
-        return load(plan, running, scenario, SMALL)
+        with Pool(running.address, SMALL, count):
+            return load(plan, running, scenario, SMALL)
 
     # Server and client need a few other descriptors, and the load its own connections.
     counts = dict.fromkeys(min(count, plan.open_files - 500) for count in scenario.points)

@@ -8,7 +8,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::cli::Draft;
 use crate::config::layer::Problem;
-use crate::config::{Limits, SiteConfig};
+use crate::config::{Limits, SiteConfig, TlsConfig};
 use crate::files::Door;
 use crate::journal::LogFile;
 use crate::net::tls;
@@ -41,15 +41,12 @@ pub fn check(draft: Draft) -> Findings {
         let what = target.cannot_open(&error);
         findings.problems.push(Problem { origin: set.origin.clone(), what }.to_string());
     }
-    if is_whole && let Ok(config) = layer.clone().into_config() {
-        // Before the switch to another user: a start reads the keys as root, too.
-        match tls::check(&config.tls, unix_seconds()) {
-            Ok(found) => {
-                findings.warnings.extend(found.iter().map(|warning| format!("warning: {warning}")));
-            }
-            Err(found) => findings.problems.extend(found),
+    if is_whole {
+        match layer.clone().into_config() {
+            // Before the switch to another user: a start reads the keys as root, too.
+            Ok(config) => check_tls(&config.tls, &mut findings),
+            Err(found) => findings.problems.extend(found.iter().map(ToString::to_string)),
         }
-        findings.problems.extend(config.tls.acme_webroot.as_deref().and_then(unreadable));
     }
     if let Some(user) = &layer.user {
         let found = match sandbox::is_root() {
@@ -59,11 +56,7 @@ pub fn check(draft: Draft) -> Findings {
         let problem = |what| Problem { origin: user.origin.clone(), what }.to_string();
         findings.problems.extend(found.err().map(problem));
     }
-    let sites = layer.effective_sites().unwrap_or_default();
-    if is_whole && let Err(found) = layer.into_config() {
-        findings.problems.extend(found.iter().map(ToString::to_string));
-    }
-    for site in sites {
+    for site in layer.effective_sites().unwrap_or_default() {
         // Where the root is missing because it is malformed, there is nothing to read.
         if is_whole || site.root.is_some() {
             check_site(site.into_site(), &mut findings);
@@ -74,7 +67,17 @@ pub fn check(draft: Draft) -> Findings {
     findings
 }
 
-/// What is wrong with the folder for ACME challenges.
+fn check_tls(config: &TlsConfig, findings: &mut Findings) {
+    match tls::check(config, unix_seconds()) {
+        Ok(found) => {
+            findings.warnings.extend(found.iter().map(|warning| format!("warning: {warning}")));
+        }
+        Err(found) => findings.problems.extend(found),
+    }
+    findings.problems.extend(config.acme_webroot.as_deref().and_then(unreadable));
+}
+
+/// The problem of a folder for ACME challenges that cannot be read.
 fn unreadable(folder: &Path) -> Option<String> {
     let error = std::fs::read_dir(folder).err()?;
     let shown = folder.display();

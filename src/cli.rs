@@ -84,6 +84,11 @@ struct SettingsArgs {
     #[arg(long, value_name = "ADDRESS")]
     admin_listen: Option<ListenAddress>,
 
+    /// Names by which the admin listener answers besides addresses and names without a dot;
+    /// comma-separated, repeatable
+    #[arg(long, value_name = "NAMES", value_delimiter = ',', value_parser = host)]
+    admin_hosts: Vec<String>,
+
     #[command(flatten)]
     site: SiteArgs,
 
@@ -121,6 +126,7 @@ struct SettingsArgs {
     #[arg(long, value_name = "on|off", num_args = 0..=1, require_equals = true)]
     #[arg(default_missing_value = "on", value_parser = switch)]
     h2c: Option<bool>,
+
     #[command(flatten)]
     tls: TlsArgs,
 
@@ -503,10 +509,8 @@ impl SettingsArgs {
         let layer = Layer {
             config: some(self.config, origin),
             admin_listen: some(self.admin_listen, origin),
-            server_header: some(
-                self.server_header.or(self.no_server_header.then_some(false)),
-                origin,
-            ),
+            admin_hosts: list(self.admin_hosts, origin),
+            server_header: either(self.server_header, self.no_server_header, origin),
             user: some(self.user, origin),
             sandbox: some(self.sandbox.or(self.no_sandbox.then_some(Sandbox::Off)), origin),
             when_full: some(self.when_full, origin),
@@ -524,6 +528,16 @@ impl SettingsArgs {
 
 fn some<T>(value: Option<T>, origin: &Origin) -> Replaced<T> {
     value.map(|value| Sourced::new(value, origin))
+}
+
+/// A name in a list of names; empty: none.
+fn host(text: &str) -> Result<String, String> {
+    if text.is_empty() { Ok(String::new()) } else { value::host(text) }
+}
+
+/// The setting of a switch and of the flag that negates it.
+fn either(switch: Option<bool>, negation: bool, origin: &Origin) -> Replaced<bool> {
+    some(switch.or(negation.then_some(false)), origin)
 }
 
 /// An empty entry stands for an empty list.

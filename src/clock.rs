@@ -33,7 +33,7 @@ impl Add<u64> for Tick {
 pub struct Clock {
     /// For timeouts.
     pub tick: Tick,
-    /// The same in microseconds, for durations in the access log.
+    /// The same in microseconds, for the durations of requests.
     pub us: u64,
     /// The number of this turn of the loop.
     pub turn: u64,

@@ -1,7 +1,7 @@
 //! The command that asks a running server whether it is healthy: for containers without curl.
 //!
-//! It is a client of the admin listener, in a process of its own, and waits no longer than it was
-//! told.
+//! It is a client of the admin listener, in a process of its own, with a timeout for the whole
+//! exchange.
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs};
@@ -11,7 +11,7 @@ use socket2::{Domain, SockAddr, Socket, Type};
 
 use crate::config::ListenAddress;
 
-/// What is asked, and where.
+/// A request to an admin listener.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Question {
     /// The address of the admin listener, as it is configured.

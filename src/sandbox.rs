@@ -161,7 +161,7 @@ fn folders_around(root: &Path) -> Vec<PathBuf> {
 /// open no TCP connections. It can remove the sockets in `sockets` when it ends, and, because
 /// Landlock knows only folders, everything else in theirs: a socket should have its own folder. It
 /// can open the file `log` anew, and for the same reason create and write files in its folder, as
-/// far as the user may. Returns one line for each thing that is not as it should be.
+/// far as the user may. Returns one line for each problem.
 pub fn lock_in(folders: &[PathBuf], sockets: &[&Path], log: Option<&Path>) -> Vec<String> {
     platform::lock_in(folders, sockets, log)
 }
@@ -188,7 +188,7 @@ mod platform {
             return vec![format!("no sandbox: no_new_privs is refused: {error}")];
         }
         let mut warnings = Vec::new();
-        let write = AccessFs::MakeReg | AccessFs::WriteFile;
+        let write = AccessFs::MakeReg | AccessFs::WriteFile | AccessFs::Truncate;
         let removable = sockets.iter().map(|socket| (*socket, AccessFs::RemoveFile.into()));
         let changeable: Vec<_> = removable.chain(log.map(|log| (log, write))).collect();
         match enforce(folders, &changeable, &mut warnings) {

@@ -14,19 +14,19 @@ mod common;
 mod process;
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{Read, Write};
+use std::io::Read;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 
 use rustix::fs::{CWD, FileType, Mode, mknodat};
-use rustix::process::Signal;
+use rustix::process::{Resource, Rlimit, Signal, getrlimit, prlimit};
 use serde_json::Value;
 use tempfile::TempDir;
 
 use client::{Client, request};
 use common::{Server, Setup, run_to_end};
-use process::{eventually, signal};
+use process::{children, eventually, signal};
 
 /// A folder with a root, and room for a log.
 struct Place(TempDir);
@@ -331,6 +331,62 @@ fn a_full_disk_is_reported_and_holds_nothing_up() {
     assert!(server.wait_for_end().success(), "{}", server.log());
 }
 
+/// Lets a process write no file beyond this size, like a disk that is full then.
+fn limit_files(pid: i32, bytes: Option<u64>) {
+    let pid = rustix::process::Pid::from_raw(pid).unwrap();
+    let limit = Rlimit { current: bytes, ..getrlimit(Resource::Fsize) };
+    prlimit(Some(pid), Resource::Fsize, limit).unwrap();
+}
+
+/// The number of lines that the server has reported as dropped.
+fn dropped(log: &str) -> usize {
+    let reports = log.split("dropped ").skip(1);
+    reports.map(|text| text.split(' ').next().unwrap().parse::<usize>().unwrap()).sum()
+}
+
+#[test]
+fn a_disk_that_is_full_in_the_middle_of_a_line_leaves_whole_lines() {
+    let place = Place::new();
+    let server = place.start(&["--access-log-format=json"]);
+    limit_files(i32::try_from(server.pid()).unwrap(), Some(3000));
+    let mut client = Client::connect(&server);
+    for _ in 0..100 {
+        assert_eq!(client.get("/a.txt").status, 200);
+    }
+    let log = stop(server);
+    let lines = place.json();
+    assert!(fs::read(place.path("log")).unwrap().ends_with(b"\n"));
+    assert_eq!(lines.len() + dropped(&log), 100, "{log}");
+    assert!(lines.len() > 5 && log.contains("cannot write the access log"), "{log}");
+}
+
+#[test]
+fn lines_of_a_worker_never_follow_a_torn_line_of_another() {
+    let place = Place::new();
+    let mut server = place.start(&["--access-log-format=json", "--workers=2"]);
+    let workers = children(&server);
+    let [full, other] = workers[..] else { panic!("{workers:?}") };
+    // Only one worker finds the disk full: the other one writes behind its lines.
+    limit_files(full, Some(3000));
+    let other = rustix::process::Pid::from_raw(other).unwrap();
+    rustix::process::kill_process(other, Signal::STOP).unwrap();
+    let mut clients: Vec<Client> = (0..64).map(|_| Client::connect(&server)).collect();
+    for client in &mut clients {
+        client.send(request("/a.txt").repeat(10));
+    }
+    eventually("it is full", || server.log().contains("cannot write the access log"));
+    let size = |place: &Place| fs::metadata(place.path("log")).unwrap().len();
+    assert!((2000..=3000).contains(&size(&place)), "{}", size(&place));
+    rustix::process::kill_process(other, Signal::CONT).unwrap();
+    for client in &mut clients {
+        (0..10).for_each(|_| assert_eq!(client.answer().status, 200));
+    }
+    eventually("the other one writes", || size(&place) > 3000);
+    limit_files(full, None);
+    stop(server);
+    assert_eq!(place.json().len(), 640);
+}
+
 #[test]
 fn standard_output_may_be_closed_or_lose_its_reader() {
     for (output, complaint) in [(">&-", ""), ("| true", "cannot write the access log")] {
@@ -356,21 +412,17 @@ fn standard_output_may_be_closed_or_lose_its_reader() {
 #[test]
 fn standard_output_gets_the_lines_behind_the_start_line() {
     let place = Place::new();
-    let child = Command::new(env!("CARGO_BIN_EXE_tenkay"))
-        .arg(place.root())
-        .args(["--access-log=stdout", "--access-log-format=json"])
-        .arg(format!("--listen=unix:{}", place.path("socket").display()))
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
-    eventually("it listens", || place.path("socket").exists());
-    let mut socket = std::os::unix::net::UnixStream::connect(place.path("socket")).unwrap();
-    socket.write_all(b"GET /a.txt HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n").unwrap();
-    socket.read_to_end(&mut Vec::new()).unwrap();
-    let pid = i32::try_from(child.id()).ok().and_then(rustix::process::Pid::from_raw).unwrap();
-    rustix::process::kill_process(pid, Signal::TERM).unwrap();
-    let output = child.wait_with_output().unwrap();
-    let text = String::from_utf8(output.stdout).unwrap();
+    let (out, socket) = (place.make_fifo("out"), place.path("socket"));
+    let mut reader =
+        OpenOptions::new().read(true).custom_flags(rustix_nonblock()).open(&out).unwrap();
+    let script = format!("exec \"$@\" >{}", out.display());
+    let setup = Setup::in_shell(&place.root(), &script).unix(&socket);
+    let args = ["--access-log=stdout", "--access-log-format=json"];
+    let server = setup.args(args).start_silently(&socket).unwrap();
+    assert_eq!(Client::connect(&server).get("/a.txt").status, 200);
+    stop(server);
+    let mut text = String::new();
+    reader.read_to_string(&mut text).unwrap();
     let [start, line] = text.lines().collect::<Vec<_>>()[..] else { panic!("{text}") };
     assert!(start.contains("serves"), "{text}");
     let line: Value = serde_json::from_str(line).unwrap();

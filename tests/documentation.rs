@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use tenkay::config::file;
+use tenkay::config::layer::{Layer, SiteLayer, TlsLayer};
 use tenkay::rules::file::{parse_headers, parse_redirects};
 
 const NEEDS_SYSTEMD: &str = "<!-- The commands of this page are run on a booted systemd. -->";
@@ -88,31 +89,91 @@ const OTHER_NAMES: &[&str] = &["epoll_wait", "listen_tcp"];
 fn the_table_of_keys_is_complete() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/configuration.md");
     let text = fs::read_to_string(path).unwrap();
-    let mut keys = tenkay::config::layer::SiteLayer::NAMES.to_vec();
-    keys.extend([
-        "listen",
-        "trusted_proxies",
-        "user",
-        "workers",
-        "sandbox",
-        "server_header",
-        "when_full",
-        "h2c",
-        "certificates",
-        "self_signed",
-        "min_version",
-        "redirect_http",
-        "hsts",
-        "acme_webroot",
-    ]);
-    for key in keys.iter().filter(|key| **key != "table") {
+    // Those that are no key of the file, and those that have another name there.
+    let others =
+        ["table", "config", "port", "proxy_protocol", "admin_listen", "admin_hosts", "sites"];
+    let keys = [SiteLayer::NAMES, Layer::NAMES, TlsLayer::NAMES].into_iter().flatten();
+    for key in keys.filter(|key| !others.contains(key)) {
         let is_listed = text.lines().any(|line| {
             let cell = line.strip_prefix("| ").and_then(|line| line.split(" | ").next());
-            cell.is_some_and(|cell| {
-                cell.contains(&format!("`{key}`")) || cell.contains(&format!("`[[{key}]]`"))
-            })
+            let names = [format!("`{key}`"), format!("`[{key}]`"), format!("`[[{key}]]`")];
+            cell.is_some_and(|cell| names.iter().any(|name| cell.contains(name)))
         });
         assert!(is_listed, "{key} is not in docs/configuration.md");
+    }
+}
+
+#[test]
+fn the_readme_names_each_option() {
+    let readme = include_str!("../README.md");
+    let (_, usage) = readme.split_once("```\ntenkay [OPTIONS]").expect("README has the usage");
+    let (listed, _) = usage.split_once("```").expect("the block ends");
+    let reference = include_str!("../docs/reference.md");
+    let options =
+        reference.lines().filter_map(|line| line.strip_prefix("| `--")?.split('`').next());
+    let mut count = 0;
+    for option in options {
+        let is_listed =
+            listed.split([' ', ',', '=', '\n']).any(|word| word == format!("--{option}"));
+        assert!(is_listed, "--{option} is not in README.md");
+        count += 1;
+    }
+    assert!(count >= 50, "{count}");
+}
+
+/// Words in code spans that are paths in the repository.
+fn paths_in(text: &str) -> impl Iterator<Item = &str> {
+    const FOLDERS: [&str; 7] =
+        ["src/", "tests/", "docs/", "fuzz/", "scripts/", "packaging/", "examples/"];
+    let words = text.split('`').skip(1).step_by(2).filter_map(|span| span.split(' ').next());
+    words.filter(|word| FOLDERS.iter().any(|folder| word.starts_with(folder)))
+}
+
+/// The targets of links in a text, without those to other servers.
+fn links_in(text: &str) -> impl Iterator<Item = &str> {
+    let targets = text.split("](").skip(1).filter_map(|rest| rest.split(')').next());
+    targets.filter(|target| !target.contains("://"))
+}
+
+/// The anchors of the headings of a page, as GitHub makes them.
+fn anchors(text: &str) -> Vec<String> {
+    let headings = text.lines().filter_map(|line| line.strip_prefix('#'));
+    let anchor = |heading: &str| {
+        let title = heading.trim_start_matches('#').trim().to_lowercase();
+        let kept =
+            title.chars().filter(|&letter| letter.is_alphanumeric() || " -_".contains(letter));
+        kept.collect::<String>().replace(' ', "-")
+    };
+    headings.map(anchor).collect()
+}
+
+#[test]
+fn the_files_that_the_pages_name_exist() {
+    let top = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut pages: Vec<_> = pages()
+        .into_iter()
+        .map(|(name, text)| match name.as_str() {
+            "README.md" => (top.join(name), text),
+            _ => (top.join("docs").join(name), text),
+        })
+        .collect();
+    for name in ["SECURITY.md", "BENCHMARKS.md", "CHANGELOG.md", "fuzz/README.md"] {
+        pages.push((top.join(name), fs::read_to_string(top.join(name)).unwrap()));
+    }
+    for (page, text) in &pages {
+        let page_name = page.display();
+        for path in paths_in(text).filter(|path| *path != "docs/index.html") {
+            assert!(top.join(path).exists(), "{page_name}: there is no {path}");
+        }
+        for target in links_in(text) {
+            let (file, anchor) = target.split_once('#').unwrap_or((target, ""));
+            let file = if file.is_empty() { page.clone() } else { page.with_file_name(file) };
+            assert!(file.exists(), "{page_name}: there is no {target}");
+            if !anchor.is_empty() {
+                let known = anchors(&fs::read_to_string(&file).unwrap());
+                assert!(known.iter().any(|one| one == anchor), "{page_name}: {target}: {known:?}");
+            }
+        }
     }
 }
 

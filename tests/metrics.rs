@@ -1,4 +1,4 @@
-//! The admin listener: what it answers, whom it lets in, and whether its numbers are right.
+//! The admin listener: its responses, its bound on connections, and whether its numbers are right.
 
 #![allow(clippy::panic, clippy::unwrap_used)] // in a test, that is the assertion
 
@@ -22,7 +22,7 @@ use tempfile::TempDir;
 
 use client::{Client, End, request};
 use common::{Endpoint, Server, Setup};
-use process::{eventually, signal};
+use process::{children, eventually, signal};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_tenkay");
 
@@ -196,6 +196,9 @@ fn prometheus_accepts_the_metrics_and_the_rules_of_the_documentation() {
     for (name, _) in METRICS {
         assert!(page.contains(&format!("`{name}")), "{name} is not in docs/metrics.md");
     }
+    for reason in tenkay::metrics::CLOSE_REASONS {
+        assert!(page.contains(&format!("`{reason}`")), "{reason} is not in docs/metrics.md");
+    }
 }
 
 #[test]
@@ -250,12 +253,6 @@ fn a_connection_is_counted_in_its_state() {
         let series = format!("tenkay_connections{{state=\"{state}\"}}");
         eventually(state, || place.value(&series) == 1.0);
     }
-}
-
-fn children(server: &Server) -> Vec<i32> {
-    let file = format!("/proc/{0}/task/{0}/children", server.pid());
-    let text = fs::read_to_string(file).unwrap();
-    text.split_whitespace().map(|pid| pid.parse().unwrap()).collect()
 }
 
 #[test]
@@ -314,7 +311,7 @@ fn visitors_and_the_admin_listener_do_not_keep_each_other_out() {
     let _waiting = Client::connect(&server);
     assert_eq!(place.admin().get("/readyz").status, 200);
     assert!(place.value("tenkay_limited_total{limit=\"connections\"}") >= 1.0);
-    // A crowd of idle connections gives way to new ones.
+    // Idle connections are evicted for new ones.
     let mut crowd: Vec<Client> = (0..40)
         .map(|_| {
             let mut admin = place.admin();
@@ -329,6 +326,21 @@ fn visitors_and_the_admin_listener_do_not_keep_each_other_out() {
     let open =
         states.map(|state| value(&metrics, &format!("tenkay_connections{{state=\"{state}\"}}")));
     assert_eq!(open.iter().sum::<f64>(), 2.0, "{metrics}");
+}
+
+#[test]
+fn requests_without_an_end_keep_no_probe_out() {
+    let place = Place::new();
+    let _server = place.start(&[]);
+    let begin = |number: u32| {
+        let mut client = place.admin();
+        if number.is_multiple_of(2) {
+            client.send("GET /metrics HTTP/1.1\r\nHost: a\r\nX-Half");
+        }
+        client
+    };
+    let _crowd: Vec<Client> = (0..34).map(begin).collect();
+    assert_eq!(place.admin().get("/healthz").status, 200);
 }
 
 #[test]

@@ -1,19 +1,13 @@
 //! The tests of the scripts, which are written in Python, so that `cargo test` runs all tests.
 //! Without Python they are skipped with a message.
 
-use std::path::Path;
 use std::process::Command;
 
 #[test]
 fn the_tests_of_the_scripts_pass() {
-    let scripts = Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts");
     let mut python = Command::new("python3");
     python.args(["-m", "unittest", "discover", "-q", "-s", "scripts", "-t", "scripts"]);
     python.env("PYTHONDONTWRITEBYTECODE", "1").current_dir(env!("CARGO_MANIFEST_DIR"));
-    if !scripts.exists() {
-        eprintln!("skipped: the scripts are not part of this package");
-        return;
-    }
     match python.output() {
         Err(error) => eprintln!("skipped: cannot run python3: {error}"),
         Ok(output) => {

@@ -277,7 +277,12 @@ def _handshake_sample(scenario, contender, plan):
 
 
 # The function that takes a sample while the other servers run, by kind of scenario.
-TIMED = {"load": _load_sample, "tail": _tail_sample, "fair": _fair_sample, "handshake": _handshake_sample}
+TIMED = {
+    "load": _load_sample,
+    "handshake": _handshake_sample,
+    "tail": _tail_sample,
+    "fair": _fair_sample,
+}
 
 
 def _each_alone(scenario, recipes, plan, timed):

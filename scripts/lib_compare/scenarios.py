@@ -2,7 +2,8 @@
 
 There are six kinds:
     load   wrk at full speed; the figure is the server's CPU time per request
-    handshake  TLS connections with one request each, one after the other; the same figure
+    handshake
+           TLS connections with one request each, one after the other; the same figure
     tail   an open loop at a fixed rate; the figure is a percentile of the latency
     idle   many idle connections; the figure is their memory
     start  the time from start to listening

@@ -197,8 +197,8 @@ def tenkay(program, arguments):
 
 
 def floor(program, tls_program):
-    """The recipe of the floor, and of that with TLS; Running adds the arguments that describe its
-    constant response."""
+    """The recipe of the floor, which is another program in scenarios with TLS; Running adds the
+    arguments that describe its constant response."""
     def command(place):
         listen = ["--listen", f"127.0.0.1:{place.port}"]
         if tls.is_secure(place.feature):

@@ -1,6 +1,8 @@
-# The life of the package, run by systemd in the test system. Writes a line for each step that has
-# passed to /mnt/report, then "end"; or what failed.
+# The life of the package, run by systemd in the test system. Makes /mnt/report, which shows that
+# systemd has booted, and writes a line to it for each step that has passed, then "end"; or what
+# failed.
 set -u
+: >/mnt/report
 url=http://127.0.0.1:8080
 config=/etc/tenkay/tenkay.toml
 mkdir -p /srv/site
@@ -72,7 +74,8 @@ is_new() { readlink "/proc/$pid/exe" | grep -qv deleted; }
 await "the running program is still the old one" is_new
 touch /mnt/enough
 wait $load
-[ -e /mnt/lost ] && fail "$(wc -l </mnt/lost) of $(cat /mnt/count) requests were lost in the upgrade"
+[ -e /mnt/lost ] &&
+    fail "$(wc -l </mnt/lost) of $(cat /mnt/count) requests were lost in the upgrade"
 [ "$(property MainPID)" = "$pid" ] || fail "the upgrade changed the process"
 [ "$(property NRestarts)" = 0 ] || fail "the upgrade restarted the service"
 grep -q /srv/site $config || fail "the upgrade changed the configuration file"

@@ -1,9 +1,8 @@
-"""Tests of the examples in the help of the scripts."""
+"""Tests of the command lines of the scripts: their help, and the examples in it."""
 
 import os
 import re
 import subprocess
-import sys
 import unittest
 from pathlib import Path
 
@@ -11,15 +10,40 @@ SCRIPTS = Path(__file__).resolve().parents[1]
 OPTIONS = (SCRIPTS.parent / "README.md").read_text()
 
 
-class Examples(unittest.TestCase):
+def programs():
+    """The scripts that are commands. test_browser.py has the tests of one that needs node."""
+    files = (path for path in SCRIPTS.iterdir() if path.is_file() and path.name != "browser-test")
+    return sorted(path for path in files if os.access(path, os.X_OK))
+
+
+def run(script, *arguments):
+    """Runs a script in a terminal that is so wide that argparse does not wrap an example."""
+    return subprocess.run(
+        [script, *arguments], capture_output=True, text=True, env={**os.environ, "COLUMNS": "200"},
+        check=False,
+    )
+
+
+class Help(unittest.TestCase):
+    def test_each_script_explains_its_arguments_and_its_exit_status(self):
+        self.assertGreaterEqual(len(programs()), 8)
+        for script in programs():
+            for option in ("-h", "--help"):
+                done = run(script, option)
+                self.assertEqual((done.returncode, done.stderr), (0, ""), script)
+                self.assertRegex(done.stdout.lower(), r"\Ausage: ", script)
+                # argparse keeps the line breaks of a description.
+                self.assertRegex(done.stdout, r"Exit\s+status: 0 = ", script)
+
+    def test_a_wrong_argument_is_named_with_status_2(self):
+        for script in programs():
+            done = run(script, "--nonsense")
+            self.assertEqual((done.returncode, done.stdout), (2, ""), script)
+            self.assertIn(script.name, done.stderr)
+
     def test_the_tenkay_option_in_each_example_exists(self):
         for script in ("compare", "c10k"):
-            done = subprocess.run(
-                [sys.executable, SCRIPTS / script, "--help"], capture_output=True, text=True,
-                env={**os.environ, "COLUMNS": "200"},  # so that argparse does not wrap the example
-                check=True,
-            )
-            (example,) = re.findall(r"--tenkay-arg=(--[a-z-]+)", done.stdout)
+            (example,) = re.findall(r"--tenkay-arg=(--[a-z-]+)", run(SCRIPTS / script, "-h").stdout)
             self.assertRegex(OPTIONS, rf"{example}\b", script)
 
 

@@ -58,8 +58,8 @@ impl HealthcheckArgs {
             Some(text) => parse(&text).map_err(|why| super::invalid(&format!("URL: {why}")))?,
             None => {
                 let set = layer(settings)?.admin_listen;
-                let why = "where? give the URL of the admin listener, or --admin-listen, \
-                    TENKAY_ADMIN_LISTEN, or --config with [admin]";
+                let why = "the address is missing; give the URL of the admin listener, \
+                    --admin-listen, TENKAY_ADMIN_LISTEN, or --config with [admin]";
                 (set.ok_or_else(|| super::invalid(why))?.value, None)
             }
         };

@@ -5,7 +5,7 @@ use clap::Args;
 use crate::config::layer::{Layer, Origin, Sourced};
 use crate::config::{Listen, TrustedProxy};
 
-use super::{list, some, switch};
+use super::{either, list, some, switch};
 
 /// See the module.
 #[derive(Debug, Args)]
@@ -36,8 +36,8 @@ pub(super) struct NetworkArgs {
     #[arg(long, overrides_with = "proxy_protocol")]
     no_proxy_protocol: bool,
 
-    /// Who may name the client in a PROXY header, Forwarded or X-Forwarded-For, by default nobody:
-    /// networks, addresses, unix (any peer on a Unix socket); comma-separated, repeatable
+    /// Proxies that may name the client in a PROXY header, Forwarded or X-Forwarded-For (none by
+    /// default): networks, addresses, unix (any peer on a Unix socket); comma-separated, repeatable
     #[arg(long, value_name = "NETWORKS", value_delimiter = ',', value_parser = trusted_proxy)]
     trusted_proxies: Vec<Option<TrustedProxy>>,
 }
@@ -49,10 +49,7 @@ impl NetworkArgs {
         Layer {
             listen: some(listen, origin),
             port: some(self.port, origin),
-            proxy_protocol: some(
-                self.proxy_protocol.or(self.no_proxy_protocol.then_some(false)),
-                origin,
-            ),
+            proxy_protocol: either(self.proxy_protocol, self.no_proxy_protocol, origin),
             trusted_proxies: proxies.map(|Sourced { value, origin }| Sourced {
                 value: value.into_iter().flatten().collect(),
                 origin,

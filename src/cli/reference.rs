@@ -7,7 +7,7 @@ use std::path::Path;
 use clap::{Arg, Command};
 
 use super::variable;
-use crate::config::layer::Layer;
+use crate::config::layer::{Layer, TlsLayer};
 use crate::config::{Limits, print};
 
 /// Keys that only the file has: the table, the key, and its meaning.
@@ -31,6 +31,22 @@ pub(super) const FILE_ONLY: &[(&str, &str, &str)] = &[
     ("[[auth]]", "realm", "Name of the protected part [default: Restricted]"),
 ];
 
+/// Options whose key does not follow from their name; empty: the file has none.
+const KEYS: &[(&str, &str)] = &[
+    ("config", ""),
+    ("port", ""),
+    ("proxy-protocol", ""),
+    ("admin-listen", "[admin] listen"),
+    ("admin-hosts", "[admin] hosts"),
+    ("cert", "[tls] certificates"),
+    ("key", "[tls] certificates"),
+    ("access-log", "[access_log] path"),
+    ("access-log-format", "[access_log] format"),
+    ("log-level", "[log] level"),
+    ("log-format", "[log] format"),
+    ("limit", "[limits]"),
+];
+
 /// The text before the table of options.
 const HEAD: &str = "\
 # Reference of the settings
@@ -39,13 +55,8 @@ This file is generated; do not edit it.
 
 ## Options
 
-A key of the file has the name of its option with `_` for `-`; `--type`, `--error-page`,
-`--redirect` and `--header` are `media_types`, `error_pages`, `redirects` and `headers`.
-The keys of `--self-signed`, `--min-version`, `--redirect-http`, `--hsts` and `--acme-webroot` stand
-below `[tls]`.
-
-| option | variable | value | meaning |
-|---|---|---|---|
+| option | variable | key of the file | value | meaning |
+|---|---|---|---|---|
 ";
 
 /// The text of `docs/reference.md`.
@@ -55,12 +66,10 @@ pub(super) fn text(command: &Command) -> String {
     for option in command.get_arguments() {
         let value = option.get_value_names().unwrap_or_default().join(" ");
         let (name, meaning) = (shown(option), option.get_help().unwrap_or_default().to_string());
-        let variable = match variable(option) {
-            none if none.is_empty() => String::new(),
-            name => format!("`{name}`"),
-        };
+        let code = |text: String| if text.is_empty() { text } else { format!("`{text}`") };
+        let (variable, key) = (code(variable(option)), code(key(option)));
         let value = if option.get_action().takes_values() { cell(&value) } else { String::new() };
-        _ = writeln!(text, "| `{name}` | {variable} | {value} | {} |", cell(&meaning));
+        _ = writeln!(text, "| `{name}` | {variable} | {key} | {value} | {} |", cell(&meaning));
     }
     text.push_str("\n## Limits\n\n`--limit NAME=VALUE`, or a key of `[limits]`.\n\n");
     text.push_str("| limit | default | least | most | meaning |\n|---|---|---|---|---|\n");
@@ -76,6 +85,21 @@ pub(super) fn text(command: &Command) -> String {
     text.push_str("\n## The defaults as a file\n\n```toml\n");
     text.push_str(&print::print(&Layer::default(), Path::new("")).unwrap_or_default());
     text + "```\n"
+}
+
+/// The key that sets the same as this option, behind its table; empty if there is none.
+pub(super) fn key(option: &Arg) -> String {
+    let Some(long) = option.get_long() else { return "root".to_owned() };
+    if let Some((_, key)) = KEYS.iter().find(|(option, _)| *option == long) {
+        return (*key).to_owned();
+    }
+    if variable(option).is_empty() {
+        return String::new();
+    }
+    // The alias of a list is its name in the file.
+    let aliases = option.get_all_aliases().unwrap_or_default();
+    let key = aliases.first().unwrap_or(&long).replace('-', "_");
+    if TlsLayer::NAMES.contains(&&*key) { format!("[tls] {key}") } else { key }
 }
 
 fn shown(option: &Arg) -> String {

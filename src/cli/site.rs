@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 use clap::builder::{OsStringValueParser, TypedValueParser};
 
-use super::{each, list, one_of, some, switch};
+use super::{each, either, list, one_of, some, switch};
 use crate::config::layer::{Origin, Replaced, SiteLayer};
 use crate::config::{
     ArchiveFormat, CacheControl, CleanUrls, Cors, EncodedSlash, EtagSource, HeaderRule,
@@ -172,7 +172,7 @@ struct Spa(Option<String>);
 
 impl SiteArgs {
     pub(super) fn into_layer(self, root: Option<PathBuf>, origin: &Origin) -> SiteLayer {
-        let switch = |on: Option<bool>, off: bool| some(on.or(off.then_some(false)), origin);
+        let switch = |switch, negation| either(switch, negation, origin);
         SiteLayer {
             root: some(root, origin),
             index: list(self.index, origin),

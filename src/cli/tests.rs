@@ -105,6 +105,7 @@ fn every_option_reaches_its_setting_from_both_sources() {
         assert_eq!(config.sites[0].root, PathBuf::from("/srv"));
         assert_eq!(shown(&config.listen), ["[::]:80", "unix:/run/t", "https://a:443"]);
         assert_eq!(config.admin.unwrap().to_string(), "unix:/run/a");
+        assert_eq!(config.admin_hosts, ["a.example.org", "*.b.example"]);
         assert!(config.listen.iter().all(|listen| listen.opening.proxy_protocol));
         let proxies: Vec<_> = config.trusted_proxies.0.iter().map(ToString::to_string).collect();
         assert_eq!(proxies, ["10.0.0.0/8", "unix", "::1/128"]);
@@ -423,6 +424,8 @@ fn an_error_says_what_is_wrong() {
         (&["--header", "/a"], "is not PATTERN"),
         (&["--trusted-proxies=10.0.0.0/8,proxy"], "'proxy' is not a proxy"),
         (&["--hosts", "a"], "--hosts"),
+        (&["--admin-hosts", "a"], "add --admin-listen ADDRESS"),
+        (&["--admin-listen", ":0", "--admin-hosts", "a:1"], "has a port"),
         (&["--nonsense"], "--nonsense"),
     ] {
         let error = flags(args).unwrap_err();

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::{list, one_of, some, switch};
+use super::{either, list, one_of, some, switch};
 use crate::config::layer::{Origin, TlsLayer};
 use crate::config::{TlsVersion, value};
 
@@ -65,15 +65,14 @@ pub(super) struct TlsArgs {
 
 impl TlsArgs {
     pub(super) fn into_layer(self, origin: &Origin) -> TlsLayer {
-        let no = |is_off: bool| is_off.then_some(false);
         TlsLayer {
             cert: list(self.cert, origin),
             key: list(self.key, origin),
             certificates: None,
-            self_signed: some(self.self_signed.or(no(self.no_self_signed)), origin),
+            self_signed: either(self.self_signed, self.no_self_signed, origin),
             min_version: some(self.min_version, origin),
-            http2: some(self.http2.or(no(self.no_http2)), origin),
-            redirect_http: some(self.redirect_http.or(no(self.no_redirect_http)), origin),
+            http2: either(self.http2, self.no_http2, origin),
+            redirect_http: either(self.redirect_http, self.no_redirect_http, origin),
             hsts: some(self.hsts, origin),
             acme_webroot: some(self.acme_webroot, origin),
         }

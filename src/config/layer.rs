@@ -260,9 +260,9 @@ settings! {
         redirects: Replaced<Vec<RedirectRule>>;
         /// Fields to set and to remove.
         headers: Replaced<Vec<HeaderRule>>;
-        /// Who may read, by address.
+        /// Access rules by address.
         access: Replaced<Vec<AccessRule>>;
-        /// Who may read, by name and password.
+        /// Access rules by name and password.
         auth: Replaced<Vec<AuthRule>>;
     }
 }
@@ -313,6 +313,8 @@ settings! {
         port: Replaced<u16>;
         /// The address of the admin listener.
         admin_listen: Replaced<ListenAddress>;
+        /// Further names by which it answers.
+        admin_hosts: Replaced<Vec<String>>;
         /// Whether a PROXY header comes first, on every address.
         proxy_protocol: Replaced<bool>;
         /// The peers that may name the client for whom they connect.
@@ -367,6 +369,7 @@ impl Layer {
         let listen = addresses(self.listen, self.port).map_err(&mut keep);
         let limits = limits::limits(&self.limits).map_err(&mut keep);
         problems.extend(admin::check(self.admin_listen.as_ref(), listen.as_deref().unwrap_or(&[])));
+        problems.extend(admin::check_hosts(&self.admin_listen, self.admin_hosts.as_ref()));
         let is_https = listen.as_ref().map(|all| all.iter().any(|listen| listen.opening.tls));
         let tls = self
             .tls
@@ -385,6 +388,7 @@ impl Layer {
         let (access_log, log) = self.log.into_config();
         Ok(Config {
             listen,
+            admin_hosts: admin::names(self.admin_listen.as_ref(), self.admin_hosts),
             admin: self.admin_listen.map(|sourced| Listen::internal(sourced.value)),
             trusted_proxies: TrustedProxies(value_or(self.trusted_proxies, Vec::new())),
             sites,

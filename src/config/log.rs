@@ -43,9 +43,7 @@ impl LogTarget {
             _ => Some(LogTarget::Path(text.into())),
         }
     }
-}
 
-impl LogTarget {
     /// Its path, if it has one.
     pub fn path(&self) -> Option<&Path> {
         match self {
@@ -88,11 +86,11 @@ pub enum AccessFormat {
 /// How much is logged on standard error: a level includes those above it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub enum LogLevel {
-    /// What the server could not do.
+    /// Failures.
     Error,
-    /// What it did, but an administrator may want to change.
+    /// Conditions that may need a change.
     Warn,
-    /// What it does.
+    /// Normal operation.
     #[default]
     Info,
     /// Each connection and each request.

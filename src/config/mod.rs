@@ -40,6 +40,8 @@ pub struct Config {
     pub listen: Vec<Listen>,
     /// Where metrics and health are served, if anywhere.
     pub admin: Option<Listen>,
+    /// Names by which it answers besides addresses and names without a dot.
+    pub admin_hosts: Vec<String>,
     /// The peers that may name the client for whom they connect.
     pub trusted_proxies: TrustedProxies,
     /// What is served, and how; at least one site.
@@ -50,7 +52,7 @@ pub struct Config {
     pub sandbox: Sandbox,
     /// What happens to new connections at the connection limit.
     pub when_full: WhenFull,
-    /// HTTP/2 is served without TLS to clients that know that it is.
+    /// HTTP/2 is served without TLS, to clients with prior knowledge (RFC 9113 section 3.3).
     pub h2c: bool,
     /// The processes that serve, below a supervisor; `None`: this process serves alone.
     pub workers: Option<Workers>,

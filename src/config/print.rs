@@ -204,6 +204,9 @@ impl Page<'_> {
         let address = quoted(&self.address(&listen.value, &listen.origin));
         self.text.push_str("\n[admin]\n");
         self.line("listen", &address, &listen.origin.to_string());
+        if let Some(hosts) = &layer.admin_hosts {
+            self.line("hosts", &array(&hosts.value), &hosts.origin.to_string());
+        }
     }
 
     fn logs(&mut self, layer: &Layer, config: &Config) {

@@ -65,9 +65,9 @@ pub struct SiteConfig {
     pub redirects: Vec<RedirectRule>,
     /// Fields to set and to remove, in order.
     pub headers: Vec<HeaderRule>,
-    /// Who may read, by address, in order.
+    /// Access rules by address, in order.
     pub access: Vec<AccessRule>,
-    /// Who may read, by name and password, in order.
+    /// Access rules by name and password, in order.
     pub auth: Vec<AuthRule>,
     /// Whether responses have a Server field.
     pub server_header: bool,
@@ -220,8 +220,8 @@ pub struct HeaderRule {
     pub place: String,
 }
 
-/// Who may read what a pattern matches, by address. `deny` wins over `allow`; if `allow` is not
-/// empty, all other addresses are denied.
+/// An access rule by address, for the paths that a pattern matches. `deny` wins over `allow`; if
+/// `allow` is not empty, all other addresses are denied.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AccessRule {
     /// The pattern of paths.
@@ -244,7 +244,7 @@ impl AccessRule {
     }
 }
 
-/// Who may read what a pattern matches, by name and password (RFC 7617).
+/// An access rule by name and password (RFC 7617), for the paths that a pattern matches.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AuthRule {
     /// The pattern of paths.

@@ -111,7 +111,7 @@ pub fn previous_root_s(text: &str) -> Result<u32, String> {
     })
 }
 
-/// An earlier root holds its disk space for as long as this.
+/// The longest time: an earlier root keeps its disk space in use.
 const PREVIOUS_ROOT_MOST_S: u32 = 604_800;
 
 /// The name of an index file.

@@ -125,7 +125,7 @@ impl Connection {
         self.report_as::<true>(event, cx);
     }
 
-    /// The same. If not `OBSERVED`, there is no observer, and nothing looks for one.
+    /// The same. If not `OBSERVED`, requests are neither observed nor counted.
     #[inline(always)]
     pub fn report_as<const OBSERVED: bool>(&mut self, event: Event, cx: &mut Context<'_>) {
         match self {

@@ -14,7 +14,7 @@ use super::write::Frame;
 impl Exchange {
     /// Writes a response, as [`Exchange::write_reply`] does, and counts its request.
     #[inline(never)]
-    pub(super) fn write_counted<const OBSERVED: bool>(
+    pub(super) fn write_counted(
         &mut self,
         reply: Reply,
         frame: Frame,
@@ -23,7 +23,7 @@ impl Exchange {
         let status = reply.status;
         let length = if frame.head_only { 0 } else { reply.body_length().unwrap_or(0) };
         let began_us = self.began_us;
-        self.write_reply::<OBSERVED>(reply, frame, cx)?;
+        self.write_reply::<true>(reply, frame, cx)?;
         // An observer has taken it.
         self.began_us = None;
         self.end_counted(cx);

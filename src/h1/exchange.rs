@@ -96,7 +96,8 @@ impl Exchange {
         self.inbox.room(pages)
     }
 
-    /// Handles a report. If not `OBSERVED`, there is no observer, and nothing looks for one.
+    /// Handles a report. If not `OBSERVED`, requests are neither observed nor counted: `cx` has
+    /// neither `observer` nor `requests`.
     #[inline(always)]
     pub(super) fn report<const OBSERVED: bool>(&mut self, event: Event, cx: &mut Context<'_>) {
         match event {
@@ -153,7 +154,7 @@ impl Exchange {
             self.unfinished.written(count, cx.observer.as_deref_mut());
         }
         let beyond = self.outbox.written(count);
-        let is_counted_at_end = self.counted_since.is_some();
+        let is_counted_at_end = OBSERVED && self.counted_since.is_some();
         if is_counted_at_end {
             self.count_sent(count, beyond, cx);
         }
@@ -288,8 +289,8 @@ impl Exchange {
         frame: Frame,
         cx: &mut Context<'_>,
     ) -> Result<(), Full> {
-        if cx.requests.is_some() {
-            return self.write_counted::<OBSERVED>(reply, frame, cx);
+        if OBSERVED && cx.requests.is_some() {
+            return self.write_counted(reply, frame, cx);
         }
         self.write_reply::<OBSERVED>(reply, frame, cx)
     }
@@ -346,9 +347,11 @@ impl Exchange {
         self.unfinished.push(observer.open(&asked, cx.clock), &written);
     }
 
-    /// Answers with a failure that ends the connection. The inbox is dropped, because the start of
-    /// the next request is unknown.
+    /// Answers with a failure that ends the connection. It counts as a request of the client, also
+    /// without a complete head. The inbox is dropped, because the start of the next request is
+    /// unknown.
     pub(super) fn refuse(&mut self, failure: Failure, cx: &mut Context<'_>) {
+        self.count(cx);
         let head = self.saved.as_ref().map_or(self.inbox.bytes(), |saved| &saved.head);
         let method = Method::of(head);
         let (head_only, persistence) = (method == Method::Head, Persistence::Linger);

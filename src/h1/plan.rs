@@ -68,8 +68,8 @@ fn request<'r>(head: &'r Head<'r, 'r>, cx: &mut Context<'_>) -> Request<'r> {
     Request { channel, ..Request::of(head, cx.client_of(&head.fields), Some(write::fill)) }
 }
 
-/// The page of a failure that ends the connection. What its head says about the site and the origin
-/// holds for it as well, if it has a head.
+/// The page of a failure that ends the connection. If `bytes` begin with a complete head, its host
+/// selects the site, and the page gets the same CORS fields as other replies.
 #[cold]
 pub(super) fn fail(bytes: &[u8], failure: Failure, cx: &mut Context<'_>) -> Reply {
     let mut space = head::space();

@@ -74,8 +74,7 @@ impl Exchange {
         match no_head {
             NoHead::Nothing => return self.idle(cx),
             NoHead::Partial if self.peer_finished => {
-                self.refuse(Failure::bad("the head has no end"), cx);
-                return true;
+                return self.fail(Failure::bad("the head has no end"), cx);
             }
             NoHead::Partial => _ = self.began_us.get_or_insert(self.received_us),
             NoHead::Failed(failure) => return self.fail(failure, cx),
@@ -158,10 +157,9 @@ impl Exchange {
         true
     }
 
-    /// No request: counts as one, and ends the connection.
+    /// No request: ends the connection.
     #[inline(never)]
     fn fail(&mut self, failure: Failure, cx: &mut Context<'_>) -> bool {
-        self.count(cx);
         self.refuse(failure, cx);
         true
     }
@@ -177,7 +175,7 @@ impl Exchange {
 
     /// Counts the current head as a request of its client, once.
     #[inline]
-    fn count(&mut self, cx: &mut Context<'_>) {
+    pub(super) fn count(&mut self, cx: &mut Context<'_>) {
         if !self.counted {
             self.counted = cx.count_request();
         }

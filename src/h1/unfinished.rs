@@ -1,4 +1,4 @@
-//! Which responses the kernel has taken completely.
+//! Tracks which responses the kernel has accepted completely.
 //!
 //! Several responses may share an outbox, and the body of the last one may follow it. So each is
 //! known by its place in the bytes that are sent, counted from the first byte of the first of them.
@@ -90,7 +90,7 @@ impl Unfinished {
     }
 }
 
-/// A response that was written, as its bytes tell it.
+/// The facts about a response that its bytes in the outbox give.
 #[derive(Debug)]
 pub(super) struct Written {
     pub(super) status: Status,

@@ -5,7 +5,7 @@ use crate::http::negotiate::Coding;
 use crate::http::range::ByteRange;
 use crate::http::status::{Failure, Status};
 use crate::journal::Asked;
-use crate::machine::{Context, Reason};
+use crate::machine::Context;
 use crate::site::page::Page;
 use crate::site::{Answer, Content, Reply, Wait};
 
@@ -14,7 +14,7 @@ use super::fields::put_headers;
 use super::frame::{Code, Fault, Head, Kind, flag, put_number};
 use super::priority::Priority;
 use super::request::{Parts, Saved, Verdict};
-use super::stream::{Asking, Incoming, Key, Source, Work};
+use super::stream::{Asking, Incoming, Key, Source, Stream, Work};
 use super::window::Window;
 
 /// A request that is answered now.
@@ -30,6 +30,15 @@ struct Question<'q> {
     memory: &'q [u8],
     /// When it came.
     began_us: u64,
+}
+
+impl<'q> Question<'q> {
+    /// The request of a stream in the table.
+    fn of(key: Key, stream: &Stream, saved: &'q Saved) -> Question<'q> {
+        let Stream { id, is_open, priority, .. } = *stream;
+        let Saved { parts, memory, began_us } = saved;
+        Question { id, key: Some(key), is_open, priority, parts, memory, began_us: *began_us }
+    }
 }
 
 /// There is no room for the fields of a response now.
@@ -49,9 +58,12 @@ impl Connection {
         let question =
             Question { id, key: None, is_open: !ends, priority, parts, memory, began_us };
         match verdict {
-            Verdict::Malformed => return Err(Fault::Stream(Code::ProtocolError)),
+            Verdict::Malformed => {
+                cx.count_request();
+                return Err(Fault::Stream(Code::ProtocolError));
+            }
             Verdict::Failed(failure) => {
-                count(cx, false);
+                cx.count_request();
                 return self.refuse(question, failure, cx);
             }
             Verdict::Good => {}
@@ -75,7 +87,7 @@ impl Connection {
                 Ok(())
             }
             Err(failure) => {
-                count(cx, false);
+                cx.count_request();
                 self.refuse(question, failure, cx)
             }
         }
@@ -89,7 +101,7 @@ impl Connection {
         cx: &mut Context<'_>,
     ) -> Result<(), Fault> {
         let answer = question.parts.ask(question.memory, Blocking::Never, false, cx);
-        let counted = count(cx, false);
+        let counted = cx.count_request();
         let on = match self.follow(&question, answer, too_large, cx) {
             Ok(None) => return Ok(()),
             Ok(Some(on)) => on,
@@ -121,26 +133,20 @@ impl Connection {
         self.ask_again(key, cx)
     }
 
-    /// Asks the site for a response that was not to be had at once.
+    /// Asks the site again, for a request that waits.
     fn ask_again(&mut self, key: Key, cx: &mut Context<'_>) -> Result<(), Fault> {
         let Work::Ask(mut asking) = self.streams.set(key, Work::None) else { return Ok(()) };
-        let stream = &self.streams[key];
-        let (id, is_open, priority) = (stream.id, stream.is_open, stream.priority);
-        let Saved { parts, memory, began_us } = &asking.saved;
-        let (key, began_us) = (Some(key), *began_us);
-        let question = Question { id, key, is_open, priority, parts, memory, began_us };
-        let answer = parts.ask(memory, Blocking::after(asking.tries), asking.counted, cx);
-        asking.counted = count(cx, asking.counted);
+        let question = Question::of(key, &self.streams[key], &asking.saved);
+        let (blocking, counted) = (Blocking::after(asking.tries), asking.counted);
+        let answer = question.parts.ask(question.memory, blocking, counted, cx);
+        asking.counted = asking.counted || cx.count_request();
         asking.on = match self.follow(&question, answer, asking.too_large, cx) {
             Ok(None) => return Ok(()),
             Ok(Some(on)) => on,
             Err(Full) => Wait::Turn,
         };
-        let on = asking.on;
-        if let Some(key) = key {
-            self.streams.set(key, Work::Ask(asking));
-        }
-        self.wait_for(on, cx);
+        self.wait_for(asking.on, cx);
+        self.streams.set(key, Work::Ask(asking));
         Ok(())
     }
 
@@ -223,11 +229,8 @@ impl Connection {
             Work::Ask(asking) => asking.saved,
             _ => return Ok(()),
         };
-        let stream = &self.streams[key];
-        let (id, is_open, priority) = (stream.id, stream.is_open, stream.priority);
-        let Saved { parts, memory, began_us } = &saved;
-        let (key, began_us) = (Some(key), *began_us);
-        self.refuse(Question { id, key, is_open, priority, parts, memory, began_us }, failure, cx)
+        let question = Question::of(key, &self.streams[key], &saved);
+        self.refuse(question, failure, cx)
     }
 
     fn refuse(
@@ -244,20 +247,22 @@ impl Connection {
     fn respond(
         &mut self,
         question: &Question<'_>,
-        reply: Reply,
+        mut reply: Reply,
         cx: &mut Context<'_>,
     ) -> Result<(), Full> {
         let (id, is_head) = (question.id, question.parts.is_head());
         self.begin_output(cx);
-        let ends = is_head || !has_body(&reply);
-        let kind = (id, ends, !self.told_no_table);
-        if put_headers(&mut self.outbox, cx.pages, &reply, kind, cx.clock).is_none() {
+        let mut ends = is_head || !has_body(&reply);
+        let first = !self.told_no_table;
+        let put = put_headers(&mut self.outbox, cx.pages, &reply, (id, ends, first), cx.clock);
+        if put.is_none() {
             if !self.outbox.is_empty() {
                 return Err(Full); // sending makes room
             }
             // A page is not enough. Only a location made from the target is that long.
-            let reply = cx.sites.fail(Failure::target_too_long());
-            put_headers(&mut self.outbox, cx.pages, &reply, (id, true, kind.2), cx.clock)
+            reply = cx.sites.fail(Failure::target_too_long());
+            ends = is_head;
+            put_headers(&mut self.outbox, cx.pages, &reply, (id, ends, first), cx.clock)
                 .ok_or(Full)?;
         }
         self.told_no_table = true;
@@ -300,37 +305,29 @@ impl Connection {
         self.unfinished.push(question.id, observer.open(&asked, cx.clock));
     }
 
-    /// A whole response is in the outbox.
+    /// The whole response to a request is in the outbox.
     fn end_stream(&mut self, question: &Question<'_>, cx: &mut Context<'_>) {
-        match question.key {
-            Some(key) => self.finish(key, cx),
-            None => {
-                self.debt.answered();
-                self.unfinished.end(question.id);
-                count_end(ms(question.began_us), cx);
-                if question.is_open {
-                    self.stop_request(question.id, cx);
-                }
-            }
+        if let Some(key) = question.key {
+            self.forget(key);
         }
+        self.end_response(question.id, question.is_open, ms(question.began_us), cx);
     }
 
-    /// A whole response is in the outbox or was sent: the stream ends.
+    /// The response of a stream in the table was sent, or is in the outbox: the stream ends.
     pub(super) fn finish(&mut self, key: Key, cx: &mut Context<'_>) {
-        let stream = &self.streams[key];
-        let (id, is_open, began_ms) = (stream.id, stream.is_open, stream.began_ms);
+        let Stream { id, is_open, began_ms, .. } = self.streams[key];
         self.forget(key);
+        self.end_response(id, is_open, began_ms, cx);
+    }
+
+    fn end_response(&mut self, id: u32, is_open: bool, began_ms: u32, cx: &mut Context<'_>) {
         count_end(began_ms, cx);
-        self.debt.answered();
+        self.flood.answered();
         self.unfinished.end(id);
         if is_open {
-            self.stop_request(id, cx);
+            // The rest of the request is not needed (section 8.1).
+            self.put_reset(id, Code::NoError, cx);
         }
-    }
-
-    /// The response is complete, and the request is not: it is not needed any more (section 8.1).
-    fn stop_request(&mut self, id: u32, cx: &mut Context<'_>) {
-        self.put_reset(id, Code::NoError, cx);
     }
 
     /// Ends a stream because of an error of the client.
@@ -338,20 +335,14 @@ impl Connection {
         if let Some(key) = self.streams.find(id) {
             self.abort(key, cx);
         }
-        self.begin_control(cx);
         self.put_reset(id, code, cx);
-        self.debt.abort(cx.limits)
+        self.flood.abort(cx.limits)
     }
 
     pub(super) fn put_reset(&mut self, id: u32, code: Code, cx: &mut Context<'_>) {
         self.recent.add(id);
         let code = code as u32; // a unit variant is its number
-        let put = self.outbox.append(cx.pages, |writer| {
-            put_number(writer, Kind::RstStream, id, code);
-        });
-        if put.is_none() {
-            self.close(Reason::OutOfPages, cx.pages);
-        }
+        self.put_control(cx, |writer| put_number(writer, Kind::RstStream, id, code));
     }
 
     /// Removes a stream whose response will not be complete.
@@ -471,11 +462,6 @@ fn count_end(began_ms: u32, cx: &mut Context<'_>) {
     if let Some(requests) = &mut cx.requests {
         requests.end((took_ms > 0).then_some(u64::from(took_ms) * 1000));
     }
-}
-
-/// Counts a request of its client, once. Returns whether it is counted.
-fn count(cx: &mut Context<'_>, counted: bool) -> bool {
-    counted || cx.count_request()
 }
 
 /// Bytes of requests that wait on one connection; what is more is refused, and can be repeated.

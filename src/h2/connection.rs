@@ -1,11 +1,12 @@
 //! A connection, and what happens to all of its streams at once.
 
 use crate::clock::Tick;
+use crate::http::writer::Writer;
 use crate::journal::Observer;
 use crate::machine::{Buffer, Context, Event, Outbox, Pages, Reason, Step};
 use crate::site::Wait;
 
-use super::debt::Debt;
+use super::flood::Flood;
 use super::frame::{self, Code, Fault, Head, Kind, STREAM_MOST, put_goaway};
 use super::hpack::Decoder;
 use super::priority::Priority;
@@ -41,7 +42,7 @@ pub struct Connection {
     pub(super) recent: Recent,
     /// Priorities of streams that do not exist yet.
     pub(super) updates: Vec<(u32, Priority)>,
-    pub(super) debt: Debt,
+    pub(super) flood: Flood,
     pub(super) goaway: GoAway,
     pub(super) unfinished: Unfinished,
     /// Requests so far.
@@ -54,7 +55,7 @@ pub struct Connection {
     pub(super) since: Tick,
     /// When the first byte came of a frame or block that is not complete.
     pub(super) partial_since: Option<Tick>,
-    /// Frames that may be taken in this turn.
+    /// Frames that may be taken in this turn; fields count as more than one.
     pub(super) frames_left: u16,
     /// The turn in which the connection last did something.
     turn: u64,
@@ -92,8 +93,8 @@ pub(super) enum GoAway {
     None,
     /// The client was told to send no more requests; those that are on their way are served.
     Announced(Tick),
-    /// Requests after this stream are ignored.
-    Final(u32, Reason),
+    /// Requests after the last one are ignored.
+    Final(Reason),
 }
 
 /// A block of fields that is not complete.
@@ -126,7 +127,7 @@ impl Connection {
             last: 0,
             recent: Recent::default(),
             updates: Vec::new(),
-            debt: Debt::default(),
+            flood: Flood::default(),
             goaway: GoAway::None,
             unfinished: Unfinished::default(),
             requests: 0,
@@ -244,7 +245,7 @@ impl Connection {
         }
         if let Some((key, left)) = self.payload {
             let beyond = usize::try_from(beyond).unwrap_or(usize::MAX).min(left);
-            self.sent_payload(key, beyond);
+            self.streams[key].work.consume(beyond);
             self.payload = (left > beyond).then_some((key, left - beyond));
             if self.payload.is_some() {
                 return;
@@ -300,7 +301,7 @@ impl Connection {
         if self.is_over() {
             return self.release_if_empty(cx.pages);
         }
-        if let (GoAway::Final(_, reason), true) = (self.goaway, self.streams.is_empty()) {
+        if let (GoAway::Final(reason), true) = (self.goaway, self.streams.is_empty()) {
             self.linger(reason, cx);
         } else if self.peer_finished && matches!(self.step(), Step::Read) {
             // Neither the rest of a body nor a larger window will come.
@@ -316,9 +317,9 @@ impl Connection {
             return;
         }
         let last = self.last;
-        let put = self.outbox.append(cx.pages, |writer| put_goaway(writer, last, code));
-        if put.is_none() {
-            return self.close(Reason::OutOfPages, cx.pages);
+        self.put_control(cx, |writer| put_goaway(writer, last, code));
+        if self.is_over() {
+            return;
         }
         self.linger(reason, cx);
         self.release_if_empty(cx.pages);
@@ -355,29 +356,25 @@ impl Connection {
         let now = cx.clock.tick;
         match self.goaway {
             GoAway::None => {
-                let put = self.outbox.append(cx.pages, |writer| {
+                self.goaway = GoAway::Announced(now);
+                self.put_control(cx, |writer| {
                     put_goaway(writer, STREAM_MOST, Code::NoError);
                     frame::put_head(writer, DRAIN_PING.len(), Kind::Ping, 0, 0);
                     writer.put(&DRAIN_PING);
                 });
-                if put.is_some() {
-                    self.goaway = GoAway::Announced(now);
-                }
             }
             GoAway::Announced(since) if now >= since + cx.limits.drain_idle_ms => {
                 self.last_goaway(Reason::Stopped, cx);
             }
-            GoAway::Announced(_) | GoAway::Final(..) => {}
+            GoAway::Announced(_) | GoAway::Final(_) => {}
         }
     }
 
     /// Tells the client which requests were taken; later ones are ignored.
     pub(super) fn last_goaway(&mut self, reason: Reason, cx: &mut Context<'_>) {
         let last = self.last;
-        let put = self.outbox.append(cx.pages, |writer| put_goaway(writer, last, Code::NoError));
-        if put.is_some() {
-            self.goaway = GoAway::Final(last, reason);
-        }
+        self.goaway = GoAway::Final(reason);
+        self.put_control(cx, |writer| put_goaway(writer, last, Code::NoError));
     }
 
     /// True between requests, with nothing left to send.
@@ -405,7 +402,7 @@ impl Connection {
 
     /// Something other than a control frame is put into the outbox.
     pub(super) fn begin_output(&mut self, cx: &Context<'_>) {
-        if self.streams.sending() == 0 && !self.is_fresh {
+        if self.streams.sending() == 0 && !(self.is_fresh && self.is_output_waiting()) {
             self.outbox.begin(cx.clock.tick, cx.limits);
         }
         if !self.is_unsent() {
@@ -414,10 +411,23 @@ impl Connection {
         self.is_fresh = true;
     }
 
-    /// A control frame is put into the outbox. It does not count as progress of a response.
-    pub(super) fn begin_control(&mut self, cx: &Context<'_>) {
+    /// Puts a control frame into the outbox, which has room for some. It does not count as
+    /// progress of a response. Without a page, the connection is closed: a client that missed a
+    /// frame would know a wrong state.
+    pub(super) fn put_control(
+        &mut self,
+        cx: &mut Context<'_>,
+        write: impl FnOnce(&mut Writer<'_>),
+    ) {
+        if let Phase::Closed(_) = self.phase {
+            return;
+        }
         if !self.is_unsent() {
             self.since = cx.clock.tick;
+            self.outbox.begin(cx.clock.tick, cx.limits);
+        }
+        if self.outbox.append(cx.pages, write).is_none() {
+            self.close(Reason::OutOfPages, cx.pages);
         }
     }
 
@@ -470,6 +480,7 @@ impl Connection {
         if let Some(Fault::Connection(code) | Fault::Stream(code)) = fault {
             let reason = match code {
                 Code::EnhanceYourCalm => Reason::Flooded,
+                Code::InternalError => Reason::OutOfPages, // the only one
                 _ => Reason::ProtocolError,
             };
             self.fail(code, reason, cx);

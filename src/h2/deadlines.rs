@@ -5,7 +5,7 @@ use crate::config::Limits;
 use crate::http::status::{Failure, Status};
 use crate::machine::{Context, Evictable, Reason, Standing};
 
-use super::connection::{Connection, GoAway, Phase};
+use super::connection::{Connection, GoAway, Phase, ROOM};
 use super::frame::Code;
 use super::stream::Work;
 
@@ -39,10 +39,14 @@ impl Connection {
         }
     }
 
-    /// Answers the requests whose time is over.
+    /// Answers the requests whose time is over, as many as there is room for: the rest is still
+    /// late when these responses were sent.
     fn end_late(&mut self, cx: &mut Context<'_>) {
         let now = cx.clock.tick;
         for key in 0..self.streams.slots() {
+            if self.outbox.room_left() < ROOM {
+                return;
+            }
             let failure = match stream_deadline(&self.streams[key].work, cx.limits) {
                 Some(deadline) if deadline > now => continue,
                 Some(_) => match self.streams[key].work {
@@ -59,6 +63,9 @@ impl Connection {
             };
             if let Err(fault) = self.answer_failure(key, failure, cx) {
                 self.take_fault(fault, self.streams[key].id, cx);
+            }
+            if self.is_over() {
+                return;
             }
         }
     }

@@ -15,9 +15,12 @@ pub(super) const PAYLOAD_MOST: usize = 16_384;
 /// The longest payload of a DATA frame that is sent: with its head, one record of TLS.
 pub(super) const DATA_MOST: usize = PAYLOAD_MOST - HEAD_BYTES;
 
+/// Room that responses leave in the outbox for control frames: the two steps of a GOAWAY with a
+/// PING, and the RST_STREAM behind a response.
+pub(super) const SPARE_BYTES: usize = 64;
+
 /// The types (section 6, RFC 9218 section 7.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[allow(missing_docs, reason = "the names are those of the RFC")]
 #[repr(u8)]
 pub(super) enum Kind {
     Data = 0,
@@ -51,7 +54,6 @@ pub(super) mod flag {
 
 /// Why a stream or the connection ends (section 7).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[allow(missing_docs, reason = "the names are those of the RFC")]
 #[repr(u8)]
 pub(super) enum Code {
     NoError = 0,
@@ -160,7 +162,7 @@ impl Head {
             content = &rest[..kept.ok_or(Fault::Connection(Code::ProtocolError))?];
         }
         if self.kind == Kind::Headers && self.has(flag::PRIORITY) {
-            // The priorities of RFC 7540, which nobody uses any more (section 5.3.2).
+            // The priorities of RFC 7540 are deprecated (section 5.3.2).
             content = content.get(5..).ok_or(Fault::Connection(Code::FrameSizeError))?;
         }
         Ok(content)

@@ -1,11 +1,11 @@
 //! HTTP/2 on one connection, without a socket (RFC 9113).
 //!
-//! A [`Connection`] keeps the contract of [`crate::machine`]. While it is idle, it holds no page
-//! and about 500 bytes; a stream takes 56 bytes.
+//! A [`Connection`] keeps the contract of [`crate::machine`]. While it is idle, it holds no page,
+//! but about 500 bytes and the table of its client, at most 11 KiB; a stream takes 56 bytes.
 //!
 //! - `connection`: the contract, and the end of a connection
-//! - `deadlines`: what each wait is limited to
-//! - `receive`: from bytes to frames, and what each changes
+//! - `deadlines`: the limit of each wait
+//! - `receive`: from bytes to frames, and the effect of each
 //! - `request`: from a block of fields to a request
 //! - `answer`: from a request to its response
 //! - `fields`: the fields of a response
@@ -14,8 +14,8 @@
 //! - `stream`, `streams`: the streams that are not closed
 //! - `unfinished`: the responses that an observer waits for
 //! - `window`, `settings`: what the client allows
-//! - `debt`: the bounds against clients that cause work and take no responses
-//! - `recent`: streams that were reset lately
+//! - `flood`: the bounds against clients that cause work and take no responses
+//! - `recent`: the last streams that the server has reset
 //! - `frame`: the heads of frames, and checks that need no state
 //! - [`hpack`]: the compression of fields
 //!
@@ -23,7 +23,8 @@
 //!
 //! A stream is *open* while the body of its request is received and dropped, and *half-closed* from
 //! then on, until its response was sent. It is *reset* if the server has reset it, and *closed* in
-//! every other case; neither takes memory, except that the last 16 reset ones are remembered.
+//! every other case. Neither takes memory, except a bit for each of the last 128: an older one is
+//! taken for a reset one.
 //!
 //! ```text
 //!          HEADERS                      END_STREAM
@@ -58,35 +59,35 @@
 //! # Output
 //!
 //! Everything is built in one page: answers to control frames and the fields of responses at once,
-//! DATA frames when nothing else is left to do. Short payloads are copied there; a longer one is
-//! sent from where it is, behind the page. While output waits, no frame is taken, so a client that
-//! reads nothing is not read from. When it was sent, and bytes may have come, they are read before
-//! the next DATA frames are made ([`Step::Poll`](crate::machine::Step::Poll)): so a new, urgent
-//! request does not wait for a long response.
+//! DATA frames when nothing else is left to do. Short payloads are copied there; a longer one
+//! follows the page without a copy. While output waits, no frame is taken, so a client that reads
+//! nothing is not read from. When the output was sent, bytes that may have arrived are read before
+//! the next DATA frames are made ([`Step::Poll`](crate::machine::Step::Poll)), so that a new,
+//! urgent request does not wait for a long response.
 //!
 //! # Requests that wait
 //!
-//! A file that is not in memory holds up its own stream only: its next piece is tried again a
-//! little later ([`Step::Wait`](crate::machine::Step::Wait)), and other streams go on. The same is
-//! true for a request that waits for a listing or a password.
+//! A file that is not in memory delays its own stream only: its next piece is tried again after
+//! [`RETRY_MS`](crate::files::RETRY_MS) ([`Step::Wait`](crate::machine::Step::Wait)), and other
+//! streams continue. The same is true for a request that waits for a listing or a password check.
 //!
 //! # Bodies of requests
 //!
-//! They are counted, dropped, and answered as HTTP/1.1 does: the request is evaluated when its body
-//! has come. A response that is complete before its request is followed by RST_STREAM with NO_ERROR
-//! (section 8.1).
+//! Their bytes are counted and dropped, as with HTTP/1.1: the request is evaluated when its body
+//! has arrived. A response that is complete before its request is followed by RST_STREAM with
+//! NO_ERROR (section 8.1).
 //!
 //! # Invariants
 //!
 //! In debug builds, `Connection::check` tests most of them after each report: an idle connection
-//! holds no page; while bytes are unsent, the next step is not a read; whatever may be sent is
-//! sent.
+//! holds no page; while bytes are unsent, the next step is not a read; nothing that may be sent is
+//! held back.
 
 mod answer;
 mod connection;
 mod deadlines;
-mod debt;
 mod fields;
+mod flood;
 mod frame;
 pub mod hpack;
 mod priority;

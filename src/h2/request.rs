@@ -2,7 +2,7 @@
 
 use crate::config::Limits;
 use crate::files::Blocking;
-use crate::http::body::{content_length, trim_blanks};
+use crate::http::body::content_length;
 use crate::http::fields::{Field, Fields, Line};
 use crate::http::head::{Expectation, Method, Version, expectation};
 use crate::http::host::Host;
@@ -10,6 +10,7 @@ use crate::http::status::{Failure, Status};
 use crate::machine::Context;
 use crate::site::{Answer, Reply, Request};
 
+use super::fields::is_of_connection;
 use super::hpack::Visit;
 use super::priority::Priority;
 
@@ -67,8 +68,8 @@ pub(super) enum Verdict {
 
 /// Collects a request from its fields, into memory that belongs to the caller.
 pub(super) struct Gather<'g> {
-    pub(super) parts: Parts,
-    pub(super) verdict: Verdict,
+    parts: Parts,
+    verdict: Verdict,
     memory: &'g mut [u8],
     used: usize,
     /// The size as the RFC counts it (section 6.5.2).
@@ -200,8 +201,11 @@ impl<'g> Gather<'g> {
             let why = "the request has more fields than the limit";
             return self.fail(Failure::new(Status::RequestHeaderFieldsTooLarge, why));
         }
-        if !is_name(name) || !is_value(value) || is_of_connection(name, value) {
+        if !is_name(name) || !is_value(value) || is_of_connection(name) {
             return self.malformed();
+        }
+        if name == b"te" && !value.eq_ignore_ascii_case(b"trailers") {
+            return self.malformed(); // section 8.2.2
         }
         if self.is_trailer {
             return true;
@@ -351,17 +355,6 @@ impl Parts {
             }
             cx.sites.check(request).map(|()| true)
         })?
-    }
-}
-
-/// Fields that HTTP/2 does not have (section 8.2.2).
-fn is_of_connection(name: &[u8], value: &[u8]) -> bool {
-    match name {
-        b"connection" | b"keep-alive" | b"proxy-connection" | b"transfer-encoding" | b"upgrade" => {
-            true
-        }
-        b"te" => !trim_blanks(value).eq_ignore_ascii_case(b"trailers"),
-        _ => false,
     }
 }
 

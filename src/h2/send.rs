@@ -7,7 +7,7 @@ use crate::machine::{Context, Reason, Step};
 use crate::site::{Filled, Representation, Wait};
 
 use super::connection::Connection;
-use super::frame::{Code, DATA_MOST, HEAD_BYTES, Kind, flag, put_head};
+use super::frame::{Code, DATA_MOST, HEAD_BYTES, Kind, SPARE_BYTES, flag, put_head};
 use super::stream::{Key, Made, Source, Work};
 
 /// What the next frame of a stream is made of.
@@ -103,7 +103,7 @@ impl Connection {
         debug_assert!(put.is_some(), "there is room: see `pump`");
         self.window.take(count);
         self.streams[key].window.take(count);
-        self.debt.sent_data();
+        self.flood.sent_data();
         if let Some(requests) = &mut cx.requests {
             requests.sent(count as u64); // widening
         }
@@ -116,11 +116,6 @@ impl Connection {
         } else {
             self.payload = Some((key, count));
         }
-    }
-
-    /// Bytes of the payload that follows the outbox were sent.
-    pub(super) fn sent_payload(&mut self, key: Key, count: usize) {
-        self.streams[key].work.consume(count);
     }
 
     /// The payload of a frame was sent or copied.
@@ -199,7 +194,7 @@ impl Work {
     }
 
     /// Bytes of a response were copied or sent.
-    fn consume(&mut self, count: usize) {
+    pub(super) fn consume(&mut self, count: usize) {
         match self {
             Work::Memory { at, .. } => *at += count,
             Work::File { at, .. } => *at += count as u64, // widening
@@ -223,10 +218,10 @@ impl Work {
             Work::Memory { of, at, .. } => Step::Write(lead, &of.bytes()[*at..*at + left]),
             Work::File { of, at, .. } => step_of(of, *at, lead, left),
             Work::Made(made) => match &made.source {
-                Source::Parts { of, range: Some(range), .. } => {
+                Source::Parts { of, range: Some(range), .. } if made.at == made.bytes.len() => {
                     step_of(of, range.first, lead, left)
                 }
-                _ => Step::Write(lead, &[]), // unreachable: only ranges are not copied
+                _ => Step::Write(lead, &made.bytes[made.at..made.at + left]),
             },
             // Unreachable: only responses are sent.
             Work::None | Work::Receive(_) | Work::Ask(_) => Step::Write(lead, &[]),
@@ -334,9 +329,6 @@ impl Made {
 /// Up to this length, a payload is copied into the outbox: the copy costs less than the second
 /// entry of a gathering write.
 const COPIED_BYTES: usize = 4096;
-
-/// Room that is left in the outbox for control frames.
-const SPARE_BYTES: usize = 64;
 
 /// What the kernel is asked to read of a file at a time.
 const AHEAD_BYTES: u64 = 262_144;

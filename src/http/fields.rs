@@ -51,7 +51,7 @@ pub enum Field {
     SecFetchMode,
     /// RFC 7239; a list.
     Forwarded,
-    /// The list that proxies sent before RFC 7239, and still do.
+    /// The common predecessor of `Forwarded`, which has no standard; a list.
     XForwardedFor,
 }
 

@@ -1,6 +1,6 @@
 //! The access log: a line for each request that got a status.
 
-use crate::clock::{Clock, Tick};
+use crate::clock::Clock;
 use crate::config::AccessFormat;
 
 use super::line::{Formatter, Line};
@@ -56,12 +56,6 @@ impl AccessLog {
     /// Where the lines go.
     pub fn sink(&mut self) -> &mut Sink {
         &mut self.sink
-    }
-
-    /// Writes the lines, if enough wait or the oldest has waited long enough.
-    #[inline]
-    pub fn flush_due(&mut self, now: Tick) {
-        self.sink.flush_due(now);
     }
 }
 

@@ -53,8 +53,8 @@ impl LogFile {
         Ok(LogFile { fd, kind })
     }
 
-    /// A stream that other processes share. A pipe is opened again, so that it can be non-blocking
-    /// for this process alone.
+    /// A stream that is shared with other processes. A pipe is opened again, so that it can be
+    /// non-blocking for this process alone.
     fn standard(fd: BorrowedFd<'_>, path: &str) -> io::Result<LogFile> {
         let shared = LogFile::adopt(fcntl_dupfd_cloexec(fd, FIRST_FREE)?)?;
         match shared.kind {
@@ -82,10 +82,6 @@ impl LogFile {
             }
             result => Ok(result.map(drop)?),
         }
-    }
-
-    pub(super) fn fd(&self) -> BorrowedFd<'_> {
-        self.fd.as_fd()
     }
 
     pub(super) fn kind(&self) -> FileKind {

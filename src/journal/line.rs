@@ -1,7 +1,7 @@
 //! The lines of the access log: common, combined and JSON.
 //!
-//! A line is made in two steps: all but what is known at the end when the response is written,
-//! because the head of the request is gone later, and the rest when it was sent.
+//! A line is made in two steps: when the response is written, everything but its outcome, because
+//! the head of the request is gone later; when the response was sent, the outcome.
 
 use std::io::Write;
 use std::net::IpAddr;
@@ -146,10 +146,10 @@ impl Formatter {
     }
 }
 
-/// What the log says about a head, as it was received.
+/// The parts of a head that are logged, as they were received.
 #[derive(Debug, Default)]
 struct Head<'h> {
-    /// The request line; `None`: not a byte came.
+    /// The request line; `None`: no byte was received.
     line: Option<&'h [u8]>,
     host: Option<&'h [u8]>,
     referer: Option<&'h [u8]>,
@@ -213,7 +213,7 @@ impl<'h> Head<'h> {
     }
 }
 
-/// As much of a value as is logged.
+/// The logged part of a value.
 fn cut(value: &[u8]) -> &[u8] {
     &value[..value.len().min(VALUE_BYTES)]
 }

@@ -1,24 +1,20 @@
 //! Lines on standard error, without ever waiting for its reader.
 //!
-//! Lines are gathered and written once a turn. Standard error may be a pipe that nobody reads: so
-//! it is written to only when it accepts a whole piece, and what exceeds a bound is counted and
-//! dropped.
+//! Lines are gathered and written once a turn. Standard error may be a pipe whose reader sleeps, so
+//! it is written to only when it accepts a whole piece. Lines beyond a bound are dropped and
+//! counted.
 
 use std::fmt;
 use std::io::Write;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
-
 use crate::config::{LogConfig, LogFormat, LogLevel};
 
+use super::piece::{PIPE_BYTES, is_ready, whole_lines};
 use super::{escape, time};
 
 /// Bytes that may wait to be written.
 const PENDING_BYTES: usize = 64 * 1024;
-
-/// A pipe that is ready accepts this much at once (PIPE_BUF of Linux; POSIX guarantees 512).
-const PIECE: usize = if cfg!(target_os = "linux") { 4096 } else { 512 };
 
 /// Lines on their way to standard error.
 #[derive(Debug, Default)]
@@ -30,7 +26,7 @@ pub(super) struct Log {
     dropped_in_total: u64,
 }
 
-/// What a line is about, for those who read it as JSON; its text says the same.
+/// The subject of a line: fields of its JSON form. The text of the line names it as well.
 #[derive(Clone, Copy, Default)]
 pub struct About<'a> {
     /// The address of a client.
@@ -120,11 +116,9 @@ impl Log {
 
     /// Writes what standard error accepts at once.
     pub(super) fn flush(&mut self) {
-        while !self.pending.is_empty() && is_ready() {
-            let piece = whole_lines(&self.pending);
-            let Ok(count @ 1..) = std::io::stderr().write(&self.pending[..piece]) else {
-                return;
-            };
+        while !self.pending.is_empty() && is_ready(std::io::stderr()).unwrap_or(false) {
+            let piece = whole_lines(&self.pending, PIPE_BYTES);
+            let Ok(count @ 1..) = std::io::stderr().write(piece) else { return };
             self.pending.drain(..count);
             if self.pending.is_empty() && self.dropped > 0 {
                 let dropped = std::mem::take(&mut self.dropped);
@@ -147,32 +141,5 @@ impl Log {
     /// True if some lines could not be written yet.
     pub(super) fn is_waiting(&self) -> bool {
         !self.pending.is_empty()
-    }
-}
-
-/// The length of the first piece: whole lines, so that those of several processes do not mix; of a
-/// line that is longer, a part.
-fn whole_lines(pending: &[u8]) -> usize {
-    let piece = &pending[..pending.len().min(PIECE)];
-    memchr::memrchr(b'\n', piece).map_or(piece.len(), |end| end + 1)
-}
-
-fn is_ready() -> bool {
-    let stderr = std::io::stderr();
-    let mut fds = [PollFd::new(&stderr, PollFlags::OUT)];
-    let at_once = Timespec { tv_sec: 0, tv_nsec: 0 };
-    matches!(poll(&mut fds, Some(&at_once)), Ok(1..))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_piece_has_whole_lines_if_it_can() {
-        assert_eq!(whole_lines(b"a\nbc\n"), 5);
-        let long = [b'x'; PIECE + 1];
-        assert_eq!(whole_lines(&long), PIECE);
-        assert_eq!(whole_lines(&[b"a\n", &long[..]].concat()), 2);
     }
 }

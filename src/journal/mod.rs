@@ -5,12 +5,14 @@
 //! ever blocks.
 
 mod access;
+mod append;
 mod escape;
 mod file;
 mod limiter;
 mod line;
 mod log;
 mod observer;
+mod piece;
 mod request;
 mod sink;
 mod time;
@@ -39,7 +41,7 @@ use observer::Told;
 pub struct Journal {
     log: Log,
     limiter: Limiter,
-    /// What is done with each request that ended.
+    /// Logs each request that ended; `None`: no log has them.
     pub observer: Option<Box<Observer>>,
 }
 
@@ -129,7 +131,7 @@ impl Journal {
             self.note_about(LogLevel::Debug, format_args!("{text}"), &about);
         }
         if let Some(log) = self.access_log() {
-            log.flush_due(now);
+            log.sink().flush_due(now);
         }
         while let Some(trouble) = self.access_log().and_then(|log| log.sink().take_trouble(now)) {
             let (reason, log) = (trouble.reason(), trouble.log());

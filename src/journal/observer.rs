@@ -1,13 +1,12 @@
 //! The end of every request that got a status, in one place.
 //!
 //! A wire opens a [`Request`] when it writes the head of a response, and finishes it when the last
-//! byte of the response was given to the kernel, or when the connection ended before. Without
-//! anybody who wants to know, there is no observer, and a wire does neither.
+//! byte of the response was given to the kernel, or when the connection ended before. Without an
+//! access log and below the log level debug, there is no observer, and a wire does neither.
 
 use std::fmt;
 
 use crate::clock::Clock;
-use crate::http::head::Method;
 use crate::http::status::Status;
 
 use super::access::AccessLog;
@@ -18,7 +17,6 @@ use super::request::{Asked, Finished};
 #[derive(Debug)]
 pub struct Request {
     status: Status,
-    method: Method,
     began_us: u64,
     line: Line,
     /// For a line of the log on standard error: the client, and the request line.
@@ -32,7 +30,7 @@ pub(super) struct Told {
     pub(super) text: String,
 }
 
-/// What is done with each request that ended.
+/// Logs each request that ended.
 pub struct Observer {
     log: Option<AccessLog>,
     /// The requests that ended in this turn, if they are logged on standard error.
@@ -70,15 +68,14 @@ impl Observer {
             None => Line::default(),
         };
         let told = self.told.as_ref().map(|_| Box::new(Told::of(asked)));
-        let method = Method::of(asked.head);
-        Request { status: asked.status, method, began_us: asked.began_us, line, told }
+        Request { status: asked.status, began_us: asked.began_us, line, told }
     }
 
     /// The response to a request was sent, or not `complete`.
     pub fn finish(&mut self, request: Request, body_bytes: u64, complete: bool) {
-        let Request { status, method, began_us, line, told } = request;
+        let Request { status, began_us, line, told } = request;
         let duration_us = (self.stopwatch)().saturating_sub(began_us);
-        let finished = Finished { status, method, body_bytes, duration_us, complete };
+        let finished = Finished { status, body_bytes, duration_us, complete };
         if let Some(log) = &mut self.log {
             log.end(line, &finished);
         }
@@ -111,7 +108,7 @@ impl Told {
     }
 
     fn complete(&mut self, finished: &Finished) {
-        let Finished { status, body_bytes, duration_us, complete, .. } = finished;
+        let Finished { status, body_bytes, duration_us, complete } = finished;
         let (request, client) = (std::mem::take(&mut self.text), &self.client);
         let cut = if *complete { "" } else { ", cut off" };
         let status = status.text();

@@ -1,15 +1,14 @@
-//! What is known about a request: when its response begins, and when it ended.
+//! The facts about a request that a log writes: those of its start, and those of its end.
 
 use std::net::IpAddr;
 
-use crate::http::head::Method;
 use crate::http::status::Status;
 
 /// A response that is about to be sent.
 #[derive(Clone, Copy, Debug)]
 pub struct Asked<'r> {
-    /// The head of the request as it was received; of a head that was refused, what came of it, and
-    /// perhaps bytes that follow it.
+    /// The head of the request as it was received; of a head that was refused, the bytes that were
+    /// received, which may go on behind it.
     pub head: &'r [u8],
     /// The client that the request was decided with; `None`: it has no address.
     pub client: Option<IpAddr>,
@@ -28,8 +27,6 @@ pub struct Asked<'r> {
 pub struct Finished {
     /// The status of the response.
     pub status: Status,
-    /// The method; [`Method::Unknown`] for what is no request.
-    pub method: Method,
     /// Bytes that were given to the kernel after the head of the response: the body, with the
     /// framing of the chunked transfer coding.
     pub body_bytes: u64,

@@ -1,12 +1,14 @@
 //! Lines on their way to a file, a FIFO, a terminal or a socket, without ever waiting for a reader.
 //!
 //! Lines are gathered and written once a second, or when a part of the buffer is full. What does
-//! not fit is dropped and counted. A regular file takes what it gets, a bounded piece in each turn;
-//! anything else is written to only as far as it accepts bytes at once. A write has whole lines, so
-//! that those of several processes do not mix.
+//! not fit is dropped and counted. A regular file is written to in one bounded piece per turn;
+//! anything else only as far as it accepts bytes at once. A write has whole lines, so that those of
+//! several processes do not mix; only a line that is longer than a pipe accepts whole is written in
+//! parts.
 
 use std::fmt;
 use std::io;
+use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -15,7 +17,9 @@ use rustix::net::{SendFlags, send};
 
 use crate::clock::Tick;
 
+use super::append::append;
 use super::file::{FileKind, LogFile};
+use super::piece::{PIPE_BYTES, is_ready, torn, whole_line_at_least, whole_lines};
 
 /// The lines, and where they go.
 #[derive(Debug)]
@@ -24,6 +28,8 @@ pub struct Sink {
     /// How the log is named in messages.
     name: String,
     pending: Vec<u8>,
+    /// The pending bytes begin within a line.
+    is_torn: bool,
     /// Bytes that may wait.
     most: usize,
     /// When the next write is due, if lines wait.
@@ -35,7 +41,7 @@ pub struct Sink {
     reported: (u64, Tick),
     /// Why the last write failed, and whether that was reported.
     failure: Option<(Errno, bool)>,
-    /// A write that took so long.
+    /// How long a slow write took, until that is reported.
     slow: Option<Duration>,
 }
 
@@ -96,6 +102,7 @@ impl Sink {
             file,
             name,
             pending: Vec::new(),
+            is_torn: false,
             most,
             due: None,
             blocked_until: Tick(0),
@@ -146,52 +153,53 @@ impl Sink {
 
     /// Writes what is accepted at once, a bounded part of it.
     fn write(&mut self, now: Tick) {
-        let mut written = 0;
+        let (mut written, mut error) = (0, None);
         for _ in 0..PIECES {
-            match self.write_piece(written) {
-                Ok(count) => written += count,
-                Err(errno) => {
-                    self.refused(errno, now);
-                    break;
-                }
-            }
-            if written == self.pending.len() || matches!(self.file.kind(), FileKind::Regular) {
+            let (count, errno) = self.write_piece(written);
+            (written, error) = (written + count, errno);
+            let is_regular = matches!(self.file.kind(), FileKind::Regular);
+            if error.is_some() || written == self.pending.len() || is_regular {
                 break;
             }
         }
-        if written > 0 {
-            self.failure = None;
+        if let Some(errno) = error {
+            self.refused(errno, now);
         }
-        self.pending.drain(..written);
+        if written > 0 {
+            if matches!(error, None | Some(Errno::AGAIN)) {
+                self.failure = None;
+            }
+            self.is_torn = torn(&self.pending[..written]) > 0;
+            self.pending.drain(..written);
+        }
         self.due = (!self.pending.is_empty()).then_some(now);
     }
 
-    /// Writes one piece of the pending bytes from `at`.
-    fn write_piece(&mut self, at: usize) -> Result<usize, Errno> {
-        let fd = self.file.fd();
-        match self.file.kind() {
+    /// Writes one piece of the pending bytes from `at`. Returns how many bytes were written, and
+    /// the error that came then.
+    fn write_piece(&mut self, at: usize) -> (usize, Option<Errno>) {
+        let (fd, pending) = (self.file.as_fd(), &self.pending[at..]);
+        let result = match self.file.kind() {
             FileKind::Regular => {
-                let piece = whole_lines(&self.pending[at..], FILE_PIECE);
                 let began = Instant::now();
-                let result = rustix::io::write(fd, piece);
+                let result = append(fd, whole_line_at_least(pending, FILE_PIECE));
                 let took = began.elapsed();
                 if took >= SLOW {
                     self.slow = Some(took);
                 }
-                result
+                return result;
             }
-            FileKind::Stream => {
-                let at_once = Timespec { tv_sec: 0, tv_nsec: 0 };
-                if poll(&mut [PollFd::new(&fd, PollFlags::OUT)], Some(&at_once))? == 0 {
-                    return Err(Errno::AGAIN);
-                }
-                rustix::io::write(fd, whole_lines(&self.pending[at..], PIPE_PIECE))
-            }
+            FileKind::Stream => match is_ready(fd) {
+                Ok(true) => rustix::io::write(fd, whole_lines(pending, PIPE_BYTES)),
+                Ok(false) => Err(Errno::AGAIN),
+                Err(errno) => Err(errno),
+            },
             FileKind::Socket => {
-                let piece = whole_lines(&self.pending[at..], PIPE_PIECE);
+                let piece = whole_lines(pending, PIPE_BYTES);
                 send(fd, piece, SendFlags::DONTWAIT | SendFlags::NOSIGNAL)
             }
-        }
+        };
+        result.map_or_else(|errno| (0, Some(errno)), |count| (count, None))
     }
 
     /// A write failed: the next attempt comes later.
@@ -220,15 +228,24 @@ impl Sink {
                 break;
             }
             if self.blocked_until > now {
-                let left = Timespec::try_from(left).ok();
-                // An error shows at the next write.
-                _ = poll(&mut [PollFd::new(&self.file.fd(), PollFlags::OUT)], left.as_ref());
+                self.wait(left);
             }
         }
         self.dropped += memchr::memchr_iter(b'\n', &self.pending).count() as u64; // widening
         self.pending.clear();
         self.due = None;
         self.reported.1 = Tick(0);
+    }
+
+    /// Waits until the log may accept bytes, at most this long. Errors show at the next write.
+    fn wait(&self, most: Duration) {
+        let fd = self.file.as_fd();
+        let (mut fds, most) = match self.file.kind() {
+            // Another process has the lock for a moment. `poll` would not wait for a file.
+            FileKind::Regular => (vec![], Duration::from_millis(RETRY_MS)),
+            FileKind::Stream | FileKind::Socket => (vec![PollFd::new(&fd, PollFlags::OUT)], most),
+        };
+        _ = poll(&mut fds, Timespec::try_from(most).ok().as_ref());
     }
 
     /// Continues in another file, after an attempt to write what waits to the old one.
@@ -238,6 +255,11 @@ impl Sink {
             if !self.pending.is_empty() {
                 self.write(now);
             }
+        }
+        if std::mem::take(&mut self.is_torn) {
+            let end = memchr::memchr(b'\n', &self.pending).map_or(0, |end| end + 1);
+            self.pending.drain(..end);
+            self.dropped += 1;
         }
         self.file = file;
         self.blocked_until = Tick(0);
@@ -263,12 +285,6 @@ impl Sink {
     }
 }
 
-/// The first piece of at most `most` bytes: whole lines; of a line that is longer, a part.
-fn whole_lines(pending: &[u8], most: usize) -> &[u8] {
-    let piece = &pending[..pending.len().min(most)];
-    &piece[..memchr::memrchr(b'\n', piece).map_or(piece.len(), |end| end + 1)]
-}
-
 /// How long a line waits to be written.
 const FLUSH_MS: u64 = 1000;
 
@@ -278,14 +294,10 @@ const RETRY_MS: u64 = 20;
 /// Bytes of one write to a regular file.
 const FILE_PIECE: usize = 64 * 1024;
 
-/// Bytes of one write to a pipe: PIPE_BUF of Linux, which is written whole or not at all; POSIX
-/// guarantees 512.
-const PIPE_PIECE: usize = if cfg!(target_os = "linux") { 4096 } else { 512 };
-
 /// Writes to a pipe in one turn.
 const PIECES: usize = 16;
 
-/// A write to a regular file that takes so long is reported.
+/// A write to a regular file is reported if it takes this long.
 const SLOW: Duration = Duration::from_millis(100);
 
 /// Time for the reader of a pipe at the end of the process.

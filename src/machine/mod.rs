@@ -50,9 +50,9 @@ pub struct Context<'a> {
     /// The socket may hold unread bytes: closing it now would send a reset, and the peer might lose
     /// the end of the response.
     pub unread: bool,
-    /// Counts the requests, if somebody wants to know.
+    /// Counts the requests, if there are metrics.
     pub requests: Option<&'a mut Requests>,
-    /// Who wants to know how each request ends.
+    /// Is told how each request ends, if there is a log of requests.
     pub observer: Option<&'a mut Observer>,
     /// Requests that this client may make now. Each request decrements it; at 0, it gets a 429.
     pub requests_left: u32,

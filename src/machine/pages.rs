@@ -168,9 +168,9 @@ impl Buffer {
     }
 
     /// Returns the page to the pool if it is empty.
-    #[inline]
+    #[inline(always)]
     pub fn release_if_empty(&mut self, pages: &mut Pages) {
-        if self.is_empty() {
+        if self.has_page() && self.is_empty() {
             self.release(pages);
         }
     }

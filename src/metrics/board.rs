@@ -61,7 +61,7 @@ const NAMES_AT: u64 = 48;
 const NAMES_MOST: u64 = 1 << 20;
 
 /// Most seats: the workers of all generations that may run at a time fit.
-pub(super) const SEATS_MOST: u64 = 16_384;
+const SEATS_MOST: u64 = 16_384;
 
 /// The mark of a seat whose process runs.
 const TAKEN: u64 = 1;
@@ -119,18 +119,22 @@ impl Board {
         Ok(Err(sum))
     }
 
-    /// Prepares a seat for a new process.
+    /// Prepares the first free seat for a new process, and returns its number.
     ///
     /// # Errors
-    /// Those of the system; or the number is too high.
-    pub fn open_seat(&self, number: usize) -> io::Result<()> {
-        let number = number as u64; // widening
-        if number == 0 || number >= SEATS_MOST {
+    /// Those of the system; or all seats are taken.
+    pub fn open_seat(&self) -> io::Result<usize> {
+        let seats = self.get(SEATS_AT, 1)?[0];
+        let mut number = 1;
+        while number < seats && self.get(self.at(number), 1)?[0] == TAKEN {
+            number += 1;
+        }
+        if number >= SEATS_MOST {
             return Err(io::Error::other("too many workers for the metrics"));
         }
         self.write_seat(number, TAKEN, &Snapshot::default())?;
-        let seats = self.get(SEATS_AT, 1)?[0];
-        self.put(SEATS_AT, &[seats.max(number + 1)])
+        self.put(SEATS_AT, &[seats.max(number + 1)])?;
+        usize::try_from(number).map_err(io::Error::other)
     }
 
     /// The process of a seat has ended: its counters belong to the past.
@@ -182,11 +186,12 @@ impl Board {
         Ok(Reload { is_success: words[0] != 0, unix_ms: words[1] })
     }
 
-    /// The sum of all seats, but of the past only if `except` is not its number.
+    /// The sum of the past and of all seats but this one.
     fn sum_without(&self, except: usize) -> io::Result<Snapshot> {
-        for attempt in 1.. {
+        let mut sum = Snapshot::default();
+        for _ in 0..ATTEMPTS {
             let header = self.get(MOVES_AT, 2)?;
-            let mut sum = Snapshot::default();
+            sum = Snapshot::default();
             for number in 0..header[1].min(SEATS_MOST) {
                 if number != except as u64 {
                     let (mark, seat) = self.read_seat(number)?;
@@ -195,12 +200,11 @@ impl Board {
                     }
                 }
             }
-            let is_whole = header[0] & 1 == 0 && self.get(MOVES_AT, 1)?[0] == header[0];
-            if is_whole || attempt == ATTEMPTS {
-                return Ok(sum);
+            if header[0] & 1 == 0 && self.get(MOVES_AT, 1)?[0] == header[0] {
+                break;
             }
         }
-        Ok(Snapshot::default())
+        Ok(sum)
     }
 
     fn write_seat(&self, number: u64, mark: u64, values: &Snapshot) -> io::Result<()> {
@@ -289,9 +293,7 @@ mod tests {
     fn each_process_sees_the_sum_and_counters_outlive_their_process() {
         let file = tempfile::tempfile().unwrap();
         let board = Board::create(file.try_clone().unwrap()).unwrap();
-        for number in [1, 2] {
-            board.open_seat(number).unwrap();
-        }
+        assert_eq!([board.open_seat().unwrap(), board.open_seat().unwrap()], [1, 2]);
         let (one, other) = (seat(&file, 1), seat(&file, 2));
         one.publish(&values(5, 1)).unwrap();
         other.publish(&values(7, 2)).unwrap();
@@ -299,7 +301,7 @@ mod tests {
         assert_eq!(one.sum(&values(6, 1)).unwrap().0, values(13, 3));
         board.close_seat(2).unwrap();
         assert_eq!(one.sum(&values(6, 1)).unwrap().0, values(13, 1));
-        board.open_seat(2).unwrap();
+        assert_eq!(board.open_seat().unwrap(), 2);
         assert_eq!(other.sum(&values(0, 1)).unwrap().0, values(12, 2));
         let reload = Reload { is_success: false, unix_ms: 77 };
         board.set_reload(reload).unwrap();
@@ -310,7 +312,7 @@ mod tests {
     fn another_version_takes_over_the_counters_that_it_knows() {
         let file = tempfile::tempfile().unwrap();
         let board = Board::create(file.try_clone().unwrap()).unwrap();
-        board.open_seat(1).unwrap();
+        board.open_seat().unwrap();
         seat(&file, 1).publish(&values(5, 1)).unwrap();
         let names = Snapshot::names().join("\n");
         let others = names.replace("tenkay_cache_bytes", "tenkay_cache_bits_");
@@ -325,7 +327,16 @@ mod tests {
         assert!(Board::adopt(file.try_clone().unwrap()).is_err());
         file.write_all_at(&[7; 4096], 0).unwrap();
         assert!(Board::adopt(file).is_err());
+    }
+
+    #[test]
+    fn the_number_of_seats_is_bounded() {
         let board = Board::create(tempfile::tempfile().unwrap()).unwrap();
-        assert!(board.open_seat(0).is_err() && board.open_seat(1 << 20).is_err());
+        for number in 1..SEATS_MOST - 1 {
+            board.put(board.at(number), &[TAKEN]).unwrap();
+        }
+        board.put(SEATS_AT, &[SEATS_MOST - 1]).unwrap();
+        assert_eq!(board.open_seat().unwrap() as u64, SEATS_MOST - 1);
+        assert!(board.open_seat().is_err());
     }
 }

@@ -7,7 +7,7 @@ const BUCKETS_MOST: usize = 20;
 #[derive(Clone, Debug)]
 pub struct Histogram {
     bounds_us: &'static [u64],
-    /// One for each bound, and one for what is longer than all of them; further ones are unused.
+    /// One for each bound, and one for longer durations; the others are unused.
     counts: [u64; BUCKETS_MOST + 1],
     sum_us: u64,
 }
@@ -34,8 +34,8 @@ impl Histogram {
         self.sum_us = self.sum_us.saturating_add(us.saturating_mul(count));
     }
 
-    /// The cells of a [`Snapshot`](super::Snapshot): the count of each bucket, that of what is
-    /// longer, and the sum.
+    /// The cells of a [`Snapshot`](super::Snapshot): the count of each bucket, that of longer
+    /// durations, and the sum.
     pub fn cells(&self) -> Vec<u64> {
         let counts = &self.counts[..=self.bounds_us.len()];
         counts.iter().copied().chain([self.sum_us]).collect()

@@ -8,21 +8,16 @@ use std::fmt::Write;
 
 use super::Facts;
 use super::snapshot::Snapshot;
-use super::table::{Metric, Series};
+use super::table::Series;
 use super::text::decimal;
 
 /// Every metric, and `version`, `ready`, `workers` and `longest_turn_seconds`.
 pub fn to_json(snapshot: &Snapshot, facts: Facts) -> String {
     let version = env!("CARGO_PKG_VERSION");
     let mut json = format!("{{\"version\":\"{version}\",\"ready\":{}", facts.is_ready);
-    for (index, (family, cells)) in snapshot.families().enumerate() {
-        let name = match family.name {
-            "" if index == Metric::Workers as usize => "workers",
-            "" => "longest_turn_seconds",
-            name => name,
-        };
+    for (family, cells) in snapshot.families() {
         // Writing to a String cannot fail, here and below.
-        _ = write!(json, ",\"{name}\":");
+        _ = write!(json, ",\"{}\":", family.name);
         match family.series {
             Series::One => json.push_str(&decimal(cells[0], family.per_unit)),
             Series::By(_) => put_labelled(&mut json, &family.series.labels(), cells),
@@ -79,7 +74,7 @@ mod tests {
     use super::*;
     use crate::http::head::Method;
     use crate::http::status::Status;
-    use crate::metrics::Requests;
+    use crate::metrics::{Metric, Requests};
 
     #[test]
     fn another_parser_reads_the_values() {

@@ -10,7 +10,7 @@
 //! | `histogram`, `requests` | how is counted what each request or turn adds to? |
 //! | `snapshot` | which values did all metrics have at one moment? |
 //! | `board` | how do the processes of one server see the values of each other? |
-//! | `process` | what does the system say about this process? |
+//! | `process` | which facts does the system have about this process? |
 //! | `text`, `json` | how are the values written? |
 
 mod board;

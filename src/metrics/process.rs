@@ -1,4 +1,4 @@
-//! What the system says about this process; Linux has the most to say.
+//! Facts about this process from the system; most of them are available on Linux alone.
 //!
 //! The files of `/proc` are opened before the sandbox is entered, and read again for each snapshot.
 //! No read waits for a disk.
@@ -54,7 +54,7 @@ impl Process {
 /// More than the line of any process has.
 const STAT_BYTES: usize = 1024;
 
-/// What `/proc/self/stat` says.
+/// The fields of `/proc/self/stat` that are metrics.
 #[derive(Debug, PartialEq, Eq)]
 struct Usage {
     cpu_us: u64,

@@ -76,11 +76,10 @@ impl Snapshot {
     /// The name of each cell, in order: another version of the program finds what it knows by it.
     pub(super) fn names() -> Vec<String> {
         let mut names = Vec::new();
-        for (index, family) in Metric::ALL.iter().enumerate() {
-            let name =
-                if family.name.is_empty() { format!("#{index}") } else { family.name.into() };
+        for family in Metric::ALL {
+            let name = family.name;
             match family.series {
-                Series::One => names.push(name),
+                Series::One => names.push(name.to_owned()),
                 Series::By(_) => {
                     let series = family.series.labels().into_iter();
                     names.extend(series.map(|values| format!("{name}/{}", values.join("/"))));

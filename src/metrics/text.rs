@@ -15,7 +15,7 @@ pub fn to_text(snapshot: &Snapshot, facts: Facts) -> String {
     _ = writeln!(text, "tenkay_build_info{{version=\"{version}\"}} 1");
     for (family, cells) in snapshot.families() {
         let is_unknown = IS_ABSENT_IF_ZERO.contains(&family.name) && cells == [0];
-        if !family.name.is_empty() && !is_unknown {
+        if family.is_exported() && !is_unknown {
             put_family(&mut text, family, cells);
         }
     }
@@ -28,7 +28,7 @@ pub fn to_text(snapshot: &Snapshot, facts: Facts) -> String {
     text
 }
 
-/// What the system does not say everywhere, and is never 0.
+/// Values that some systems do not have; where there is one, it is not 0.
 const IS_ABSENT_IF_ZERO: &[&str] = &[
     "process_open_fds",
     "process_max_fds",

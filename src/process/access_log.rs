@@ -1,12 +1,9 @@
-//! The access log, opened by the process that may do so: the one that was started, before it gives
-//! up rights, or the supervisor of the workers.
+//! Opening the access log: before privileges are dropped, or in the supervisor of the workers.
 
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd};
 
 use crate::config::{AccessLogConfig, LogTarget};
 use crate::journal::LogFile;
-
-use super::channel::Fields;
 
 /// The log of a generation of workers, open.
 #[derive(Debug)]
@@ -40,27 +37,6 @@ impl OpenLog {
     /// The open file.
     pub(super) fn into_file(self) -> LogFile {
         self.file
-    }
-
-    /// Describes it to a worker, and adds its descriptor.
-    pub(super) fn describe<'l>(
-        log: Option<&'l OpenLog>,
-        to: &mut Fields,
-        descriptors: &mut Vec<BorrowedFd<'l>>,
-    ) {
-        to.put_number(u64::from(log.is_some()));
-        descriptors.extend(log.map(AsFd::as_fd));
-    }
-
-    /// What [`OpenLog::describe`] has described. The outer `None`: it is malformed.
-    pub(super) fn adopt(
-        from: &mut Fields,
-        descriptors: &mut impl Iterator<Item = OwnedFd>,
-    ) -> Option<Option<LogFile>> {
-        match from.take_number::<u8>()? {
-            0 => Some(None),
-            _ => Some(Some(LogFile::adopt(descriptors.next()?).ok()?)),
-        }
     }
 }
 

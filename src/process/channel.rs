@@ -13,7 +13,7 @@ use rustix::net::{
     SendAncillaryMessage, SendFlags, recvmsg, send, sendmsg,
 };
 
-/// What is sent at once.
+/// One message.
 #[derive(Debug, Default)]
 pub(super) struct Message {
     /// Texts, numbers among them in decimal.
@@ -62,6 +62,27 @@ impl Fields {
     /// Takes the next one as a number.
     pub(super) fn take_number<N: std::str::FromStr>(&mut self) -> Option<N> {
         self.take_text()?.parse().ok()
+    }
+
+    /// Adds whether there is a file, and its descriptor behind the others.
+    pub(super) fn put_file<'f>(
+        &mut self,
+        file: Option<BorrowedFd<'f>>,
+        descriptors: &mut Vec<BorrowedFd<'f>>,
+    ) {
+        self.put_number(u64::from(file.is_some()));
+        descriptors.extend(file);
+    }
+
+    /// What [`Fields::put_file`] has added. The outer `None`: it is malformed.
+    pub(super) fn take_file(
+        &mut self,
+        descriptors: &mut impl Iterator<Item = OwnedFd>,
+    ) -> Option<Option<OwnedFd>> {
+        match self.take_number::<u8>()? {
+            0 => Some(None),
+            _ => descriptors.next().map(Some),
+        }
     }
 }
 

@@ -34,8 +34,6 @@ pub(super) struct Child {
     is_closed: bool,
     /// Its place on the board of metrics.
     pub(super) seat: Option<usize>,
-    /// It has written something since the last question.
-    is_heard: bool,
 }
 
 /// The poll of the supervisor, and the tokens in use.
@@ -49,7 +47,7 @@ pub(super) struct Poller {
 pub(super) struct Orders<'s> {
     pub(super) workers: usize,
     pub(super) is_first: bool,
-    /// How often it is to tell that its loop turns; 0: never.
+    /// The interval of its pings; 0: none.
     pub(super) beat_ms: u64,
     pub(super) text: Option<&'s Text>,
     pub(super) secrets: &'s mut Secrets,
@@ -77,7 +75,7 @@ impl Child {
         orders.secrets.describe(&mut fields);
         fields.put_number(orders.seat.map_or(0, |(number, _)| number as u64)); // widening
         descriptors.extend(orders.seat.map(|(_, board)| board));
-        OpenLog::describe(orders.log, &mut fields, &mut descriptors);
+        fields.put_file(orders.log.map(AsFd::as_fd), &mut descriptors);
         for listener in &orders.listeners {
             fields.put(
                 listener.path().map(|path| path.as_os_str().as_encoded_bytes()).unwrap_or(b""),
@@ -133,8 +131,7 @@ impl Child {
         poller.last_token += 1;
         let token = Token(poller.last_token);
         poller.registry.register(&mut channel, token, Interest::READABLE)?;
-        let (is_closed, is_heard, seat) = (false, false, None);
-        Ok(Child { pid, channel, token, is_ready, is_closed, seat, is_heard })
+        Ok(Child { pid, channel, token, is_ready, is_closed: false, seat: None })
     }
 
     pub(super) fn pid(&self) -> Pid {
@@ -162,17 +159,11 @@ impl Child {
                 Ok(_) | Err(_) => {}
             }
             self.is_ready |= all.contains(&READY);
-            self.is_heard |= !all.is_empty();
             return Some(all);
         }
     }
 
-    /// True if it has written something since the last call.
-    pub(super) fn take_heard(&mut self) -> bool {
-        std::mem::take(&mut self.is_heard)
-    }
-
-    /// What it has written and nobody has read yet.
+    /// Reads what it has written since the last event.
     pub(super) fn read_rest(&mut self) -> Vec<u8> {
         self.take_event(self.token).unwrap_or_default()
     }
@@ -195,5 +186,5 @@ impl Child {
     }
 }
 
-/// Most bytes that a child may say; what follows is not looked at.
+/// Bytes read from a child for one event; what follows is ignored.
 const SAYS_MOST: usize = 4096;

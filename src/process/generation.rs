@@ -30,7 +30,7 @@ pub(super) struct Generation {
     workers: Vec<Worker>,
     /// While it ends: when workers that still run are killed.
     kill_at: Option<Instant>,
-    /// Its workers are not ready any more, nor are those that replace one.
+    /// Its workers report as not ready, also those that replace one.
     leaves: bool,
 }
 
@@ -43,7 +43,7 @@ struct Worker {
     failures: u32,
     /// When the next process is started.
     start_at: Option<Instant>,
-    /// When it last sent a ping.
+    /// When it last wrote something: that it is ready, or a ping.
     heard: Instant,
     /// It sent none for too long, and was killed.
     is_silent: bool,
@@ -54,26 +54,31 @@ impl Worker {
     fn vacant(now: Instant, start_at: Option<Instant>) -> Worker {
         Worker { child: None, started: now, failures: 0, start_at, heard: now, is_silent: false }
     }
+
+    /// Its process, if pings are expected of it: until it is ready, another deadline holds.
+    fn watched(&self) -> Option<&Child> {
+        self.child.as_ref().filter(|child| child.is_ready && !self.is_silent)
+    }
 }
 
-/// What starting a worker needs.
-pub(super) struct Workshop<'w> {
-    pub(super) poller: &'w mut Poller,
-    pub(super) source: &'w Source,
-    pub(super) sockets: &'w Sockets,
-    pub(super) secrets: &'w mut Secrets,
-    pub(super) ledger: &'w mut Ledger,
+/// What starting a worker needs, in every generation.
+#[derive(Debug)]
+pub(super) struct Workshop {
+    pub(super) poller: Poller,
+    pub(super) source: Source,
+    pub(super) secrets: Secrets,
+    pub(super) ledger: Ledger,
     /// How long a worker may send no ping; `None`: there is no watchdog.
     pub(super) watchdog: Option<Duration>,
 }
 
-/// The end of a worker that nobody asked for.
+/// The end of a worker.
 pub(super) struct Death {
     /// For the log.
     pub(super) line: String,
     /// It has served.
     pub(super) was_ready: bool,
-    /// It did not finish all that it had begun.
+    /// It ended with another status than 0: responses may be cut off.
     pub(super) is_failure: bool,
     /// When another process takes its place, if the generation goes on.
     pub(super) pause: Duration,
@@ -87,7 +92,7 @@ const SOUND_AFTER: Duration = Duration::from_secs(10);
 const PAUSE_LEAST: Duration = Duration::from_millis(100);
 /// ... up to this.
 const PAUSE_MOST: Duration = Duration::from_secs(10);
-/// The time that a process gets beyond what it may take by its own clock.
+/// How long after its own timeout a process is killed.
 const GRACE: Duration = Duration::from_secs(5);
 
 impl Generation {
@@ -100,14 +105,14 @@ impl Generation {
         (text, log): (Option<Text>, Option<OpenLog>),
         limits: Limits,
         count: usize,
-        shop: &mut Workshop<'_>,
+        (shop, sockets): (&mut Workshop, &Sockets),
         now: Instant,
     ) -> Result<Generation, String> {
         let workers = (0..count).map(|_| Worker::vacant(now, None)).collect();
         let mut generation =
             Generation { number, text, log, limits, workers, kill_at: None, leaves: false };
         for index in 0..count {
-            generation.start_worker(index, index == 0, shop, now)?;
+            generation.start_worker(index, index == 0, (shop, sockets), now)?;
         }
         Ok(generation)
     }
@@ -116,19 +121,20 @@ impl Generation {
         &mut self,
         index: usize,
         is_first: bool,
-        shop: &mut Workshop<'_>,
+        (shop, sockets): (&mut Workshop, &Sockets),
         now: Instant,
     ) -> Result<(), String> {
         let workers = self.workers.len();
-        let listeners = shop.sockets.of_worker(index, workers);
+        let listeners = sockets.of_worker(index, workers);
         // Four times as often as it must.
         let beat_ms = shop.watchdog.map_or(0, |time| beat_ms(time / 4));
         let number = shop.ledger.take_seat();
         let seat = number.zip(shop.ledger.descriptor());
         let (text, log) = (self.text.as_ref(), self.log.as_ref());
-        let secrets = &mut *shop.secrets;
+        let secrets = &mut shop.secrets;
         let mut orders = Orders { workers, is_first, beat_ms, text, secrets, seat, log, listeners };
-        let mut child = Child::worker(shop.poller, shop.source, &mut orders).map_err(|error| {
+        let started = Child::worker(&mut shop.poller, &shop.source, &mut orders);
+        let mut child = started.map_err(|error| {
             shop.ledger.leave_seat(number);
             format!("cannot start a worker: {error}")
         })?;
@@ -192,9 +198,12 @@ impl Generation {
     }
 
     /// Takes an event of one of its channels.
-    pub(super) fn take_event(&mut self, token: Token) {
-        for child in self.children_mut() {
-            if child.take_event(token).is_some() {
+    pub(super) fn take_event(&mut self, token: Token, now: Instant) {
+        for worker in &mut self.workers {
+            if let Some(said) = worker.child.as_mut().and_then(|child| child.take_event(token)) {
+                if !said.is_empty() {
+                    worker.heard = now;
+                }
                 return;
             }
         }
@@ -216,15 +225,19 @@ impl Generation {
 
     /// Before [`Generation::finish`]: starts the workers that are missing, because connections may
     /// wait for them. Returns lines for the log.
-    pub(super) fn complete(&mut self, shop: &mut Workshop<'_>, now: Instant) -> Vec<String> {
+    pub(super) fn complete(
+        &mut self,
+        shop: &mut Workshop,
+        sockets: &Sockets,
+        now: Instant,
+    ) -> Vec<String> {
         let missing = (0..self.workers.len()).filter(|index| self.workers[*index].child.is_none());
         let started = missing.collect::<Vec<_>>().into_iter();
-        let failed = started.filter_map(|index| self.start_worker(index, false, shop, now).err());
-        failed.collect()
+        let mut start = |index| self.start_worker(index, false, (&mut *shop, sockets), now);
+        started.filter_map(|index| start(index).err()).collect()
     }
 
-    /// Has the workers say that they are not ready any more, and serve as before. Returns for how
-    /// long.
+    /// Has the workers report as not ready, and serve as before. Returns for how long.
     pub(super) fn leave(&mut self) -> Duration {
         if self.limits.drain_delay_ms > 0 {
             self.leaves = true;
@@ -278,13 +291,18 @@ impl Generation {
 
     /// While it serves: starts what is due, and kills workers that do not get ready. Returns lines
     /// for the log.
-    pub(super) fn tend(&mut self, shop: &mut Workshop<'_>, now: Instant) -> Vec<String> {
+    pub(super) fn tend(
+        &mut self,
+        shop: &mut Workshop,
+        sockets: &Sockets,
+        now: Instant,
+    ) -> Vec<String> {
         let silent = shop.watchdog.map(|watchdog| self.end_silent(watchdog, now));
         let mut lines = silent.unwrap_or_default();
         for index in 0..self.workers.len() {
             let worker = &self.workers[index];
             if worker.start_at.is_some_and(|at| at <= now) {
-                if let Err(why) = self.start_worker(index, false, shop, now) {
+                if let Err(why) = self.start_worker(index, false, (&mut *shop, sockets), now) {
                     let worker = &mut self.workers[index];
                     worker.failures = worker.failures.saturating_add(1).max(2);
                     worker.start_at = Some(now + pause(worker.failures));
@@ -303,16 +321,13 @@ impl Generation {
     fn end_silent(&mut self, watchdog: Duration, now: Instant) -> Vec<String> {
         let mut lines = Vec::new();
         for worker in &mut self.workers {
-            let Some(child) = worker.child.as_mut() else { continue };
-            // Until it is ready, another deadline holds.
-            if child.take_heard() || !child.is_ready {
-                worker.heard = now;
-            }
-            if !worker.is_silent && worker.heard + watchdog <= now {
-                worker.is_silent = true;
+            if let Some(child) = worker.watched()
+                && worker.heard + watchdog <= now
+            {
                 let (pid, ms) = (child.pid().as_raw_nonzero(), watchdog.as_millis());
                 lines.push(format!("worker {pid} has sent no ping for {ms} ms; killing it"));
                 child.signal(Signal::KILL);
+                worker.is_silent = true;
             }
         }
         lines
@@ -344,8 +359,7 @@ impl Generation {
         let starts = self.workers.iter().filter_map(|worker| worker.start_at);
         let slow = |worker: &&Worker| worker.child.as_ref().is_some_and(|child| !child.is_ready);
         let ready = self.workers.iter().filter(slow).map(|worker| self.ready_time(worker));
-        let is_watched = |worker: &&Worker| worker.child.is_some() && !worker.is_silent;
-        let watched = self.workers.iter().filter(is_watched);
+        let watched = self.workers.iter().filter(|worker| worker.watched().is_some());
         let silent = watched.filter_map(|worker| Some(worker.heard + watchdog?));
         starts.chain(ready.map(|at| at.max(now + KILL_AGAIN))).chain(silent).min()
     }

@@ -10,43 +10,30 @@ use crate::metrics::{Board, Reload};
 use super::channel::Fields;
 use super::source::nameless_file;
 
-/// The board and its seats.
+/// The board, which has all that is known.
 #[derive(Debug, Default)]
 pub(super) struct Ledger {
     /// `None`: the system gave no memory for it, so each worker has only its own metrics.
     board: Option<Board>,
-    /// Whether each seat is taken, from seat 1.
-    taken: Vec<bool>,
-    /// When settings were last taken over.
-    reloaded_unix_ms: u64,
 }
 
 impl Ledger {
     /// With an empty board.
     pub(super) fn new() -> Ledger {
-        let board = nameless_file("tenkay.metrics").and_then(Board::create);
-        Ledger { board: board.ok(), ..Ledger::default() }
+        Ledger { board: nameless_file("tenkay.metrics").and_then(Board::create).ok() }
     }
 
-    /// A seat for a new worker, and the descriptor of the board.
+    /// A seat for a new worker.
     pub(super) fn take_seat(&mut self) -> Option<usize> {
-        let board = self.board.as_ref()?;
-        let index = self.taken.iter().position(|taken| !taken).unwrap_or(self.taken.len());
-        board.open_seat(index + 1).ok()?;
-        if index == self.taken.len() {
-            self.taken.push(false);
-        }
-        self.taken[index] = true;
-        Some(index + 1)
+        self.board.as_ref()?.open_seat().ok()
     }
 
     /// The worker with this seat has ended.
     pub(super) fn leave_seat(&mut self, seat: Option<usize>) {
-        let (Some(seat), Some(board)) = (seat, &self.board) else { return };
-        // The file is in memory, so this does not fail; if it does, counters of the past are lost.
-        _ = board.close_seat(seat);
-        if let Some(taken) = self.taken.get_mut(seat - 1) {
-            *taken = false;
+        if let (Some(seat), Some(board)) = (seat, &self.board) {
+            // The file is in memory, so this does not fail; if it does, counters of the past are
+            // lost.
+            _ = board.close_seat(seat);
         }
     }
 
@@ -57,15 +44,14 @@ impl Ledger {
 
     /// Settings were taken over, or refused.
     pub(super) fn note_reload(&mut self, is_success: bool) {
+        let Some(board) = &self.board else { return };
+        let mut unix_ms = board.reload().unwrap_or_default().unix_ms;
         if is_success {
             let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-            self.reloaded_unix_ms = u64::try_from(now.as_millis()).unwrap_or(u64::MAX);
+            unix_ms = u64::try_from(now.as_millis()).unwrap_or(u64::MAX);
         }
-        if let Some(board) = &self.board {
-            let reload = Reload { is_success, unix_ms: self.reloaded_unix_ms };
-            // As in `leave_seat`.
-            _ = board.set_reload(reload);
-        }
+        // As in `leave_seat`.
+        _ = board.set_reload(Reload { is_success, unix_ms });
     }
 
     /// Describes it to a later program of this process, with the seats of these workers.
@@ -75,9 +61,9 @@ impl Ledger {
         to: &mut Fields,
         descriptors: &mut Vec<BorrowedFd<'l>>,
     ) {
-        let Some(board) = self.descriptor() else { return };
-        descriptors.push(board);
-        to.put_number(self.reloaded_unix_ms);
+        let Some(board) = &self.board else { return };
+        descriptors.push(board.as_fd());
+        to.put_number(board.reload().unwrap_or_default().unix_ms);
         seats.for_each(|seat| to.put_number(seat.unwrap_or(0) as u64)); // widening
     }
 
@@ -90,34 +76,28 @@ impl Ledger {
     ) -> (Ledger, Vec<Option<usize>>) {
         let without_seats = |ledger| (ledger, vec![None; workers]);
         let reloaded = from.take_number::<u64>();
-        let (Some(file), Some(reloaded_unix_ms)) = (descriptors.next(), reloaded) else {
+        let (Some(file), Some(unix_ms)) = (descriptors.next(), reloaded) else {
             return without_seats(Ledger::new());
         };
-        let mut ledger = match Board::adopt(File::from(file)) {
-            Ok(Ok(board)) => Ledger { board: Some(board), ..Ledger::default() },
+        match Board::adopt(File::from(file)) {
+            Ok(Ok(board)) => {
+                let seats = (0..workers).map(|_| from.take_number().filter(|seat| *seat > 0));
+                let seats = seats.collect();
+                (Ledger { board: Some(board) }, seats)
+            }
             Ok(Err(past)) => {
                 let ledger = Ledger::new();
                 if let Some(board) = &ledger.board {
                     // As in `leave_seat`.
                     _ = board.add(&past);
+                    _ = board.set_reload(Reload { unix_ms, ..Reload::default() });
                 }
-                return without_seats(Ledger { reloaded_unix_ms, ..ledger });
+                without_seats(ledger)
             }
-            Err(_) => return without_seats(Ledger::new()),
-        };
-        ledger.reloaded_unix_ms = reloaded_unix_ms;
-        let seats = (0..workers).map(|_| from.take_number().filter(|seat| *seat > 0));
-        let seats: Vec<Option<usize>> = seats.collect();
-        let count = seats.iter().flatten().max().copied().unwrap_or(0);
-        let is_taken = |index: usize| seats.contains(&Some(index + 1));
-        // The number of a seat fits into the file, which has one for each worker.
-        ledger.taken = (0..count.min(MOST)).map(is_taken).collect();
-        (ledger, seats)
+            Err(_) => without_seats(Ledger::new()),
+        }
     }
 }
-
-/// No board has more seats.
-const MOST: usize = 16_384;
 
 #[cfg(test)]
 mod tests {
@@ -151,7 +131,9 @@ mod tests {
         // The worker on seat 3 is described first, as one of an older generation may be.
         let (mut later, seats) = pass_on(&ledger, &[Some(3), Some(1), None]);
         assert_eq!(seats, [Some(3), Some(1), None]);
-        assert_eq!(later.reloaded_unix_ms, ledger.reloaded_unix_ms);
+        let reload = |ledger: &Ledger| ledger.board.as_ref().unwrap().reload().unwrap();
+        assert!(reload(&ledger).unix_ms > 0);
+        assert_eq!(reload(&later), reload(&ledger));
         assert_eq!(later.take_seat(), Some(2));
         assert_eq!(later.take_seat(), Some(4));
         assert_eq!(sum(&later), values);

@@ -1,4 +1,4 @@
-//! What systemd is told (sd_notify(3)). Without systemd, nothing happens.
+//! Notifications to systemd (sd_notify(3)); without systemd, there are none.
 
 use std::ffi::OsString;
 use std::io;
@@ -12,12 +12,12 @@ pub(super) fn beat_ms(time: Duration) -> u64 {
     u64::try_from(time.as_millis()).unwrap_or(u64::MAX).max(1)
 }
 
-/// The notifications. A failure to send one is of no consequence to those that are served.
+/// Sends the notifications. A failure to send one is ignored: it does not affect clients.
 ///
 /// The functions of sd-notify that send could wait for a service manager that does not read.
 #[derive(Debug)]
 pub(super) struct Notifier {
-    /// The path of the socket; `None`: nobody wants to know.
+    /// The path of the socket; `None`: the service manager gave none.
     socket: Option<OsString>,
     /// How long systemd waits for a watchdog ping before it ends the service.
     watchdog: Option<Duration>,
@@ -36,7 +36,7 @@ impl Notifier {
         self.watchdog
     }
 
-    /// It serves; what is shown by `systemctl status`.
+    /// It serves. `systemctl status` shows `status`.
     pub(super) fn ready(&self, status: &str) {
         self.send(&[NotifyState::Ready, NotifyState::Status(status)]);
     }
@@ -48,7 +48,7 @@ impl Notifier {
         }
     }
 
-    /// Responses in progress are finished, and then all ends.
+    /// It stops as soon as responses in progress are finished.
     pub(super) fn stopping(&self) {
         let status = NotifyState::Status("stopping: finishing the responses in progress");
         self.send(&[NotifyState::Stopping, status]);

@@ -93,14 +93,14 @@ pub(super) fn set_up(
     (secrets, seat): (&Secrets, Option<Seat>),
 ) -> Result<(Reactor, Vec<String>), String> {
     let has_tls = config.has_tls();
-    let Config { listen, admin, trusted_proxies, sites, user, tls, .. } = config;
+    let Config { listen, admin, admin_hosts, trusted_proxies, sites, user, tls, .. } = config;
     let Config { sandbox, when_full, h2c, limits, access_log, log: lines, .. } = config;
     let mut warnings = Vec::new();
     if !trusted_proxies.trusts(None) {
         warnings.extend(inapplicable_limits(&listeners, &limits));
     }
     warnings.extend(unused_proxy_protocol(&listen, &trusted_proxies));
-    // As root, if that is who starts it: keys are for nobody else.
+    // Before privileges are dropped: the keys may be readable by root alone.
     let terminal = load_tls(&tls, secrets.material().filter(|_| has_tls), &mut warnings)?;
     let gate = gate(&tls, terminal.as_ref(), &listeners);
     warnings.extend(open_admin(&listeners));
@@ -118,6 +118,7 @@ pub(super) fn set_up(
     if sites.need_authenticator() {
         sites.authenticate_with(start_authenticator(&limits)?);
     }
+    sites.admin().answer_to(admin_hosts);
     let most = limits.access_log_bytes;
     let mut reactor = Reactor::new(sites, listeners, when_full, limits)
         .map_err(|error| format!("cannot set up the event loop: {error}"))?;
@@ -151,7 +152,7 @@ pub(super) fn admin_line(listeners: &[Listener]) -> Option<String> {
     Some(format!("metrics and health at {}", listener.url()))
 }
 
-/// A warning if anybody may read the metrics.
+/// A warning if other machines can reach the admin listener.
 fn open_admin(listeners: &[Listener]) -> Option<String> {
     let is_open = |it: &&Listener| it.opening().internal && !it.is_local();
     let url = listeners.iter().find(is_open)?.url();
@@ -259,7 +260,7 @@ fn inapplicable_limits(listeners: &[Listener], limits: &Limits) -> Option<String
     })
 }
 
-/// A warning about an address whose connections may have a PROXY header that nobody may send.
+/// A warning about an address with `proxy_protocol` if there are no trusted proxies.
 fn unused_proxy_protocol(entries: &[Listen], proxies: &TrustedProxies) -> Option<String> {
     let listen = entries.iter().find(|listen| listen.opening.proxy_protocol)?;
     proxies.is_empty().then(|| {
@@ -270,7 +271,7 @@ fn unused_proxy_protocol(entries: &[Listen], proxies: &TrustedProxies) -> Option
     })
 }
 
-/// What is served where, in one line; `more` is added at its end.
+/// The start line: the roots and where they are served; `more` is added at its end.
 pub(super) fn start_line<'l>(
     sites: &[SiteConfig],
     listeners: impl Iterator<Item = &'l Listener>,

@@ -102,8 +102,7 @@ impl Text {
         to: &mut Fields,
         descriptors: &mut Vec<BorrowedFd<'t>>,
     ) {
-        to.put_number(u64::from(text.is_some()));
-        descriptors.extend(text.map(|text| text.file.as_fd()));
+        to.put_file(text.map(|text| text.file.as_fd()), descriptors);
     }
 
     /// What [`Text::describe`] has described. The outer `None`: it is malformed.
@@ -111,10 +110,7 @@ impl Text {
         from: &mut Fields,
         descriptors: &mut impl Iterator<Item = OwnedFd>,
     ) -> Option<Option<Text>> {
-        match from.take_number::<u8>()? {
-            0 => Some(None),
-            _ => Some(Some(Text { file: File::from(descriptors.next()?) })),
-        }
+        Some(from.take_file(descriptors)?.map(|file| Text { file: File::from(file) }))
     }
 
     /// Several processes share the position in the file, so it is not used.
@@ -126,7 +122,7 @@ impl Text {
     }
 }
 
-/// An empty file without a name; this name is for people who look for it in `/proc`.
+/// An empty file without a name; `/proc` shows this one.
 #[cfg(target_os = "linux")]
 pub(super) fn nameless_file(name: &str) -> io::Result<File> {
     use rustix::fs::{MemfdFlags, memfd_create};

@@ -58,22 +58,19 @@ const DRAINING_MOST: usize = 32;
 pub(super) struct Supervisor {
     poll: Poll,
     signals: Signals<Signal>,
-    poller: Poller,
+    shop: Workshop,
     journal: Journal,
     notifier: Notifier,
     /// When the watchdog gets the next ping, if there is one.
     alive_at: Option<Instant>,
     /// When [`Supervisor::advance`] was last called.
     advanced: Instant,
-    source: Source,
-    secrets: Secrets,
     /// The program file that an upgrade executes.
     program: Option<PathBuf>,
     /// The sockets of the generation that serves.
     sockets: Sockets,
     /// The names of Unix sockets that are removed at the end.
     last_files: Vec<SocketFile>,
-    ledger: Ledger,
     serving: Option<Generation>,
     next: Option<Next>,
     draining: Vec<Generation>,
@@ -102,7 +99,7 @@ struct Wanted {
 #[derive(Debug)]
 enum Phase {
     Running,
-    /// As running until then, but not ready any more: it is about to stop.
+    /// As running until then, but reported as not ready: it is about to stop.
     Leaving(Instant),
     /// Every worker ends; the error that the run ends with.
     Stopping(Option<String>),
@@ -122,21 +119,25 @@ impl Supervisor {
         upgrade::unblock_signals();
         let program = upgrade::program(&source);
         let (notifier, now) = (Notifier::new(), Instant::now());
-        let alive_at = notifier.watchdog().map(|_| now);
+        let watchdog = notifier.watchdog();
+        let shop = Workshop {
+            poller: Poller { registry, last_token: SIGNAL.0 },
+            source,
+            secrets: Secrets::default(),
+            ledger: Ledger::default(),
+            watchdog,
+        };
         Ok(Supervisor {
             poll,
             signals,
-            poller: Poller { registry, last_token: SIGNAL.0 },
+            shop,
             journal: Journal::default(),
             notifier,
-            alive_at,
+            alive_at: watchdog.map(|_| now),
             advanced: now,
-            source,
-            secrets: Secrets::default(),
             program,
             sockets: Sockets::new(activated),
             last_files: Vec::new(),
-            ledger: Ledger::default(),
             serving: None,
             next: None,
             draining: Vec::new(),
@@ -152,7 +153,7 @@ impl Supervisor {
     /// # Errors
     /// In one line: why it cannot start; or that responses were cut off.
     pub(super) fn start(mut self, settings: Settings, text: Option<Text>) -> Result<(), String> {
-        self.ledger = Ledger::new();
+        self.shop.ledger = Ledger::new();
         self.begin(settings, text, Instant::now())?;
         self.run()
     }
@@ -163,12 +164,13 @@ impl Supervisor {
     /// In one line: what came is not what an earlier program writes; or as [`Supervisor::start`].
     pub(super) fn take_over(mut self, message: super::channel::Message) -> Result<(), String> {
         let now = Instant::now();
-        let inventory = Inventory::adopt(message, &mut self.poller, &self.source, now);
+        let Workshop { poller, source, .. } = &mut self.shop;
+        let inventory = Inventory::adopt(message, poller, source, now);
         let Inventory { last_number, sockets, serving, draining, ledger, secrets } =
             inventory.ok_or(upgrade::OTHER_VERSION)?;
-        self.ledger = ledger;
+        self.shop.ledger = ledger;
+        self.shop.secrets = secrets;
         self.last_number = last_number;
-        self.secrets = secrets;
         self.sockets = sockets;
         self.serving = Some(serving);
         self.draining = draining;
@@ -193,7 +195,7 @@ impl Supervisor {
             }
             let now = Instant::now();
             for event in &events {
-                self.take_event(event.token());
+                self.take_event(event.token(), now);
             }
             for signal in self.signals.take() {
                 self.take_signal(signal, now);
@@ -220,7 +222,7 @@ impl Supervisor {
         let log = self.journal.is_waiting().then(|| now + LOG_RETRY);
         let generations = self.serving.iter().chain(&self.draining);
         let left = if let Phase::Leaving(until) = self.phase { Some(until) } else { None };
-        let watchdog = self.notifier.watchdog();
+        let watchdog = self.shop.watchdog;
         let due = generations.filter_map(|generation| generation.due(watchdog, now));
         due.chain([ready, trial, log, left, self.alive_at].into_iter().flatten()).min()
     }
@@ -229,15 +231,15 @@ impl Supervisor {
         self.journal.note(level, text);
     }
 
-    fn take_event(&mut self, token: Token) {
+    fn take_event(&mut self, token: Token, now: Instant) {
         if let Some(next) = &mut self.next {
-            next.generation.take_event(token);
+            next.generation.take_event(token, now);
         }
         if let Some(trial) = &mut self.trial {
             trial.take_event(token);
         }
         for generation in self.serving.iter_mut().chain(&mut self.draining) {
-            generation.take_event(token);
+            generation.take_event(token, now);
         }
     }
 
@@ -307,13 +309,13 @@ impl Supervisor {
         if let Some(death) =
             self.next.as_mut().and_then(|next| next.generation.reap(pid, status, now))
         {
-            self.ledger.leave_seat(death.seat);
+            self.shop.ledger.leave_seat(death.seat);
             return self.give_up(&death.line, now);
         }
         if let Some(Death { line, pause, seat, .. }) =
             self.serving.as_mut().and_then(|serving| serving.reap(pid, status, now))
         {
-            self.ledger.leave_seat(seat);
+            self.shop.ledger.leave_seat(seat);
             return match pause.as_millis() {
                 0 => self.note(LogLevel::Warn, format_args!("{line}; starting another")),
                 ms => {
@@ -323,7 +325,7 @@ impl Supervisor {
         }
         let mut draining = self.draining.iter_mut();
         let death = draining.find_map(|generation| generation.reap(pid, status, now));
-        self.ledger.leave_seat(death.as_ref().and_then(|death| death.seat));
+        self.shop.ledger.leave_seat(death.as_ref().and_then(|death| death.seat));
         let Some(Death { line, was_ready: true, is_failure: true, .. }) = death else { return };
         self.note(LogLevel::Warn, format_args!("{line}"));
         if let Phase::Stopping(error @ None) = &mut self.phase {
@@ -348,10 +350,8 @@ impl Supervisor {
             trial.kill();
             trial.until = now + LOG_RETRY;
         }
-        let Supervisor { serving, poller, source, sockets, ledger, notifier, secrets, .. } = self;
-        let watchdog = notifier.watchdog();
-        let mut shop = Workshop { poller, source, sockets, secrets, ledger, watchdog };
-        let lines = serving.as_mut().map(|serving| serving.tend(&mut shop, now));
+        let Supervisor { serving, shop, sockets, .. } = self;
+        let lines = serving.as_mut().map(|serving| serving.tend(shop, sockets, now));
         for line in lines.into_iter().flatten() {
             self.note(LogLevel::Warn, format_args!("{line}"));
         }
@@ -373,7 +373,7 @@ impl Supervisor {
     /// Pings the watchdog, unless a worker sends no pings and cannot be killed. A worker that can
     /// be killed is replaced instead: see [`Generation::tend`].
     fn watch(&mut self, now: Instant) {
-        let Some(watchdog) = self.notifier.watchdog() else { return };
+        let Some(watchdog) = self.shop.watchdog else { return };
         let gap = now.duration_since(std::mem::replace(&mut self.advanced, now));
         let serving = self.serving.as_mut();
         if gap >= watchdog
@@ -402,7 +402,7 @@ impl Supervisor {
     ) -> Result<(), String> {
         // Workers log the warnings of the settings.
         let config = settings.config;
-        self.secrets.prepare(&config)?;
+        self.shop.secrets.prepare(&config)?;
         let lines = config.log;
         let count = worker::count(config.workers);
         let bound = Sockets::bind(&config.listeners(), count, &config.limits, &self.sockets);
@@ -415,10 +415,8 @@ impl Supervisor {
         let more = if count == 1 { String::new() } else { format!(" ({count} workers)") };
         let start_line = start_line(&config.sites, sockets.first(), &more);
         self.last_number += 1;
-        let Supervisor { poller, source, last_number, ledger, notifier, secrets, .. } = self;
-        let watchdog = notifier.watchdog();
-        let mut shop = Workshop { poller, source, sockets: &sockets, secrets, ledger, watchdog };
-        match Generation::start(*last_number, (text, log), config.limits, count, &mut shop, now) {
+        let shop = (&mut self.shop, &sockets);
+        match Generation::start(self.last_number, (text, log), config.limits, count, shop, now) {
             Ok(generation) => {
                 self.journal.configure(lines);
                 self.next = Some(Next { generation, sockets, start_line });
@@ -434,7 +432,7 @@ impl Supervisor {
     /// Reads everything anew, and starts a generation with it.
     fn reload(&mut self, now: Instant) {
         self.notifier.reloading();
-        let result = match self.source.read() {
+        let result = match self.shop.source.read() {
             Ok((settings, text)) => self.begin(settings, text, now).map_err(|why| vec![why]),
             Err(lines) => Err(lines),
         };
@@ -446,9 +444,9 @@ impl Supervisor {
         }
     }
 
-    /// Says that all stays as it was.
+    /// Reports that the earlier settings stay in use.
     fn refused(&mut self, why: &str) {
-        self.ledger.note_reload(false);
+        self.shop.ledger.note_reload(false);
         let number = self.serving.as_ref().map_or(0, |serving| serving.number);
         self.note(
             LogLevel::Error,
@@ -460,7 +458,7 @@ impl Supervisor {
     /// The next generation serves: the last one drains, and what only that one used is closed.
     fn promote(&mut self, now: Instant) {
         let Some(Next { generation, sockets, start_line }) = self.next.take() else { return };
-        self.ledger.note_reload(true);
+        self.shop.ledger.note_reload(true);
         let number = generation.number;
         let workers = generation.size();
         let noun = if workers == 1 { "worker" } else { "workers" };
@@ -517,10 +515,7 @@ impl Supervisor {
         let serving = self.serving.take().map(|generation| (generation, sockets));
         let mut ending: Vec<(Generation, Sockets)> = next.into_iter().chain(serving).collect();
         for (generation, sockets) in &mut ending {
-            let Supervisor { poller, source, ledger, notifier, secrets, .. } = self;
-            let watchdog = notifier.watchdog();
-            let mut shop = Workshop { poller, source, sockets, secrets, ledger, watchdog };
-            let mut lines = generation.complete(&mut shop, now);
+            let mut lines = generation.complete(&mut self.shop, sockets, now);
             // Workers answer at the admin listener until they end.
             let internal = sockets.internal();
             self.last_files.extend(internal.files().cloned());
@@ -539,8 +534,8 @@ impl Supervisor {
 
     /// Tries the program that an upgrade would execute.
     fn begin_trial(&mut self, now: Instant) {
-        let Supervisor { program, poller, source, serving, sockets, draining, .. } = self;
-        let Supervisor { ledger, secrets, .. } = self;
+        let Supervisor { program, shop, serving, sockets, draining, .. } = self;
+        let Workshop { poller, source, secrets, ledger, .. } = shop;
         let (Some(program), Some(serving)) = (program.as_ref(), serving.as_ref()) else {
             return self.note(
                 LogLevel::Error,
@@ -571,7 +566,8 @@ impl Supervisor {
                     format_args!("upgrade: tenkay {version} at {shown} takes over"),
                 );
                 self.journal.flush();
-                let Supervisor { source, serving, sockets, draining, ledger, secrets, .. } = self;
+                let Supervisor { shop, serving, sockets, draining, .. } = self;
+                let Workshop { source, secrets, ledger, .. } = shop;
                 let Some(serving) = serving.as_ref() else { return };
                 let parts = (&*sockets, &*ledger, serving, &draining[..]);
                 let message = upgrade::describe_all(self.last_number, parts, secrets, now);

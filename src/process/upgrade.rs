@@ -2,8 +2,8 @@
 //!
 //! The new program is tried first: it is started as another process, with everything that it would
 //! get, and must understand it and find nothing wrong with the settings. Only then does it replace
-//! the program of the supervisor (execve). What it needs to know waits for it in a channel that is
-//! its standard input.
+//! the program of the supervisor (execve). Its standard input is a channel that already holds the
+//! message with the state of the supervisor.
 
 use std::ffi::{CString, OsStr, OsString};
 use std::fs::File;
@@ -30,10 +30,10 @@ use super::worker::{READY, take_stdin};
 /// The first argument of a program that is tried.
 pub const TRIAL_MODE: &str = "__trial";
 
-/// What a program must know to take over. Its first text is this version of the form.
+/// The version of the message to a program that takes over; the first text in it.
 const FORM: &str = "1";
 
-/// What a supervisor passes on to the program that takes over.
+/// The state that a supervisor passes on to the program that takes over.
 #[derive(Debug)]
 pub(super) struct Inventory {
     pub(super) last_number: u64,

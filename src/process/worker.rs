@@ -14,7 +14,6 @@ use crate::net::listen::Listener;
 use crate::reactor::{End, Sign, Watcher};
 use crate::system;
 
-use super::access_log::OpenLog;
 use super::channel::{Fields, Message, receive_message};
 use super::secrets::Secrets;
 use super::server;
@@ -27,7 +26,7 @@ pub const WORKER_MODE: &str = "__worker";
 /// What a worker writes when it serves.
 pub(super) const READY: u8 = b'r';
 
-/// What a worker writes while its loop turns, if a watchdog is to know.
+/// The ping of a worker, which it writes while its loop turns, if there is a watchdog.
 const ALIVE: u8 = b'a';
 
 /// The number of workers that is meant.
@@ -90,7 +89,7 @@ pub fn run() -> Result<End, String> {
 fn watcher(mut channel: UnixStream) -> Watcher {
     Box::new(move |sign| {
         if sign == Sign::Alive {
-            // A supervisor that does not read has enough of them.
+            // It fails if the supervisor does not read; then earlier pings wait for it.
             _ = channel.write(&[ALIVE]);
         }
     })
@@ -111,7 +110,7 @@ struct Task {
     workers: usize,
     /// It logs what is the same for all.
     is_first: bool,
-    /// How often it tells that its loop turns; 0: never.
+    /// The interval of its pings; 0: none.
     beat_ms: u64,
     /// The text of the configuration file.
     text: Option<Text>,
@@ -139,7 +138,10 @@ impl Task {
                 .and_then(Result::ok)
                 .map(|board| Seat::new(board, number)),
         };
-        let log = OpenLog::adopt(&mut fields, &mut descriptors)?;
+        let log = match fields.take_file(&mut descriptors)? {
+            None => None,
+            Some(log) => Some(LogFile::adopt(log).ok()?),
+        };
         let mut listeners = Vec::new();
         for socket in descriptors {
             listeners.push(inherited(socket, &mut fields)?);

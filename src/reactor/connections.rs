@@ -77,7 +77,7 @@ impl Connections {
         }
     }
 
-    /// Believes these peers whom they connect for.
+    /// Trusts these peers to name the clients that they connect for.
     pub(super) fn trust(&mut self, proxies: TrustedProxies) {
         self.clients.trust(proxies);
     }
@@ -370,12 +370,12 @@ impl Connections {
         }
         let mut share = Share { effort: Effort::default(), failed: None };
         let stop = guarded(|| work(slot, &mut cx, pools, &mut share));
-        let spent = requests_left - cx.requests_left;
-        let malformed = cx.behind.take().map_or((0, ""), |behind| behind.malformed);
+        let left = cx.requests_left;
+        let malformed = cx.behind.map(|behind| behind.malformed);
         if let Some(client) = slot.client {
-            self.clients.spend(client, spent);
+            self.clients.spend(client, requests_left - left);
         }
-        if malformed.0 > 0 {
+        if let Some(malformed) = malformed.filter(|(requests, _)| *requests > 0) {
             self.clients.note_malformed(
                 malformed,
                 slot.address,
@@ -567,7 +567,7 @@ impl Connections {
         }
     }
 
-    /// The server stops: looks at the connections that can say so or, to close idle ones, at all.
+    /// The server stops: queues the connections that tell their peer, or all, to close idle ones.
     pub(super) fn drain(&mut self, closes_idle: bool) {
         self.closes_idle = closes_idle;
         let looks_at = |slot: &Slot| !slot.queued && (closes_idle || slot.wire.tells_of_drain());
@@ -577,13 +577,13 @@ impl Connections {
         }
     }
 
-    /// The server ends: so do all responses in progress.
+    /// Ends all responses in progress, because the server ends.
     pub(super) fn give_up(&mut self, resources: &mut Resources) {
         self.slots.drain().for_each(|slot| resources.end(slot.wire));
     }
 }
 
-/// What a client gets for which there is no room.
+/// The response to a client for which there is no room.
 const NO_ROOM: Failure = Failure::new(Status::ServiceUnavailable, "too many connections");
 
 /// Connections that are closed in one turn because their time is over: together at most about a

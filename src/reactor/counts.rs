@@ -1,4 +1,4 @@
-//! What is counted about connections of visitors.
+//! Counters of the connections of visitors.
 
 use crate::machine::Reason;
 use crate::metrics::{Metric, Snapshot};

@@ -13,7 +13,7 @@ use super::census::States;
 use super::connections::Connections;
 use super::resources::Resources;
 
-/// What is measured, and where it is shown.
+/// The sources of the metrics that have no other owner, and the board where all are shown.
 #[derive(Debug)]
 pub(super) struct Metrics {
     process: Process,
@@ -141,7 +141,7 @@ impl Metrics {
     ) -> (Snapshot, Reload) {
         let own = self.collect(acceptor, connections, resources, now);
         let Some(seat) = &self.seat else { return (own, self.reload) };
-        // First, so that whoever asks another process next never sees less than now.
+        // Published first: a later request to another worker must not get lower counters.
         let sum = seat.publish(&own).and_then(|()| seat.sum(&own));
         sum.unwrap_or((own, self.reload))
     }

@@ -111,7 +111,7 @@ pub struct Reactor {
 enum Phase {
     /// It serves.
     Running,
-    /// It serves until then, or until an order, but is not ready any more.
+    /// It is not ready any more, but serves until this time, or until an order.
     Leaving { until: Option<Tick> },
     /// It accepts no new connections. Idle ones may send a request until `idle_until`; the
     /// responses in progress may finish until `until`.
@@ -196,7 +196,7 @@ impl Reactor {
         self.metrics = Some(Metrics::new(process, seat, unix_ms));
     }
 
-    /// Believes these peers whom they connect for; by default, nobody.
+    /// Trusts these peers to name the clients that they connect for. By default, none is trusted.
     pub fn trust(&mut self, proxies: TrustedProxies) {
         self.connections.trust(proxies);
     }
@@ -208,15 +208,14 @@ impl Reactor {
         self.observe().log_to(log);
     }
 
-    /// Whoever wants to know how requests end.
+    /// The observer of requests, which the first call makes.
     fn observe(&mut self) -> &mut Observer {
         let Reactor { turn, resources, .. } = self;
         let new = || Box::new(Observer::new(Box::new(turn.stopwatch())));
         resources.journal.observer.get_or_insert_with(new)
     }
 
-    /// Tells `watcher` every `every_ms` that the loop turns, if that is asked for, and that it
-    /// stops.
+    /// Tells `watcher` when the loop stops and, with `every_ms`, that often that it turns.
     pub fn watch(&mut self, every_ms: Option<u64>, watcher: Watcher) {
         self.vital = Vital::new(every_ms, watcher);
     }
@@ -495,8 +494,8 @@ impl Reactor {
         }
     }
 
-    /// Goes on for a while, because a load balancer still sends connections; then drains. A worker
-    /// drains at the order of its supervisor.
+    /// Serves for `drain_delay_ms`, because a load balancer still sends connections; then drains. A
+    /// worker drains at the order of its supervisor.
     fn leave(&mut self) {
         let delay_ms = self.resources.limits.drain_delay_ms;
         if delay_ms == 0 {

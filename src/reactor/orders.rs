@@ -9,10 +9,10 @@ use mio::{Interest, Registry, Token};
 use rustix::io::Errno;
 use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, recvmsg};
 
-/// What the other process wants.
+/// An order of the other process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Order {
-    /// Serve as before, but be not ready any more: the server is about to stop.
+    /// Serve as before, but report as not ready: the server is about to stop.
     Leave,
     /// Stop in order; also if the other process has ended.
     Drain,

@@ -66,8 +66,8 @@ impl Resources {
         wire.end(&mut self.pools, &mut self.pages, self.journal.observer.as_deref_mut());
     }
 
-    /// Answers a client with a 503 for which there is no page. Its transport comes alone: the wire
-    /// has ended.
+    /// Answers a client for which there is no page with a 503. Takes its transport alone, because
+    /// the wire has ended.
     pub(super) fn send_unavailable(
         &mut self,
         transport: &mut Transport,

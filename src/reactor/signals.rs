@@ -30,7 +30,7 @@ pub const STOP: &[i32] = &[SIGINT, SIGTERM, SIGQUIT];
 const HANGUP: Signal = Signal::Unused(
     "SIGHUP: nothing to reload; only a server with --config or --workers reads settings again",
 );
-/// What is logged if there is no file to open anew.
+/// The line for SIGUSR1 if there is no file to open anew.
 pub const NOTHING_TO_REOPEN: &str = "SIGUSR1: no log file to reopen; --access-log has no path";
 /// Hand over to a new program file.
 const UPGRADE: Signal =

@@ -92,7 +92,7 @@ impl Slot {
         }
     }
 
-    /// Tells whose requests they are.
+    /// Sets whose requests they are.
     #[inline]
     pub(super) fn identify(&self, cx: &mut Context<'_>) {
         cx.client = self.address;
@@ -115,8 +115,8 @@ impl Slot {
         if let Some(stop) = self.begin(cx, pools) {
             return stop;
         }
-        // Two versions, so that a request without an observer pays for one test.
-        if cx.observer.is_some() {
+        // Two versions, so that a request that is neither observed nor counted is tested for once.
+        if cx.observer.is_some() || cx.requests.is_some() {
             return self.drive_as::<true>(cx, pools, share);
         }
         self.drive_as::<false>(cx, pools, share)
@@ -129,15 +129,13 @@ impl Slot {
         pools: &mut Pools,
         share: &mut Share,
     ) -> Stop {
-        let bandwidth = self.bandwidth(cx).unwrap_or(u64::MAX);
-        let mut bytes_left = cx.limits.bytes_per_turn.min(bandwidth);
+        let mut bytes_left = cx.limits.bytes_per_turn.min(self.bandwidth(cx));
         self.throttled = false;
         let mut short = false;
         for step in 0..cx.limits.steps_per_turn {
-            let is_readable = self.transport.is_readable();
-            cx.unread = is_readable;
+            cx.unread = self.transport.is_readable();
             let done = match self.wire.step() {
-                Step::Read if !is_readable => {
+                Step::Read if !cx.unread => {
                     if short && !self.wire.is_idle() {
                         short = false;
                         self.transport.receive_again();
@@ -146,7 +144,10 @@ impl Slot {
                     self.wire.rest(pools, cx.pages);
                     return Stop::Waits;
                 }
-                Step::Poll if !self.transport.is_readable() => self.found_nothing(cx),
+                Step::Poll if !cx.unread => {
+                    self.wire.report(Event::Nothing, cx);
+                    Ok(())
+                }
                 Step::Read | Step::Poll => {
                     self.receive::<OBSERVED>(cx, pools, share).map(|is_short| short = is_short)
                 }
@@ -193,12 +194,6 @@ impl Slot {
         Stop::Budget
     }
 
-    /// Reports that there is nothing to receive, to a wire that goes on without it.
-    fn found_nothing(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
-        self.wire.report(Event::Nothing, cx);
-        Ok(())
-    }
-
     /// Whether its client may begin with HTTP/2.
     pub(super) fn takes_h2c(&self) -> bool {
         !self.internal && self.transport.is_plain()
@@ -209,35 +204,30 @@ impl Slot {
     fn begin(&mut self, cx: &mut Context<'_>, pools: &mut Pools) -> Option<Stop> {
         match self.wire {
             Wire::H1(_) if self.transport.is_plain() => None,
-            Wire::H1(_) | Wire::H2(_) => self.begin_rare(cx, pools),
-            _ => Some(self.drive_outside(cx, pools)),
+            _ => self.begin_rare(cx, pools),
         }
     }
 
-    /// The same over TLS, or with HTTP/2.
+    /// The same for all but HTTP/1.1 without TLS.
     #[inline(never)]
     fn begin_rare(&mut self, cx: &mut Context<'_>, pools: &mut Pools) -> Option<Stop> {
-        let stop = if self.transport.is_plain() { None } else { self.open(cx, pools) };
-        if stop.is_none() && cx.draining {
-            self.wire.drain(cx);
-        }
-        stop
-    }
-
-    /// The same before the protocol has begun, or after its end.
-    #[inline(never)]
-    fn drive_outside(&mut self, cx: &mut Context<'_>, pools: &mut Pools) -> Stop {
         match &mut self.wire {
-            Wire::H1(_) | Wire::H2(_) => Stop::Budget, // never: the caller drives it
-            &mut Wire::Ended { until } => self.end(until, cx),
-            Wire::Failed { .. } => self.linger(cx, pools),
+            Wire::H1(_) | Wire::H2(_) => {
+                let stop = if self.transport.is_plain() { None } else { self.open(cx, pools) };
+                if stop.is_none() && cx.draining {
+                    self.wire.drain(cx);
+                }
+                stop
+            }
+            &mut Wire::Ended { until } => Some(self.end(until, cx)),
+            Wire::Failed { .. } => Some(self.linger(cx, pools)),
             Wire::Introduction(introduction) => {
-                match introduction.drive(&mut self.transport, cx.clock.tick) {
+                Some(match introduction.drive(&mut self.transport, cx.clock.tick) {
                     State::Waits => Stop::Waits,
                     State::Budget => Stop::Budget,
                     State::Complete => Stop::Introduced,
                     State::Over(reason) => Stop::Over(reason),
-                }
+                })
             }
         }
     }
@@ -331,10 +321,8 @@ impl Slot {
     #[inline]
     pub(super) fn wake_at(&self, limits: &Limits, now: Tick) -> Tick {
         let deadline = self.deadline(limits);
-        match self.wire {
-            Wire::H1(_) | Wire::H2(_) | Wire::Introduction(_) | Wire::Failed { .. } => deadline,
-            Wire::Ended { .. } => deadline.min(now + ACKNOWLEDGED_MS),
-        }
+        let is_ended = matches!(self.wire, Wire::Ended { .. });
+        if is_ended { deadline.min(now + ACKNOWLEDGED_MS) } else { deadline }
     }
 
     /// Receives once. Returns true if less came than there was room for.
@@ -356,21 +344,21 @@ impl Slot {
         Ok(0 < count && count < asked)
     }
 
-    /// How many bytes the bandwidth limit allows now; `None`: there is no limit.
-    fn bandwidth(&self, cx: &Context<'_>) -> Option<u64> {
+    /// How many bytes the bandwidth limit allows now; without one, as many as can be counted.
+    fn bandwidth(&self, cx: &Context<'_>) -> u64 {
         let rate = cx.limits.connection_bytes_per_s;
         if rate == 0 {
-            return None;
+            return u64::MAX;
         }
         let (since, sent) = self.wire.standing(cx.clock.tick).sent;
         let earned = cx.clock.tick.since(since).saturating_mul(rate) / 1000;
         let allowed = earned.saturating_add(cx.limits.connection_burst_bytes);
-        Some(allowed.saturating_sub(sent))
+        allowed.saturating_sub(sent)
     }
 
     /// The byte budget is used up: that of this turn, or that of the bandwidth limit.
     fn out_of_bytes(&mut self, cx: &Context<'_>) -> Stop {
-        if self.bandwidth(cx) != Some(0) {
+        if self.bandwidth(cx) > 0 {
             return Stop::Budget;
         }
         self.throttled = true;

@@ -4,7 +4,7 @@ use std::fmt;
 
 use crate::clock::Tick;
 
-/// What the loop tells whoever watches it.
+/// What the loop reports to its watcher.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Sign {
     /// It turns.
@@ -16,7 +16,7 @@ pub enum Sign {
 /// Takes the signs; it must not block.
 pub type Watcher = Box<dyn FnMut(Sign)>;
 
-/// Who watches, and when the next ping is due.
+/// The watcher, and when the next ping is due.
 #[derive(Default)]
 pub(super) struct Vital {
     watcher: Option<Watcher>,
@@ -45,7 +45,7 @@ impl Vital {
         }
     }
 
-    /// Tells that the loop stops.
+    /// Reports that the loop stops.
     pub(super) fn stopping(&mut self) {
         self.tell(Sign::Stopping);
     }

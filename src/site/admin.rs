@@ -1,4 +1,4 @@
-//! The internal site, for those who operate the server: metrics, health, and a live page.
+//! The internal site for operators: metrics, health, and a live page.
 //!
 //! | path | response |
 //! |---|---|
@@ -8,11 +8,18 @@
 //! | `/healthz` | 200, because the loop turns |
 //! | `/readyz` | 200, or 503 while the server stops |
 //!
+//! `/`, `/metrics` and `/status.json` are answered only if the Host of the request is an address,
+//! a name without a dot, or a configured name. A page of another site could otherwise read them in
+//! the browser of an operator, by a name of its own that resolves to the address of this listener
+//! (DNS rebinding).
+//!
 //! The metrics are collected on request: the first request waits for the next turn, before which
 //! the event loop provides them ([`Admin::provide`]).
 
+use std::net::IpAddr;
 use std::rc::Rc;
 
+use crate::config::SiteConfig;
 use crate::http::head::Method;
 use crate::http::status::{Failure, Status};
 use crate::http::target::{self, Form};
@@ -20,6 +27,7 @@ use crate::metrics::{Facts, Reload, Snapshot, to_json, to_text};
 use crate::rules::overlay::Overlay;
 
 use super::Wait;
+use super::hosts::Hosts;
 use super::page::Up;
 use super::policy::{Policy, Vary};
 use super::reply::{Content, Reply};
@@ -35,6 +43,8 @@ use live::Live;
 #[derive(Debug)]
 pub struct Admin {
     policy: Rc<Policy>,
+    /// Names by which it answers.
+    names: Hosts,
     live: Live,
     gauge: Gauge,
     /// The metrics of this turn.
@@ -53,7 +63,22 @@ impl Admin {
         let vary = Vary::default();
         let policy = Policy::new(0, &base, Overlay::default(), &[], false, vary);
         let (policy, gauge) = (Rc::new(policy), Gauge::default());
-        Admin { policy, live: Live::default(), gauge, provided: None, is_waiting: false }
+        let (names, live) = (Hosts::default(), Live::default());
+        Admin { policy, names, live, gauge, provided: None, is_waiting: false }
+    }
+
+    /// Sets the names by which it answers besides addresses and names without a dot.
+    pub fn answer_to(&mut self, hosts: Vec<String>) {
+        self.names = Hosts::of(&[SiteConfig { hosts, ..SiteConfig::default() }]);
+    }
+
+    /// True if no other site can have this host. Public names have a dot.
+    fn is_own(&self, host: &[u8]) -> bool {
+        let is_address = |text: &str| text.parse::<IpAddr>().is_ok();
+        host.starts_with(b"[")
+            || !host.contains(&b'.')
+            || str::from_utf8(host).is_ok_and(is_address)
+            || self.names.find(host).is_some()
     }
 
     /// True if a request waits for the metrics.
@@ -89,11 +114,17 @@ impl Admin {
             let (status, content) = (Status::NoContent, Content::Options(Rc::clone(&self.policy)));
             return Ok(Answer::Reply(Reply { status, content, extra: None }));
         }
-        let (Form::Origin { path, .. } | Form::Absolute { path, .. }) =
-            target::split(request.target)?.form
-        else {
-            return Err(Failure::bad("the target * is for OPTIONS alone"));
+        let (path, host) = match target::split(request.target)?.form {
+            Form::Origin { path, .. } => (path, request.host),
+            Form::Absolute { path, host, .. } => (path, Some(host)),
+            Form::Asterisk => return Err(Failure::bad("the target * is for OPTIONS alone")),
         };
+        let is_open = matches!(path, b"/healthz" | b"/readyz");
+        if !is_open && !host.is_none_or(|host| self.is_own(host.name())) {
+            let why = "the admin listener does not answer by this name; ask by an address, or add \
+                       the name to its hosts (--admin-hosts)";
+            return Ok(self.refuse(Failure::new(Status::MisdirectedRequest, why)));
+        }
         let plain = "text/plain; charset=utf-8";
         match path {
             b"/healthz" => Ok(self.answer(Status::Ok, plain, "", b"ok\n")),

@@ -14,7 +14,6 @@ use crate::rules::table::Reach;
 use super::archive::{Archive, Filled, Top};
 use super::disposition::attachment;
 use super::listing::ListingForm;
-use super::login::Denial;
 use super::policy::Purpose;
 use super::reply::{Content, Reply};
 use super::respond::{Answer, Asked};
@@ -88,40 +87,6 @@ impl Sites {
             Found::At(at) => self.without_resource(index, asked, at),
             Found::Wait(wait) => Answer::Later(wait),
         })
-    }
-
-    /// The guards that admit the client, of those that can restrict what is below the folder of its
-    /// path; or the answer to a client for which they cannot be evaluated.
-    ///
-    /// # Errors
-    /// As for [`Sites::respond`].
-    pub(super) fn admitted(
-        &mut self,
-        index: usize,
-        asked: Asked<'_>,
-        reach: Reach,
-    ) -> Result<Result<Admitted, Answer>, Failure> {
-        let site = &self.sites[index];
-        if !site.rulebook.has_guards() {
-            return Ok(Ok(Admitted::default()));
-        }
-        let Located { canonical, policy } = self.store.locate(site, asked.path)?;
-        let mut admitted = Vec::new();
-        for guard in site.rulebook.guards_below(&canonical, reach) {
-            match self.admits(index, asked, guard) {
-                Ok(()) => admitted.push(guard),
-                Err(Denial::Later(wait)) => return Ok(Err(Answer::Later(wait))),
-                Err(Denial::Refused(failure, lines)) => match failure.status {
-                    // Who may not read it does not see it.
-                    Status::Unauthorized | Status::Forbidden => {}
-                    _ => {
-                        let answer = self.refuse(index, asked, &policy, failure);
-                        return Ok(Err(answer.with(lines)));
-                    }
-                },
-            }
-        }
-        Ok(Ok(Admitted(admitted.into())))
     }
 
     /// What a path leads to; of a folder that is listed, this listing.

@@ -1,5 +1,5 @@
-//! What TLS asks of requests: the host that the certificate covers, and the way from plain HTTP to
-//! HTTPS.
+//! The checks that TLS adds to requests: the certificate must cover the host, and plain HTTP is
+//! redirected to HTTPS or leads to the answers to ACME challenges.
 
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
@@ -16,7 +16,7 @@ use super::reply::Reply;
 use super::request::Channel;
 use super::respond::{Answer, Asked};
 
-/// What a gate does.
+/// The settings of a gate.
 #[derive(Clone, Debug, Default)]
 pub struct GateConfig {
     /// The hosts that each certificate covers.
@@ -62,16 +62,7 @@ pub(super) struct Gate {
     challenges: Option<usize>,
 }
 
-/// How a request passes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Passage {
-    /// To its site.
-    Open,
-    /// Its path decides: see [`Gate::way`].
-    Plain,
-}
-
-/// Where a plain request goes.
+/// Where a request goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Way {
     /// To its site.
@@ -96,7 +87,7 @@ impl Gate {
         Gate { names, hsts, redirect_port, challenges }
     }
 
-    /// The field lines that every response has: over TLS that of HSTS (RFC 6797 section 7.2).
+    /// The field lines of the responses for paths: over TLS that of HSTS (RFC 6797 section 7.2).
     pub(super) fn lines(&self, channel: Channel) -> Option<Extra> {
         match channel {
             Channel::Plain | Channel::Proxied => None,
@@ -104,43 +95,37 @@ impl Gate {
         }
     }
 
-    /// Whether a request may pass. A proxy decides itself whether it redirects.
+    /// Where a request goes. `path` is its canonical path; `None`: it is malformed.
     ///
     /// # Errors
     /// 421: the certificate of the connection does not cover the host (RFC 9110 section 7.4).
-    pub(super) fn pass(
+    pub(super) fn way<'p>(
         &self,
         channel: Channel,
         host: Option<Host<'_>>,
-    ) -> Result<Passage, Failure> {
-        match channel {
-            Channel::Tls { certificate, .. } => {
-                let names = self.names.get(usize::from(certificate));
-                match (host, names) {
-                    (Some(host), Some(names)) if !names.cover(host.name()) => {
-                        let why = "the certificate of this connection does not cover this host";
-                        Err(Failure::new(Status::MisdirectedRequest, why))
-                    }
-                    _ => Ok(Passage::Open),
+        path: impl FnOnce() -> Option<&'p [u8]>,
+    ) -> Result<Way, Failure> {
+        if let Channel::Tls { certificate, .. } = channel {
+            let names = self.names.get(usize::from(certificate));
+            return match (host, names) {
+                (Some(host), Some(names)) if !names.cover(host.name()) => {
+                    let why = "the certificate of this connection does not cover this host";
+                    Err(Failure::new(Status::MisdirectedRequest, why))
                 }
-            }
-            Channel::Proxied if self.challenges.is_none() => Ok(Passage::Open),
-            Channel::Plain | Channel::Proxied => {
-                let is_open = self.redirect_port.is_none() && self.challenges.is_none();
-                Ok(if is_open { Passage::Open } else { Passage::Plain })
-            }
+                _ => Ok(Way::Site),
+            };
         }
-    }
-
-    /// Where a plain request for this canonical path goes; `None`: the path is malformed.
-    pub(super) fn way(&self, channel: Channel, path: Option<&[u8]>) -> Way {
-        let Some(path) = path else { return Way::Site }; // which answers with the reason
-        match self.challenges {
+        // A proxy decides itself whether it redirects.
+        let redirects = channel == Channel::Plain && self.redirect_port.is_some();
+        if !redirects && self.challenges.is_none() {
+            return Ok(Way::Site);
+        }
+        let Some(path) = path() else { return Ok(Way::Site) }; // which answers with the reason
+        Ok(match self.challenges {
             Some(index) if path.starts_with(CHALLENGES) => Way::Challenges(index),
-            _ if self.redirect_port.is_none() || path.starts_with(WELL_KNOWN) => Way::Site,
-            _ if channel == Channel::Proxied => Way::Site,
-            _ => Way::Https,
-        }
+            _ if redirects && !path.starts_with(WELL_KNOWN) => Way::Https,
+            _ => Way::Site,
+        })
     }
 
     /// The URL of a request with https.
@@ -180,30 +165,21 @@ impl Sites {
             channel => channel,
         };
         let lines = gate.lines(channel);
-        let index = match gate.pass(channel, host)? {
-            Passage::Open => index,
-            Passage::Plain => match gate.way(channel, store.decode(&sites[index], asked.path).ok())
-            {
-                Way::Site => index,
-                Way::Challenges(index) => index,
-                Way::Https => {
-                    let location = gate.https(host, target)?;
-                    let policy = sites[index].policy();
-                    let status = Status::PermanentRedirect;
-                    return Ok(Answer::Reply(Reply::redirect(status, location, policy)));
-                }
-            },
+        let site = &sites[index];
+        let index = match gate.way(channel, host, || store.decode(site, asked.path).ok())? {
+            Way::Site => index,
+            Way::Challenges(index) => index,
+            Way::Https => {
+                let location = gate.https(host, target)?;
+                let reply = Reply::redirect(Status::PermanentRedirect, location, site.policy());
+                return Ok(Answer::Reply(reply));
+            }
         };
-        let answer = if self.sites[index].cors.depends_on_request() {
-            self.answer_to_origin(index, asked, target)
-        } else {
-            self.answer(index, asked, target)
-        };
-        Ok(answer?.with(lines))
+        Ok(self.answer(index, asked, target)?.with(lines))
     }
 }
 
-/// The site of the challenges: files alone, nothing listed, compressed or kept by clients.
+/// The site of the challenges: only files, without listings, compression or caching.
 pub(super) fn challenge_site(root: &Path) -> SiteConfig {
     SiteConfig {
         root: root.to_owned(),
@@ -236,19 +212,19 @@ mod tests {
     #[test]
     fn over_tls_the_certificate_of_the_connection_must_cover_the_host() {
         let gate = gate(Some(443), None);
-        let pass = |host: Option<&str>| {
+        let way = |host: Option<&str>| {
             let host = host.map(|host| Host::parse(host.as_bytes()).unwrap());
-            gate.pass(TLS, host).map_err(|failure| failure.status)
+            gate.way(TLS, host, || panic!("the path does not matter")).map_err(|it| it.status)
         };
-        assert_eq!(pass(Some("Example.org:8443")), Ok(Passage::Open));
-        assert_eq!(pass(None), Ok(Passage::Open));
-        assert_eq!(pass(Some("first.example")), Err(Status::MisdirectedRequest));
+        assert_eq!(way(Some("Example.org:8443")), Ok(Way::Site));
+        assert_eq!(way(None), Ok(Way::Site));
+        assert_eq!(way(Some("first.example")), Err(Status::MisdirectedRequest));
         assert!(gate.lines(TLS).is_some() && gate.lines(Channel::Plain).is_none());
     }
 
     #[test]
     fn plain_requests_are_redirected_except_those_of_authorities_and_of_local_proxies() {
-        for (redirects, has_challenges, path, way) in [
+        for (redirects, has_challenges, path, expected) in [
             (true, false, "/a", Way::Https),
             (true, false, "/.well-known/security.txt", Way::Site),
             (true, true, "/.well-known/acme-challenge/token", Way::Challenges(7)),
@@ -259,12 +235,14 @@ mod tests {
             (false, true, "/a", Way::Site),
         ] {
             let gate = gate(redirects.then_some(443), has_challenges.then_some(7));
-            assert_eq!(gate.pass(Channel::Plain, None).ok(), Some(Passage::Plain));
-            assert_eq!(gate.way(Channel::Plain, Some(path.as_bytes())), way, "{path}");
-            let behind = gate.way(Channel::Proxied, Some(path.as_bytes()));
-            assert_eq!(behind, if way == Way::Https { Way::Site } else { way }, "{path}");
+            let way = |channel| gate.way(channel, None, || Some(path.as_bytes())).ok();
+            assert_eq!(way(Channel::Plain), Some(expected), "{path}");
+            let behind = if expected == Way::Https { Way::Site } else { expected };
+            assert_eq!(way(Channel::Proxied), Some(behind), "{path}");
         }
-        assert_eq!(gate(None, None).pass(Channel::Plain, None).ok(), Some(Passage::Open));
+        let open = gate(None, None);
+        let way = open.way(Channel::Plain, None, || panic!("the path does not matter"));
+        assert_eq!(way.ok(), Some(Way::Site));
     }
 
     #[test]

@@ -34,23 +34,25 @@ impl Hosts {
         hosts
     }
 
-    /// The site for a host, given without its port; `None`: the request names no host. Names are
-    /// compared without case and without the dot of an absolute name; an exact name wins over a
-    /// wildcard, which stands for one label.
+    /// The site for a host, given without its port; `None`: the request names no host.
     pub(super) fn site(&self, host: Option<&[u8]>) -> usize {
-        let Some(host) = host else { return self.default };
+        host.and_then(|host| self.find(host)).unwrap_or(self.default)
+    }
+
+    /// The site that has this name. Names are compared without case and without the dot of an
+    /// absolute name; an exact name wins over a wildcard, which stands for one label.
+    pub(super) fn find(&self, host: &[u8]) -> Option<usize> {
         let host = host.strip_suffix(b".").unwrap_or(host);
         let mut room = [0; NAME_BYTES];
-        let Some(lower) = room.get_mut(..host.len()) else { return self.default };
+        let lower = room.get_mut(..host.len())?;
         lower.copy_from_slice(host);
         lower.make_ascii_lowercase();
         let host = &*lower;
         if let Some(&site) = self.exact.get(host) {
-            return site;
+            return Some(site);
         }
-        let dot = host.iter().position(|&byte| byte == b'.').filter(|&dot| dot > 0);
-        let wildcard = dot.and_then(|dot| self.wildcards.get(&host[dot..]));
-        wildcard.copied().unwrap_or(self.default)
+        let dot = host.iter().position(|&byte| byte == b'.').filter(|&dot| dot > 0)?;
+        self.wildcards.get(&host[dot..]).copied()
     }
 }
 

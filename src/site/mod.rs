@@ -7,6 +7,7 @@
 //! | module | question |
 //! |---|---|
 //! | `request`, `hosts` | what is requested, and of which site? |
+//! | `gate` | does it go to that site, or to HTTPS, or to the ACME challenges? |
 //! | [`respond`] | what is the reply to this request? |
 //! | [`reply`] | what are the fields and the body of a response? |
 //! | [`select`] | which part of a representation is requested? |
@@ -14,7 +15,7 @@
 //! | `store` | what does this path lead to, and is that still valid? |
 //! | [`resource`], [`representation`] | in which forms can it be sent? |
 //! | `rulebook`, [`policy`] | which rules apply to this path, and what do they add? |
-//! | `login`, `cors` | may this client, or this origin, read it? |
+//! | `access`, `login`, `cors` | may this client, or this origin, read it? |
 //! | `hashed_name` | does the name of a file contain a hash of its content? |
 //! | [`media`] | what is its Content-Type? |
 //! | [`explain`], `trace`, `steps` | why does a request get its reply? |
@@ -37,6 +38,7 @@ use crate::http::hidden::{Glob, Hidden};
 use crate::http::status::{Failure, Status};
 use crate::metrics::Snapshot;
 
+mod access;
 mod admin;
 pub mod archive;
 mod cors;
@@ -102,7 +104,7 @@ pub struct Sites {
     /// Counts the archives that are being sent.
     archives: Rc<()>,
     authenticator: Option<Authenticator>,
-    /// What TLS asks of requests; `None`: nothing.
+    /// The checks that TLS adds to requests; `None`: none.
     gate: Option<Box<Gate>>,
     /// Separates the parts of a multipart response (RFC 2046 section 5.1.1).
     boundary: Rc<[u8]>,
@@ -186,7 +188,7 @@ impl Sites {
         })
     }
 
-    /// Checks and changes what TLS asks for: see [`GateConfig`]. The folder for challenges is a
+    /// Adds the checks of TLS to requests: see [`GateConfig`]. The folder for challenges is a
     /// further site, which no host leads to.
     ///
     /// # Errors
@@ -275,8 +277,7 @@ impl Sites {
     }
 
     /// Continues long work that is due until `enough` returns true; it is called after each entry
-    /// of a folder.
-    /// Returns the number of a job that ended.
+    /// of a folder. Returns the number of a job that ended.
     pub fn work(&mut self, clock: &Clock, enough: &mut dyn FnMut() -> bool) -> Option<u64> {
         self.store.work(&self.sites, clock, enough)
     }

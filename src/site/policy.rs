@@ -74,7 +74,7 @@ pub(super) struct Vary {
     pub(super) origin: bool,
     /// Authorization: some users see more of the folder.
     pub(super) login: bool,
-    /// The address of the client: some addresses see more of the folder. No field tells it.
+    /// The address of the client: some addresses see more of the folder. Vary cannot name it.
     pub(super) address: bool,
 }
 

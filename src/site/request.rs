@@ -10,13 +10,13 @@ use crate::http::target::Scheme;
 
 use super::representation::Fill;
 
-/// How a request has arrived.
+/// How a request arrived.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Channel {
-    /// As it is.
+    /// Without TLS.
     #[default]
     Plain,
-    /// As it is, from a proxy: on a Unix socket, or from a peer that is trusted to name clients.
+    /// Without TLS, from a proxy: on a Unix socket, or from a peer that is trusted to name clients.
     Proxied,
     /// Over TLS.
     Tls {
@@ -56,7 +56,7 @@ pub struct Request<'r> {
     pub host: Option<Host<'r>>,
     /// The address of the client, if it has one.
     pub client: Option<IpAddr>,
-    /// How it has arrived.
+    /// How it arrived.
     pub channel: Channel,
     /// What the client expects before it sends a body.
     pub expectation: Expectation,

@@ -15,7 +15,6 @@ use crate::rules::table::Reach;
 
 use super::cors::Extra;
 use super::listing::ListingForm;
-use super::login::Denial;
 use super::multipart::Multipart;
 use super::navigation;
 use super::page::Up;
@@ -24,7 +23,6 @@ use super::reply::{Content, Detail, Reply};
 use super::representation::Representation;
 use super::request::Request;
 use super::resource::{Fallback, Navigation, Outcome};
-use super::rulebook::Guard;
 use super::select::{Selection, select};
 use super::store::{At, Found};
 use super::visible::{Admitted, View};
@@ -92,9 +90,6 @@ impl Sites {
         if self.gate.is_some() {
             return self.answer_at_gate(index, host, asked, &target);
         }
-        if self.sites[index].cors.depends_on_request() {
-            return self.answer_to_origin(index, asked, &target);
-        }
         self.answer(index, asked, &target)
     }
 
@@ -106,21 +101,36 @@ impl Sites {
         asked: Asked<'_>,
         target: &Target<'_>,
     ) -> Result<Answer, Failure> {
+        if self.sites[index].cors.depends_on_request() {
+            return self.answer_to_origin(index, asked, target);
+        }
+        self.answer_to_any(index, asked, target)
+    }
+
+    /// As [`Sites::answer`], without a field that depends on the origin of the request.
+    #[inline(always)]
+    fn answer_to_any(
+        &mut self,
+        index: usize,
+        asked: Asked<'_>,
+        target: &Target<'_>,
+    ) -> Result<Answer, Failure> {
         match asked.request.method {
             Method::Get | Method::Head if !target.is_raw => self.look_up(index, asked),
             _ => self.respond_without_file(index, asked, target),
         }
     }
 
-    /// As [`Sites::answer`], with the field that lets the origin of the request read the reply.
+    /// As [`Sites::answer_to_any`], with the field that lets the origin of the request read the
+    /// reply.
     #[cold]
-    pub(super) fn answer_to_origin(
+    fn answer_to_origin(
         &mut self,
         index: usize,
         asked: Asked<'_>,
         target: &Target<'_>,
     ) -> Result<Answer, Failure> {
-        let answer = self.answer(index, asked, target)?;
+        let answer = self.answer_to_any(index, asked, target)?;
         let site = &self.sites[index];
         let path = self.store.decode(site, asked.path);
         if path.is_ok_and(|path| site.rulebook.decides_origin(path)) {
@@ -149,11 +159,7 @@ impl Sites {
                 let content = Content::Options(Rc::clone(self.sites[0].policy()));
                 Ok(Answer::Reply(Reply { status: Status::NoContent, content, extra: None }))
             }
-            (_, Form::Asterisk) => Err(Failure::bad("the target * is for OPTIONS alone")),
-            _ => {
-                let why = "this address does not serve the scheme of this URL";
-                Err(Failure::new(Status::MisdirectedRequest, why))
-            }
+            _ => Err(no_path(form)),
         }
     }
 
@@ -175,7 +181,7 @@ impl Sites {
         let policy = match self.store.decode(site, path) {
             Ok(canonical) => site.rulebook.policy(canonical, None),
             Err(_) if refused.is_some() => Rc::clone(site.policy()),
-            // A preflight is answered also for what is not there.
+            // A preflight is answered for a path that does not exist, too.
             Err(failure) if failure.status == Status::NotFound && preflight.is_some() => {
                 Rc::clone(site.policy())
             }
@@ -345,47 +351,6 @@ impl Sites {
         })
     }
 
-    /// The answer to a client that may not read what has this policy; `None`: it may.
-    #[cold]
-    fn guard(&mut self, index: usize, asked: Asked<'_>, policy: &Rc<Policy>) -> Option<Answer> {
-        for &guard in &policy.guards {
-            match self.admits(index, asked, guard) {
-                Ok(()) => {}
-                Err(Denial::Later(wait)) => return Some(Answer::Later(wait)),
-                Err(Denial::Refused(failure, lines)) => {
-                    let answer = self.refuse(index, asked, policy, failure);
-                    return Some(answer.with(lines));
-                }
-            }
-        }
-        None
-    }
-
-    /// Whether the guard with this index admits the client.
-    ///
-    /// # Errors
-    /// It does not, or it is not known yet.
-    #[cold]
-    pub(super) fn admits(
-        &mut self,
-        index: usize,
-        asked: Asked<'_>,
-        guard: usize,
-    ) -> Result<(), Denial> {
-        let Asked { request, clock, .. } = asked;
-        match self.sites[index].rulebook.guard(guard) {
-            Guard::Access(rule) if rule.admits(request.client) => Ok(()),
-            Guard::Access(_) => {
-                let why = "your address may not read this";
-                Err(Denial::Refused(Failure::new(Status::Forbidden, why), None))
-            }
-            Guard::Login(login) => {
-                let authenticator = self.authenticator.as_mut();
-                login.admit(authenticator, request.fields, request.client, clock.tick)
-            }
-        }
-    }
-
     /// A failure of a request for a path, with the page that the site configures for it.
     #[cold]
     pub(super) fn refuse(
@@ -547,6 +512,17 @@ pub(super) fn named<'r>(request: &Request<'r>, form: &Form<'r>) -> Option<Named<
             Some((Some(host), path, query))
         }
         Form::Absolute { .. } | Form::Asterisk => None,
+    }
+}
+
+/// The failure of a request whose target is no path of this server.
+pub(super) fn no_path(form: &Form<'_>) -> Failure {
+    match form {
+        Form::Asterisk => Failure::bad("the target * is for OPTIONS alone"),
+        Form::Origin { .. } | Form::Absolute { .. } => {
+            let why = "this address does not serve the scheme of this URL";
+            Failure::new(Status::MisdirectedRequest, why)
+        }
     }
 }
 

@@ -9,11 +9,11 @@ use crate::http::status::{Failure, Status};
 use crate::http::target::{self, Form, name_start};
 use crate::rules::redirect::Answer;
 
-use super::gate::{Passage, Way};
+use super::gate::Way;
 use super::login::Denial;
 use super::navigation::is_navigation;
 use super::request::{Channel, Request};
-use super::respond::{named, refusal_of};
+use super::respond::{named, no_path, refusal_of};
 use super::rulebook::Guard;
 use super::steps::{Rule, Stage, Step};
 use super::store::{Located, Look, Looked, clean_location, error_pages, is_file};
@@ -117,20 +117,17 @@ impl Sites {
         let index = self.site_of(host);
         let Sites { gate, store, sites, .. } = self;
         let Some(gate) = gate else { return (index, "", None) };
-        let way = match gate.pass(channel, host) {
-            Err(Failure { status, why, .. }) => {
-                return (index, why, Some(Conclusion::Status(status)));
+        let site = &sites[index];
+        match gate.way(channel, host, || store.decode(site, path).ok()) {
+            Err(Failure { status, why, .. }) => (index, why, Some(Conclusion::Status(status))),
+            Ok(Way::Site) if channel.tls().is_some() => {
+                (index, "the certificate of the connection covers this host", None)
             }
-            Ok(Passage::Open) if channel.tls().is_some() => {
-                return (index, "the certificate of the connection covers this host", None);
+            Ok(Way::Site) => (index, "this request is not redirected to HTTPS", None),
+            Ok(Way::Challenges(index)) => {
+                (index, "an ACME challenge, served from acme_webroot", None)
             }
-            Ok(Passage::Open) => return (index, "", None),
-            Ok(Passage::Plain) => gate.way(channel, store.decode(&sites[index], path).ok()),
-        };
-        match way {
-            Way::Site => (index, "this request is not redirected to HTTPS", None),
-            Way::Challenges(index) => (index, "an ACME challenge, served from acme_webroot", None),
-            Way::Https => {
+            Ok(Way::Https) => {
                 let end = Conclusion::Redirect(Status::PermanentRedirect);
                 (index, "plain HTTP is redirected to HTTPS (redirect_http)", Some(end))
             }
@@ -174,11 +171,7 @@ fn named_path<'r>(request: &Request<'r>) -> Result<Named<'r>, Failure> {
         (Form::Asterisk, Method::Options) => {
             Err(Failure::new(Status::NoContent, "OPTIONS * is about the server as a whole"))
         }
-        (Form::Asterisk, _) => Err(Failure::bad("the target * is for OPTIONS alone")),
-        _ => {
-            let why = "this address does not serve https";
-            Err(Failure::new(Status::MisdirectedRequest, why))
-        }
+        (form, _) => Err(no_path(&form)),
     }
 }
 

@@ -14,6 +14,12 @@ pub(crate) fn signal(server: &Server, signal: Signal) {
     kill_process(pid, signal).expect("the server runs");
 }
 
+/// Process numbers of the workers of the server.
+pub(crate) fn children(server: &Server) -> Vec<i32> {
+    let children = read(server, &format!("task/{}/children", server.pid()));
+    children.split_whitespace().filter_map(|pid| pid.parse().ok()).collect()
+}
+
 /// Threads of the server.
 pub(crate) fn threads(server: &Server) -> usize {
     entries(server, "task").len()

@@ -1,6 +1,7 @@
-//! What a client may not do for ever: attacks, and where each ends.
+//! Attacks, and the bound at which each of them ends its connection.
 
-use tenkay::machine::Reason;
+use tenkay::machine::{Event, Reason, Step};
+use tenkay::site::Wait;
 
 use crate::peer::*;
 use crate::session::{Session, bench};
@@ -31,7 +32,7 @@ fn id(number: u32) -> u32 {
 /// An attack: its name, its frames by number, and when it must have ended.
 type Attack = (&'static str, Box<dyn FnMut(u32) -> Vec<u8>>, u32);
 
-/// Frames that bring nothing, and streams that are given up.
+/// Useless frames, and streams that end without a response.
 fn attacks_by_number() -> Vec<Attack> {
     let ping = |_| frame(PING, 0, 0, &[0; 8]);
     vec![
@@ -122,6 +123,66 @@ fn an_attack_ends_with_a_goaway_within_its_bound() {
     for (name, mut attack, most) in attacks_by_number().into_iter().chain(attacks_by_blocks()) {
         let (count, code) = repeat(&mut attack, most);
         assert_eq!(code, Some(CALM), "{name} after {count}");
+    }
+}
+
+/// After the last GOAWAY, everything on later streams is ignored (RFC 9113 section 6.8).
+#[test]
+fn frames_of_requests_after_the_last_one_are_ignored() {
+    for late in [
+        [post(11, "/tiny", &[]), frame(DATA, END_STREAM, 11, b"abc")].concat(),
+        [get(11, "/tiny"), number(WINDOW_UPDATE, 11, 1000)].concat(),
+        [get(11, "/tiny"), number(RST_STREAM, 11, 8)].concat(),
+    ] {
+        let mut bench = bench(&["requests_per_connection=5"]);
+        let mut session = Session::open(&mut bench, &[(4, 10)]);
+        session.say(&(0..4).flat_map(|n| get(id(n), "/tiny")).collect::<Vec<u8>>());
+        session.say(&get(9, "/small")); // its window is too small, so the connection goes on
+        session.say(&late);
+        assert_eq!(session.client.goaways, [(9, 0)], "{late:?}");
+        session.say(&settings(&[(4, 1000)]));
+        assert!(session.client.whole(9).status == 200 && session.shut);
+    }
+}
+
+/// What one client can do in a turn of the loop, before the others have theirs.
+#[test]
+fn an_attacker_gets_its_share_of_a_turn_and_no_more() {
+    let requests: Vec<u8> = (0..100).flat_map(|n| get(id(n), "/tiny")).collect();
+    let pings = frame(PING, 0, 0, &[0; 8]).repeat(500);
+    let resets: Vec<u8> = (0..100)
+        .flat_map(|n| [get(id(n), "/file"), number(RST_STREAM, id(n), 8)].concat())
+        .collect();
+    let bombs: Vec<u8> = (0..10)
+        .flat_map(|n| {
+            let block = [block(&pseudo("GET", "/tiny")), vec![0x82; 16_000]].concat();
+            frame(HEADERS, END_HEADERS | END_STREAM, id(n), &block)
+        })
+        .collect();
+    for (name, input, most) in [
+        ("requests", requests, 32),
+        ("PING", pings, 64),
+        ("resets", resets, 32),
+        ("bombs", bombs, 2),
+    ] {
+        let mut bench = bench(&[]);
+        let mut session = Session::open(&mut bench, &[]);
+        session.begin(&input);
+        for turn in 1.. {
+            session.bench.clock.next_turn();
+            session.report(Event::Retry);
+            while !matches!(session.connection.step(), Step::Wait(Wait::Turn)) && session.turn() {}
+            let client = &session.client;
+            let done = match name {
+                "PING" => client.pongs.len(),
+                _ => client.responses.len() + client.resets.len(),
+            };
+            assert!(done <= turn * most, "{done} {name} in {turn} turns");
+            if matches!(session.connection.step(), Step::Read | Step::Close(_)) {
+                assert!(done >= 2 * most, "{done} {name}: it has taken several turns");
+                break;
+            }
+        }
     }
 }
 

@@ -35,6 +35,22 @@ fn no_more_is_sent_than_the_client_allows() {
     assert_eq!(session.client.whole(3).body, content(200_000, 1));
 }
 
+/// Where the outbox is full, the rest of a page follows it.
+#[test]
+fn pages_of_failures_are_sent_however_many_there_are() {
+    for count in 1..64 {
+        let mut bench = bench(&[]);
+        let mut session = Session::open(&mut bench, &[(4, 0x10_0000)]);
+        session.say(&number(WINDOW_UPDATE, 0, 0x1000_0000));
+        session.say(&(0..count).flat_map(|n| get(2 * n + 1, "/none")).collect::<Vec<u8>>());
+        for n in 0..count {
+            let page = session.client.whole(2 * n + 1);
+            assert_eq!(page.status, 404);
+            assert!(String::from_utf8_lossy(&page.body).ends_with("</html>\n"), "{page:?}");
+        }
+    }
+}
+
 /// A window that shrinks while its stream is about to send.
 #[test]
 fn a_window_may_shrink_at_any_time() {

@@ -2,8 +2,8 @@
 //!
 //! `split` plays whole conversations, cut at every byte received and at every byte sent; `table`
 //! enumerates what each frame does in each state of a stream; `rules` tests what makes a request
-//! malformed; `flow`, windows and the order of responses; `bounds`, what a client may not do for
-//! ever; `waits`, deadlines and the end of a connection; `memory`, that requests allocate nothing.
+//! malformed; `flow`, windows and the order of responses; `bounds`, attacks and what ends them;
+//! `waits`, deadlines and the end of a connection; `memory`, that requests allocate nothing.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "in a test they are the assertion")]
 

@@ -122,6 +122,33 @@ fn requests_beyond_the_rate_get_429_and_the_connection_stays() {
     assert!(began.elapsed() >= Duration::from_millis(995), "at one per second");
 }
 
+#[test]
+fn what_is_no_valid_request_counts_as_one() {
+    let site = Site::new();
+    let limits = ["requests_per_s=1", "requests_burst=2", "head_timeout_ms=100"];
+    for (text, ends, status) in [
+        ("GET / HTTP/1.1\r\nHost\r\n\r\n", false, 400),
+        (&*format!("GET / HTTP/1.1\r\nHost: a\r\nX: {}\r\n\r\n", "x".repeat(20_000)), false, 431),
+        ("GET / HTTP/3.1\r\nHost: a\r\n\r\n", false, 505),
+        ("GET / HTTP/1.1\r\nTransfer-Encoding: chunked\r\nHost: a\r\n\r\nx", false, 400),
+        ("GET / HTTP/1.1\r\nHos", true, 400),
+        ("GET / HTTP/1.1\r\nHos", false, 408),
+    ] {
+        let server = site.serve(&limits);
+        let began = Instant::now();
+        for _ in 0..3 {
+            let mut client = Client::connect(&server);
+            client.send(text);
+            if ends {
+                client.half_close();
+            }
+            assert_eq!(client.answer().status, status, "{text}");
+        }
+        let answer = Client::connect(&server).get("/a.txt");
+        assert!(answer.status == 429 || began.elapsed() >= Duration::from_secs(1), "{text}");
+    }
+}
+
 /// The limits in the tests of bandwidth.
 const RATE: [&str; 2] = ["connection_bytes_per_s=1000000", "connection_burst_bytes=100000"];
 const BURST: usize = 100_000;

@@ -22,7 +22,7 @@ fn a_worker_that_dies_is_replaced_and_takes_what_waits_in_its_backlog() {
         assert_eq!(client.answer().body, b"alpha");
     }
     let line = format!("worker {worker} ended: killed by SIGKILL; starting another");
-    assert!(server.log().contains(&line), "{}", server.log());
+    eventually("its end is logged", || server.log().contains(&line));
     eventually("it is reaped", || !children(server.pid()).contains(&worker));
     // The second one in a row waits a little.
     let [worker] = children(server.pid())[..] else { panic!("one worker") };

@@ -17,10 +17,30 @@ fn the_reference_is_generated_from_the_tables() {
     assert!(is_current, "docs/reference.md is out of date; run: {advice}");
 }
 
+const FULL: &str = include_str!("../../config/file/tests/full.toml");
+
+#[test]
+fn the_keys_of_options_exist_in_the_file() {
+    let file = toml::de::DeTable::parse(FULL).unwrap();
+    let mut keys = 0;
+    for option in Args::command().get_arguments() {
+        let key = reference::key(option);
+        let exists = match key.strip_prefix('[').and_then(|key| key.split_once(']')) {
+            None => key.is_empty() || file.get_ref().contains_key(&*key),
+            Some((table, key)) => file.get_ref().get(table).is_some_and(|table| {
+                let table = table.get_ref().as_table().unwrap();
+                key.is_empty() || table.contains_key(key.trim_start())
+            }),
+        };
+        assert!(exists, "{:?}: {key}", option.get_long());
+        keys += usize::from(!key.is_empty());
+    }
+    assert!(keys >= 40, "{keys}");
+}
+
 #[test]
 fn the_keys_of_rules_are_in_the_reference() {
-    let full = include_str!("../../config/file/tests/full.toml");
-    let table = toml::de::DeTable::parse(full).unwrap();
+    let table = toml::de::DeTable::parse(FULL).unwrap();
     for name in ["redirects", "headers", "access", "auth"] {
         let rules = table.get_ref().get(name).unwrap().get_ref().as_array().unwrap();
         let keys = rules.iter().flat_map(|rule| rule.get_ref().as_table().unwrap().keys());

@@ -204,6 +204,21 @@ impl<'t> Document<'t> {
         found
     }
 
+    /// The keys of a table. `advice` says how the table is written, which messages call `scope`.
+    pub(super) fn keys<'d>(
+        &mut self,
+        entry: Option<Entry<'d>>,
+        scope: &'static str,
+        advice: &str,
+    ) -> Option<Keys<'d>> {
+        let entry = entry?;
+        if let DeValue::Table(table) = entry.value.get_ref() {
+            return Some(Keys::new(entry.at(), table, scope));
+        }
+        self.wrong_type(entry, "a table", advice);
+        None
+    }
+
     /// An array of tables with this name, such as `[[site]]`; each with its offset.
     pub(super) fn tables<'d>(
         &mut self,

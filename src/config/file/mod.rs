@@ -100,11 +100,13 @@ fn is_duplicate(error: &toml::de::Error) -> bool {
 /// Reads the whole file.
 fn top(document: &mut Document, table: &DeTable) -> Layer {
     let mut keys = Keys::new(0, table, TOP_LEVEL);
+    let (admin_listen, admin_hosts) = admin(document, keys.take("admin"));
     let layer = Layer {
         config: None,
         listen: listen::read(document, keys.take("listen")),
         port: None,
-        admin_listen: admin(document, keys.take("admin")),
+        admin_listen,
+        admin_hosts,
         proxy_protocol: None,
         trusted_proxies: listen::trusted_proxies(document, keys.take("trusted_proxies")),
         user: document.text(keys.take("user"), account),
@@ -127,13 +129,19 @@ fn top(document: &mut Document, table: &DeTable) -> Layer {
         }
         "port" => Some("write it as part of an address: listen = \"127.0.0.1:8080\"".to_owned()),
         "type" | "types" => Some("did you mean 'media_types'?".to_owned()),
-        _ => is_limit(key).then(|| "write it below [limits]".to_owned()),
+        _ => elsewhere(key),
     });
     layer
 }
 
-fn is_limit(key: &str) -> bool {
-    Limits::TABLE.iter().any(|limit| limit.name == key)
+/// Where to write a key that stands in the wrong table, or below one.
+fn elsewhere(key: &str) -> Option<String> {
+    if Limits::TABLE.iter().any(|limit| limit.name == key) {
+        return Some("write it below [limits]".to_owned());
+    }
+    let is_of_site = SiteLayer::NAMES.contains(&key) && key != "table"; // that is the table itself
+    let is_top = TOP.contains(&key) || is_of_site;
+    is_top.then(|| "write it at the top level, above the first [table]".to_owned())
 }
 
 /// The keys of the top level that a `[[site]]` does not have.
@@ -153,8 +161,6 @@ const TOP: &[&str] = &[
     "limits",
     "site",
 ];
-
-const ABOVE: &str = "write it at the top level, above the first [table]";
 
 /// A number, or the word `auto`.
 fn workers(document: &mut Document, entry: Option<Entry>) -> Replaced<Workers> {
@@ -182,27 +188,23 @@ fn account(text: &str) -> Result<Account, String> {
 }
 
 /// The table of the admin listener.
-fn admin(document: &mut Document, entry: Option<Entry>) -> Replaced<ListenAddress> {
-    let entry = entry?;
-    let DeValue::Table(table) = entry.value.get_ref() else {
-        document.wrong_type(entry, "a table", "write [admin], and listen = \"127.0.0.1:9180\"");
-        return None;
-    };
-    let mut keys = Keys::new(entry.at(), table, "[admin]");
+fn admin(
+    document: &mut Document,
+    entry: Option<Entry>,
+) -> (Replaced<ListenAddress>, Replaced<Vec<String>>) {
+    let advice = "write [admin], and listen = \"127.0.0.1:9180\"";
+    let Some(mut keys) = document.keys(entry, "[admin]", advice) else { return (None, None) };
     let folder = document.folder();
     let listen = keys.require(document, "listen", "\"127.0.0.1:9180\"");
     let listen = document.text(listen, |text| listen::address(folder, text));
-    keys.finish(document, |key| TOP.contains(&key).then(|| ABOVE.to_owned()));
-    listen
+    let hosts = document.list(keys.take("hosts"), value::host);
+    keys.finish(document, elsewhere);
+    (listen, hosts)
 }
 
 fn limits(document: &mut Document, entry: Option<Entry>) -> Merged<(&'static str, u64)> {
-    let Some(entry) = entry else { return Vec::new() };
-    let DeValue::Table(table) = entry.value.get_ref() else {
-        document.wrong_type(entry, "a table", "write [limits] before the names of limits");
-        return Vec::new();
-    };
-    let mut keys = Keys::new(entry.at(), table, "[limits]");
+    let advice = "write [limits] before the names of limits";
+    let Some(mut keys) = document.keys(entry, "[limits]", advice) else { return Vec::new() };
     let mut found = Vec::new();
     for limit in Limits::TABLE {
         let Some(entry) = keys.take(limit.name) else { continue };
@@ -212,10 +214,7 @@ fn limits(document: &mut Document, entry: Option<Entry>) -> Merged<(&'static str
             Err(why) => document.complain(entry.at(), &why),
         }
     }
-    keys.finish(document, |key| {
-        let is_top = TOP.contains(&key) || SiteLayer::NAMES.contains(&key);
-        is_top.then(|| ABOVE.to_owned())
-    });
+    keys.finish(document, elsewhere);
     found
 }
 
@@ -225,12 +224,7 @@ fn sites(document: &mut Document, entry: Option<Entry>) -> Vec<SiteLayer> {
     let mut seen: HashMap<String, usize> = HashMap::new();
     let mut default = None;
     for (at, table) in document.tables(entry, "site").unwrap_or_default() {
-        let (site, names) = site::table(document, at, table, |key| {
-            if is_limit(key) {
-                return Some("write it below [limits]".to_owned());
-            }
-            TOP.contains(&key).then(|| ABOVE.to_owned())
-        });
+        let (site, names) = site::table(document, at, table, elsewhere);
         for (at, name) in names {
             if let Some(first) = seen.get(&name) {
                 let (line, _) = document.place(*first);

@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::config::ArchiveFormat;
-use crate::config::layer::{Origin, TlsLayer};
+use crate::config::layer::{LogLayer, Origin, TlsLayer};
 use crate::config::{
     AccessFormat, AccessRule, AuthRule, CacheControl, CleanUrls, Config, Cors, EncodedSlash,
     EtagSource, HeaderRule, LogConfig, LogFormat, LogLevel, LogTarget, RedirectRule, Sandbox,
@@ -46,6 +46,7 @@ fn every_key_reaches_its_setting() {
     ];
     assert_eq!(shown, expected);
     assert_eq!(config.admin.as_ref().unwrap().to_string(), "unix:conf/run/admin");
+    assert_eq!(config.admin_hosts, ["web1.example.org"]);
     let headed = config.listen.iter().map(|listen| listen.opening.proxy_protocol);
     assert_eq!(headed.collect::<Vec<_>>(), [false, false, false, false, true, false]);
     let proxies: Vec<String> = config.trusted_proxies.0.iter().map(ToString::to_string).collect();
@@ -170,11 +171,25 @@ fn every_setting_has_a_key() {
         // The names of flags.
         assert!(tls.contains(name) || ["cert", "key"].contains(name), "{name}: add it to FULL");
     }
+    let log: Vec<&str> = layer.log.set().into_iter().map(|(name, _)| name).collect();
+    assert_eq!(log, LogLayer::NAMES, "add it to FULL");
     let site: Vec<&str> = layer.site.set().into_iter().map(|(name, _)| name).collect();
     for name in SiteLayer::NAMES {
         assert!(site.contains(name) || ["table", "hosts"].contains(name), "{name}: add it to FULL");
     }
     assert!(layer.sites.iter().all(|site| site.table.is_some()));
+}
+
+#[test]
+fn every_key_of_the_top_level_is_known_to_be_one() {
+    let file = DeTable::parse(FULL).unwrap();
+    let is_of_site = |key: &str| SiteLayer::NAMES.contains(&key);
+    let mut found: Vec<&str> = file.get_ref().keys().map(|key| &**key.get_ref()).collect();
+    found.retain(|key| !is_of_site(key));
+    let mut expected = TOP.to_vec();
+    found.sort_unstable();
+    expected.sort_unstable();
+    assert_eq!(found, expected);
 }
 
 #[test]

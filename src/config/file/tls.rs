@@ -1,23 +1,18 @@
 //! The table `[tls]`.
 
-use toml::de::DeValue;
-
+use super::super::CertificateFiles;
 use super::super::layer::{Replaced, TlsLayer};
 use super::super::value::{self, TLS_VERSIONS};
-use super::super::{CertificateFiles, Limits};
 use super::document::{Document, Entry, Keys};
+use super::elsewhere;
 use super::site::resolve;
-use super::{ABOVE, TOP};
 
 /// Reads the table.
 pub(super) fn read(document: &mut Document, entry: Option<Entry>) -> TlsLayer {
-    let Some(entry) = entry else { return TlsLayer::default() };
-    let DeValue::Table(table) = entry.value.get_ref() else {
-        document.wrong_type(entry, "a table", "write [tls] before its keys");
+    let Some(mut keys) = document.keys(entry, "[tls]", "write [tls] before its keys") else {
         return TlsLayer::default();
     };
     let folder = document.folder();
-    let mut keys = Keys::new(entry.at(), table, "[tls]");
     let layer = TlsLayer {
         cert: None,
         key: None,
@@ -30,14 +25,8 @@ pub(super) fn read(document: &mut Document, entry: Option<Entry>) -> TlsLayer {
         acme_webroot: document.text(keys.take("acme_webroot"), |text| resolve(folder, text)),
     };
     keys.finish(document, |key| {
-        if matches!(key, "cert" | "key") {
-            let advice = "write certificates = [{ cert = \"FILE\", key = \"FILE\" }]";
-            return Some(advice.to_owned());
-        }
-        if Limits::TABLE.iter().any(|limit| limit.name == key) {
-            return Some("write it below [limits]".to_owned());
-        }
-        TOP.contains(&key).then(|| ABOVE.to_owned())
+        let advice = "write certificates = [{ cert = \"FILE\", key = \"FILE\" }]";
+        matches!(key, "cert" | "key").then(|| advice.to_owned()).or_else(|| elsewhere(key))
     });
     layer
 }

@@ -1,4 +1,4 @@
-//! Settings of a site that cannot be meant.
+//! Checks of the settings of a site.
 
 use super::{Origin, Problem, SiteLayer};
 use crate::http::hidden::Glob;

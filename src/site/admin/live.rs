@@ -13,7 +13,7 @@ pub(super) struct Live {
     made: OnceCell<Made>,
 }
 
-/// The page, and what it may do.
+/// The page, and its Content-Security-Policy.
 #[derive(Debug)]
 pub(super) struct Made {
     pub(super) page: String,

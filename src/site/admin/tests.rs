@@ -5,13 +5,24 @@ use super::super::{Channel, Content, Request};
 use super::*;
 use crate::http::fields::Fields;
 use crate::http::head::Expectation;
+use crate::http::host::Host;
 use crate::metrics::Metric;
 
 fn ask(admin: &mut Admin, method: Method, target: &str, draining: bool) -> Answer {
+    ask_host(admin, method, target, draining, None)
+}
+
+fn ask_host(
+    admin: &mut Admin,
+    method: Method,
+    target: &str,
+    draining: bool,
+    host: Option<&str>,
+) -> Answer {
     let request = Request {
         method,
         target: target.as_bytes(),
-        host: None,
+        host: host.and_then(|host| Host::parse(host.as_bytes())),
         client: None,
         channel: Channel::Plain,
         expectation: Expectation::None,
@@ -39,7 +50,7 @@ fn each_path_has_its_response_and_nothing_is_stored() {
         (Method::Get, "/healthz", false, 200, "ok\n"),
         (Method::Get, "/healthz?x", true, 200, "ok\n"),
         (Method::Head, "/readyz", false, 200, "ok\n"),
-        (Method::Get, "http://any/readyz", false, 200, "ok\n"),
+        (Method::Get, "http://any.example/readyz", false, 200, "ok\n"),
         (Method::Get, "/readyz", true, 503, "the server stops\n"),
         (Method::Get, "/", false, 200, "<title>tenkay</title>"),
         (Method::Get, "/metrics", false, 200, "tenkay_connections_accepted_total 7\n"),
@@ -62,6 +73,38 @@ fn each_path_has_its_response_and_nothing_is_stored() {
         assert!(fields.contains("Server: tenkay\r\n"), "{target}: {fields}");
         let is_stored = !fields.contains("Cache-Control: no-store\r\n");
         assert!(!is_stored || !matches!(code, 200 | 503), "{target}: {fields}");
+    }
+}
+
+#[test]
+fn a_name_that_another_site_can_have_gets_no_metrics() {
+    let mut admin = Admin::new(false);
+    admin.answer_to(vec!["web1.example.org".to_owned(), "*.pods.example".to_owned()]);
+    admin.provide(Snapshot::default(), Reload::default());
+    for (host, status) in [
+        (Some("127.0.0.1:9180"), 200),
+        (Some("[::1]:9180"), 200),
+        (Some("localhost:9180"), 200),
+        (Some("tenkay"), 200),
+        (Some("Web1.Example.org.:9180"), 200),
+        (Some("a.pods.example"), 200),
+        (None, 200),
+        (Some("example.org"), 421),
+        (Some("evil.example:9180"), 421),
+        (Some("127.0.0.1.evil.example"), 421),
+        (Some("localhost.evil.example"), 421),
+    ] {
+        let mut status_of = |target| {
+            let answer = ask_host(&mut admin, Method::Get, target, false, host);
+            reply(answer).0
+        };
+        for target in ["/", "/metrics", "/status.json"] {
+            assert_eq!(status_of(target), status, "{host:?}");
+        }
+        // A probe may come by any name: it learns nothing else.
+        assert_eq!(status_of("/healthz"), 200);
+        // The authority of the target wins.
+        assert_eq!(status_of("http://evil.example/metrics"), 421);
     }
 }
 

@@ -1,8 +1,8 @@
 //! A folder as an archive, made while it is sent.
 //!
 //! An [`Archive`] is asked for the next bytes as often as the client takes them; it keeps the
-//! entries of a few folders, one open file and, for a zip, its directory. It contains what listings
-//! show to everyone who may read the folder. Every file is sent in the version in which it was
+//! entries of a few folders, one open file and, for a zip, its directory. It contains the
+//! files that listings show to its client. Every file is sent in the version in which it was
 //! opened: if it changes meanwhile, the archive ends with an error, and so does the connection.
 
 use std::collections::VecDeque;
@@ -258,8 +258,8 @@ impl Archive {
         Ok(())
     }
 
-    /// While the disk is waited for, asks it for many more files: it reads them at the same time,
-    /// so that an attempt finds not one file in memory but all of them.
+    /// While a file is read from the disk, asks for many more files: the disk reads them at the
+    /// same time, so the next attempt finds all of them in memory, not only one.
     fn look_far_ahead(
         &mut self,
         disk: &mut Disk,
@@ -383,10 +383,10 @@ const STEPS: u32 = 8;
 /// Entries that are looked up before they are sent. Each can hold a descriptor.
 const AHEAD: usize = 16;
 
-/// The same, while the disk is waited for; those beyond [`AHEAD`] hold no descriptor.
+/// The same, while a file is read from the disk; those beyond [`AHEAD`] hold no descriptor.
 const FAR_AHEAD: usize = 256;
 
-/// Steps of the walk in one attempt, while the disk is waited for.
+/// Steps of the walk in one attempt, while a file is read from the disk.
 const FAR_STEPS: usize = 128;
 
 /// Bytes of a file that are read before it is sent.

@@ -62,7 +62,7 @@ impl Reading {
                 self.file = Some((file, version));
                 self.later()
             }
-            Err(_) => Poll::Ready(None), // it is being rewritten, or the disk is bad
+            Err(_) => Poll::Ready(None), // it is being rewritten, or cannot be read
         }
     }
 

@@ -12,8 +12,8 @@ use crate::site::resource::Outcome;
 use super::cache::Known;
 use super::hashes::Hashes;
 
-/// Whether an entry still matches what is on disk below this root of a site, and what is known of
-/// it.
+/// Whether an entry is still valid: its files below this root of a site, and their hashes, are
+/// those that it was made from.
 pub(super) fn holds(
     known: &Known,
     root: &Root,

@@ -262,7 +262,7 @@ impl Store {
     /// The entry for a `path` with this canonical `key`. If a client sees fewer segments in the
     /// path, a relative redirect would be wrong: it becomes an absolute one.
     fn in_spelling(&mut self, path: &[u8], key: &[u8], at: At) -> At {
-        let Entry { outcome, policy, .. } = self.entry(at);
+        let Entry { outcome, policy } = self.entry(at);
         match outcome {
             Outcome::Redirect(redirect)
                 if redirect.is_relative && target::ends_in_hidden_slash(path) =>

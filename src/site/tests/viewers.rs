@@ -1,4 +1,4 @@
-//! What listings and archives show to whom.
+//! Listings and archives show each client the files that it may read.
 
 use std::net::IpAddr;
 

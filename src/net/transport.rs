@@ -381,10 +381,17 @@ impl Plain {
         self.note_sent(sent)
     }
 
+    /// Sends these bytes. `follows`: others are sent in a moment, and the kernel may keep the last
+    /// ones until then, to fill a segment.
+    pub(super) fn send_before(&mut self, bytes: &[u8], follows: bool) -> io::Result<usize> {
+        let flags = if follows { MORE_FOLLOWS } else { NO_SIGNAL };
+        self.note_sent(rustix::net::send(&self.socket, bytes, flags))
+    }
+
     fn send_file(&mut self, lead: &[u8], file: &File, at: u64, count: u64) -> io::Result<Sent> {
         let mut sent = Sent { count: 0, file_ended: false };
         if !lead.is_empty() {
-            let count = self.note_sent(rustix::net::send(&self.socket, lead, MORE_FOLLOWS))?;
+            let count = self.send_before(lead, true)?;
             sent.count = count as u64; // widening
             if count < lead.len() {
                 return Ok(sent);

@@ -155,6 +155,7 @@ spa = "/index.html"
 
 [admin]
 listen = "127.0.0.1:0"
+hosts = ["admin.localhost"]
 `;
 
 /** A PNG of one pixel. Browsers ask for it and log its absence as an error. */

@@ -319,13 +319,13 @@ mod tests {
 
     /// A turn for each millisecond until this one, with a line in each. Returns how many of them
     /// tried to write, and in vain.
-    fn turns(sink: &mut Sink, until: u64) -> usize {
+    fn turns(sink: &mut Sink, until: u64) -> u64 {
         let mut refused = 0;
         for now in (0..until).map(Tick) {
             sink.add(|text| text.extend_from_slice(b"0123456\n"));
             let before = sink.blocked_until;
             sink.flush_due(now);
-            refused += usize::from(sink.blocked_until != before);
+            refused += u64::from(sink.blocked_until != before);
         }
         refused
     }
@@ -338,7 +338,7 @@ mod tests {
             rustix::io::write(&log.file, &[b'x'; PIPE_BYTES]).unwrap();
         }
         // 512 lines fit; the rest is dropped. It is tried from the half-full buffer on.
-        assert_eq!(turns(&mut log, 10_000), (10_000 - 256_usize).div_ceil(RETRY_MS as usize));
+        assert_eq!(turns(&mut log, 10_000), (10_000 - 256_u64).div_ceil(RETRY_MS));
         assert_eq!(log.dropped(), 10_000 - 512);
         let mut text = vec![0; 1 << 16];
         while !log.pending.is_empty() {
@@ -348,7 +348,7 @@ mod tests {
         }
         if let Ok(full) = File::options().write(true).open("/dev/full") {
             let mut log = sink(full, 4096);
-            assert_eq!(turns(&mut log, 10_000), (10_000 - 256_usize).div_ceil(FLUSH_MS as usize));
+            assert_eq!(turns(&mut log, 10_000), (10_000 - 256_u64).div_ceil(FLUSH_MS));
             assert_eq!(log.dropped(), 10_000 - 512);
         }
     }

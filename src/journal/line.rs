@@ -293,18 +293,20 @@ fn put_ipv4(address: Ipv4Addr, text: &mut Vec<u8>) {
 /// The digits of each octet, and a dot behind them.
 const OCTETS: [[u8; 4]; 256] = {
     let mut octets = [[b'.'; 4]; 256];
-    let mut number = 0;
-    while number < octets.len() {
-        let digits = [number / 100, number / 10 % 10, number % 10];
-        let unused = (number < 100) as usize + (number < 10) as usize;
+    let mut octet = 0_u8;
+    loop {
+        let digits = [octet / 100, octet / 10 % 10, octet % 10];
+        let unused = if octet < 10 { 2 } else { (octet < 100) as usize };
         let mut at = unused;
         while at < digits.len() {
-            octets[number][at - unused] = b'0' + digits[at] as u8; // below 10
+            octets[octet as usize][at - unused] = b'0' + digits[at];
             at += 1;
         }
-        number += 1;
+        if octet == u8::MAX {
+            break octets;
+        }
+        octet += 1;
     }
-    octets
 };
 
 fn put_number(number: u64, text: &mut Vec<u8>) {

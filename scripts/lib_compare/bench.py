@@ -152,7 +152,7 @@ def _is_meant_for(scenario, recipe):
     """Whether a server is of interest: some scenarios compare tenkay with itself."""
     if recipe.name == "one-worker":
         return scenario.name in ("worker", "two-workers")
-    return recipe.kind == "ours" or scenario.name not in ("worker", "supervisor")
+    return recipe.kind == "ours" or scenario.name not in ("worker", "supervisor", "slow-log")
 
 
 def _refusal(scenario, recipe):
@@ -368,6 +368,27 @@ def _fair(one):
     return {"worst": worst, "quiet_us": quiet_us, "moved": moved, **beside}
 
 
+def _slow_log(scenario, recipe, plan):
+    """The latency with an access log that is written, one whose reader sleeps, and one on a full
+    disk. Lines that find no room must be reported."""
+    fifo, found = plan.home / "fifo", {}
+    fifo.unlink(missing_ok=True)
+    os.mkfifo(fifo)
+    reader = os.open(fifo, os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        logs = {"quiet_us": plan.home / "written", "sleeping_us": fifo, "full_us": "/dev/full"}
+        for key, log in logs.items():
+            with plan.start(recipe, scenario, ("--access-log", str(log))) as running:
+                headers, _ = check(running, scenario, plan.root, plan.home)
+                one = Contender(running, scenario, headers, 0, plan)
+                found[key] = _paced(one, plan.seconds * FAIR_LONGER)[1]["p999_us"]
+                if (key == "quiet_us") == (" of the access log" in running.log.read_text()):
+                    raise LoadError(f"dropped lines with {log}: {running.output_tail()}")
+    finally:
+        os.close(reader)
+    return {"worst": max(found["sleeping_us"], found["full_us"]) / found["quiet_us"], **found}
+
+
 def _start(scenario, recipe, plan):
     """The time until it listens, and the memory once it has settled."""
     with plan.start(recipe, scenario) as running:
@@ -463,4 +484,4 @@ def _supervisor(scenario, recipe, plan):
 # the server themselves.
 LOADS = {"load": _load, "h2": _http2, "workers": _workers, "handshake": _handshakes, "tail": _tail,
          "fair": _fair}
-ALONE = {"start": _start, "idle": _idle, "supervisor": _supervisor}
+ALONE = {"start": _start, "idle": _idle, "supervisor": _supervisor, "slow-log": _slow_log}

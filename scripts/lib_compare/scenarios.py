@@ -1,12 +1,14 @@
 """The table of scenarios and the measured quantities. Pure data.
 
-A scenario compares servers. There are ten kinds:
+A scenario compares servers. There are eleven kinds:
     load       wrk at full speed; the figure is the server's CPU time per request
     h2         h2load at full speed over HTTP/2; the same figure
     workers    wrk on both cores, with a pause before each request; the same figure
     handshake  TLS connections with one request each, one after the other; the same figure
     tail       requests at a fixed rate (h2load); the figure is a percentile of the latency
     fair       the latency beside a greedy client, as a multiple of the latency without one
+    slow-log   the latency beside an access log that is not read, as a multiple of the latency beside
+               one that is written
     idle       many idle connections; the figure is their memory
     start      the time from start to listening
     supervisor memory of tenkay's supervisor, reloads, and how workers share connections
@@ -87,6 +89,11 @@ SHARE = Metric("worst", "p99.9 beside a greedy client / without one", "× quiet"
 QUIET = Metric("quiet_us", "p99.9 without a greedy client", "quiet µs", "µs", whole)
 DOWNLOAD = Metric("download_us", "p99.9 beside a download", "download µs", "µs", whole)
 PIPELINE = Metric("pipeline_us", "p99.9 beside endless pipelining", "pipelining µs", "µs", whole)
+LOGGED = Metric("worst", "p99.9 with a log that is not read, or a full disk / with one that is",
+                "× quiet", "", plain)
+READ = Metric("quiet_us", "p99.9 with a log that is written", "written µs", "µs", whole)
+SLEEPING = Metric("sleeping_us", "p99.9 with a FIFO that nobody reads", "FIFO µs", "µs", whole)
+FULL = Metric("full_us", "p99.9 with a full disk", "full disk µs", "µs", whole)
 MOVED = Metric("moved", "throughput of the download", "download MiB/s", "MiB/s", mebibytes)
 LISTENS = Metric("listen_ms", "time from start to listening", "listens ms", "ms", plain)
 RELOAD = Metric("reload_ms", "time of a reload", "reload ms", "ms", whole)
@@ -105,6 +112,7 @@ METRICS = {
     "handshake": (CPU, BOTH, RATE, RESIDENT, WAITED),
     "tail": (P99, P50, P999, MAX, CPU),
     "fair": (SHARE, QUIET, DOWNLOAD, PIPELINE, MOVED),
+    "slow-log": (LOGGED, READ, SLEEPING, FULL),
     "idle": (IDLE, PROPORTIONAL, RESIDENT, CPU, P50, P99, P999, MAX),
     "start": (LISTENS, RESIDENT, PROPORTIONAL, ANONYMOUS),
     "supervisor": (RELOAD, RESIDENT, PROPORTIONAL, ANONYMOUS, UNEVEN),
@@ -314,6 +322,9 @@ def _latency():
          {"rate": 200, "floor": False, **MEGA, "connections": 10}),
         ("fair", "Latency, 1 KiB file, beside one greedy client", Goal("value", 2.0),
          {"kind": "fair", "rate": 2000, "connections": 50, "floor": False}),
+        ("slow-log", "Latency, 1 KiB file, beside an access log that is not read, or a full disk",
+         Goal("value", 2.0),
+         {"kind": "slow-log", "rate": 5000, "connections": 50, "floor": False}),
     ])
 
 

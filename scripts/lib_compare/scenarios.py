@@ -241,7 +241,7 @@ def _large():
     return _rows("large", "load", False, [
         ("100k", "100 KiB file", Goal("peer", 0.95), HUNDRED),
         ("1m", "1 MiB file", Goal("peer", 1.05), MEGA),
-        ("10m", "10 MiB file", Goal("peer", 1.05), {**TEN_MEGA}),
+        ("10m", "10 MiB file", Goal("peer", 1.05), TEN_MEGA),
         ("1g", "1 GiB file", Goal("peer", 1.05), {**HUGE, "connections": 4}),
         ("1g-one", "1 GiB file, one connection", Goal("peer", 1.05),
          {**HUGE, "connections": 1}),
@@ -273,7 +273,8 @@ def _https():
          {"needs": TLS, "floor": True}),
         ("https-100k", "HTTPS, 100 KiB file", Goal("peer", 0.6),
          {"needs": TLS, "floor": True, "connections": 32, **HUNDRED}),
-        ("https-10m", "HTTPS, 10 MiB file", Goal("peer", 0.6), {"needs": TLS, **TEN_MEGA}),
+        ("https-10m", "HTTPS, 10 MiB file", Goal("peer", 0.6),
+         {"needs": TLS, "floor": True, **TEN_MEGA}),
         ("https-p256", "HTTPS, full handshake and one request, P-256", Goal("peer", 0.75),
          {"needs": TLS, **shake}),
         ("https-rsa", "HTTPS, full handshake and one request, RSA-2048", Goal("peer", 0.75),

@@ -184,7 +184,7 @@ def check(running, scenario, root, home):
             (head,), _, _ = clients.curl([base + scenario.path], {}, scenario.protocol, home)
             headers["If-None-Match"] = head.fields["etag"]
     if scenario.pipeline > 1:
-        found = clients.fetch(running.address, scenario.path, headers, scenario.pipeline)
+        found = clients.fetch(running.address, [scenario.path] * scenario.pipeline, headers)
         body = home / "body"
         for head, data in found:
             body.write_bytes(data)

@@ -285,8 +285,8 @@ def _https():
 
 def _http2():
     """HTTP/2 over TLS and without (prior knowledge)."""
-    rows = []
-    for prefix, title, needs in (("h2", "HTTP/2 over TLS", TLS), ("h2c", "HTTP/2", H2C)):
+    rows, wires = [], (("h2", "HTTP/2 over TLS", TLS), ("h2c", "HTTP/2 without TLS", H2C))
+    for prefix, title, needs in wires:
         rows += [
             (f"{prefix}-100", f"{title}, 1 KiB, 10 connections of 100 streams", Goal("peer", 0.6),
              {"needs": needs, "connections": 10, "streams": 100}),

@@ -206,13 +206,20 @@ impl Sink {
     fn refused(&mut self, errno: Errno, now: Tick) {
         match errno {
             Errno::INTR => {}
-            Errno::AGAIN => self.blocked_until = now + RETRY_MS,
+            Errno::AGAIN => self.blocked_until = now + self.retry_ms(),
             _ => {
                 self.blocked_until = now + FLUSH_MS;
                 if self.failure.is_none_or(|(last, _)| last != errno) {
                     self.failure = Some((errno, false));
                 }
             }
+        }
+    }
+
+    fn retry_ms(&self) -> u64 {
+        match self.file.kind() {
+            FileKind::Regular => LOCKED_MS,
+            FileKind::Stream | FileKind::Socket => RETRY_MS,
         }
     }
 
@@ -242,7 +249,7 @@ impl Sink {
         let fd = self.file.as_fd();
         let (mut fds, most) = match self.file.kind() {
             // Another process has the lock for a moment. `poll` would not wait for a file.
-            FileKind::Regular => (vec![], Duration::from_millis(RETRY_MS)),
+            FileKind::Regular => (vec![], Duration::from_millis(LOCKED_MS)),
             FileKind::Stream | FileKind::Socket => (vec![PollFd::new(&fd, PollFlags::OUT)], most),
         };
         _ = poll(&mut fds, Timespec::try_from(most).ok().as_ref());
@@ -290,6 +297,10 @@ const FLUSH_MS: u64 = 1000;
 
 /// How soon another attempt follows one that would have had to wait.
 const RETRY_MS: u64 = 20;
+
+/// The same for a file that another process writes to: that takes microseconds, and at full load
+/// the buffer fills up within a few milliseconds.
+const LOCKED_MS: u64 = 1;
 
 /// Bytes of one write to a regular file.
 const FILE_PIECE: usize = 64 * 1024;

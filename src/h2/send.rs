@@ -114,6 +114,7 @@ impl Connection {
             self.streams[key].work.consume(count);
             self.end_frame(key, cx);
         } else {
+            let count = u16::try_from(count).expect("at most DATA_MOST");
             self.payload = Some((key, count));
         }
     }

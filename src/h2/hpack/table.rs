@@ -13,8 +13,6 @@ pub(super) struct Table {
     start: usize,
     /// The oldest first.
     entries: VecDeque<Entry>,
-    /// The size as the RFC counts it.
-    size: usize,
     /// What the size may be: what the client has set.
     most: usize,
 }
@@ -29,10 +27,6 @@ impl Entry {
     fn bytes(self) -> usize {
         usize::from(self.name) + usize::from(self.value)
     }
-
-    fn size(self) -> usize {
-        self.bytes() + OVERHEAD
-    }
 }
 
 /// What an entry counts for beyond its bytes (section 4.1).
@@ -43,7 +37,7 @@ const SLACK: usize = 1024;
 
 impl Table {
     pub(super) fn new() -> Table {
-        Table { bytes: Vec::new(), start: 0, entries: VecDeque::new(), size: 0, most: TABLE_BYTES }
+        Table { bytes: Vec::new(), start: 0, entries: VecDeque::new(), most: TABLE_BYTES }
     }
 
     /// How many entries there are.
@@ -81,7 +75,6 @@ impl Table {
         self.bytes.extend_from_slice(value);
         let length = |part: &[u8]| u16::try_from(part.len()).expect("it fits into the table");
         self.entries.push_back(Entry { name: length(name), value: length(value) });
-        self.size += size;
     }
 
     /// Removes all entries.
@@ -89,7 +82,6 @@ impl Table {
         self.bytes.clear();
         self.start = 0;
         self.entries.clear();
-        self.size = 0;
     }
 
     /// Sets what the size may be. False: that is more than the server allows.
@@ -104,19 +96,19 @@ impl Table {
 
     /// Evicts the oldest entries until the size is at most this.
     fn evict(&mut self, most: usize) {
-        while self.size > most {
+        while self.size() > most {
             let Some(entry) = self.entries.pop_front() else { return };
             self.start += entry.bytes();
-            self.size -= entry.size();
         }
         if self.entries.is_empty() {
             self.clear();
         }
     }
 
-    #[cfg(test)]
+    /// The size as the RFC counts it.
+    #[inline]
     pub(super) fn size(&self) -> usize {
-        self.size
+        self.bytes.len() - self.start + OVERHEAD * self.entries.len()
     }
 }
 

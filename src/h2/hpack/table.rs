@@ -19,6 +19,8 @@ pub(super) struct Table {
 
 #[derive(Clone, Copy, Debug)]
 struct Entry {
+    /// Where it begins.
+    at: u16,
     name: u16,
     value: u16,
 }
@@ -48,16 +50,9 @@ impl Table {
     /// Name and value of an entry; the newest has index 0.
     pub(super) fn get(&self, index: usize) -> Option<(&[u8], &[u8])> {
         let at = self.entries.len().checked_sub(index + 1)?;
-        // The newer half of the entries is counted from the end of the bytes.
-        let start = if index < at {
-            let newer = self.entries.range(at..).map(|entry| entry.bytes()).sum::<usize>();
-            self.bytes.len() - newer
-        } else {
-            self.start + self.entries.range(..at).map(|entry| entry.bytes()).sum::<usize>()
-        };
         let entry = self.entries[at];
-        let (name, value) = (usize::from(entry.name), usize::from(entry.value));
-        Some(self.bytes[start..start + name + value].split_at(name))
+        let start = usize::from(entry.at);
+        Some(self.bytes[start..start + entry.bytes()].split_at(entry.name.into()))
     }
 
     /// Inserts an entry. One that is larger than the table empties it (section 4.4).
@@ -69,12 +64,15 @@ impl Table {
         self.evict(self.most - size);
         if self.start > SLACK {
             self.bytes.drain(..self.start);
+            for entry in &mut self.entries {
+                entry.at -= short(self.start);
+            }
             self.start = 0;
         }
+        let (at, value_bytes) = (short(self.bytes.len()), short(value.len()));
+        self.entries.push_back(Entry { at, name: short(name.len()), value: value_bytes });
         self.bytes.extend_from_slice(name);
         self.bytes.extend_from_slice(value);
-        let length = |part: &[u8]| u16::try_from(part.len()).expect("it fits into the table");
-        self.entries.push_back(Entry { name: length(name), value: length(value) });
     }
 
     /// Removes all entries.
@@ -110,6 +108,11 @@ impl Table {
     pub(super) fn size(&self) -> usize {
         self.bytes.len() - self.start + OVERHEAD * self.entries.len()
     }
+}
+
+/// A place in the table, or a length.
+fn short(bytes: usize) -> u16 {
+    u16::try_from(bytes).expect("the table, what was evicted and a new entry take less than 64 KB")
 }
 
 #[cfg(test)]

@@ -46,7 +46,7 @@ impl Body {
     }
 
     /// The step that sends the next piece of this body, behind `lead`.
-    #[inline]
+    #[inline(always)]
     pub(super) fn step<'c>(&'c self, lead: &'c [u8]) -> Step<'c> {
         match self {
             Body::Empty => Step::Write(lead, &[]),

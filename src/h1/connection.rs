@@ -59,7 +59,7 @@ impl Exchanges {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn give(&mut self, exchange: Box<[Exchange; 1]>) {
         if self.free.len() < KEPT {
             self.free.push(exchange);
@@ -168,11 +168,7 @@ impl Connection {
         observer: Option<&mut Observer>,
     ) {
         if let Connection::Busy(mut exchange) = self {
-            exchange[0].close(Reason::PeerLost, pages); // for its memory: the reason is not read
-            let mut unfinished = std::mem::take(&mut exchange[0].unfinished);
-            unfinished.give_up(observer);
-            exchange[0] = Exchange::new();
-            exchange[0].unfinished = unfinished; // for its memory
+            exchange[0].end(pages, observer);
             exchanges.give(exchange);
         }
     }

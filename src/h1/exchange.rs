@@ -4,7 +4,7 @@ use crate::clock::Tick;
 use crate::config::Limits;
 use crate::http::head::Method;
 use crate::http::status::{Failure, Status};
-use crate::journal::Asked;
+use crate::journal::{Asked, Observer};
 use crate::machine::{Context, Event, Evictable, Outbox, Pages, Reason, Standing, Step};
 use crate::site::{Reply, Wait};
 
@@ -529,6 +529,17 @@ impl Exchange {
         self.outbox.release(pages);
         self.saved = None;
         self.state = State::Closed(reason);
+    }
+
+    /// Ends it, and makes it a clean one. The responses that were not sent end here.
+    #[inline]
+    pub(super) fn end(&mut self, pages: &mut Pages, observer: Option<&mut Observer>) {
+        self.inbox.release(pages);
+        self.outbox.release(pages);
+        self.unfinished.give_up(observer);
+        let mut clean = Exchange::new();
+        std::mem::swap(&mut clean.unfinished, &mut self.unfinished); // for its memory
+        *self = clean;
     }
 
     /// Checks the invariants of the module documentation.

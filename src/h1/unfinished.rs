@@ -81,7 +81,15 @@ impl Unfinished {
     }
 
     /// The connection has ended.
-    pub(super) fn give_up(&mut self, mut observer: Option<&mut Observer>) {
+    #[inline]
+    pub(super) fn give_up(&mut self, observer: Option<&mut Observer>) {
+        if !self.is_empty() {
+            self.give_up_all(observer);
+        }
+    }
+
+    #[cold]
+    fn give_up_all(&mut self, mut observer: Option<&mut Observer>) {
         for Response { body_at, request, .. } in self.responses.drain(..) {
             if let Some(observer) = observer.as_deref_mut() {
                 observer.finish(request, self.sent.saturating_sub(body_at), false);

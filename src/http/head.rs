@@ -351,15 +351,21 @@ fn framing(fields: &Fields<'_, '_>, version: Version) -> Result<Framing, Failure
     }
 }
 
-/// RFC 9112 section 9.3. Options are compared whole and without case.
+/// RFC 9112 section 9.3.
+#[inline]
 fn is_persistent(fields: &Fields<'_, '_>, version: Version) -> bool {
-    let mut keep_alive = version == Version::Http11;
     match fields.only(Field::Connection) {
-        Line::Absent => return keep_alive,
-        // A shortcut for what browsers send; the loop below gives the same result.
-        Line::One(value) if value.eq_ignore_ascii_case(b"keep-alive") => return true,
-        Line::One(_) | Line::Repeated => {}
+        Line::Absent => version == Version::Http11,
+        // A shortcut for what browsers send.
+        Line::One(b"keep-alive") => true,
+        Line::One(_) | Line::Repeated => is_persistent_by_options(fields, version),
     }
+}
+
+/// Options are compared whole and without case.
+#[inline(never)]
+fn is_persistent_by_options(fields: &Fields<'_, '_>, version: Version) -> bool {
+    let mut keep_alive = version == Version::Http11;
     for option in fields.items(Field::Connection) {
         if option.eq_ignore_ascii_case(b"close") {
             return false;
@@ -370,12 +376,18 @@ fn is_persistent(fields: &Fields<'_, '_>, version: Version) -> bool {
 }
 
 /// What the client expects before it sends a body.
+#[inline]
 pub fn expectation(fields: &Fields<'_, '_>, version: Version) -> Expectation {
-    let mut found = Expectation::None;
     // RFC 9110 section 10.1.1: a server must ignore it in HTTP/1.0.
-    if version == Version::Http10 || !fields.has(Field::Expect) {
-        return found;
+    match version {
+        Version::Http11 if fields.has(Field::Expect) => expectation_of_items(fields),
+        Version::Http10 | Version::Http11 => Expectation::None,
     }
+}
+
+#[cold]
+fn expectation_of_items(fields: &Fields<'_, '_>) -> Expectation {
+    let mut found = Expectation::None;
     for item in fields.items(Field::Expect) {
         if !item.eq_ignore_ascii_case(b"100-continue") {
             return Expectation::Other;

@@ -24,15 +24,11 @@ impl<'v> Host<'v> {
     /// machine that sends them.
     #[inline]
     pub fn parse(value: &'v [u8]) -> Option<Host<'v>> {
-        let mut at = 0;
-        while at < value.len() && REG_NAME[usize::from(value[at])] {
-            at += 1;
-        }
-        let name_end = match &value[at..] {
-            [] => at,
-            [b':', port @ ..] if is_port(port) => at,
-            _ => unusual_name_end(value, at)?,
-        };
+        let digits = value.iter().rev().take_while(|byte| byte.is_ascii_digit()).count();
+        let name = value[..value.len() - digits].strip_suffix(b":").unwrap_or(value);
+        // One table lookup for each byte, and no branch: names are short.
+        let is_plain = name.iter().fold(true, |is, &byte| is & REG_NAME[usize::from(byte)]);
+        let name_end = if is_plain { name.len() } else { unusual_name_end(value)? };
         Some(Host { value, name_end })
     }
 
@@ -47,14 +43,12 @@ impl<'v> Host<'v> {
     }
 }
 
-/// Where the name of a valid host ends that is percent-encoded or in brackets. `at` is its first
-/// byte that is not of a plain name.
+/// Where the name of a valid host ends that is percent-encoded or in brackets.
 #[cold]
-fn unusual_name_end(value: &[u8], at: usize) -> Option<usize> {
-    let end = match value[at] {
-        b'%' => encoded_name_end(value, at)?,
-        b'[' if at == 0 => literal_end(value)?,
-        _ => return None,
+fn unusual_name_end(value: &[u8]) -> Option<usize> {
+    let end = match value {
+        [b'[', ..] => literal_end(value)?,
+        _ => encoded_name_end(value)?,
     };
     match &value[end..] {
         [] => Some(end),
@@ -63,9 +57,9 @@ fn unusual_name_end(value: &[u8], at: usize) -> Option<usize> {
     }
 }
 
-/// Where `reg-name = *( unreserved / pct-encoded / sub-delims )` ends. The bytes before `at` belong
-/// to the name.
-fn encoded_name_end(value: &[u8], mut at: usize) -> Option<usize> {
+/// Where `reg-name = *( unreserved / pct-encoded / sub-delims )` ends.
+fn encoded_name_end(value: &[u8]) -> Option<usize> {
+    let mut at = 0;
     loop {
         match value[at..] {
             [b'%', high, low, ..] if high.is_ascii_hexdigit() && low.is_ascii_hexdigit() => at += 3,

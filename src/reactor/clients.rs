@@ -81,7 +81,8 @@ impl Clients {
         Behind::new(&self.proxies, &mut self.quotas)
     }
 
-    /// A trusted proxy sent malformed lists of clients: how many, and what was wrong with the last.
+    /// Counts the requests of a trusted proxy that had a malformed list of clients, and logs what
+    /// was wrong with the last one.
     #[inline(never)]
     pub(super) fn note_malformed(
         &mut self,
@@ -90,6 +91,9 @@ impl Clients {
         journal: &mut Journal,
         now: Tick,
     ) {
+        if requests == 0 {
+            return;
+        }
         self.malformed_lists += requests;
         let proxy = Client(proxy);
         journal.repeat(

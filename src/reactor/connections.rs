@@ -145,7 +145,7 @@ impl Connections {
         self.serial = self.serial.wrapping_add(1) & SERIAL_MASK;
         let mut slot = Slot::new(transport, self.serial, address, now);
         self.counts.accepted += 1;
-        let admitted = if self.clients.trusts(address) && opening.proxy_protocol {
+        let admitted = if opening.proxy_protocol && self.clients.trusts(address) {
             slot.wire = Wire::introduction(now);
             true
         } else {
@@ -370,18 +370,13 @@ impl Connections {
         }
         let mut share = Share { effort: Effort::default(), failed: None };
         let stop = guarded(|| work(slot, &mut cx, pools, &mut share));
-        let left = cx.requests_left;
-        let malformed = cx.behind.map(|behind| behind.malformed);
-        if let Some(client) = slot.client {
+        let (left, behind) = (cx.requests_left, cx.behind);
+        if let Some(behind) = behind {
+            let malformed = behind.malformed;
+            let journal = &mut resources.journal;
+            self.clients.note_malformed(malformed, slot.address, journal, turn.now());
+        } else if let Some(client) = slot.client {
             self.clients.spend(client, requests_left - left);
-        }
-        if let Some(malformed) = malformed.filter(|(requests, _)| *requests > 0) {
-            self.clients.note_malformed(
-                malformed,
-                slot.address,
-                &mut resources.journal,
-                turn.now(),
-            );
         }
         if resources.sites.lookups().0 != looked_up || matches!(stop, Ok(Stop::Budget)) {
             share.effort.long();

@@ -206,8 +206,16 @@ impl Wire {
     }
 
     /// Whether it is between two requests.
-    #[inline]
+    #[inline(always)]
     pub(super) fn is_idle(&self) -> bool {
+        match self {
+            Wire::H1(connection) => connection.is_idle(),
+            _ => self.is_idle_rare(),
+        }
+    }
+
+    #[inline(never)]
+    fn is_idle_rare(&self) -> bool {
         match self {
             Wire::H1(connection) => connection.is_idle(),
             Wire::H2(connection) => connection.is_idle(),

@@ -192,7 +192,7 @@ impl Reactor {
     /// board.
     pub fn measure(&mut self, process: Process, seat: Option<Seat>) {
         self.resources.requests = Some(Box::default());
-        let unix_ms = u64::try_from(self.turn.clock().unix_ns / 1_000_000).unwrap_or(0);
+        let unix_ms = u64::try_from(self.turn.clock().unix_us / 1000).unwrap_or(0);
         self.metrics = Some(Metrics::new(process, seat, unix_ms));
     }
 

@@ -39,21 +39,16 @@ mod files;
 mod requests;
 #[path = "sans_io/mod.rs"]
 mod sans_io;
+#[path = "simulation/world.rs"]
+mod world;
 
-use std::env;
-use std::time::Duration;
-
-use tenkay::clock::{Clock, Tick};
-use tenkay::config::{Limits, SiteConfig};
-use tenkay::files::Door;
-use tenkay::h1::{Connection, Exchanges};
-use tenkay::machine::{Context, Event, Pages};
-use tenkay::site::Sites;
+use tenkay::h1::Connection;
+use tenkay::machine::Event;
 
 use client::Client;
 use files::Files;
-use sans_io::bench::NOW;
 use sans_io::random::Random;
+use world::{Replay, World};
 
 /// Default number of steps: about two seconds in a debug build.
 const STEPS: u64 = 40_000;
@@ -64,77 +59,7 @@ const EPISODE: u64 = 4_000;
 /// Simultaneous connections.
 const CLIENTS: usize = 24;
 
-/// The state shared by the connections.
-struct World {
-    sites: Sites,
-    exchanges: Exchanges,
-    pages: Pages,
-    clock: Clock,
-    /// The wall clock, in milliseconds after 1970.
-    unix_ms: u64,
-    limits: Limits,
-    draining: bool,
-    /// Whether the next report says that the socket has unread bytes.
-    unread: bool,
-    /// Requests that each client may make before the next refill.
-    requests_left: u32,
-}
-
 impl World {
-    fn new(files: &Files, random: &mut Random) -> World {
-        let mut limits = Limits::default();
-        let pages = 3 + random.below(60);
-        let revalidate_ms = random.pick(&[0, 100, 1_000]);
-        for change in [
-            format!("pages={pages}"),
-            format!("revalidate_ms={revalidate_ms}"),
-            // So that files need not be large to be sent from disk.
-            "cached_body_bytes=8192".to_owned(),
-            "body_bytes=2000".to_owned(),
-            "linger_bytes=5000".to_owned(),
-            format!("open_files={}", 1 + random.below(3)),
-            format!("cache_entries={}", 1 + random.below(6)),
-        ] {
-            limits.set(&change).unwrap();
-        }
-        // By the walk, because the result of `openat2` depends on the kernel's caches.
-        let sites =
-            Sites::new(vec![SiteConfig::at(files.folder())], &limits, Door::Walk, 7).unwrap();
-        World {
-            sites,
-            exchanges: Exchanges::default(),
-            pages: Pages::new(pages),
-            clock: Clock::new(Tick(0), NOW),
-            unix_ms: u64::try_from(NOW.as_millis()).unwrap(),
-            limits,
-            draining: false,
-            unread: false,
-            requests_left: u32::MAX,
-        }
-    }
-
-    /// Calls `report` with the context of a report.
-    fn report<T>(&mut self, report: impl FnOnce(&mut Context<'_>) -> T) -> T {
-        let mut cx = Context {
-            sites: &mut self.sites,
-            pages: &mut self.pages,
-            clock: &self.clock,
-            limits: &self.limits,
-            client: None,
-            channel: tenkay::site::Channel::Plain,
-            internal: false,
-            requests: None,
-            draining: self.draining,
-            unread: self.unread,
-            observer: None,
-            requests_left: self.requests_left,
-            behind: None,
-        };
-        let result = report(&mut cx);
-        self.requests_left = cx.requests_left;
-        result
-    }
-
     /// Reports this event to a connection.
     fn event(&mut self, connection: &mut Connection, event: Event) {
         self.report(|cx| connection.report(event, cx));
@@ -143,27 +68,6 @@ impl World {
     /// Returns the unused memory of a connection.
     fn rest(&mut self, connection: &mut Connection) {
         connection.rest(&mut self.exchanges, &mut self.pages);
-    }
-
-    /// Time passes: usually a little, sometimes a lot. The wall clock can be set back.
-    fn pass(&mut self, random: &mut Random) {
-        let ms = match random.below(20) {
-            0 => random.below(100_000),
-            1..5 => random.below(2_000),
-            _ => random.below(20),
-        };
-        let ms = u64::try_from(ms).unwrap();
-        self.unix_ms += ms;
-        if random.once_in(100) {
-            self.unix_ms -= u64::try_from(random.below(3_600_000)).unwrap();
-        }
-        self.clock.tick = self.clock.tick + ms;
-        self.next_turn();
-    }
-
-    /// Begins a turn of the loop.
-    fn next_turn(&mut self) {
-        self.clock.set(self.clock.tick, Duration::from_millis(self.unix_ms));
     }
 }
 
@@ -178,42 +82,18 @@ struct Tally {
     file_changes: u64,
 }
 
-/// Prints how to repeat a failed run.
-struct Replay {
-    seed: u64,
-    steps: u64,
-    at: u64,
-}
-
-impl Drop for Replay {
-    fn drop(&mut self) {
-        if std::thread::panicking() {
-            let (seed, steps) = (self.seed, self.steps);
-            eprintln!("\nstep {} failed; to repeat it:", self.at);
-            eprintln!(
-                "TENKAY_SIM_SEED={seed} TENKAY_SIM_STEPS={steps} cargo test --test simulation\n"
-            );
-        }
-    }
-}
-
 #[test]
 fn random_events_break_no_invariant() {
-    let number = |name: &str, otherwise: u64| match env::var(name) {
-        Ok(text) => text.parse().unwrap_or_else(|_| panic!("{name} is a number, not {text:?}")),
-        Err(_) => otherwise,
-    };
-    let (seed, steps) = (number("TENKAY_SIM_SEED", 1), number("TENKAY_SIM_STEPS", STEPS));
-    let mut replay = Replay { seed, steps, at: 0 };
-    let mut random = Random::new(seed);
+    let mut replay = Replay::wanted("simulation", STEPS);
+    let mut random = Random::new(replay.seed);
     let mut files = Files::new(&mut random);
     let mut tally = Tally::default();
-    while replay.at < steps {
-        let end = steps.min(replay.at + EPISODE);
+    while replay.at < replay.steps {
+        let end = replay.steps.min(replay.at + EPISODE);
         episode(&mut files, &mut random, &mut tally, &mut replay, end);
     }
     eprintln!("{tally:#?}");
-    if steps >= STEPS {
+    if replay.steps >= STEPS {
         // A simulation in which nothing happens finds nothing.
         for status in [200, 204, 206, 301, 304, 400, 404, 405, 408, 412, 413, 416, 429, 501, 503] {
             assert!(tally.statuses.contains_key(&status), "no response was {status}");
@@ -232,7 +112,7 @@ fn episode(
     replay: &mut Replay,
     end: u64,
 ) {
-    let mut world = World::new(files, random);
+    let mut world = World::new(files, random, &[]);
     let mut clients: Vec<Client> = Vec::new();
     files.begin_episode();
     while replay.at < end {

@@ -13,7 +13,7 @@
 //! | [`rules`] | rules for every response |
 //! | [`checks`] | the expectations of a case |
 //! | [`exchange`] | one connection |
-//! | [`over_h2`] | the same over HTTP/2 |
+//! | [`over_h2`] | the same over HTTP/2, with and without TLS |
 //! | [`peer`] | a client of HTTP/2 |
 //! | [`run`] | runs a file, and reports |
 //! | [`secure`] | the connection over TLS |

@@ -188,7 +188,8 @@ limits! {
     aborted_streams: u32 = 100, 1..=1_000_000;
     /// HTTP/2 frames that bring nothing, such as PING; each complete response allows 100 more.
     useless_frames: u32 = 1_000, 16..=1_000_000;
-    /// HTTP/2 frames of one connection per loop turn.
+    /// HTTP/2 frames of one connection per loop turn. A request counts twice, and once more for
+    /// each 512 bytes of its fields.
     frames_per_turn: u16 = 64, 1..=65_535;
     /// Requests on one HTTP/2 connection before the client must open another.
     requests_per_connection: u32 = 10_000, 1..=1_000_000_000;

@@ -5,7 +5,7 @@ use crate::http::negotiate::Coding;
 use crate::http::range::ByteRange;
 use crate::http::status::{Failure, Status};
 use crate::journal::Asked;
-use crate::machine::{Context, Reason};
+use crate::machine::Context;
 use crate::site::page::Page;
 use crate::site::{Answer, Content, Reply, Wait};
 
@@ -335,7 +335,6 @@ impl Connection {
         if let Some(key) = self.streams.find(id) {
             self.abort(key, cx);
         }
-        self.begin_control(cx);
         self.put_reset(id, code, cx);
         self.flood.abort(cx.limits)
     }
@@ -343,12 +342,7 @@ impl Connection {
     pub(super) fn put_reset(&mut self, id: u32, code: Code, cx: &mut Context<'_>) {
         self.recent.add(id);
         let code = code as u32; // a unit variant is its number
-        let put = self.outbox.append(cx.pages, |writer| {
-            put_number(writer, Kind::RstStream, id, code);
-        });
-        if put.is_none() {
-            self.close(Reason::OutOfPages, cx.pages);
-        }
+        self.put_control(cx, |writer| put_number(writer, Kind::RstStream, id, code));
     }
 
     /// Removes a stream whose response will not be complete.

@@ -1,6 +1,7 @@
 //! A connection, and what happens to all of its streams at once.
 
 use crate::clock::Tick;
+use crate::http::writer::Writer;
 use crate::journal::Observer;
 use crate::machine::{Buffer, Context, Event, Outbox, Pages, Reason, Step};
 use crate::site::Wait;
@@ -54,7 +55,7 @@ pub struct Connection {
     pub(super) since: Tick,
     /// When the first byte came of a frame or block that is not complete.
     pub(super) partial_since: Option<Tick>,
-    /// Frames that may be taken in this turn.
+    /// Frames that may be taken in this turn; fields count as more than one.
     pub(super) frames_left: u16,
     /// The turn in which the connection last did something.
     turn: u64,
@@ -316,9 +317,9 @@ impl Connection {
             return;
         }
         let last = self.last;
-        let put = self.outbox.append(cx.pages, |writer| put_goaway(writer, last, code));
-        if put.is_none() {
-            return self.close(Reason::OutOfPages, cx.pages);
+        self.put_control(cx, |writer| put_goaway(writer, last, code));
+        if self.is_over() {
+            return;
         }
         self.linger(reason, cx);
         self.release_if_empty(cx.pages);
@@ -355,14 +356,12 @@ impl Connection {
         let now = cx.clock.tick;
         match self.goaway {
             GoAway::None => {
-                let put = self.outbox.append(cx.pages, |writer| {
+                self.goaway = GoAway::Announced(now);
+                self.put_control(cx, |writer| {
                     put_goaway(writer, STREAM_MOST, Code::NoError);
                     frame::put_head(writer, DRAIN_PING.len(), Kind::Ping, 0, 0);
                     writer.put(&DRAIN_PING);
                 });
-                if put.is_some() {
-                    self.goaway = GoAway::Announced(now);
-                }
             }
             GoAway::Announced(since) if now >= since + cx.limits.drain_idle_ms => {
                 self.last_goaway(Reason::Stopped, cx);
@@ -374,10 +373,8 @@ impl Connection {
     /// Tells the client which requests were taken; later ones are ignored.
     pub(super) fn last_goaway(&mut self, reason: Reason, cx: &mut Context<'_>) {
         let last = self.last;
-        let put = self.outbox.append(cx.pages, |writer| put_goaway(writer, last, Code::NoError));
-        if put.is_some() {
-            self.goaway = GoAway::Final(reason);
-        }
+        self.goaway = GoAway::Final(reason);
+        self.put_control(cx, |writer| put_goaway(writer, last, Code::NoError));
     }
 
     /// True between requests, with nothing left to send.
@@ -405,7 +402,7 @@ impl Connection {
 
     /// Something other than a control frame is put into the outbox.
     pub(super) fn begin_output(&mut self, cx: &Context<'_>) {
-        if self.streams.sending() == 0 && !self.is_fresh {
+        if self.streams.sending() == 0 && !(self.is_fresh && self.is_output_waiting()) {
             self.outbox.begin(cx.clock.tick, cx.limits);
         }
         if !self.is_unsent() {
@@ -414,10 +411,23 @@ impl Connection {
         self.is_fresh = true;
     }
 
-    /// A control frame is put into the outbox. It does not count as progress of a response.
-    pub(super) fn begin_control(&mut self, cx: &Context<'_>) {
+    /// Puts a control frame into the outbox, which has room for some. It does not count as
+    /// progress of a response. Without a page, the connection is closed: a client that missed a
+    /// frame would know a wrong state.
+    pub(super) fn put_control(
+        &mut self,
+        cx: &mut Context<'_>,
+        write: impl FnOnce(&mut Writer<'_>),
+    ) {
+        if let Phase::Closed(_) = self.phase {
+            return;
+        }
         if !self.is_unsent() {
             self.since = cx.clock.tick;
+            self.outbox.begin(cx.clock.tick, cx.limits);
+        }
+        if self.outbox.append(cx.pages, write).is_none() {
+            self.close(Reason::OutOfPages, cx.pages);
         }
     }
 
@@ -470,6 +480,7 @@ impl Connection {
         if let Some(Fault::Connection(code) | Fault::Stream(code)) = fault {
             let reason = match code {
                 Code::EnhanceYourCalm => Reason::Flooded,
+                Code::InternalError => Reason::OutOfPages, // the only one
                 _ => Reason::ProtocolError,
             };
             self.fail(code, reason, cx);

@@ -39,8 +39,8 @@ impl Connection {
         }
     }
 
-    /// Answers the requests whose time is over, as many as there is room for: the rest is still late
-    /// when these responses were sent.
+    /// Answers the requests whose time is over, as many as there is room for: the rest is still
+    /// late when these responses were sent.
     fn end_late(&mut self, cx: &mut Context<'_>) {
         let now = cx.clock.tick;
         for key in 0..self.streams.slots() {

@@ -6,7 +6,7 @@ use crate::http::writer::Writer;
 use crate::machine::{Outbox, Pages};
 use crate::site::{Content, FieldSink, Reply};
 
-use super::frame::{Kind, PAYLOAD_MOST, flag, put_head};
+use super::frame::{HEAD_BYTES, Kind, PAYLOAD_MOST, SPARE_BYTES, flag, put_head};
 use super::hpack::{NO_TABLE, put_line, put_literal, put_status, status_length};
 
 /// Writes the fields of a reply as HEADERS, and CONTINUATION if they are long. `first`: it is the
@@ -23,6 +23,9 @@ pub(super) fn put_headers(
         let block = representation.prepared(|lines| encoded(&lines[..lines.len() - 2]));
         let lead = lead_length(reply.status, first);
         if lead + block.len() <= PAYLOAD_MOST {
+            if outbox.room_left() < HEAD_BYTES + lead + block.len() + SPARE_BYTES {
+                return None;
+            }
             let flags = flag::END_HEADERS | if ends { flag::END_STREAM } else { 0 };
             return outbox.append(pages, |writer| {
                 put_head(writer, lead + block.len(), Kind::Headers, flags, id);
@@ -83,6 +86,10 @@ fn put_frames(
     id: u32,
     ends: bool,
 ) -> Option<()> {
+    let frames = block.len().div_ceil(PAYLOAD_MOST);
+    if outbox.room_left() < block.len() + frames * HEAD_BYTES + SPARE_BYTES {
+        return None;
+    }
     outbox.append(pages, |writer| {
         let mut kind = Kind::Headers;
         let mut flags = if ends { flag::END_STREAM } else { 0 };

@@ -15,6 +15,10 @@ pub(super) const PAYLOAD_MOST: usize = 16_384;
 /// The longest payload of a DATA frame that is sent: with its head, one record of TLS.
 pub(super) const DATA_MOST: usize = PAYLOAD_MOST - HEAD_BYTES;
 
+/// Room that responses leave in the outbox for control frames: the two steps of a GOAWAY with a
+/// PING, and the RST_STREAM behind a response.
+pub(super) const SPARE_BYTES: usize = 64;
+
 /// The types (section 6, RFC 9218 section 7.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]

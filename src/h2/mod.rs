@@ -23,7 +23,8 @@
 //!
 //! A stream is *open* while the body of its request is received and dropped, and *half-closed* from
 //! then on, until its response was sent. It is *reset* if the server has reset it, and *closed* in
-//! every other case. Neither takes memory, except the numbers of the last 16 reset ones.
+//! every other case. Neither takes memory, except a bit for each of the last 128: an older one is
+//! taken for a reset one.
 //!
 //! ```text
 //!          HEADERS                      END_STREAM

@@ -95,17 +95,15 @@ impl Connection {
             return Taken::Starved;
         }
         inbox.consume(count);
-        self.start(cx);
         self.phase = Phase::Settings;
+        self.start(cx);
         Taken::Frame
     }
 
     /// The settings of the server, its first frame.
     pub(super) fn start(&mut self, cx: &mut Context<'_>) {
-        self.begin_control(cx);
         let limits = cx.limits;
-        // If there is no page, what follows finds none either.
-        _ = self.outbox.append(cx.pages, |writer| put_own(writer, limits));
+        self.put_control(cx, |writer| put_own(writer, limits));
     }
 
     /// What can be decided before the payload has come.
@@ -190,6 +188,9 @@ impl Connection {
     /// A whole block of fields. It is decoded in any case, because it may change the table.
     fn take_block(&mut self, head: &Head, block: &[u8], cx: &mut Context<'_>) -> Outcome {
         let id = head.stream;
+        // Fields cause more work than other frames, and long ones most.
+        let work = 1 + block.len() / BYTES_PER_FRAME;
+        self.frames_left = self.frames_left.saturating_sub(u16::try_from(work).unwrap_or(u16::MAX));
         let found = self.streams.find(id);
         let mut page = Buffer::default();
         let limits = cx.limits;
@@ -240,7 +241,7 @@ impl Connection {
         if self.requests >= cx.limits.requests_per_connection {
             self.last_goaway(Reason::Finished, cx);
         }
-        Ok(true)
+        Ok(!self.is_over())
     }
 
     /// DATA: the body of a request is dropped (sections 6.1 and 6.9).
@@ -283,9 +284,7 @@ impl Connection {
         }
         if incoming.unreturned >= HALF {
             let (id, bytes) = (head.stream, std::mem::take(&mut incoming.unreturned));
-            _ = self.outbox.append(cx.pages, |writer| {
-                put_number(writer, Kind::WindowUpdate, id, bytes);
-            });
+            self.put_control(cx, |writer| put_number(writer, Kind::WindowUpdate, id, bytes));
         }
         Ok(())
     }
@@ -296,11 +295,7 @@ impl Connection {
             return;
         }
         let bytes = std::mem::take(&mut self.unreturned);
-        self.begin_control(cx);
-        // There is room: see `take`.
-        _ = self.outbox.append(cx.pages, |writer| {
-            put_number(writer, Kind::WindowUpdate, 0, bytes);
-        });
+        self.put_control(cx, |writer| put_number(writer, Kind::WindowUpdate, 0, bytes));
     }
 
     /// The end of a request with a body.
@@ -335,8 +330,8 @@ impl Connection {
         Ok(())
     }
 
-    /// A frame on a stream that is not in the table: an error if it never was (section 5.1). Streams
-    /// after the last GOAWAY were opened, and are ignored.
+    /// A frame on a stream that is not in the table: an error if it never was (section 5.1).
+    /// Streams after the last GOAWAY were opened, and are ignored.
     fn check_closed(&self, id: u32) -> Outcome {
         let is_new = id > self.last && !matches!(self.goaway, GoAway::Final(_));
         let is_idle = is_new || id.is_multiple_of(2);
@@ -374,11 +369,8 @@ impl Connection {
             }
         }
         self.phase = Phase::Open;
-        self.begin_control(cx);
-        let put = self.outbox.append(cx.pages, |writer| {
-            put_head(writer, 0, Kind::Settings, flag::ACK, 0);
-        });
-        put.ok_or(Fault::Connection(Code::InternalError))
+        self.put_control(cx, |writer| put_head(writer, 0, Kind::Settings, flag::ACK, 0));
+        Ok(())
     }
 
     fn take_ping(&mut self, head: &Head, payload: &[u8], cx: &mut Context<'_>) -> Outcome {
@@ -389,12 +381,11 @@ impl Connection {
             }
             return Ok(());
         }
-        self.begin_control(cx);
-        let put = self.outbox.append(cx.pages, |writer| {
+        self.put_control(cx, |writer| {
             put_head(writer, payload.len(), Kind::Ping, flag::ACK, 0);
             writer.put(payload);
         });
-        put.ok_or(Fault::Connection(Code::InternalError))
+        Ok(())
     }
 
     /// RFC 9218 section 7.1.
@@ -420,6 +411,9 @@ impl Connection {
         Ok(())
     }
 }
+
+/// Bytes of fields that count as another frame in a turn.
+const BYTES_PER_FRAME: usize = 512;
 
 /// CONTINUATION frames of one block.
 const CONTINUATIONS: u8 = 16;

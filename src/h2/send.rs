@@ -7,7 +7,7 @@ use crate::machine::{Context, Reason, Step};
 use crate::site::{Filled, Representation, Wait};
 
 use super::connection::Connection;
-use super::frame::{Code, DATA_MOST, HEAD_BYTES, Kind, flag, put_head};
+use super::frame::{Code, DATA_MOST, HEAD_BYTES, Kind, SPARE_BYTES, flag, put_head};
 use super::stream::{Key, Made, Source, Work};
 
 /// What the next frame of a stream is made of.
@@ -329,9 +329,6 @@ impl Made {
 /// Up to this length, a payload is copied into the outbox: the copy costs less than the second
 /// entry of a gathering write.
 const COPIED_BYTES: usize = 4096;
-
-/// Room that is left in the outbox for control frames.
-const SPARE_BYTES: usize = 64;
 
 /// What the kernel is asked to read of a file at a time.
 const AHEAD_BYTES: u64 = 262_144;

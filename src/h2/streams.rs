@@ -9,9 +9,10 @@ use super::window::Window;
 pub(super) struct Streams {
     slots: Vec<Stream>,
     used: u16,
-    /// Streams that receive a body, and that wait for the site.
+    /// Streams that receive a body, that wait for the site, and whose response is sent.
     receiving: u16,
     asking: u16,
+    sending: u16,
 }
 
 /// Slots that an idle connection keeps.
@@ -43,7 +44,7 @@ impl Streams {
     /// Streams whose response is sent.
     #[inline]
     pub(super) fn sending(&self) -> usize {
-        usize::from(self.used - self.receiving - self.asking)
+        usize::from(self.sending)
     }
 
     /// The stream with this number.
@@ -96,14 +97,16 @@ impl Streams {
     pub(super) fn set(&mut self, key: Key, work: Work) -> Work {
         let place = &mut self.slots[usize::from(key)].work;
         match place {
+            Work::None => {}
             Work::Receive(_) => self.receiving -= 1,
             Work::Ask(_) => self.asking -= 1,
-            _ => {}
+            Work::Memory { .. } | Work::File { .. } | Work::Made(_) => self.sending -= 1,
         }
         match work {
+            Work::None => {}
             Work::Receive(_) => self.receiving += 1,
             Work::Ask(_) => self.asking += 1,
-            _ => {}
+            Work::Memory { .. } | Work::File { .. } | Work::Made(_) => self.sending += 1,
         }
         std::mem::replace(place, work)
     }

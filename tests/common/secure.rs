@@ -81,6 +81,11 @@ impl Secure {
         self.stream.sock.set_nonblocking(false)
     }
 
+    /// The stream itself.
+    pub(crate) fn into_stream(self) -> StreamOwned<ClientConnection, TcpStream> {
+        self.stream
+    }
+
     /// Sends all of it.
     pub(crate) fn send(&mut self, bytes: &[u8]) -> std::io::Result<()> {
         self.stream.write_all(bytes)?;

@@ -1,6 +1,7 @@
 //! Attacks, and the bound at which each of them ends its connection.
 
-use tenkay::machine::Reason;
+use tenkay::machine::{Event, Reason, Step};
+use tenkay::site::Wait;
 
 use crate::peer::*;
 use crate::session::{Session, bench};
@@ -141,6 +142,47 @@ fn frames_of_requests_after_the_last_one_are_ignored() {
         assert_eq!(session.client.goaways, [(9, 0)], "{late:?}");
         session.say(&settings(&[(4, 1000)]));
         assert!(session.client.whole(9).status == 200 && session.shut);
+    }
+}
+
+/// What one client can do in a turn of the loop, before the others have theirs.
+#[test]
+fn an_attacker_gets_its_share_of_a_turn_and_no_more() {
+    let requests: Vec<u8> = (0..100).flat_map(|n| get(id(n), "/tiny")).collect();
+    let pings = frame(PING, 0, 0, &[0; 8]).repeat(500);
+    let resets: Vec<u8> = (0..100)
+        .flat_map(|n| [get(id(n), "/file"), number(RST_STREAM, id(n), 8)].concat())
+        .collect();
+    let bombs: Vec<u8> = (0..10)
+        .flat_map(|n| {
+            let block = [block(&pseudo("GET", "/tiny")), vec![0x82; 16_000]].concat();
+            frame(HEADERS, END_HEADERS | END_STREAM, id(n), &block)
+        })
+        .collect();
+    for (name, input, most) in [
+        ("requests", requests, 32),
+        ("PING", pings, 64),
+        ("resets", resets, 32),
+        ("bombs", bombs, 2),
+    ] {
+        let mut bench = bench(&[]);
+        let mut session = Session::open(&mut bench, &[]);
+        session.begin(&input);
+        for turn in 1.. {
+            session.bench.clock.next_turn();
+            session.report(Event::Retry);
+            while !matches!(session.connection.step(), Step::Wait(Wait::Turn)) && session.turn() {}
+            let client = &session.client;
+            let done = match name {
+                "PING" => client.pongs.len(),
+                _ => client.responses.len() + client.resets.len(),
+            };
+            assert!(done <= turn * most, "{done} {name} in {turn} turns");
+            if matches!(session.connection.step(), Step::Read | Step::Close(_)) {
+                assert!(done >= 2 * most, "{done} {name}: it has taken several turns");
+                break;
+            }
+        }
     }
 }
 

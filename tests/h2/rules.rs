@@ -204,6 +204,21 @@ fn a_body_beyond_the_limit_gets_a_413_and_the_window_is_given_back() {
     assert_eq!(session.client.whole(3).status, 200);
 }
 
+/// As many as a client may have sent before it hears of the first reset.
+#[test]
+fn what_is_on_its_way_to_many_reset_streams_is_swallowed() {
+    let mut bench = bench(&[]);
+    let mut session = Session::open(&mut bench, &[]);
+    let ids = || (1..200).step_by(2);
+    session.say(&ids().flat_map(|id| post(id, "/tiny", &[("A", "b")])).collect::<Vec<u8>>());
+    let rest = |id| {
+        let trailers = frame(HEADERS, END_HEADERS | END_STREAM, id, &block(&[("x", "y")]));
+        [frame(DATA, 0, id, b"abc"), trailers].concat()
+    };
+    session.say(&ids().flat_map(rest).collect::<Vec<u8>>());
+    assert_eq!((session.client.resets.len(), session.goaway()), (100, None));
+}
+
 /// The location of the folder is longer than a page of memory.
 #[test]
 fn a_redirect_that_does_not_fit_is_a_414_with_its_page() {

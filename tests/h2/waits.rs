@@ -1,6 +1,6 @@
 //! Deadlines, and how a connection ends.
 
-use tenkay::machine::{Event, Evictable, Reason};
+use tenkay::machine::{Event, Evictable, Pages, Reason, Step};
 
 use crate::peer::*;
 use crate::session::{Session, bench};
@@ -101,6 +101,37 @@ fn many_bodies_that_do_not_come_get_a_408_each() {
     }
     assert!(session.client.responses.values().all(|response| response.status == 408));
     assert_eq!(session.goaway(), None);
+}
+
+/// Whatever the connection waited for before.
+#[test]
+fn what_is_sent_after_a_wait_has_the_whole_time_to_be_read() {
+    type Begin = fn(&mut Session<'_>);
+    let cases: &[(&str, Begin, u64)] = &[
+        ("408", |session| session.say(&post(1, "/tiny", &[])), 30_000),
+        ("GOAWAY", |session| session.say(&get(1, "/tiny")), 75_000),
+    ];
+    for (name, begin, after_ms) in cases {
+        let mut bench = bench(&["least_bytes_per_s=1000", "slow_allowance_ms=10000"]);
+        let mut session = Session::open(&mut bench, &[]);
+        begin(&mut session);
+        session.bench.wait(*after_ms);
+        session.report(Event::Timeout);
+        assert!(matches!(session.connection.step(), Step::Write(..)), "{name}");
+        let deadline = session.connection.deadline(&session.bench.limits);
+        assert_eq!(deadline.since(session.bench.clock.tick), 10_000, "{name}");
+    }
+}
+
+/// SETTINGS are the first frame of a server: without a page for them, there is no connection.
+#[test]
+fn a_connection_without_a_page_for_its_settings_is_closed() {
+    let mut bench = bench(&[]);
+    bench.pages = Pages::new(1); // for what is received
+    let mut session = Session::new(&mut bench);
+    session.say(&hello(&[]));
+    assert_eq!(session.over, Some(Reason::OutOfPages));
+    assert!(session.client.frames.is_empty());
 }
 
 #[test]

@@ -7,12 +7,13 @@ use tenkay::h1::{Connection, StateName};
 use tenkay::http::status::{Failure, Status};
 use tenkay::machine::{Event, Reason, Step};
 
+use crate::Tally;
 use crate::files::Files;
 use crate::requests::Request;
 use crate::sans_io::bench::read_file;
 use crate::sans_io::random::Random;
 use crate::sans_io::responses;
-use crate::{Tally, World};
+use crate::world::World;
 
 /// See the module documentation.
 pub(crate) struct Client {

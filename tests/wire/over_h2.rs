@@ -6,12 +6,16 @@
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::os::unix::net::UnixStream;
+#[cfg(feature = "tls")]
+use std::sync::Arc;
 
 use crate::answer::Answer;
 use crate::common::{Endpoint, PATIENCE};
 use crate::peer::{
     Client, END_HEADERS, END_STREAM, HEADERS, WINDOW_UPDATE, frame, hello, number, push_field,
 };
+#[cfg(feature = "tls")]
+use crate::secure::Secure;
 
 /// Files whose cases are about the format of HTTP/1.1 or about its limits.
 const OTHER_FORMAT: &[&str] = &[
@@ -44,17 +48,17 @@ pub(crate) fn is_run(file: &str) -> bool {
 
 /// The requests that these bytes of HTTP/1.1 are; `None`: they mean something that HTTP/2 cannot
 /// say.
-pub(crate) fn translate(mut bytes: &[u8]) -> Option<Vec<Request>> {
+pub(crate) fn translate(mut bytes: &[u8], is_secure: bool) -> Option<Vec<Request>> {
     let mut requests = Vec::new();
     while !bytes.is_empty() {
         let end = memchr::memmem::find(bytes, b"\r\n\r\n")?;
-        requests.push(one(&bytes[..end])?);
+        requests.push(one(&bytes[..end], is_secure)?);
         bytes = &bytes[end + 4..];
     }
     Some(requests)
 }
 
-fn one(head: &[u8]) -> Option<Request> {
+fn one(head: &[u8], is_secure: bool) -> Option<Request> {
     let mut lines =
         head.split(|&byte| byte == b'\n').map(|line| line.strip_suffix(b"\r").unwrap_or(line));
     let first = lines.next()?;
@@ -76,8 +80,9 @@ fn one(head: &[u8]) -> Option<Request> {
         }
     }
     let mut block = Vec::new();
+    let scheme: &[u8] = if is_secure { b"https" } else { b"http" };
     let pseudo: [(&[u8], &[u8]); 4] =
-        [(b":method", method), (b":scheme", b"http"), (b":path", target), (b":authority", host?)];
+        [(b":method", method), (b":scheme", scheme), (b":path", target), (b":authority", host?)];
     for (name, value) in pseudo {
         push_field(&mut block, name, value);
     }
@@ -88,11 +93,11 @@ fn one(head: &[u8]) -> Option<Request> {
 }
 
 /// Sends all requests at once, and returns their responses in the same order. `in_pieces`: in many
-/// writes.
+/// writes. `is_secure`: with TLS.
 pub(crate) fn ask(
     endpoint: &Endpoint,
     requests: &[Request],
-    in_pieces: bool,
+    (in_pieces, is_secure): (bool, bool),
 ) -> Result<Vec<Answer>, String> {
     let mut bytes = [hello(&[(4, 0x0100_0000)]), number(WINDOW_UPDATE, 0, 0x0100_0000)].concat();
     let mut client = Client::default();
@@ -106,7 +111,7 @@ pub(crate) fn ask(
             client.heads.push(id);
         }
     }
-    let mut stream = connect(endpoint).map_err(|error| error.to_string())?;
+    let mut stream = connect(endpoint, is_secure).map_err(|error| error.to_string())?;
     let piece = if in_pieces { bytes.len().div_ceil(20) } else { bytes.len() };
     for piece in bytes.chunks(piece) {
         stream.write_all(piece).map_err(|error| error.to_string())?;
@@ -142,8 +147,19 @@ pub(crate) fn ask(
 trait Stream: Read + Write {}
 impl<S: Read + Write> Stream for S {}
 
-fn connect(endpoint: &Endpoint) -> std::io::Result<Box<dyn Stream>> {
+fn connect(endpoint: &Endpoint, is_secure: bool) -> std::io::Result<Box<dyn Stream>> {
     Ok(match endpoint {
+        #[cfg(feature = "tls")]
+        Endpoint::Tcp(address) if is_secure => {
+            let mut config = crate::secure::trusting();
+            config.alpn_protocols = vec![b"h2".to_vec()];
+            let tcp = TcpStream::connect(address)?;
+            tcp.set_nodelay(true)?;
+            let secure = Secure::with(&Arc::new(config), tcp, PATIENCE)?;
+            secure.block(PATIENCE)?;
+            Box::new(secure.into_stream())
+        }
+        _ if is_secure => return Err(std::io::Error::other("TLS is over TCP")),
         Endpoint::Tcp(address) => {
             let stream = TcpStream::connect(address)?;
             stream.set_nodelay(true)?;

@@ -111,7 +111,7 @@ pub(crate) fn case_file(name: &str, is_secure: bool) -> Result<(), String> {
     let mut cases = file.cases;
     cases.retain(|case| !is_secure || !case.names_scheme());
     let mut report = all_failures(&world, &cases, &file_name);
-    if report.is_empty() && !is_secure && over_h2::is_run(name) {
+    if report.is_empty() && over_h2::is_run(name) {
         let failure = |case| Run::new(&world, case, false).failure_over_h2(&file_name);
         report = cases.iter().filter_map(failure).collect();
     }
@@ -205,11 +205,14 @@ impl<'w> Run<'w> {
             return Ok(());
         }
         self.sent = self.resolve_script()?.concat();
-        let Some(requests) = over_h2::translate(&self.sent) else { return Ok(()) };
+        let Some(requests) = over_h2::translate(&self.sent, self.world.is_secure) else {
+            return Ok(());
+        };
         if requests.len() != expected.len() || requests.len() > 100 {
             return Ok(());
         }
-        let answers = over_h2::ask(&self.world.endpoint, &requests, in_pieces)?;
+        let how = (in_pieces, self.world.is_secure);
+        let answers = over_h2::ask(&self.world.endpoint, &requests, how)?;
         for (answer, expected) in answers.iter().zip(expected) {
             let facts = Facts {
                 to_head: expected.to_head,

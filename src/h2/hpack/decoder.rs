@@ -54,8 +54,12 @@ impl Decoder {
             match first {
                 0x80.. => {
                     let index = integer::take(&mut block, 7)?;
-                    let (name, value) = self.entry(index)?;
-                    more = more && visitor.field(name, value);
+                    if more {
+                        let (name, value) = self.entry(index)?;
+                        more = visitor.field(name, value);
+                    } else if index == 0 || index > fixed::ENTRIES.len() + self.table.len() {
+                        return Err(Malformed);
+                    }
                 }
                 0x40..=0x7f => {
                     let name = self.name(&mut block, 6, scratch)?;

@@ -46,6 +46,11 @@ impl Table {
         Table { bytes: Vec::new(), start: 0, entries: VecDeque::new(), size: 0, most: TABLE_BYTES }
     }
 
+    /// How many entries there are.
+    pub(super) fn len(&self) -> usize {
+        self.entries.len()
+    }
+
     /// Name and value of an entry; the newest has index 0.
     pub(super) fn get(&self, index: usize) -> Option<(&[u8], &[u8])> {
         let at = self.entries.len().checked_sub(index + 1)?;

@@ -1,22 +1,24 @@
 """The rounds: starts the servers of a scenario, checks them, and times them in turn.
 
 Rounds are interleaved (A B C A B C), so that a slow minute of the machine affects all servers
-equally. The result is plain data, ready for JSON: the samples of each server, or the reason why it
-has none.
+equally. The result is plain data, ready for JSON: server or point -> {"samples": [...], "absent":
+text or None}.
 """
 
-import gc
+import filecmp
+import os
+import random
+import re
+import signal
 import subprocess
 import time
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
-from lib_compare import checks, fair, folder, http1, procfs, tls, wrk
-from lib_compare.checks import CheckError
-from lib_compare.clients import ClientError, ConnectionPool, OpenLoop
+from lib_compare import clients, folder, growth, machine
+from lib_compare.clients import Greedy, LoadError, Pool
 from lib_compare.servers import Running, ServerError
-from lib_compare.wrk import LoadError
 
 # Connections opened and closed before the memory of idle ones is measured, so that one-time
 # allocations of the first requests are not attributed to them.
@@ -27,20 +29,23 @@ SETTLE_SECONDS = 0.3
 
 # After a load, a server has settled once it uses less than this share of its core. The wait ends
 # after SETTLE_LIMIT_SECONDS in any case.
-SETTLE_QUIET = 0.02
-SETTLE_STEP_SECONDS = 0.03
-SETTLE_LIMIT_SECONDS = 3.0
+SETTLE_QUIET, SETTLE_STEP_SECONDS, SETTLE_LIMIT_SECONDS = 0.02, 0.03, 3.0
 
-# A run of wrk that exceeds its duration by this is killed.
-GRACE_SECONDS = 30
-
-# With one request per connection, fewer new connections than this share of the requests are an
-# error.
+# With one request per connection, fewer new connections than this share are an error.
 NEW_CONNECTIONS = 0.95
 
+# Number of the many files that are compared byte by byte, and the largest compared file.
+COMPARED, COMPARED_BYTES = 20, 64 << 20
+
+# The rounds of `fair` are this many times as long as others: the p99.9 latency of a few thousand
+# requests is a single outlier. DEPTH: requests that its pipelining client keeps outstanding.
+FAIR_LONGER, DEPTH = 4, 64
+
+# The load on some of many idle connections, and the reloads of a round.
+BUSY, RELOADS = 100, 5
 
 # Errors that exclude a server from a scenario, but do not end the comparison.
-FAILURES = (CheckError, ClientError, LoadError, ServerError, OSError)
+FAILURES = (LoadError, ServerError, OSError, ValueError, KeyError, subprocess.SubprocessError)
 
 
 @dataclass
@@ -51,118 +56,113 @@ class Plan:
     seconds: int
     warm: bool
     cores: object
+    every: set  # all cores
     root: Path
     home: Path
-    report: object  # called with one line of progress
-    tls_load: str = ""  # the program that makes TLS handshakes
+    tls_load: str  # the program that makes TLS handshakes
+    open_files: int
+    homes: int = 0
+
+    def start(self, recipe, scenario=None, extra=(), root=None):
+        """Starts a server in a new folder of its own; returns a context manager."""
+        self.homes += 1
+        home = self.home / f"{recipe.name}-{self.homes}"
+        both = scenario and "workers" in scenario.needs
+        cores = self.every if both else self.cores.server
+        return Running(recipe, root or self.root, home, cores, scenario, extra)
 
 
 class Contender:
-    """A running, checked server in one scenario, with its samples so far."""
+    """A running, checked server in one scenario."""
 
-    def __init__(self, running, headers, reply_bytes):
-        self.running = running
-        self.headers = headers
-        self.reply_bytes = reply_bytes
-        self.samples = []
-        self.absent = None
+    def __init__(self, running, scenario, headers, reply_bytes, plan):
+        self.running, self.scenario, self.plan = running, scenario, plan
+        self.headers, self.reply_bytes = headers, reply_bytes
+
+    def url(self, path=None):
+        """The URL of a path, by default that of the scenario."""
+        scheme, path = self.scenario.scheme, path or self.scenario.path
+        return "%s://%s:%d%s" % (scheme, *self.running.address, path)
+
+    def script(self, **arguments):
+        """The file with a script for wrk."""
+        path = self.plan.home / "load.lua"
+        path.write_text(clients.script(**arguments))
+        return path
 
 
 def run(scenario, recipes, plan):
-    """Measures one scenario; returns server name -> {"samples": [...], "absent": text or None}."""
-    if scenario.kind == "start":
-        return _each_alone(scenario, recipes, plan, _start_sample)
-    if scenario.kind == "idle":
-        return _each_alone(scenario, recipes, plan, _idle_sample)
-    return _side_by_side(scenario, recipes, plan)
-
-
-def _side_by_side(scenario, recipes, plan):
-    results = {}
+    """Measures one scenario."""
     with ExitStack() as stack:
-        contenders = {}
-        for recipe, outcome in _line_up(scenario, recipes, plan, stack):
-            if isinstance(outcome, Contender):
-                contenders[recipe.name] = outcome
-            else:
-                results[recipe.name] = {"samples": [], "absent": outcome}
-        if scenario.kind == "load" and (plan.warm or scenario.many):
-            for contender in contenders.values():
-                _attempt(_wrk, scenario, contender, plan, 1)
-        timed = TIMED[scenario.kind]
-        for number in range(plan.rounds):
-            for name, contender in contenders.items():
-                if contender.absent is None:
-                    plan.report(f"{scenario.name}: round {number + 1}, {name}")
-                    sample = _attempt(timed, scenario, contender, plan)
-                    if sample is not None:
-                        contender.samples.append(sample)
-    for name, contender in contenders.items():
-        results[name] = {"samples": contender.samples, "absent": contender.absent}
+        if scenario.kind == "growth":
+            takers, results = growth.takers(scenario, recipes[0], plan, stack), {}
+        else:
+            takers, results = _line_up(scenario, recipes, plan, stack)
+        for name in takers:
+            results[name] = {"samples": [], "absent": None}
+        warm = plan.warm and scenario.kind in ("load", "h2", "growth") or scenario.many
+        for number in range(-1 if warm else 0, plan.rounds):
+            for name, take in takers.items():
+                if results[name]["absent"] is None:
+                    machine.progress(f"{scenario.name}: round {number + 1}, {name}")
+                    _attempt(take, results[name], counts=number >= 0)
     return results
 
 
-def _attempt(action, scenario, contender, plan, *more):
-    """Returns the result of the action; a failure is recorded and excludes the contender."""
+def _attempt(take, result, counts):
+    """Takes a sample; a failure is recorded and excludes the server, or the point."""
     try:
-        contender.running.require_alive()
-        result = action(scenario, contender, plan, *more)
-        _settle(contender.running)
-        return result
+        sample = take()
+        result["samples"] += [sample] if counts else []
     except FAILURES as error:
-        contender.absent = str(error)
-        return None
-
-
-def _settle(running):
-    """Waits until the server has closed its connections: the next server runs on the same core."""
-    if not procfs.available():
-        time.sleep(SETTLE_SECONDS)
-        return
-    end = time.monotonic() + SETTLE_LIMIT_SECONDS
-    used = procfs.cpu(running.pids()).ran
-    while time.monotonic() < end:
-        time.sleep(SETTLE_STEP_SECONDS)
-        before, used = used, procfs.cpu(running.pids()).ran
-        if used - before < SETTLE_QUIET * SETTLE_STEP_SECONDS * 1e9:
-            return
+        result["absent"] = f"{type(error).__name__}: {error}"
 
 
 def _line_up(scenario, recipes, plan, stack):
-    """Starts and checks every server; yields (recipe, Contender or the reason for its absence).
+    """Starts and checks every server; returns the functions that take a sample by server, and
+    results for the servers that do not take part.
 
     The floor comes last: its constant is as long as the response of the first server, tenkay.
     """
-    head_length = 0
+    takers, results, head_length = {}, {}, 0
     for recipe in sorted(recipes, key=lambda recipe: recipe.kind == "floor"):
-        is_floor = recipe.kind == "floor"
-        refusal = _refusal(scenario, recipe)
-        if refusal is not None:
-            yield recipe, refusal
+        if not _is_meant_for(scenario, recipe):
             continue
-        plan.report(f"{scenario.name}: starting {recipe.name}")
-        extra = _constant(scenario, head_length) if is_floor else ()
         try:
-            home = plan.home / f"{scenario.name}-{recipe.name}"
-            cores = plan.cores
-            running = Running(recipe, plan.root, home, cores.server, extra, scenario.feature)
-            stack.enter_context(running)
-            root = None if is_floor else plan.root
-            headers, head = checks.check(running.address, scenario, root)
+            refusal = _refusal(scenario, recipe)
+            if refusal:
+                raise LoadError(refusal)
+            if scenario.kind in ALONE:
+                take = ALONE[scenario.kind]
+                takers[recipe.name] = lambda take=take, recipe=recipe: take(scenario, recipe, plan)
+                continue
+            machine.progress(f"{scenario.name}: starting {recipe.name}")
+            is_floor = recipe.kind == "floor"
+            extra = _constant(scenario, head_length) if is_floor else ()
+            running = stack.enter_context(plan.start(recipe, scenario, extra))
+            headers, head = check(running, scenario, None if is_floor else plan.root, plan.home)
+            head_length = head_length or head.length
+            one = Contender(running, scenario, headers, head.length + head.body_length, plan)
+            takers[recipe.name] = lambda one=one: _timed(one)
         except FAILURES as error:
-            yield recipe, str(error)
-            continue
-        head_length = head_length or head.length
-        yield recipe, Contender(running, headers, head.length + head.body_length)
+            results[recipe.name] = {"samples": [], "absent": str(error)}
+    return takers, results
+
+
+def _is_meant_for(scenario, recipe):
+    """Whether a server is of interest: some scenarios compare tenkay with itself."""
+    if recipe.name == "one-worker":
+        return scenario.name in ("worker", "two-workers")
+    return recipe.kind == "ours" or scenario.name not in ("worker", "supervisor")
 
 
 def _refusal(scenario, recipe):
     """Why a server does not take part in a scenario, or None."""
     if recipe.kind == "floor" and not scenario.floor:
         return "not measured: it is no lower bound in this scenario"
-    if scenario.feature and scenario.feature not in recipe.features:
-        return f"no configuration for {scenario.feature} is known here"
-    if recipe.most_connections is not None and scenario.connections > recipe.most_connections:
+    if scenario.needs - recipe.features:
+        return f"no configuration for {', '.join(scenario.needs - recipe.features)} is known here"
+    if recipe.most_connections and scenario.connections > recipe.most_connections:
         return f"configured for at most {recipe.most_connections:,} connections"
     return None
 
@@ -175,166 +175,288 @@ def _constant(scenario, head_length):
     return arguments + ["--copies", str(folder.MANY if scenario.many else 1)]
 
 
-def _load_sample(scenario, contender, plan):
+def check(running, scenario, root, home):
+    """Requests what the load will request, and compares status, length and bytes. Returns the
+    fields of the load's requests, and the Head. `root` is the folder with the expected bytes; None
+    for the floor, whose bytes are arbitrary."""
+    base = "%s://%s:%d" % (scenario.scheme, *running.address)
+    headers = dict(scenario.headers)
+    if scenario.status == 304:
+        headers["If-None-Match"] = '"floor"'
+        if root is not None:
+            (head,), _, _ = clients.curl([base + scenario.path], {}, scenario.protocol, home)
+            headers["If-None-Match"] = head.fields["etag"]
+    if scenario.many:
+        chosen = random.Random(7).sample(range(folder.MANY), COMPARED)
+        paths = [folder.MANY_PATTERN % index for index in chosen]
+    else:
+        # curl cannot use a connection twice with prior knowledge of HTTP/2.
+        once = scenario.by_bytes or "h2c" in scenario.needs
+        paths = [scenario.path] * (1 if once else 2)
+    urls = [base + path for path in paths]
+    heads, bodies, connections = clients.curl(urls, headers, scenario.protocol, home)
+    if connections != (len(paths) if scenario.close else 1):
+        raise LoadError(f"{len(paths)} requests made {connections} connections")
+    for path, head, body in zip(paths, heads, bodies):
+        _compare(path, scenario, head, body, root)
+        body.unlink(missing_ok=True)
+    return headers, heads[0]
+
+
+def _compare(path, scenario, head, body, root):
+    if head.status != scenario.status:
+        raise LoadError(f"{path}: status {head.status} instead of {scenario.status}")
+    if scenario.status == 304:
+        return
+    file = None if root is None else root / (scenario.body_path or path).lstrip("/")
+    if file is not None and scenario.field and scenario.field not in head.fields:
+        raise LoadError(f"{path}: the field {scenario.field} is missing")
+    expected = scenario.size if file is None else file.stat().st_size
+    if head.body_length != expected:
+        raise LoadError(f"{path}: {head.body_length} bytes of body instead of {expected}")
+    if file and expected <= COMPARED_BYTES and not filecmp.cmp(body, file, shallow=False):
+        raise LoadError(f"{path}: the body differs from the file")
+
+
+def _timed(one):
+    """One run of the load against a running server."""
+    one.running.require_alive()
+    sample = LOADS[one.scenario.kind](one)
+    settle(one.running)
+    return sample
+
+
+def settle(running):
+    """Waits until the server has closed its connections: the next server runs on the same core."""
+    end = time.monotonic() + SETTLE_LIMIT_SECONDS
+    used = machine.cpu(running.pids()).ran
+    while time.monotonic() < end:
+        time.sleep(SETTLE_STEP_SECONDS)
+        before, used = used, machine.cpu(running.pids()).ran
+        if used - before < SETTLE_QUIET * SETTLE_STEP_SECONDS * 1e9:
+            return
+
+
+def measured(running, load):
+    """Runs a load that returns (requests, seconds); returns the sample, with CPU times."""
+    pids = running.pids()
+    before, client_us = machine.cpu(pids), machine.children_us()
+    requests, seconds = load()
+    after, client_us = machine.cpu(pids), machine.children_us() - client_us
+    sample = {"requests": requests, "rate": requests / seconds, "seconds": seconds}
+    sample.update(machine.spent(before, after, requests))
+    sample["both_us"] = sample["cpu_us"] + client_us / requests
+    sample["resident"] = machine.memory(pids).resident
+    return sample
+
+
+def _load(one):
     """One run of wrk."""
-    running = contender.running
-    pids = running.pids() if procfs.available() else []
-    accepted = procfs.accepted() if pids else 0
-    before, load_before = procfs.cpu(pids), procfs.children_us()
-    result = _wrk(scenario, contender, plan, plan.seconds * scenario.longer)
-    after, load_us = procfs.cpu(pids), procfs.children_us() - load_before
-    requests = result.bytes / contender.reply_bytes if scenario.by_bytes else result.requests
-    sample = {
-        "requests": requests,
-        "seconds": result.seconds,
-        "bytes": result.bytes,
-        "rate": requests / result.seconds,
-        "wall_us": 1e6 * result.seconds / requests,
-    }
-    if pids:
-        if scenario.close:
-            _require_new_connections(procfs.accepted() - accepted, result.requests)
-        sample.update(procfs.spent(before, after, requests))
-        sample["both_us"] = sample["cpu_us"] + load_us / requests
-        sample["resident"] = procfs.memory(pids).resident
+    scenario, seconds = one.scenario, one.plan.seconds * one.scenario.longer
+    many = (folder.MANY_PATTERN, folder.MANY) if scenario.many else None
+    script = one.script(pipeline=scenario.pipeline, many=many)
+    command = clients.wrk_command(one.url(), script, scenario.connections, seconds, one.headers)
+    before = machine.accepted()
+
+    def load():
+        result = clients.wrk(clients.run(command, seconds), scenario.by_bytes)
+        requests = result.bytes / one.reply_bytes if scenario.by_bytes else result.requests
+        return requests, result.seconds
+
+    sample = measured(one.running, load)
+    accepted = machine.accepted() - before
+    if scenario.close and accepted < NEW_CONNECTIONS * sample["requests"]:
+        raise LoadError(f"{sample['requests']:,} requests on only {accepted:,} new connections")
     return sample
 
 
-def _require_new_connections(accepted, requests):
-    if accepted < NEW_CONNECTIONS * requests:
-        raise LoadError(f"{requests:,} requests on only {accepted:,} new connections")
+def _http2(one):
+    """One run of h2load."""
+    scenario, seconds = one.scenario, one.plan.seconds
+    command = clients.h2load_command(
+        one.url(), scenario.connections, scenario.streams, seconds, one.headers
+    )
+
+    def load():
+        result = clients.h2load(clients.run(command, seconds), scenario.size)
+        return result.requests, result.seconds
+
+    return measured(one.running, load)
 
 
-def _wrk(scenario, contender, plan, seconds):
-    """Runs wrk against a contender. Raises LoadError if wrk reports any error."""
-    script = plan.home / f"{scenario.name}.lua"
-    pattern = folder.MANY_PATTERN if scenario.many else None
-    script.write_text(wrk.script(scenario.pipeline, pattern, folder.MANY))
-    scheme = "https" if tls.is_secure(scenario.feature) else "http"
-    url = "%s://%s:%d%s" % (scheme, *contender.running.address, scenario.path)
-    command = wrk.command(url, script, scenario.connections, seconds, contender.headers)
-    try:
-        # This process is pinned to the load's core, and wrk inherits the pinning.
-        done = subprocess.run(
-            command,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            timeout=seconds + GRACE_SECONDS,
-            check=False,
-        )
-    except subprocess.TimeoutExpired as error:
-        raise LoadError(f"wrk did not exit within {seconds + GRACE_SECONDS} s") from error
-    return wrk.checked(done.stdout, scenario.by_bytes)
+def _workers(one):
+    """Two runs of wrk at the same time, one on each core: on loopback, a request from another core
+    costs twice as much, so each worker gets half of its requests from either core. Each connection
+    waits for a millisecond before each request, because the loads share the cores of the workers.
+    One worker has half of the connections of two.
+    """
+    script, seconds = one.script(paced=True), one.plan.seconds
+    cores = sorted(one.plan.every)[:2]
+    each = one.scenario.connections // (4 if one.running.recipe.name == "one-worker" else 2)
+    line = clients.wrk_command(one.url(), script, each, seconds, {})
+    if one.running.recipe.kind == "ours":
+        for core, pid in zip(cores, worker_pids(one.running)):
+            machine.pin(core, pid)
+
+    def load():
+        loads = [
+            subprocess.Popen(["taskset", "-c", str(core), *line], stdout=subprocess.PIPE, text=True)
+            for core in cores
+        ]
+        results = [clients.wrk(load.communicate()[0]) for load in loads]
+        return sum(one.requests for one in results), results[0].seconds
+
+    return measured(one.running, load)
 
 
-def _tail_sample(scenario, contender, plan):
-    """One run of the open loop. Garbage collection is off: its pauses would appear in the tail."""
-    running = contender.running
-    request = http1.request(scenario.path, "127.0.0.1", contender.headers)
-    pids = running.pids() if procfs.available() else []
-    gc.collect()
-    gc.disable()
-    try:
-        with OpenLoop(running.address, request, scenario.connections) as loop:
-            before = procfs.cpu(pids)
-            paced = loop.run(scenario.rate, plan.seconds)
-            after = procfs.cpu(pids)
-    finally:
-        gc.enable()
-    if paced.unanswered:
-        raise LoadError(f"{paced.unanswered:,} requests without a response")
-    sample = {
-        "requests": paced.due,
-        "p50_us": paced.at(50),
-        "p99_us": paced.at(99),
-        "p999_us": paced.at(99.9),
-        "max_us": paced.at(100),
-    }
-    if pids:
-        sample.update(procfs.spent(before, after, paced.due))
-    return sample
+def worker_pids(running):
+    """The workers of a supervisor, in the order of their start."""
+    return sorted(set(running.pids()) - {running.process.pid})
 
 
-def _fair_sample(scenario, contender, plan):
-    """The latency without and with a greedy client, on a running server."""
-    return fair.sample(contender.running.address, scenario, plan.seconds)
-
-
-def _handshake_sample(scenario, contender, plan):
+def _handshakes(one):
     """One run of handshakes."""
-    running = contender.running
-    pids = running.pids() if procfs.available() else []
-    before = procfs.cpu(pids)
-    connections, seconds = tls.handshakes(plan.tls_load, running.address, scenario, plan.seconds)
-    after = procfs.cpu(pids)
-    sample = {"requests": connections, "seconds": seconds, "rate": connections / seconds,
-              "wall_us": 1e6 * seconds / connections}
-    if pids:
-        sample.update(procfs.spent(before, after, connections))
-        sample["resident"] = procfs.memory(pids).resident
-    return sample
+    scenario, plan = one.scenario, one.plan
+    return measured(one.running, lambda: clients.handshakes(
+        plan.tls_load, one.running.address, scenario.path, scenario.resumes, plan.seconds
+    ))
 
 
-# The function that takes a sample while the other servers run, by kind of scenario.
-TIMED = {
-    "load": _load_sample,
-    "handshake": _handshake_sample,
-    "tail": _tail_sample,
-    "fair": _fair_sample,
-}
+def _paced(one, seconds):
+    """One run at a fixed rate: the latencies, and the sample."""
+    log, scenario = one.plan.home / "latencies.log", one.scenario
+    connections = BUSY if scenario.kind == "idle" else scenario.connections
+    command = clients.paced_command(
+        one.url(), connections, scenario.rate, seconds, log, one.headers
+    )
+
+    def load():
+        log.unlink(missing_ok=True)
+        result = clients.h2load(clients.run(command, seconds), scenario.size)
+        return result.requests, result.seconds
+
+    sample = measured(one.running, load)
+    found = clients.latencies(log)
+    points = {"p50_us": 50, "p99_us": 99, "p999_us": 99.9, "max_us": 100}
+    sample.update({key: clients.percentile(found, percent) for key, percent in points.items()})
+    return found, sample
 
 
-def _each_alone(scenario, recipes, plan, timed):
-    """Rounds in which each server is started anew and runs alone."""
-    results = {recipe.name: {"samples": [], "absent": None} for recipe in recipes}
-    for number in range(plan.rounds):
-        for recipe in recipes:
-            result = results[recipe.name]
-            result["absent"] = result["absent"] or _refusal(scenario, recipe)
-            if result["absent"] is not None:
-                continue
-            plan.report(f"{scenario.name}: round {number + 1}, {recipe.name}")
-            home = plan.home / f"{scenario.name}-{recipe.name}-{number}"
-            try:
-                with Running(recipe, plan.root, home, plan.cores.server) as running:
-                    result["samples"].append(timed(scenario, running, plan))
-            except FAILURES as error:
-                result["absent"] = str(error)
-    return results
+def _tail(one):
+    """The latency at a fixed rate."""
+    return _paced(one, one.plan.seconds)[1]
 
 
-def _start_sample(scenario, running, plan):
+def _fair(one):
+    """The latency without and with a greedy client: a download, and endless pipelining."""
+    seconds = one.plan.seconds * FAIR_LONGER
+    quiet, beside = [], {}
+    cases = {"download_us": ("/10m.bin", 1), "pipeline_us": (None, DEPTH)}
+    for key, (path, depth) in cases.items():
+        quiet += _paced(one, seconds)[0]
+        with Greedy(one.url(path), one.script(pipeline=depth), seconds + 1) as greedy:
+            time.sleep(SETTLE_SECONDS)
+            beside[key] = _paced(one, seconds)[1]["p999_us"]
+        if path:
+            moved = greedy.bytes_per_second
+    quiet_us = clients.percentile(sorted(quiet), 99.9)
+    worst = max(beside.values()) / quiet_us
+    return {"worst": worst, "quiet_us": quiet_us, "moved": moved, **beside}
+
+
+def _start(scenario, recipe, plan):
     """The time until it listens, and the memory once it has settled."""
-    sample = {"listen_ms": running.listen_seconds * 1000}
-    if procfs.available():
+    with plan.start(recipe, scenario) as running:
         time.sleep(SETTLE_SECONDS)
         running.require_alive()
-        sample.update(procfs.memory(running.pids())._asdict())
-    return sample
+        memory = machine.memory(running.pids())._asdict()
+        return {"listen_ms": running.listen_seconds * 1000, **memory}
 
 
-def _idle_sample(scenario, running, plan):
-    """The user memory of many idle connections, each after one response."""
-    if not procfs.available():
-        raise LoadError("memory is read from /proc; run this on Linux")
-    checks.check(running.address, scenario, plan.root)
-    request = http1.request(scenario.path, "127.0.0.1")
-    with ConnectionPool(running.address, request) as first:
-        first.open(FIRST_CONNECTIONS)
-    time.sleep(SETTLE_SECONDS)
-    before = procfs.memory(running.pids())
-    with ConnectionPool(running.address, request) as pool:
-        pool.open(scenario.connections)
+def _idle(scenario, recipe, plan):
+    """The user memory of many connections, each idle after one response. Over HTTP/1.1, requests
+    are then sent on BUSY further ones at a fixed rate, and every idle one must answer again."""
+    with plan.start(recipe, scenario) as running:
+        headers, _ = check(running, scenario, plan.root, plan.home)
+        one = Contender(running, scenario, headers, 0, plan)
+        if scenario.scheme == "https":
+            return _idle_secure(one)
+        Pool(running.address, scenario.path, FIRST_CONNECTIONS).close()
         time.sleep(SETTLE_SECONDS)
-        after = procfs.memory(running.pids())
-        answered = pool.ask()
-    if answered < scenario.connections:
-        missing = scenario.connections - answered
-        raise LoadError(f"{missing:,} idle connections did not answer a second request")
+        before = machine.memory(running.pids())
+        with Pool(running.address, scenario.path, scenario.connections - BUSY) as pool:
+            time.sleep(SETTLE_SECONDS)
+            after = machine.memory(running.pids())
+            _, sample = _paced(one, plan.seconds * 2)
+            if (answered := pool.ask()) < len(pool.sockets):
+                raise LoadError(f"{answered:,} of {len(pool.sockets):,} connections answered again")
+            return {**sample, **_each(before, after, len(pool.sockets))}
+
+
+def _each(before, after, connections):
+    """The memory for each connection, and of all."""
     grown = after.proportional - before.proportional
-    return {
-        "idle_bytes": grown / scenario.connections,
-        "proportional": after.proportional,
-        "resident": after.resident,
-    }
+    return {"idle_bytes": grown / connections, "proportional": after.proportional,
+            "resident": after.resident}
+
+
+def _idle_secure(one):
+    """The same with h2load as the client, which sends a request on each connection at its start and
+    the next one after this measurement."""
+    scenario, pids = one.scenario, one.running.pids()
+    clients.run(_hold(one, FIRST_CONNECTIONS, 1), 1)
+    time.sleep(SETTLE_SECONDS)
+    before, opened = machine.memory(pids), machine.accepted()
+    seconds = 3 + scenario.connections // 200
+    with subprocess.Popen(_hold(one, scenario.connections, seconds + 2), stdout=subprocess.PIPE,
+                          text=True) as client:
+        end, used = time.monotonic() + seconds, machine.cpu(pids).ran
+        try:
+            while time.monotonic() < end and (
+                machine.accepted() - opened < scenario.connections
+                or used != (used := machine.cpu(pids).ran)
+            ):
+                time.sleep(SETTLE_SECONDS)
+            after, opened = machine.memory(pids), machine.accepted() - opened
+        finally:
+            client.kill()
+    if opened < scenario.connections:
+        raise LoadError(f"only {opened:,} of {scenario.connections:,} connections were opened")
+    return _each(before, after, scenario.connections)
+
+
+def _hold(one, connections, seconds):
+    protocol = [] if one.scenario.streams > 1 else ["--h1"]
+    command = clients.h2load_command(
+        one.url(), connections, one.scenario.streams, seconds, one.headers
+    )
+    return [*command[:1], *protocol, "--rps", "0.001", *command[1:]]
+
+
+def _supervisor(scenario, recipe, plan):
+    """The time of reloads, the memory of the supervisor afterwards, and how two workers share many
+    connections."""
+    with plan.start(recipe, scenario) as running:
+        times = []
+        for number in range(1, RELOADS + 1):
+            begun = time.perf_counter()
+            running.process.send_signal(signal.SIGHUP)
+            while len(re.findall("reloaded: ", running.log.read_text())) < number:
+                if time.perf_counter() > begun + clients.TIMEOUT_SECONDS:
+                    raise LoadError(f"the reload failed: {running.output_tail()}")
+                time.sleep(0.001)
+            times.append((time.perf_counter() - begun) * 1000)
+        workers = worker_pids(running)[-2:]
+        before = [len(os.listdir(f"/proc/{pid}/fd")) for pid in workers]
+        count = min(10_000, plan.open_files - 500)
+        with Pool(running.address, scenario.path, count):
+            each = [len(os.listdir(f"/proc/{pid}/fd")) - had for pid, had in zip(workers, before)]
+        memory = machine.memory([running.process.pid])._asdict()
+        return {"reload_ms": sum(times) / len(times), "share": max(each) / sum(each), **memory}
+
+
+# The function that takes a sample of a running server, by kind of scenario; and those that start
+# the server themselves.
+LOADS = {"load": _load, "h2": _http2, "workers": _workers, "handshake": _handshakes, "tail": _tail,
+         "fair": _fair}
+ALONE = {"start": _start, "idle": _idle, "supervisor": _supervisor}

@@ -8,58 +8,48 @@ import time
 
 # Files of one size: name -> bytes.
 FILES = {
-    "1k.html": 1024,
-    "10k.html": 10 * 1024,
-    "100k.bin": 100 * 1024,
-    "1m.bin": 1 << 20,
+    "1k.html": 1 << 10, "10k.html": 10 << 10, "100k.bin": 100 << 10, "1m.bin": 1 << 20,
     "10m.bin": 10 << 20,
 }
 
-# A text with a sidecar file: name, text and sidecar are the same for all servers.
-TEXT_PATH = "/text.css"
-TEXT = "".join(f".c{number} {{ margin: {number % 7}px }}\n" for number in range(1000)).encode()
-SIDECAR = gzip.compress(TEXT, 9, mtime=0)
+
+def _rules(count):
+    """A text of `count` lines, and its sidecar file."""
+    lines = [f".c{number} {{ margin: {number % 7}px }}\n" for number in range(count)]
+    text = "".join(lines).encode()
+    return text, gzip.compress(text, 9, mtime=0)
+
+
+# Texts with a sidecar file: path -> (text, sidecar). The sidecar of the second one has about 1 KiB.
+TEXTS = {"/text.css": _rules(1000), "/small.css": _rules(360)}
 
 # A file larger than any socket buffer; created only for scenarios that need it.
-HUGE_PATH = "/1g.bin"
-HUGE_BYTES = 1 << 30
+HUGE_PATH, HUGE_BYTES = "/1g.bin", 1 << 30
 
 # Many small files, 1 to 5 KiB each.
-MANY = 10_000
-MANY_PATTERN = "/many/%05d.html"
-MANY_SIZES = (1024, 5 * 1024)
+MANY, MANY_PATTERN, MANY_SIZES = 10_000, "/many/%05d.html", (1024, 5 * 1024)
 
 # Age of the files: a server may treat the validators of a fresh file as weak.
 AGE_SECONDS = 3600
 
 
-def make(root):
-    """Writes the folder below `root` (an existing Path). Every user can read it, because nginx and
-    others may drop privileges."""
+def make(root, huge):
+    """Writes the folder below `root` (an existing Path), with the huge file if it is needed."""
     chance = random.Random(10_000)
     block = chance.randbytes(1 << 20).hex().encode()
     for name, size in FILES.items():
         write(root / name, (block * (size // len(block) + 1))[:size])
-    write(root / TEXT_PATH.lstrip("/"), TEXT)
-    write(root / f"{TEXT_PATH.lstrip('/')}.gz", SIDECAR)
+    for path, (text, sidecar) in TEXTS.items():
+        write(root / path.lstrip("/"), text)
+        write(root / f"{path.lstrip('/')}.gz", sidecar)
     (root / "many").mkdir(mode=0o755)
     for index, size in enumerate(many_sizes()):
         start = chance.randrange(len(block) - size)
         write(root / (MANY_PATTERN % index).lstrip("/"), block[start : start + size])
-
-
-def make_huge(root):
-    """Writes the huge file below `root`. OSError if less than twice its size is free."""
-    if shutil.disk_usage(root).free < 2 * HUGE_BYTES:
-        raise OSError(
-            f"not enough disk space below {root}: {2 * HUGE_BYTES >> 20:,} MiB must be free"
-        )
-    block = random.Random(3).randbytes(1 << 20)
-    path = root / HUGE_PATH.lstrip("/")
-    with path.open("wb") as file:
-        for _ in range(HUGE_BYTES // len(block)):
-            file.write(block)
-    settle(path)
+    if huge:
+        if shutil.disk_usage(root).free < 2 * HUGE_BYTES:
+            raise OSError(f"{root}: {2 * HUGE_BYTES >> 20:,} MiB of the disk must be free")
+        write(root / HUGE_PATH.lstrip("/"), block[: 1 << 20], HUGE_BYTES >> 20)
 
 
 def many_sizes():
@@ -68,14 +58,11 @@ def many_sizes():
     return [chance.randint(*MANY_SIZES) for _ in range(MANY)]
 
 
-def write(path, data):
-    """Writes one file of the folder."""
-    path.write_bytes(data)
-    settle(path)
-
-
-def settle(path):
-    """Makes a file readable for all, and sets its age to AGE_SECONDS."""
+def write(path, data, times=1):
+    """Writes one file that every user can read, because nginx and others may drop privileges."""
+    with path.open("wb") as file:
+        for _ in range(times):
+            file.write(data)
     path.chmod(0o644)
     then = time.time() - AGE_SECONDS
     os.utime(path, (then, then))

@@ -1,27 +1,32 @@
-"""The machine: cores, the limit on open files, installed programs, and a description."""
+"""The machine: cores, limits, network namespaces, and what /proc tells about processes (Linux).
 
+A server can have several processes (nginx: a master and a worker), so figures of processes are sums
+over a process tree.
+"""
+
+import ctypes
+import fcntl
 import os
 import platform
 import resource
 import shutil
+import socket
+import struct
 import subprocess
+import sys
 from pathlib import Path
 from typing import NamedTuple, Optional
 
-from lib_compare import network
-
-# How to install a program: command -> (Debian or Ubuntu, macOS).
-PACKAGES = {
-    "wrk": ("apt install wrk", "brew install wrk"),
-    "nginx": ("apt install nginx-light", "brew install nginx"),
-    "lighttpd": ("apt install lighttpd", "brew install lighttpd"),
-    "h2o": ("apt install h2o", "brew install h2o"),
-    "caddy": ("apt install caddy", "brew install caddy"),
-    "cargo": ("https://rustup.rs", "https://rustup.rs"),
-}
+# The Debian packages of programs whose packages have another name.
+PACKAGES = {"h2load": "nghttp2-client", "nginx": "nginx-light"}
 
 # Folders with system programs that may be missing on a user's PATH.
-SYSTEM_FOLDERS = ("/usr/sbin", "/usr/local/sbin", "/opt/homebrew/bin")
+SYSTEM_FOLDERS = ("/usr/sbin", "/usr/local/sbin")
+
+TCP = Path("/proc/sys/net/ipv4")
+# linux/sched.h; linux/sockios.h and net/if.h (struct ifreq: a name of 16 bytes and, here, a short).
+CLONE_NEWUSER, CLONE_NEWNET = 0x10000000, 0x40000000
+SIOCSIFFLAGS, IFF_UP, IFREQ = 0x8914, 1, "16sh22x"
 
 
 class Cores(NamedTuple):
@@ -33,41 +38,62 @@ class Cores(NamedTuple):
     def describe(self):
         """One phrase for the report."""
         if self.server is None:
-            return "not pinned: one core, or a system without sched_setaffinity"
+            return "not pinned: there is one core"
         return f"server on core {self.server}, load on core {self.load}"
+
+
+class Cpu(NamedTuple):
+    """Nanoseconds on a core, and nanoseconds runnable while another process used the core."""
+
+    ran: int
+    waited: int
+
+
+class Memory(NamedTuple):
+    """User memory in bytes: RSS; PSS, which divides shared pages among processes; and pages that
+    are not of a file."""
+
+    resident: int
+    proportional: int
+    anonymous: int
+
+
+def say(line):
+    """Prints one message on standard error, separate from the tables."""
+    print(line, file=sys.stderr, flush=True)
+
+
+def progress(line):
+    """Overwrites the progress line on standard error; on a terminal only."""
+    if sys.stderr.isatty():
+        sys.stderr.write(f"\r\033[K{line[:100]}")
+        sys.stderr.flush()
 
 
 def find(program):
     """The path of an installed program, or None."""
-    path = os.environ.get("PATH", "") + os.pathsep + os.pathsep.join(SYSTEM_FOLDERS)
-    return shutil.which(program, path=path)
+    folders = os.pathsep.join([os.environ.get("PATH", ""), *SYSTEM_FOLDERS])
+    return shutil.which(program, path=folders)
 
 
 def hint(program):
     """How to install a program."""
-    debian, macos = PACKAGES[program]
-    return debian if debian == macos else f"Debian: {debian}; macOS: {macos}"
+    package = f"apt install {PACKAGES.get(program, program)}"
+    return "https://rustup.rs" if program == "cargo" else package
 
 
 def choose_cores():
     """The last core for the server; for the load, the first core that is not its sibling."""
-    if not hasattr(os, "sched_getaffinity"):
-        return Cores(None, None)
     cores = sorted(os.sched_getaffinity(0))
     if len(cores) < 2:
         return Cores(None, None)
     server = cores[-1]
-    others = [core for core in cores if core not in siblings(server)] or cores
-    return Cores(server, others[0])
-
-
-def siblings(core):
-    """The cores that share execution units with `core`, including `core`."""
-    path = Path(f"/sys/devices/system/cpu/cpu{core}/topology/thread_siblings_list")
     try:
-        return parse_core_list(path.read_text())
+        shared = Path(f"/sys/devices/system/cpu/cpu{server}/topology/thread_siblings_list")
+        siblings = parse_core_list(shared.read_text())
     except OSError:
-        return {core}
+        siblings = {server}
+    return Cores(server, ([core for core in cores if core not in siblings] or cores)[0])
 
 
 def parse_core_list(text):
@@ -79,66 +105,164 @@ def parse_core_list(text):
     return cores
 
 
-def pin(core):
-    """Pins this process and its future children to `core`. No effect for None."""
-    if core is not None:
-        os.sched_setaffinity(0, {core})
+def pin(cores, pid=0):
+    """Pins a process (0: this one) and its future children to a core, or to a set of cores. No
+    effect for None."""
+    if cores is not None:
+        os.sched_setaffinity(pid, cores if isinstance(cores, set) else {cores})
 
 
 def raise_open_files():
     """Raises the soft limit on open files to the hard limit, also for children; returns it."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if hard == resource.RLIM_INFINITY:
-        hard = 1 << 16
+    hard = 1 << 16 if hard == resource.RLIM_INFINITY else hard
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     return hard
 
 
-def open_files():
-    """The soft limit on open files."""
-    return resource.getrlimit(resource.RLIMIT_NOFILE)[0]
-
-
 def describe(cores):
     """A description of this machine for the report: a mapping of names to texts."""
-    load = os.getloadavg()
+    lines = Path("/proc/cpuinfo").read_text().splitlines()
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    memory_gib = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+    processor = names[0] if names else platform.machine()
     return {
-        "processor": f"{processor()}, {os.cpu_count()} cores ({cores.describe()})",
-        "memory": memory(),
+        "processor": f"{processor}, {os.cpu_count()} cores ({cores.describe()})",
+        "memory": f"{memory_gib:.0f} GiB",
         "system": f"{platform.system()} {platform.release()} {platform.machine()}",
-        "open files": f"{open_files():,}",
-        "load average at start": ", ".join(f"{value:.2f}" for value in load),
-        "network": network.describe(),
+        "open files": f"{raise_open_files():,}",
+        "load average at start": ", ".join(f"{value:.2f}" for value in os.getloadavg()),
+        "network": f"loopback, TCP with {congestion_control()}",
     }
 
 
-def processor():
-    """The name of the processor."""
-    try:
-        for line in Path("/proc/cpuinfo").read_text().splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    except OSError:
-        pass
-    return platform.processor() or platform.machine()
-
-
-def memory():
-    """The size of the memory."""
-    size = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    return f"{size / 2**30:.0f} GiB"
-
-
-def first_line(command):
+def first_line(*command):
     """The first line of a command's output (its version). Empty if the command fails."""
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=10, check=False)
     except (OSError, subprocess.TimeoutExpired):
         return ""
-    lines = (done.stdout + done.stderr).strip().splitlines()
-    return lines[0] if lines else ""
+    return ((done.stdout + done.stderr).strip().splitlines() or [""])[0]
 
 
-def wrk_version():
-    """The version of the load generator."""
-    return first_line([find("wrk"), "-v"]).partition(" Copyright")[0]
+def congestion_control():
+    """The name of the congestion control in use."""
+    return (TCP / "tcp_congestion_control").read_text().strip()
+
+
+def enter(name):
+    """Moves this process and its future children into a new network namespace in which TCP uses the
+    congestion control `name`, so that the machine's setting does not change. No effect for None.
+
+    Congestion control decides when the kernel sends queued data, and which process is charged for
+    the CPU time: with BBR, which paces by timers, large files cost something else than with CUBIC.
+    """
+    if name is None:
+        return
+    known = (TCP / "tcp_available_congestion_control").read_text().split()
+    if name not in known:
+        raise OSError(f"--congestion: this kernel has no congestion control {name} "
+                      f"(available: {', '.join(known)})")
+    allowed = (TCP / "tcp_allowed_congestion_control").read_text().strip()
+    if name not in allowed.split():
+        raise OSError(f"--congestion: namespaces may not use {name}; allow it with "
+                      f"sysctl -w net.ipv4.tcp_allowed_congestion_control='{allowed} {name}'")
+    try:
+        user, group = os.geteuid(), os.getegid()
+        # Unprivileged users need a new user namespace for a network namespace.
+        if ctypes.CDLL(None, use_errno=True).unshare(CLONE_NEWNET | (user and CLONE_NEWUSER)) != 0:
+            raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
+        if user:
+            Path("/proc/self/setgroups").write_text("deny")
+            Path("/proc/self/uid_map").write_text(f"{user} {user} 1")
+            Path("/proc/self/gid_map").write_text(f"{group} {group} 1")
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:  # loopback is down at first
+            fcntl.ioctl(sock, SIOCSIFFLAGS, struct.pack(IFREQ, b"lo", IFF_UP))
+        (TCP / "tcp_congestion_control").write_text(name)
+    except OSError as error:
+        raise OSError(f"--congestion: cannot create a network namespace: {error}") from error
+
+
+def tree(root):
+    """The process IDs of `root` and its descendants."""
+    children = {}
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                parent = int(stat(entry.name)[1])
+            except OSError:
+                continue
+            children.setdefault(parent, []).append(int(entry.name))
+    found, todo = [], [root]
+    while todo:
+        found.append(todo.pop())
+        todo += children.get(found[-1], [])
+    return found
+
+
+def stat(pid):
+    """The fields of /proc/PID/stat after the name (which may contain spaces and ')'): the state,
+    the parent's ID, and others."""
+    return parse_stat(Path(f"/proc/{pid}/stat").read_text())
+
+
+def parse_stat(text):
+    """The same, of the text of that file."""
+    return text[text.rindex(")") + 2 :].split()
+
+
+def cpu(pids):
+    """The Cpu time of all threads of these processes so far."""
+    ran = waited = 0
+    for task in (task for pid in pids for task in Path(f"/proc/{pid}/task").glob("*/schedstat")):
+        try:
+            fields = task.read_text().split()
+        except (FileNotFoundError, ProcessLookupError):
+            continue  # it has exited
+        ran, waited = ran + int(fields[0]), waited + int(fields[1])
+    return Cpu(ran, waited)
+
+
+def children_us():
+    """CPU time in microseconds of this process's exited children, such as the runs of wrk."""
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return (usage.ru_utime + usage.ru_stime) * 1e6
+
+
+def spent(before, after, requests):
+    """CPU time per request and share of waiting time between two results of `cpu`."""
+    ran, waited = after.ran - before.ran, after.waited - before.waited
+    return {"cpu_us": ran / requests / 1000, "waited": waited / max(ran + waited, 1)}
+
+
+def memory(pids):
+    """The Memory of these processes now."""
+    every = []
+    for pid in pids:
+        try:
+            every.append(parse_rollup(Path(f"/proc/{pid}/smaps_rollup").read_text()))
+        except (FileNotFoundError, ProcessLookupError):
+            continue  # it has exited
+    return Memory(*(sum(one[name] for one in every) for name in ("Rss", "Pss", "Anonymous")))
+
+
+def parse_rollup(text):
+    """The fields of /proc/PID/smaps_rollup in bytes."""
+    lines = [line.split() for line in text.splitlines()[1:]]
+    return {name.rstrip(":"): int(value) * 1024 for name, value, *_ in lines}
+
+
+def threads(pids):
+    """The number of threads of these processes."""
+    return sum(len(os.listdir(f"/proc/{pid}/task")) for pid in pids)
+
+
+def accepted():
+    """Connections accepted on this machine so far (PassiveOpens)."""
+    return parse_snmp(Path("/proc/net/snmp").read_text())["PassiveOpens"]
+
+
+def parse_snmp(text):
+    """The Tcp fields of /proc/net/snmp by name."""
+    names, values = (line.split()[1:] for line in text.splitlines() if line.startswith("Tcp:"))
+    return dict(zip(names, map(int, values)))

@@ -6,14 +6,12 @@ The settings are part of the report, so that readers can check and reuse them.
 import grp
 import os
 import pwd
-import sys
 
-from lib_compare import machine, scenarios, tls
-from lib_compare.servers import Recipe
+from lib_compare import machine
+from lib_compare.servers import FEATURES, Recipe
 
 # The connections that a peer is configured for, and the size of its cache of open files.
-CONNECTIONS = 16_384
-OPEN_FILES = 12_000
+CONNECTIONS, OPEN_FILES = 16_384, 12_000
 
 
 def peers():
@@ -31,7 +29,7 @@ def peers():
 
 def nginx(program):
     """nginx three times: best settings with sendfile, best settings with copies, and defaults."""
-    version = machine.first_line([program, "-v"]).replace("nginx version: ", "")
+    version = machine.first_line(program, "-v").replace("nginx version: ", "")
 
     def command(place):
         return [program, "-p", place.home, "-e", f"{place.home}/error.log", "-c",
@@ -39,51 +37,55 @@ def nginx(program):
 
     def recipe(name, title, template, **more):
         def files(place):
-            text = template.replace("ROOT", place.root).replace("PORT", place.port)
-            text = text.replace("FEATURE", nginx_feature(place))
-            secure = "ssl" if tls.is_secure(place.feature) else ""
-            text = text.replace("SECURE", secure)
-            return {"nginx.conf": text.replace("LIMIT", place.open_files)}
+            lines, listen = nginx_feature(place)
+            text = template.replace("FEATURE", lines).replace("LISTEN", listen)
+            text = text.replace("ROOT", place.root).replace("PORT", place.port)
+            text = text.replace("WORKERS", nginx_workers(place)).replace("USER", nginx_user())
+            return {"nginx.conf": text.replace("LIMIT", str(machine.raise_open_files()))}
 
-        secure = () if name == "nginx-default" else tuple(tls.KEYS)
-        features = ("sidecars", "rules", "log", *secure)
-        return Recipe(name, title, "peer", version, command, files, features=features, **more)
+        return Recipe(name, title, "peer", version, command, files, **more)
 
-    best = NGINX_BEST.replace("USER", user_line())
-    sendfile, copy = (best.replace("SENDING", text) for text in (NGINX_SENDFILE, NGINX_COPY))
+    sendfile = NGINX_BEST.replace("SENDING", "sendfile on;")
+    copy = NGINX_BEST.replace("SENDING", "sendfile off; output_buffers 2 256k;")
+    plain = frozenset({"sidecars", "rules", "log"})
     return [
         recipe("nginx", "nginx, sendfile on", sendfile),
-        recipe("nginx-copy", "nginx, sendfile off", copy),
-        recipe(
-            "nginx-default",
-            "nginx, default settings",
-            NGINX_DEFAULT.replace("USER", user_line()),
-            most_connections=1000,
-        ),
+        recipe("nginx-copy", "nginx, sendfile off", copy, features=FEATURES - {"workers"}),
+        recipe("nginx-default", "nginx, default settings", NGINX_DEFAULT, features=plain,
+               most_connections=1000),
     ]
 
 
-def nginx_feature(place):
-    """The lines that configure nginx for a scenario."""
-    if place.feature == "sidecars":
-        return "gzip_static on;"
-    if place.feature == "log":
-        return "access_log access.log combined buffer=64k flush=1s;"
-    if tls.is_secure(place.feature):
-        cert, key = tls.files(place)
-        return (f"ssl_certificate {cert}; ssl_certificate_key {key}; ssl_buffer_size 16k; "
-                "ssl_protocols TLSv1.2 TLSv1.3; ssl_session_tickets on;")
-    if place.feature != "rules":
-        return ""
-    rule = "location = {} {{ add_header X-Rule {}; }}"
-    return "\n".join(rule.format(*pair) for pair in scenarios.rules())
-
-
-def user_line():
+def nginx_user():
     """Keeps nginx running as root if this script does: its default user cannot read the folder."""
     if os.geteuid() != 0:
         return ""
     return f"user {pwd.getpwuid(0).pw_name} {grp.getgrgid(0).gr_name};"
+
+
+def nginx_workers(place):
+    """One worker, or two with a core each."""
+    return "1" if place.workers == 1 else f"{place.workers}; worker_cpu_affinity auto"
+
+
+def nginx_feature(place):
+    """The lines that configure nginx for a scenario, and options of its listener."""
+    lines, listen, certificate = [], [], place.certificate()
+    if "sidecars" in place.needs:
+        lines.append("gzip_static on;")
+    if "log" in place.needs:
+        lines.append("access_log access.log combined buffer=64k flush=1s;")
+    if certificate:
+        listen += ["ssl", "http2"]
+        lines.append("ssl_certificate {}; ssl_certificate_key {};".format(*certificate))
+        lines.append("ssl_buffer_size 16k; ssl_protocols TLSv1.2 TLSv1.3; ssl_session_tickets on;")
+    if "h2c" in place.needs:
+        listen.append("http2")
+    if place.workers > 1:
+        listen.append("reuseport")
+    rule = "location = {} {{ add_header X-Rule {}; }}"
+    lines += [rule.format(*pair) for pair in place.rules()]
+    return "\n        ".join(lines), " ".join(listen)
 
 
 NGINX_TEMP = """
@@ -93,19 +95,13 @@ NGINX_TEMP = """
 """
 
 # tcp_nopush stays off: it helps below 10 KiB, where sendfile off is even better, and costs 50 %
-# more from 100 KiB on.
-NGINX_SENDFILE = "sendfile on;"
-NGINX_COPY = "sendfile off; output_buffers 2 256k;"
-
-# `deferred` saves a third of the cost of a connection with one request. Linux only.
-DEFERRED = "deferred" if sys.platform == "linux" else ""
-
+# more from 100 KiB on. `deferred` saves a third of the cost of a connection with one request.
 NGINX_BEST = f"""
 USER
 daemon off;
 pid nginx.pid;
 error_log error.log;
-worker_processes 1;
+worker_processes WORKERS;
 worker_rlimit_nofile LIMIT;
 events {{ worker_connections {CONNECTIONS}; multi_accept on; }}
 http {{{NGINX_TEMP}
@@ -116,7 +112,11 @@ http {{{NGINX_TEMP}
     keepalive_requests 1000000000;
     open_file_cache max={OPEN_FILES} inactive=3600s;
     open_file_cache_valid 60s;
-    server {{ listen 127.0.0.1:PORT SECURE backlog=4096 {DEFERRED}; root ROOT; FEATURE }}
+    server {{
+        listen 127.0.0.1:PORT backlog=4096 deferred LISTEN;
+        root ROOT;
+        FEATURE
+    }}
 }}
 """
 
@@ -142,8 +142,7 @@ def lighttpd(program):
         return [program, "-D", "-f", f"{place.home}/lighttpd.conf"]
 
     def files(place):
-        return {
-            "lighttpd.conf": f"""
+        return {"lighttpd.conf": f"""
 server.document-root = "{place.root}"
 server.bind = "127.0.0.1"
 server.port = {place.port}
@@ -152,36 +151,37 @@ server.network-backend = "sendfile"
 server.stat-cache-engine = "simple"
 server.listen-backlog = 4096
 server.defer-accept = 1
-server.max-fds = {place.open_files}
+server.max-fds = {machine.raise_open_files()}
 server.max-connections = {CONNECTIONS}
 server.max-keep-alive-requests = 65535
 server.max-keep-alive-idle = 3600
 server.max-read-idle = 3600
 mimetype.assign = ( ".html" => "text/html", ".bin" => "application/octet-stream" )
-"""
-        }
+"""}
 
-    version = machine.first_line([program, "-v"]).split(" - ")[0]
-    return [Recipe("lighttpd", "lighttpd", "peer", version, command, files)]
+    version = machine.first_line(program, "-v").split(" - ")[0]
+    return [Recipe("lighttpd", "lighttpd", "peer", version, command, files, features=frozenset())]
 
 
 def h2o(program):
-    """H2O with one thread and raised limits."""
+    """H2O with one thread for each worker and raised limits. Its access log has no buffer."""
     def command(place):
         return [program, "-c", f"{place.home}/h2o.conf"]
 
     def files(place):
         user = f"user: {pwd.getpwuid(0).pw_name}\n" if os.geteuid() == 0 else ""
-        sidecars = "file.send-compressed: ON" if place.feature == "sidecars" else ""
-        secure = ""
-        if tls.is_secure(place.feature):
-            cert, key = tls.files(place)
-            secure = f"ssl:\n    certificate-file: {cert}\n    key-file: {key}"
-        return {
-            "h2o.conf": f"""
-{user}num-threads: 1
+        certificate, lines = place.certificate(), []
+        secure = ("ssl:\n    certificate-file: {}\n    key-file: {}".format(*certificate)
+                  if certificate else "")
+        if "sidecars" in place.needs:
+            lines.append("file.send-compressed: ON")
+        if "log" in place.needs:
+            lines.append(f"access-log: {place.home}/access.log")
+        return {"h2o.conf": f"""
+{user}num-threads: {place.workers}
 max-connections: {CONNECTIONS}
 http1-request-timeout: 3600
+http2-idle-timeout: 3600
 error-log: {place.home}/error.log
 listen:
   host: 127.0.0.1
@@ -192,47 +192,46 @@ hosts:
     paths:
       "/":
         file.dir: "{place.root}"
-        {sidecars}
-"""
-        }
+        {(chr(10) + " " * 8).join(lines)}
+"""}
 
-    version = machine.first_line([program, "-v"])
-    features = ("sidecars", *tls.KEYS)
-    return [Recipe("h2o", "H2O", "peer", version, command, files, features=features)]
+    features = FEATURES - {"rules"}
+    return [Recipe("h2o", "H2O", "peer", machine.first_line(program, "-v"), command, files,
+                   features=features)]
 
 
 def caddy(program):
-    """Caddy with one thread of Go code, because the other servers have one thread."""
+    """Caddy with one thread of Go code for each worker, because the other servers have as many."""
     def command(place):
         return [program, "run", "--adapter", "caddyfile", "--config", f"{place.home}/Caddyfile"]
 
     def files(place):
-        precompressed = "precompressed gzip" if place.feature == "sidecars" else ""
-        scheme, secure = "http", ""
-        if tls.is_secure(place.feature):
-            scheme, secure = "https", "tls {} {}".format(*tls.files(place))
-        rule = "    header {} X-Rule {}\n"
-        fields = [rule.format(*pair) for pair in scenarios.rules() if place.feature == "rules"]
-        return {
-            "Caddyfile": f"""
+        certificate = place.certificate()
+        scheme = "https" if certificate else "http"
+        lines = ["tls {} {}".format(*certificate)] if certificate else []
+        if "log" in place.needs:
+            lines.append(f"log {{\n        output file {place.home}/access.log\n    }}")
+        lines += ["header {} X-Rule {}".format(*pair) for pair in place.rules()]
+        precompressed = "precompressed gzip" if "sidecars" in place.needs else ""
+        return {"Caddyfile": f"""
 {{
     admin off
     auto_https off
     default_sni localhost
+    servers {{
+        protocols h1 h2 h2c
+    }}
 }}
 {scheme}://:{place.port} {{
-    {secure}
     bind 127.0.0.1
     root * {place.root}
-{"".join(fields)}    file_server {{
+    {(chr(10) + "    ").join(lines)}
+    file_server {{
         {precompressed}
     }}
 }}
-"""
-        }
+"""}
 
-    version = "Caddy " + machine.first_line([program, "version"])
-    return [
-        Recipe("caddy", "Caddy", "peer", version, command, files, {"GOMAXPROCS": "1"},
-               features=("sidecars", "rules", *tls.KEYS)),
-    ]
+    version = "Caddy " + machine.first_line(program, "version")
+    return [Recipe("caddy", "Caddy", "peer", version, command, files,
+                   lambda place: {"GOMAXPROCS": str(place.workers)})]

@@ -1,22 +1,23 @@
-"""The table of scenarios. Pure data.
+"""The table of scenarios and the measured quantities. Pure data.
 
-There are six kinds:
-    load   wrk at full speed; the figure is the server's CPU time per request
-    handshake
-           TLS connections with one request each, one after the other; the same figure
-    tail   an open loop at a fixed rate; the figure is a percentile of the latency
-    idle   many idle connections; the figure is their memory
-    start  the time from start to listening
-    fair   the latency beside a greedy client, as a multiple of the latency without one
+A scenario compares servers. There are ten kinds:
+    load       wrk at full speed; the figure is the server's CPU time per request
+    h2         h2load at full speed over HTTP/2; the same figure
+    workers    wrk on both cores, with a pause before each request; the same figure
+    handshake  TLS connections with one request each, one after the other; the same figure
+    tail       requests at a fixed rate (h2load); the figure is a percentile of the latency
+    fair       the latency beside a greedy client, as a multiple of the latency without one
+    idle       many idle connections; the figure is their memory
+    start      the time from start to listening
+    supervisor memory of tenkay's supervisor, reloads, and how workers share connections
+    growth     a series: the cost of one server as one quantity grows, with a rule that bounds it
 """
 
 from dataclasses import dataclass, field
-from typing import Optional
+from typing import Callable, NamedTuple, Optional
 
-from lib_compare import folder, metrics
-
-# Rules in the scenario with rules; the last one is for the requested file.
-RULES = 200
+from lib_compare import folder
+from lib_compare.servers import RULES
 
 BROWSER = {
     "User-Agent": "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) "
@@ -38,25 +39,103 @@ BROWSER = {
 }
 
 
-@dataclass(frozen=True)
-class Goal:
-    """A goal of tenkay: at most `limit` times the floor or the best peer, or at most `limit` in the
-    unit of the metric."""
+class Metric(NamedTuple):
+    """A quantity: its key in a sample, its name, its column heading, its unit, and the function
+    that formats its number. For all ranked quantities, smaller is better."""
 
-    against: str  # "floor", "peer" or "value"
+    key: str
+    label: str
+    head: str
+    unit: str
+    write: Callable[[float], str]
+
+    def text(self, value):
+        """The number with its unit."""
+        return f"{self.write(value)} {self.unit}".strip()
+
+
+def plain(value):
+    """Three significant digits, or all digits before the point, with thousands separators: 0.85,
+    9.46, 28.9, 2,091."""
+    size = abs(value)
+    return f"{value:,.{2 if size < 10 else 1 if size < 100 else 0}f}"
+
+
+def whole(value):
+    """No digits after the point."""
+    return f"{value:,.0f}"
+
+
+def mebibytes(value):
+    """Bytes as MiB."""
+    return f"{value / 2**20:,.1f}"
+
+
+CPU = Metric("cpu_us", "server CPU per request", "CPU µs/req", "µs", plain)
+BOTH = Metric("both_us", "CPU of server + client per request", "both µs/req", "µs", plain)
+RATE = Metric("rate", "requests per second", "req/s", "/s", whole)
+P50 = Metric("p50_us", "median latency", "p50 µs", "µs", whole)
+P99 = Metric("p99_us", "p99 latency", "p99 µs", "µs", whole)
+P999 = Metric("p999_us", "p99.9 latency", "p99.9 µs", "µs", whole)
+MAX = Metric("max_us", "maximum latency", "max µs", "µs", whole)
+WAITED = Metric("waited", "time waiting for its core", "waited %", "%", lambda x: f"{x * 100:.1f}")
+RESIDENT = Metric("resident", "resident memory", "RSS MiB", "MiB", mebibytes)
+PROPORTIONAL = Metric("proportional", "proportional memory", "PSS MiB", "MiB", mebibytes)
+ANONYMOUS = Metric("anonymous", "memory that is not of a file", "own MiB", "MiB", mebibytes)
+IDLE = Metric("idle_bytes", "user memory per idle connection", "B/connection", "B", whole)
+SHARE = Metric("worst", "p99.9 beside a greedy client / without one", "× quiet", "", plain)
+QUIET = Metric("quiet_us", "p99.9 without a greedy client", "quiet µs", "µs", whole)
+DOWNLOAD = Metric("download_us", "p99.9 beside a download", "download µs", "µs", whole)
+PIPELINE = Metric("pipeline_us", "p99.9 beside endless pipelining", "pipelining µs", "µs", whole)
+MOVED = Metric("moved", "throughput of the download", "download MiB/s", "MiB/s", mebibytes)
+LISTENS = Metric("listen_ms", "time from start to listening", "listens ms", "ms", plain)
+RELOAD = Metric("reload_ms", "time of a reload", "reload ms", "ms", whole)
+UNEVEN = Metric("share", "connections of the busier worker", "share %", "%",
+                lambda x: f"{x * 100:.1f}")
+BYTE = Metric("byte_ns", "server CPU per byte of the head", "CPU ns/byte", "ns", whole)
+HEAD = Metric("head_us", "server CPU per head", "CPU µs/head", "µs", whole)
+ENTRY = Metric("entry_us", "server CPU per entry", "CPU µs/entry", "µs", plain)
+LISTING = Metric("listing_us", "server CPU per listing", "CPU µs/listing", "µs", whole)
+
+# The metrics of each kind; the first one is ranked.
+METRICS = {
+    "load": (CPU, BOTH, RATE, RESIDENT, WAITED),
+    "h2": (CPU, BOTH, RATE, RESIDENT, WAITED),
+    "workers": (CPU, BOTH, RATE, RESIDENT, WAITED),
+    "handshake": (CPU, BOTH, RATE, RESIDENT, WAITED),
+    "tail": (P99, P50, P999, MAX, CPU),
+    "fair": (SHARE, QUIET, DOWNLOAD, PIPELINE, MOVED),
+    "idle": (IDLE, PROPORTIONAL, RESIDENT, CPU, P50, P99, P999, MAX),
+    "start": (LISTENS, RESIDENT, PROPORTIONAL, ANONYMOUS),
+    "supervisor": (RELOAD, RESIDENT, PROPORTIONAL, ANONYMOUS, UNEVEN),
+}
+
+# A step from x to k·x multiplies a linear cost by k and a quadratic cost by k². The bound is k to
+# the power of this, which allows for noise.
+LINEAR = 1.1
+
+
+class Goal(NamedTuple):
+    """A goal of tenkay: at most `limit` times the floor or the best peer, or at most `limit` in the
+    unit of the metric. For a series: the rule in `judge`, and its limit."""
+
+    against: str  # "floor", "peer", "value"; "share", "absolute", "falling", "linear", "none"
     limit: float
 
 
 @dataclass(frozen=True)
 class Scenario:
-    """One row of the comparison."""
+    """One row of the comparison, or a series."""
 
     name: str
+    group: str
     title: str
-    kind: str
+    kind: str = "load"
+    goal: Optional[Goal] = None
     path: str = "/1k.html"
     size: int = 1024
     connections: int = 64
+    streams: int = 1  # of HTTP/2
     headers: dict = field(default_factory=dict)
     status: int = 200
     pipeline: int = 1
@@ -72,130 +151,209 @@ class Scenario:
     floor: bool = True
     # Whether each connection resumes the session of the last one.
     resumes: bool = False
-    # What the servers must be configured for: "sidecars", "rules", "log", "tls" (P-256), "tls-rsa"
-    # (RSA-2048), or nothing in particular.
-    feature: str = ""
+    # What the servers must be configured for: see servers.FEATURES.
+    needs: frozenset = frozenset()
     # The file with the expected body, if it is not the one at the path.
     body_path: str = ""
     # A field that the response must have.
     field: str = ""
     # Whether a quick run includes it: False where another scenario shows much the same.
     quick: bool = True
-    goal: Optional[Goal] = None
+    # Of a series: the metrics (the first ones are drawn, one chart each), the points of each line,
+    # and how the axis is named and scaled.
+    series_metrics: tuple = (CPU,)
+    points: tuple = ()
+    lines: tuple = ("server",)
+    axis: str = ""
+    log: bool = True
+    steep: bool = False  # whether the figures need a logarithmic scale as well
+    each: str = ""  # the unit of the quantity, where the rule fits a line
 
     @property
     def metrics(self):
         """The metrics of a sample; the first one is ranked."""
-        if self.kind == "load":
-            return (metrics.CPU, metrics.BOTH, metrics.RATE, metrics.RESIDENT, metrics.WAITED)
-        if self.kind == "handshake":
-            return (metrics.CPU, metrics.RATE, metrics.RESIDENT, metrics.WAITED)
-        if self.kind == "tail":
-            return (metrics.P99, metrics.P50, metrics.P999, metrics.MAX, metrics.CPU)
-        if self.kind == "fair":
-            return (metrics.SHARE, metrics.QUIET, metrics.DOWNLOAD, metrics.PIPELINE, metrics.MOVED)
-        if self.kind == "idle":
-            return (metrics.IDLE, metrics.PROPORTIONAL, metrics.RESIDENT)
-        return (metrics.LISTENS, metrics.RESIDENT, metrics.PROPORTIONAL)
+        return METRICS.get(self.kind, self.series_metrics)
+
+    @property
+    def protocol(self):
+        """The protocol as an option of curl."""
+        if "h2c" in self.needs:
+            return "http2-prior-knowledge"
+        return "http2" if self.kind == "h2" else "http1.1"
+
+    @property
+    def scheme(self):
+        """https or http."""
+        return "https" if self.needs & {"tls", "tls-rsa"} else "http"
 
 
-def rules():
-    """Path and value of each rule for fields; the last path is that of the requested file."""
-    others = [(f"/folder-{number}/page.html", str(number)) for number in range(RULES - 1)]
-    return [*others, ("/1k.html", "last")]
+HUNDRED = {"path": "/100k.bin", "size": 100 << 10}
+MEGA = {"path": "/1m.bin", "size": 1 << 20, "connections": 16}
+TEN_MEGA = {"path": "/10m.bin", "size": 10 << 20, "connections": 8, "by_bytes": True}
+HUGE = {"path": folder.HUGE_PATH, "size": folder.HUGE_BYTES, "by_bytes": True}
+TLS, H2C = frozenset({"tls"}), frozenset({"h2c"})
 
 
 def scenarios(connections):
     """All scenarios in order; `connections` is the number in the scenarios with many."""
-    return [*_small(connections), *_large(), *_secure(), *_latency(), *_resources(connections)]
+    return [*_small(connections), *_large(), *_everything_on(), *_https(), *_http2(), *_workers(),
+            *_latency(), *_resources(connections), *_growth()]
+
+
+def groups(connections=1):
+    """The names of the groups, in order."""
+    return list(dict.fromkeys(one.group for one in scenarios(connections)))
+
+
+def _rows(group, kind, floor, rows):
+    """Rows of (name, title, goal, other arguments)."""
+    return [Scenario(name, group, title, **{"kind": kind, "goal": goal, "floor": floor, **more})
+            for name, title, goal, more in rows]
 
 
 def _small(connections):
     """Loads dominated by the work per request. The one with many connections runs longer, because
     opening them takes time."""
-    ten = {"path": "/10k.html", "size": 10 << 10}
     many = {"many": True, "size": sum(folder.many_sizes()) // folder.MANY}
     close = {"close": True, "headers": {"Connection": "close"}, "floor": False}
-    busy = {"connections": connections, "longer": 1 + connections // 5000}
-    return [
-        _load("1k", "1 KiB file, keep-alive", Goal("floor", 1.05)),
-        _load("browser", "1 KiB file, a browser's header fields", Goal("floor", 1.07),
-              headers=BROWSER, quick=False),
-        _load("10k", "10 KiB file", Goal("floor", 1.06), **ten),
-        _load("many", f"{folder.MANY:,} files of 1 to 5 KiB at random", Goal("floor", 1.08),
-              **many),
-        _load("sidecar", "text with a sidecar file, a browser's header fields",
-              Goal("peer", 0.95), path=folder.TEXT_PATH, size=len(folder.SIDECAR),
-              body_path=f"{folder.TEXT_PATH}.gz", feature="sidecars", field="content-encoding",
-              headers=BROWSER),
-        _load("rules", f"1 KiB file, {RULES} rules for fields", Goal("peer", 0.95),
-              feature="rules", field="x-rule"),
-        _load("log", "1 KiB file, with a buffered access log", Goal("floor", 1.1), feature="log"),
-        _load("304", "304 Not Modified", Goal("floor", 1.05), status=304),
-        _load("pipeline", "1 KiB file, 16 requests pipelined", Goal("value", 0.85), pipeline=16),
-        _load("close", "1 KiB file, one request per connection", Goal("peer", 0.95), **close),
-        _load("busy", f"1 KiB file, {connections:,} busy connections", Goal("floor", 1.1), **busy),
-    ]
+    return _rows("small", "load", True, [
+        ("1k", "1 KiB file, keep-alive", Goal("floor", 1.05), {}),
+        ("browser", "1 KiB file, with a browser's header fields", Goal("floor", 1.07),
+         {"headers": BROWSER, "quick": False}),
+        ("10k", "10 KiB file", Goal("floor", 1.06), {"path": "/10k.html", "size": 10 << 10}),
+        ("many", f"{folder.MANY:,} files of 1 to 5 KiB at random", Goal("floor", 1.08), many),
+        ("304", "304 Not Modified", Goal("floor", 1.05), {"status": 304}),
+        ("pipeline", "16 requests pipelined", Goal("value", 0.85), {"pipeline": 16}),
+        ("close", "one request per connection", Goal("peer", 0.95), close),
+        ("busy", f"{connections:,} busy connections", Goal("floor", 1.1),
+         {"connections": connections, "longer": 1 + connections // 5000}),
+    ])
 
 
 def _large():
     """Loads dominated by the bytes sent."""
-    return [
-        _load("100k", "100 KiB file", Goal("peer", 0.95), **HUNDRED),
-        _load("1m", "1 MiB file", Goal("peer", 1.0), **MEGA, connections=16),
-        _load("10m", "10 MiB file", Goal("peer", 1.0), path="/10m.bin", size=10 << 20,
-              floor=False, connections=8, quick=False, by_bytes=True),
-        _load("1g", "1 GiB file", Goal("peer", 1.0), path=folder.HUGE_PATH,
-              size=folder.HUGE_BYTES, floor=False, connections=4, quick=False, by_bytes=True),
-    ]
+    return _rows("large", "load", False, [
+        ("100k", "100 KiB file", Goal("peer", 0.95), HUNDRED),
+        ("1m", "1 MiB file", Goal("peer", 1.05), MEGA),
+        ("10m", "10 MiB file", Goal("peer", 1.05), {**TEN_MEGA, "quick": False}),
+        ("1g", "1 GiB file", Goal("peer", 1.05), {**HUGE, "connections": 4, "quick": False}),
+        ("1g-one", "1 GiB file, one connection", Goal("peer", 1.05),
+         {**HUGE, "connections": 1, "quick": False}),
+    ])
 
 
-def _secure():
+def _everything_on():
+    """What an operator switches on, one thing at a time and together."""
+    text, small = ({"path": path, "size": len(folder.TEXTS[path][1]), "body_path": f"{path}.gz",
+                    "field": "content-encoding", "headers": BROWSER} for path in folder.TEXTS)
+    return _rows("on", "load", True, [
+        ("log", "1 KiB file, with a buffered access log", Goal("floor", 1.1),
+         {"needs": frozenset({"log"})}),
+        ("rules", f"1 KiB file, {RULES} rules for fields", Goal("peer", 0.95),
+         {"needs": frozenset({"rules"}), "field": "x-rule"}),
+        ("sidecar", "sidecar file of 2.6 KiB, with a browser's header fields", Goal("peer", 0.95),
+         {**text, "needs": frozenset({"sidecars"})}),
+        ("all-on", f"log, {RULES} rules, and a sidecar file of 1 KiB for a browser",
+         Goal("floor", 1.1), {**small, "needs": frozenset({"log", "rules", "sidecars"})}),
+    ])
+
+
+def _https():
     """HTTPS: requests on open connections, and handshakes with one request each."""
     shake = {"kind": "handshake", "close": True, "headers": {"Connection": "close"},
-             "connections": 1, "floor": False, "goal": Goal("peer", 0.75)}
-    large = {"path": "/10m.bin", "size": 10 << 20, "connections": 8, "by_bytes": True}
-    return [
-        _load("https-1k", "HTTPS, 1 KiB file, keep-alive", Goal("floor", 1.1), feature="tls"),
-        _load("https-100k", "HTTPS, 100 KiB file", Goal("peer", 0.6), path="/100k.bin",
-              size=100 << 10, connections=32, feature="tls"),
-        _load("https-10m", "HTTPS, 10 MiB file", Goal("peer", 0.6), feature="tls", quick=False,
-              **large),
-        Scenario("https-p256", "HTTPS, one request per full handshake, P-256", feature="tls",
-                 **shake),
-        Scenario("https-rsa", "HTTPS, one request per full handshake, RSA-2048",
-                 feature="tls-rsa", quick=False, **shake),
-        Scenario("https-resume", "HTTPS, one request per resumed handshake", feature="tls",
-                 resumes=True, quick=False, **shake),
-    ]
+             "connections": 1}
+    return _rows("https", "load", False, [
+        ("https-1k", "HTTPS, 1 KiB file, keep-alive", Goal("floor", 1.1),
+         {"needs": TLS, "floor": True}),
+        ("https-100k", "HTTPS, 100 KiB file", Goal("peer", 0.6),
+         {"needs": TLS, "floor": True, "connections": 32, **HUNDRED}),
+        ("https-10m", "HTTPS, 10 MiB file", Goal("peer", 0.6), {"needs": TLS, **TEN_MEGA}),
+        ("https-p256", "HTTPS, full handshake and one request, P-256", Goal("peer", 0.75),
+         {"needs": TLS, **shake}),
+        ("https-rsa", "HTTPS, full handshake and one request, RSA-2048", Goal("peer", 0.75),
+         {"needs": frozenset({"tls-rsa"}), **shake}),
+        ("https-resume", "HTTPS, resumed handshake and one request", Goal("peer", 0.75),
+         {"needs": TLS, "resumes": True, **shake}),
+    ])
+
+
+def _http2():
+    """HTTP/2 over TLS and without (prior knowledge)."""
+    rows = []
+    for prefix, title, needs in (("h2", "HTTP/2 over TLS", TLS), ("h2c", "HTTP/2", H2C)):
+        rows += [
+            (f"{prefix}-100", f"{title}, 1 KiB, 10 connections of 100 streams", Goal("peer", 0.6),
+             {"needs": needs, "connections": 10, "streams": 100}),
+            (f"{prefix}-1", f"{title}, 1 KiB, 64 connections of 1 stream", Goal("peer", 0.75),
+             {"needs": needs}),
+            (f"{prefix}-100k", f"{title}, 100 KiB, 10 connections of 10 streams",
+             Goal("peer", 0.7), {"needs": needs, **HUNDRED, "connections": 10, "streams": 10}),
+        ]
+    return _rows("http2", "h2", False, rows)
+
+
+def _workers():
+    """Processes: what a supervisor and a second worker cost."""
+    return _rows("workers", "load", False, [
+        ("worker", "1 KiB file, a process against one worker under a supervisor", None,
+         {"quick": False}),
+        ("two-workers", "1 KiB file, two workers on two cores, paced requests",
+         Goal("peer", 0.95),
+         {"kind": "workers", "needs": frozenset({"workers"}), "connections": 128}),
+        ("supervisor", "Two workers: reload, memory of the supervisor, 10,000 connections", None,
+         {"kind": "supervisor", "quick": False, "needs": frozenset({"workers"})}),
+    ])
 
 
 def _latency():
-    """Open loops, at rates far below the capacity of any server."""
-    return [
-        Scenario("tail-1k", "Latency, 1 KiB file at 5,000 requests per second", "tail",
-                 rate=5000, connections=256),
-        Scenario("tail-100k", "Latency, 100 KiB file at 1,000 requests per second", "tail",
-                 rate=1000, quick=False, **HUNDRED),
-        Scenario("tail-1m", "Latency, 1 MiB file at 200 requests per second", "tail",
-                 rate=200, quick=False, **MEGA),
-        Scenario("fair", "Latency, 1 KiB file, beside one greedy client", "fair", rate=2000,
-                 quick=False, floor=False, goal=Goal("value", 2.0)),
-    ]
+    """Fixed rates, far below the capacity of any server."""
+    return _rows("latency", "tail", True, [
+        ("tail-1k", "Latency, 1 KiB file at 5,000 requests per second", None,
+         {"rate": 5000, "connections": 250}),
+        ("tail-100k", "Latency, 100 KiB file at 1,000 requests per second", None,
+         {"rate": 1000, "quick": False, "floor": False, **HUNDRED, "connections": 50}),
+        ("tail-1m", "Latency, 1 MiB file at 200 requests per second", None,
+         {"rate": 200, "quick": False, "floor": False, **MEGA, "connections": 10}),
+        ("fair", "Latency, 1 KiB file, beside one greedy client", Goal("value", 2.0),
+         {"kind": "fair", "rate": 2000, "connections": 50, "quick": False, "floor": False}),
+    ])
 
 
 def _resources(connections):
     """Memory per idle connection; start-up time and memory."""
-    return [
-        Scenario("idle", f"{connections:,} idle keep-alive connections", "idle",
-                 connections=connections, floor=False, goal=Goal("value", 160)),
-        Scenario("start", "Start-up", "start", connections=1, floor=False),
-    ]
+    fewer = min(connections, 2000)
+    return _rows("resources", "idle", False, [
+        ("c10k", f"{connections:,} connections, idle but for 5,000 requests per second on 100",
+         Goal("value", 160), {"connections": connections, "rate": 5000}),
+        ("idle-https", f"{fewer:,} idle HTTPS connections", Goal("value", 5120),
+         {"connections": fewer, "needs": TLS, "quick": False}),
+        ("idle-h2", f"{fewer:,} idle HTTP/2 connections over TLS", Goal("value", 6144),
+         {"connections": fewer, "needs": TLS, "streams": 100, "quick": False}),
+        ("start", "Start-up", None, {"kind": "start"}),
+    ])
 
 
-def _load(name, title, goal, **more):
-    return Scenario(name, title, "load", goal=goal, **more)
-
-
-HUNDRED = {"path": "/100k.bin", "size": 100 << 10, "floor": False}
-MEGA = {"path": "/1m.bin", "size": 1 << 20, "floor": False}
+def _growth():
+    """Series: one quantity grows, all others stay constant."""
+    kib = tuple(size << 10 for size in (1, 4, 16, 64, 128, 256, 512, 1024))
+    return [Scenario(name, "growth", title, "growth", Goal(rule, limit), axis=axis, points=points,
+                     quick=False, **more) for name, title, rule, limit, axis, points, more in [
+        ("grow-idle", "1 KiB file on 64 connections, while others are idle", "share", 0.03,
+         "idle connections", (0, 1_000, 10_000, 18_000), {"log": False}),
+        ("grow-cached", "1 KiB files at random, all of them in the cache", "absolute", 0.3,
+         "files", (10, 100, 1_000, 10_000, 100_000), {}),
+        ("grow-pipeline", "1 KiB file on 8 connections, requests pipelined", "falling", 0.02,
+         "requests in one segment", tuple(1 << power for power in range(9)), {"connections": 8}),
+        ("grow-ranges", "Ranges of one byte of a 10 KiB file (one is not sent as multipart)",
+         "linear", LINEAR, "ranges", (1, 2, 3, 4, 6, 8, 12, 16),
+         {"log": False, "each": "range", "path": "/10k.html", "size": 10 << 10}),
+        ("grow-drip", "A head that arrives byte by byte", "linear", LINEAR, "bytes of the head",
+         (100, 200, 400, 800, 1_600, 3_200),
+         {"connections": 32, "series_metrics": (HEAD, BYTE), "each": "byte"}),
+        ("grow-listing", "The first listing of a folder", "linear", LINEAR, "entries",
+         (10, 100, 1_000, 10_000, 100_000),
+         {"series_metrics": (LISTING, ENTRY), "each": "entry", "steep": True}),
+        ("grow-size", "A file from memory, and by sendfile", "none", 0, "bytes", kib,
+         {"connections": 16, "series_metrics": (CPU, BOTH), "steep": True,
+          "lines": ("memory", "sendfile")}),
+    ]]

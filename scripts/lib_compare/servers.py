@@ -14,13 +14,21 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Callable, Optional
 
-from lib_compare import machine, procfs, scenarios, tls
+from lib_compare import machine
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 
 # Timeouts for listening after the start, and for the exit after SIGTERM.
-START_SECONDS = 15.0
-STOP_SECONDS = 5.0
+START_SECONDS, STOP_SECONDS = 15.0, 5.0
+
+# The features of scenarios over TLS, and the key that each of them has.
+KEYS = {"tls": ["ec", "-pkeyopt", "ec_paramgen_curve:P-256"], "tls-rsa": ["rsa:2048"]}
+
+# What a server can be configured for; see Scenario.needs.
+FEATURES = frozenset({"sidecars", "rules", "log", "h2c", "workers", *KEYS})
+
+# Rules for fields in scenarios with rules; the last one is for the path of the scenario.
+RULES = 200
 
 
 class ServerError(Exception):
@@ -29,14 +37,40 @@ class ServerError(Exception):
 
 @dataclass(frozen=True)
 class Place:
-    """Parameters of a server: served folder, own folder, port, limit on open files, and what it
-    must be configured for (see scenarios.Scenario)."""
+    """Parameters of a server: served folder, own folder, port, the scenario's path and needs."""
 
     root: str
     home: str
     port: str
-    open_files: str
-    feature: str = ""
+    path: str = "/1k.html"
+    needs: frozenset = frozenset()
+
+    @property
+    def workers(self):
+        """The number of worker processes or threads."""
+        return 2 if "workers" in self.needs else 1
+
+    def rules(self):
+        """Path and value of each rule for fields."""
+        if "rules" not in self.needs:
+            return []
+        others = [(f"/folder-{number}/page.html", str(number)) for number in range(RULES - 1)]
+        return [*others, (self.path, "last")]
+
+    def certificate(self):
+        """The paths of the certificate and the key of a scenario over TLS, else None. openssl makes
+        them at their first use."""
+        kinds = self.needs & KEYS.keys()
+        if not kinds:
+            return None
+        (kind,) = kinds
+        cert, key = (Path(self.home).parent / f"{kind}.{end}" for end in ("pem", "key"))
+        if not cert.exists():
+            command = ["openssl", "req", "-x509", "-nodes", "-days", "30", "-subj", "/CN=localhost",
+                       "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1", "-newkey",
+                       *KEYS[kind], "-keyout", key, "-out", cert]
+            subprocess.run(command, check=True, capture_output=True)
+        return str(cert), str(key)
 
 
 @dataclass(frozen=True)
@@ -49,46 +83,44 @@ class Recipe:
     version: str
     command: Callable[[Place], list]
     files: Callable[[Place], dict] = lambda place: {}
-    environment: dict = field(default_factory=dict)
+    environment: Callable[[Place], dict] = lambda place: {}
     most_connections: Optional[int] = None
-    # What it can be configured for.
-    features: tuple = ()
+    features: frozenset = field(default=FEATURES)
 
-    def settings(self):
+    def settings(self, place):
         """The settings for the report, with placeholders instead of paths."""
-        place = Place("ROOT", "HOME", "PORT", "LIMIT")
-        variables = [f"{name}={value}" for name, value in self.environment.items()]
+        variables = [f"{name}={value}" for name, value in self.environment(place).items()]
         program, *arguments = self.command(place)
         parts = ["$ " + " ".join([*variables, Path(program).name, *arguments])]
         parts += [f"# {name}\n{text}" for name, text in self.files(place).items()]
-        return "\n\n".join(part.strip() for part in parts)
+        text = "\n\n".join(part.strip() for part in parts)
+        for path, name in ((place.home, "HOME"), (place.root, "ROOT"),
+                           (str(Path(place.home).parent), "KEYS"), (place.port, "PORT")):
+            text = text.replace(path, name)
+        lines = text.splitlines()  # of the many rules, the first and the last
+        return "\n".join(lines if len(lines) < 150 else [*lines[:60], "...", *lines[-40:]])
 
 
 class Running:
     """A running server. As a context manager it stops the server on exit."""
 
-    def __init__(self, recipe, root, home, core, extra=(), feature=""):
+    def __init__(self, recipe, root, home, core, scenario=None, extra=()):
         self.recipe = recipe
         self.address = ("127.0.0.1", free_port())
-        open_files = machine.open_files()
-        place = Place(str(root), str(home), str(self.address[1]), str(open_files), feature)
+        more = (scenario.path, scenario.needs) if scenario else ()
+        self.place = Place(str(root), str(home), str(self.address[1]), *more)
         home.mkdir(mode=0o755)
-        for name, text in recipe.files(place).items():
+        for name, text in recipe.files(self.place).items():
             (home / name).write_text(text)
         self.log = home / "output.log"
-        self.listen_seconds = 0.0
+        command = recipe.command(self.place) + list(extra)
+        environment = {**os.environ, **recipe.environment(self.place)}
         started = time.perf_counter()
         with self.log.open("wb") as log:
             # A new session: Ctrl-C reaches only this script, which then stops the server.
             self.process = subprocess.Popen(
-                recipe.command(place) + list(extra),
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                cwd=home,
-                env={**os.environ, **recipe.environment},
-                start_new_session=True,
-                preexec_fn=lambda: machine.pin(core),
+                command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=home,
+                env=environment, start_new_session=True, preexec_fn=lambda: machine.pin(core),
             )
         try:
             self._wait_until_it_listens()
@@ -106,15 +138,13 @@ class Running:
     def _wait_until_it_listens(self):
         end = time.monotonic() + START_SECONDS
         while time.monotonic() < end:
-            if self.process.poll() is not None:
-                raise ServerError(f"{self.recipe.name} exited at once: {self.output_tail()}")
+            self.require_alive()
             with socket.socket() as probe:
                 if probe.connect_ex(self.address) == 0:
                     return
             time.sleep(0.0002)
-        raise ServerError(
-            f"{self.recipe.name} did not listen within {START_SECONDS:.0f} s: {self.output_tail()}"
-        )
+        raise ServerError(f"{self.recipe.name} did not listen within {START_SECONDS:.0f} s: "
+                          f"{self.output_tail()}")
 
     def output_tail(self):
         """The end of the server's output."""
@@ -127,7 +157,7 @@ class Running:
 
     def pids(self):
         """The IDs of the server's process and its descendants."""
-        return procfs.tree(self.process.pid)
+        return machine.tree(self.process.pid)
 
     def stop(self):
         """Sends SIGTERM; after STOP_SECONDS kills the server's process group."""
@@ -148,17 +178,13 @@ def free_port():
         return probe.getsockname()[1]
 
 
-def program(path):
-    """The absolute path of a program given on the command line, or None."""
-    if path is None:
-        return None
-    if not os.access(path, os.X_OK):
-        raise ServerError(f"{path} is not an executable file")
-    return str(Path(path).resolve())
-
-
-def cargo_build(*target):
-    """Builds a target of this package with the release profile; returns the executable's path."""
+def program(path, *target):
+    """The absolute path of a program given on the command line; for None, builds this target of the
+    package with the release profile and returns the path of the executable."""
+    if path is not None:
+        if not os.access(path, os.X_OK):
+            raise ServerError(f"{path} is not an executable file")
+        return str(Path(path).resolve())
     cargo = machine.find("cargo")
     if cargo is None:
         raise ServerError(f"cargo is not installed ({machine.hint('cargo')})")
@@ -166,45 +192,43 @@ def cargo_build(*target):
     done = subprocess.run(command, cwd=REPOSITORY, stdout=subprocess.PIPE, text=True, check=False)
     if done.returncode != 0:
         raise ServerError(f"cargo build --release {' '.join(target)} failed; see its output above")
-    for line in reversed(done.stdout.splitlines()):
-        program = json.loads(line).get("executable")
-        if program:
-            return program
-    raise ServerError(f"cargo build --release {' '.join(target)} built no executable")
+    messages = [json.loads(line) for line in done.stdout.splitlines()]
+    return [one["executable"] for one in messages if one.get("executable")][-1]
 
 
-def tenkay(program, arguments):
-    """The recipe of tenkay, with `arguments` appended."""
+def tenkay(path, arguments=(), workers=0, name="tenkay"):
+    """The recipe of tenkay, with `arguments` appended. `workers`: 0 for a process without a
+    supervisor, unless the scenario has workers."""
     def command(place):
-        rules = ["--config", f"{place.home}/rules.toml"] if place.feature == "rules" else []
-        listen = ["--listen", f"127.0.0.1:{place.port}"]
-        log = ["--access-log", f"{place.home}/access.log"] if place.feature == "log" else []
-        if tls.is_secure(place.feature):
-            cert, key = tls.files(place)
-            listen = ["--listen", f"https://127.0.0.1:{place.port}", "--cert", cert, "--key", key]
         # The peers send files as they are, or with the coding of a sidecar file.
-        return [program, place.root, *listen, "--no-compress", *rules, *log, *arguments]
+        line = [path, place.root, "--no-compress", "--limit", "requests_per_connection=1000000000"]
+        certificate = place.certificate()
+        scheme = "https" if certificate else "http"
+        line += ["--listen", f"{scheme}://127.0.0.1:{place.port}"]
+        if certificate:
+            line += ["--cert", certificate[0], "--key", certificate[1]]
+        line += ["--config", f"{place.home}/rules.toml"] if place.rules() else []
+        line += ["--access-log", f"{place.home}/access.log"] if "log" in place.needs else []
+        line += ["--h2c"] if "h2c" in place.needs else []
+        count = workers or (place.workers if place.workers > 1 else 0)
+        line += ["--workers", str(count)] if count else []
+        return [*line, *arguments]
 
     def files(place):
-        if place.feature != "rules":
-            return {}
         rule = '[[headers]]\nfor = "{}"\nvalues = {{ X-Rule = "{}" }}\n'
-        return {"rules.toml": "".join(rule.format(*pair) for pair in scenarios.rules())}
+        text = "".join(rule.format(*pair) for pair in place.rules())
+        return {"rules.toml": text} if text else {}
 
-    version = machine.first_line([program, "--version"])
-    features = ("sidecars", "rules", "log", *tls.KEYS)
-    return Recipe("tenkay", "tenkay", "ours", version, command, files, features=features)
+    return Recipe(name, "tenkay", "ours", machine.first_line(path, "--version"), command, files)
 
 
-def floor(program, tls_program):
-    """The recipe of the floor, which is another program in scenarios with TLS; Running adds the
+def floor(path, tls_path):
+    """The recipe of the floor, which is another program in scenarios with TLS; `bench` adds the
     arguments that describe its constant response."""
     def command(place):
-        listen = ["--listen", f"127.0.0.1:{place.port}"]
-        if tls.is_secure(place.feature):
-            cert, key = tls.files(place)
-            return [tls_program, *listen, "--cert", cert, "--key", key]
-        return [program, *listen]
+        listen, certificate = ["--listen", f"127.0.0.1:{place.port}"], place.certificate()
+        if certificate:
+            return [tls_path, *listen, "--cert", certificate[0], "--key", certificate[1]]
+        return [path, *listen]
 
-    features = ("sidecars", "rules", "log", *tls.KEYS)
-    return Recipe("floor", "floor: parses nothing", "floor", "", command, features=features)
+    return Recipe("floor", "floor: parses nothing", "floor", "", command)

@@ -179,10 +179,10 @@ def slow_writer(client):
 
 
 def endless_writer(client):
-    """A head without an end; the server must answer 408."""
+    """A head without an end; the server must answer 408, or 503 if it needs the buffer."""
     with client.connect() as sock:
         sock.sendall(client.request(client.pick())[:-4])
-        client.other(Reader(sock), {408})
+        client.other(Reader(sock), {408, 503} if client.place.scarce else {408})
 
 
 def vanishing(client):

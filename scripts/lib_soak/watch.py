@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 from typing import NamedTuple
 
-from lib_compare import procfs
+from lib_compare import machine
 
 START_SECONDS = 15.0
 STOP_SECONDS = 40.0
@@ -68,8 +68,8 @@ class Server:
             except OSError:
                 continue
             sockets, others = sockets + is_socket, others + (not is_socket)
-        memory = procfs.memory([pid]).resident
-        return Resources(sockets, others, procfs.threads([pid]), memory)
+        memory = machine.memory([pid]).resident
+        return Resources(sockets, others, machine.threads([pid]), memory)
 
     def round_trip(self):
         """The duration in seconds of a small request on a new connection."""
@@ -79,8 +79,8 @@ class Server:
             data = b""
             while piece := sock.recv(65_536):
                 data += piece
-        if not data:
-            raise ConnectionResetError("closed without a response")
+        if not data or data.startswith(b"HTTP/1.1 503 "):
+            raise ConnectionResetError("closed without a response, or for want of memory")
         if not data.startswith(b"HTTP/1.1 200 "):
             raise OSError(f"unexpected response: {data[:80]!r}")
         return time.monotonic() - began

@@ -54,7 +54,6 @@ class Plan:
 
     rounds: int
     seconds: int
-    warm: bool
     cores: object
     every: set  # all cores
     root: Path
@@ -100,7 +99,7 @@ def run(scenario, recipes, plan):
             takers, results = _line_up(scenario, recipes, plan, stack)
         for name in takers:
             results[name] = {"samples": [], "absent": None}
-        warm = plan.warm and scenario.kind in ("load", "h2", "growth") or scenario.many
+        warm = scenario.kind in ("load", "h2", "growth")
         for number in range(-1 if warm else 0, plan.rounds):
             for name, take in takers.items():
                 if results[name]["absent"] is None:
@@ -162,8 +161,6 @@ def _refusal(scenario, recipe):
         return "not measured: it is no lower bound in this scenario"
     if scenario.needs - recipe.features:
         return f"no configuration for {', '.join(scenario.needs - recipe.features)} is known here"
-    if recipe.most_connections and scenario.connections > recipe.most_connections:
-        return f"configured for at most {recipe.most_connections:,} connections"
     return None
 
 
@@ -186,6 +183,13 @@ def check(running, scenario, root, home):
         if root is not None:
             (head,), _, _ = clients.curl([base + scenario.path], {}, scenario.protocol, home)
             headers["If-None-Match"] = head.fields["etag"]
+    if scenario.pipeline > 1:
+        found = clients.fetch(running.address, scenario.path, headers, scenario.pipeline)
+        body = home / "body"
+        for head, data in found:
+            body.write_bytes(data)
+            _compare(scenario.path, scenario, head, body, root)
+        return headers, found[0][0]
     if scenario.many:
         chosen = random.Random(7).sample(range(folder.MANY), COMPARED)
         paths = [folder.MANY_PATTERN % index for index in chosen]

@@ -157,8 +157,6 @@ class Scenario:
     body_path: str = ""
     # A field that the response must have.
     field: str = ""
-    # Whether a quick run includes it: False where another scenario shows much the same.
-    quick: bool = True
     # Of a series: the metrics (the first ones are drawn, one chart each), the points of each line,
     # and how the axis is named and scaled.
     series_metrics: tuple = (CPU,)
@@ -219,7 +217,7 @@ def _small(connections):
     return _rows("small", "load", True, [
         ("1k", "1 KiB file, keep-alive", Goal("floor", 1.05), {}),
         ("browser", "1 KiB file, with a browser's header fields", Goal("floor", 1.07),
-         {"headers": BROWSER, "quick": False}),
+         {"headers": BROWSER}),
         ("10k", "10 KiB file", Goal("floor", 1.06), {"path": "/10k.html", "size": 10 << 10}),
         ("many", f"{folder.MANY:,} files of 1 to 5 KiB at random", Goal("floor", 1.08), many),
         ("304", "304 Not Modified", Goal("floor", 1.05), {"status": 304}),
@@ -235,10 +233,10 @@ def _large():
     return _rows("large", "load", False, [
         ("100k", "100 KiB file", Goal("peer", 0.95), HUNDRED),
         ("1m", "1 MiB file", Goal("peer", 1.05), MEGA),
-        ("10m", "10 MiB file", Goal("peer", 1.05), {**TEN_MEGA, "quick": False}),
-        ("1g", "1 GiB file", Goal("peer", 1.05), {**HUGE, "connections": 4, "quick": False}),
+        ("10m", "10 MiB file", Goal("peer", 1.05), {**TEN_MEGA}),
+        ("1g", "1 GiB file", Goal("peer", 1.05), {**HUGE, "connections": 4}),
         ("1g-one", "1 GiB file, one connection", Goal("peer", 1.05),
-         {**HUGE, "connections": 1, "quick": False}),
+         {**HUGE, "connections": 1}),
     ])
 
 
@@ -296,12 +294,12 @@ def _workers():
     """Processes: what a supervisor and a second worker cost."""
     return _rows("workers", "load", False, [
         ("worker", "1 KiB file, a process against one worker under a supervisor", None,
-         {"quick": False}),
+         {}),
         ("two-workers", "1 KiB file, two workers on two cores, paced requests",
          Goal("peer", 0.95),
          {"kind": "workers", "needs": frozenset({"workers"}), "connections": 128}),
         ("supervisor", "Two workers: reload, memory of the supervisor, 10,000 connections", None,
-         {"kind": "supervisor", "quick": False, "needs": frozenset({"workers"})}),
+         {"kind": "supervisor", "needs": frozenset({"workers"})}),
     ])
 
 
@@ -311,11 +309,11 @@ def _latency():
         ("tail-1k", "Latency, 1 KiB file at 5,000 requests per second", None,
          {"rate": 5000, "connections": 250}),
         ("tail-100k", "Latency, 100 KiB file at 1,000 requests per second", None,
-         {"rate": 1000, "quick": False, "floor": False, **HUNDRED, "connections": 50}),
+         {"rate": 1000, "floor": False, **HUNDRED, "connections": 50}),
         ("tail-1m", "Latency, 1 MiB file at 200 requests per second", None,
-         {"rate": 200, "quick": False, "floor": False, **MEGA, "connections": 10}),
+         {"rate": 200, "floor": False, **MEGA, "connections": 10}),
         ("fair", "Latency, 1 KiB file, beside one greedy client", Goal("value", 2.0),
-         {"kind": "fair", "rate": 2000, "connections": 50, "quick": False, "floor": False}),
+         {"kind": "fair", "rate": 2000, "connections": 50, "floor": False}),
     ])
 
 
@@ -326,9 +324,9 @@ def _resources(connections):
         ("c10k", f"{connections:,} connections, idle but for 5,000 requests per second on 100",
          Goal("value", 160), {"connections": connections, "rate": 5000}),
         ("idle-https", f"{fewer:,} idle HTTPS connections", Goal("value", 5120),
-         {"connections": fewer, "needs": TLS, "quick": False}),
+         {"connections": fewer, "needs": TLS}),
         ("idle-h2", f"{fewer:,} idle HTTP/2 connections over TLS", Goal("value", 6144),
-         {"connections": fewer, "needs": TLS, "streams": 100, "quick": False}),
+         {"connections": fewer, "needs": TLS, "streams": 100}),
         ("start", "Start-up", None, {"kind": "start"}),
     ])
 
@@ -337,7 +335,7 @@ def _growth():
     """Series: one quantity grows, all others stay constant."""
     kib = tuple(size << 10 for size in (1, 4, 16, 64, 128, 256, 512, 1024))
     return [Scenario(name, "growth", title, "growth", Goal(rule, limit), axis=axis, points=points,
-                     quick=False, **more) for name, title, rule, limit, axis, points, more in [
+                     **more) for name, title, rule, limit, axis, points, more in [
         ("grow-idle", "1 KiB file on 64 connections, while others are idle", "share", 0.03,
          "idle connections", (0, 1_000, 10_000, 18_000), {"log": False}),
         ("grow-cached", "1 KiB files at random, all of them in the cache", "absolute", 0.3,

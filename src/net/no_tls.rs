@@ -21,6 +21,14 @@ pub fn check(config: &TlsConfig, _: u64) -> Result<Vec<String>, Vec<String>> {
     if config.certificates.is_empty() { Ok(Vec::new()) } else { Err(vec![MISSING.to_owned()]) }
 }
 
+/// There are no certificates.
+///
+/// # Errors
+/// If some are configured.
+pub fn covered(config: &TlsConfig) -> Result<Vec<Names>, String> {
+    if config.certificates.is_empty() { Ok(Vec::new()) } else { Err(MISSING.to_owned()) }
+}
+
 /// A connection with TLS; there is none.
 #[derive(Debug)]
 pub enum Secured {}

@@ -28,6 +28,19 @@ pub fn check(config: &TlsConfig, now: u64) -> Result<Vec<String>, Vec<String>> {
     Certificates::read(&config.certificates, now).map(|certificates| certificates.warnings(now))
 }
 
+/// The hosts that each configured certificate covers, without its key, which root alone may be able
+/// to read.
+///
+/// # Errors
+/// The first problem, in one line.
+pub fn covered(config: &TlsConfig) -> Result<Vec<Names>, String> {
+    let names = |files: &CertificateFiles| {
+        let chain = read_chain(&files.cert)?;
+        Ok(description(&files.cert, &chain[0])?.names)
+    };
+    config.certificates.iter().map(names).collect()
+}
+
 /// All certificates, in the order of the settings.
 #[derive(Debug, Default)]
 pub(super) struct Certificates {
@@ -185,8 +198,7 @@ fn read_chain(path: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
 /// Checks the dates of the first certificate, and that its issuer follows, unless that is itself.
 fn check_chain(path: &Path, chain: &[CertificateDer<'_>], now: u64) -> Result<Description, String> {
     let shown = path.display();
-    let malformed = |why: String| format!("the certificate '{shown}' is malformed: {why}");
-    let first = Description::of(&chain[0]).map_err(malformed)?;
+    let first = description(path, &chain[0])?;
     if first.not_after < now {
         return Err(format!(
             "the certificate '{shown}' expired on {}; renew it",
@@ -208,14 +220,17 @@ fn check_chain(path: &Path, chain: &[CertificateDer<'_>], now: u64) -> Result<De
             "the certificate '{shown}' has no chain: append the certificate of its issuer \
              ({issuer}); certificate authorities call such a file fullchain.pem"
         )),
-        Some(next) if Description::of(next).map_err(malformed)?.subject != first.issuer => {
-            Err(format!(
-                "the chain in '{shown}' is out of order: the second certificate is not that of the \
+        Some(next) if description(path, next)?.subject != first.issuer => Err(format!(
+            "the chain in '{shown}' is out of order: the second certificate is not that of the \
                  issuer of the first ({issuer}); put it there"
-            ))
-        }
+        )),
         Some(_) => Ok(first),
     }
+}
+
+fn description(path: &Path, certificate: &[u8]) -> Result<Description, String> {
+    let malformed = |why| format!("the certificate '{}' is malformed: {why}", path.display());
+    Description::of(certificate).map_err(malformed)
 }
 
 fn read_key(path: &Path) -> Result<PrivateKeyDer<'static>, String> {

@@ -27,8 +27,10 @@ impl AccessLog {
     /// Prepares the line of a request whose response begins.
     pub(super) fn begin(&mut self, asked: &Asked<'_>, clock: &Clock) -> Line {
         let waited_us = clock.us.saturating_sub(asked.began_us);
-        let unix_us = clock.unix_ns / 1000 - i128::from(waited_us);
-        let unix_ms = i64::try_from(unix_us.div_euclid(1000)).unwrap_or(0); // a wrong clock
+        // Both fit until the year 2262; a division of i128 is slow.
+        let unix_ns = i64::try_from(clock.unix_ns).unwrap_or(0);
+        let waited_ns = i64::try_from(waited_us.saturating_mul(1000)).unwrap_or(0);
+        let unix_ms = unix_ns.saturating_sub(waited_ns).div_euclid(1_000_000);
         let mut line = Line { text: self.free.pop().unwrap_or_default(), middle: 0 };
         self.formatter.begin(asked, unix_ms, &mut line);
         if self.open_bytes + line.text.len() > OPEN_BYTES {
@@ -51,6 +53,11 @@ impl AccessLog {
             line.text.clear();
             self.free.push(line.text);
         }
+    }
+
+    /// True if lines have the duration of the request.
+    pub(super) fn has_duration(&self) -> bool {
+        self.formatter.has_duration()
     }
 
     /// Where the lines go.

@@ -16,5 +16,5 @@ pub mod tls;
 pub mod transport;
 
 pub use activated::Activated;
-pub use facts::{Expiry, Facts, Handshakes, Opened};
+pub use facts::{Facts, Handshakes, Opened};
 pub use transport::{Sent, Transport, is_passing};

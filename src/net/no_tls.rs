@@ -6,7 +6,7 @@ use std::os::fd::OwnedFd;
 
 use zeroize::Zeroizing;
 
-use super::facts::{Expiry, Facts, Handshakes, Opened};
+use super::facts::{Facts, Handshakes, Opened};
 use super::transport::{Plain, Sent};
 use crate::config::TlsConfig;
 use crate::http::covered::Names;
@@ -95,8 +95,8 @@ impl Terminal {
     }
 
     /// None.
-    pub fn expiries(&self) -> Vec<Expiry> {
-        Vec::new()
+    pub fn first_expiry(&self) -> Option<u64> {
+        None
     }
 
     /// None.

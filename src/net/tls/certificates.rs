@@ -14,7 +14,6 @@ use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 use rustls::{Error, InconsistentKeys, SignatureAlgorithm, SignatureScheme};
 
-use super::super::facts::Expiry;
 use super::material::Made;
 use super::names::{Description, date};
 use crate::config::{CertificateFiles, TlsConfig};
@@ -147,7 +146,7 @@ fn read(files: &CertificateFiles, now: u64) -> Result<Certificate, String> {
             )
         }
         Error::InvalidCertificate(why) => {
-            format!("the certificate '{cert}' cannot be used: {why:?}; get another one")
+            format!("the certificate '{cert}' cannot be used: {why}; get another one")
         }
         error => format!(
             "the key '{path}' cannot be used: {error}; use a key of RSA (2048 to 8192 bits), \
@@ -321,13 +320,8 @@ impl Resolver {
         self.certificates.all.iter().map(|it| it.description.names.clone()).collect()
     }
 
-    pub(super) fn expiries(&self) -> Vec<Expiry> {
-        let expiry = |it: &Certificate| Expiry {
-            path: it.path.clone(),
-            name: it.description.names.list().into_iter().next().unwrap_or_default(),
-            expires_at: it.description.not_after,
-        };
-        self.certificates.all.iter().map(expiry).collect()
+    pub(super) fn first_expiry(&self) -> Option<u64> {
+        self.certificates.all.iter().map(|it| it.description.not_after).min()
     }
 
     pub(super) fn warnings(&self, now: u64) -> Vec<String> {

@@ -7,7 +7,7 @@ use rustls::crypto::aws_lc_rs;
 use rustls::server::NoServerSessionStorage;
 use rustls::version::{TLS12, TLS13};
 
-use super::super::facts::{Expiry, Handshakes};
+use super::super::facts::Handshakes;
 use super::certificates::{Certificates, Resolver};
 use super::material::Material;
 use super::session::{Output, Session};
@@ -117,9 +117,9 @@ impl Terminal {
         self.shared.as_ref().map(|it| it.resolver.names()).unwrap_or_default()
     }
 
-    /// When each certificate expires.
-    pub fn expiries(&self) -> Vec<Expiry> {
-        self.shared.as_ref().map(|it| it.resolver.expiries()).unwrap_or_default()
+    /// When the first of the certificates expires, in seconds since 1970.
+    pub fn first_expiry(&self) -> Option<u64> {
+        self.shared.as_ref()?.resolver.first_expiry()
     }
 
     /// Warnings about certificates that expire soon, for the log. `now`: seconds since 1970.

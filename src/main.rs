@@ -85,14 +85,15 @@ fn exit_code(result: Result<End, String>) -> ExitCode {
 
 fn run_explain(arguments: Explain) -> ExitCode {
     let Explain { url, fields, method, client, json, settings, places } = arguments;
-    let Config { sites, mut limits, chosen_limits, user, trusted_proxies, .. } = settings.config;
+    let Config { sites, mut limits, chosen_limits, user, trusted_proxies, listen, tls, .. } =
+        settings.config;
     // The lines are about the start of a server; they belong to its log.
     _ = system::fit(&mut limits, &chosen_limits);
     let mut notes = settings.warnings;
     notes.extend(user.map(|user| format!("the server reads the files as user {user}")));
     let question = Question { url, method, fields, client };
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    let settings = explain::Settings { sites, places, limits, trusted_proxies, notes };
+    let settings = explain::Settings { sites, places, limits, trusted_proxies, listen, tls, notes };
     match Report::of(&question, settings, &Clock::new(Tick(0), now)) {
         Ok(report) => {
             let text = if json { report.to_json() + "\n" } else { report.to_text() };

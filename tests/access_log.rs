@@ -17,7 +17,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io::Read;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use rustix::fs::{CWD, FileType, Mode, mknodat};
 use rustix::process::{Resource, Rlimit, Signal, getrlimit, prlimit};
@@ -385,6 +385,40 @@ fn lines_of_a_worker_never_follow_a_torn_line_of_another() {
     limit_files(full, None);
     stop(server);
     assert_eq!(place.json().len(), 640);
+}
+
+/// Holds the lock on a file until its standard input is closed.
+const HOLDER: &str = "
+import fcntl, sys
+with open(sys.argv[1], 'a') as log:
+    fcntl.lockf(log, fcntl.LOCK_EX)
+    print('locked', flush=True)
+    sys.stdin.read()
+";
+
+#[test]
+fn a_log_that_another_process_writes_to_just_now_is_written_later() {
+    let place = Place::new();
+    let server = place.start(&["--access-log-format=json"]);
+    let mut python = Command::new("python3");
+    python.args(["-c", HOLDER]).arg(place.path("log")).stdin(Stdio::piped());
+    let Ok(mut holder) = python.stdout(Stdio::piped()).spawn() else {
+        println!("skipped: python3 is not installed");
+        return;
+    };
+    let mut said = [0; 6];
+    holder.stdout.as_mut().unwrap().read_exact(&mut said).unwrap();
+    let mut client = Client::connect(&server);
+    // More than half of the buffer: it is tried at once, again and again.
+    for _ in 0..700 {
+        assert_eq!(client.get("/a.txt").status, 200);
+    }
+    assert_eq!(fs::read(place.path("log")).unwrap(), b"");
+    drop(holder.stdin.take());
+    assert!(holder.wait().unwrap().success());
+    eventually("it is written", || fs::metadata(place.path("log")).unwrap().len() > 0);
+    stop(server);
+    assert_eq!(place.json().len(), 700);
 }
 
 #[test]

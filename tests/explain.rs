@@ -182,7 +182,12 @@ fn the_text_has_the_file_its_forms_and_the_failure() {
 
 /// Checks that the explanation of a request has these lines.
 fn check_text(folder: &Path, args: &[&str], lines: &[&str]) {
-    let (status, text, errors) = run(folder, &[args, &["--config", "site.toml"]].concat());
+    check_config(folder, "site.toml", args, lines);
+}
+
+/// The same with another configuration file.
+fn check_config(folder: &Path, config: &str, args: &[&str], lines: &[&str]) {
+    let (status, text, errors) = run(folder, &[args, &["--config", config]].concat());
     assert_eq!((status, &*errors), (0, ""), "{args:?}");
     for line in lines {
         assert!(text.lines().any(|it| it == *line), "{args:?} has no line '{line}':\n{text}");
@@ -328,4 +333,73 @@ fn a_trusted_client_is_a_proxy_that_names_the_client() {
         let status = if expected.ends_with('7') { "HTTP/1.1 403" } else { "HTTP/1.1 200" };
         assert!(text.contains(expected) && text.contains(status), "{text}{errors}");
     }
+}
+
+#[test]
+#[cfg(feature = "tls")]
+fn the_scheme_of_the_url_decides_what_tls_asks_of_the_request() {
+    let folder = tree();
+    let write = |name: &str, text: &str| fs::write(folder.path().join(name), text).unwrap();
+    for (name, host) in [("first", "example.org"), ("second", "example.net")] {
+        let key = rcgen::KeyPair::generate().unwrap();
+        let params = rcgen::CertificateParams::new([host.to_owned()]).unwrap();
+        write(&format!("{name}.pem"), &params.self_signed(&key).unwrap().pem());
+    }
+    fs::create_dir_all(folder.path().join("acme/.well-known/acme-challenge")).unwrap();
+    write("acme/.well-known/acme-challenge/token", "answer");
+    // The keys, which root alone may be able to read, are not needed.
+    let config = "listen = ['127.0.0.1:8080', 'https://127.0.0.1:8443']\nroot = 'one'\n[tls]\n\
+                  certificates = [{ cert = 'first.pem', key = 'none' }, { cert = 'second.pem', \
+                  key = 'none' }]\nredirect_http = true\nacme_webroot = 'acme'\n\
+                  hsts = 'max-age=1'\n";
+    write("tls.toml", config);
+    let covered = "  https: the certificate of the connection covers this host";
+    let not_covered = "> https: the certificate of this connection does not cover this host";
+    for (args, lines) in [
+        (
+            &["https://example.org/about.html"][..],
+            &[
+                covered,
+                "  hsts: /* { Strict-Transport-Security: max-age=1 }",
+                "HTTP/1.1 200 OK",
+                "Strict-Transport-Security: max-age=1",
+            ][..],
+        ),
+        (&["https://example.net/missing"], &[covered, "HTTP/1.1 404 Not Found"]),
+        (&["https://other.org/"], &[not_covered, "HTTP/1.1 421 Misdirected Request"]),
+        (
+            &["https://example.org/", "-H", "Host: example.net"],
+            &[not_covered, "HTTP/1.1 421 Misdirected Request"],
+        ),
+        (&["https://[::1]:8443/"], &[not_covered]),
+        (
+            &["http://example.org/a?b"],
+            &[
+                "> https: plain HTTP is redirected to HTTPS (redirect_http)",
+                "HTTP/1.1 308 Permanent Redirect",
+                "Location: https://example.org:8443/a?b",
+            ],
+        ),
+        (
+            &["http://example.org/.well-known/acme-challenge/token"],
+            &[
+                "Site 2 (all hosts), defined by: acme_webroot",
+                "  https: an ACME challenge, served from acme_webroot",
+                "HTTP/1.1 200 OK",
+                "Content-Length: 6",
+            ],
+        ),
+        (
+            &["http://example.org/.well-known/other"],
+            &["  https: this request is not redirected to HTTPS", "HTTP/1.1 404 Not Found"],
+        ),
+        (&["/about.html"], &["HTTP/1.1 200 OK"]),
+    ] {
+        check_config(folder.path(), "tls.toml", args, lines);
+    }
+    write("first.pem", "nonsense");
+    let args = ["https://other.org/missing", "--config", "tls.toml"];
+    let (status, text, _) = run(folder.path(), &args);
+    assert_eq!(status, 0);
+    assert!(text.contains("; any host is assumed to be covered"), "{text}");
 }

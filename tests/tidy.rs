@@ -36,7 +36,7 @@ const LAYERS: &[(&str, &[&str])] = &[
         ],
     ),
     ("precompress", &["http", "coding"]),
-    ("explain", &["http", "clock", "config", "files", "site", "h1"]),
+    ("explain", &["http", "clock", "config", "files", "net", "site", "h1"]),
     ("cli", &["config"]),
     ("healthcheck", &["config"]),
     ("check", &["cli", "config", "files", "journal", "net", "sandbox", "site"]),

@@ -13,8 +13,8 @@ usage: browser-test [-h] [--tenkay PROGRAM] [--chromium PROGRAM] [--screenshots 
                     [--only WORD]
 
 Tests tenkay with Chromium: listings, files with hostile names, logins, redirects, caching, ranges,
-archives, keyboard and accessibility (axe-core), with and without JavaScript. Any error in the
-console of the browser, and any request to another server, is a failure.
+archives, HTTPS, keyboard and accessibility (axe-core), with and without JavaScript. Any error in
+the console of the browser, and any request to another server, is a failure.
 
 The server, its files and the profile of the browser are in a temporary folder; the server listens
 on a free port of 127.0.0.1. Missing npm packages are installed in scripts/lib_browser, as pinned in

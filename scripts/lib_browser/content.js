@@ -123,7 +123,10 @@ ${rest}`;
 const USERS = "bob:$2y$04$Z5l5hTg5a3kgR5LRjphxy.JzVyvDQ7UW5bY9pKwth714btNnqS4qK\n";
 export const LOGIN = { username: "bob", password: "p:ss wörd" };
 
-const CONFIG = `listen = "127.0.0.1:0"
+const CONFIG = `listen = ["127.0.0.1:0", "https://127.0.0.1:0"]
+
+[tls]
+self_signed = true
 
 [[site]]
 hosts = ["files.localhost"]
@@ -152,6 +155,7 @@ spa = "/index.html"
 
 [admin]
 listen = "127.0.0.1:0"
+hosts = ["admin.localhost"]
 `;
 
 /** A PNG of one pixel. Browsers ask for it and log its absence as an error. */

@@ -99,8 +99,9 @@ export class Bench {
         });
         page.on("request", (request) => {
             const { protocol, host } = new URL(request.url());
-            const { port, admin } = this.server;
-            const own = host.endsWith(`.localhost:${port}`) || host === new URL(admin).host;
+            const { port, tlsPort, admin } = this.server;
+            const isSite = [port, tlsPort].some((it) => host.endsWith(`.localhost:${it}`));
+            const own = isSite || host === new URL(admin).host;
             if (!own && !["data:", "blob:"].includes(protocol)) {
                 problem(`a request to another server: ${request.url()}`);
             }

@@ -41,7 +41,7 @@ export class Server {
         });
         const server = new Server(child);
         try {
-            [server.port, server.adminPort] = await server.#ports();
+            [server.port, server.tlsPort, server.adminPort] = await server.#ports();
         } catch (error) {
             await server.stop();
             throw error;
@@ -62,17 +62,18 @@ export class Server {
         }
     }
 
-    /** The ports in the lines that the program prints when it listens: sites, admin listener. */
+    /** The ports in the lines that the program prints when it listens: HTTP, HTTPS, admin. */
     #ports() {
         return new Promise((done, fail) => {
             const give = (why) => fail(new Unusable(`tenkay ${why}\n${this.log}`));
             const timer = setTimeout(() => give(`did not listen in ${START_MS} ms`), START_MS);
             const look = () => {
-                const found = / at http:\/\/127\.0\.0\.1:(\d+)\/$/m.exec(this.log);
+                const both = / at http:\/\/127\.0\.0\.1:(\d+)\/ and https:\/\/127\.0\.0\.1:(\d+)\/$/m;
+                const found = both.exec(this.log);
                 const admin = / health at http:\/\/127\.0\.0\.1:(\d+)$/m.exec(this.log);
                 if (!found || !admin) return;
                 clearTimeout(timer);
-                done([Number(found[1]), Number(admin[1])]);
+                done([Number(found[1]), Number(found[2]), Number(admin[1])]);
             };
             this.child.stdout.on("data", look);
             this.child.stderr.on("data", look);
@@ -83,6 +84,11 @@ export class Server {
     /** The address of a site of the configuration, without a slash at the end. */
     site(name) {
         return `http://${name}.localhost:${this.port}`;
+    }
+
+    /** The same over HTTPS, with a certificate that no browser trusts. */
+    secureSite(name) {
+        return `https://${name}.localhost:${this.tlsPort}`;
     }
 
     /** The address of the admin listener, without a slash at the end. */

@@ -6,5 +6,6 @@ import { STEPS as LISTINGS } from "./steps_listings.js";
 import { STEPS as LIVE } from "./steps_live.js";
 import { STEPS as LOOKS } from "./steps_looks.js";
 import { STEPS as PAGES } from "./steps_pages.js";
+import { STEPS as SECURE } from "./steps_secure.js";
 
-export const STEPS = [...LISTINGS, ...FILES, ...ACCESS, ...PAGES, ...LOOKS, ...LIVE];
+export const STEPS = [...LISTINGS, ...FILES, ...ACCESS, ...PAGES, ...LOOKS, ...LIVE, ...SECURE];

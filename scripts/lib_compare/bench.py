@@ -54,7 +54,6 @@ class Plan:
 
     rounds: int
     seconds: int
-    warm: bool
     cores: object
     every: set  # all cores
     root: Path
@@ -100,7 +99,7 @@ def run(scenario, recipes, plan):
             takers, results = _line_up(scenario, recipes, plan, stack)
         for name in takers:
             results[name] = {"samples": [], "absent": None}
-        warm = plan.warm and scenario.kind in ("load", "h2", "growth") or scenario.many
+        warm = scenario.kind in ("load", "h2", "growth")
         for number in range(-1 if warm else 0, plan.rounds):
             for name, take in takers.items():
                 if results[name]["absent"] is None:
@@ -153,7 +152,7 @@ def _is_meant_for(scenario, recipe):
     """Whether a server is of interest: some scenarios compare tenkay with itself."""
     if recipe.name == "one-worker":
         return scenario.name in ("worker", "two-workers")
-    return recipe.kind == "ours" or scenario.name not in ("worker", "supervisor")
+    return recipe.kind == "ours" or scenario.name not in ("worker", "supervisor", "slow-log")
 
 
 def _refusal(scenario, recipe):
@@ -162,8 +161,6 @@ def _refusal(scenario, recipe):
         return "not measured: it is no lower bound in this scenario"
     if scenario.needs - recipe.features:
         return f"no configuration for {', '.join(scenario.needs - recipe.features)} is known here"
-    if recipe.most_connections and scenario.connections > recipe.most_connections:
-        return f"configured for at most {recipe.most_connections:,} connections"
     return None
 
 
@@ -186,6 +183,13 @@ def check(running, scenario, root, home):
         if root is not None:
             (head,), _, _ = clients.curl([base + scenario.path], {}, scenario.protocol, home)
             headers["If-None-Match"] = head.fields["etag"]
+    if scenario.pipeline > 1:
+        found = clients.fetch(running.address, [scenario.path] * scenario.pipeline, headers)
+        body = home / "body"
+        for head, data in found:
+            body.write_bytes(data)
+            _compare(scenario.path, scenario, head, body, root)
+        return headers, found[0][0]
     if scenario.many:
         chosen = random.Random(7).sample(range(folder.MANY), COMPARED)
         paths = [folder.MANY_PATTERN % index for index in chosen]
@@ -364,6 +368,27 @@ def _fair(one):
     return {"worst": worst, "quiet_us": quiet_us, "moved": moved, **beside}
 
 
+def _slow_log(scenario, recipe, plan):
+    """The latency with an access log that is written, one whose reader sleeps, and one on a full
+    disk. Lines that find no room must be reported."""
+    fifo, found = plan.home / "fifo", {}
+    fifo.unlink(missing_ok=True)
+    os.mkfifo(fifo)
+    reader = os.open(fifo, os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        logs = {"quiet_us": plan.home / "written", "sleeping_us": fifo, "full_us": "/dev/full"}
+        for key, log in logs.items():
+            with plan.start(recipe, scenario, ("--access-log", str(log))) as running:
+                headers, _ = check(running, scenario, plan.root, plan.home)
+                one = Contender(running, scenario, headers, 0, plan)
+                found[key] = _paced(one, plan.seconds * FAIR_LONGER)[1]["p999_us"]
+                if (key == "quiet_us") == (" of the access log" in running.log.read_text()):
+                    raise LoadError(f"dropped lines with {log}: {running.output_tail()}")
+    finally:
+        os.close(reader)
+    return {"worst": max(found["sleeping_us"], found["full_us"]) / found["quiet_us"], **found}
+
+
 def _start(scenario, recipe, plan):
     """The time until it listens, and the memory once it has settled."""
     with plan.start(recipe, scenario) as running:
@@ -459,4 +484,4 @@ def _supervisor(scenario, recipe, plan):
 # the server themselves.
 LOADS = {"load": _load, "h2": _http2, "workers": _workers, "handshake": _handshakes, "tail": _tail,
          "fair": _fair}
-ALONE = {"start": _start, "idle": _idle, "supervisor": _supervisor}
+ALONE = {"start": _start, "idle": _idle, "supervisor": _supervisor, "slow-log": _slow_log}

@@ -254,11 +254,11 @@ def request(path, host="127.0.0.1", headers=None):
 class Pool:
     """Many keep-alive connections over HTTP/1.1 that all send the same request."""
 
-    def __init__(self, address, path, count=0):
+    def __init__(self, address, path, count):
         self.address, self.request = address, request(path)
         self.sockets, self.reply_bytes = [], 0
         try:
-            self.open(count)
+            self._open(count)
         except BaseException:
             self.close()
             raise
@@ -274,15 +274,8 @@ class Pool:
         for sock in self.sockets:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
             sock.close()
-        self.sockets.clear()
 
-    def resize(self, count):
-        """Opens more connections, or resets all and opens `count`."""
-        if count < len(self.sockets):
-            self.close()
-        self.open(count - len(self.sockets))
-
-    def open(self, count):
+    def _open(self, count):
         """Opens `count` connections with one answered request on each. LoadError if one fails."""
         for start in range(0, count, AT_ONCE):
             fresh = [connect(self.address) for _ in range(min(AT_ONCE, count - start))]
@@ -335,17 +328,17 @@ def connect(address):
     return sock
 
 
-def fetch(address, path, headers=None, times=1):
-    """Sends a request `times` times in one write; returns the Heads and the bodies."""
+def fetch(address, paths, headers=None):
+    """Requests these paths in one write; returns the Heads and the bodies."""
     found, data = [], bytearray()
     with socket.create_connection(address, timeout=TIMEOUT_SECONDS) as sock:
-        sock.sendall(request(path, headers=headers) * times)
-        while len(found) < times:
+        sock.sendall(b"".join(request(path, headers=headers) for path in paths))
+        while len(found) < len(paths):
             head = parse_head(data)
             if head is None or len(data) < head.length + head.body_length:
                 piece = sock.recv(1 << 18)
                 if not piece:
-                    raise LoadError(f"{path}: the connection was closed within a response")
+                    raise LoadError(f"{paths[0]}: the connection was closed within a response")
                 data += piece
                 continue
             found.append((head, bytes(data[head.length : head.length + head.body_length])))

@@ -13,7 +13,7 @@ from lib_compare.clients import LoadError, Pool, fetch
 NAMES_OF_ONE, MANY_PATTERN = 10_000, "/%06d.html"
 
 # Requests per write while the cache is filled.
-WARM_AT_ONCE = 64
+WARM_AT_ONCE = 256
 
 # Limits for a cache that holds all files.
 LARGE_CACHE = ("cache_bytes=1073741824", "cache_entries=200000", "revalidate_ms=3600000")
@@ -64,21 +64,20 @@ def load(plan, running, scenario, path, headers=None, **arguments):
     return bench.measured(running, once) if disturbed else sample
 
 
-def expect(running, path, body, times=1, status=200, headers=None):
-    """LoadError unless each of `times` pipelined requests is answered with this body."""
-    for head, found in fetch(running.address, path, headers, times):
-        if head.status != status or body is not None and found != body:
+def expect(running, body, *paths):
+    """LoadError unless each of these paths, requested in one write, is answered with this body."""
+    for path, (head, found) in zip(paths, fetch(running.address, paths)):
+        if head.status != 200 or found != body:
             raise LoadError(f"{path}: status {head.status}, {len(found)} bytes of body")
 
 
 def _idle(scenario, plan, _, start):
     running = start()
-    expect(running, SMALL, SMALL_BODY)
-    pool = Pool(running.address, SMALL)
+    expect(running, SMALL_BODY, SMALL)
 
     def take(count):
-        pool.resize(count)
-        return load(plan, running, scenario, SMALL)
+        with Pool(running.address, SMALL, count):
+            return load(plan, running, scenario, SMALL)
 
     # Server and client need a few other descriptors, and the load its own connections.
     counts = dict.fromkeys(min(count, plan.open_files - 500) for count in scenario.points)
@@ -101,30 +100,17 @@ def _cached(scenario, plan, root, start):
         running = start(*LARGE_CACHE)
         for index in range(0, count, WARM_AT_ONCE):
             names = range(index, min(index + WARM_AT_ONCE, count))
-            _warm(running, [MANY_PATTERN % name for name in names])
+            expect(running, SMALL_BODY, *[MANY_PATTERN % name for name in names])
         found.append(("server", count, lambda running=running, count=count: load(
             plan, running, scenario, SMALL, many=(MANY_PATTERN, count))))
     return found
-
-
-def _warm(running, paths):
-    """Requests these files in one write."""
-    with Pool(running.address, SMALL, 1) as pool:
-        (sock,) = pool.sockets
-        sock.setblocking(True)
-        sock.sendall(b"".join(clients.request(path) for path in paths))
-        data, wanted = b"", len(paths) * pool.reply_bytes
-        while len(data) < wanted:
-            data += sock.recv(1 << 18)
-    if len(data) != wanted or data.count(b"HTTP/1.1 200 OK") != len(paths):
-        raise LoadError("a wrong response while the cache was filled")
 
 
 def _pipeline(scenario, plan, _, start):
     running = start()
     found = []
     for depth in scenario.points:
-        expect(running, SMALL, SMALL_BODY, times=depth)
+        expect(running, SMALL_BODY, *[SMALL] * depth)
         found.append(("server", depth, lambda depth=depth: load(
             plan, running, scenario, SMALL, pipeline=depth)))
     return found
@@ -135,7 +121,7 @@ def _ranges(scenario, plan, _, start):
     found = []
     for count in scenario.points:
         headers = {"Range": range_field(count)}
-        ((head, body),) = fetch(running.address, scenario.path, headers)
+        ((head, body),) = fetch(running.address, [scenario.path], headers)
         parts = body.count(b"\r\nContent-Range: ") if count > 1 else len(body)
         if head.status != 206 or parts != count:
             raise LoadError(f"status {head.status}, {parts} parts instead of {count}")
@@ -204,11 +190,11 @@ def _listing(scenario, plan, root, recipe):
     def take(count):
         paths = [f"/{count}-{number:03}/" for number in range(FOLDERS[count])]
         with plan.start(recipe, root=root) as running:
-            expect(running, SMALL, SMALL_BODY)
+            expect(running, SMALL_BODY, SMALL)
             bench.settle(running)
             before = machine.cpu(running.pids())
             for path in paths:
-                ((head, body),) = fetch(running.address, path)
+                ((head, body),) = fetch(running.address, [path])
                 if head.status != 200 or body.count(b'.txt"') != count:
                     raise LoadError(f"{path}: status {head.status}, {body.count(b'.txt')} files")
             used = machine.spent(before, machine.cpu(running.pids()), len(paths))
@@ -226,7 +212,7 @@ def _size(scenario, plan, root, start):
     for size in scenario.points:
         folder.write(root / f"{size}.bin", b"x" * size)
         for line, server in running.items():
-            expect(server, f"/{size}.bin", b"x" * size)
+            expect(server, b"x" * size, f"/{size}.bin")
             found.append((line, size, lambda server=server, size=size: load(
                 plan, server, scenario, f"/{size}.bin")))
     return found

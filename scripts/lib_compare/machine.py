@@ -4,14 +4,10 @@ A server can have several processes (nginx: a master and a worker), so figures o
 over a process tree.
 """
 
-import ctypes
-import fcntl
 import os
 import platform
 import resource
 import shutil
-import socket
-import struct
 import subprocess
 import sys
 from pathlib import Path
@@ -24,9 +20,8 @@ PACKAGES = {"h2load": "nghttp2-client", "nginx": "nginx-light"}
 SYSTEM_FOLDERS = ("/usr/sbin", "/usr/local/sbin")
 
 TCP = Path("/proc/sys/net/ipv4")
-# linux/sched.h; linux/sockios.h and net/if.h (struct ifreq: a name of 16 bytes and, here, a short).
-CLONE_NEWUSER, CLONE_NEWNET = 0x10000000, 0x40000000
-SIOCSIFFLAGS, IFF_UP, IFREQ = 0x8914, 1, "16sh22x"
+# The variable that a program finds set in its network namespace.
+INSIDE = "TENKAY_COMPARE_NAMESPACE"
 
 
 class Cores(NamedTuple):
@@ -150,37 +145,35 @@ def congestion_control():
     return (TCP / "tcp_congestion_control").read_text().strip()
 
 
-def enter(name):
-    """Moves this process and its future children into a new network namespace in which TCP uses the
-    congestion control `name`, so that the machine's setting does not change. No effect for None.
-
-    Congestion control decides when the kernel sends queued data, and which process is charged for
-    the CPU time: with BBR, which paces by timers, large files cost something else than with CUBIC.
-    """
+def require_congestion_control(name):
+    """OSError unless a network namespace may use this congestion control; None always may."""
     if name is None:
         return
     known = (TCP / "tcp_available_congestion_control").read_text().split()
     if name not in known:
         raise OSError(f"--congestion: this kernel has no congestion control {name} "
                       f"(available: {', '.join(known)})")
-    allowed = (TCP / "tcp_allowed_congestion_control").read_text().strip()
+    path = TCP / "tcp_allowed_congestion_control"
+    allowed = path.read_text().strip() if path.exists() else name  # unknown in some namespaces
     if name not in allowed.split():
         raise OSError(f"--congestion: namespaces may not use {name}; allow it with "
                       f"sysctl -w net.ipv4.tcp_allowed_congestion_control='{allowed} {name}'")
-    try:
-        user, group = os.geteuid(), os.getegid()
-        # Unprivileged users need a new user namespace for a network namespace.
-        if ctypes.CDLL(None, use_errno=True).unshare(CLONE_NEWNET | (user and CLONE_NEWUSER)) != 0:
-            raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
-        if user:
-            Path("/proc/self/setgroups").write_text("deny")
-            Path("/proc/self/uid_map").write_text(f"{user} {user} 1")
-            Path("/proc/self/gid_map").write_text(f"{group} {group} 1")
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:  # loopback is down at first
-            fcntl.ioctl(sock, SIOCSIFFLAGS, struct.pack(IFREQ, b"lo", IFF_UP))
-        (TCP / "tcp_congestion_control").write_text(name)
-    except OSError as error:
-        raise OSError(f"--congestion: cannot create a network namespace: {error}") from error
+
+
+def enter(name):
+    """Starts this program again in a new network namespace in which TCP uses the congestion control
+    `name`, so that the machine's setting does not change. No effect for None, or there.
+
+    Congestion control decides when the kernel sends queued data, and which process is charged for
+    the CPU time: with BBR, which paces by timers, large files cost something else than with CUBIC.
+    """
+    if name is not None and INSIDE not in os.environ:
+        # An unprivileged user needs a new user namespace for a network namespace; there it is root.
+        flags = "-n" if os.geteuid() == 0 else "-rn"
+        setting = TCP / "tcp_congestion_control"
+        script = f"ip link set lo up && echo {name} >{setting} && exec \"$@\""
+        command = ["unshare", flags, "sh", "-c", script, "sh", sys.executable, *sys.argv]
+        os.execvpe("unshare", command, {**os.environ, INSIDE: name})
 
 
 def tree(root):

@@ -28,32 +28,27 @@ def peers():
 
 
 def nginx(program):
-    """nginx three times: best settings with sendfile, best settings with copies, and defaults."""
+    """nginx twice: with sendfile, and with copies."""
     version = machine.first_line(program, "-v").replace("nginx version: ", "")
 
     def command(place):
         return [program, "-p", place.home, "-e", f"{place.home}/error.log", "-c",
                 f"{place.home}/nginx.conf"]
 
-    def recipe(name, title, template, **more):
+    def recipe(name, title, sending, features):
         def files(place):
             lines, listen = nginx_feature(place)
-            text = template.replace("FEATURE", lines).replace("LISTEN", listen)
+            text = NGINX.replace("FEATURE", lines).replace("LISTEN", listen)
             text = text.replace("ROOT", place.root).replace("PORT", place.port)
             text = text.replace("WORKERS", nginx_workers(place)).replace("USER", nginx_user())
+            text = text.replace("SENDING", sending)
             return {"nginx.conf": text.replace("LIMIT", str(machine.raise_open_files()))}
 
-        return Recipe(name, title, "peer", version, command, files, **more)
+        return Recipe(name, title, "peer", version, command, files, features=features)
 
-    sendfile = NGINX_BEST.replace("SENDING", "sendfile on;")
-    copy = NGINX_BEST.replace("SENDING", "sendfile off; output_buffers 2 256k;")
-    plain = frozenset({"sidecars", "rules", "log"})
-    return [
-        recipe("nginx", "nginx, sendfile on", sendfile),
-        recipe("nginx-copy", "nginx, sendfile off", copy, features=FEATURES - {"workers"}),
-        recipe("nginx-default", "nginx, default settings", NGINX_DEFAULT, features=plain,
-               most_connections=1000),
-    ]
+    copy = "sendfile off; output_buffers 2 256k;"
+    return [recipe("nginx", "nginx, sendfile on", "sendfile on;", FEATURES),
+            recipe("nginx-copy", "nginx, sendfile off", copy, FEATURES - {"workers"})]
 
 
 def nginx_user():
@@ -88,15 +83,9 @@ def nginx_feature(place):
     return "\n        ".join(lines), " ".join(listen)
 
 
-NGINX_TEMP = """
-    client_body_temp_path body_temp; proxy_temp_path proxy_temp; fastcgi_temp_path fastcgi_temp;
-    uwsgi_temp_path uwsgi_temp; scgi_temp_path scgi_temp;
-    types { text/html html; text/css css; application/octet-stream bin; }
-"""
-
 # tcp_nopush stays off: it helps below 10 KiB, where sendfile off is even better, and costs 50 %
 # more from 100 KiB on. `deferred` saves a third of the cost of a connection with one request.
-NGINX_BEST = f"""
+NGINX = f"""
 USER
 daemon off;
 pid nginx.pid;
@@ -104,7 +93,10 @@ error_log error.log;
 worker_processes WORKERS;
 worker_rlimit_nofile LIMIT;
 events {{ worker_connections {CONNECTIONS}; multi_accept on; }}
-http {{{NGINX_TEMP}
+http {{
+    client_body_temp_path body_temp; proxy_temp_path proxy_temp; fastcgi_temp_path fastcgi_temp;
+    uwsgi_temp_path uwsgi_temp; scgi_temp_path scgi_temp;
+    types {{ text/html html; text/css css; application/octet-stream bin; }}
     access_log off;
     SENDING
     tcp_nodelay on;
@@ -117,21 +109,6 @@ http {{{NGINX_TEMP}
         root ROOT;
         FEATURE
     }}
-}}
-"""
-
-# The nginx.conf of the distributed package, with other paths and another port.
-NGINX_DEFAULT = f"""
-USER
-daemon off;
-pid nginx.pid;
-worker_processes 1;
-events {{ worker_connections 1024; }}
-http {{{NGINX_TEMP}
-    access_log access.log;
-    sendfile on;
-    keepalive_timeout 65;
-    server {{ listen 127.0.0.1:PORT; root ROOT; FEATURE }}
 }}
 """
 

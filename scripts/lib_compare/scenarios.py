@@ -1,12 +1,14 @@
 """The table of scenarios and the measured quantities. Pure data.
 
-A scenario compares servers. There are ten kinds:
+A scenario compares servers. There are eleven kinds:
     load       wrk at full speed; the figure is the server's CPU time per request
     h2         h2load at full speed over HTTP/2; the same figure
     workers    wrk on both cores, with a pause before each request; the same figure
     handshake  TLS connections with one request each, one after the other; the same figure
     tail       requests at a fixed rate (h2load); the figure is a percentile of the latency
     fair       the latency beside a greedy client, as a multiple of the latency without one
+    slow-log   the latency beside an access log that is not read, as a multiple of the latency beside
+               one that is written
     idle       many idle connections; the figure is their memory
     start      the time from start to listening
     supervisor memory of tenkay's supervisor, reloads, and how workers share connections
@@ -87,6 +89,11 @@ SHARE = Metric("worst", "p99.9 beside a greedy client / without one", "× quiet"
 QUIET = Metric("quiet_us", "p99.9 without a greedy client", "quiet µs", "µs", whole)
 DOWNLOAD = Metric("download_us", "p99.9 beside a download", "download µs", "µs", whole)
 PIPELINE = Metric("pipeline_us", "p99.9 beside endless pipelining", "pipelining µs", "µs", whole)
+LOGGED = Metric("worst", "p99.9 with a log that is not read, or a full disk / with one that is",
+                "× quiet", "", plain)
+READ = Metric("quiet_us", "p99.9 with a log that is written", "written µs", "µs", whole)
+SLEEPING = Metric("sleeping_us", "p99.9 with a FIFO that nobody reads", "FIFO µs", "µs", whole)
+FULL = Metric("full_us", "p99.9 with a full disk", "full disk µs", "µs", whole)
 MOVED = Metric("moved", "throughput of the download", "download MiB/s", "MiB/s", mebibytes)
 LISTENS = Metric("listen_ms", "time from start to listening", "listens ms", "ms", plain)
 RELOAD = Metric("reload_ms", "time of a reload", "reload ms", "ms", whole)
@@ -105,6 +112,7 @@ METRICS = {
     "handshake": (CPU, BOTH, RATE, RESIDENT, WAITED),
     "tail": (P99, P50, P999, MAX, CPU),
     "fair": (SHARE, QUIET, DOWNLOAD, PIPELINE, MOVED),
+    "slow-log": (LOGGED, READ, SLEEPING, FULL),
     "idle": (IDLE, PROPORTIONAL, RESIDENT, CPU, P50, P99, P999, MAX),
     "start": (LISTENS, RESIDENT, PROPORTIONAL, ANONYMOUS),
     "supervisor": (RELOAD, RESIDENT, PROPORTIONAL, ANONYMOUS, UNEVEN),
@@ -157,8 +165,6 @@ class Scenario:
     body_path: str = ""
     # A field that the response must have.
     field: str = ""
-    # Whether a quick run includes it: False where another scenario shows much the same.
-    quick: bool = True
     # Of a series: the metrics (the first ones are drawn, one chart each), the points of each line,
     # and how the axis is named and scaled.
     series_metrics: tuple = (CPU,)
@@ -219,7 +225,7 @@ def _small(connections):
     return _rows("small", "load", True, [
         ("1k", "1 KiB file, keep-alive", Goal("floor", 1.05), {}),
         ("browser", "1 KiB file, with a browser's header fields", Goal("floor", 1.07),
-         {"headers": BROWSER, "quick": False}),
+         {"headers": BROWSER}),
         ("10k", "10 KiB file", Goal("floor", 1.06), {"path": "/10k.html", "size": 10 << 10}),
         ("many", f"{folder.MANY:,} files of 1 to 5 KiB at random", Goal("floor", 1.08), many),
         ("304", "304 Not Modified", Goal("floor", 1.05), {"status": 304}),
@@ -235,10 +241,10 @@ def _large():
     return _rows("large", "load", False, [
         ("100k", "100 KiB file", Goal("peer", 0.95), HUNDRED),
         ("1m", "1 MiB file", Goal("peer", 1.05), MEGA),
-        ("10m", "10 MiB file", Goal("peer", 1.05), {**TEN_MEGA, "quick": False}),
-        ("1g", "1 GiB file", Goal("peer", 1.05), {**HUGE, "connections": 4, "quick": False}),
+        ("10m", "10 MiB file", Goal("peer", 1.05), TEN_MEGA),
+        ("1g", "1 GiB file", Goal("peer", 1.05), {**HUGE, "connections": 4}),
         ("1g-one", "1 GiB file, one connection", Goal("peer", 1.05),
-         {**HUGE, "connections": 1, "quick": False}),
+         {**HUGE, "connections": 1}),
     ])
 
 
@@ -267,7 +273,8 @@ def _https():
          {"needs": TLS, "floor": True}),
         ("https-100k", "HTTPS, 100 KiB file", Goal("peer", 0.6),
          {"needs": TLS, "floor": True, "connections": 32, **HUNDRED}),
-        ("https-10m", "HTTPS, 10 MiB file", Goal("peer", 0.6), {"needs": TLS, **TEN_MEGA}),
+        ("https-10m", "HTTPS, 10 MiB file", Goal("peer", 0.6),
+         {"needs": TLS, "floor": True, **TEN_MEGA}),
         ("https-p256", "HTTPS, full handshake and one request, P-256", Goal("peer", 0.75),
          {"needs": TLS, **shake}),
         ("https-rsa", "HTTPS, full handshake and one request, RSA-2048", Goal("peer", 0.75),
@@ -279,8 +286,8 @@ def _https():
 
 def _http2():
     """HTTP/2 over TLS and without (prior knowledge)."""
-    rows = []
-    for prefix, title, needs in (("h2", "HTTP/2 over TLS", TLS), ("h2c", "HTTP/2", H2C)):
+    rows, wires = [], (("h2", "HTTP/2 over TLS", TLS), ("h2c", "HTTP/2 without TLS", H2C))
+    for prefix, title, needs in wires:
         rows += [
             (f"{prefix}-100", f"{title}, 1 KiB, 10 connections of 100 streams", Goal("peer", 0.6),
              {"needs": needs, "connections": 10, "streams": 100}),
@@ -296,12 +303,12 @@ def _workers():
     """Processes: what a supervisor and a second worker cost."""
     return _rows("workers", "load", False, [
         ("worker", "1 KiB file, a process against one worker under a supervisor", None,
-         {"quick": False}),
+         {}),
         ("two-workers", "1 KiB file, two workers on two cores, paced requests",
          Goal("peer", 0.95),
          {"kind": "workers", "needs": frozenset({"workers"}), "connections": 128}),
         ("supervisor", "Two workers: reload, memory of the supervisor, 10,000 connections", None,
-         {"kind": "supervisor", "quick": False, "needs": frozenset({"workers"})}),
+         {"kind": "supervisor", "needs": frozenset({"workers"})}),
     ])
 
 
@@ -311,11 +318,14 @@ def _latency():
         ("tail-1k", "Latency, 1 KiB file at 5,000 requests per second", None,
          {"rate": 5000, "connections": 250}),
         ("tail-100k", "Latency, 100 KiB file at 1,000 requests per second", None,
-         {"rate": 1000, "quick": False, "floor": False, **HUNDRED, "connections": 50}),
+         {"rate": 1000, "floor": False, **HUNDRED, "connections": 50}),
         ("tail-1m", "Latency, 1 MiB file at 200 requests per second", None,
-         {"rate": 200, "quick": False, "floor": False, **MEGA, "connections": 10}),
+         {"rate": 200, "floor": False, **MEGA, "connections": 10}),
         ("fair", "Latency, 1 KiB file, beside one greedy client", Goal("value", 2.0),
-         {"kind": "fair", "rate": 2000, "connections": 50, "quick": False, "floor": False}),
+         {"kind": "fair", "rate": 2000, "connections": 50, "floor": False}),
+        ("slow-log", "Latency, 1 KiB file, beside an access log that is not read, or a full disk",
+         Goal("value", 2.0),
+         {"kind": "slow-log", "rate": 5000, "connections": 50, "floor": False}),
     ])
 
 
@@ -326,9 +336,9 @@ def _resources(connections):
         ("c10k", f"{connections:,} connections, idle but for 5,000 requests per second on 100",
          Goal("value", 160), {"connections": connections, "rate": 5000}),
         ("idle-https", f"{fewer:,} idle HTTPS connections", Goal("value", 5120),
-         {"connections": fewer, "needs": TLS, "quick": False}),
+         {"connections": fewer, "needs": TLS}),
         ("idle-h2", f"{fewer:,} idle HTTP/2 connections over TLS", Goal("value", 6144),
-         {"connections": fewer, "needs": TLS, "streams": 100, "quick": False}),
+         {"connections": fewer, "needs": TLS, "streams": 100}),
         ("start", "Start-up", None, {"kind": "start"}),
     ])
 
@@ -337,7 +347,7 @@ def _growth():
     """Series: one quantity grows, all others stay constant."""
     kib = tuple(size << 10 for size in (1, 4, 16, 64, 128, 256, 512, 1024))
     return [Scenario(name, "growth", title, "growth", Goal(rule, limit), axis=axis, points=points,
-                     quick=False, **more) for name, title, rule, limit, axis, points, more in [
+                     **more) for name, title, rule, limit, axis, points, more in [
         ("grow-idle", "1 KiB file on 64 connections, while others are idle", "share", 0.03,
          "idle connections", (0, 1_000, 10_000, 18_000), {"log": False}),
         ("grow-cached", "1 KiB files at random, all of them in the cache", "absolute", 0.3,

@@ -12,7 +12,7 @@ import subprocess
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Callable, Optional
+from typing import Callable
 
 from lib_compare import machine
 
@@ -84,7 +84,6 @@ class Recipe:
     command: Callable[[Place], list]
     files: Callable[[Place], dict] = lambda place: {}
     environment: Callable[[Place], dict] = lambda place: {}
-    most_connections: Optional[int] = None
     features: frozenset = field(default=FEATURES)
 
     def settings(self, place):

@@ -2,7 +2,6 @@
 
 import os
 import pwd
-import re
 import signal
 import socket
 import subprocess
@@ -10,9 +9,8 @@ import time
 from pathlib import Path
 from typing import NamedTuple
 
-from lib_compare import machine
+from lib_compare import machine, servers
 
-START_SECONDS = 15.0
 STOP_SECONDS = 40.0
 QUIET_SECONDS = 30.0
 
@@ -26,38 +24,14 @@ class Resources(NamedTuple):
     memory: int
 
 
-class Server:
-    """A running tenkay. As a context manager it kills the server on exit."""
+class Server(servers.Running):
+    """A running tenkay."""
 
-    def __init__(self, program, root, log, arguments):
-        command = [program, str(root), "--listen", "127.0.0.1:0", *arguments]
+    def __init__(self, program, root, home, arguments):
         # Root can read files without permissions, so the server must run as another user.
         if os.geteuid() == 0 and any(one.pw_name == "nobody" for one in pwd.getpwall()):
-            command += ["--user", "nobody"]
-        self.log = Path(log)
-        with self.log.open("wb") as errors:
-            self.process = subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=errors
-            )
-        greeting = self.process.stdout.readline().decode()
-        found = re.search(r"http://127\.0\.0\.1:(\d+)", greeting)
-        if not found:
-            self.kill()
-            raise OSError(f"{program} did not start: {self.log.read_text().strip()[-400:]}")
-        self.address = ("127.0.0.1", int(found[1]))
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.kill()
-
-    def kill(self):
-        """Kills the server if it is still running."""
-        if self.process.poll() is None:
-            self.process.kill()
-        self.process.wait()
-        self.process.stdout.close()
+            arguments = [*arguments, "--user", "nobody"]
+        super().__init__(servers.tenkay(program, arguments), root, home, None)
 
     def resources(self):
         """The current Resources."""
@@ -98,7 +72,7 @@ class Server:
                         f"at most {start.sockets} and {start.others + files}")
             time.sleep(0.05)
 
-    def stop(self):
+    def end(self):
         """Sends SIGTERM; returns the exit status, or None if the server is still running after
         STOP_SECONDS."""
         self.process.send_signal(signal.SIGTERM)

@@ -1,5 +1,6 @@
 """Tests of scripts/compare: parsers, ratios, marks, verdicts on series, charts and reports."""
 
+import os
 import re
 import subprocess
 import sys
@@ -125,21 +126,22 @@ class Machine(unittest.TestCase):
         self.assertEqual(machine.parse_core_list("0-2,8\n"), {0, 1, 2, 8})
 
     def test_another_congestion_control_applies_only_in_the_namespace(self):
-        program = ("import socket, sys\nfrom lib_compare import machine\n"
-                   "try:\n    machine.enter('reno')\nexcept OSError as error:\n"
-                   "    sys.exit(f'denied: {error}')\n"
-                   "listener = socket.create_server(('127.0.0.1', 0))\n"
-                   "client = socket.create_connection(listener.getsockname())\n"
-                   "print(client.getsockopt(socket.IPPROTO_TCP, socket.TCP_CONGESTION, 4))")
+        program = ("from lib_compare import machine\nmachine.enter('reno')\n"
+                   "print(machine.congestion_control())\n")
         before = machine.congestion_control()
-        done = subprocess.run([sys.executable, "-c", program], cwd=SCRIPTS, capture_output=True,
-                              text=True, timeout=60, check=False)
-        if "denied" in done.stderr:
-            self.skipTest(done.stderr.strip())
-        self.assertEqual(done.stdout.strip(), "b'reno'", done.stderr)
+        with tempfile.TemporaryDirectory() as home:
+            script = Path(home) / "enter"
+            script.write_text(program)
+            done = subprocess.run(
+                [sys.executable, script], env={**os.environ, "PYTHONPATH": str(SCRIPTS)},
+                capture_output=True, text=True, timeout=60, check=False,
+            )
+        if done.returncode != 0 and "Traceback" not in done.stderr:
+            self.skipTest(done.stderr.strip())  # no right to make a namespace
+        self.assertEqual(done.stdout.strip(), "reno", done.stderr)
         self.assertEqual(machine.congestion_control(), before)
         with self.assertRaisesRegex(OSError, "no congestion control x .*available: .*"):
-            machine.enter("x")
+            machine.require_congestion_control("x")
 
 
 class Servers(unittest.TestCase):
@@ -155,10 +157,10 @@ class Servers(unittest.TestCase):
                 self.assertEqual(recipe.settings(place) == plain, known, (recipe.name, feature))
 
     def test_a_server_takes_part_only_in_scenarios_that_it_is_configured_for(self):
-        recipe = Recipe("a", "", "peer", "", list, features=frozenset({"log"}), most_connections=99)
+        recipe = Recipe("a", "", "peer", "", list, features=frozenset({"log"}))
         refused = [one.name for one in scenarios.scenarios(100) if bench._refusal(one, recipe)]
         self.assertNotIn("log", refused)
-        self.assertTrue({"busy", "rules", "https-1k", "h2c-1", "two-workers"} <= set(refused))
+        self.assertTrue({"rules", "https-1k", "h2c-1", "two-workers"} <= set(refused))
 
     def test_scenarios_have_different_names_and_known_needs(self):
         every = scenarios.scenarios(100)

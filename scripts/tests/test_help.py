@@ -7,7 +7,7 @@ import unittest
 from pathlib import Path
 
 SCRIPTS = Path(__file__).resolve().parents[1]
-OPTIONS = (SCRIPTS.parent / "README.md").read_text()
+OPTIONS = (SCRIPTS.parent / "docs" / "reference.md").read_text()
 
 
 def programs():

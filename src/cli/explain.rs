@@ -11,7 +11,8 @@ use super::{Settings, SettingsArgs};
 #[derive(Debug, Args)]
 #[command(after_help = "\
     The options of the server apply, too; so do the environment and --config FILE. Without a host, \
-    the URL is a path of localhost.\n\n\
+    the URL is a path of localhost; without a scheme, neither the redirect to HTTPS nor the \
+    certificate is explained.\n\n\
     Exit status: 0 = there is a response, whatever its status is; 1 = the configuration file is \
     wrong, or a folder cannot be read; 2 = bad arguments.")]
 pub(super) struct ExplainArgs {

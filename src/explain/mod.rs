@@ -6,7 +6,7 @@
 use std::net::IpAddr;
 
 use crate::clock::Clock;
-use crate::config::{Limits, SiteConfig, TrustedProxies};
+use crate::config::{Limits, Listen, SiteConfig, TlsConfig, TrustedProxies};
 use crate::files::Door;
 use crate::h1;
 use crate::http::fields::Fields;
@@ -16,6 +16,7 @@ use crate::http::status::Failure;
 use crate::site::explain::{Explanation, Sidecar, Variant};
 use crate::site::{Request, Sites};
 
+mod arrival;
 mod document;
 mod json;
 mod question;
@@ -47,6 +48,10 @@ pub struct Settings {
     pub limits: Limits,
     /// Peers that may name the client in a field.
     pub trusted_proxies: TrustedProxies,
+    /// The addresses.
+    pub listen: Vec<Listen>,
+    /// Certificates, and the redirect to HTTPS.
+    pub tls: TlsConfig,
     /// Further lines for the notes.
     pub notes: Vec<String>,
 }
@@ -101,17 +106,28 @@ impl Report {
     /// An argument is no part of a request, or a site cannot be served.
     pub fn of(question: &Question, settings: Settings, clock: &Clock) -> Result<Report, Refusal> {
         let asked = Asked::of(question).map_err(Refusal::Argument)?;
-        let Settings { sites: configs, places, limits, trusted_proxies, mut notes } = settings;
+        let Settings { sites: mut configs, mut places, limits, trusted_proxies, .. } = settings;
+        let Settings { listen, tls, mut notes, .. } = settings;
         let mut client = question.client;
+        let gate = arrival::gate(&listen, &tls, &mut notes);
+        let is_proxied = trusted_proxies.trusts(Some(client));
+        let channel = arrival::channel(&asked, &listen, gate.as_ref(), is_proxied);
         let served = Sites::new(configs.clone(), &limits, Door::best(), 0);
         let mut sites = served.map_err(|problems| Refusal::Site(problems.to_string()))?;
+        if let Some(gate) = gate {
+            let challenges = gate.acme_webroot.clone();
+            let guarded = sites.guard_with(gate, Door::best());
+            guarded.map_err(|problems| Refusal::Site(problems.to_string()))?;
+            configs.extend(challenges.map(|root| SiteConfig { root, ..SiteConfig::default() }));
+            places.resize(configs.len(), "acme_webroot".to_owned());
+        }
         let (head_bytes, target_bytes) = (limits.head_bytes, limits.target_bytes);
         let bounds = Bounds { head_bytes, target_bytes, fields: limits.fields };
         let mut space = head::space();
         let (mut explanation, head) = match head::parse(&asked.head, &mut space, &bounds) {
             Ok(Parsed::Complete(head)) => {
                 client = named_client(&head.fields, client, &trusted_proxies);
-                let request = Request::of(&head, Some(client), None);
+                let request = Request { channel, ..Request::of(&head, Some(client), None) };
                 let why = "a file stays unavailable: another process holds a lease on it";
                 let explained = sites.explain(&request, clock);
                 (explained.ok_or_else(|| Refusal::Site(why.to_owned()))?, Some(head))

@@ -2,6 +2,7 @@
 
 use crate::http::body::is_token;
 use crate::http::host::Host;
+use crate::http::target::Scheme;
 
 use super::Question;
 
@@ -10,6 +11,10 @@ use super::Question;
 pub(super) struct Asked {
     /// The target.
     pub(super) target: String,
+    /// The scheme of the URL, if it has one.
+    pub(super) scheme: Option<Scheme>,
+    /// The host of the URL.
+    pub(super) url_host: String,
     /// The host that the request names.
     pub(super) host: String,
     /// The whole head.
@@ -26,7 +31,8 @@ impl Asked {
         if !is_token(method) {
             return Err(format!("'{}' is not a method; use GET or HEAD", method.escape_debug()));
         }
-        let (mut host, target) = split_url(&question.url)?;
+        let (scheme, url_host, target) = split_url(&question.url)?;
+        let mut host = url_host.clone();
         let mut lines = String::new();
         let mut has_host = false;
         for field in &question.fields {
@@ -41,12 +47,12 @@ impl Asked {
             lines.insert_str(0, &format!("Host: {host}\r\n"));
         }
         let head = format!("{method} {target} HTTP/1.1\r\n{lines}\r\n").into_bytes();
-        Ok(Asked { target, host, head })
+        Ok(Asked { target, scheme, url_host, host, head })
     }
 }
 
-/// The host and the request target of a URL, which may lack its scheme, or be a path alone.
-fn split_url(url: &str) -> Result<(String, String), String> {
+/// Scheme, host and request target of a URL, which may lack its scheme, or be a path alone.
+fn split_url(url: &str) -> Result<(Option<Scheme>, String, String), String> {
     if url.bytes().any(|byte| byte.is_ascii_control() || byte == b' ') {
         let advice = "write %20 for a space";
         return Err(format!(
@@ -56,18 +62,15 @@ fn split_url(url: &str) -> Result<(String, String), String> {
     }
     let url = url.split('#').next().unwrap_or_default();
     if url == "*" || url.starts_with('/') {
-        return Ok((HOST.to_owned(), url.to_owned()));
+        return Ok((None, HOST.to_owned(), url.to_owned()));
     }
-    let rest = match url.split_once("://") {
-        Some((scheme, rest))
-            if ["http", "https"].iter().any(|it| scheme.eq_ignore_ascii_case(it)) =>
-        {
-            rest
-        }
+    let (scheme, rest) = match url.split_once("://") {
+        Some((scheme, rest)) if scheme.eq_ignore_ascii_case("http") => (Some(Scheme::Http), rest),
+        Some((scheme, rest)) if scheme.eq_ignore_ascii_case("https") => (Some(Scheme::Https), rest),
         Some((scheme, _)) if !scheme.contains(['/', '?']) => {
             return Err(format!("'{url}' has the scheme {scheme}; use http or https"));
         }
-        _ => url,
+        _ => (None, url),
     };
     let end = rest.find(['/', '?']).unwrap_or(rest.len());
     let (host, target) = rest.split_at(end);
@@ -75,7 +78,7 @@ fn split_url(url: &str) -> Result<(String, String), String> {
         return Err(format!("'{url}' has no valid host; write http://HOST/PATH or /PATH"));
     }
     let target = if target.starts_with('/') { target.to_owned() } else { format!("/{target}") };
-    Ok((host.to_owned(), target))
+    Ok((scheme, host.to_owned(), target))
 }
 
 /// The host of a request for a path alone.

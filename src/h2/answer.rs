@@ -11,9 +11,11 @@ use crate::site::{Answer, Content, Reply, Wait};
 
 use super::connection::Connection;
 use super::fields::put_headers;
-use super::frame::{Code, Fault, Head, Kind, flag, put_number};
+use super::frame::{
+    COPIED_BYTES, Code, Fault, HEAD_BYTES, Head, Kind, SPARE_BYTES, flag, put_head, put_number,
+};
 use super::priority::Priority;
-use super::request::{Parts, Saved, Verdict};
+use super::request::{Gathered, Parts, Saved, Verdict};
 use super::stream::{Asking, Incoming, Key, Source, Stream, Work};
 use super::window::Window;
 
@@ -50,11 +52,11 @@ impl Connection {
         &mut self,
         id: u32,
         ends: bool,
-        (parts, verdict, memory): (Parts, Verdict, &[u8]),
+        Gathered { parts, verdict, memory }: Gathered<'_>,
         cx: &mut Context<'_>,
     ) -> Result<(), Fault> {
-        let priority = self.priority_of(id, &parts);
-        let (began_us, parts) = (cx.clock.us, &parts);
+        let priority = self.priority_of(id, parts);
+        let began_us = cx.clock.us;
         let question =
             Question { id, key: None, is_open: !ends, priority, parts, memory, began_us };
         match verdict {
@@ -272,7 +274,7 @@ impl Connection {
         if cx.observer.is_some() {
             self.observe(question, &reply, cx);
         }
-        if ends {
+        if ends || self.put_small_body(question, &reply, cx) {
             self.end_stream(question, cx);
             return Ok(());
         }
@@ -286,6 +288,36 @@ impl Connection {
         };
         self.offer(key);
         Ok(())
+    }
+
+    /// Puts a small body right behind its fields, if nothing waits to be sent before it and nothing
+    /// is said about its priority: then its stream need not enter the table.
+    #[inline]
+    fn put_small_body(
+        &mut self,
+        question: &Question<'_>,
+        reply: &Reply,
+        cx: &mut Context<'_>,
+    ) -> bool {
+        let Content::Whole(of) = &reply.content else { return false };
+        let waits = !self.schedule.is_empty() || question.priority != Priority::NONE;
+        if waits || question.key.is_some() || of.file().is_some() {
+            return false;
+        }
+        let body = &of.bytes()[of.head_end()..];
+        let allowed = self.window.left().min(Window::new(self.settings.window).left());
+        let fits = HEAD_BYTES + body.len() + SPARE_BYTES <= self.outbox.room_left();
+        if body.len() > COPIED_BYTES.min(allowed) || !fits {
+            return false;
+        }
+        let id = question.id;
+        let put = self.outbox.append(cx.pages, |writer| {
+            put_head(writer, body.len(), Kind::Data, flag::END_STREAM, id);
+            writer.put(body);
+        });
+        debug_assert!(put.is_some(), "there is room");
+        self.count_data(id, body.len(), cx);
+        true
     }
 
     /// The fields of a response were written: from now on, it is unfinished.

@@ -26,7 +26,7 @@ pub struct Connection {
     /// Control frames, HEADERS, the heads of DATA frames, and short payloads.
     pub(super) outbox: Outbox,
     /// The payload of a DATA frame that follows the outbox: its stream, and bytes left.
-    pub(super) payload: Option<(Key, usize)>,
+    pub(super) payload: Option<(Key, u16)>,
     /// A block of fields whose last frame has not come.
     pub(super) block: Option<Box<Partial>>,
     pub(super) decoder: Decoder,
@@ -107,7 +107,7 @@ pub(super) struct Partial {
     pub(super) frames: u8,
 }
 
-const _: () = assert!(size_of::<Connection>() <= 600, "an idle connection costs little");
+const _: () = assert!(size_of::<Connection>() <= 400, "an idle connection costs little");
 
 impl Connection {
     /// A connection that began at `now`.
@@ -154,7 +154,7 @@ impl Connection {
     #[inline]
     pub fn step(&self) -> Step<'_> {
         if let Some((key, left)) = self.payload {
-            return self.streams[key].work.step(self.outbox.bytes(), left);
+            return self.streams[key].work.step(self.outbox.bytes(), left.into());
         }
         match &self.phase {
             Phase::Closed(reason) => Step::Close(*reason),
@@ -244,8 +244,8 @@ impl Connection {
             self.since = cx.clock.tick;
         }
         if let Some((key, left)) = self.payload {
-            let beyond = usize::try_from(beyond).unwrap_or(usize::MAX).min(left);
-            self.streams[key].work.consume(beyond);
+            let beyond = u16::try_from(beyond).unwrap_or(left).min(left);
+            self.streams[key].work.consume(beyond.into());
             self.payload = (left > beyond).then_some((key, left - beyond));
             if self.payload.is_some() {
                 return;

@@ -7,7 +7,7 @@ use crate::machine::{Outbox, Pages};
 use crate::site::{Content, FieldSink, Reply};
 
 use super::frame::{HEAD_BYTES, Kind, PAYLOAD_MOST, SPARE_BYTES, flag, put_head};
-use super::hpack::{NO_TABLE, put_line, put_literal, put_status, status_length};
+use super::hpack::{NO_TABLE, put_date, put_line, put_status, status_length};
 
 /// Writes the fields of a reply as HEADERS, and CONTINUATION if they are long. `first`: it is the
 /// first block of the connection. `None`: there is no room; nothing was written.
@@ -61,7 +61,7 @@ fn put_lead(writer: &mut Writer<'_>, status: Status, first: bool, clock: &Clock)
         writer.put(NO_TABLE);
     }
     put_status(writer, status);
-    put_literal(writer, b"date", date_of(clock));
+    put_date(writer, date_of(clock));
 }
 
 /// Bytes of what [`put_lead`] writes.

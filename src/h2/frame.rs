@@ -15,6 +15,10 @@ pub(super) const PAYLOAD_MOST: usize = 16_384;
 /// The longest payload of a DATA frame that is sent: with its head, one record of TLS.
 pub(super) const DATA_MOST: usize = PAYLOAD_MOST - HEAD_BYTES;
 
+/// Up to this length, a payload is copied into the outbox: the copy costs less than the second
+/// entry of a gathering write.
+pub(super) const COPIED_BYTES: usize = 4096;
+
 /// Room that responses leave in the outbox for control frames: the two steps of a GOAWAY with a
 /// PING, and the RST_STREAM behind a response.
 pub(super) const SPARE_BYTES: usize = 64;

@@ -191,7 +191,8 @@ impl Connection {
         // Fields cause more work than other frames, and long ones most.
         let work = 1 + block.len() / BYTES_PER_FRAME;
         self.frames_left = self.frames_left.saturating_sub(u16::try_from(work).unwrap_or(u16::MAX));
-        let found = self.streams.find(id);
+        // A new stream need not be looked for.
+        let found = if id > self.last { None } else { self.streams.find(id) };
         let mut page = Buffer::default();
         let limits = cx.limits;
         let room = page.room(cx.pages).ok_or(Fault::Connection(Code::InternalError))?;
@@ -202,14 +203,15 @@ impl Connection {
             false => Gather::request(memory, limits).observed(cx.observer.is_some()),
         };
         let decoded = self.decoder.decode(block, scratch, &mut gather);
-        let (parts, verdict, memory) = gather.finish();
+        let request = gather.finish();
+        let verdict = request.verdict;
         let outcome = match (decoded, found) {
             (Err(_), _) => Err(Fault::Connection(Code::CompressionError)),
             (Ok(()), Some(key)) => self.take_trailers(key, head, verdict, cx),
             (Ok(()), None) => match self.admit(id, cx) {
                 Ok(true) => {
                     let ends = head.has(flag::END_STREAM);
-                    self.take_request(id, ends, (parts, verdict, memory), cx)
+                    self.take_request(id, ends, request, cx)
                 }
                 Ok(false) => Ok(()),
                 Err(fault) => Err(fault),

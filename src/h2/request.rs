@@ -66,6 +66,14 @@ pub(super) enum Verdict {
     Failed(Failure),
 }
 
+/// A request from a whole block, and its memory.
+#[derive(Clone, Copy)]
+pub(super) struct Gathered<'g> {
+    pub(super) parts: &'g Parts,
+    pub(super) verdict: Verdict,
+    pub(super) memory: &'g [u8],
+}
+
 /// Collects a request from its fields, into memory that belongs to the caller.
 pub(super) struct Gather<'g> {
     parts: Parts,
@@ -127,8 +135,8 @@ impl<'g> Gather<'g> {
         Gather { is_trailer: true, ..Gather::request(memory, limits) }
     }
 
-    /// Checks what only the whole block shows. Returns the request and its memory.
-    pub(super) fn finish(mut self) -> (Parts, Verdict, &'g [u8]) {
+    /// Checks what only the whole block shows.
+    pub(super) fn finish(&mut self) -> Gathered<'_> {
         let is_connect = self.parts.method == Method::Connect;
         let target = (self.scheme.is_some(), self.parts.path.is_some());
         let complete = self.has_method && target == (!is_connect, !is_connect);
@@ -138,7 +146,8 @@ impl<'g> Gather<'g> {
         if let (Verdict::Good, Some(false)) = (self.verdict, self.scheme) {
             self.verdict = Verdict::Failed(Failure::bad("the scheme is neither http nor https"));
         }
-        (self.parts, self.verdict, &self.memory[..self.used])
+        let Gather { parts, verdict, memory, used, .. } = self;
+        Gathered { parts, verdict: *verdict, memory: &memory[..*used] }
     }
 
     fn keep(&mut self, value: &[u8]) -> Option<Span> {
@@ -169,8 +178,12 @@ impl<'g> Gather<'g> {
             b":method" if !self.has_method && !value.is_empty() => {
                 self.has_method = true;
                 self.tell(0, value);
-                self.parts.method = str::from_utf8(value).map_or(Method::Unknown, Method::parse);
-                value.iter().all(|byte| is_token(*byte)) || self.malformed()
+                self.parts.method = match value {
+                    b"GET" => Method::Get,
+                    _ => str::from_utf8(value).map_or(Method::Unknown, Method::parse),
+                };
+                let is_known = self.parts.method != Method::Unknown;
+                is_known || value.iter().all(|byte| is_token(*byte)) || self.malformed()
             }
             b":scheme" if self.scheme.is_none() => {
                 let is = |scheme: &[u8]| value.eq_ignore_ascii_case(scheme);
@@ -271,7 +284,20 @@ impl Parts {
         cx: &mut Context<'_>,
         look: impl FnOnce(&Request<'_>, &mut Context<'_>) -> T,
     ) -> Result<T, Failure> {
-        let mut lines = [httparse::EMPTY_HEADER; LINES];
+        // Few lines are the rule: a table for all of them is not cleared for nothing.
+        match self.count {
+            0..8 => self.with_lines(&mut [httparse::EMPTY_HEADER; 8], memory, cx, look),
+            _ => self.with_lines(&mut [httparse::EMPTY_HEADER; LINES], memory, cx, look),
+        }
+    }
+
+    fn with_lines<'m, T>(
+        &self,
+        lines: &mut [httparse::Header<'m>],
+        memory: &'m [u8],
+        cx: &mut Context<'_>,
+        look: impl FnOnce(&Request<'_>, &mut Context<'_>) -> T,
+    ) -> Result<T, Failure> {
         let kept = &self.lines[..usize::from(self.count)];
         for (line, (field, span)) in lines.iter_mut().zip(kept) {
             *line = httparse::Header { name: field.name(), value: span.of(memory) };
@@ -361,7 +387,8 @@ impl Parts {
 /// A token in lower case (section 8.2.1).
 #[inline]
 fn is_name(name: &[u8]) -> bool {
-    !name.is_empty() && name.iter().all(|&byte| is_token(byte) && !byte.is_ascii_uppercase())
+    let is_letter = |byte: u8| is_token(byte) & !byte.is_ascii_uppercase();
+    !name.is_empty() && name.iter().fold(true, |is_name, &byte| is_name & is_letter(byte))
 }
 
 fn is_token(byte: u8) -> bool {
@@ -399,6 +426,9 @@ static TOKEN: [bool; 256] = {
 #[inline]
 fn is_value(value: &[u8]) -> bool {
     let blank = |byte: Option<&u8>| matches!(byte, Some(b' ' | b'\t'));
-    let is_text = |&byte: &u8| byte >= 0x20 && byte != 0x7f || byte == b'\t';
-    value.iter().all(is_text) && !blank(value.first()) && !blank(value.last())
+    // Without a branch for each byte, so that the compiler compares many at a time.
+    let is_text = |byte: u8| (byte >= 0x20) & (byte != 0x7f) | (byte == b'\t');
+    value.iter().fold(true, |is_value, &byte| is_value & is_text(byte))
+        && !blank(value.first())
+        && !blank(value.last())
 }

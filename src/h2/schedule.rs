@@ -9,14 +9,23 @@ use super::stream::Key;
 use super::streams::Streams;
 
 /// The streams that have something to send and may send it.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Schedule {
-    /// The first stream of each ring: in order, and incremental.
-    rings: [[Option<Key>; 2]; LEVELS],
+    /// The first stream of each ring, in order and incremental, or [`NONE`].
+    rings: [[Key; 2]; LEVELS],
     /// A bit for each level that has a stream.
     levels: u8,
     /// Which ring is next where both have streams.
     turn: u8,
+}
+
+/// No stream: a table has fewer.
+const NONE: Key = Key::MAX;
+
+impl Default for Schedule {
+    fn default() -> Schedule {
+        Schedule { rings: [[NONE; 2]; LEVELS], levels: 0, turn: 0 }
+    }
 }
 
 impl Schedule {
@@ -34,7 +43,8 @@ impl Schedule {
         }
         let rings = &self.rings[self.levels.trailing_zeros() as usize]; // at most 7
         let turn = usize::from(self.turn);
-        rings[turn].or(rings[1 - turn])
+        let key = rings[turn];
+        Some(if key == NONE { rings[1 - turn] } else { key })
     }
 
     /// The first stream has sent a frame, and has more to send.
@@ -45,9 +55,9 @@ impl Schedule {
         let ring = usize::from(stream.priority.incremental);
         let rings = &mut self.rings[usize::from(stream.priority.urgency)];
         if ring == 1 {
-            rings[1] = Some(stream.next);
+            rings[1] = stream.next;
         }
-        if rings[1 - ring].is_some() {
+        if rings[1 - ring] != NONE {
             self.turn = 1 - self.turn;
         }
     }
@@ -62,11 +72,12 @@ impl Schedule {
         let ring = usize::from(priority.incremental);
         let head = &mut self.rings[usize::from(priority.urgency)][ring];
         self.levels |= 1 << priority.urgency;
-        let Some(first) = *head else {
-            *head = Some(key);
+        let first = *head;
+        if first == NONE {
+            *head = key;
             (streams[key].next, streams[key].previous) = (key, key);
             return;
-        };
+        }
         let mut behind = streams[first].previous;
         if !priority.incremental {
             let id = streams[key].id;
@@ -76,7 +87,7 @@ impl Schedule {
             }
             if streams[behind].id > id {
                 behind = streams[first].previous;
-                *head = Some(key);
+                *head = key;
             }
         }
         let ahead = streams[behind].next;
@@ -97,10 +108,10 @@ impl Schedule {
         streams[next].previous = previous;
         let rings = &mut self.rings[usize::from(priority.urgency)];
         let head = &mut rings[usize::from(priority.incremental)];
-        if *head == Some(key) {
-            *head = (next != key).then_some(next);
+        if *head == key {
+            *head = if next == key { NONE } else { next };
         }
-        if rings.iter().all(Option::is_none) {
+        if *rings == [NONE; 2] {
             self.levels &= !(1 << priority.urgency);
         }
     }

@@ -7,7 +7,7 @@ use crate::machine::{Context, Reason, Step};
 use crate::site::{Filled, Representation, Wait};
 
 use super::connection::Connection;
-use super::frame::{Code, DATA_MOST, HEAD_BYTES, Kind, SPARE_BYTES, flag, put_head};
+use super::frame::{COPIED_BYTES, Code, DATA_MOST, HEAD_BYTES, Kind, SPARE_BYTES, flag, put_head};
 use super::stream::{Key, Made, Source, Work};
 
 /// What the next frame of a stream is made of.
@@ -101,20 +101,26 @@ impl Connection {
             }
         });
         debug_assert!(put.is_some(), "there is room: see `pump`");
-        self.window.take(count);
         self.streams[key].window.take(count);
+        self.count_data(self.streams[key].id, count, cx);
+        if copy {
+            self.streams[key].work.consume(count);
+            self.end_frame(key, cx);
+        } else {
+            let count = u16::try_from(count).expect("at most DATA_MOST");
+            self.payload = Some((key, count));
+        }
+    }
+
+    /// The head of a DATA frame of a stream was written.
+    pub(super) fn count_data(&mut self, id: u32, count: usize, cx: &mut Context<'_>) {
+        self.window.take(count);
         self.flood.sent_data();
         if let Some(requests) = &mut cx.requests {
             requests.sent(count as u64); // widening
         }
         if !self.unfinished.is_empty() {
-            self.unfinished.add(self.streams[key].id, count);
-        }
-        if copy {
-            self.streams[key].work.consume(count);
-            self.end_frame(key, cx);
-        } else {
-            self.payload = Some((key, count));
+            self.unfinished.add(id, count);
         }
     }
 
@@ -325,10 +331,6 @@ impl Made {
         self.at == self.bytes.len() && matches!(self.source, Source::Ended)
     }
 }
-
-/// Up to this length, a payload is copied into the outbox: the copy costs less than the second
-/// entry of a gathering write.
-const COPIED_BYTES: usize = 4096;
 
 /// What the kernel is asked to read of a file at a time.
 const AHEAD_BYTES: u64 = 262_144;

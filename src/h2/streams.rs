@@ -18,6 +18,10 @@ pub(super) struct Streams {
 /// Slots that an idle connection keeps.
 const KEPT: usize = 4;
 
+/// The table is doubled, but grows by at most this: to 100 slots, the limit of streams if it is not
+/// configured.
+const MORE: usize = 36;
+
 impl Streams {
     /// How many there are.
     #[inline]
@@ -76,6 +80,9 @@ impl Streams {
             work: Work::None,
         };
         let place = if self.len() == self.slots.len() {
+            if self.slots.len() == self.slots.capacity() {
+                self.slots.reserve_exact(self.slots.len().clamp(KEPT, MORE));
+            }
             self.slots.push(stream);
             self.slots.len() - 1
         } else {

@@ -27,8 +27,7 @@ impl AccessLog {
     /// Prepares the line of a request whose response begins.
     pub(super) fn begin(&mut self, asked: &Asked<'_>, clock: &Clock) -> Line {
         let waited_us = clock.us.saturating_sub(asked.began_us);
-        let unix_us = clock.unix_ns / 1000 - i128::from(waited_us);
-        let unix_ms = i64::try_from(unix_us.div_euclid(1000)).unwrap_or(0); // a wrong clock
+        let unix_ms = clock.unix_us.saturating_sub_unsigned(waited_us).div_euclid(1000);
         let mut line = Line { text: self.free.pop().unwrap_or_default(), middle: 0 };
         self.formatter.begin(asked, unix_ms, &mut line);
         if self.open_bytes + line.text.len() > OPEN_BYTES {
@@ -51,6 +50,11 @@ impl AccessLog {
             line.text.clear();
             self.free.push(line.text);
         }
+    }
+
+    /// True if lines have the duration of the request.
+    pub(super) fn has_duration(&self) -> bool {
+        self.formatter.has_duration()
     }
 
     /// Where the lines go.

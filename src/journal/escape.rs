@@ -3,7 +3,7 @@
 /// As Apache writes it: `\"`, `\\`, `\b`, `\n`, `\r`, `\t`, `\v`, and `\xHH` for other bytes that
 /// are not printable ASCII.
 pub(super) fn apache(bytes: &[u8], text: &mut Vec<u8>) {
-    if bytes.iter().all(|byte| is_plain(*byte)) {
+    if are_plain(bytes) {
         return text.extend_from_slice(bytes);
     }
     bytes.iter().for_each(|byte| apache_byte(*byte, text));
@@ -36,7 +36,7 @@ fn apache_byte(byte: u8, text: &mut Vec<u8>) {
 /// As the inside of a string of JSON (RFC 8259 section 7). A byte that is not UTF-8 becomes the
 /// character with that number: `\u00HH`.
 pub(super) fn json(bytes: &[u8], text: &mut Vec<u8>) {
-    if bytes.iter().all(|byte| is_plain(*byte)) {
+    if are_plain(bytes) {
         return text.extend_from_slice(bytes);
     }
     for chunk in bytes.utf8_chunks() {
@@ -57,6 +57,22 @@ fn json_byte(byte: u8, text: &mut Vec<u8>) {
     text.extend_from_slice(b"\\u00");
     text.extend(hex(byte));
 }
+
+/// True for nearly all values. Whole chunks become vector instructions; the last one overlaps.
+fn are_plain(bytes: &[u8]) -> bool {
+    let is_chunk_plain = |chunk: &[u8; CHUNK]| {
+        chunk.iter().fold(true, |all, byte| all & is_plain(*byte)) // no early end
+    };
+    let (chunks, rest) = bytes.as_chunks();
+    chunks.iter().all(is_chunk_plain)
+        && match bytes.last_chunk() {
+            Some(last) => rest.is_empty() || is_chunk_plain(last),
+            None => rest.iter().all(|byte| is_plain(*byte)),
+        }
+}
+
+/// Bytes of a vector register that every processor has.
+const CHUNK: usize = 16;
 
 fn is_plain(byte: u8) -> bool {
     matches!(byte, b' '..=b'~') & (byte != b'"') & (byte != b'\\')
@@ -91,6 +107,20 @@ mod tests {
         let mut word = Vec::new();
         apache_word(b"a b\"", &mut word);
         assert_eq!(word, b"a\\x20b\\\"");
+    }
+
+    #[test]
+    fn a_byte_is_escaped_wherever_it_is() {
+        for length in 1..3 * CHUNK {
+            for at in 0..length {
+                let mut bytes = vec![b'a'; length];
+                bytes[at] = b'\n';
+                let mut text = Vec::new();
+                apache(&bytes, &mut text);
+                let expected = format!("{}\\n{}", "a".repeat(at), "a".repeat(length - at - 1));
+                assert_eq!(text, expected.as_bytes());
+            }
+        }
     }
 
     #[test]

@@ -4,7 +4,7 @@
 //! the head of the request is gone later; when the response was sent, the outcome.
 
 use std::io::Write;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 
 use crate::config::AccessFormat;
 use crate::http::basic::{Buffer, Credentials};
@@ -128,6 +128,11 @@ impl Formatter {
         text.extend_from_slice(second);
     }
 
+    /// True if lines have the duration of the request.
+    pub(super) fn has_duration(&self) -> bool {
+        matches!(self.format, AccessFormat::Json)
+    }
+
     /// Formats a second, once.
     fn set_time(&mut self, second: i64) {
         if self.second == second {
@@ -160,25 +165,18 @@ struct Head<'h> {
 impl<'h> Head<'h> {
     /// Finds the lines; of each field, the first one. The head may be malformed or incomplete.
     fn of(bytes: &'h [u8]) -> Head<'h> {
-        let mut lines = Lines(bytes);
+        let mut lines = Lines::of(bytes);
         let mut head = Head { line: lines.next().map(cut), ..Head::default() };
         for line in lines {
             if line.is_empty() {
                 break;
             }
-            let field = match line[0] | 0x20 {
-                b'h' => ("host:", &mut head.host),
-                b'r' => ("referer:", &mut head.referer),
-                b'u' => ("user-agent:", &mut head.user_agent),
-                b'a' => ("authorization:", &mut head.authorization),
-                _ => continue,
-            };
-            let (name, place) = field;
-            if let Some((start, value)) = line.split_at_checked(name.len())
-                && start.eq_ignore_ascii_case(name.as_bytes())
-                && place.is_none()
-            {
-                *place = Some(cut(value.trim_ascii()));
+            match line[0] | 0x20 {
+                b'h' => put_field(line, b"Host:", &mut head.host),
+                b'r' => put_field(line, b"Referer:", &mut head.referer),
+                b'u' => put_field(line, b"User-Agent:", &mut head.user_agent),
+                b'a' => put_field(line, b"Authorization:", &mut head.authorization),
+                _ => {}
             }
         }
         head
@@ -213,6 +211,17 @@ impl<'h> Head<'h> {
     }
 }
 
+/// Notes the value of a field, if the line begins with its name and is the first that does.
+#[inline(always)]
+fn put_field<'h, const N: usize>(line: &'h [u8], name: &[u8; N], place: &mut Option<&'h [u8]>) {
+    let Some((start, value)) = line.split_first_chunk() else { return };
+    // Nearly every client writes it like this; comparing without case is slow.
+    let is_it = start == name || start.eq_ignore_ascii_case(name);
+    if is_it && place.is_none() {
+        *place = Some(cut(value.trim_ascii()));
+    }
+}
+
 /// The logged part of a value.
 fn cut(value: &[u8]) -> &[u8] {
     &value[..value.len().min(VALUE_BYTES)]
@@ -222,21 +231,29 @@ fn cut(value: &[u8]) -> &[u8] {
 const VALUE_BYTES: usize = 8192;
 
 /// The lines of a head, without their ends.
-struct Lines<'h>(&'h [u8]);
+struct Lines<'h> {
+    bytes: &'h [u8],
+    /// Where the next line begins.
+    at: usize,
+    ends: memchr::Memchr<'h>,
+}
+
+impl<'h> Lines<'h> {
+    fn of(bytes: &'h [u8]) -> Lines<'h> {
+        Lines { bytes, at: 0, ends: memchr::memchr_iter(b'\n', bytes) }
+    }
+}
 
 impl<'h> Iterator for Lines<'h> {
     type Item = &'h [u8];
 
     fn next(&mut self) -> Option<&'h [u8]> {
-        if self.0.is_empty() {
+        if self.at == self.bytes.len() {
             return None;
         }
-        let end = memchr::memchr(b'\n', self.0);
-        let (line, rest) = match end {
-            Some(end) => (&self.0[..end], &self.0[end + 1..]),
-            None => (self.0, &self.0[self.0.len()..]),
-        };
-        self.0 = rest;
+        let end = self.ends.next();
+        let line = &self.bytes[self.at..end.unwrap_or(self.bytes.len())];
+        self.at = end.map_or(self.bytes.len(), |end| end + 1);
         Some(line.strip_suffix(b"\r").unwrap_or(line))
     }
 }
@@ -257,20 +274,77 @@ fn put_member(name: &str, value: Option<&[u8]>, text: &mut Vec<u8>) {
 fn put_client(client: Option<IpAddr>, none: &[u8], text: &mut Vec<u8>) {
     match client.map(|address| address.to_canonical()) {
         None => text.extend_from_slice(none),
-        Some(IpAddr::V4(address)) => {
-            let octets = address.octets();
-            put_number(octets[0].into(), text);
-            for octet in &octets[1..] {
-                text.push(b'.');
-                put_number((*octet).into(), text);
-            }
-        }
+        Some(IpAddr::V4(address)) => put_ipv4(address, text),
         // Writing to memory does not fail.
         Some(IpAddr::V6(address)) => _ = write!(text, "{address}"),
     }
 }
 
+/// A tenth of the work of the formatter in the standard library.
+fn put_ipv4(address: Ipv4Addr, text: &mut Vec<u8>) {
+    let (mut room, mut length) = ([0; 4 * 4], 0);
+    for octet in address.octets() {
+        room[length..length + 4].copy_from_slice(&OCTETS[usize::from(octet)]);
+        length += 2 + usize::from(octet >= 10) + usize::from(octet >= 100);
+    }
+    text.extend_from_slice(&room[..length - 1]);
+}
+
+/// The digits of each octet, and a dot behind them.
+const OCTETS: [[u8; 4]; 256] = {
+    let mut octets = [[b'.'; 4]; 256];
+    let mut octet = 0_u8;
+    loop {
+        let digits = [octet / 100, octet / 10 % 10, octet % 10];
+        let unused = if octet < 10 { 2 } else { (octet < 100) as usize };
+        let mut at = unused;
+        while at < digits.len() {
+            octets[octet as usize][at - unused] = b'0' + digits[at];
+            at += 1;
+        }
+        if octet == u8::MAX {
+            break octets;
+        }
+        octet += 1;
+    }
+};
+
 fn put_number(number: u64, text: &mut Vec<u8>) {
     let (digits, start) = decimal(number);
     text.extend_from_slice(&digits[start..]);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_is_written_as_the_standard_library_does() {
+        for octet in 0..=u8::MAX {
+            let octets = [octet, 255 - octet, octet.rotate_left(4), octet / 3];
+            let mut text = Vec::new();
+            put_client(Some(octets.into()), b"-", &mut text);
+            assert_eq!(text, IpAddr::from(octets).to_string().as_bytes());
+        }
+    }
+
+    #[test]
+    fn the_lines_of_a_head_are_found_however_they_end() {
+        for (bytes, expected) in [
+            (&b""[..], &[][..]),
+            (b"a", &["a"][..]),
+            (b"a\r\nb\nc\r\n\r\nd", &["a", "b", "c", "", "d"]),
+            (b"\n\r\r\n", &["", "\r"]),
+        ] {
+            let lines: Vec<_> =
+                Lines::of(bytes).map(|line| str::from_utf8(line).unwrap()).collect();
+            assert_eq!(lines, expected);
+        }
+        let head =
+            Head::of(b"GET / HTTP/1.1\r\nuser-AGENT:  a \r\nReferer:b\r\nUser-Agent: c\r\nH:\r\n");
+        assert_eq!(
+            (head.user_agent, head.referer, head.host),
+            (Some(&b"a"[..]), Some(&b"b"[..]), None)
+        );
+    }
 }

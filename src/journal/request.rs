@@ -30,7 +30,8 @@ pub struct Finished {
     /// Bytes that were given to the kernel after the head of the response: the body, with the
     /// framing of the chunked transfer coding.
     pub body_bytes: u64,
-    /// From the first byte of the request's head to the last byte given to the kernel.
+    /// From the first byte of the request's head to the last byte given to the kernel; 0 if no log
+    /// has it.
     pub duration_us: u64,
     /// The response was sent to its end.
     pub complete: bool,

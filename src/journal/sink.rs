@@ -206,13 +206,20 @@ impl Sink {
     fn refused(&mut self, errno: Errno, now: Tick) {
         match errno {
             Errno::INTR => {}
-            Errno::AGAIN => self.blocked_until = now + RETRY_MS,
+            Errno::AGAIN => self.blocked_until = now + self.retry_ms(),
             _ => {
                 self.blocked_until = now + FLUSH_MS;
                 if self.failure.is_none_or(|(last, _)| last != errno) {
                     self.failure = Some((errno, false));
                 }
             }
+        }
+    }
+
+    fn retry_ms(&self) -> u64 {
+        match self.file.kind() {
+            FileKind::Regular => LOCKED_MS,
+            FileKind::Stream | FileKind::Socket => RETRY_MS,
         }
     }
 
@@ -242,7 +249,7 @@ impl Sink {
         let fd = self.file.as_fd();
         let (mut fds, most) = match self.file.kind() {
             // Another process has the lock for a moment. `poll` would not wait for a file.
-            FileKind::Regular => (vec![], Duration::from_millis(RETRY_MS)),
+            FileKind::Regular => (vec![], Duration::from_millis(LOCKED_MS)),
             FileKind::Stream | FileKind::Socket => (vec![PollFd::new(&fd, PollFlags::OUT)], most),
         };
         _ = poll(&mut fds, Timespec::try_from(most).ok().as_ref());
@@ -291,6 +298,10 @@ const FLUSH_MS: u64 = 1000;
 /// How soon another attempt follows one that would have had to wait.
 const RETRY_MS: u64 = 20;
 
+/// The same for a file that another process writes to: that takes microseconds, and at full load
+/// the buffer fills up within a few milliseconds.
+const LOCKED_MS: u64 = 1;
+
 /// Bytes of one write to a regular file.
 const FILE_PIECE: usize = 64 * 1024;
 
@@ -305,3 +316,74 @@ const END: Duration = Duration::from_secs(1);
 
 /// How often dropped lines are reported.
 const REPORT_MS: u64 = 10_000;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs::File;
+    use std::io::{Read, pipe};
+    use std::os::fd::OwnedFd;
+
+    fn sink(fd: impl Into<OwnedFd>, most: usize) -> Sink {
+        Sink::new(LogFile::adopt(fd.into()).unwrap(), "log".to_owned(), most)
+    }
+
+    /// A turn for each millisecond until this one, with a line in each. Returns how many of them
+    /// tried to write, and in vain.
+    fn turns(sink: &mut Sink, until: u64) -> u64 {
+        let mut refused = 0;
+        for now in (0..until).map(Tick) {
+            sink.add(|text| text.extend_from_slice(b"0123456\n"));
+            let before = sink.blocked_until;
+            sink.flush_due(now);
+            refused += u64::from(sink.blocked_until != before);
+        }
+        refused
+    }
+
+    #[test]
+    fn a_log_that_accepts_nothing_is_tried_rarely_and_costs_nothing_in_between() {
+        let (mut reader, writer) = pipe().unwrap();
+        let mut log = sink(writer, 4096);
+        while is_ready(log.file.as_fd()).unwrap() {
+            rustix::io::write(&log.file, &[b'x'; PIPE_BYTES]).unwrap();
+        }
+        // 512 lines fit; the rest is dropped. It is tried from the half-full buffer on.
+        assert_eq!(turns(&mut log, 10_000), (10_000 - 256_u64).div_ceil(RETRY_MS));
+        assert_eq!(log.dropped(), 10_000 - 512);
+        let mut text = vec![0; 1 << 16];
+        while !log.pending.is_empty() {
+            assert!(reader.read(&mut text).unwrap() > 0);
+            log.flush_due(Tick(20_000));
+            log.blocked_until = Tick(0);
+        }
+        if let Ok(full) = File::options().write(true).open("/dev/full") {
+            let mut log = sink(full, 4096);
+            assert_eq!(turns(&mut log, 10_000), (10_000 - 256_u64).div_ceil(FLUSH_MS));
+            assert_eq!(log.dropped(), 10_000 - 512);
+        }
+    }
+
+    #[test]
+    fn the_rest_of_a_torn_line_never_begins_another_file() {
+        let (mut first, writer) = pipe().unwrap();
+        let (mut second, other) = pipe().unwrap();
+        let mut log = sink(writer, 1 << 20);
+        let long = [&[b'x'; 2 << 16][..], b"\n"].concat();
+        for line in [&long[..], b"short\n"] {
+            log.add(|text| text.extend_from_slice(line));
+        }
+        log.flush_due(Tick(0));
+        assert!(log.is_torn && log.pending.len() > 1 << 15, "{}", log.pending.len());
+        log.reopen(LogFile::adopt(other.into()).unwrap(), Tick(0));
+        assert_eq!((log.dropped(), log.is_torn), (1, false));
+        log.finish(Tick(0));
+        drop(log);
+        let mut text = Vec::new();
+        first.read_to_end(&mut text).unwrap();
+        assert!(text.iter().all(|byte| *byte == b'x'));
+        text.clear();
+        second.read_to_end(&mut text).unwrap();
+        assert_eq!(text, b"short\n");
+    }
+}

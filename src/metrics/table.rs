@@ -230,6 +230,9 @@ metrics! {
             Label::Words("result", &["ok", "failed"]),
             Label::Words("resumed", &["true", "false"]),
         ]);
+    CertificateExpiry: gauge("tenkay_tls_certificate_expiry_timestamp_seconds",
+        "When the first of the certificates expires, since 1970.")
+        .join(Join::Most);
     Cpu: counter("process_cpu_seconds_total",
         "CPU time of the processes that serve.")
         .per_unit(1_000_000);

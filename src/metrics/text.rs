@@ -28,8 +28,9 @@ pub fn to_text(snapshot: &Snapshot, facts: Facts) -> String {
     text
 }
 
-/// Values that some systems do not have; where there is one, it is not 0.
+/// Values that some systems or servers do not have; where there is one, it is not 0.
 const IS_ABSENT_IF_ZERO: &[&str] = &[
+    "tenkay_tls_certificate_expiry_timestamp_seconds",
     "process_open_fds",
     "process_max_fds",
     "process_virtual_memory_bytes",

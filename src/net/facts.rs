@@ -38,14 +38,3 @@ pub struct Handshakes {
     /// By an error, or by the peer.
     pub failed: u64,
 }
-
-/// When a certificate expires.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Expiry {
-    /// The file; empty for one that was made at start.
-    pub path: String,
-    /// The first name in it.
-    pub name: String,
-    /// Seconds since 1970.
-    pub expires_at: u64,
-}

@@ -6,7 +6,7 @@ use std::os::fd::OwnedFd;
 
 use zeroize::Zeroizing;
 
-use super::facts::{Expiry, Facts, Handshakes, Opened};
+use super::facts::{Facts, Handshakes, Opened};
 use super::transport::{Plain, Sent};
 use crate::config::TlsConfig;
 use crate::http::covered::Names;
@@ -19,6 +19,14 @@ const MISSING: &str = "this program was built without TLS (feature 'tls')";
 /// If some are configured.
 pub fn check(config: &TlsConfig, _: u64) -> Result<Vec<String>, Vec<String>> {
     if config.certificates.is_empty() { Ok(Vec::new()) } else { Err(vec![MISSING.to_owned()]) }
+}
+
+/// There are no certificates.
+///
+/// # Errors
+/// If some are configured.
+pub fn covered(config: &TlsConfig) -> Result<Vec<Names>, String> {
+    if config.certificates.is_empty() { Ok(Vec::new()) } else { Err(MISSING.to_owned()) }
 }
 
 /// A connection with TLS; there is none.
@@ -87,8 +95,8 @@ impl Terminal {
     }
 
     /// None.
-    pub fn expiries(&self) -> Vec<Expiry> {
-        Vec::new()
+    pub fn first_expiry(&self) -> Option<u64> {
+        None
     }
 
     /// None.

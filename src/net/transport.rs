@@ -249,9 +249,8 @@ impl Transport {
     /// Makes the kernel discard unsent data when the socket is closed, and reset the connection.
     /// Otherwise it would keep megabytes for minutes, for a peer that reads nothing.
     pub fn abandon(&mut self) {
-        let socket = &self.socket().socket;
         // If the option cannot be set, the connection is already gone.
-        _ = rustix::net::sockopt::set_socket_linger(socket, Some(Duration::ZERO));
+        _ = rustix::net::sockopt::set_socket_linger(&self.socket().socket, Some(Duration::ZERO));
     }
 }
 
@@ -383,10 +382,16 @@ impl Plain {
         self.note_sent(sent)
     }
 
+    /// Sends these bytes. `follows`: more are sent soon, and a segment that is not full may wait.
+    pub(super) fn send_before(&mut self, bytes: &[u8], follows: bool) -> io::Result<usize> {
+        let flags = if follows { MORE_FOLLOWS } else { NO_SIGNAL };
+        self.note_sent(rustix::net::send(&self.socket, bytes, flags))
+    }
+
     fn send_file(&mut self, lead: &[u8], file: &File, at: u64, count: u64) -> io::Result<Sent> {
         let mut sent = Sent { count: 0, file_ended: false };
         if !lead.is_empty() {
-            let count = self.note_sent(rustix::net::send(&self.socket, lead, MORE_FOLLOWS))?;
+            let count = self.send_before(lead, true)?;
             sent.count = count as u64; // widening
             if count < lead.len() {
                 return Ok(sent);
@@ -448,8 +453,7 @@ impl Plain {
     }
 }
 
-/// Bytes of a PROXY header to peek at. Senders keep to 536 bytes; of a longer one, the rest is
-/// received in further pieces.
+/// Bytes of a PROXY header to peek at: what senders keep to. A longer one comes in pieces.
 const HEADER_PIECE: usize = 536;
 
 /// Most receives before a last message: a head of any length that is allowed.

@@ -191,26 +191,15 @@ fn open_sites(
     Ok(sites)
 }
 
-/// What TLS asks of requests; nothing, if there is no TLS and there are no challenges.
+/// What TLS asks of requests.
 fn gate(
     tls: &TlsConfig,
     terminal: Option<&Terminal>,
     listeners: &[Listener],
 ) -> Option<GateConfig> {
+    let secure = listeners.iter().filter(|listener| listener.opening().tls);
     let names = terminal.map(Terminal::names).unwrap_or_default();
-    if names.is_empty() && tls.acme_webroot.is_none() {
-        return None;
-    }
-    let secure = || listeners.iter().filter(|listener| listener.opening().tls);
-    let ports = || secure().filter_map(Listener::port);
-    // The port that browsers take for https, if it is among them.
-    let port = ports().find(|port| *port == 443).or_else(|| ports().next());
-    Some(GateConfig {
-        names,
-        hsts: tls.hsts.clone(),
-        redirect_port: port.filter(|_| tls.redirect_http),
-        acme_webroot: tls.acme_webroot.clone(),
-    })
+    GateConfig::of(tls, names, secure.filter_map(Listener::port))
 }
 
 /// Starts the processes that verify passwords: as the user that serves, and before the sandbox is

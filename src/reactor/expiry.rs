@@ -3,7 +3,6 @@
 use crate::clock::Tick;
 use crate::config::LogLevel;
 use crate::net::tls::Terminal;
-use crate::net::{Expiry, Handshakes};
 
 use super::Reactor;
 
@@ -13,16 +12,6 @@ impl Reactor {
     pub fn speak_tls(&mut self, terminal: Terminal) {
         self.resources.pools.terminal = terminal;
         self.expiry_due = self.turn.now() + EXPIRY_MS;
-    }
-
-    /// How TLS handshakes have ended so far.
-    pub fn handshakes(&self) -> Handshakes {
-        self.resources.pools.terminal.handshakes
-    }
-
-    /// When each certificate expires.
-    pub fn expiries(&self) -> Vec<Expiry> {
-        self.resources.pools.terminal.expiries()
     }
 
     /// When [`Reactor::watch_expiry`] has something to do.

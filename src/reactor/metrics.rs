@@ -169,6 +169,7 @@ impl Metrics {
         snapshot.set(Metric::LogDropped, &[journal.dropped()]);
         let Handshakes { full, resumed, failed } = pools.terminal.handshakes;
         snapshot.set(Metric::TlsHandshakes, &[resumed, full, 0, failed]);
+        snapshot.set(Metric::CertificateExpiry, &[pools.terminal.first_expiry().unwrap_or(0)]);
         snapshot.set(Metric::Workers, &[1]);
         snapshot.set(Metric::LongestTurn, &[self.longest.us(now)]);
         snapshot

@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
-use crate::config::{CacheControl, SiteConfig, Symlinks};
+use crate::config::{CacheControl, SiteConfig, Symlinks, TlsConfig};
 use crate::http::covered::Names;
 use crate::http::host::Host;
 use crate::http::status::{Failure, Status};
@@ -27,6 +27,29 @@ pub struct GateConfig {
     pub redirect_port: Option<u16>,
     /// The folder with the answers to ACME challenges, for plain HTTP.
     pub acme_webroot: Option<PathBuf>,
+}
+
+impl GateConfig {
+    /// What these settings ask for, on a server with certificates for these names that listens with
+    /// TLS on these ports; `None`: there are neither certificates nor challenges.
+    pub fn of(
+        tls: &TlsConfig,
+        names: Vec<Names>,
+        mut ports: impl Iterator<Item = u16>,
+    ) -> Option<GateConfig> {
+        if names.is_empty() && tls.acme_webroot.is_none() {
+            return None;
+        }
+        let first = ports.next();
+        // The port that browsers take for https, if it is among them.
+        let port = ports.find(|port| *port == 443).or(first);
+        Some(GateConfig {
+            names,
+            hsts: tls.hsts.clone(),
+            redirect_port: port.filter(|_| tls.redirect_http),
+            acme_webroot: tls.acme_webroot.clone(),
+        })
+    }
 }
 
 /// See [`GateConfig`].

@@ -22,6 +22,8 @@ pub struct Step {
 pub enum Stage {
     /// Method, target and host.
     Request,
+    /// Whether the certificate covers the host, and the redirect from plain HTTP.
+    Https,
     /// Access rules: by address, or by name and password.
     Access,
     /// Redirects and rewrites that win over a file.
@@ -56,6 +58,7 @@ impl Stage {
     pub fn name(self) -> &'static str {
         match self {
             Stage::Request => "request",
+            Stage::Https => "https",
             Stage::Access => "access",
             Stage::Forced => "forced redirects",
             Stage::File => "file",
@@ -91,6 +94,12 @@ impl Rule {
         let force = if rule.force { "!" } else { "" };
         let text = format!("{} {} {}{force}", rule.from.text(), rule.to, rule.status().code());
         Rule { place: place.to_owned(), text, matches: false, decides: false }
+    }
+
+    /// The field that every response over TLS has.
+    pub(super) fn of_hsts(line: &[u8]) -> Rule {
+        let text = format!("/* {{ {} }}", String::from_utf8_lossy(line).trim_end());
+        Rule { place: "hsts".to_owned(), text, matches: true, decides: false }
     }
 
     /// A block of fields that applies, in one line.

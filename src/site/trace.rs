@@ -9,9 +9,10 @@ use crate::http::status::{Failure, Status};
 use crate::http::target::{self, Form, name_start};
 use crate::rules::redirect::Answer;
 
+use super::gate::Way;
 use super::login::Denial;
 use super::navigation::is_navigation;
-use super::request::Request;
+use super::request::{Channel, Request};
 use super::respond::{named, no_path, refusal_of};
 use super::rulebook::Guard;
 use super::steps::{Rule, Stage, Step};
@@ -56,13 +57,22 @@ impl Sites {
                 return trace;
             }
         };
-        let index = self.site_of(host);
+        let (index, result, end) = self.pass_gate(host, path, request.channel);
         trace.site = Some(index);
+        if !result.is_empty() {
+            trace.pass(Stage::Https, result.to_owned());
+        }
+        if let Some(end) = end {
+            trace.decide(end);
+            return trace;
+        }
         let located = self.store.locate(&self.sites[index], path);
         if let Ok(Located { canonical, .. }) = &located {
             trace.path = Some(canonical.clone());
             let blocks = self.sites[index].rulebook.headers_of(canonical);
             trace.headers = blocks.map(|(rule, place)| Rule::of_fields(rule, place)).collect();
+            let sent = self.gate.as_ref().and_then(|gate| gate.lines(request.channel));
+            trace.headers.extend(sent.map(|line| Rule::of_hsts(&line)));
         }
         let is_options = request.method == Method::Options;
         let is_preflight = is_options && self.sites[index].cors.preflight(request.fields).is_some();
@@ -87,12 +97,41 @@ impl Sites {
             trace.end(result.to_owned(), Conclusion::Redirect(Status::MovedPermanently));
             return trace;
         }
-        trace.pass(format!("the canonical path is {}", encoded(&located.canonical)));
+        let result = format!("the canonical path is {}", encoded(&located.canonical));
+        trace.pass(Stage::Request, result);
         let steps = std::mem::take(&mut trace.steps);
         let mut walk = Walk { sites: self, index, located, request, path, clock, steps };
         trace.conclusion = walk.decide();
         trace.steps = walk.steps;
         trace
+    }
+
+    /// The site of a request, a sentence about how it passes the gate (empty: there is nothing to
+    /// say), and what it leads to if it does not.
+    fn pass_gate(
+        &mut self,
+        host: Option<Host<'_>>,
+        path: &[u8],
+        channel: Channel,
+    ) -> (usize, &'static str, Option<Conclusion>) {
+        let index = self.site_of(host);
+        let Sites { gate, store, sites, .. } = self;
+        let Some(gate) = gate else { return (index, "", None) };
+        let site = &sites[index];
+        match gate.way(channel, host, || store.decode(site, path).ok()) {
+            Err(Failure { status, why, .. }) => (index, why, Some(Conclusion::Status(status))),
+            Ok(Way::Site) if channel.tls().is_some() => {
+                (index, "the certificate of the connection covers this host", None)
+            }
+            Ok(Way::Site) => (index, "this request is not redirected to HTTPS", None),
+            Ok(Way::Challenges(index)) => {
+                (index, "an ACME challenge, served from acme_webroot", None)
+            }
+            Ok(Way::Https) => {
+                let end = Conclusion::Redirect(Status::PermanentRedirect);
+                (index, "plain HTTP is redirected to HTTPS (redirect_http)", Some(end))
+            }
+        }
     }
 
     /// The file that is loaded for a canonical path; a folder stands for its index file.
@@ -142,16 +181,20 @@ impl Trace {
     }
 
     fn end(&mut self, result: String, conclusion: Conclusion) {
-        self.pass(result);
+        self.pass(Stage::Request, result);
+        self.decide(conclusion);
+    }
+
+    /// The last step decides.
+    fn decide(&mut self, conclusion: Conclusion) {
         if let Some(step) = self.steps.last_mut() {
             step.decides = true;
         }
         self.conclusion = conclusion;
     }
 
-    fn pass(&mut self, result: String) {
-        let rules = Vec::new();
-        self.steps.push(Step { stage: Stage::Request, rules, result, decides: false });
+    fn pass(&mut self, stage: Stage, result: String) {
+        self.steps.push(Step { stage, rules: Vec::new(), result, decides: false });
     }
 }
 

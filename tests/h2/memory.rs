@@ -92,7 +92,7 @@ fn a_request_that_the_cache_answers_allocates_nothing() {
 }
 
 #[test]
-fn a_connection_with_100_streams_takes_less_than_8_kilobytes() {
+fn a_connection_with_100_streams_takes_6_kilobytes() {
     let mut bench = bench(&[]);
     drive_once(&mut bench);
     let mut bytes = 0;
@@ -111,9 +111,9 @@ fn a_connection_with_100_streams_takes_less_than_8_kilobytes() {
         std::mem::forget(connection);
     });
     assert_eq!(taken, 0, "no page is held");
-    assert!(bytes <= 600);
-    // A table of 128 streams, of which 100 are used, and the box.
-    assert!(info.bytes_current <= 8_192, "{}", info.bytes_current);
+    assert!(bytes <= 400);
+    // The box, and 100 streams of 56 bytes.
+    assert!(info.bytes_current <= 6_000, "{}", info.bytes_current);
 }
 
 fn drive_once(bench: &mut Bench) {

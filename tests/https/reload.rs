@@ -20,10 +20,11 @@ fn start(place: &Place, workers: usize) -> Server {
     Setup::configured(&place.path("t.toml")).listen(["https://127.0.0.1:0"]).start().unwrap()
 }
 
-fn reload(server: &mut Server, outcome: &str) {
+/// Sends this signal, and awaits a line in the log.
+fn order(server: &mut Server, what: Signal, outcome: &str) {
     let count = |server: &mut Server| server.log().matches(outcome).count();
     let before = count(server);
-    signal(server, Signal::HUP);
+    signal(server, what);
     eventually(outcome, || count(server) > before);
 }
 
@@ -35,18 +36,18 @@ fn a_reload_takes_a_new_certificate_and_a_bad_one_changes_nothing() {
     let mut open = connect(&server);
     let new = place.certify("tls", &["localhost"]);
     assert_ne!(before, new);
-    reload(&mut server, "reloaded: generation 2 serves");
+    order(&mut server, Signal::HUP, "reloaded: generation 2 serves");
     // A worker of the last generation may accept until it has got the order to drain.
     eventually("the new certificate is used", || connect(&server).certificate() == new);
     assert_eq!(get(&mut open, "/a.txt").body, b"alpha", "an open connection goes on");
     fs::write(place.path("tls.pem"), "nonsense").unwrap();
-    reload(&mut server, "generation 2 goes on");
+    order(&mut server, Signal::HUP, "generation 2 goes on");
     assert!(server.log().contains("tls.pem'; it must be in PEM"), "{}", server.log());
     assert_eq!(connect(&server).certificate(), new);
 }
 
 #[test]
-fn a_session_is_resumed_in_another_worker_and_after_a_reload() {
+fn a_session_is_resumed_in_another_worker_after_a_reload_and_after_an_upgrade() {
     let place = Place::new();
     let mut server = start(&place, 2);
     let config = Arc::new(trusting());
@@ -60,11 +61,18 @@ fn a_session_is_resumed_in_another_worker_and_after_a_reload() {
     };
     assert_eq!(kind(&server), Some(HandshakeKind::Full));
     // The kernel chooses the worker.
-    for _ in 0..20 {
-        assert_eq!(kind(&server), Some(HandshakeKind::Resumed));
-    }
-    reload(&mut server, "reloaded: generation 2 serves");
-    for _ in 0..20 {
-        assert_eq!(kind(&server), Some(HandshakeKind::Resumed));
-    }
+    let assert_resumed = |server: &Server, when: &str| {
+        for _ in 0..20 {
+            assert_eq!(kind(server), Some(HandshakeKind::Resumed), "{when}");
+        }
+    };
+    assert_resumed(&server, "by either worker");
+    order(&mut server, Signal::HUP, "reloaded: generation 2 serves");
+    assert_resumed(&server, "after a reload");
+    order(&mut server, Signal::USR2, "reloaded: generation 3 serves");
+    assert_eq!(server.log().matches("takes over").count(), 1, "{}", server.log());
+    assert_resumed(&server, "after an upgrade");
+    order(&mut server, Signal::USR2, "reloaded: generation 4 serves");
+    order(&mut server, Signal::HUP, "reloaded: generation 5 serves");
+    assert_resumed(&server, "after a reload by the new program");
 }

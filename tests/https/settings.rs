@@ -1,7 +1,9 @@
 //! What the settings of TLS change: redirects, HSTS, challenges, certificates.
 
 use std::fs;
+use std::io::{Read, Write};
 use std::net::TcpStream;
+use std::os::unix::net::UnixStream;
 
 use sha2::{Digest, Sha256};
 
@@ -107,6 +109,28 @@ fn a_self_signed_certificate_is_made_only_when_asked_for_and_its_fingerprint_is_
     let hash: Vec<String> = hash.iter().map(|byte| format!("{byte:02X}")).collect();
     assert!(server.log().contains(&hash.join(":")), "{}", server.log());
     assert!(server.log().contains("self-signed certificate for localhost, 127.0.0.1, ::1"));
+}
+
+#[test]
+fn the_metrics_say_when_the_first_certificate_expires() {
+    let place = Place::new();
+    let socket = place.path("admin");
+    let admin = format!("--admin-listen=unix:{}", socket.display());
+    let metrics = |setup: Setup| {
+        let _server = setup.args([&admin]).start().unwrap();
+        let mut stream = UnixStream::connect(&socket).unwrap();
+        let request = "GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
+        stream.write_all(request.as_bytes()).unwrap();
+        let mut text = String::new();
+        stream.read_to_string(&mut text).unwrap();
+        text
+    };
+    // The default of the library that makes the certificate: the year 4096.
+    let line = "\ntenkay_tls_certificate_expiry_timestamp_seconds 67090118400\n";
+    let text = metrics(place.setup());
+    assert!(text.contains(line), "{text}");
+    let text = metrics(Setup::new(&place.path("root")));
+    assert!(!text.contains("certificate_expiry"), "{text}");
 }
 
 #[test]

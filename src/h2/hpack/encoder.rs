@@ -38,13 +38,16 @@ pub(crate) fn status_length(status: Status) -> usize {
     if matches!(status.code(), 200 | 204 | 206 | 304 | 400 | 404 | 500) { 1 } else { 5 }
 }
 
-/// Writes a field whose name is in lower case, without coding its value.
+/// Writes the field `date`, without coding its value.
 #[inline]
-pub(crate) fn put_literal(writer: &mut Writer<'_>, name: &[u8], value: &[u8]) {
-    put_name(writer, name);
+pub(crate) fn put_date(writer: &mut Writer<'_>, value: &[u8]) {
+    integer::put(writer, 0, 4, DATE);
     integer::put(writer, 0, 7, value.len());
     writer.put(value);
 }
+
+/// The index of its name in the static table.
+const DATE: usize = 33;
 
 /// Writes a field line without its line end; the name may have capital letters. The value is coded
 /// if that is shorter.

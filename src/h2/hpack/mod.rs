@@ -19,7 +19,7 @@ mod integer;
 mod table;
 
 pub use decoder::{Decoder, Visit};
-pub(super) use encoder::{NO_TABLE, put_line, put_literal, put_status, status_length};
+pub(super) use encoder::{NO_TABLE, put_date, put_line, put_status, status_length};
 
 /// Why a block cannot be decoded: a COMPRESSION_ERROR, which ends the connection (RFC 9113 section
 /// 4.3).

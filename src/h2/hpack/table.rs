@@ -13,14 +13,14 @@ pub(super) struct Table {
     start: usize,
     /// The oldest first.
     entries: VecDeque<Entry>,
-    /// The size as the RFC counts it.
-    size: usize,
     /// What the size may be: what the client has set.
     most: usize,
 }
 
 #[derive(Clone, Copy, Debug)]
 struct Entry {
+    /// Where it begins.
+    at: u16,
     name: u16,
     value: u16,
 }
@@ -28,10 +28,6 @@ struct Entry {
 impl Entry {
     fn bytes(self) -> usize {
         usize::from(self.name) + usize::from(self.value)
-    }
-
-    fn size(self) -> usize {
-        self.bytes() + OVERHEAD
     }
 }
 
@@ -43,7 +39,7 @@ const SLACK: usize = 1024;
 
 impl Table {
     pub(super) fn new() -> Table {
-        Table { bytes: Vec::new(), start: 0, entries: VecDeque::new(), size: 0, most: TABLE_BYTES }
+        Table { bytes: Vec::new(), start: 0, entries: VecDeque::new(), most: TABLE_BYTES }
     }
 
     /// How many entries there are.
@@ -54,16 +50,9 @@ impl Table {
     /// Name and value of an entry; the newest has index 0.
     pub(super) fn get(&self, index: usize) -> Option<(&[u8], &[u8])> {
         let at = self.entries.len().checked_sub(index + 1)?;
-        // The newer half of the entries is counted from the end of the bytes.
-        let start = if index < at {
-            let newer = self.entries.range(at..).map(|entry| entry.bytes()).sum::<usize>();
-            self.bytes.len() - newer
-        } else {
-            self.start + self.entries.range(..at).map(|entry| entry.bytes()).sum::<usize>()
-        };
         let entry = self.entries[at];
-        let (name, value) = (usize::from(entry.name), usize::from(entry.value));
-        Some(self.bytes[start..start + name + value].split_at(name))
+        let start = usize::from(entry.at);
+        Some(self.bytes[start..start + entry.bytes()].split_at(entry.name.into()))
     }
 
     /// Inserts an entry. One that is larger than the table empties it (section 4.4).
@@ -75,13 +64,15 @@ impl Table {
         self.evict(self.most - size);
         if self.start > SLACK {
             self.bytes.drain(..self.start);
+            for entry in &mut self.entries {
+                entry.at -= short(self.start);
+            }
             self.start = 0;
         }
+        let (at, value_bytes) = (short(self.bytes.len()), short(value.len()));
+        self.entries.push_back(Entry { at, name: short(name.len()), value: value_bytes });
         self.bytes.extend_from_slice(name);
         self.bytes.extend_from_slice(value);
-        let length = |part: &[u8]| u16::try_from(part.len()).expect("it fits into the table");
-        self.entries.push_back(Entry { name: length(name), value: length(value) });
-        self.size += size;
     }
 
     /// Removes all entries.
@@ -89,7 +80,6 @@ impl Table {
         self.bytes.clear();
         self.start = 0;
         self.entries.clear();
-        self.size = 0;
     }
 
     /// Sets what the size may be. False: that is more than the server allows.
@@ -104,20 +94,25 @@ impl Table {
 
     /// Evicts the oldest entries until the size is at most this.
     fn evict(&mut self, most: usize) {
-        while self.size > most {
+        while self.size() > most {
             let Some(entry) = self.entries.pop_front() else { return };
             self.start += entry.bytes();
-            self.size -= entry.size();
         }
         if self.entries.is_empty() {
             self.clear();
         }
     }
 
-    #[cfg(test)]
+    /// The size as the RFC counts it.
+    #[inline]
     pub(super) fn size(&self) -> usize {
-        self.size
+        self.bytes.len() - self.start + OVERHEAD * self.entries.len()
     }
+}
+
+/// A place in the table, or a length.
+fn short(bytes: usize) -> u16 {
+    u16::try_from(bytes).expect("the table, what was evicted and a new entry take less than 64 KB")
 }
 
 #[cfg(test)]

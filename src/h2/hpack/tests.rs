@@ -283,7 +283,7 @@ fn what_the_encoder_writes_is_what_it_was_given() {
     put_line(&mut writer, b"X-Frame-Options:  DENY ");
     put_line(&mut writer, b"Content-Length: 0");
     put_line(&mut writer, &[&b"X"[..], &[b'-'; 80], b"Y: z"].concat());
-    put_literal(&mut writer, b"date", DATES[0].as_bytes());
+    put_date(&mut writer, DATES[0].as_bytes());
     let length = writer.finish().unwrap();
     let found = decode(&mut Decoder::default(), &room[..length]).unwrap();
     let (statuses, fields) = found.split_at(Status::ALL.len());

@@ -14,7 +14,6 @@ use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 use rustls::{Error, InconsistentKeys, SignatureAlgorithm, SignatureScheme};
 
-use super::super::facts::Expiry;
 use super::material::Made;
 use super::names::{Description, date};
 use crate::config::{CertificateFiles, TlsConfig};
@@ -26,6 +25,19 @@ use crate::http::covered::Names;
 /// All problems, a line each.
 pub fn check(config: &TlsConfig, now: u64) -> Result<Vec<String>, Vec<String>> {
     Certificates::read(&config.certificates, now).map(|certificates| certificates.warnings(now))
+}
+
+/// The hosts that each configured certificate covers, without its key, which root alone may be able
+/// to read.
+///
+/// # Errors
+/// The first problem, in one line.
+pub fn covered(config: &TlsConfig) -> Result<Vec<Names>, String> {
+    let names = |files: &CertificateFiles| {
+        let chain = read_chain(&files.cert)?;
+        Ok(description(&files.cert, &chain[0])?.names)
+    };
+    config.certificates.iter().map(names).collect()
 }
 
 /// All certificates, in the order of the settings.
@@ -134,7 +146,7 @@ fn read(files: &CertificateFiles, now: u64) -> Result<Certificate, String> {
             )
         }
         Error::InvalidCertificate(why) => {
-            format!("the certificate '{cert}' cannot be used: {why:?}; get another one")
+            format!("the certificate '{cert}' cannot be used: {why}; get another one")
         }
         error => format!(
             "the key '{path}' cannot be used: {error}; use a key of RSA (2048 to 8192 bits), \
@@ -185,8 +197,7 @@ fn read_chain(path: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
 /// Checks the dates of the first certificate, and that its issuer follows, unless that is itself.
 fn check_chain(path: &Path, chain: &[CertificateDer<'_>], now: u64) -> Result<Description, String> {
     let shown = path.display();
-    let malformed = |why: String| format!("the certificate '{shown}' is malformed: {why}");
-    let first = Description::of(&chain[0]).map_err(malformed)?;
+    let first = description(path, &chain[0])?;
     if first.not_after < now {
         return Err(format!(
             "the certificate '{shown}' expired on {}; renew it",
@@ -208,14 +219,17 @@ fn check_chain(path: &Path, chain: &[CertificateDer<'_>], now: u64) -> Result<De
             "the certificate '{shown}' has no chain: append the certificate of its issuer \
              ({issuer}); certificate authorities call such a file fullchain.pem"
         )),
-        Some(next) if Description::of(next).map_err(malformed)?.subject != first.issuer => {
-            Err(format!(
-                "the chain in '{shown}' is out of order: the second certificate is not that of the \
+        Some(next) if description(path, next)?.subject != first.issuer => Err(format!(
+            "the chain in '{shown}' is out of order: the second certificate is not that of the \
                  issuer of the first ({issuer}); put it there"
-            ))
-        }
+        )),
         Some(_) => Ok(first),
     }
+}
+
+fn description(path: &Path, certificate: &[u8]) -> Result<Description, String> {
+    let malformed = |why| format!("the certificate '{}' is malformed: {why}", path.display());
+    Description::of(certificate).map_err(malformed)
 }
 
 fn read_key(path: &Path) -> Result<PrivateKeyDer<'static>, String> {
@@ -306,13 +320,8 @@ impl Resolver {
         self.certificates.all.iter().map(|it| it.description.names.clone()).collect()
     }
 
-    pub(super) fn expiries(&self) -> Vec<Expiry> {
-        let expiry = |it: &Certificate| Expiry {
-            path: it.path.clone(),
-            name: it.description.names.list().into_iter().next().unwrap_or_default(),
-            expires_at: it.description.not_after,
-        };
-        self.certificates.all.iter().map(expiry).collect()
+    pub(super) fn first_expiry(&self) -> Option<u64> {
+        self.certificates.all.iter().map(|it| it.description.not_after).min()
     }
 
     pub(super) fn warnings(&self, now: u64) -> Vec<String> {

@@ -32,7 +32,7 @@ mod session;
 mod terminal;
 mod tickets;
 
-pub use certificates::check;
+pub use certificates::{check, covered};
 pub use material::Material;
 pub use secured::Secured;
 pub use terminal::Terminal;

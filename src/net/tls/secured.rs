@@ -285,7 +285,7 @@ impl Secured {
         if self.batch.plain == 0 {
             self.must_be_flushed()?;
             let plain = self.encrypt(first, second, terminal).map_err(|_| broken())?;
-            self.send_batch(plain, terminal)?;
+            self.send_batch(plain, plain < first.len() + second.len(), terminal)?;
         }
         self.report(first.len() + second.len())
     }
@@ -348,16 +348,17 @@ impl Secured {
             }
             output.clear();
             self.session.put(&piece[..plain], output).map_err(|_| broken())?;
-            self.send_batch(plain, terminal)?;
+            self.send_batch(plain, plain < offered, terminal)?;
         }
         let sent = self.report(offered)?;
         Ok(Sent { count: sent as u64, file_ended: false }) // widening
     }
 
-    /// Sends the output of the session, which holds `plain` bytes of plaintext.
-    fn send_batch(&mut self, plain: usize, terminal: &Terminal) -> io::Result<()> {
+    /// Sends the output of the session, which holds `plain` bytes of plaintext. `follows`: the
+    /// driver has offered more, so that the end of it waits for that, and fills its segment.
+    fn send_batch(&mut self, plain: usize, follows: bool, terminal: &Terminal) -> io::Result<()> {
         self.batch = Batch { plain, reported: 0, cipher: terminal.output.bytes().len() };
-        self.send_output(terminal)
+        self.send_output_before(follows, terminal)
     }
 
     /// How much of the current batch was sent and not reported yet, at most `most`.
@@ -433,13 +434,17 @@ impl Secured {
 
     /// Sends the output of the session; what the socket does not accept is kept.
     fn send_output(&mut self, terminal: &Terminal) -> io::Result<()> {
+        self.send_output_before(false, terminal)
+    }
+
+    fn send_output_before(&mut self, follows: bool, terminal: &Terminal) -> io::Result<()> {
         let output = terminal.output.bytes();
         if output.is_empty() {
             return Ok(());
         }
         let mut sent = 0;
         if self.unsent_bytes().is_empty() && self.socket.is_writable() {
-            sent = match self.socket.send(output, &[]) {
+            sent = match self.socket.send_before(output, follows) {
                 Err(error) if is_passing(&error) => 0,
                 sent => sent?,
             };

@@ -7,7 +7,7 @@ use rustls::crypto::aws_lc_rs;
 use rustls::server::NoServerSessionStorage;
 use rustls::version::{TLS12, TLS13};
 
-use super::super::facts::{Expiry, Handshakes};
+use super::super::facts::Handshakes;
 use super::certificates::{Certificates, Resolver};
 use super::material::Material;
 use super::session::{Output, Session};
@@ -56,10 +56,14 @@ impl Terminal {
             TlsVersion::Tls12 => &[&TLS13, &TLS12][..],
             TlsVersion::Tls13 => &[&TLS13][..],
         };
-        let builder = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()));
-        let builder = builder
+        let failed = |error: String| vec![format!("TLS cannot be set up: {error}")];
+        let provider = aws_lc_rs::default_provider();
+        // Its first use takes 30 ms or more, to gather entropy: not in the turn of a handshake.
+        let random = provider.secure_random.fill(&mut [0]);
+        random.map_err(|_| failed("there is no source of random numbers".to_owned()))?;
+        let builder = ServerConfig::builder_with_provider(Arc::new(provider))
             .with_protocol_versions(versions)
-            .map_err(|error| vec![format!("TLS cannot be set up: {error}")])?;
+            .map_err(|error| failed(error.to_string()))?;
         let is_h2_offered = config.http2;
         let mut config =
             builder.with_no_client_auth().with_cert_resolver(Arc::clone(&resolver) as _);
@@ -113,9 +117,9 @@ impl Terminal {
         self.shared.as_ref().map(|it| it.resolver.names()).unwrap_or_default()
     }
 
-    /// When each certificate expires.
-    pub fn expiries(&self) -> Vec<Expiry> {
-        self.shared.as_ref().map(|it| it.resolver.expiries()).unwrap_or_default()
+    /// When the first of the certificates expires, in seconds since 1970.
+    pub fn first_expiry(&self) -> Option<u64> {
+        self.shared.as_ref()?.resolver.first_expiry()
     }
 
     /// Warnings about certificates that expire soon, for the log. `now`: seconds since 1970.

@@ -318,6 +318,54 @@ fn a_hello_is_not_read_while_no_unit_is_left_and_an_expensive_one_is_charged_to_
 }
 
 #[test]
+fn a_crowd_of_handshakes_takes_its_units_a_turn_and_a_half_open_one_takes_none() {
+    const UNITS: u32 = 8;
+    let authority = Authority::new();
+    let files = authority.issue("a", good(&["localhost"]));
+    let mut shared = terminal(vec![files], &Material::new(now()).unwrap());
+    let config = Arc::new(client_config(authority.root(), TlsVersion::Tls13));
+    // The one that is open, those that are half-open, and the crowd.
+    let mut pairs = Vec::new();
+    for number in 0..301 {
+        let mut pair = Pair::with(std::mem::take(&mut shared), &config, "localhost");
+        let mut hello = Vec::new();
+        match number {
+            0 => assert_eq!(pair.shake_hands(), Opened::Ready),
+            1..=100 => {
+                pair.peer.client.write_tls(&mut hello).unwrap();
+                pair.peer.stream.write_all(&hello[..100]).unwrap();
+            }
+            _ => pair.peer.send(),
+        }
+        shared = std::mem::take(&mut pair.terminal);
+        pairs.push(pair);
+    }
+    let crowd = pairs.split_off(101);
+    let (mut open, mut half_open) = (pairs.remove(0), pairs);
+    let (mut waiting, mut turns) = (crowd, 0);
+    while !waiting.is_empty() {
+        turns += 1;
+        shared.begin_turn(UNITS);
+        for pair in &mut half_open {
+            pair.wake();
+            assert_eq!(pair.server.open(&mut shared).unwrap(), Opened::Waits);
+        }
+        let before = waiting.len();
+        waiting.retain_mut(|pair| {
+            pair.wake();
+            pair.server.open(&mut shared).unwrap() == Opened::NoUnit
+        });
+        assert_eq!(before - waiting.len(), 8, "turn {turns}");
+        open.terminal = std::mem::take(&mut shared);
+        open.peer.write(b"request");
+        open.peer.send();
+        assert_eq!(open.received(), b"request", "turn {turns}");
+        shared = std::mem::take(&mut open.terminal);
+    }
+    assert_eq!(turns, 25);
+}
+
+#[test]
 fn a_session_is_resumed_by_another_worker_with_the_same_material() {
     let authority = Authority::new();
     let files = authority.issue("a", good(&["localhost"]));

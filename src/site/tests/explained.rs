@@ -26,6 +26,7 @@ fn explain(bench: &mut Bench, line: &str, fields: &str) -> Explanation {
 fn steps(explained: &Explanation) -> String {
     let name = |stage| match stage {
         Stage::Request => "request",
+        Stage::Https => "https",
         Stage::Access => "access",
         Stage::Forced => "forced",
         Stage::File => "file",

@@ -39,6 +39,8 @@ pub struct Clock {
     pub turn: u64,
     /// Nanoseconds since 1970 by the wall clock; for the ages of files.
     pub unix_ns: i128,
+    /// The same in microseconds; for logs.
+    pub unix_us: i64,
     /// The same in whole seconds: the second of `date_line`.
     unix_seconds: u64,
     /// The field line `Date: ...`, with its CRLF; made once per second.
@@ -52,7 +54,8 @@ impl Clock {
     /// A clock that shows `tick`, and the wall-clock time `unix` since 1970.
     pub fn new(tick: Tick, unix: Duration) -> Clock {
         let (unix_seconds, date_line) = (unix.as_secs(), [0; DATE_LINE]);
-        let mut clock = Clock { tick, us: 0, turn: 0, unix_ns: 0, unix_seconds, date_line };
+        let (us, turn, unix_ns, unix_us) = (0, 0, 0, 0);
+        let mut clock = Clock { tick, us, turn, unix_ns, unix_us, unix_seconds, date_line };
         clock.write_date();
         clock.set(tick, unix);
         clock
@@ -69,6 +72,7 @@ impl Clock {
         self.us = tick.0.saturating_mul(1000);
         self.next_turn();
         self.unix_ns = i128::try_from(unix.as_nanos()).unwrap_or(i128::MAX);
+        self.unix_us = i64::try_from(unix.as_micros()).unwrap_or(i64::MAX);
         if self.unix_seconds != unix.as_secs() {
             self.unix_seconds = unix.as_secs();
             self.write_date();

@@ -22,7 +22,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("config", &["http"]),
     ("files", &["clock", "config"]),
     ("auth", &["http", "clock"]),
-    ("net", &["http", "config"]),
+    ("net", &["http", "clock", "config"]),
     ("journal", &["metrics", "http", "clock", "config"]),
     ("site", &["metrics", "http", "rules", "coding", "clock", "auth", "config", "files"]),
     ("machine", &["metrics", "http", "clock", "config", "files", "journal", "site"]),

@@ -175,11 +175,18 @@ limits! {
     /// Time for a loop turn, of which each stage gets at least a quarter; the rest continues in the
     /// next turn.
     slice_ms: u64 = 4, 1..=10_000;
-    /// Unsent bytes the kernel may buffer per connection (TCP_NOTSENT_LOWAT); 0: no limit.
+    /// Unsent bytes the kernel may buffer per connection (TCP_NOTSENT_LOWAT); 0: no limit. It rises
+    /// to unsent_most_bytes while the client reads fast.
     unsent_bytes: u32 = 262_144, 0..=1_073_741_824;
+    /// Unsent bytes the kernel may buffer for a client that reads fast; larger pieces of files are
+    /// sent to it as well.
+    unsent_most_bytes: u32 = 4_194_304, 0..=1_073_741_824;
+    /// The same for all connections together: divided by their number, it lowers unsent_most_bytes.
+    unsent_total_bytes: u64 = 268_435_456, 0..=1_099_511_627_776;
     /// Most receives, sends or file pieces for one connection per loop turn.
     steps_per_turn: usize = 16, 1..=65_536;
-    /// Most bytes sent on one connection per loop turn.
+    /// Most bytes sent on one connection per loop turn; up to four times as many if the client
+    /// reads fast.
     bytes_per_turn: u64 = 524_288, 4_096..=1_073_741_824;
     /// Most requests at a time on an HTTP/2 connection.
     streams: u16 = 100, 1..=1_000;
@@ -193,7 +200,8 @@ limits! {
     frames_per_turn: u16 = 64, 1..=65_535;
     /// Requests on one HTTP/2 connection before the client must open another.
     requests_per_connection: u32 = 10_000, 1..=1_000_000_000;
-    /// Most bytes of a file sent at once (sendfile, or read and send).
+    /// Most bytes of a file sent at once (sendfile, or read and send); up to four times as many if
+    /// the client reads fast.
     sendfile_bytes: u64 = 524_288, 4_096..=1_073_741_824;
 }
 

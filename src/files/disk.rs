@@ -36,6 +36,8 @@ pub struct OpenFile {
     seen: Cell<Version>,
     /// The bytes that were last found in memory.
     warm: Cell<Warm>,
+    /// When bytes were last not found in memory.
+    cold_at: Cell<Option<Tick>>,
 }
 
 /// Bytes of a file that were found in memory, and when.
@@ -77,6 +79,7 @@ impl OpenFile {
             tail: read.then_some(tail),
             seen: Cell::new(version),
             warm: Cell::default(),
+            cold_at: Cell::default(),
         }
     }
 
@@ -93,6 +96,12 @@ impl OpenFile {
     /// The version that was opened.
     pub fn version(&self) -> &Version {
         &self.version
+    }
+
+    /// The most bytes to [prepare](Disk::prepare) at a time, of `count`.
+    pub fn piece(&self, count: u64, now: Tick) -> u64 {
+        let is_cold = self.cold_at.get().is_some_and(|at| now.since(at) < COLD_MS);
+        if is_cold { count.min(COLD_PIECE) } else { count }
     }
 
     /// True if nothing of the file has changed since it was opened.
@@ -135,12 +144,36 @@ impl OpenFile {
         self.tail.is_some_and(|tail| self.file.read_exact_at(&mut now, at).is_ok() && now == tail)
     }
 
-    /// Whether `count` bytes from `at` were found in memory recently enough to be there still.
-    fn is_warm(&self, at: u64, count: u64, now: Tick) -> bool {
+    /// The bytes that were found in memory recently enough to be there still.
+    fn warm(&self, now: Tick) -> Warm {
         let warm = self.warm.get();
-        warm.first <= at && at + count <= warm.end && now.since(warm.since) < WARM_MS
+        if now.since(warm.since) < WARM_MS { warm } else { Warm::default() }
     }
 }
+
+impl Warm {
+    /// Whether the byte at `place` is one of them, or next to one.
+    fn has(&self, place: u64) -> bool {
+        self.first < self.end && self.first <= place + 1 && place <= self.end
+    }
+
+    /// These bytes and the piece from `first` to `end`, if it overlaps with them or adjoins them;
+    /// otherwise only the piece.
+    fn with(self, first: u64, end: u64, now: Tick) -> Warm {
+        if self.has(first) || self.has(end - 1) || first < self.first && self.end < end {
+            Warm { first: first.min(self.first), end: end.max(self.end), since: self.since }
+        } else {
+            Warm { first, end, since: now }
+        }
+    }
+}
+
+/// How long a file that was partly not in memory is sent in pieces of at most [`COLD_PIECE`], in
+/// milliseconds.
+const COLD_MS: u64 = 1_000;
+
+/// The kernel reads more than this in several requests to the disk, and the last one may end first.
+const COLD_PIECE: u64 = 512 * 1024;
 
 /// How long bytes found in memory are assumed to stay there, in milliseconds: the kernel evicts
 /// recently used pages last.
@@ -193,7 +226,8 @@ impl Disk {
 
     /// Called before each piece of a file is sent. Checks whether the file still has the announced
     /// content, and whether `count` bytes from `at` can probably be sent without waiting, judged by
-    /// the first and the last of them (the kernel reads ahead in one piece).
+    /// the first and the last of them (the kernel reads ahead in one piece). Bytes that continue
+    /// what was found in memory a moment ago are judged by the last of them, or by none.
     pub fn prepare(
         &mut self,
         file: &OpenFile,
@@ -212,19 +246,27 @@ impl Disk {
     }
 
     fn is_in_memory(&mut self, open: &OpenFile, at: u64, count: u64, now: Tick) -> bool {
-        let (file, version) = (&open.file, &open.version);
-        if count == 0 || open.is_warm(at, count, now) || self.is_blind(version) {
+        let (file, version, end) = (&open.file, &open.version, at + count);
+        if count == 0 || self.is_blind(version) {
             return true;
         }
-        for place in [at, at + count - 1] {
+        let warm = open.warm(now);
+        if warm.has(at) && warm.has(end - 1) {
+            return true;
+        }
+        for place in [at, end - 1] {
+            if warm.has(place) {
+                continue;
+            }
             let mut byte = [0];
             let cached = self.read_cached(file, version, &mut byte, place);
             if cached.is_none() && !self.is_blind(version) {
                 prefetch(file, at, count);
+                open.cold_at.set(Some(now));
                 return false;
             }
         }
-        open.warm.set(Warm { first: at, end: at + count, since: now });
+        open.warm.set(warm.with(at, end, now));
         true
     }
 

@@ -27,10 +27,7 @@ impl AccessLog {
     /// Prepares the line of a request whose response begins.
     pub(super) fn begin(&mut self, asked: &Asked<'_>, clock: &Clock) -> Line {
         let waited_us = clock.us.saturating_sub(asked.began_us);
-        // Both fit until the year 2262; a division of i128 is slow.
-        let unix_ns = i64::try_from(clock.unix_ns).unwrap_or(0);
-        let waited_ns = i64::try_from(waited_us.saturating_mul(1000)).unwrap_or(0);
-        let unix_ms = unix_ns.saturating_sub(waited_ns).div_euclid(1_000_000);
+        let unix_ms = clock.unix_us.saturating_sub_unsigned(waited_us).div_euclid(1000);
         let mut line = Line { text: self.free.pop().unwrap_or_default(), middle: 0 };
         self.formatter.begin(asked, unix_ms, &mut line);
         if self.open_bytes + line.text.len() > OPEN_BYTES {

@@ -14,7 +14,9 @@ pub mod tls;
 #[path = "no_tls.rs"]
 pub mod tls;
 pub mod transport;
+mod unsent;
 
 pub use activated::Activated;
 pub use facts::{Facts, Handshakes, Opened};
 pub use transport::{Sent, Transport, is_passing};
+pub use unsent::unsent_most;

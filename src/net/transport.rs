@@ -24,6 +24,7 @@ use rustix::net::{RecvFlags, SendFlags, Shutdown};
 use super::facts::{Facts, Opened};
 use super::proxy;
 use super::tls::{Secured, Terminal};
+use super::unsent::UnsentLimit;
 
 /// The connection to a peer, below HTTP.
 #[derive(Debug)]
@@ -256,7 +257,7 @@ impl Transport {
 /// A socket, and what is known of its readiness.
 #[derive(Debug)]
 pub struct Plain {
-    socket: OwnedFd,
+    pub(super) socket: OwnedFd,
     /// There may be something to receive.
     readable: bool,
     /// There may be room to send.
@@ -266,6 +267,7 @@ pub struct Plain {
     /// does not mean that the socket is empty.
     hangup: bool,
     watched: Watched,
+    pub(super) unsent: UnsentLimit,
 }
 
 /// What the poll was asked to report.
@@ -275,7 +277,7 @@ enum Watched {
     Nothing,
     /// Bytes to receive.
     Reads,
-    /// Room to send, as well; once asked for, it stays.
+    /// Room to send, as well; once asked for, it stays, unless it is to be asked for again.
     Both,
 }
 
@@ -288,6 +290,7 @@ impl Plain {
             writable: true,
             hangup: false,
             watched: Watched::Nothing,
+            unsent: UnsentLimit::default(),
         }
     }
 
@@ -299,7 +302,6 @@ impl Plain {
     }
 
     /// There may be room to send.
-    #[cfg(feature = "tls")]
     #[inline]
     pub(super) fn is_writable(&self) -> bool {
         self.writable
@@ -397,13 +399,28 @@ impl Plain {
         }
         match self.note_sent(send_from(self.socket.as_fd(), file, at, count)) {
             Ok(0) => sent.file_ended = true,
-            Ok(count) => sent.count += count as u64, // widening
+            Ok(part) => {
+                sent.count += part as u64; // widening
+                if (part as u64) < count && part != portable::PIECE {
+                    self.ask_for_room();
+                }
+            }
             // The lead was sent; the next call reports the error of the file.
             Err(_) if !lead.is_empty() => {}
             Err(error) if is_of_file(&error) => sent.file_ended = true,
             Err(error) => return Err(error),
         }
         Ok(sent)
+    }
+
+    /// The socket has accepted a part only, so it is probably full. Another attempt would cost more
+    /// than to ask the poll, which reports at once if there is room after all: then it was the file
+    /// that ended early, and the next attempt shows why.
+    fn ask_for_room(&mut self) {
+        self.writable = false;
+        if self.watched == Watched::Both {
+            self.watched = Watched::Reads;
+        }
     }
 
     #[inline]
@@ -553,48 +570,7 @@ mod linux {
     }
 }
 
-/// From file to socket through memory, which works on every system and for every file.
-mod portable {
-    use super::{File, SendFlags};
-    use std::os::fd::BorrowedFd;
-    use std::os::unix::fs::FileExt;
-
-    /// Rust programs ignore SIGPIPE, so a write to a closed connection fails with EPIPE.
-    #[cfg(not(target_os = "linux"))]
-    pub(super) const NO_SIGNAL: SendFlags = SendFlags::empty();
-    #[cfg(not(target_os = "linux"))]
-    pub(super) const MORE_FOLLOWS: SendFlags = SendFlags::empty();
-
-    #[cfg(not(target_os = "linux"))]
-    pub(super) fn is_closing(_: BorrowedFd<'_>) -> bool {
-        false
-    }
-
-    #[cfg(not(target_os = "linux"))]
-    pub(super) fn tcp_progress(_: BorrowedFd<'_>) -> Option<super::Progress> {
-        None
-    }
-
-    /// Bytes read at a time; on the stack.
-    const PIECE: usize = 64 * 1024;
-
-    /// Not inlined: the stack of every caller would grow by a piece.
-    #[inline(never)]
-    pub(super) fn send_from(
-        socket: BorrowedFd<'_>,
-        file: &File,
-        at: u64,
-        count: u64,
-    ) -> std::io::Result<usize> {
-        let mut piece = [0; PIECE];
-        let count = usize::try_from(count).unwrap_or(usize::MAX).min(PIECE);
-        let read = file.read_at(&mut piece[..count], at)?;
-        if read == 0 {
-            return Ok(0);
-        }
-        Ok(rustix::net::send(socket, &piece[..read], SendFlags::empty())?)
-    }
-}
+mod portable;
 
 #[cfg(test)]
 mod tests;

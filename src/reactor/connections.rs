@@ -159,7 +159,7 @@ impl Connections {
         }
         slot.turned_away = turned_away;
         slot.sniffs = resources.h2c && !turned_away && slot.takes_h2c();
-        resources.log_opened(&slot);
+        resources.open(&slot, self.slots.len() + 1);
         let key = self.insert_slot(slot);
         if turned_away {
             self.turned_away.push(key);

@@ -40,7 +40,7 @@ use mio::{Events, Poll, Token};
 
 use crate::clock::Tick;
 use crate::config::{Limits, LogConfig, LogLevel, LogTarget, TrustedProxies, WhenFull};
-use crate::journal::{About, AccessLog, Journal, Kind, LogFile, Observer};
+use crate::journal::{About, AccessLog, Journal, Kind, Observer};
 use crate::metrics::{Process, Seat};
 use crate::site::{Fault, Sites};
 
@@ -58,6 +58,7 @@ mod orders;
 mod panics;
 mod pending;
 mod resources;
+mod shutdown;
 pub mod signals;
 mod slot;
 mod spare;
@@ -74,6 +75,7 @@ use orders::Orders;
 use panics::guarded;
 use pending::Id;
 use resources::Resources;
+use shutdown::Phase;
 use signals::{Signal, Signals};
 use slot::Path;
 use spare::Spare;
@@ -104,20 +106,6 @@ pub struct Reactor {
     vital: Vital,
     phase: Phase,
     expiry_due: Tick, // see the module `expiry`
-}
-
-/// Whether the server runs, or how it ends.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Phase {
-    /// It serves.
-    Running,
-    /// It is not ready any more, but serves until this time, or until an order.
-    Leaving { until: Option<Tick> },
-    /// It accepts no new connections. Idle ones may send a request until `idle_until`; the
-    /// responses in progress may finish until `until`.
-    Draining { until: Tick, idle_until: Option<Tick> },
-    /// It ends now.
-    Over(End),
 }
 
 /// How a run ended.
@@ -192,7 +180,7 @@ impl Reactor {
     /// board.
     pub fn measure(&mut self, process: Process, seat: Option<Seat>) {
         self.resources.requests = Some(Box::default());
-        let unix_ms = u64::try_from(self.turn.clock().unix_ns / 1_000_000).unwrap_or(0);
+        let unix_ms = u64::try_from(self.turn.clock().unix_us / 1000).unwrap_or(0);
         self.metrics = Some(Metrics::new(process, seat, unix_ms));
     }
 
@@ -440,119 +428,6 @@ impl Reactor {
         while let Some(fault) = authenticator.take_fault() {
             let text = format_args!("{fault}");
             resources.journal.repeat(Kind::Verifier, turn.now(), text, &About::default());
-        }
-    }
-
-    /// The first signal to stop begins the end; the second one ends at once.
-    fn take_signals(&mut self) {
-        for signal in self.signals.take() {
-            match (signal, self.phase) {
-                (Signal::Stop, Phase::Running) => self.leave(),
-                (Signal::Stop, _) if self.orders.is_none() => {
-                    self.phase = Phase::Over(self.cut_off());
-                }
-                (Signal::Stop, _) => {}
-                (Signal::Reopen | Signal::Unused(_), _) if self.orders.is_some() => {
-                    self.note(LogLevel::Warn, format_args!(
-                        "SIGHUP, SIGUSR1 and SIGUSR2 are for the supervisor; a worker ignores them"
-                    ));
-                }
-                (Signal::Reopen, _) => self.reopen_log(),
-                (Signal::Unused(why), _) => self.note(LogLevel::Info, format_args!("{why}")),
-            }
-        }
-        let (orders, log) = self.orders.as_mut().map(Orders::take).unwrap_or_default();
-        if let Some(file) = log.and_then(|log| LogFile::adopt(log).ok()) {
-            self.resources.journal.reopen_access_log(file, self.turn.now());
-        }
-        for order in orders {
-            match (order, self.phase) {
-                (Order::Leave, Phase::Running) => self.leave(),
-                (Order::Drain, Phase::Running | Phase::Leaving { .. }) => self.begin_drain(),
-                (Order::End, _) => self.phase = Phase::Over(self.cut_off()),
-                (Order::LeaveAdmin, _) => self.acceptor.leave_internal(),
-                (Order::Leave | Order::Drain | Order::ReopenLog, _) => {}
-            }
-        }
-    }
-
-    /// Opens the access log of a process without a supervisor anew.
-    fn reopen_log(&mut self) {
-        let target = self.log_target.as_ref().filter(|target| target.path().is_some());
-        let Some(target) = target else {
-            return self.note(LogLevel::Info, format_args!("{}", signals::NOTHING_TO_REOPEN));
-        };
-        match LogFile::open(target) {
-            Ok(file) => self.resources.journal.reopen_access_log(file, self.turn.now()),
-            Err(error) => {
-                let why = target.cannot_open(&error);
-                self.note(
-                    LogLevel::Error,
-                    format_args!("{why}; the log continues in the old file"),
-                );
-            }
-        }
-    }
-
-    /// Serves for `drain_delay_ms`, because a load balancer still sends connections; then drains. A
-    /// worker drains at the order of its supervisor.
-    fn leave(&mut self) {
-        let delay_ms = self.resources.limits.drain_delay_ms;
-        if delay_ms == 0 {
-            return self.begin_drain();
-        }
-        let until = self.orders.is_none().then(|| self.turn.now() + delay_ms);
-        self.phase = Phase::Leaving { until };
-        self.vital.stopping();
-        self.resources.draining = true;
-    }
-
-    /// Accepts what waits in the backlog, closes the listeners, and has all connections finish.
-    fn begin_drain(&mut self) {
-        let (limits, now) = (&self.resources.limits, self.turn.now());
-        self.phase = Phase::Draining {
-            until: now + limits.drain_timeout_ms,
-            idle_until: Some(now + limits.drain_idle_ms),
-        };
-        self.acceptor.drain(limits);
-        self.vital.stopping();
-        let responses = self.connections.busy();
-        if responses > 0 {
-            let noun = if responses == 1 { "response" } else { "responses" };
-            let seconds = limits.drain_timeout_ms.div_ceil(1000);
-            self.note(
-                LogLevel::Info,
-                format_args!(
-                    "shutting down: waiting up to {seconds} s for {responses} {noun}; signal again \
-                     to stop now"
-                ),
-            );
-        }
-        self.resources.draining = true;
-        self.connections.drain(false);
-    }
-
-    fn end_drain(&mut self) {
-        let now = self.turn.now();
-        if matches!(self.phase, Phase::Leaving { until: Some(until) } if until <= now) {
-            self.begin_drain();
-        }
-        let Phase::Draining { until, idle_until } = &mut self.phase else { return };
-        if idle_until.is_some_and(|idle_until| now >= idle_until) {
-            *idle_until = None;
-            self.acceptor.close(&mut self.resources);
-            self.connections.drain(true);
-        }
-        let is_empty = self.acceptor.is_closed() && self.connections.len() == 0;
-        if is_empty || now >= *until {
-            self.phase = Phase::Over(self.cut_off());
-        }
-    }
-
-    fn cut_off(&self) -> End {
-        match self.connections.len() {
-            0 => End::Finished,
-            connections => End::CutOff(connections),
         }
     }
 }

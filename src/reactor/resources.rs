@@ -9,7 +9,7 @@ use crate::http::head::Method;
 use crate::http::status::Status;
 use crate::journal::{About, Journal};
 use crate::metrics::Requests;
-use crate::net::Transport;
+use crate::net::{Transport, unsent_most};
 use crate::site::{Channel, Sites};
 
 use super::slot::{Client, Slot};
@@ -86,8 +86,9 @@ impl Resources {
         self.journal.unavailable(address, response, sent, clock);
     }
 
-    /// Logs a new connection.
-    pub(super) fn log_opened(&mut self, slot: &Slot) {
+    /// Logs a new connection, the last of so many, and limits what each of them may have unsent.
+    pub(super) fn open(&mut self, slot: &Slot, connections: usize) {
+        self.pools.unsent_most = unsent_most(connections, &self.limits);
         if self.journal.wants(LogLevel::Debug) {
             let client = Client(slot.address);
             self.debug(&client, format_args!("connection from {client}"));

@@ -163,15 +163,15 @@ impl Slot {
                     written.map(|count| bytes_left -= self.written::<OBSERVED>(count, share, cx))
                 }
                 Step::SendFile { lead, file, at, count } => {
-                    let most = self.transport.file_bytes(at, cx.limits.sendfile_bytes);
-                    let count = count.min(most).min(bytes_left);
-                    let piece = prepare(file, (at, count), &mut self.cold, cx);
+                    let (shift, most) = portion(&mut self.transport, at, bytes_left, pools, cx);
+                    let piece = prepare(file, (at, count.min(most)), &mut self.cold, cx);
                     if piece == Piece::Cold {
                         return Stop::Needs(Wait::Disk);
                     }
                     let ends = (&mut self.transport, &mut pools.terminal);
                     let sent = send_piece(ends, lead, (file, at), piece, share);
-                    sent.map(|sent| bytes_left = bytes_left.saturating_sub(self.sent(&sent, cx)))
+                    bytes_left = self.sent(&sent, bytes_left, shift, cx);
+                    sent.map(drop)
                 }
                 Step::Wait(_) if step == 0 => {
                     self.wire.report(Event::Retry, cx);
@@ -246,13 +246,24 @@ impl Slot {
         count
     }
 
-    /// Reports what was sent of a file, and returns how many bytes that were.
-    fn sent(&mut self, sent: &Sent, cx: &mut Context<'_>) -> u64 {
-        self.wire.report(Event::Written(sent.count), cx);
-        if sent.file_ended {
-            self.wire.report(Event::FileFailed, cx);
+    /// Reports what was sent of a file. Of the bytes that may be sent in this turn, in units of 2
+    /// to the power of `shift`, there were `left`; returns how many are left now.
+    fn sent(
+        &mut self,
+        sent: &io::Result<Sent>,
+        mut left: u64,
+        shift: u32,
+        cx: &mut Context<'_>,
+    ) -> u64 {
+        if let Ok(sent) = sent {
+            self.wire.report(Event::Written(sent.count), cx);
+            if sent.file_ended {
+                self.wire.report(Event::FileFailed, cx);
+            }
+            left = left.saturating_sub(sent.count >> shift);
         }
-        sent.count
+        self.transport.note_piece(left == 0, cx.clock.tick);
+        left
     }
 
     /// Answers with this failure before anything was read, and closes in stages.
@@ -388,8 +399,28 @@ impl fmt::Display for Path<'_> {
     }
 }
 
+/// How many bytes of a file may be sent at once from `at` while `left` may be sent in this turn, in
+/// units of 2 to the power of the first result.
+fn portion(
+    transport: &mut Transport,
+    at: u64,
+    left: u64,
+    pools: &Pools,
+    cx: &Context<'_>,
+) -> (u32, u64) {
+    let shift = transport.adapt(cx.clock.tick, pools.unsent_most, cx.limits);
+    let most = transport.file_bytes(at, cx.limits.sendfile_bytes << shift);
+    (shift, most.min(left << shift))
+}
+
 /// Whether a piece of a file can be sent without waiting for the disk, after `tries` attempts.
-fn prepare(file: &OpenFile, range: (u64, u64), tries: &mut u8, cx: &mut Context<'_>) -> Piece {
+fn prepare(
+    file: &OpenFile,
+    (at, count): (u64, u64),
+    tries: &mut u8,
+    cx: &mut Context<'_>,
+) -> Piece {
+    let range = (at, file.piece(count, cx.clock.tick));
     let piece = cx.sites.prepare(file, range, Blocking::after(*tries), cx.clock.tick);
     *tries = if piece == Piece::Cold { *tries + 1 } else { 0 };
     piece

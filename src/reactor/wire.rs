@@ -43,6 +43,8 @@ pub(super) struct Pools {
     h1: Exchanges,
     /// What TLS connections share.
     pub(super) terminal: Terminal,
+    /// See [`unsent_most`](crate::net::unsent_most); it follows the number of connections.
+    pub(super) unsent_most: u32,
 }
 
 /// Writes the response of a connection for which there is no page. Returns its length.

@@ -73,17 +73,57 @@ fn bytes_found_in_memory_are_remembered_for_a_while() {
     let (file, version) = file(&[b'a'; 100]);
     let open = OpenFile::new(file, version, &root(), b"a", &mut Disk::default());
     let now = Tick(1_000);
-    assert!(!open.is_warm(10, 20, now), "nothing was checked yet");
+    assert!(!open.warm(now).has(0), "nothing was checked yet");
     open.warm.set(Warm { first: 10, end: 30, since: now });
-    for (at, count, later_ms, warm) in [
-        (10, 20, 0, true),
-        (15, 5, 0, true),
-        (9, 20, 0, false),
-        (10, 21, 0, false),
-        (10, 20, WARM_MS - 1, true),
-        (10, 20, WARM_MS, false),
+    for (place, later_ms, warm) in [
+        (10, 0, true),
+        (29, 0, true),
+        // Those next to them belong to the same page, or to one that was read with it.
+        (9, 0, true),
+        (30, 0, true),
+        (8, 0, false),
+        (31, 0, false),
+        (29, WARM_MS - 1, true),
+        (29, WARM_MS, false),
     ] {
-        assert_eq!(open.is_warm(at, count, now + later_ms), warm, "{at} {count} {later_ms}");
+        assert_eq!(open.warm(now + later_ms).has(place), warm, "{place} {later_ms}");
+    }
+}
+
+#[test]
+fn pieces_that_adjoin_are_remembered_as_one_until_the_first_of_them_is_too_old() {
+    let warm = Warm { first: 10, end: 30, since: Tick(1) };
+    for (first, end, with) in [
+        (30, 40, (10, 40, 1)),
+        (20, 40, (10, 40, 1)),
+        (5, 10, (5, 30, 1)),
+        (15, 20, (10, 30, 1)),
+        (0, 50, (0, 50, 1)),
+        (31, 40, (31, 40, 2)),
+        (0, 8, (0, 8, 2)),
+    ] {
+        let Warm { first, end, since } = warm.with(first, end, Tick(2));
+        assert_eq!((first, end, since.0), with);
+    }
+    let Warm { first, end, since } = Warm::default().with(0, 7, Tick(2));
+    assert_eq!((first, end, since.0), (0, 7, 2));
+}
+
+/// After a piece that was not in memory, pieces are small for a while.
+#[test]
+fn a_file_that_comes_from_the_disk_is_sent_in_small_pieces() {
+    let (file, version) = file(&[b'a'; 4096]);
+    let open = OpenFile::new(file, version, &root(), b"a", &mut Disk::default());
+    let large = 4 * COLD_PIECE;
+    assert_eq!(open.piece(large, Tick(0)), large);
+    open.cold_at.set(Some(Tick(100)));
+    for (count, now, piece) in [
+        (large, 100, COLD_PIECE),
+        (COLD_PIECE - 1, 100, COLD_PIECE - 1),
+        (large, 99 + COLD_MS, COLD_PIECE),
+        (large, 100 + COLD_MS, large),
+    ] {
+        assert_eq!(open.piece(count, Tick(now)), piece, "{count} at {now}");
     }
 }
 

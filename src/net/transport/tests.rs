@@ -60,6 +60,25 @@ fn the_portable_way_sends_what_sendfile_sends() {
     assert_eq!(text, "789");
 }
 
+/// A piece that was sent in part usually means that the socket is full. Here it is the file that
+/// ends early: no event would announce room that was always there, so the poll is asked again.
+#[test]
+fn after_a_part_of_a_piece_the_poll_reports_room_that_was_there_all_the_time() {
+    let (mut transport, _peer) = pair();
+    let mut poll = mio::Poll::new().unwrap();
+    let mut events = mio::Events::with_capacity(4);
+    let file = file(b"0123456789");
+    for _ in 0..3 {
+        let sent = transport.send_file(b"", &file, (4, 100), &mut Terminal::default()).unwrap();
+        assert_eq!(sent, Sent { count: 6, file_ended: false });
+        assert!(!transport.is_writable());
+        transport.watch(poll.registry(), Token(0)).unwrap();
+        poll.poll(&mut events, Some(Duration::from_secs(10))).unwrap();
+        events.iter().for_each(|event| transport.note(event));
+        assert!(transport.is_writable(), "{events:?}");
+    }
+}
+
 /// Linux has no sendfile for this file.
 #[cfg(target_os = "linux")]
 #[test]

@@ -1,6 +1,6 @@
 //! The loop of the supervisor: generations of workers, signals, deadlines.
 
-use std::io::{self, Write};
+use std::io;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
@@ -15,17 +15,20 @@ use crate::net::Activated;
 use crate::net::listen::SocketFile;
 use crate::reactor::signals::{NOTHING_TO_REOPEN, STOP, Signals};
 
-use super::access_log::OpenLog;
 use super::child::Poller;
 use super::generation::{Death, Generation, Workshop};
 use super::ledger::Ledger;
 use super::notify::Notifier;
 use super::secrets::Secrets;
-use super::server::{ignore_file_size_signal, start_line};
+use super::server::ignore_file_size_signal;
 use super::sockets::Sockets;
 use super::source::{Source, Text};
 use super::upgrade::{self, Inventory, Trial};
-use super::worker;
+
+mod reload;
+mod trial;
+
+use reload::Next;
 
 /// What a signal asks of a supervisor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -79,15 +82,6 @@ pub(super) struct Supervisor {
     wanted: Wanted,
     last_number: u64,
     phase: Phase,
-}
-
-/// A generation that starts.
-#[derive(Debug)]
-struct Next {
-    generation: Generation,
-    sockets: Sockets,
-    /// What standard output gets when it serves.
-    start_line: String,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -393,115 +387,6 @@ impl Supervisor {
         }
     }
 
-    /// Starts a generation with these settings.
-    fn begin(
-        &mut self,
-        settings: Settings,
-        text: Option<Text>,
-        now: Instant,
-    ) -> Result<(), String> {
-        // Workers log the warnings of the settings.
-        let config = settings.config;
-        self.shop.secrets.prepare(&config)?;
-        let lines = config.log;
-        let count = worker::count(config.workers);
-        let bound = Sockets::bind(&config.listeners(), count, &config.limits, &self.sockets);
-        let (sockets, warnings) = bound?;
-        let log = OpenLog::open(config.access_log.as_ref());
-        let log = log.inspect_err(|_| _ = sockets.remove_files(&self.sockets))?;
-        for warning in warnings.into_iter().chain(sockets.unused(&config.listeners())) {
-            self.note(LogLevel::Warn, format_args!("{warning}"));
-        }
-        let more = if count == 1 { String::new() } else { format!(" ({count} workers)") };
-        let start_line = start_line(&config.sites, sockets.first(), &more);
-        self.last_number += 1;
-        let shop = (&mut self.shop, &sockets);
-        match Generation::start(self.last_number, (text, log), config.limits, count, shop, now) {
-            Ok(generation) => {
-                self.journal.configure(lines);
-                self.next = Some(Next { generation, sockets, start_line });
-                Ok(())
-            }
-            Err(why) => {
-                sockets.remove_files(&self.sockets);
-                Err(why)
-            }
-        }
-    }
-
-    /// Reads everything anew, and starts a generation with it.
-    fn reload(&mut self, now: Instant) {
-        self.notifier.reloading();
-        let result = match self.shop.source.read() {
-            Ok((settings, text)) => self.begin(settings, text, now).map_err(|why| vec![why]),
-            Err(lines) => Err(lines),
-        };
-        if let Err(lines) = result {
-            for line in lines.iter().flat_map(|why| why.lines()) {
-                self.note(LogLevel::Warn, format_args!("{line}"));
-            }
-            self.refused("the new settings cannot be used");
-        }
-    }
-
-    /// Reports that the earlier settings stay in use.
-    fn refused(&mut self, why: &str) {
-        self.shop.ledger.note_reload(false);
-        let number = self.serving.as_ref().map_or(0, |serving| serving.number);
-        self.note(
-            LogLevel::Error,
-            format_args!("reload failed: {why}; generation {number} goes on"),
-        );
-        self.notifier.ready(&format!("reload failed; generation {number} serves"));
-    }
-
-    /// The next generation serves: the last one drains, and what only that one used is closed.
-    fn promote(&mut self, now: Instant) {
-        let Some(Next { generation, sockets, start_line }) = self.next.take() else { return };
-        self.shop.ledger.note_reload(true);
-        let number = generation.number;
-        let workers = generation.size();
-        let noun = if workers == 1 { "worker" } else { "workers" };
-        let status = format!("generation {number} serves with {workers} {noun}");
-        sockets.adjust(generation.limits());
-        let old_sockets = std::mem::replace(&mut self.sockets, sockets);
-        for line in old_sockets.remove_files(&self.sockets) {
-            self.note(LogLevel::Warn, format_args!("{line}"));
-        }
-        match self.serving.replace(generation) {
-            None => {
-                // A closed or full standard output is no reason not to serve.
-                _ = writeln!(io::stdout(), "{start_line}");
-            }
-            Some(mut old) => {
-                self.note(
-                    LogLevel::Info,
-                    format_args!(
-                        "reloaded: generation {number} serves, generation {} drains",
-                        old.number
-                    ),
-                );
-                old.drain(now);
-                self.draining.push(old);
-            }
-        }
-        self.notifier.ready(&status);
-    }
-
-    /// The next generation will not serve. Those of its workers that do already have accepted
-    /// connections, and drain.
-    fn give_up(&mut self, why: &str, now: Instant) {
-        let Some(Next { mut generation, sockets, .. }) = self.next.take() else { return };
-        generation.drain(now);
-        self.draining.push(generation);
-        sockets.remove_files(&self.sockets);
-        if self.serving.is_some() {
-            self.refused(why);
-        } else {
-            self.stop(Some(format!("cannot start: {why}")), now);
-        }
-    }
-
     /// Lets all workers finish. The sockets are closed here first: a connection that comes after a
     /// worker has accepted all that wait, and has closed its own, must be refused, and not wait.
     fn stop(&mut self, error: Option<String>, now: Instant) {
@@ -531,54 +416,6 @@ impl Supervisor {
             self.draining.push(generation);
         }
     }
-
-    /// Tries the program that an upgrade would execute.
-    fn begin_trial(&mut self, now: Instant) {
-        let Supervisor { program, shop, serving, sockets, draining, .. } = self;
-        let Workshop { poller, source, secrets, ledger, .. } = shop;
-        let (Some(program), Some(serving)) = (program.as_ref(), serving.as_ref()) else {
-            return self.note(
-                LogLevel::Error,
-                format_args!("no upgrade: the path of the program is unknown"),
-            );
-        };
-        let parts = (&*sockets, &*ledger, serving, &draining[..]);
-        let message = upgrade::describe_all(self.last_number, parts, secrets, now);
-        match Trial::start(program, &message, poller, source, now + TRIAL) {
-            Ok(trial) => self.trial = Some(trial),
-            Err(error) => {
-                let why = format!("cannot execute it: {error}");
-                self.end_trial(Err(why), now);
-            }
-        }
-    }
-
-    /// Executes the program if its trial has succeeded.
-    fn end_trial(&mut self, verdict: Result<String, String>, now: Instant) {
-        let path = self.program.clone().unwrap_or_default();
-        let shown = path.display();
-        let why = match (verdict, &self.phase) {
-            (_, Phase::Leaving(_) | Phase::Stopping(_)) => return,
-            (Err(why), _) => why,
-            (Ok(version), Phase::Running) => {
-                self.note(
-                    LogLevel::Info,
-                    format_args!("upgrade: tenkay {version} at {shown} takes over"),
-                );
-                self.journal.flush();
-                let Supervisor { shop, serving, sockets, draining, .. } = self;
-                let Workshop { source, secrets, ledger, .. } = shop;
-                let Some(serving) = serving.as_ref() else { return };
-                let parts = (&*sockets, &*ledger, serving, &draining[..]);
-                let message = upgrade::describe_all(self.last_number, parts, secrets, now);
-                format!("cannot execute it: {}", upgrade::replace(&path, source, &message))
-            }
-        };
-        self.note(
-            LogLevel::Error,
-            format_args!("no upgrade to {shown}: {why}; the running program goes on"),
-        );
-    }
 }
 
 /// Events taken from the kernel at a time.
@@ -589,8 +426,5 @@ const LOG_RETRY: Duration = Duration::from_millis(250);
 
 /// When to check again whether a worker that was killed for its silence has been reaped.
 const WATCH_AGAIN: Duration = Duration::from_millis(100);
-
-/// Time for the trial run of a program.
-const TRIAL: Duration = Duration::from_secs(10);
 
 const SIGNAL: Token = Token(0);

@@ -32,6 +32,8 @@ pub struct Secured {
     has_ended: bool,
     /// The peer's end of the TCP connection has come.
     is_cut: bool,
+    /// Something was received.
+    has_begun: bool,
 }
 
 /// How far a connection is.
@@ -87,6 +89,7 @@ impl Secured {
             ends: false,
             has_ended: false,
             is_cut: false,
+            has_begun: false,
         })
     }
 
@@ -169,7 +172,8 @@ impl Secured {
             Some(room) => self.socket.receive(room)?,
         };
         self.is_cut |= count == 0;
-        if self.stage == Stage::Hello && kept == 0 && is_method(&terminal.input[..count]) {
+        let is_first = !std::mem::replace(&mut self.has_begun, true);
+        if is_first && is_method(&terminal.input[..count]) {
             terminal.plain.extend_from_slice(&terminal.input[..count]);
             self.stage = Stage::Clear;
             return Ok(());

@@ -318,6 +318,17 @@ fn a_hello_is_not_read_while_no_unit_is_left_and_an_expensive_one_is_charged_to_
 }
 
 #[test]
+fn http_behind_a_record_is_not_taken_for_a_connection_without_tls() {
+    let mut pair = Pair::new(TlsVersion::Tls13);
+    // A warning (close_notify), which is complete and has no effect; then a request.
+    for bytes in [b"\x15\x03\x01\x00\x02\x01\x00", &b"GET / HTTP/1.1\r\n\r\n"[..]] {
+        pair.peer.stream.write_all(bytes).unwrap();
+        pair.wake();
+        assert_ne!(pair.server.open(&mut pair.terminal).unwrap(), Opened::Clear);
+    }
+}
+
+#[test]
 fn a_crowd_of_handshakes_takes_its_units_a_turn_and_a_half_open_one_takes_none() {
     const UNITS: u32 = 8;
     let authority = Authority::new();

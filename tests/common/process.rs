@@ -47,9 +47,14 @@ pub(crate) fn has_open(server: &Server, path: &Path) -> bool {
     })
 }
 
+/// Waits until the server has done all that it can do without an event.
+pub(crate) fn settle(server: &Server) {
+    eventually("the server waits", || state(server) == Some('S'));
+}
+
 /// Stops the server while it waits for events; [`Signal::CONT`] continues it.
 pub(crate) fn freeze(server: &Server) {
-    eventually("the server waits", || state(server) == Some('S'));
+    settle(server);
     signal(server, Signal::STOP);
     eventually("the server is stopped", || state(server) == Some('T'));
 }

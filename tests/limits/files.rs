@@ -13,7 +13,7 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use crate::client::{Client, End, request};
-use crate::process::{eventually, has_open, sockets};
+use crate::process::{eventually, has_open, settle, sockets};
 use crate::{LARGE, Site, assert_lives, text};
 
 /// A change of the large file while it is sent, and its effect on the response.
@@ -117,6 +117,7 @@ fn earlier_responses_arrive_although_a_file_failed() {
     let mut client = Client::connect_with_small_buffer(&server);
     client.send(["/middle", "/large"].map(request).concat());
     eventually("the second answer is begun", || has_open(&server, &path));
+    settle(&server); // it has learned the size, too
     set_size(&path, 0);
     eventually("the response is cut off", || server.log().contains("cut off"));
     assert!(client.answer().body == text('m', MIDDLE), "the first answer did not arrive");
@@ -143,6 +144,7 @@ fn a_response_queued_with_the_head_of_a_failed_file_arrives() {
     assert_eq!(client.answer().status, 206);
     client.send(["/a.txt", "/other"].map(request).concat());
     eventually("the second answer is begun", || has_open(&server, &path));
+    settle(&server); // it has learned the size, too
     set_size(&path, 0);
     assert_eq!(client.answer().body, b"alpha");
     let download = client.head();

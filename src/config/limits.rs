@@ -169,7 +169,7 @@ limits! {
     accepts_per_turn: usize = 256, 1..=65_536;
     /// Cost of the TLS handshakes that may begin per loop turn: with an elliptic curve 1 each, with
     /// RSA-2048 4, with RSA-4096 25.
-    handshake_units_per_turn: u32 = 8, 1..=65_536;
+    handshake_units_per_turn: u32 = 4, 1..=65_536;
     /// Most paths looked up on disk for one connection per loop turn.
     lookups_per_turn: u32 = 1, 1..=65_536;
     /// Time for a loop turn, of which each stage gets at least a quarter; the rest continues in the

@@ -187,7 +187,9 @@ def publish(document, runs):
         parts.append(document[at : found.end()])
         if rows:
             parts.append(markdown([one for one, _ in rows], found["short"]))
-            parts += [f"\n({'; '.join(dict.fromkeys(conditions for _, conditions in rows))})\n"]
+            # A short table has rows of several runs: it names the conditions of the first.
+            conditions = list(dict.fromkeys(conditions for _, conditions in rows))
+            parts += [f"\n({'; '.join(conditions[:1] if found['short'] else conditions)})\n"]
         else:
             parts.append(document[found.end() : end])
         at = end

@@ -49,7 +49,7 @@ async function cachedStyle(bench) {
     const session = await fresh.context().newCDPSession(fresh);
     const answers = await record(session);
     await fresh.goto(start);
-    const first = answers("/style.css");
+    const first = await answers("/style.css");
     equal([first.status, first.fromCache], [200, false], "the first load");
     check(/^(zstd|br|gzip)$/.test(first.coding), `content-encoding: ${first.coding}`);
     const colour = await fresh.locator(".probe").evaluate((text) => getComputedStyle(text).color);
@@ -57,9 +57,9 @@ async function cachedStyle(bench) {
 
     await fresh.goto("about:blank");
     await fresh.goto(start);
-    const again = answers("/style.css");
+    const again = await answers("/style.css");
     equal([again.status, again.fromCache], [304, false], "the second load of a changing name");
-    const hashed = answers("/style.5f0c2a9e.css");
+    const hashed = await answers("/style.5f0c2a9e.css");
     equal(hashed.fromCache, true, "the second load of a name with a hash came from the cache");
     const still = await fresh.locator(".probe").evaluate((text) => getComputedStyle(text).color);
     equal(still, colour, "the colour after the second load");
@@ -80,28 +80,41 @@ async function compressed(paths) {
     return codings;
 }
 
-/** Records the responses of a page. Returns a function that gives the last one for a path. */
+/**
+ * Records the responses of a page. Returns a function that gives the last one for a path. The
+ * events about the wire come from another process than the others, and often later.
+ */
 async function record(session) {
     const requests = new Map();
-    const of = (id) => requests.get(id) ?? requests.set(id, { fromCache: false }).get(id);
+    const fresh = () => {
+        const request = { fromCache: false };
+        request.onWire = new Promise((resolve) => (request.wasOnWire = resolve));
+        return request;
+    };
+    const of = (id) => requests.get(id) ?? requests.set(id, fresh()).get(id);
     session.on("Network.requestWillBeSent", ({ requestId, request }) => {
-        requests.delete(requestId);
         of(requestId).path = new URL(request.url).pathname;
     });
     session.on("Network.requestServedFromCache", ({ requestId }) => {
         of(requestId).fromCache = true;
     });
-    session.on("Network.responseReceived", ({ requestId, response }) => {
+    session.on("Network.responseReceived", ({ requestId, response, hasExtraInfo }) => {
         const request = of(requestId);
         request.fromCache ||= response.fromDiskCache ?? false;
         request.status ??= response.status;
+        if (!hasExtraInfo) request.wasOnWire();
     });
     session.on("Network.responseReceivedExtraInfo", ({ requestId, statusCode, headers }) => {
         // The status on the wire; that of the response itself is 200 after a 304.
         Object.assign(of(requestId), { status: statusCode, coding: headers["Content-Encoding"] });
+        of(requestId).wasOnWire();
     });
     await session.send("Network.enable");
-    return (wanted) => [...requests.values()].filter((request) => request.path === wanted).at(-1);
+    return async (wanted) => {
+        const last = [...requests.values()].filter((request) => request.path === wanted).at(-1);
+        if (!last.fromCache) await last.onWire;
+        return last;
+    };
 }
 
 async function seek(bench) {

@@ -155,7 +155,8 @@ async function seekTo({ time, expected }) {
     const seeked = event("seeked");
     film.currentTime = time;
     await seeked;
-    const context = document.createElement("canvas").getContext("2d");
+    const canvas = document.createElement("canvas");
+    const context = canvas.getContext("2d", { willReadFrequently: true });
     let colour = [];
     for (let frame = 0; frame < 300; frame++) {
         context.drawImage(film, 0, 0);

@@ -1,5 +1,6 @@
 """Tests of scripts/compare: parsers, ratios, marks, verdicts on series, charts and reports."""
 
+import json
 import os
 import re
 import subprocess
@@ -331,6 +332,26 @@ class Report(unittest.TestCase):
             self.assertIn(text, page)
         page = page.replace("http://www.w3.org/2000/svg", "")
         self.assertIsNone(re.search(r"https?://|<script|<link|@import|url\(", page))
+
+    def test_a_report_of_several_runs_has_the_congestion_control_of_the_last(self):
+        with tempfile.TemporaryDirectory() as home:
+            paths = []
+            for number, (network, figure) in enumerate((("cubic", 11), ("bbr", 22), ("cubic", 33))):
+                meta = {"date": "today", "machine": {
+                    "processor": "p", "system": "s", "load average at start": "0.1, 0.1"},
+                    "congestion": network, "tools": {}, "plan": {"rounds": "2"},
+                    "command": "scripts/compare", "warnings": [], "crowd": 100}
+                name = "10k" if number == 2 else "1k"
+                run = {"meta": meta, "servers": [], "results": {name: {"tenkay": result(figure)}}}
+                paths.append(Path(home) / f"{number}.json")
+                paths[-1].write_text(json.dumps(run))
+            command = [SCRIPTS / "compare", "--out", home, "--render", *paths]
+            done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+            self.assertEqual(done.returncode, 0, done.stderr)
+            page = (Path(home) / "report.html").read_text()
+        for text in (done.stdout, page):
+            found = [figure for figure in ("11.0 µs", "22.0 µs", "33.0 µs") if figure in text]
+            self.assertEqual(found, ["11.0 µs", "33.0 µs"])
 
     def test_figures_have_three_significant_digits(self):
         rows = ((0.847, "0.85"), (9.456, "9.46"), (28.91, "28.9"), (2091.4, "2,091"))

@@ -59,7 +59,7 @@ class Plan:
     root: Path
     home: Path
     tls_load: str  # the program that makes TLS handshakes
-    open_files: int
+    allowed: int  # connections, by the limit on open files
     homes: int = 0
 
     def start(self, recipe, scenario=None, extra=(), root=None):
@@ -473,7 +473,7 @@ def _supervisor(scenario, recipe, plan):
             times.append((time.perf_counter() - begun) * 1000)
         workers = worker_pids(running)[-2:]
         before = [len(os.listdir(f"/proc/{pid}/fd")) for pid in workers]
-        count = min(10_000, plan.open_files - 500)
+        count = min(10_000, plan.allowed)
         with Pool(running.address, scenario.path, count):
             each = [len(os.listdir(f"/proc/{pid}/fd")) - had for pid, had in zip(workers, before)]
         memory = machine.memory([running.process.pid])._asdict()

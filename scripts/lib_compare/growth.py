@@ -79,8 +79,7 @@ def _idle(scenario, plan, _, start):
         with Pool(running.address, SMALL, count):
             return load(plan, running, scenario, SMALL)
 
-    # Server and client need a few other descriptors, and the load its own connections.
-    counts = dict.fromkeys(min(count, plan.open_files - 500) for count in scenario.points)
+    counts = dict.fromkeys(min(count, plan.allowed) for count in scenario.points)
     return [("server", count, lambda count=count: take(count)) for count in counts]
 
 

@@ -76,11 +76,12 @@ def _idle(scenario, plan, _, start):
     expect(running, SMALL_BODY, SMALL)
 
     def take(count):
+        if count > plan.allowed:
+            raise LoadError("the limit on open files is too low")
         with Pool(running.address, SMALL, count):
             return load(plan, running, scenario, SMALL)
 
-    counts = dict.fromkeys(min(count, plan.allowed) for count in scenario.points)
-    return [("server", count, lambda count=count: take(count)) for count in counts]
+    return [("server", count, lambda count=count: take(count)) for count in scenario.points]
 
 
 def _cached(scenario, plan, root, start):

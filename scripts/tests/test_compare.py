@@ -9,6 +9,7 @@ import tempfile
 import unittest
 from html.parser import HTMLParser
 from pathlib import Path
+from unittest import mock
 from xml.etree import ElementTree
 
 from lib_compare import bench, charts, clients, growth, judge, machine, peers, report, scenarios
@@ -256,6 +257,23 @@ class Series(unittest.TestCase):
 
     def test_a_missing_point_does_not_pass(self):
         found = series("grow-idle", (0, 10), (1_000,))
+        self.assertEqual((found.finding[: len(UNKNOWN)], found.goal_met), (UNKNOWN, False))
+
+    def test_a_point_above_the_limit_on_open_files_is_absent(self):
+        scenario = named("grow-idle")
+        recipe = Recipe("tenkay", "", "ours", "", list)
+        with (
+            tempfile.TemporaryDirectory() as home,
+            mock.patch.object(growth, "expect"), mock.patch.object(growth, "Pool"),
+            mock.patch.object(growth, "load", return_value={"cpu_us": 10.0}),
+        ):
+            plan = bench.Plan(2, 1, None, set(), Path(home), Path(home), "", 10_000)
+            plan.start = mock.MagicMock()
+            results = bench.run(scenario, [recipe], plan)
+        self.assertEqual([name for name, one in results.items() if one["absent"]],
+                         ["server 18000"])
+        self.assertIn("the limit on open files", results["server 18000"]["absent"])
+        found = judge.summarise(scenario, {}, results)
         self.assertEqual((found.finding[: len(UNKNOWN)], found.goal_met), (UNKNOWN, False))
 
     def test_the_line_through_exact_points_is_found(self):

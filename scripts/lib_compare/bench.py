@@ -278,7 +278,7 @@ def _http2(one):
     """One run of h2load."""
     scenario, seconds = one.scenario, one.plan.seconds
     command = clients.h2load_command(
-        one.url(), scenario.connections, scenario.streams, seconds, one.headers
+        one.url(), scenario.connections, scenario.streams, one.headers, "-D", str(seconds)
     )
 
     def load():
@@ -452,10 +452,10 @@ def _idle_secure(one):
 
 def _hold(one, connections, seconds):
     protocol = [] if one.scenario.streams > 1 else ["--h1"]
-    command = clients.h2load_command(
-        one.url(), connections, one.scenario.streams, seconds, one.headers
+    return clients.h2load_command(
+        one.url(), connections, one.scenario.streams, one.headers, *protocol, "--rps", "0.001",
+        "-D", str(seconds),
     )
-    return [*command[:1], *protocol, "--rps", "0.001", *command[1:]]
 
 
 def _supervisor(scenario, recipe, plan):

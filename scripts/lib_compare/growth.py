@@ -49,10 +49,9 @@ def takers(scenario, recipe, plan, stack):
 
 def load(plan, running, scenario, path, headers=None, **arguments):
     """One run of wrk as a sample; it is repeated once if the server waited for its core."""
-    script = plan.home / "load.lua"
-    script.write_text(clients.script(**arguments))
-    url = "http://%s:%d%s" % (*running.address, path)
-    command = clients.wrk_command(url, script, scenario.connections, plan.seconds, headers or {})
+    one = bench.Contender(running, scenario, headers or {}, 0, plan)
+    script, connections = one.script(**arguments), scenario.connections
+    command = clients.wrk_command(one.url(path), script, connections, plan.seconds, one.headers)
 
     def once():
         bench.settle(running)

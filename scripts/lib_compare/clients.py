@@ -24,8 +24,8 @@ AT_ONCE = 256
 # A response that takes longer than this counts as missing.
 TIMEOUT_SECONDS = 10.0
 
-# Connections that h2load opens in each millisecond of a paced load, and requests that it pipelines
-# on one: so many are due during a stall of the server.
+# Connections that h2load opens at a time in a paced load, and requests that it pipelines at most on
+# one: several become due while the server stalls.
 PACED_AT_ONCE, PACED_DEPTH = 5, 64
 
 MARK = "wrk-result "

@@ -59,7 +59,7 @@ class Plan:
     root: Path
     home: Path
     tls_load: str  # the program that makes TLS handshakes
-    open_files: int
+    allowed: int  # connections, by the limit on open files
     homes: int = 0
 
     def start(self, recipe, scenario=None, extra=(), root=None):
@@ -278,7 +278,7 @@ def _http2(one):
     """One run of h2load."""
     scenario, seconds = one.scenario, one.plan.seconds
     command = clients.h2load_command(
-        one.url(), scenario.connections, scenario.streams, seconds, one.headers
+        one.url(), scenario.connections, scenario.streams, one.headers, "-D", str(seconds)
     )
 
     def load():
@@ -452,10 +452,10 @@ def _idle_secure(one):
 
 def _hold(one, connections, seconds):
     protocol = [] if one.scenario.streams > 1 else ["--h1"]
-    command = clients.h2load_command(
-        one.url(), connections, one.scenario.streams, seconds, one.headers
+    return clients.h2load_command(
+        one.url(), connections, one.scenario.streams, one.headers, *protocol, "--rps", "0.001",
+        "-D", str(seconds),
     )
-    return [*command[:1], *protocol, "--rps", "0.001", *command[1:]]
 
 
 def _supervisor(scenario, recipe, plan):
@@ -473,7 +473,7 @@ def _supervisor(scenario, recipe, plan):
             times.append((time.perf_counter() - begun) * 1000)
         workers = worker_pids(running)[-2:]
         before = [len(os.listdir(f"/proc/{pid}/fd")) for pid in workers]
-        count = min(10_000, plan.open_files - 500)
+        count = min(10_000, plan.allowed)
         with Pool(running.address, scenario.path, count):
             each = [len(os.listdir(f"/proc/{pid}/fd")) - had for pid, had in zip(workers, before)]
         memory = machine.memory([running.process.pid])._asdict()

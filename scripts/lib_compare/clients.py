@@ -24,8 +24,8 @@ AT_ONCE = 256
 # A response that takes longer than this counts as missing.
 TIMEOUT_SECONDS = 10.0
 
-# Connections that h2load opens in each millisecond of a paced load, and requests that it pipelines
-# on one: so many are due during a stall of the server.
+# Connections that h2load opens at a time in a paced load, and requests that it pipelines at most on
+# one: several become due while the server stalls.
 PACED_AT_ONCE, PACED_DEPTH = 5, 64
 
 MARK = "wrk-result "
@@ -131,10 +131,11 @@ def wrk(output, partly=False):
     return Result(raw["requests"], raw["microseconds"] / 1e6, raw["bytes"])
 
 
-def h2load_command(url, connections, streams, seconds, headers):
-    """A closed loop over HTTP/2 of one thread, with this many streams on each connection."""
+def h2load_command(url, connections, streams, headers, *options):
+    """The command line: one thread, with this many streams on each connection. The options say how
+    long it takes; without others it is a closed loop over HTTP/2."""
     line = [machine.find("h2load") or "h2load", "-t", "1", "-c", str(connections),
-            "-m", str(streams), "-D", str(seconds)]
+            "-m", str(streams), *options]
     for name, value in headers.items():
         line += ["-H", f"{name}: {value}"]
     return [*line, url]
@@ -145,11 +146,11 @@ def paced_command(url, connections, rate, seconds, log, headers):
     connections. It does not wait for responses, so a stall delays every request due during it."""
     each = rate / connections
     spread_ms = math.ceil(1000 / each / math.ceil(connections / PACED_AT_ONCE))
-    command = h2load_command(url, connections, PACED_DEPTH, seconds, headers)
-    at = command.index("-D")
-    command[at : at + 2] = ["-n", str(max(round(each * seconds), 1) * connections)]
-    return [*command[:1], "--h1", "--rps", f"{each:g}", "-r", str(PACED_AT_ONCE),
-            f"--rate-period={max(spread_ms, 1)}ms", f"--log-file={log}", *command[1:]]
+    requests = max(round(each * seconds), 1) * connections
+    return h2load_command(
+        url, connections, PACED_DEPTH, headers, "--h1", "--rps", f"{each:g}", "-n", str(requests),
+        "-r", str(PACED_AT_ONCE), f"--rate-period={max(spread_ms, 1)}ms", f"--log-file={log}",
+    )
 
 
 def h2load(output, size):

@@ -49,10 +49,9 @@ def takers(scenario, recipe, plan, stack):
 
 def load(plan, running, scenario, path, headers=None, **arguments):
     """One run of wrk as a sample; it is repeated once if the server waited for its core."""
-    script = plan.home / "load.lua"
-    script.write_text(clients.script(**arguments))
-    url = "http://%s:%d%s" % (*running.address, path)
-    command = clients.wrk_command(url, script, scenario.connections, plan.seconds, headers or {})
+    one = bench.Contender(running, scenario, headers or {}, 0, plan)
+    script, connections = one.script(**arguments), scenario.connections
+    command = clients.wrk_command(one.url(path), script, connections, plan.seconds, one.headers)
 
     def once():
         bench.settle(running)
@@ -76,12 +75,12 @@ def _idle(scenario, plan, _, start):
     expect(running, SMALL_BODY, SMALL)
 
     def take(count):
+        if count > plan.allowed:
+            raise LoadError("the limit on open files is too low")
         with Pool(running.address, SMALL, count):
             return load(plan, running, scenario, SMALL)
 
-    # Server and client need a few other descriptors, and the load its own connections.
-    counts = dict.fromkeys(min(count, plan.open_files - 500) for count in scenario.points)
-    return [("server", count, lambda count=count: take(count)) for count in counts]
+    return [("server", count, lambda count=count: take(count)) for count in scenario.points]
 
 
 def _cached(scenario, plan, root, start):

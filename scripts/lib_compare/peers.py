@@ -35,7 +35,7 @@ def nginx(program):
         return [program, "-p", place.home, "-e", f"{place.home}/error.log", "-c",
                 f"{place.home}/nginx.conf"]
 
-    def recipe(name, title, sending, features):
+    def recipe(name, title, sending):
         def files(place):
             lines, listen = nginx_feature(place)
             text = NGINX.replace("FEATURE", lines).replace("LISTEN", listen)
@@ -44,11 +44,11 @@ def nginx(program):
             text = text.replace("SENDING", sending)
             return {"nginx.conf": text.replace("LIMIT", str(machine.raise_open_files()))}
 
-        return Recipe(name, title, "peer", version, command, files, features=features)
+        return Recipe(name, title, "peer", version, command, files)
 
     copy = "sendfile off; output_buffers 2 256k;"
-    return [recipe("nginx", "nginx, sendfile on", "sendfile on;", FEATURES),
-            recipe("nginx-copy", "nginx, sendfile off", copy, FEATURES - {"workers"})]
+    return [recipe("nginx", "nginx, sendfile on", "sendfile on;"),
+            recipe("nginx-copy", "nginx, sendfile off", copy)]
 
 
 def nginx_user():

@@ -106,10 +106,7 @@ LISTING = Metric("listing_us", "server CPU per listing", "CPU µs/listing", "µs
 
 # The metrics of each kind; the first one is ranked.
 METRICS = {
-    "load": (CPU, BOTH, RATE, RESIDENT, WAITED),
-    "h2": (CPU, BOTH, RATE, RESIDENT, WAITED),
-    "workers": (CPU, BOTH, RATE, RESIDENT, WAITED),
-    "handshake": (CPU, BOTH, RATE, RESIDENT, WAITED),
+    **dict.fromkeys(("load", "h2", "workers", "handshake"), (CPU, BOTH, RATE, RESIDENT, WAITED)),
     "tail": (P99, P50, P999, MAX, CPU),
     "fair": (SHARE, QUIET, DOWNLOAD, PIPELINE, MOVED),
     "slow-log": (LOGGED, READ, SLEEPING, FULL),

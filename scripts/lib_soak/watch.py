@@ -54,7 +54,7 @@ class Server(servers.Running):
             while piece := sock.recv(65_536):
                 data += piece
         if not data or data.startswith(b"HTTP/1.1 503 "):
-            raise ConnectionResetError("closed without a response, or for want of memory")
+            raise ConnectionResetError("closed without a response, or answered 503")
         if not data.startswith(b"HTTP/1.1 200 "):
             raise OSError(f"unexpected response: {data[:80]!r}")
         return time.monotonic() - began

@@ -1,5 +1,6 @@
 """Tests of scripts/compare: parsers, ratios, marks, verdicts on series, charts and reports."""
 
+import json
 import os
 import re
 import subprocess
@@ -8,6 +9,7 @@ import tempfile
 import unittest
 from html.parser import HTMLParser
 from pathlib import Path
+from unittest import mock
 from xml.etree import ElementTree
 
 from lib_compare import bench, charts, clients, growth, judge, machine, peers, report, scenarios
@@ -257,6 +259,23 @@ class Series(unittest.TestCase):
         found = series("grow-idle", (0, 10), (1_000,))
         self.assertEqual((found.finding[: len(UNKNOWN)], found.goal_met), (UNKNOWN, False))
 
+    def test_a_point_above_the_limit_on_open_files_is_absent(self):
+        scenario = named("grow-idle")
+        recipe = Recipe("tenkay", "", "ours", "", list)
+        with (
+            tempfile.TemporaryDirectory() as home,
+            mock.patch.object(growth, "expect"), mock.patch.object(growth, "Pool"),
+            mock.patch.object(growth, "load", return_value={"cpu_us": 10.0}),
+        ):
+            plan = bench.Plan(2, 1, None, set(), Path(home), Path(home), "", 10_000)
+            plan.start = mock.MagicMock()
+            results = bench.run(scenario, [recipe], plan)
+        self.assertEqual([name for name, one in results.items() if one["absent"]],
+                         ["server 18000"])
+        self.assertIn("the limit on open files", results["server 18000"]["absent"])
+        found = judge.summarise(scenario, {}, results)
+        self.assertEqual((found.finding[: len(UNKNOWN)], found.goal_met), (UNKNOWN, False))
+
     def test_the_line_through_exact_points_is_found(self):
         start, slope = judge.fit([(x, 5 + 0.5 * x) for x in (1, 10, 100, 1000)])
         self.assertAlmostEqual(start, 5)
@@ -331,6 +350,26 @@ class Report(unittest.TestCase):
             self.assertIn(text, page)
         page = page.replace("http://www.w3.org/2000/svg", "")
         self.assertIsNone(re.search(r"https?://|<script|<link|@import|url\(", page))
+
+    def test_a_report_of_several_runs_has_the_congestion_control_of_the_last(self):
+        with tempfile.TemporaryDirectory() as home:
+            paths = []
+            for number, (network, figure) in enumerate((("cubic", 11), ("bbr", 22), ("cubic", 33))):
+                meta = {"date": "today", "machine": {
+                    "processor": "p", "system": "s", "load average at start": "0.1, 0.1"},
+                    "congestion": network, "tools": {}, "plan": {"rounds": "2"},
+                    "command": "scripts/compare", "warnings": [], "crowd": 100}
+                name = "10k" if number == 2 else "1k"
+                run = {"meta": meta, "servers": [], "results": {name: {"tenkay": result(figure)}}}
+                paths.append(Path(home) / f"{number}.json")
+                paths[-1].write_text(json.dumps(run))
+            command = [SCRIPTS / "compare", "--out", home, "--render", *paths]
+            done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+            self.assertEqual(done.returncode, 0, done.stderr)
+            page = (Path(home) / "report.html").read_text()
+        for text in (done.stdout, page):
+            found = [figure for figure in ("11.0 µs", "22.0 µs", "33.0 µs") if figure in text]
+            self.assertEqual(found, ["11.0 µs", "33.0 µs"])
 
     def test_figures_have_three_significant_digits(self):
         rows = ((0.847, "0.85"), (9.456, "9.46"), (28.91, "28.9"), (2091.4, "2,091"))

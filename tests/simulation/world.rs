@@ -101,6 +101,11 @@ impl World {
     }
 }
 
+/// A random part of a number; often all.
+pub(crate) fn some_of(count: usize, random: &mut Random) -> usize {
+    if count == 0 || random.once_in(2) { count } else { 1 + random.below(count) }
+}
+
 /// How long a run is, and how it is repeated: printed if it fails.
 pub(crate) struct Replay {
     /// The name of the test program.

@@ -44,14 +44,9 @@ fn port(address: &ListenAddress) -> Option<u16> {
 
 /// How the request arrives. Without a scheme, that is left open: as from a proxy, it is neither
 /// redirected nor checked against a certificate. Without TLS, a URL with https is for a proxy, too.
-pub(super) fn channel(
-    asked: &Asked,
-    listen: &[Listen],
-    gate: Option<&GateConfig>,
-    is_proxied: bool,
-) -> Channel {
+pub(super) fn channel(asked: &Asked, gate: Option<&GateConfig>, is_proxied: bool) -> Channel {
     match (asked.scheme, gate) {
-        (Some(Scheme::Https), Some(gate)) if listen.iter().any(|listen| listen.opening.tls) => {
+        (Some(Scheme::Https), Some(gate)) if !gate.names.is_empty() => {
             let certificate = certificate(&asked.url_host, &gate.names);
             Channel::Tls { version: TlsVersion::Tls13, certificate }
         }

@@ -10,8 +10,7 @@ use crate::site::{Channel, GateConfig};
 
 use super::question::Asked;
 
-/// What TLS asks of requests, as far as it is known without a server. What is assumed is added to
-/// the notes.
+/// The gate of a server with these settings. Assumptions are added to the notes.
 pub(super) fn gate(
     listen: &[Listen],
     tls: &TlsConfig,
@@ -55,8 +54,8 @@ pub(super) fn channel(asked: &Asked, gate: Option<&GateConfig>, is_proxied: bool
     }
 }
 
-/// The number of the certificate that a client gets who connects to this host. A client names no
-/// address in its handshake, and so gets the first one.
+/// The number of the certificate for a client that connects to this host. A client names no address
+/// in its handshake, and so gets the first one.
 fn certificate(host: &str, names: &[Names]) -> u16 {
     let name = host.rsplit_once(':').map_or(host, |(name, _)| name);
     let is_address = name.starts_with('[') || name.parse::<IpAddr>().is_ok();

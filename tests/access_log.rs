@@ -26,7 +26,7 @@ use tempfile::TempDir;
 
 use client::{Client, request};
 use common::{Server, Setup, run_to_end};
-use process::{children, eventually, signal};
+use process::{children, eventually, kill, signal};
 
 /// A folder with a root, and room for a log.
 struct Place(TempDir);
@@ -332,8 +332,8 @@ fn a_full_disk_is_reported_and_holds_nothing_up() {
 }
 
 /// Lets a process write no file beyond this size, like a disk that is full then.
-fn limit_files(pid: i32, bytes: Option<u64>) {
-    let pid = rustix::process::Pid::from_raw(pid).unwrap();
+fn limit_files(pid: u32, bytes: Option<u64>) {
+    let pid = rustix::process::Pid::from_raw(i32::try_from(pid).unwrap()).unwrap();
     let limit = Rlimit { current: bytes, ..getrlimit(Resource::Fsize) };
     prlimit(Some(pid), Resource::Fsize, limit).unwrap();
 }
@@ -348,7 +348,7 @@ fn dropped(log: &str) -> usize {
 fn a_disk_that_is_full_in_the_middle_of_a_line_leaves_whole_lines() {
     let place = Place::new();
     let server = place.start(&["--access-log-format=json"]);
-    limit_files(i32::try_from(server.pid()).unwrap(), Some(3000));
+    limit_files(server.pid(), Some(3000));
     let mut client = Client::connect(&server);
     for _ in 0..100 {
         assert_eq!(client.get("/a.txt").status, 200);
@@ -364,12 +364,11 @@ fn a_disk_that_is_full_in_the_middle_of_a_line_leaves_whole_lines() {
 fn lines_of_a_worker_never_follow_a_torn_line_of_another() {
     let place = Place::new();
     let mut server = place.start(&["--access-log-format=json", "--workers=2"]);
-    let workers = children(&server);
+    let workers = children(server.pid());
     let [full, other] = workers[..] else { panic!("{workers:?}") };
     // Only one worker finds the disk full: the other one writes behind its lines.
     limit_files(full, Some(3000));
-    let other = rustix::process::Pid::from_raw(other).unwrap();
-    rustix::process::kill_process(other, Signal::STOP).unwrap();
+    kill(other, Signal::STOP);
     let mut clients: Vec<Client> = (0..64).map(|_| Client::connect(&server)).collect();
     for client in &mut clients {
         client.send(request("/a.txt").repeat(10));
@@ -377,7 +376,7 @@ fn lines_of_a_worker_never_follow_a_torn_line_of_another() {
     eventually("it is full", || server.log().contains("cannot write the access log"));
     let size = |place: &Place| fs::metadata(place.path("log")).unwrap().len();
     assert!((2000..=3000).contains(&size(&place)), "{}", size(&place));
-    rustix::process::kill_process(other, Signal::CONT).unwrap();
+    kill(other, Signal::CONT);
     for client in &mut clients {
         (0..10).for_each(|_| assert_eq!(client.answer().status, 200));
     }
@@ -437,8 +436,7 @@ fn standard_output_may_be_closed_or_lose_its_reader() {
             server.log().contains(complaint)
         });
         let pid = fs::read_to_string(pid).unwrap().trim().parse().unwrap();
-        let pid = rustix::process::Pid::from_raw(pid).unwrap();
-        rustix::process::kill_process(pid, Signal::TERM).unwrap();
+        kill(pid, Signal::TERM);
         assert!(server.wait_for_end().success(), "{}", server.log());
     }
 }

@@ -16,7 +16,8 @@
 //!    windows that the client has allowed; PINGs and SETTINGS are answered in order.
 //! 4. A response fits its request, and its body is one version of the file, or the requested part.
 //! 5. A stream is reset, and the connection ended, for a reason that the client has given.
-//! 6. A deadline that is reported is not due any more.
+//! 6. After at most two reports of a deadline, none is due, unless the connection has other work to
+//!    do first.
 //! 7. In the end, when all windows are opened, every complete request has an outcome.
 //!
 //! **Replay**: a failure prints its seed and the command.

@@ -17,12 +17,12 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use rustix::process::{Pid, Signal};
+use rustix::process::Signal;
 use tempfile::TempDir;
 
 use client::{Client, End, request};
 use common::{Endpoint, Server, Setup};
-use process::{children, eventually, signal};
+use process::{children, eventually, kill, signal};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_tenkay");
 
@@ -273,11 +273,10 @@ fn the_metrics_of_all_workers_are_added_up_and_outlive_them() {
         assert_eq!(place.value(DURATIONS), sent);
     };
     send(&server, 1000);
-    let before = children(&server);
-    let victim = Pid::from_raw(before[0]).unwrap();
-    rustix::process::kill_process(victim, Signal::KILL).unwrap();
+    let before = children(server.pid());
+    kill(before[0], Signal::KILL);
     eventually("another worker is there", || {
-        let now = children(&server);
+        let now = children(server.pid());
         now.len() == 3 && !now.contains(&before[0])
     });
     send(&server, 100);
@@ -291,7 +290,7 @@ fn the_metrics_of_all_workers_are_added_up_and_outlive_them() {
     let idle = "tenkay_connections{state=\"idle\"}";
     eventually("gauges are those of the workers that run", || {
         let json = place.admin().get("/status.json").body;
-        children(&server).len() == 3
+        children(server.pid()).len() == 3
             && String::from_utf8(json).unwrap().contains("\"workers\":3,")
             && place.value(idle) == 0.0
     });
@@ -400,11 +399,11 @@ fn a_server_leaves_in_order_also_while_workers_come_and_go() {
     signal(&server, Signal::TERM);
     let is_ready = || place.admin().get("/readyz").status == 200;
     eventually("it is not ready", || !is_ready());
-    eventually("two workers are left", || children(&server).len() == 2);
-    let before = children(&server);
-    rustix::process::kill_process(Pid::from_raw(before[0]).unwrap(), Signal::KILL).unwrap();
+    eventually("two workers are left", || children(server.pid()).len() == 2);
+    let before = children(server.pid());
+    kill(before[0], Signal::KILL);
     eventually("another worker is there", || {
-        let now = children(&server);
+        let now = children(server.pid());
         now.len() == 2 && !now.contains(&before[0])
     });
     for _ in 0..20 {

@@ -35,14 +35,14 @@ mod upgrade;
 mod workers;
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use rustix::process::{Pid, Signal};
+use rustix::process::Signal;
 use tempfile::TempDir;
 
 use client::Client;
 use common::{Server, Setup};
-use process::{eventually, signal};
+use process::{children, eventually, kill, signal, state};
 
 /// A folder with a configuration file and a site.
 struct Place {
@@ -81,32 +81,9 @@ impl Place {
     }
 }
 
-/// The processes that a process has started and that have not been reaped.
-fn children(pid: u32) -> Vec<u32> {
-    let tasks = Path::new("/proc").join(pid.to_string()).join("task");
-    let mut found = Vec::new();
-    for task in fs::read_dir(tasks).into_iter().flatten().flatten() {
-        let text = fs::read_to_string(task.path().join("children")).unwrap_or_default();
-        found.extend(text.split_whitespace().filter_map(|pid| pid.parse::<u32>().ok()));
-    }
-    found.sort_unstable();
-    found
-}
-
-/// The state of a process as proc(5) names it; `None`: it is gone.
-fn state(pid: u32) -> Option<char> {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    stat.rsplit(')').next()?.trim_start().chars().next()
-}
-
 /// True if it has ended, also if its parent has not reaped it.
 fn has_ended(pid: u32) -> bool {
     matches!(state(pid), None | Some('Z' | 'X'))
-}
-
-fn kill(pid: u32, signal: Signal) {
-    let pid = i32::try_from(pid).ok().and_then(Pid::from_raw).unwrap();
-    rustix::process::kill_process(pid, signal).unwrap();
 }
 
 /// Stops a process, and waits until it does nothing any more.

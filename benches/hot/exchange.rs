@@ -73,21 +73,7 @@ impl Client {
     /// with each slice to send.
     fn exchange(&mut self, request: &[u8], mut sent: impl FnMut(&[u8])) {
         let Client { connection, sites, exchanges, pages, clock, limits } = self;
-        let mut cx = Context {
-            sites,
-            pages,
-            clock,
-            limits,
-            client: None,
-            channel: tenkay::site::Channel::Plain,
-            internal: false,
-            requests: None,
-            draining: false,
-            unread: false,
-            observer: None,
-            requests_left: u32::MAX,
-            behind: None,
-        };
+        let mut cx = Context::new(sites, pages, clock, limits);
         let mut unread = Some(request);
         loop {
             match connection.step() {

@@ -182,19 +182,9 @@ impl<'p> Play<'p> {
                 Report::Nothing => continue,
             };
             let mut cx = Context {
-                sites: &mut self.sites,
-                pages: &mut self.pages,
-                clock: &self.clock,
-                limits: &self.limits,
-                client: None,
                 draining: self.draining,
                 unread: !self.sent.is_empty(),
-                requests_left: u32::MAX,
-                observer: None,
-                channel: tenkay::site::Channel::Plain,
-                requests: None,
-                internal: false,
-                behind: None,
+                ..Context::new(&mut self.sites, &mut self.pages, &self.clock, &self.limits)
             };
             connection.report(event, &mut cx);
         }

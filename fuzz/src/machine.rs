@@ -434,20 +434,12 @@ impl<'p> Play<'p> {
             self.draining = true;
             self.ended.seen = Seen::Stopped;
         }
+        let limits = &self.setting.limits;
         let mut cx = Context {
-            sites: &mut self.sites,
-            pages: &mut self.pages,
-            clock: &self.clock,
-            limits: &self.setting.limits,
             unread: self.ended.delivered < self.sent.len(),
-            client: None,
-            channel: tenkay::site::Channel::Plain,
-            internal: false,
-            requests: None,
             draining: self.draining,
-            observer: None,
             requests_left: self.quota,
-            behind: None,
+            ..Context::new(&mut self.sites, &mut self.pages, &self.clock, limits)
         };
         let event = match *report {
             Report::Read(count) => Some(Event::Read(count)),

@@ -368,8 +368,9 @@ impl Layer {
         let listen_origin = self.listen.as_ref().map_or(Origin::Default, |set| set.origin.clone());
         let listen = addresses(self.listen, self.port).map_err(&mut keep);
         let limits = limits::limits(&self.limits).map_err(&mut keep);
-        problems.extend(admin::check(self.admin_listen.as_ref(), listen.as_deref().unwrap_or(&[])));
-        problems.extend(admin::check_hosts(&self.admin_listen, self.admin_hosts.as_ref()));
+        let admin = self.admin_listen.as_ref();
+        problems.extend(admin::check(admin, listen.as_deref().unwrap_or(&[])));
+        problems.extend(admin::check_hosts(admin, self.admin_hosts.as_ref()));
         let is_https = listen.as_ref().map(|all| all.iter().any(|listen| listen.opening.tls));
         let tls = self
             .tls

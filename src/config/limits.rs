@@ -181,7 +181,8 @@ limits! {
     /// Unsent bytes the kernel may buffer for a client that reads fast; larger pieces of files are
     /// sent to it as well.
     unsent_most_bytes: u32 = 4_194_304, 0..=1_073_741_824;
-    /// The same for all connections together: divided by their number, it lowers unsent_most_bytes.
+    /// Divided by the number of connections, it lowers unsent_most_bytes for limits that rise from
+    /// then on.
     unsent_total_bytes: u64 = 268_435_456, 0..=1_099_511_627_776;
     /// Most receives, sends or file pieces for one connection per loop turn.
     steps_per_turn: usize = 16, 1..=65_536;
@@ -193,7 +194,8 @@ limits! {
     /// Requests of an HTTP/2 connection that the client may cancel, or lose by its errors, beyond
     /// those that it completes (Rapid Reset).
     aborted_streams: u32 = 100, 1..=1_000_000;
-    /// HTTP/2 frames that bring nothing, such as PING; each complete response allows 100 more.
+    /// HTTP/2 frames that are no part of a request and nothing that a response needs, such as PING;
+    /// each complete response allows 100 more.
     useless_frames: u32 = 1_000, 16..=1_000_000;
     /// HTTP/2 frames of one connection per loop turn. A request counts twice, and once more for
     /// each 512 bytes of its fields.

@@ -10,8 +10,7 @@ use crate::site::{Channel, GateConfig};
 
 use super::question::Asked;
 
-/// What TLS asks of requests, as far as it is known without a server. What is assumed is added to
-/// the notes.
+/// The gate of a server with these settings. Assumptions are added to the notes.
 pub(super) fn gate(
     listen: &[Listen],
     tls: &TlsConfig,
@@ -44,14 +43,9 @@ fn port(address: &ListenAddress) -> Option<u16> {
 
 /// How the request arrives. Without a scheme, that is left open: as from a proxy, it is neither
 /// redirected nor checked against a certificate. Without TLS, a URL with https is for a proxy, too.
-pub(super) fn channel(
-    asked: &Asked,
-    listen: &[Listen],
-    gate: Option<&GateConfig>,
-    is_proxied: bool,
-) -> Channel {
+pub(super) fn channel(asked: &Asked, gate: Option<&GateConfig>, is_proxied: bool) -> Channel {
     match (asked.scheme, gate) {
-        (Some(Scheme::Https), Some(gate)) if listen.iter().any(|listen| listen.opening.tls) => {
+        (Some(Scheme::Https), Some(gate)) if !gate.names.is_empty() => {
             let certificate = certificate(&asked.url_host, &gate.names);
             Channel::Tls { version: TlsVersion::Tls13, certificate }
         }
@@ -60,8 +54,8 @@ pub(super) fn channel(
     }
 }
 
-/// The number of the certificate that a client gets who connects to this host. A client names no
-/// address in its handshake, and so gets the first one.
+/// The number of the certificate for a client that connects to this host. A client names no address
+/// in its handshake, and so gets the first one.
 fn certificate(host: &str, names: &[Names]) -> u16 {
     let name = host.rsplit_once(':').map_or(host, |(name, _)| name);
     let is_address = name.starts_with('[') || name.parse::<IpAddr>().is_ok();

@@ -111,7 +111,7 @@ impl Report {
         let mut client = question.client;
         let gate = arrival::gate(&listen, &tls, &mut notes);
         let is_proxied = trusted_proxies.trusts(Some(client));
-        let channel = arrival::channel(&asked, &listen, gate.as_ref(), is_proxied);
+        let channel = arrival::channel(&asked, gate.as_ref(), is_proxied);
         let served = Sites::new(configs.clone(), &limits, Door::best(), 0);
         let mut sites = served.map_err(|problems| Refusal::Site(problems.to_string()))?;
         if let Some(gate) = gate {

@@ -290,8 +290,8 @@ impl Connection {
         Ok(())
     }
 
-    /// Puts a small body right behind its fields, if nothing waits to be sent before it and nothing
-    /// is said about its priority: then its stream need not enter the table.
+    /// Puts a small body right behind its fields, if nothing waits to be sent before it and its
+    /// priority is the default: its stream does not enter the table.
     #[inline]
     fn put_small_body(
         &mut self,

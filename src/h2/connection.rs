@@ -480,7 +480,7 @@ impl Connection {
         if let Some(Fault::Connection(code) | Fault::Stream(code)) = fault {
             let reason = match code {
                 Code::EnhanceYourCalm => Reason::Flooded,
-                Code::InternalError => Reason::OutOfPages, // the only one
+                Code::InternalError => Reason::OutOfPages, // its only cause
                 _ => Reason::ProtocolError,
             };
             self.fail(code, reason, cx);

@@ -284,7 +284,7 @@ impl Parts {
         cx: &mut Context<'_>,
         look: impl FnOnce(&Request<'_>, &mut Context<'_>) -> T,
     ) -> Result<T, Failure> {
-        // Few lines are the rule: a table for all of them is not cleared for nothing.
+        // Most requests have few lines.
         match self.count {
             0..8 => self.with_lines(&mut [httparse::EMPTY_HEADER; 8], memory, cx, look),
             _ => self.with_lines(&mut [httparse::EMPTY_HEADER; LINES], memory, cx, look),
@@ -387,8 +387,8 @@ impl Parts {
 /// A token in lower case (section 8.2.1).
 #[inline]
 fn is_name(name: &[u8]) -> bool {
-    let is_letter = |byte: u8| is_token(byte) & !byte.is_ascii_uppercase();
-    !name.is_empty() && name.iter().fold(true, |is_name, &byte| is_name & is_letter(byte))
+    let is_allowed = |byte: u8| is_token(byte) & !byte.is_ascii_uppercase();
+    !name.is_empty() && name.iter().fold(true, |is_name, &byte| is_name & is_allowed(byte))
 }
 
 fn is_token(byte: u8) -> bool {

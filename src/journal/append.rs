@@ -6,7 +6,7 @@
 
 use std::os::fd::BorrowedFd;
 
-use rustix::fs::{FlockOperation, fcntl_lock, fstat, ftruncate, tell};
+use rustix::fs::{FlockOperation, SeekFrom, fcntl_lock, fstat, ftruncate, seek, tell};
 use rustix::io::{Errno, write};
 
 use super::piece::torn;
@@ -47,13 +47,34 @@ fn write_all(file: BorrowedFd<'_>, bytes: &[u8]) -> (usize, Option<Errno>) {
     (written, None)
 }
 
-/// Removes the last `torn` bytes that this process wrote, if they are the end of the file. Returns
-/// whether they were removed: a file that may only grow keeps them.
+/// Removes the last `torn` bytes that this process wrote, if they are the end of the file. The next
+/// write follows what is left, also if the file is not open for appending. Returns whether they
+/// were removed: a file that may only grow keeps them.
 fn cut_off(file: BorrowedFd<'_>, torn: usize) -> bool {
     let (Ok(stat), Ok(end)) = (fstat(file), tell(file)) else { return false };
     let size = u64::try_from(stat.st_size).unwrap_or(0); // never negative
-    size == end && ftruncate(file, end.saturating_sub(torn as u64)).is_ok() // widening
+    let kept = end.saturating_sub(torn as u64); // widening
+    size == end && ftruncate(file, kept).is_ok() && seek(file, SeekFrom::Start(kept)).is_ok()
 }
 
 /// Most writes for one piece: one, and those that signals or a full disk interrupt.
 const ATTEMPTS: usize = 4;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs::File;
+    use std::os::fd::AsFd;
+
+    /// As the standard output of `tenkay --access-log stdout > log` is.
+    #[test]
+    fn after_a_cut_the_next_write_follows_what_is_left_without_o_append() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("log");
+        let file = File::create(&path).unwrap();
+        assert_eq!(write_all(file.as_fd(), b"whole\ntorn"), (10, None));
+        assert!(cut_off(file.as_fd(), 4));
+        assert_eq!(write_all(file.as_fd(), b"next\n"), (5, None));
+        assert_eq!(std::fs::read(&path).unwrap(), b"whole\nnext\n");
+    }
+}

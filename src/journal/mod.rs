@@ -1,8 +1,8 @@
 //! What the program says about itself: diagnostics on standard error.
 //!
 //! A line names the event, its subject (a client, a path) and numbers with their unit. A line that
-//! a client or a failing disk can cause again and again is limited by its [`Kind`]. Nothing here
-//! ever blocks.
+//! a client or a failing disk can cause again and again is limited by its [`Kind`]. Only writes to
+//! regular files can block.
 
 mod access;
 mod append;

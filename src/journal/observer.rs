@@ -76,7 +76,7 @@ impl Observer {
         let Request { status, began_us, line, told } = request;
         let is_timed =
             self.told.is_some() || self.log.as_ref().is_some_and(AccessLog::has_duration);
-        // A look at the clock costs as much as a part of a line.
+        // Reading the clock is measurable beside making a line.
         let duration_us = if is_timed { (self.stopwatch)().saturating_sub(began_us) } else { 0 };
         let finished = Finished { status, body_bytes, duration_us, complete };
         if let Some(log) = &mut self.log {

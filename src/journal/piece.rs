@@ -1,4 +1,4 @@
-//! What a stream accepts at once, and a part of the pending lines of that size.
+//! The bytes that a stream accepts at once, and pieces of the pending lines of that size.
 
 use std::os::fd::AsFd;
 

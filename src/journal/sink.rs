@@ -247,12 +247,13 @@ impl Sink {
     /// Waits until the log may accept bytes, at most this long. Errors show at the next write.
     fn wait(&self, most: Duration) {
         let fd = self.file.as_fd();
-        let (mut fds, most) = match self.file.kind() {
+        let mut stream = [PollFd::new(&fd, PollFlags::OUT)];
+        let (fds, most) = match self.file.kind() {
             // Another process has the lock for a moment. `poll` would not wait for a file.
-            FileKind::Regular => (vec![], Duration::from_millis(LOCKED_MS)),
-            FileKind::Stream | FileKind::Socket => (vec![PollFd::new(&fd, PollFlags::OUT)], most),
+            FileKind::Regular => (&mut stream[..0], Duration::from_millis(LOCKED_MS)),
+            FileKind::Stream | FileKind::Socket => (&mut stream[..], most),
         };
-        _ = poll(&mut fds, Timespec::try_from(most).ok().as_ref());
+        _ = poll(fds, Timespec::try_from(most).ok().as_ref());
     }
 
     /// Continues in another file, after an attempt to write what waits to the old one.
@@ -329,7 +330,7 @@ mod tests {
     }
 
     /// A turn for each millisecond until this one, with a line in each. Returns how many of them
-    /// tried to write, and in vain.
+    /// tried to write in vain.
     fn turns(sink: &mut Sink, until: u64) -> u64 {
         let mut refused = 0;
         for now in (0..until).map(Tick) {

@@ -60,6 +60,32 @@ pub struct Context<'a> {
     pub behind: Option<Behind<'a>>,
 }
 
+impl<'a> Context<'a> {
+    /// The resources of a report about a plain connection whose client has no address and no quota.
+    pub fn new(
+        sites: &'a mut Sites,
+        pages: &'a mut Pages,
+        clock: &'a Clock,
+        limits: &'a Limits,
+    ) -> Context<'a> {
+        Context {
+            sites,
+            pages,
+            clock,
+            limits,
+            client: None,
+            channel: Channel::Plain,
+            internal: false,
+            draining: false,
+            unread: false,
+            requests: None,
+            observer: None,
+            requests_left: u32::MAX,
+            behind: None,
+        }
+    }
+}
+
 impl Context<'_> {
     /// The client of the request with these fields: that of the connection, unless the peer is
     /// trusted to name another one.

@@ -453,7 +453,7 @@ impl Plain {
     }
 }
 
-/// Bytes of a PROXY header to peek at: what senders keep to. A longer one comes in pieces.
+/// Bytes of a PROXY header to peek at; senders send no more. A longer header is received in pieces.
 const HEADER_PIECE: usize = 536;
 
 /// Most receives before a last message: a head of any length that is allowed.

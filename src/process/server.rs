@@ -191,7 +191,7 @@ fn open_sites(
     Ok(sites)
 }
 
-/// What TLS asks of requests.
+/// The gate of these listeners.
 fn gate(
     tls: &TlsConfig,
     terminal: Option<&Terminal>,

@@ -1,6 +1,5 @@
 //! The certificates of a loop, and when they expire.
 
-use crate::clock::Tick;
 use crate::config::LogLevel;
 use crate::net::tls::Terminal;
 
@@ -11,20 +10,15 @@ impl Reactor {
     /// which of them expire soon.
     pub fn speak_tls(&mut self, terminal: Terminal) {
         self.resources.pools.terminal = terminal;
-        self.expiry_due = self.turn.now() + EXPIRY_MS;
-    }
-
-    /// When [`Reactor::watch_expiry`] has something to do.
-    pub(super) fn expiry_due(&self) -> Option<Tick> {
-        (self.expiry_due < NEVER).then_some(self.expiry_due)
+        self.expiry_due = Some(self.turn.now() + EXPIRY_MS);
     }
 
     /// Once a day, logs which certificates expire soon, or have expired.
     pub(super) fn watch_expiry(&mut self) {
-        if self.turn.now() < self.expiry_due {
+        if self.expiry_due.is_none_or(|due| self.turn.now() < due) {
             return;
         }
-        self.expiry_due = self.turn.now() + EXPIRY_MS;
+        self.expiry_due = Some(self.turn.now() + EXPIRY_MS);
         let now = u64::try_from(self.turn.clock().unix_seconds()).unwrap_or(0);
         for warning in self.resources.pools.terminal.warnings(now) {
             self.resources.journal.note(LogLevel::Warn, format_args!("{warning}"));
@@ -34,5 +28,3 @@ impl Reactor {
 
 /// How often the expiry of the certificates is looked at: once a day.
 const EXPIRY_MS: u64 = 24 * 3600 * 1000;
-
-pub(super) const NEVER: Tick = Tick(u64::MAX);

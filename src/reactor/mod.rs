@@ -105,7 +105,8 @@ pub struct Reactor {
     log_target: Option<LogTarget>,
     vital: Vital,
     phase: Phase,
-    expiry_due: Tick, // see the module `expiry`
+    /// When the expiry of the certificates is looked at again; `None`: there are none.
+    expiry_due: Option<Tick>,
 }
 
 /// How a run ended.
@@ -154,7 +155,7 @@ impl Reactor {
             log_target: None,
             vital: Vital::default(),
             phase: Phase::Running,
-            expiry_due: expiry::NEVER,
+            expiry_due: None,
         })
     }
 
@@ -380,7 +381,7 @@ impl Reactor {
         let sites = self.resources.sites.due();
         let verifiers = self.resources.sites.authenticator().and_then(|it| it.due());
         let metrics = self.metrics.as_ref().and_then(Metrics::due);
-        let [accept, vital, expiry] = [self.acceptor.due(), self.vital.due(), self.expiry_due()];
+        let [accept, vital, expiry] = [self.acceptor.due(), self.vital.due(), self.expiry_due];
         let slots = self.connections.due();
         let due = [slots, accept, sites, verifiers, drained, log, jobs, metrics, vital, expiry];
         // A tick is rounded down and the poll rounds up, so the time is over when the poll returns.

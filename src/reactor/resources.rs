@@ -86,7 +86,7 @@ impl Resources {
         self.journal.unavailable(address, response, sent, clock);
     }
 
-    /// Logs a new connection, the last of so many, and limits what each of them may have unsent.
+    /// Logs a new connection, and sets the limit on unsent bytes for this many connections.
     pub(super) fn open(&mut self, slot: &Slot, connections: usize) {
         self.pools.unsent_most = unsent_most(connections, &self.limits);
         if self.journal.wants(LogLevel::Debug) {

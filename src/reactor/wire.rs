@@ -43,7 +43,7 @@ pub(super) struct Pools {
     h1: Exchanges,
     /// What TLS connections share.
     pub(super) terminal: Terminal,
-    /// See [`unsent_most`](crate::net::unsent_most); it follows the number of connections.
+    /// See [`unsent_most`](crate::net::unsent_most); computed anew for each new connection.
     pub(super) unsent_most: u32,
 }
 
@@ -167,7 +167,7 @@ impl Wire {
     #[inline(never)]
     fn report_rare(&mut self, event: Event, cx: &mut Context<'_>) {
         match self {
-            Wire::H1(_) => {} // it has its report
+            Wire::H1(_) => {} // never: see `report_as`
             Wire::H2(connection) => connection.report(event, cx),
             Wire::Ended { until } | Wire::Failed { until, .. } => {
                 if let Event::Timeout = event {
@@ -262,8 +262,7 @@ impl Wire {
     }
 }
 
-/// The place of the state that receives a request among
-/// [`STATES`](crate::metrics::table::STATES). The one before it is that without a request.
+/// The index of "reading" in [`STATES`](crate::metrics::table::STATES); "idle" is before it.
 pub(super) const READING: usize = 1;
 
 /// Bytes of the preface of HTTP/2 that no request of HTTP/1.1 begins with: `PRI * HTTP/2.0` and its

@@ -30,7 +30,7 @@ pub struct GateConfig {
 }
 
 impl GateConfig {
-    /// What these settings ask for, on a server with certificates for these names that listens with
+    /// The gate for these settings, on a server with certificates for these names that listens with
     /// TLS on these ports; `None`: there are neither certificates nor challenges.
     pub fn of(
         tls: &TlsConfig,

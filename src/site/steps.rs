@@ -96,7 +96,7 @@ impl Rule {
         Rule { place: place.to_owned(), text, matches: false, decides: false }
     }
 
-    /// The field that every response over TLS has.
+    /// The field of HSTS, which responses for paths have over TLS.
     pub(super) fn of_hsts(line: &[u8]) -> Rule {
         let text = format!("/* {{ {} }}", String::from_utf8_lossy(line).trim_end());
         Rule { place: "hsts".to_owned(), text, matches: true, decides: false }

@@ -10,14 +10,25 @@ use crate::common::{PATIENCE, Server};
 
 /// Sends a signal to the server.
 pub(crate) fn signal(server: &Server, signal: Signal) {
-    let pid = i32::try_from(server.pid()).ok().and_then(Pid::from_raw).expect("a process number");
-    kill_process(pid, signal).expect("the server runs");
+    kill(server.pid(), signal);
 }
 
-/// Process numbers of the workers of the server.
-pub(crate) fn children(server: &Server) -> Vec<i32> {
-    let children = read(server, &format!("task/{}/children", server.pid()));
-    children.split_whitespace().filter_map(|pid| pid.parse().ok()).collect()
+/// Sends a signal to a process.
+pub(crate) fn kill(pid: u32, signal: Signal) {
+    let pid = i32::try_from(pid).ok().and_then(Pid::from_raw).expect("a process number");
+    kill_process(pid, signal).expect("the process runs");
+}
+
+/// The processes that a process has started and that have not been reaped.
+pub(crate) fn children(pid: u32) -> Vec<u32> {
+    let tasks = Path::new("/proc").join(pid.to_string()).join("task");
+    let mut found = Vec::new();
+    for task in fs::read_dir(tasks).into_iter().flatten().flatten() {
+        let text = fs::read_to_string(task.path().join("children")).unwrap_or_default();
+        found.extend(text.split_whitespace().filter_map(|pid| pid.parse::<u32>().ok()));
+    }
+    found.sort_unstable();
+    found
 }
 
 /// Threads of the server.
@@ -49,19 +60,20 @@ pub(crate) fn has_open(server: &Server, path: &Path) -> bool {
 
 /// Waits until the server has done all that it can do without an event.
 pub(crate) fn settle(server: &Server) {
-    eventually("the server waits", || state(server) == Some('S'));
+    eventually("the server waits", || state(server.pid()) == Some('S'));
 }
 
 /// Stops the server while it waits for events; [`Signal::CONT`] continues it.
 pub(crate) fn freeze(server: &Server) {
     settle(server);
     signal(server, Signal::STOP);
-    eventually("the server is stopped", || state(server) == Some('T'));
+    eventually("the server is stopped", || state(server.pid()) == Some('T'));
 }
 
-/// The state of the process as proc(5) names it.
-fn state(server: &Server) -> Option<char> {
-    read(server, "stat").rsplit(')').next()?.trim_start().chars().next()
+/// The state of a process as proc(5) names it; `None`: it is gone.
+pub(crate) fn state(pid: u32) -> Option<char> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    stat.rsplit(')').next()?.trim_start().chars().next()
 }
 
 /// User and system time that the server has used. The kernel counts it in hundredths.

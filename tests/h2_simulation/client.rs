@@ -15,7 +15,7 @@ use crate::peer;
 use crate::sans_io::bench::read_file;
 use crate::sans_io::random::Random;
 use crate::traffic::{Sent, Traffic};
-use crate::world::World;
+use crate::world::{World, some_of};
 
 /// See the module documentation.
 pub(crate) struct Client {
@@ -289,11 +289,6 @@ impl Client {
             }
         }
     }
-}
-
-/// A random part of a number; often all.
-fn some_of(count: usize, random: &mut Random) -> usize {
-    if count == 0 || random.once_in(2) { count } else { 1 + random.below(count) }
 }
 
 impl std::fmt::Debug for Client {

@@ -118,20 +118,18 @@ impl Traffic {
         while !request.is_clear() {
             request = Request::any(random, self.is_spoiled);
         }
-        let id = self.last + 2 * u32::try_from(1 + random.below(12) / 11).unwrap();
-        let id = id.max(1) | 1;
+        let id = (self.last + 2 * u32::try_from(1 + random.below(12) / 11).unwrap()) | 1;
         self.last = id;
         let (mut fields, body) = converted(&request);
         if random.once_in(3) {
             let value = *random.pick(&["u=0", "u=2, i", "u=7", "i"]);
             fields.extend(block(&[("priority", value)]));
         }
-        let has_body = !body.is_empty();
-        let is_whole = !has_body;
+        let is_whole = body.is_empty();
         let ends = if is_whole { END_STREAM } else { 0 };
         let frames = headers(id, ends, &fields, random);
         self.put(&frames, Sent::Request(id, Box::new(request), is_whole));
-        if has_body {
+        if !is_whole {
             self.bodies.push((id, pieces(id, &body, random)));
             if random.once_in(2) {
                 while self.bodies.iter().any(|(other, _)| *other == id) {

@@ -74,19 +74,11 @@ impl Bench {
     /// Calls `report` with the context of a report.
     pub(crate) fn report<T>(&mut self, report: impl FnOnce(&mut Context<'_>) -> T) -> T {
         let mut cx = Context {
-            sites: &mut self.sites,
-            pages: &mut self.pages,
-            clock: &self.clock,
-            limits: &self.limits,
-            client: None,
-            channel: tenkay::site::Channel::Plain,
-            internal: false,
             requests: self.requests.as_mut(),
             draining: self.draining,
-            unread: false,
             observer: self.observer.as_mut(),
             requests_left: self.requests_left,
-            behind: None,
+            ..Context::new(&mut self.sites, &mut self.pages, &self.clock, &self.limits)
         };
         let result = report(&mut cx);
         self.requests_left = cx.requests_left;

@@ -13,7 +13,7 @@ use crate::requests::Request;
 use crate::sans_io::bench::read_file;
 use crate::sans_io::random::Random;
 use crate::sans_io::responses;
-use crate::world::World;
+use crate::world::{World, some_of};
 
 /// See the module documentation.
 pub(crate) struct Client {
@@ -323,11 +323,6 @@ fn whole_method(asked: &[(Request, usize)], delivered: usize, count: usize) -> u
     let place =
         heads.map(|(_, start)| *start).find(|start| (start + 1..start + METHOD).contains(&cut));
     place.map_or(count, |start| start + METHOD - delivered)
-}
-
-/// A random part of a number; often all.
-fn some_of(count: usize, random: &mut Random) -> usize {
-    if count == 0 || random.once_in(2) { count } else { 1 + random.below(count) }
 }
 
 impl std::fmt::Debug for Client {

@@ -69,19 +69,10 @@ impl World {
     /// Calls `report` with the context of a report.
     pub(crate) fn report<T>(&mut self, report: impl FnOnce(&mut Context<'_>) -> T) -> T {
         let mut cx = Context {
-            sites: &mut self.sites,
-            pages: &mut self.pages,
-            clock: &self.clock,
-            limits: &self.limits,
-            client: None,
-            channel: tenkay::site::Channel::Plain,
-            internal: false,
-            requests: None,
             draining: self.draining,
             unread: self.unread,
-            observer: None,
             requests_left: self.requests_left,
-            behind: None,
+            ..Context::new(&mut self.sites, &mut self.pages, &self.clock, &self.limits)
         };
         let result = report(&mut cx);
         self.requests_left = cx.requests_left;
@@ -108,6 +99,11 @@ impl World {
     pub(crate) fn next_turn(&mut self) {
         self.clock.set(self.clock.tick, Duration::from_millis(self.unix_ms));
     }
+}
+
+/// A random part of a number; often all.
+pub(crate) fn some_of(count: usize, random: &mut Random) -> usize {
+    if count == 0 || random.once_in(2) { count } else { 1 + random.below(count) }
 }
 
 /// How long a run is, and how it is repeated: printed if it fails.

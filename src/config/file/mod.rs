@@ -122,7 +122,7 @@ fn top(document: &mut Document, table: &DeTable) -> Layer {
         sites: sites(document, keys.take("site")),
     };
     keys.finish(document, |key| match key {
-        "host" | "hosts" => Some("write it in a [[site]]".to_owned()),
+        "host" => Some("write it in a [[site]]".to_owned()),
         "proxy_protocol" => {
             let entry = "{ address = \"127.0.0.1:8081\", proxy_protocol = true }";
             Some(format!("write it in an entry of listen: {entry}"))
@@ -136,6 +136,9 @@ fn top(document: &mut Document, table: &DeTable) -> Layer {
 
 /// Where to write a key that stands in the wrong table, or below one.
 fn elsewhere(key: &str) -> Option<String> {
+    if key == "hosts" {
+        return Some("write it in a [[site]]".to_owned());
+    }
     if Limits::TABLE.iter().any(|limit| limit.name == key) {
         return Some("write it below [limits]".to_owned());
     }

@@ -19,7 +19,7 @@ pub(super) fn check(admin: Option<&Sourced<ListenAddress>>, listen: &[Listen]) -
 
 /// Refuses names without a listener.
 pub(super) fn check_hosts(
-    admin: &Replaced<ListenAddress>,
+    admin: Option<&Sourced<ListenAddress>>,
     hosts: Option<&Sourced<Vec<String>>>,
 ) -> Option<Problem> {
     let Sourced { value, origin } = hosts.filter(|_| admin.is_none())?;

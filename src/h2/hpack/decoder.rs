@@ -57,6 +57,7 @@ impl Decoder {
                     if more {
                         let (name, value) = self.entry(index)?;
                         more = visitor.field(name, value);
+                    // Only checked: a block may have 16,000 of these.
                     } else if index == 0 || index > fixed::ENTRIES.len() + self.table.len() {
                         return Err(Malformed);
                     }

@@ -221,7 +221,7 @@ fn check_chain(path: &Path, chain: &[CertificateDer<'_>], now: u64) -> Result<De
         )),
         Some(next) if description(path, next)?.subject != first.issuer => Err(format!(
             "the chain in '{shown}' is out of order: the second certificate is not that of the \
-                 issuer of the first ({issuer}); put it there"
+             issuer of the first ({issuer}); put it there"
         )),
         Some(_) => Ok(first),
     }

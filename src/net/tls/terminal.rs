@@ -64,17 +64,14 @@ impl Terminal {
         let builder = ServerConfig::builder_with_provider(Arc::new(provider))
             .with_protocol_versions(versions)
             .map_err(|error| failed(error.to_string()))?;
-        let is_h2_offered = config.http2;
+        let protocols: &[&[u8]] = if config.http2 { &[b"h2", b"http/1.1"] } else { &[b"http/1.1"] };
         let mut config =
             builder.with_no_client_auth().with_cert_resolver(Arc::clone(&resolver) as _);
         // All of them are strong; the first ones are the fastest with AES in hardware.
         config.ignore_client_order = true;
         config.session_storage = Arc::new(NoServerSessionStorage {});
         config.ticketer = Arc::new(Tickets::new(material.seed(), now));
-        config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-        if !is_h2_offered {
-            config.alpn_protocols.remove(0);
-        }
+        config.alpn_protocols = protocols.iter().map(|name| name.to_vec()).collect();
         let terminal = Terminal {
             shared: Some(Shared { config: Arc::new(config), resolver }),
             units: 0,

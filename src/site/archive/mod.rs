@@ -1,9 +1,9 @@
 //! A folder as an archive, made while it is sent.
 //!
 //! An [`Archive`] is asked for the next bytes as often as the client takes them; it keeps the
-//! entries of a few folders, one open file and, for a zip, its directory. It contains the
-//! files that listings show to its client. Every file is sent in the version in which it was
-//! opened: if it changes meanwhile, the archive ends with an error, and so does the connection.
+//! entries of a few folders, one open file and, for a zip, its directory. It contains the files
+//! that listings show to its client. Every file is sent in the version in which it was opened: if
+//! it changes meanwhile, the archive ends with an error, and so does the connection.
 
 use std::collections::VecDeque;
 use std::io;

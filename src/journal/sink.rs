@@ -330,7 +330,7 @@ mod tests {
     }
 
     /// A turn for each millisecond until this one, with a line in each. Returns how many of them
-    /// tried to write in vain.
+    /// tried to write, and failed.
     fn turns(sink: &mut Sink, until: u64) -> u64 {
         let mut refused = 0;
         for now in (0..until).map(Tick) {

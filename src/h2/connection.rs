@@ -165,6 +165,17 @@ impl Connection {
         }
     }
 
+    /// Whether the output of [`Connection::step`] is followed by other output, whatever is received
+    /// before. A file that is not in memory may still have to be waited for.
+    pub fn more_follows(&self) -> bool {
+        let Some((key, left)) = self.payload else {
+            return !self.schedule.is_empty() && !self.window.is_shut();
+        };
+        let stream = &self.streams[key];
+        let of_stream = !stream.window.is_shut() && !stream.work.ends_with(left.into());
+        !self.window.is_shut() && (of_stream || !self.schedule.is_alone(&self.streams, key))
+    }
+
     /// What some streams wait for, while nothing can be sent.
     fn wait(&self) -> Option<Wait> {
         if self.frames_left == 0 {

@@ -13,7 +13,7 @@ use crate::files::Door;
 use crate::journal::LogFile;
 use crate::net::tls;
 use crate::sandbox;
-use crate::site::Sites;
+use crate::site::{Sites, advice};
 
 /// What `tenkay check` found: a line each, without repetitions.
 #[derive(Debug, Default)]
@@ -95,6 +95,10 @@ fn check_site(config: SiteConfig, findings: &mut Findings) {
         rule_files: config.rule_files,
         ..SiteConfig::default()
     };
+    for advice in advice(&config, Door::best()) {
+        let place = if advice.place.is_empty() { String::new() } else { advice.place + ": " };
+        findings.warnings.push(format!("{place}warning: {}", advice.what));
+    }
     if let Err(found) = open(config) {
         findings.problems.extend(found);
     }

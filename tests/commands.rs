@@ -100,6 +100,32 @@ fn check_ends_with_0_if_there_are_only_warnings_and_needs_no_port() {
     assert!(line.contains("/_redirects:2:1: warning: '/a' has no destination"), "{errors}");
 }
 
+/// `/private/` matches this path alone, and left everything below it open.
+#[test]
+fn a_guard_of_a_folder_alone_is_refused_or_named() {
+    let text = "[[auth]]\nfor = '/private/'\nusers = 'users'\n";
+    let folder = folder(&[("t.toml", text), ("users", ""), ("private/a", ""), ("b/c", "")]);
+    let expected = "t.toml:2:7: for: '/private/' matches this path alone; write /private/* for the \
+                    folder and everything below";
+    for args in [&["check", "-c", "t.toml"][..], &["-c", "t.toml"]] {
+        let (status, out, errors) = run(folder.path(), args, &[]);
+        assert_eq!((status, &*out), (1, ""), "{args:?}: {errors}");
+        assert!(errors.lines().any(|line| line == expected), "{args:?}: {errors}");
+    }
+    let text = "[[access]]\nfor = '/private'\ndeny = ['10.0.0.0/8']\n[[headers]]\nfor = '/b/'\n\
+                remove = ['X-Frame-Options']\n";
+    fs::write(folder.path().join("t.toml"), text).unwrap();
+    let (status, out, errors) = run(folder.path(), &["check", "-c", "t.toml"], &[]);
+    assert_eq!((status, &*out), (0, "the settings are valid\n"), "{errors}");
+    let expected = [
+        "t.toml:1:1: warning: '/private' matches this path alone, but it is a folder; write \
+         /private/* for the folder and everything below",
+        "t.toml:4:1: warning: '/b/' matches this path alone; write /b/* for the folder and \
+         everything below, or /b for this path",
+    ];
+    assert_eq!(errors.lines().collect::<Vec<_>>(), expected);
+}
+
 #[test]
 fn what_check_is_told_can_be_wrong_in_many_ways() {
     let folder =

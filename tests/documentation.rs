@@ -260,6 +260,8 @@ const LINES: &[(&str, &str)] = &[
     ("net/listen.rs", "all workers use one socket"),
     ("net/listen.rs", "the next start on it removes it"),
     ("site/mod.rs", "cannot serve '"),
+    ("site/advice.rs", "matches this path alone"),
+    ("site/advice.rs", "but it is a folder; "),
     ("process/sockets.rs", "cannot listen on "),
     ("net/activated.rs", "systemd passed no sockets; "),
     ("config/layer/tls.rs", "an address with https needs a certificate; "),

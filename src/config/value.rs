@@ -337,6 +337,22 @@ pub fn pattern(text: &str) -> Result<String, String> {
     Ok(text.to_owned())
 }
 
+/// A pattern of paths that are restricted. It has a meaning of its own, but `/folder/` is refused:
+/// who writes it wants to restrict what is below as well.
+///
+/// # Errors
+/// If it is not a path, or would leave what is below a folder open.
+pub fn guard_pattern(text: &str) -> Result<String, String> {
+    let folder = text.trim_end_matches('/');
+    if text.ends_with('/') && !folder.is_empty() && !text.contains('*') {
+        return Err(format!(
+            "'{text}' matches this path alone; write {folder}/* for the folder and everything \
+             below"
+        ));
+    }
+    pattern(text)
+}
+
 /// The destination of a redirect; only its start is checked.
 ///
 /// # Errors

@@ -1,5 +1,6 @@
 //! One process that serves: set up from the settings, alone or as a worker.
 
+use std::collections::HashSet;
 use std::hash::{BuildHasher, RandomState};
 use std::io::{self, Write};
 use std::path::Path;
@@ -17,7 +18,7 @@ use crate::net::listen::{self, Listener, SocketFile};
 use crate::net::tls::{Material, Terminal};
 use crate::reactor::{End, Reactor, Sign, signals};
 use crate::sandbox;
-use crate::site::{GateConfig, Sites};
+use crate::site::{GateConfig, Sites, advice};
 use crate::system;
 
 use super::access_log::OpenLog;
@@ -114,6 +115,7 @@ pub(super) fn set_up(
     let folders = sandbox::readable(sandbox, &sites, tls.acme_webroot.as_deref());
     // A fresh hasher is as random as the standard library makes it.
     let chance = RandomState::new().hash_one(std::process::id());
+    warnings.extend(advice_of(&sites));
     let mut sites = open_sites(sites, gate, &limits, chance)?;
     if sites.need_authenticator() {
         sites.authenticate_with(start_authenticator(&limits)?);
@@ -174,6 +176,15 @@ fn load_tls(
     warnings.extend(more);
     warnings.extend(material.describe().filter(|_| tls.self_signed));
     Ok(Some(terminal))
+}
+
+/// What is probably not meant in the settings of the sites; once, if several inherit it.
+fn advice_of(sites: &[SiteConfig]) -> Vec<String> {
+    let all = sites.iter().flat_map(|site| advice(site, Door::best()));
+    let mut lines: Vec<String> = all.map(|advice| advice.to_string()).collect();
+    let mut seen = HashSet::new();
+    lines.retain(|line| seen.insert(line.clone()));
+    lines
 }
 
 /// Opens the roots. `chance` is random.

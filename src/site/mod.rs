@@ -25,7 +25,7 @@
 //! | `download`, `disposition`, `query` | what do `?download` and other parameters mean? |
 //! | [`draft`] | in which memory is a long body generated? |
 //! | `admin` | what does the internal site say about the server? |
-//! | `problems` | why can a site not be served? |
+//! | `problems`, `advice` | why can a site not be served, and what is probably not meant? |
 
 use std::rc::Rc;
 use std::time::Duration;
@@ -40,6 +40,7 @@ use crate::metrics::Snapshot;
 
 mod access;
 mod admin;
+mod advice;
 pub mod archive;
 mod cors;
 mod disposition;
@@ -71,6 +72,7 @@ mod store;
 mod trace;
 mod visible;
 
+pub use advice::advice;
 pub use archive::{Archive, Filled};
 pub use gate::GateConfig;
 pub use multipart::Multipart;

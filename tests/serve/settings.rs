@@ -44,6 +44,25 @@ fn the_environment_sets_what_no_flag_sets() {
     assert!(server.greeting().ends_with("(listings on)"), "{}", server.greeting());
 }
 
+/// With a supervisor, several workers have the same settings.
+#[test]
+fn what_is_probably_not_meant_is_logged_once() {
+    let (root, place) = (small_root(), tempfile::tempdir().unwrap());
+    fs::create_dir(root.path().join("private")).unwrap();
+    let text = format!(
+        "root = '{}'\n[[access]]\nfor = '/private'\ndeny = ['10.0.0.0/8']\n[[site]]\n\
+         hosts = ['a']\n[[site]]\n",
+        root.path().display()
+    );
+    let file = place.path().join("t.toml");
+    fs::write(&file, text).unwrap();
+    let mut server = Setup::configured(&file).args(["--workers", "2"]).start().unwrap();
+    assert_serves(Client::connect(&server));
+    let log = server.log();
+    let line = format!("tenkay: {}:2:1: '/private' matches this path alone, ", file.display());
+    assert_eq!(log.matches(&line).count(), 1, "{log}");
+}
+
 #[test]
 fn a_bad_variable_is_named_and_the_status_is_2() {
     for (name, value) in [

@@ -1,0 +1,152 @@
+//! Settings of a site that are valid, but probably not meant: a line each, for `tenkay check` and
+//! the log of a start.
+
+use crate::config::SiteConfig;
+use crate::files::{Door, Kind, Root};
+use crate::rules::pattern::{Pattern, Segment};
+
+use super::problems::{Problem, Problems};
+
+/// What is probably not meant in the settings of a site. `door` is how its root is opened; if that
+/// fails, which a start reports, what depends on its files is left out.
+pub fn advice(config: &SiteConfig, door: Door) -> Vec<Problem> {
+    let mut found = Problems::default();
+    let root = Root::new(&config.root, config.symlinks, door);
+    let root = root.and_then(|root| root.with_link_targets(&config.link_targets)).ok();
+    let access = config.access.iter().map(|rule| (&*rule.pattern, &*rule.place));
+    let auth = config.auth.iter().map(|rule| (&*rule.pattern, &*rule.place));
+    if let Some(root) = &root {
+        guarded_folders(access, root, &mut found);
+        guarded_folders(auth, root, &mut found);
+    }
+    for rule in &config.headers {
+        let pattern = &*rule.pattern;
+        if let Some(folder) = folder_alone(pattern) {
+            let what = format!(
+                "'{pattern}' matches this path alone; write {folder}/* for the folder and \
+                 everything below, or {folder} for this path"
+            );
+            found.add(&rule.place, what);
+        }
+    }
+    found.iter().cloned().collect()
+}
+
+/// The path without the slash of a pattern such as `/folder/`, which people write when they mean
+/// everything below as well.
+fn folder_alone(pattern: &str) -> Option<&str> {
+    let folder = pattern.strip_suffix('/').filter(|_| !pattern.contains('*'))?;
+    let folder = folder.trim_end_matches('/');
+    (!folder.is_empty()).then_some(folder)
+}
+
+/// Adds the guards of one kind that match a folder, but nothing below it. `rules`: their patterns
+/// and places.
+fn guarded_folders<'r>(
+    rules: impl Iterator<Item = (&'r str, &'r str)>,
+    root: &Root,
+    found: &mut Problems,
+) {
+    let parsed = rules.filter_map(|(text, place)| Some((Pattern::parse(text).ok()?, place)));
+    let parsed: Vec<(Pattern, &str)> = parsed.collect();
+    for (pattern, place) in &parsed {
+        let Some(path) = literal_path(pattern) else { continue };
+        let is_covered = |(other, _): &(Pattern, &str)| other.has_splat() && other.matches(&path);
+        let version = root.version(path.strip_prefix(b"/").unwrap_or(&path));
+        if parsed.iter().any(is_covered) || !version.is_ok_and(|it| it.kind == Kind::Directory) {
+            continue;
+        }
+        let what = match pattern.text().trim_end_matches('/') {
+            "" => "'/' matches this path alone; write /* for the whole site".to_owned(),
+            text => format!(
+                "'{text}' matches this path alone, but it is a folder; write {text}/* for the \
+                 folder and everything below"
+            ),
+        };
+        found.add(place, what);
+    }
+}
+
+/// The one path that a pattern without placeholders matches, without a slash at its end; `/` for
+/// the root.
+fn literal_path(pattern: &Pattern) -> Option<Vec<u8>> {
+    let mut path = Vec::new();
+    for segment in pattern.segments() {
+        let Segment::Literal(bytes) = segment else { return None };
+        path.push(b'/');
+        path.extend_from_slice(bytes);
+    }
+    if pattern.has_splat() {
+        return None;
+    }
+    Some(if path.is_empty() { vec![b'/'] } else { path })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{AccessRule, AuthRule, HeaderRule};
+
+    fn lines(config: &SiteConfig) -> Vec<String> {
+        advice(config, Door::best()).iter().map(ToString::to_string).collect()
+    }
+
+    fn access(pattern: &str) -> AccessRule {
+        let (pattern, place) = (pattern.to_owned(), format!("t.toml:{pattern}"));
+        AccessRule { pattern, allow: Vec::new(), deny: Vec::new(), place }
+    }
+
+    fn auth(pattern: &str) -> AuthRule {
+        let (pattern, realm) = (pattern.to_owned(), String::new());
+        AuthRule { pattern, users: "users".into(), realm, place: String::new() }
+    }
+
+    #[test]
+    fn a_guard_that_matches_a_folder_alone_is_named_unless_another_one_covers_the_rest() {
+        let root = tempfile::tempdir().unwrap();
+        std::fs::create_dir_all(root.path().join("a b/c")).unwrap();
+        std::fs::write(root.path().join("file"), "").unwrap();
+        let with = |patterns: &[&str]| SiteConfig {
+            access: patterns.iter().map(|pattern| access(pattern)).collect(),
+            ..SiteConfig::at(root.path())
+        };
+        for pattern in ["/a b", "/a%20b", "/a b/c", "/a%20b%2Fc"] {
+            let expected = format!(
+                "t.toml:{pattern}: '{pattern}' matches this path alone, but it is a folder; write \
+                 {pattern}/* for the folder and everything below"
+            );
+            assert_eq!(lines(&with(&[pattern])), [expected]);
+        }
+        let whole = lines(&with(&["/"]));
+        assert_eq!(whole, ["t.toml:/: '/' matches this path alone; write /* for the whole site"]);
+        for patterns in
+            [&["/file"][..], &["/missing"], &["/:name"], &["/a b/*"], &["/a b", "/a b/*"], &["/*"]]
+        {
+            assert_eq!(lines(&with(patterns)), [""; 0], "{patterns:?}");
+        }
+        let config = SiteConfig { auth: vec![auth("/a b/c")], ..with(&["/*"]) };
+        assert_eq!(lines(&config).len(), 1, "a guard of another kind covers nothing");
+        let gone = SiteConfig { root: root.path().join("gone"), ..config };
+        assert_eq!(lines(&gone), [""; 0]);
+    }
+
+    #[test]
+    fn fields_for_a_folder_alone_are_named() {
+        let root = tempfile::tempdir().unwrap();
+        let with = |pattern: &str| SiteConfig {
+            headers: vec![HeaderRule {
+                pattern: pattern.to_owned(),
+                values: Vec::new(),
+                remove: Vec::new(),
+                place: "t.toml:1:1".to_owned(),
+            }],
+            ..SiteConfig::at(root.path())
+        };
+        let expected = "t.toml:1:1: '/a/' matches this path alone; write /a/* for the folder and \
+                        everything below, or /a for this path";
+        assert_eq!(lines(&with("/a/")), [expected]);
+        for pattern in ["/", "/*", "/a", "/a/*", "/a/*/"] {
+            assert_eq!(lines(&with(pattern)), [""; 0], "{pattern}");
+        }
+    }
+}

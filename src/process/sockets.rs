@@ -7,7 +7,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
-use crate::config::{Limits, Listen, ListenAddress};
+use crate::config::{Limits, Listen, ListenAddress, Opening};
 use crate::net::Activated;
 use crate::net::listen::{self, Listener, SocketFile};
 
@@ -163,6 +163,24 @@ impl Sockets {
                 to.put_number(sockets.len() as u64);
                 descriptors.extend(sockets.iter().map(|socket| socket.as_fd()));
             }
+        }
+    }
+
+    /// Describes how the connections of each address begin: earlier versions did not.
+    pub(super) fn describe_openings(&self, to: &mut Fields) {
+        for place in self.places() {
+            let opening = place.sockets.first().map(|socket| socket.opening());
+            to.put_number(opening.unwrap_or_default().bits().into());
+        }
+    }
+
+    /// What [`Sockets::describe_openings`] has described: without it, a worker of the generation
+    /// that an upgrade keeps would answer in clear on an address with TLS.
+    pub(super) fn adopt_openings(&self, from: &mut Fields) {
+        for place in self.places() {
+            let Some(bits) = from.take_number() else { return };
+            let opening = Opening::from_bits(bits);
+            place.sockets.iter().for_each(|socket| socket.set_opening(opening));
         }
     }
 

@@ -72,6 +72,7 @@ pub(super) fn describe_all<'s>(
     let seats = std::iter::once(serving).chain(draining).flat_map(Generation::seats);
     ledger.describe(seats, &mut fields, &mut descriptors);
     secrets.describe(&mut fields);
+    sockets.describe_openings(&mut fields);
     (fields, descriptors)
 }
 
@@ -107,6 +108,7 @@ impl Inventory {
             **place = seat;
         }
         let secrets = Secrets::adopt(&mut from).unwrap_or_default();
+        sockets.adopt_openings(&mut from);
         Some(Inventory { last_number, sockets, serving, draining, ledger, secrets })
     }
 }

@@ -232,10 +232,22 @@ pub fn error_page(text: &str) -> Result<(u16, String), String> {
 /// If it is not from 400 to 599.
 pub fn error_status(text: &str) -> Result<u16, String> {
     let status = three_digits(text).filter(|status| (400..=599).contains(status));
-    status.ok_or_else(|| {
+    let status = status.ok_or_else(|| {
         format!("'{text}' is not the status of an error; write one from 400 to 599, such as 404")
-    })
+    })?;
+    match status {
+        // Rules may answer with 410 or 451.
+        400..=499 if !OWN_PAGE.contains(&status) => Ok(status),
+        500 | 501 | 503 => Ok(status),
+        _ if OWN_PAGE.contains(&status) => {
+            Err(format!("tenkay always sends its own page for status {status}; leave it out"))
+        }
+        _ => Err(format!("tenkay never sends status {status}; leave it out")),
+    }
 }
+
+/// Malformed requests, and those for another server: they belong to no path of a site.
+const OWN_PAGE: [u16; 8] = [400, 408, 413, 414, 417, 421, 431, 505];
 
 fn three_digits(text: &str) -> Option<u16> {
     let is_status = text.len() == 3 && text.bytes().all(|byte| byte.is_ascii_digit());
@@ -335,6 +347,22 @@ pub fn pattern(text: &str) -> Result<String, String> {
         ));
     }
     Ok(text.to_owned())
+}
+
+/// A pattern of paths that are restricted. It has a meaning of its own, but `/folder/` is refused:
+/// who writes it wants to restrict what is below as well.
+///
+/// # Errors
+/// If it is not a path, or would leave what is below a folder open.
+pub fn guard_pattern(text: &str) -> Result<String, String> {
+    let folder = text.trim_end_matches('/');
+    if text.ends_with('/') && !folder.is_empty() && !text.contains('*') {
+        return Err(format!(
+            "'{text}' matches this path alone; write {folder}/* for the folder and everything \
+             below"
+        ));
+    }
+    pattern(text)
 }
 
 /// The destination of a redirect; only its start is checked.

@@ -49,7 +49,7 @@ pub(super) use cache::Part;
 pub use faults::Fault;
 pub use look::Sidecar;
 pub(super) use look::{Look, Looked};
-pub(super) use refresh::RuleVersions;
+pub(super) use refresh::{RuleVersions, gone};
 pub(super) use resolve::{PREVIOUS, clean_location, error_pages, is_file};
 
 use cache::{Cache, Known, Place};
@@ -380,7 +380,7 @@ impl Store {
         self.lookups_left -= 1;
         self.lookups += 1;
         if located.policy.is_oversized {
-            self.faults.rules(canonical);
+            self.faults.rules(&site.root, canonical);
         }
         let mut made = self.make(site, lookup, clock);
         let exhausted = matches!(made, Err(Obstacle::Open(OpenError::Exhausted(_))));
@@ -400,7 +400,7 @@ impl Store {
                 // A later request may succeed.
                 let may_pass = matches!(error, OpenError::Exhausted(_) | OpenError::Failed(_));
                 if may_pass || matches!(error, OpenError::Forbidden) {
-                    self.faults.file(canonical, &error);
+                    self.faults.file(&site.root, canonical, &error);
                 }
                 let page = self.error_page(site, lookup, failure.status, clock);
                 let fallback =

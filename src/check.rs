@@ -8,10 +8,11 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::cli::Draft;
 use crate::config::layer::Problem;
-use crate::config::{Limits, SiteConfig, TlsConfig};
+use crate::config::{Limits, LogLevel, SiteConfig, TlsConfig};
 use crate::files::Door;
+use crate::inherited::Inherited;
 use crate::journal::LogFile;
-use crate::net::tls;
+use crate::net::{Checked, Notice, tls};
 use crate::sandbox;
 use crate::site::{Sites, advice};
 
@@ -68,11 +69,15 @@ pub fn check(draft: Draft) -> Findings {
 }
 
 fn check_tls(config: &TlsConfig, findings: &mut Findings) {
-    match tls::check(config, unix_seconds()) {
-        Ok(found) => {
-            findings.warnings.extend(found.iter().map(|warning| format!("warning: {warning}")));
+    let Checked { problems, notices } = tls::check(config, &Inherited::default(), unix_seconds());
+    findings.problems.extend(problems);
+    for Notice { level, place, text } in notices {
+        let place = if place.is_empty() { place } else { place + ": " };
+        match level {
+            // A start serves it, but clients refuse it.
+            LogLevel::Error => findings.problems.push(format!("{place}{text}")),
+            _ => findings.warnings.push(format!("{place}warning: {text}")),
         }
-        Err(found) => findings.problems.extend(found),
     }
     findings.problems.extend(config.acme_webroot.as_deref().and_then(unreadable));
 }

@@ -247,6 +247,8 @@ const LINES: &[(&str, &str)] = &[
     ("process/server.rs", "running as root; use --user NAME to drop privileges"),
     ("process/server.rs", "not apply to"),
     ("net/tls/certificates.rs", "expires today, on"),
+    ("net/tls/certificates.rs", "expired on"),
+    ("net/tls/certificates.rs", "is not valid before"),
     ("net/tls/certificates.rs", "renew it, then reload"),
     ("net/tls/material.rs", "SHA-256 fingerprint"),
     ("process/server.rs", "metrics and health at"),
@@ -331,7 +333,14 @@ fn count_calls(folder: &Path, found: &mut Vec<(String, usize)>) {
         }
         let text = fs::read_to_string(&path).unwrap();
         let code = text.split("#[cfg(test)]").next().unwrap_or_default();
-        let calls = ["note(LogLevel::", "note(\n", "repeat(\n", "repeat(Kind::", "note_about("];
+        let calls = [
+            "note(LogLevel::",
+            "note(level,",
+            "note(\n",
+            "repeat(\n",
+            "repeat(Kind::",
+            "note_about(",
+        ];
         let count = calls.iter().map(|call| code.matches(&format!(".{call}")).count()).sum();
         if count > 0 {
             let top = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");

@@ -17,6 +17,7 @@ use crate::reactor::Order;
 
 use super::access_log::OpenLog;
 use super::channel::{Fields, send_message, send_with_descriptor};
+use super::contents::Contents;
 use super::secrets::Secrets;
 use super::source::{Source, TAKEOVER, Text};
 use super::worker::{READY, WORKER_MODE};
@@ -50,6 +51,9 @@ pub(super) struct Orders<'s> {
     /// The interval of its pings; 0: none.
     pub(super) beat_ms: u64,
     pub(super) text: Option<&'s Text>,
+    pub(super) contents: Option<&'s Contents>,
+    /// It takes the place of a worker that has ended.
+    pub(super) replaces: bool,
     pub(super) secrets: &'s mut Secrets,
     /// Its place on the board of metrics, and the board.
     pub(super) seat: Option<(usize, BorrowedFd<'s>)>,
@@ -72,6 +76,8 @@ impl Child {
         fields.put_number(orders.beat_ms);
         let mut descriptors = Vec::new();
         Text::describe(orders.text, &mut fields, &mut descriptors);
+        Contents::describe(orders.contents, &mut fields, &mut descriptors);
+        fields.put_number(u64::from(orders.replaces));
         orders.secrets.describe(&mut fields);
         fields.put_number(orders.seat.map_or(0, |(number, _)| number as u64)); // widening
         descriptors.extend(orders.seat.map(|(_, board)| board));

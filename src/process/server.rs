@@ -11,6 +11,7 @@ use crate::config::{
     AccessLogConfig, Config, Limits, Listen, LogLevel, SiteConfig, TlsConfig, TrustedProxies,
 };
 use crate::files::Door;
+use crate::inherited::Inherited;
 use crate::journal::{AccessLog, LogFile, Sink};
 use crate::metrics::{Process, Seat};
 use crate::net::Activated;
@@ -46,12 +47,12 @@ pub fn serve_alone(settings: Settings, sockets: &mut Vec<SocketFile>) -> Result<
     let admin_line = admin_line(&listeners);
     let paths: Vec<&Path> = sockets.iter().map(SocketFile::path).collect();
     let log = OpenLog::open(config.access_log.as_ref())?.map(OpenLog::into_file);
-    let mut secrets = Secrets::default();
-    secrets.prepare(&config)?;
-    let (mut reactor, more) = set_up(config, listeners, log, Some(&paths), (&secrets, None))?;
-    warnings.extend(more);
-    for warning in warnings {
-        reactor.note(LogLevel::Warn, format_args!("{warning}"));
+    let (mut secrets, inherited) = (Secrets::default(), Inherited::default());
+    secrets.prepare(&config, &inherited)?;
+    let shared = Shared { secrets: &secrets, seat: None, inherited };
+    let (mut reactor, more) = set_up(config, listeners, log, Some(&paths), shared)?;
+    for (level, line) in warnings.into_iter().map(warning).chain(more) {
+        reactor.note(level, format_args!("{line}"));
     }
     if let Some(line) = admin_line {
         reactor.note(LogLevel::Info, format_args!("{line}"));
@@ -82,17 +83,34 @@ pub(super) fn ignore_file_size_signal() -> Result<(), String> {
         .map_err(|error| format!("cannot install a signal handler: {error}"))
 }
 
+/// What a process shares with others that serve with the same settings.
+pub(super) struct Shared<'s> {
+    pub(super) secrets: &'s Secrets,
+    /// Where its metrics are shown to the other workers.
+    pub(super) seat: Option<Seat>,
+    /// What it has in place of files.
+    pub(super) inherited: Inherited,
+}
+
+/// A line for the log, and its level.
+pub(super) type Line = (LogLevel, String);
+
+/// A line at the level of warnings.
+pub(super) fn warning(text: String) -> Line {
+    (LogLevel::Warn, text)
+}
+
 /// From settings to a loop that can run: switches the user, opens the roots, starts the processes
 /// that verify passwords, and enters the sandbox. `log` is the access log. A process that serves
 /// `alone` has to remove its Unix sockets, which are these, and to open its log anew; the sandbox
-/// allows that. `seat`: where its metrics are shown to the other workers. Returns warnings, too.
+/// allows that. Returns lines for the log, too.
 pub(super) fn set_up(
     config: Config,
     listeners: Vec<Listener>,
     log: Option<LogFile>,
     alone: Option<&[&Path]>,
-    (secrets, seat): (&Secrets, Option<Seat>),
-) -> Result<(Reactor, Vec<String>), String> {
+    Shared { secrets, seat, inherited }: Shared<'_>,
+) -> Result<(Reactor, Vec<Line>), String> {
     let has_tls = config.has_tls();
     let Config { listen, admin, admin_hosts, trusted_proxies, sites, user, tls, .. } = config;
     let Config { sandbox, when_full, h2c, limits, access_log, log: lines, .. } = config;
@@ -102,7 +120,8 @@ pub(super) fn set_up(
     }
     warnings.extend(unused_proxy_protocol(&listen, &trusted_proxies));
     // Before privileges are dropped: the keys may be readable by root alone.
-    let terminal = load_tls(&tls, secrets.material().filter(|_| has_tls), &mut warnings)?;
+    let material = secrets.material().filter(|_| has_tls);
+    let (terminal, notices) = load_tls(&tls, material, &inherited)?;
     let gate = gate(&tls, terminal.as_ref(), &listeners);
     warnings.extend(open_admin(&listeners));
     match &user {
@@ -116,7 +135,7 @@ pub(super) fn set_up(
     // A fresh hasher is as random as the standard library makes it.
     let chance = RandomState::new().hash_one(std::process::id());
     warnings.extend(advice_of(&sites));
-    let mut sites = open_sites(sites, gate, &limits, chance)?;
+    let mut sites = open_sites(sites, gate, &limits, (chance, &inherited))?;
     if sites.need_authenticator() {
         sites.authenticate_with(start_authenticator(&limits)?);
     }
@@ -145,7 +164,7 @@ pub(super) fn set_up(
         let log = alone.and(access_log.as_ref()).and_then(|log| log.target.path());
         warnings.extend(sandbox::lock_in(&folders, alone.unwrap_or_default(), log));
     }
-    Ok((reactor, warnings))
+    Ok((reactor, notices.into_iter().chain(warnings.into_iter().map(warning)).collect()))
 }
 
 /// Where metrics are served, for the log.
@@ -164,18 +183,19 @@ fn open_admin(listeners: &[Listener]) -> Option<String> {
     ))
 }
 
-/// Reads the certificates; nothing, if there is no material, because no address has TLS.
+/// Reads the certificates; nothing, if there is no material, because no address has TLS. Returns
+/// lines for the log, too.
 fn load_tls(
     tls: &TlsConfig,
     material: Option<&Material>,
-    warnings: &mut Vec<String>,
-) -> Result<Option<Terminal>, String> {
-    let Some(material) = material else { return Ok(None) };
-    let loaded = Terminal::load(tls, material, unix_seconds());
-    let (terminal, more) = loaded.map_err(|problems| problems.join("\n"))?;
-    warnings.extend(more);
-    warnings.extend(material.describe().filter(|_| tls.self_signed));
-    Ok(Some(terminal))
+    inherited: &Inherited,
+) -> Result<(Option<Terminal>, Vec<Line>), String> {
+    let Some(material) = material else { return Ok((None, Vec::new())) };
+    let loaded = Terminal::load(tls, material, inherited, unix_seconds());
+    let (terminal, notices) = loaded.map_err(|problems| problems.join("\n"))?;
+    let mut lines: Vec<Line> = notices.into_iter().map(|it| (it.level, it.text)).collect();
+    lines.extend(material.describe().filter(|_| tls.self_signed).map(warning));
+    Ok((Some(terminal), lines))
 }
 
 /// What is probably not meant in the settings of the sites; once, if several inherit it.
@@ -192,12 +212,13 @@ fn open_sites(
     sites: Vec<SiteConfig>,
     gate: Option<GateConfig>,
     limits: &Limits,
-    chance: u64,
+    (chance, inherited): (u64, &Inherited),
 ) -> Result<Sites, String> {
-    let sites = Sites::new(sites, limits, Door::best(), chance);
+    let sites = Sites::inheriting(sites, limits, (Door::best(), chance), inherited);
     let mut sites = sites.map_err(|problems| problems.to_string())?;
     if let Some(gate) = gate {
-        sites.guard_with(gate, Door::best()).map_err(|problems| problems.to_string())?;
+        let guarded = sites.guard_with(gate, Door::best(), inherited);
+        guarded.map_err(|problems| problems.to_string())?;
     }
     Ok(sites)
 }

@@ -7,8 +7,8 @@ use toml::de::{DeTable, DeValue};
 
 use super::super::layer::{Replaced, SiteLayer, Sourced};
 use super::super::value::{
-    self, CLEAN_URLS, ENCODED_SLASH, ETAG, SYMLINKS, field_name, field_value, guard_pattern, network,
-    pattern,
+    self, CLEAN_URLS, ENCODED_SLASH, ETAG, SYMLINKS, field_name, field_value, guard_pattern,
+    network, pattern,
 };
 use super::super::{AccessRule, AuthRule, Cors, HeaderRule, RedirectRule, parse_media_type};
 use super::document::{Document, Entry, Keys, entries};

@@ -48,7 +48,7 @@ pub(super) use cache::Part;
 pub use faults::Fault;
 pub use look::Sidecar;
 pub(super) use look::{Look, Looked};
-pub(super) use refresh::RuleVersions;
+pub(super) use refresh::{RuleVersions, gone};
 pub(super) use resolve::{PREVIOUS, clean_location, error_pages, is_file};
 
 use cache::{Cache, Known, Place};

@@ -31,8 +31,7 @@ impl Store {
             }
             Err(error) => {
                 if !site.is_gone {
-                    let root = site.root.path().display();
-                    self.faults.root(format!("{root}: {error}; answering 503 until it is back"));
+                    self.faults.root(gone(&site.root, &error));
                     site.is_gone = true;
                     self.renew_part(site);
                 }
@@ -122,6 +121,11 @@ impl Store {
         Ok(Some((RuleFiles { redirects, headers }, versions)))
     }
 
+    /// Logs what was missing when a site was made.
+    pub(in crate::site) fn report_gone(&mut self, lines: Vec<String>) {
+        lines.into_iter().for_each(|line| self.faults.root(line));
+    }
+
     /// Reads the rule files of a site that starts, and returns its rules and problems.
     pub(in crate::site) fn first_rules(&mut self, site: &mut Site) {
         if site.config.rule_files {
@@ -183,6 +187,11 @@ impl Store {
             self.faults.root(format!("{}: is back", site.root.path().display()));
         }
     }
+}
+
+/// The line of the log about a root that is missing, for this reason.
+pub(in crate::site) fn gone(root: &Root, why: &dyn std::fmt::Display) -> String {
+    format!("{}: {why}; answering 503 until it is back", root.path().display())
 }
 
 /// Entries looked at in a turn, to drop those of earlier roots.

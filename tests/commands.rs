@@ -126,6 +126,44 @@ fn a_guard_of_a_folder_alone_is_refused_or_named() {
     assert_eq!(errors.lines().collect::<Vec<_>>(), expected);
 }
 
+/// Sockets that overlap were refused or served, depending on whether there was a supervisor.
+#[test]
+fn addresses_that_overlap_are_refused_by_check_and_by_every_start() {
+    let admin = "listen = ['0.0.0.0:9']\n[admin]\nlisten = '127.0.0.1:9'";
+    for (flags, text, expected) in [
+        (
+            &["-l", "9", "-l", "127.0.0.1:9"][..],
+            "",
+            "listen: 127.0.0.1:9 is listed already; leave one of the two out",
+        ),
+        (
+            &["-l", ":9", "-l", "0.0.0.0:9"],
+            "",
+            "listen: *:9 includes 0.0.0.0:9; leave 0.0.0.0:9 out",
+        ),
+        (
+            &["-c", "t.toml"],
+            "listen = [':9', '[::1]:9']",
+            "t.toml:1:17: listen: *:9 includes [::1]:9; leave [::1]:9 out",
+        ),
+        (
+            &["-c", "t.toml"],
+            admin,
+            "t.toml:3:10: the admin listener cannot be at 127.0.0.1:9, where the sites are served \
+             (0.0.0.0:9); choose another port or path for it",
+        ),
+        (&["-c", "t.toml", "-l", "0.0.0.0:9"], admin, "t.toml:3:10: the admin listener cannot be"),
+    ] {
+        let folder = folder(&[("index.html", ""), ("t.toml", text)]);
+        let status = if text.is_empty() { 2 } else { 1 };
+        for (args, status) in [([&["check"], flags].concat(), 1), (flags.to_vec(), status)] {
+            let (found, _, errors) = run(folder.path(), &args, &[]);
+            assert_eq!(found, status, "{args:?}: {errors}");
+            assert!(errors.contains(expected), "{args:?}: {errors}");
+        }
+    }
+}
+
 #[test]
 fn what_check_is_told_can_be_wrong_in_many_ways() {
     let folder =

@@ -265,6 +265,8 @@ const LINES: &[(&str, &str)] = &[
     ("site/advice.rs", "matches this path alone"),
     ("site/advice.rs", "but it is a folder; "),
     ("process/sockets.rs", "cannot listen on "),
+    ("process/sockets.rs", "tenkay itself listens there, "),
+    ("process/sockets.rs", "the running workers listen there, "),
     ("net/activated.rs", "systemd passed no sockets; "),
     ("config/layer/tls.rs", "an address with https needs a certificate; "),
     ("net/tls/certificates.rs", "cannot read the key '"),

@@ -14,6 +14,7 @@ use std::path::PathBuf;
 
 mod admin;
 
+use super::listen::{overlaps, pair};
 use super::{
     AccessRule, Account, ArchiveFormat, AuthRule, CacheControl, CertificateFiles, CleanUrls,
     Config, Cors, EncodedSlash, EtagSource, HeaderRule, Listen, ListenAddress, Places,
@@ -367,6 +368,9 @@ impl Layer {
         let mut keep = |problem: Problem| problems.push(problem);
         let listen_origin = self.listen.as_ref().map_or(Origin::Default, |set| set.origin.clone());
         let listen = addresses(self.listen, self.port).map_err(&mut keep);
+        for (_, what) in overlaps(listen.as_deref().unwrap_or_default()) {
+            keep(Problem { origin: listen_origin.clone(), what: format!("listen: {what}") });
+        }
         let limits = limits::limits(&self.limits).map_err(&mut keep);
         let admin = self.admin_listen.as_ref();
         problems.extend(admin::check(admin, listen.as_deref().unwrap_or(&[])));
@@ -383,6 +387,7 @@ impl Layer {
             problems.dedup();
             return Err(problems);
         };
+        pair(&mut listen);
         if let Some(Sourced { value, .. }) = self.proxy_protocol {
             listen.iter_mut().for_each(|listen| listen.opening.proxy_protocol = value);
         }
@@ -390,7 +395,10 @@ impl Layer {
         Ok(Config {
             listen,
             admin_hosts: admin::names(self.admin_listen.as_ref(), self.admin_hosts),
-            admin: self.admin_listen.map(|sourced| Listen::internal(sourced.value)),
+            admin: self.admin_listen.map(|sourced| Listen {
+                place: place(Some(&sourced)),
+                ..Listen::internal(sourced.value)
+            }),
             trusted_proxies: TrustedProxies(value_or(self.trusted_proxies, Vec::new())),
             sites,
             user: self.user.map(|sourced| sourced.value),

@@ -25,7 +25,7 @@ use crate::system;
 use super::access_log::OpenLog;
 use super::notify::{Notifier, beat_ms};
 use super::secrets::{Secrets, unix_seconds};
-use super::sockets::{bound, check_systemd, unused};
+use super::sockets::{bound, taken_by_itself, unused};
 
 /// Serves alone: sets everything up, prints the start line, and serves until a signal ends it.
 /// `sockets` gets the Unix sockets, which the caller removes.
@@ -259,11 +259,14 @@ fn bind(
     activated: &Activated,
     sockets: &mut Vec<SocketFile>,
 ) -> Result<Vec<Listener>, String> {
-    check_systemd(entries)?;
     let mut listeners = Vec::new();
-    for Listen { address, opening } in entries {
-        let bound = bound(address, limits, activated, listen::listen)?;
-        bound.iter().for_each(|listener| listener.set_opening(*opening));
+    for (index, entry) in entries.iter().enumerate() {
+        let own = || {
+            let before = entries[..index].iter().map(|entry| &entry.address);
+            taken_by_itself(&entry.address, before)
+        };
+        let bound = bound(entry, limits, activated, listen::listen, &own)?;
+        bound.iter().for_each(|listener| listener.set_opening(entry.opening));
         sockets.extend(bound.iter().filter_map(Listener::socket_file).cloned());
         listeners.extend(bound);
     }
@@ -311,7 +314,10 @@ pub(super) fn start_line<'l>(
 ) -> String {
     let machine = listen::machine_addresses();
     let listeners = listeners.filter(|listener| !listener.opening().internal);
-    let links: Vec<String> = listeners.flat_map(|listener| listener.links(&machine)).collect();
+    let mut links: Vec<String> = listeners.flat_map(|listener| listener.links(&machine)).collect();
+    // [::] and 0.0.0.0 both have localhost.
+    let mut seen = HashSet::new();
+    links.retain(|link| seen.insert(link.clone()));
     let version = env!("CARGO_PKG_VERSION");
     let root = |site: &SiteConfig| {
         let root = site.root.canonicalize().unwrap_or_else(|_| site.root.clone());

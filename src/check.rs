@@ -8,13 +8,13 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::cli::Draft;
 use crate::config::layer::Problem;
-use crate::config::{Limits, LogLevel, SiteConfig, TlsConfig};
+use crate::config::{Config, Limits, LogLevel, SiteConfig};
 use crate::files::Door;
 use crate::inherited::Inherited;
 use crate::journal::LogFile;
 use crate::net::{Checked, Notice, tls};
 use crate::sandbox;
-use crate::site::{Sites, advice};
+use crate::site::{self, Sites, advice, uncovered};
 
 /// What `tenkay check` found: a line each, without repetitions.
 #[derive(Debug, Default)]
@@ -23,6 +23,15 @@ pub struct Findings {
     pub problems: Vec<String>,
     /// What a start ignores.
     pub warnings: Vec<String>,
+}
+
+impl Findings {
+    fn advise(&mut self, found: Vec<site::Problem>) {
+        for site::Problem { place, what } in found {
+            let place = if place.is_empty() { place } else { place + ": " };
+            self.warnings.push(format!("{place}warning: {what}"));
+        }
+    }
 }
 
 /// Reads what the settings refer to. If the settings themselves have problems, the folders and
@@ -45,7 +54,7 @@ pub fn check(draft: Draft) -> Findings {
     if is_whole {
         match layer.clone().into_config() {
             // Before the switch to another user: a start reads the keys as root, too.
-            Ok(config) => check_tls(&config.tls, &mut findings),
+            Ok(config) => check_tls(&config, &mut findings),
             Err(found) => findings.problems.extend(found.iter().map(ToString::to_string)),
         }
     }
@@ -68,18 +77,23 @@ pub fn check(draft: Draft) -> Findings {
     findings
 }
 
-fn check_tls(config: &TlsConfig, findings: &mut Findings) {
-    let Checked { problems, notices } = tls::check(config, &Inherited::default(), unix_seconds());
+fn check_tls(config: &Config, findings: &mut Findings) {
+    let tls = &config.tls;
+    let Checked { problems, notices, names } =
+        tls::check(tls, &Inherited::default(), unix_seconds());
+    if problems.is_empty() && config.has_tls() && !tls.self_signed {
+        findings.advise(uncovered(&config.sites, &names));
+    }
     findings.problems.extend(problems);
-    for Notice { level, place, text } in notices {
-        let place = if place.is_empty() { place } else { place + ": " };
+    for Notice { level, place, text: what } in notices {
+        let problem = site::Problem { place, what };
         match level {
             // A start serves it, but clients refuse it.
-            LogLevel::Error => findings.problems.push(format!("{place}{text}")),
-            _ => findings.warnings.push(format!("{place}warning: {text}")),
+            LogLevel::Error => findings.problems.push(problem.to_string()),
+            _ => findings.advise(vec![problem]),
         }
     }
-    findings.problems.extend(config.acme_webroot.as_deref().and_then(unreadable));
+    findings.problems.extend(tls.acme_webroot.as_deref().and_then(unreadable));
 }
 
 /// The problem of a folder for ACME challenges that cannot be read.
@@ -100,10 +114,7 @@ fn check_site(config: SiteConfig, findings: &mut Findings) {
         rule_files: config.rule_files,
         ..SiteConfig::default()
     };
-    for advice in advice(&config, Door::best()) {
-        let place = if advice.place.is_empty() { String::new() } else { advice.place + ": " };
-        findings.warnings.push(format!("{place}warning: {}", advice.what));
-    }
+    findings.advise(advice(&config, Door::best()));
     if let Err(found) = open(config) {
         findings.problems.extend(found);
     }

@@ -263,6 +263,7 @@ const LINES: &[(&str, &str)] = &[
     ("net/listen.rs", "the next start on it removes it"),
     ("site/mod.rs", "cannot serve '"),
     ("site/advice.rs", "matches this path alone"),
+    ("site/advice.rs", "no certificate covers "),
     ("site/advice.rs", "but it is a folder; "),
     ("process/sockets.rs", "cannot listen on "),
     ("process/sockets.rs", "tenkay itself listens there, "),

@@ -466,6 +466,7 @@ impl SiteLayer {
     pub fn into_site(self) -> SiteConfig {
         let default = SiteConfig::default();
         let places = Places {
+            hosts: place(self.hosts.as_ref()),
             root: place(self.root.as_ref()),
             link_targets: place(self.link_targets.as_ref()),
             hidden: place(self.hidden.as_ref()),

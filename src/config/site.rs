@@ -79,6 +79,8 @@ pub struct SiteConfig {
 /// line, or nowhere.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Places {
+    /// The place of [`SiteConfig::hosts`].
+    pub hosts: String,
     /// The place of [`SiteConfig::root`].
     pub root: String,
     /// The place of [`SiteConfig::link_targets`].

@@ -1,6 +1,7 @@
 //! What other parts of the program learn about TLS; also in a build without it.
 
 use crate::config::{LogLevel, TlsVersion};
+use crate::http::covered::Names;
 
 /// What is known about an open TLS connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,4 +58,6 @@ pub struct Checked {
     pub problems: Vec<String>,
     /// What does not.
     pub notices: Vec<Notice>,
+    /// The hosts that each certificate covers.
+    pub names: Vec<Names>,
 }

@@ -17,7 +17,7 @@ const MISSING: &str = "this program was built without TLS (feature 'tls')";
 /// There are no certificates to check; if some are configured, that is a problem.
 pub fn check(config: &TlsConfig, _: &Inherited, _: u64) -> Checked {
     let missing = (!config.certificates.is_empty()).then(|| MISSING.to_owned());
-    Checked { problems: missing.into_iter().collect(), notices: Vec::new() }
+    Checked { problems: missing.into_iter().collect(), ..Checked::default() }
 }
 
 /// There are no certificates.

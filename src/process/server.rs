@@ -19,7 +19,7 @@ use crate::net::listen::{self, Listener, SocketFile};
 use crate::net::tls::{Material, Terminal};
 use crate::reactor::{End, Reactor, Sign, signals};
 use crate::sandbox;
-use crate::site::{GateConfig, Sites, advice};
+use crate::site::{GateConfig, Sites, advice, uncovered};
 use crate::system;
 
 use super::access_log::OpenLog;
@@ -134,7 +134,7 @@ pub(super) fn set_up(
     let folders = sandbox::readable(sandbox, &sites, tls.acme_webroot.as_deref());
     // A fresh hasher is as random as the standard library makes it.
     let chance = RandomState::new().hash_one(std::process::id());
-    warnings.extend(advice_of(&sites));
+    warnings.extend(advice_of(&sites, terminal.as_ref().filter(|_| !tls.self_signed)));
     let mut sites = open_sites(sites, gate, &limits, (chance, &inherited))?;
     if sites.need_authenticator() {
         sites.authenticate_with(start_authenticator(&limits)?);
@@ -199,8 +199,10 @@ fn load_tls(
 }
 
 /// What is probably not meant in the settings of the sites; once, if several inherit it.
-fn advice_of(sites: &[SiteConfig]) -> Vec<String> {
-    let all = sites.iter().flat_map(|site| advice(site, Door::best()));
+/// `terminal`: has the certificates that were configured, if some were.
+fn advice_of(sites: &[SiteConfig], terminal: Option<&Terminal>) -> Vec<String> {
+    let bare = terminal.map(|terminal| uncovered(sites, &terminal.names())).unwrap_or_default();
+    let all = sites.iter().flat_map(|site| advice(site, Door::best())).chain(bare);
     let mut lines: Vec<String> = all.map(|advice| advice.to_string()).collect();
     let mut seen = HashSet::new();
     lines.retain(|line| seen.insert(line.clone()));

@@ -3,6 +3,7 @@
 
 use crate::config::SiteConfig;
 use crate::files::{Door, Kind, Root};
+use crate::http::covered::Names;
 use crate::rules::pattern::{Pattern, Segment};
 
 use super::problems::{Problem, Problems};
@@ -31,6 +32,34 @@ pub fn advice(config: &SiteConfig, door: Door) -> Vec<Problem> {
     }
     found.iter().cloned().collect()
 }
+
+/// The names of sites that none of these certificates covers: over TLS, their requests get 421.
+pub fn uncovered(sites: &[SiteConfig], certificates: &[Names]) -> Vec<Problem> {
+    let mut found = Problems::default();
+    for site in sites {
+        let is_covered = |host: &str| certificates.iter().any(|names| names.cover(host.as_bytes()));
+        let bare: Vec<String> =
+            site.hosts.iter().filter(|host| !is_covered(host)).cloned().collect();
+        if bare.is_empty() {
+            continue;
+        }
+        let shown: Vec<String> =
+            bare.iter().take(MOST_NAMED).map(|host| format!("'{host}'")).collect();
+        let more = match bare.len().saturating_sub(MOST_NAMED) {
+            0 => String::new(),
+            more => format!(" and {more} more"),
+        };
+        let what = format!(
+            "no certificate covers {}{more}: over TLS, requests get 421; add a certificate for it",
+            shown.join(", ")
+        );
+        found.add(&site.places.hosts, what);
+    }
+    found.iter().cloned().collect()
+}
+
+/// Most hosts in a line.
+const MOST_NAMED: usize = 3;
 
 /// The path without the slash of a pattern such as `/folder/`, which people write when they mean
 /// everything below as well.
@@ -128,6 +157,32 @@ mod tests {
         assert_eq!(lines(&config).len(), 1, "a guard of another kind covers nothing");
         let gone = SiteConfig { root: root.path().join("gone"), ..config };
         assert_eq!(lines(&gone), [""; 0]);
+    }
+
+    #[test]
+    fn a_host_that_no_certificate_covers_is_named() {
+        let names = |exact: &str, wildcard: &str| Names {
+            exact: vec![exact.into()],
+            wildcards: vec![wildcard.into()],
+            addresses: Vec::new(),
+        };
+        let certificates =
+            [names("example.org", ".example.org"), names("example.net", ".a.example.net")];
+        let lines = |hosts: &[&str]| {
+            let mut site = SiteConfig::at(".");
+            site.hosts = hosts.iter().map(ToString::to_string).collect();
+            site.places.hosts = "t.toml:1:1".to_owned();
+            let found = uncovered(&[site], &certificates);
+            found.iter().map(ToString::to_string).collect::<Vec<_>>()
+        };
+        let covered = ["example.org", "*.example.org", "b.example.org", "example.net"];
+        assert_eq!(lines(&covered), [""; 0]);
+        assert_eq!(lines(&[]), [""; 0]);
+        let expected = "t.toml:1:1: no certificate covers 'b.example.net': over TLS, requests get \
+                        421; add a certificate for it";
+        assert_eq!(lines(&["b.example.net", "example.org"]), [expected]);
+        let many = lines(&["*.example.net", "1.test", "2.test", "3.test", "4.test"]);
+        assert!(many[0].contains("'*.example.net', '1.test', '2.test' and 2 more: "), "{many:?}");
     }
 
     #[test]

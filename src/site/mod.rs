@@ -73,7 +73,7 @@ mod store;
 mod trace;
 mod visible;
 
-pub use advice::advice;
+pub use advice::{advice, uncovered};
 pub use archive::{Archive, Filled};
 pub use gate::GateConfig;
 pub use multipart::Multipart;

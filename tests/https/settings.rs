@@ -163,3 +163,34 @@ certificates = [
         assert!(text.contains("t.toml:7:3: cannot read the certificate"), "{text}");
     }
 }
+
+/// Each request for such a host was answered 421, and `tenkay check` said nothing.
+#[test]
+fn a_host_that_no_certificate_covers_is_a_warning_of_check_and_of_the_start() {
+    let place = Place::new();
+    let config = "[tls]\ncertificates = [{ cert = 'tls.pem', key = 'tls.key' }]\n[[site]]\n\
+                  hosts = ['example.org']\nroot = 'root'\n[[site]]\nroot = 'root'\n\
+                  hosts = ['blog.example.com']\n";
+    fs::write(place.path("t.toml"), config).unwrap();
+    let setup = || Setup::configured(&place.path("t.toml")).listen(["https://127.0.0.1:0"]);
+    let file = place.path("t.toml").display().to_string();
+    let what = "no certificate covers 'blog.example.com': over TLS, requests get 421; add a \
+                certificate for it";
+    let mut server = setup().start().unwrap();
+    let log = server.log();
+    assert_eq!(log.matches(&format!("tenkay: {file}:8:9: {what}\n")).count(), 1, "{log}");
+    assert_eq!(log.matches("no certificate covers").count(), 1, "{log}");
+    let check = Setup::new(std::path::Path::new("check")).args(["-c", &file]);
+    let (status, _, errors) = run_to_end(check.listen(["https://127.0.0.1:0"]));
+    assert_eq!(status.code(), Some(0), "{errors}");
+    assert!(errors.contains(&format!("{file}:8:9: warning: {what}\n")), "{errors}");
+    fs::write(
+        &file,
+        config.replace(
+            "certificates = [{ cert = 'tls.pem', key = 'tls.key' }]",
+            "self_signed = true",
+        ),
+    )
+    .unwrap();
+    assert!(!setup().start().unwrap().log().contains("no certificate covers"));
+}

@@ -25,7 +25,7 @@ use crate::inherited::{FILE_BYTES_MAX, Inherited};
 /// Checks all certificates that are configured. `now`: seconds since 1970.
 pub fn check(config: &TlsConfig, inherited: &Inherited, now: u64) -> Checked {
     let (certificates, problems) = Certificates::read(&config.certificates, inherited);
-    Checked { problems, notices: certificates.notices(now) }
+    Checked { problems, notices: certificates.notices(now), names: certificates.names() }
 }
 
 /// The hosts that each configured certificate covers, without its key, which root alone may be able
@@ -91,6 +91,10 @@ impl Certificates {
         let description = Description::of(&made.certificate).map_err(failed)?;
         self.all.push(Certificate::new(key, description, <(String, String)>::default()));
         Ok(())
+    }
+
+    fn names(&self) -> Vec<Names> {
+        self.all.iter().map(|it| it.description.names.clone()).collect()
     }
 
     /// What to say about certificates outside of their dates, and those that expire soon; nothing
@@ -321,7 +325,7 @@ impl Resolver {
     }
 
     pub(super) fn names(&self) -> Vec<Names> {
-        self.certificates.all.iter().map(|it| it.description.names.clone()).collect()
+        self.certificates.names()
     }
 
     pub(super) fn first_expiry(&self) -> Option<u64> {

@@ -17,7 +17,7 @@ use crate::net::tls::{Material, Terminal};
 
 fn problem(files: &CertificateFiles) -> String {
     let config = TlsConfig { certificates: vec![files.clone()], ..TlsConfig::default() };
-    let Checked { mut problems, notices } = check(&config, &Inherited::default(), now());
+    let Checked { mut problems, notices, .. } = check(&config, &Inherited::default(), now());
     assert_eq!(notices, []);
     assert_eq!(problems.len(), 1, "{problems:?}");
     problems.remove(0)
@@ -93,7 +93,7 @@ fn a_certificate_outside_of_its_dates_is_served_and_an_error_and_before_its_end_
         let files = authority.issue("a", Wanted { valid, ..good(&["a.example"]) });
         let certificates = vec![CertificateFiles { place: "t.toml:1:2".to_owned(), ..files }];
         let config = TlsConfig { certificates, ..TlsConfig::default() };
-        let Checked { problems, notices } = check(&config, &Inherited::default(), now());
+        let Checked { problems, notices, .. } = check(&config, &Inherited::default(), now());
         assert_eq!(problems, [""; 0]);
         assert_eq!(notices.is_empty(), expected.is_empty(), "{valid:?}: {notices:?}");
         for notice in notices {
@@ -115,7 +115,9 @@ fn inherited_files_are_used_in_place_of_those_on_disk() {
     std::fs::remove_file(&files.cert).unwrap();
     write(&files.key, "another key");
     let config = TlsConfig { certificates: vec![files], ..TlsConfig::default() };
-    assert_eq!(check(&config, &inherited, now()), Checked::default());
+    let Checked { problems, notices, names } = check(&config, &inherited, now());
+    assert_eq!((problems, notices), (Vec::new(), Vec::new()));
+    assert_eq!(names[0].list(), ["a.example"]);
     assert_eq!(check(&config, &Inherited::default(), now()).problems.len(), 1);
 }
 

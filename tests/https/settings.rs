@@ -3,11 +3,12 @@
 use std::fs;
 use std::io::{Read, Write};
 use std::net::TcpStream;
+use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixStream;
 
 use sha2::{Digest, Sha256};
 
-use crate::common::{Setup, run_to_end};
+use crate::common::{MAY_NOT_START, Setup, run_to_end};
 use crate::secure::Secure;
 use crate::{Place, address, ask, connect, field, get, plain};
 
@@ -193,4 +194,19 @@ fn a_host_that_no_certificate_covers_is_a_warning_of_check_and_of_the_start() {
     )
     .unwrap();
     assert!(!setup().start().unwrap().log().contains("no certificate covers"));
+}
+
+#[test]
+fn a_certificate_that_only_root_may_read_has_a_remedy() {
+    let place = Place::new();
+    fs::set_permissions(place.path("tls.pem"), fs::Permissions::from_mode(0o0)).unwrap();
+    fs::set_permissions(place.path(""), fs::Permissions::from_mode(0o755)).unwrap();
+    let Err(why) = place.setup().unprivileged().start() else { panic!("it was refused") };
+    if why.starts_with(MAY_NOT_START) {
+        eprintln!("skipped: {why}");
+        return;
+    }
+    let line = "Permission denied (os error 13); copy it to a readable place in a deploy hook, or \
+                start as root with user";
+    assert!(why.contains(line), "{why}");
 }

@@ -4,6 +4,7 @@
 //! nothing without TLS goes down with it, and a client for ACME can renew it.
 
 use std::collections::HashMap;
+use std::io::ErrorKind;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU16, Ordering};
@@ -188,7 +189,15 @@ fn content(
     inherited: &Inherited,
 ) -> Result<zeroize::Zeroizing<Vec<u8>>, String> {
     let failed = |why: String| format!("cannot read the {what} '{}': {why}", path.display());
-    let bytes = inherited.read_regular(path).map_err(|error| failed(error.to_string()))?;
+    let bytes = inherited.read_regular(path).map_err(|error| {
+        failed(match error.kind() {
+            // The folders of certbot are for root alone.
+            ErrorKind::PermissionDenied => format!(
+                "{error}; copy it to a readable place in a deploy hook, or start as root with user"
+            ),
+            _ => error.to_string(),
+        })
+    })?;
     if bytes.len() as u64 > FILE_BYTES_MAX {
         return Err(failed("it is longer than 1 MiB".to_owned()));
     }

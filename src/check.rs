@@ -72,8 +72,8 @@ pub fn check(draft: Draft) -> Findings {
             check_site(site.into_site(), &mut findings);
         }
     }
-    findings.warnings = distinct(findings.warnings);
-    findings.problems = distinct(findings.problems);
+    findings.warnings = in_order(distinct(findings.warnings));
+    findings.problems = in_order(distinct(findings.problems));
     findings
 }
 
@@ -132,6 +132,34 @@ fn open(config: SiteConfig) -> Result<Vec<String>, Vec<String>> {
     let mut sites = opened
         .map_err(|problems| problems.iter().map(ToString::to_string).collect::<Vec<String>>())?;
     Ok(std::iter::from_fn(|| sites.take_fault().map(|fault| fault.to_string())).collect())
+}
+
+/// The lines by their places: first those without one, then those of each file, in the order in
+/// which the files occur.
+fn in_order(lines: Vec<String>) -> Vec<String> {
+    let mut files: Vec<String> = Vec::new();
+    let mut keyed: Vec<_> = lines
+        .into_iter()
+        .map(|line| {
+            let Some((file, number, column)) = place(&line) else { return (0, 0, 0, line) };
+            let index = files.iter().position(|known| *known == file);
+            let index = index.unwrap_or_else(|| {
+                files.push(file);
+                files.len() - 1
+            });
+            (index + 1, number, column, line)
+        })
+        .collect();
+    keyed.sort_by_key(|&(index, number, column, _)| (index, number, column));
+    keyed.into_iter().map(|(.., line)| line).collect()
+}
+
+/// File, line and column of `FILE:LINE:COLUMN: WHAT`.
+fn place(line: &str) -> Option<(String, u64, u64)> {
+    let (place, _) = line.split_once(": ")?;
+    let mut parts = place.rsplitn(3, ':');
+    let (column, number) = (parts.next()?.parse().ok()?, parts.next()?.parse().ok()?);
+    Some((parts.next()?.to_owned(), number, column))
 }
 
 /// The lines in their order, without repetitions.

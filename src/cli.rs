@@ -252,7 +252,7 @@ pub fn read_with(
     environment: impl IntoIterator<Item = (OsString, OsString)>,
     read_file: ReadFile<'_>,
 ) -> Result<Command, Refusal> {
-    let mut args = Args::try_parse_from(join_switches(args))?;
+    let mut args = Args::try_parse_from(join_switches(args)).map_err(texts::two_roots)?;
     match args.command.take() {
         Some(Subcommands::Precompress(precompress)) => Ok(Command::Precompress(precompress)),
         Some(Subcommands::Explain(explain)) => {

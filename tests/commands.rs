@@ -37,7 +37,7 @@ etag = 'md5'
 from = '/a/*/b'
 to = '/c'
 [[headers]]
-for = '/*'
+for = '/*/c'
 values = { Content-Length = '5' }
 [[auth]]
 for = '/x*y'
@@ -59,14 +59,15 @@ fn check_reports_all_problems_at_once_with_their_places() {
         "TENKAY_CHARSET: ",
         "TENKAY_USER: ",
         "t.toml:1:1: unknown key 'rot' at the top level; did you mean 'root'?",
-        "t.toml:4:8: etag cannot be 'md5'",
         "t.toml:3:16: cannot open the link target 'gone'",
-        "users:1:1: user 'bob'",
-        "users:3:1: expected name:hash",
+        "t.toml:4:8: etag cannot be 'md5'",
         "t.toml:5:1: '/a/*/b'",
+        "t.toml:8:1: '/*/c' has a * that does not stand alone",
         "t.toml:8:1: a rule cannot change Content-Length",
         "t.toml:11:1: '/x*y'",
         "t.toml:17:8: cannot serve 'missing'",
+        "users:1:1: user 'bob'",
+        "users:3:1: expected name:hash",
     ];
     let lines: Vec<&str> = errors.lines().collect();
     assert_eq!(lines.len(), expected.len(), "{errors}");
@@ -81,9 +82,16 @@ fn a_start_reports_the_problems_of_all_sites_as_well() {
     let folder = folder(&[("t.toml", &text), ("users", "bob:plain\n"), ("pub/index.html", "")]);
     let (status, _, errors) = run(folder.path(), &["-c", "t.toml"], &[]);
     assert_eq!(status, 1, "{errors}");
-    for place in ["t.toml:3:16", "users:1:1", "t.toml:5:1", "t.toml:8:1", "t.toml:17:8"] {
+    for (place, count) in [
+        ("t.toml:3:16", 1),
+        ("users:1:1", 1),
+        ("t.toml:5:1", 1),
+        ("t.toml:8:1", 2),
+        ("t.toml:17:8", 1),
+    ] {
         let line = format!("tenkay: {place}: ");
-        assert_eq!(errors.lines().filter(|found| found.starts_with(&line)).count(), 1, "{errors}");
+        let found = errors.lines().filter(|found| found.starts_with(&line)).count();
+        assert_eq!(found, count, "{errors}");
     }
 }
 
@@ -162,6 +170,21 @@ fn addresses_that_overlap_are_refused_by_check_and_by_every_start() {
             assert!(errors.contains(expected), "{args:?}: {errors}");
         }
     }
+}
+
+/// The advice was to choose another address, whatever was wrong, and without the line.
+#[test]
+fn an_address_that_cannot_be_used_has_its_place_and_what_to_do() {
+    let text = "listen = ['unix:/no/such/folder/s']\n";
+    let folder = folder(&[("t.toml", text), ("index.html", "")]);
+    let (status, _, errors) = run(folder.path(), &["-c", "t.toml"], &[]);
+    assert_eq!(status, 1, "{errors}");
+    let line = "tenkay: t.toml:1:11: cannot listen on unix:/no/such/folder/s: No such file or \
+                directory (os error 2); create the folder of the socket\n";
+    assert!(errors.contains(line), "{errors}");
+    let environment = [("TENKAY_LISTEN", "unix:/no/such/folder/s")];
+    let (_, _, errors) = run(folder.path(), &[], &environment);
+    assert!(errors.contains("tenkay: TENKAY_LISTEN: cannot listen on unix:"), "{errors}");
 }
 
 #[test]

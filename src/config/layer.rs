@@ -378,7 +378,7 @@ impl Layer {
         let is_https = listen.as_ref().map(|all| all.iter().any(|listen| listen.opening.tls));
         let tls = self
             .tls
-            .into_config(is_https.ok(), listen_origin)
+            .into_config(is_https.ok(), listen_origin.clone())
             .map_err(|found| problems.extend(found));
         let (Ok(mut listen), Ok((limits, chosen_limits)), Ok(tls), true) =
             (listen, limits, tls, problems.is_empty())
@@ -388,6 +388,9 @@ impl Layer {
             return Err(problems);
         };
         pair(&mut listen);
+        if let Origin::Environment(name) = &listen_origin {
+            listen.iter_mut().for_each(|listen| listen.place.clone_from(name));
+        }
         if let Some(Sourced { value, .. }) = self.proxy_protocol {
             listen.iter_mut().for_each(|listen| listen.opening.proxy_protocol = value);
         }
@@ -470,12 +473,16 @@ impl SiteLayer {
             root: place(self.root.as_ref()),
             link_targets: place(self.link_targets.as_ref()),
             hidden: place(self.hidden.as_ref()),
+            spa: place(self.spa.as_ref()),
+            error_pages: Vec::new(),
         };
-        let mut error_pages: Vec<(u16, String)> = Vec::new();
-        for Sourced { value, .. } in self.error_pages {
-            error_pages.retain(|(status, _)| *status != value.0);
-            error_pages.push(value);
+        let mut pages: Merged<(u16, String)> = Vec::new();
+        for page in self.error_pages {
+            pages.retain(|other| other.value.0 != page.value.0);
+            pages.push(page);
         }
+        let places =
+            Places { error_pages: pages.iter().map(|page| place(Some(page))).collect(), ..places };
         SiteConfig {
             hosts: value_or(self.hosts, default.hosts),
             root: value_or(self.root, default.root),
@@ -494,7 +501,7 @@ impl SiteLayer {
             media_types: self.media_types.into_iter().map(|sourced| sourced.value).collect(),
             clean_urls: value_or(self.clean_urls, default.clean_urls),
             spa: value_or(self.spa, default.spa),
-            error_pages,
+            error_pages: pages.into_iter().map(|page| page.value).collect(),
             rule_files: value_or(self.rule_files, default.rule_files),
             cors: value_or(self.cors, default.cors),
             security_headers: value_or(self.security_headers, default.security_headers),

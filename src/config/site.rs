@@ -87,6 +87,10 @@ pub struct Places {
     pub link_targets: String,
     /// The place of [`SiteConfig::hidden`].
     pub hidden: String,
+    /// The place of [`SiteConfig::spa`].
+    pub spa: String,
+    /// The place of each of [`SiteConfig::error_pages`].
+    pub error_pages: Vec<String>,
 }
 
 impl Default for SiteConfig {

@@ -232,10 +232,22 @@ pub fn error_page(text: &str) -> Result<(u16, String), String> {
 /// If it is not from 400 to 599.
 pub fn error_status(text: &str) -> Result<u16, String> {
     let status = three_digits(text).filter(|status| (400..=599).contains(status));
-    status.ok_or_else(|| {
+    let status = status.ok_or_else(|| {
         format!("'{text}' is not the status of an error; write one from 400 to 599, such as 404")
-    })
+    })?;
+    match status {
+        // Rules may answer with 410 or 451.
+        400..=499 if !OWN_PAGE.contains(&status) => Ok(status),
+        500 | 501 | 503 => Ok(status),
+        _ if OWN_PAGE.contains(&status) => {
+            Err(format!("tenkay always sends its own page for status {status}; leave it out"))
+        }
+        _ => Err(format!("tenkay never sends status {status}; leave it out")),
+    }
 }
+
+/// Malformed requests, and those for another server: they belong to no path of a site.
+const OWN_PAGE: [u16; 8] = [400, 408, 413, 414, 417, 421, 431, 505];
 
 fn three_digits(text: &str) -> Option<u16> {
     let is_status = text.len() == 3 && text.bytes().all(|byte| byte.is_ascii_digit());

@@ -141,7 +141,7 @@ impl Context<'_> {
             return self.sites.respond_internally(request, self.draining);
         }
         if self.requests_left == 0 && !counted {
-            return Ok(Answer::Reply(self.sites.refuse_request(request)));
+            return Ok(Answer::Reply(self.sites.refuse_request(request, self.clock)));
         }
         self.sites.respond(request, blocking, self.clock)
     }

@@ -47,6 +47,8 @@ pub(super) struct Poller {
 /// What a worker is to serve.
 pub(super) struct Orders<'s> {
     pub(super) workers: usize,
+    /// The number of the generation.
+    pub(super) generation: u64,
     pub(super) is_first: bool,
     /// The interval of its pings; 0: none.
     pub(super) beat_ms: u64,
@@ -72,6 +74,7 @@ impl Child {
         let program = if link.exists() { link.to_owned() } else { std::env::current_exe()? };
         let mut fields = Fields::default();
         fields.put_number(orders.workers as u64);
+        fields.put_number(orders.generation);
         fields.put_number(u64::from(orders.is_first));
         fields.put_number(orders.beat_ms);
         let mut descriptors = Vec::new();

@@ -148,6 +148,7 @@ impl Generation {
         let seat = number.zip(shop.ledger.descriptor());
         let mut orders = Orders {
             workers,
+            generation: self.number,
             is_first: role == Role::First,
             beat_ms,
             text: self.text.as_ref(),

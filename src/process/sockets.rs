@@ -78,7 +78,7 @@ impl Sockets {
             if let Some(other) = sockets.overlapping(&places) {
                 sockets.remove_files(old);
                 let advice = taken_by_itself(name, std::iter::once(other)).unwrap_or_default();
-                return Err(format!("cannot listen on {name}: {advice}"));
+                return Err(format!("{}cannot listen on {name}: {advice}", prefix(entry)));
             }
             for place in &mut places {
                 place.sockets.iter().for_each(|socket| socket.set_opening(*opening));
@@ -290,24 +290,28 @@ pub(super) fn path_of(bytes: &[u8]) -> PathBuf {
 /// # Errors
 /// In one line: why there are none, and what to do.
 pub(super) fn bound(
-    Listen { address, .. }: &Listen,
+    listen: &Listen,
     limits: &Limits,
     activated: &Activated,
     bind: fn(&ListenAddress, &Limits) -> io::Result<Vec<Listener>>,
     own: &dyn Fn() -> Option<String>,
 ) -> Result<Vec<Listener>, String> {
+    let (address, place) = (&listen.address, prefix(listen));
     match address {
         ListenAddress::Systemd(name) => activated
             .listeners(name, limits)
-            .map_err(|why| format!("cannot listen on {address}: {why}")),
+            .map_err(|why| format!("{place}cannot listen on {address}: {why}")),
         _ => bind(address, limits).map_err(|error| {
             let taken = (error.kind() == io::ErrorKind::AddrInUse).then(own).flatten();
-            match taken {
-                Some(advice) => format!("cannot listen on {address}: {error}; {advice}"),
-                None => why_not(address, &error),
-            }
+            let advice = taken.unwrap_or_else(|| advice(address, &error).to_owned());
+            format!("{place}cannot listen on {address}: {error}; {advice}")
         }),
     }
+}
+
+/// The place of an address, in front of a message.
+fn prefix(listen: &Listen) -> String {
+    if listen.place.is_empty() { String::new() } else { format!("{}: ", listen.place) }
 }
 
 /// What to do if one of these addresses, which were bound before, is why another cannot be bound:
@@ -333,23 +337,26 @@ pub(super) fn unused(entries: &[Listen], activated: &Activated) -> Option<String
     Some(format!("systemd passed sockets ({names}) that are not used; add --listen systemd:"))
 }
 
-/// Why an address cannot be bound, and what to do.
-fn why_not(address: &ListenAddress, error: &io::Error) -> String {
+/// What to do about an address that cannot be bound.
+fn advice(address: &ListenAddress, error: &io::Error) -> &'static str {
     use std::os::unix::fs::FileTypeExt;
     let is_socket = |path: &Path| {
         path.symlink_metadata().is_ok_and(|metadata| metadata.file_type().is_socket())
     };
-    let advice = match error.kind() {
-        io::ErrorKind::AddrInUse if address.path().is_none_or(is_socket) => {
+    match (error.kind(), address.path()) {
+        (io::ErrorKind::AddrInUse, path) if path.is_none_or(is_socket) => {
             "another server listens there: stop it, or choose another address with --listen"
         }
-        io::ErrorKind::PermissionDenied if address.path().is_none() => {
+        (io::ErrorKind::PermissionDenied, None) => {
             "ports below 1024 may need root: start it as root with --user, or choose another port \
              with --listen"
         }
+        (io::ErrorKind::PermissionDenied, Some(_)) => {
+            "let the user that starts the server write to the folder of the socket"
+        }
+        (io::ErrorKind::NotFound, Some(_)) => "create the folder of the socket",
         _ => "choose another address with --listen",
-    };
-    format!("cannot listen on {address}: {error}; {advice}")
+    }
 }
 
 #[cfg(test)]

@@ -82,7 +82,8 @@ pub fn run() -> Result<End, String> {
         if task.beat_ms > 0 {
             reactor.watch(Some(task.beat_ms), watcher(channel.try_clone()?));
         }
-        reactor.obey(mio::net::UnixStream::from_std(channel)) // stops when the supervisor ends
+        // Stops when the supervisor ends.
+        reactor.obey(mio::net::UnixStream::from_std(channel), task.generation)
     });
     set_up.map_err(|error| format!("cannot watch the channel to the supervisor: {error}"))?;
     server::run(&mut reactor)
@@ -111,6 +112,8 @@ pub(super) fn take_stdin() -> io::Result<UnixStream> {
 struct Task {
     /// How many workers there are.
     workers: usize,
+    /// The number of its generation.
+    generation: u64,
     /// It logs what is the same for all.
     is_first: bool,
     /// The interval of its pings; 0: none.
@@ -133,6 +136,7 @@ impl Task {
         let Message { mut fields, descriptors } = message;
         let mut descriptors = descriptors.into_iter();
         let workers = fields.take_number()?;
+        let generation = fields.take_number()?;
         let is_first = fields.take_number::<u8>()? == 1;
         let beat_ms = fields.take_number()?;
         let text = Text::adopt(&mut fields, &mut descriptors)?;
@@ -157,6 +161,7 @@ impl Task {
         }
         Some(Task {
             workers,
+            generation,
             is_first,
             beat_ms,
             text,

@@ -20,6 +20,12 @@ pub fn advice(config: &SiteConfig, door: Door) -> Vec<Problem> {
         guarded_folders(access, root, &mut found);
         guarded_folders(auth, root, &mut found);
     }
+    if let Some(root) = &root {
+        missing_pages(config, root, &mut found);
+    }
+    for rule in config.redirects.iter().filter(|rule| rule.to.contains('$')) {
+        found.add(&rule.place, literal_dollar(&rule.to));
+    }
     for rule in &config.headers {
         let pattern = &*rule.pattern;
         if let Some(folder) = folder_alone(pattern) {
@@ -31,6 +37,40 @@ pub fn advice(config: &SiteConfig, door: Door) -> Vec<Problem> {
         }
     }
     found.iter().cloned().collect()
+}
+
+/// What to do about a destination that was written for another server.
+fn literal_dollar(to: &str) -> String {
+    let is_https = to.starts_with("https://$host") || to.starts_with("https://$server_name");
+    let advice = match is_https {
+        true => "to redirect to HTTPS, set redirect_http below [tls]",
+        false => ":splat stands for what the * of the pattern matches, :NAME for a segment",
+    };
+    format!("'{to}' has a $, which is sent as it is; {advice}")
+}
+
+/// Adds the pages of the settings that do not exist: the server sends its own instead.
+fn missing_pages(config: &SiteConfig, root: &Root, found: &mut Problems) {
+    let shown = config.root.display();
+    let is_missing = |page: &str| {
+        let version = root.version(page.trim_start_matches('/').as_bytes());
+        !version.is_ok_and(|version| version.kind == Kind::File)
+    };
+    if let Some(page) = config.spa.as_ref().filter(|page| is_missing(page)) {
+        let what = format!("spa: there is no file '{page}' in '{shown}'; navigations get 404");
+        found.add(&config.places.spa, what);
+    }
+    let mut places = config.places.error_pages.iter();
+    for (status, page) in &config.error_pages {
+        let place = places.next().map_or("", |place| place);
+        if is_missing(page) {
+            let what = format!(
+                "error_pages: there is no file '{page}' in '{shown}'; {status} gets the page of \
+                 the server"
+            );
+            found.add(place, what);
+        }
+    }
 }
 
 /// The names of sites that none of these certificates covers: over TLS, their requests get 421.
@@ -114,7 +154,7 @@ fn literal_path(pattern: &Pattern) -> Option<Vec<u8>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{AccessRule, AuthRule, HeaderRule};
+    use crate::config::{AccessRule, AuthRule, HeaderRule, Places, RedirectRule};
 
     fn lines(config: &SiteConfig) -> Vec<String> {
         advice(config, Door::best()).iter().map(ToString::to_string).collect()
@@ -157,6 +197,56 @@ mod tests {
         assert_eq!(lines(&config).len(), 1, "a guard of another kind covers nothing");
         let gone = SiteConfig { root: root.path().join("gone"), ..config };
         assert_eq!(lines(&gone), [""; 0]);
+    }
+
+    #[test]
+    fn a_dollar_in_a_destination_is_named() {
+        let root = tempfile::tempdir().unwrap();
+        let lines = |to: &str| {
+            let mut site = SiteConfig::at(root.path());
+            let (from, place) = ("/a/*".to_owned(), "t.toml:1:1".to_owned());
+            let to = to.to_owned();
+            site.redirects = vec![RedirectRule { from, to, status: 301, force: false, place }];
+            lines(&site)
+        };
+        let expected = "t.toml:1:1: '/b/$1' has a $, which is sent as it is; :splat stands for \
+                        what the * of the pattern matches, :NAME for a segment";
+        assert_eq!(lines("/b/$1"), [expected]);
+        let expected = "t.toml:1:1: 'https://$host$request_uri' has a $, which is sent as it is; \
+                        to redirect to HTTPS, set redirect_http below [tls]";
+        assert_eq!(lines("https://$host$request_uri"), [expected]);
+        assert_eq!(lines("/b/:splat"), [""; 0]);
+    }
+
+    #[test]
+    fn a_page_that_does_not_exist_is_named() {
+        let root = tempfile::tempdir().unwrap();
+        std::fs::create_dir(root.path().join("folder")).unwrap();
+        std::fs::write(root.path().join("folder/a.html"), "").unwrap();
+        let with = |page: &str| SiteConfig {
+            spa: Some(page.to_owned()),
+            error_pages: vec![(404, "/folder/a.html".to_owned()), (503, page.to_owned())],
+            places: Places {
+                spa: "t.toml:1:1".to_owned(),
+                error_pages: vec!["t.toml:2:1".to_owned(), "t.toml:2:9".to_owned()],
+                ..Places::default()
+            },
+            ..SiteConfig::at(root.path())
+        };
+        let shown = root.path().display();
+        for page in ["/nope.html", "/folder"] {
+            let expected = [
+                format!(
+                    "t.toml:1:1: spa: there is no file '{page}' in '{shown}'; navigations get 404"
+                ),
+                format!(
+                    "t.toml:2:9: error_pages: there is no file '{page}' in '{shown}'; 503 gets the \
+                     page of the server"
+                ),
+            ];
+            assert_eq!(lines(&with(page)), expected);
+        }
+        assert_eq!(lines(&with("/folder/a.html")), [""; 0]);
     }
 
     #[test]

@@ -27,6 +27,7 @@
 //! | `admin` | what does the internal site say about the server? |
 //! | `problems`, `advice` | why can a site not be served, and what is probably not meant? |
 
+use std::io;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -267,11 +268,13 @@ impl Sites {
         self.admin.respond(request, draining)
     }
 
-    /// The reply to a request of a client that makes too many.
-    pub fn refuse_request(&mut self, request: &Request<'_>) -> Reply {
+    /// The reply to a request of a client that makes too many: the page of the site, if it
+    /// configures one for 429.
+    pub fn refuse_request(&mut self, request: &Request<'_>, clock: &Clock) -> Reply {
         self.refused_requests += 1;
         let why = "too many requests from your address";
-        self.fail_request(request, Failure::new(Status::TooManyRequests, why))
+        let failure = Failure::new(Status::TooManyRequests, why);
+        self.refuse_path(request, failure, clock)
     }
 
     /// How many requests were refused because their client made too many.
@@ -381,7 +384,7 @@ fn open_root(
         if !inherited.replaces() {
             return Err(error);
         }
-        gone.root = Some(error.to_string());
+        gone.root = Some(error);
         Root::absent(root, *symlinks, door)
     });
     let opened = opened.map_err(|error| {
@@ -410,7 +413,7 @@ fn open_root(
 #[derive(Debug, Default)]
 struct Gone {
     /// Why the root cannot be opened.
-    root: Option<String>,
+    root: Option<io::Error>,
     /// The link targets, each with the reason.
     targets: Vec<String>,
 }

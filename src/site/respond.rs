@@ -476,6 +476,32 @@ impl Sites {
         }
     }
 
+    /// The page for a request that is refused before its path is looked up.
+    #[cold]
+    pub(super) fn refuse_path(
+        &mut self,
+        request: &Request<'_>,
+        failure: Failure,
+        clock: &Clock,
+    ) -> Reply {
+        let target = target::split(request.target).ok();
+        if let Some((host, path, _)) = target.and_then(|target| named(request, &target.form)) {
+            let index = self.site_of(host);
+            let site = &self.sites[index];
+            if let Some(page) = self.store.configured_page(site, path, failure.status, clock) {
+                let accept = self.negotiation.of(request.fields);
+                let detail = Detail::Failure(failure.why);
+                let mut reply =
+                    Reply::site_page(failure.status, &detail, page.form(&accept.meaning));
+                if let Some(line) = self.sites[index].cors.line(request.fields) {
+                    reply.add(line);
+                }
+                return reply;
+            }
+        }
+        self.fail_request(request, failure)
+    }
+
     /// The page for a request that fails before its site is known.
     pub fn fail(&self, failure: Failure) -> Reply {
         Reply::failure(failure, self.sites[0].policy(), Up::None)

@@ -11,6 +11,7 @@ use super::super::value::{
     network, pattern,
 };
 use super::super::{AccessRule, AuthRule, Cors, HeaderRule, RedirectRule, parse_media_type};
+use super::aliases::alias;
 use super::document::{Document, Entry, Keys, entries};
 
 /// Reads the keys of a site.
@@ -164,7 +165,7 @@ fn rules<'d, T>(
         let mut keys = Keys::new(at, table, scope);
         let place = document.origin(at).to_string();
         found.extend(rule(document, &mut keys, place));
-        keys.finish(document, |_| None);
+        keys.finish(document, alias);
     }
     Some(document.sourced(at, found))
 }

@@ -367,7 +367,7 @@ impl Store {
         self.lookups_left -= 1;
         self.lookups += 1;
         if located.policy.is_oversized {
-            self.faults.rules(canonical);
+            self.faults.rules(&site.root, canonical);
         }
         let mut made = self.make(site, lookup, clock);
         let exhausted = matches!(made, Err(Obstacle::Open(OpenError::Exhausted(_))));
@@ -387,7 +387,7 @@ impl Store {
                 // A later request may succeed.
                 let may_pass = matches!(error, OpenError::Exhausted(_) | OpenError::Failed(_));
                 if may_pass || matches!(error, OpenError::Forbidden) {
-                    self.faults.file(canonical, &error);
+                    self.faults.file(&site.root, canonical, &error);
                 }
                 let page = self.error_page(site, lookup, failure.status, clock);
                 let fallback =

@@ -10,6 +10,7 @@ use crate::site::rulebook::{HEADERS_FILE, REDIRECTS_FILE, RuleFiles, Rulebook};
 use crate::site::{Previous, Site};
 
 use super::Store;
+use super::faults::forbidden;
 use super::resolve::PREVIOUS;
 
 /// The versions of the rule files that the rules of a site were read from.
@@ -190,8 +191,12 @@ impl Store {
 }
 
 /// The line of the log about a root that is missing, for this reason.
-pub(in crate::site) fn gone(root: &Root, why: &dyn std::fmt::Display) -> String {
-    format!("{}: {why}; answering 503 until it is back", root.path().display())
+pub(in crate::site) fn gone(root: &Root, error: &io::Error) -> String {
+    let why = match error.kind() {
+        io::ErrorKind::PermissionDenied => format!(" ({})", forbidden("enter it")),
+        _ => String::new(),
+    };
+    format!("{}: {error}{why}; answering 503 until it is back", root.path().display())
 }
 
 /// Entries looked at in a turn, to drop those of earlier roots.

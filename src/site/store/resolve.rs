@@ -418,7 +418,7 @@ impl Store {
             }
             Err(Obstacle::Open(error)) => {
                 if !matches!(error, OpenError::NotFound | OpenError::Refused) {
-                    self.faults.file(target, &error);
+                    self.faults.file(&site.root, target, &error);
                 }
                 Ok(absent())
             }

@@ -43,6 +43,8 @@ pub struct Context<'a> {
     pub client: Option<IpAddr>,
     /// How the requests of the connection arrive.
     pub channel: Channel,
+    /// The transport sends from files without a copy.
+    pub from_files: bool,
     /// The connection came to the admin listener: its requests are for the internal site.
     pub internal: bool,
     /// The server shuts down: the responses in progress are the last.
@@ -75,6 +77,7 @@ impl<'a> Context<'a> {
             limits,
             client: None,
             channel: Channel::Plain,
+            from_files: false,
             internal: false,
             draining: false,
             unread: false,

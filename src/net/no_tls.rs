@@ -57,8 +57,9 @@ never_called! {
     is_writable() -> bool;
     receive(&mut [u8], &mut Terminal) -> io::Result<usize>;
     discard(&mut Terminal) -> io::Result<usize>;
-    send(&[u8], &[u8], &mut Terminal) -> io::Result<usize>;
-    send_file(&[u8], &File, (u64, u64), &mut Terminal) -> io::Result<Sent>;
+    send(&[u8], &[u8], bool, &mut Terminal) -> io::Result<usize>;
+    send_file(&[u8], &File, (u64, u64), bool, &mut Terminal) -> io::Result<Sent>;
+    push(&mut Terminal) -> io::Result<()>;
     send_last(&[u8], &mut Terminal) -> usize;
     shutdown_write(&mut Terminal) -> io::Result<()>;
     part(&mut Terminal) -> ();

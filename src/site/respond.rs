@@ -304,6 +304,7 @@ impl Sites {
         let limits = (self.ranges_max, &*self.boundary);
         match select(&representation, request.fields, ranges, limits, clock) {
             Selection::Whole => {
+                self.store.share(&representation, request);
                 let content = Content::Whole(representation);
                 Answer::Reply(Reply { status: Status::Ok, content, extra: None })
             }

@@ -77,7 +77,7 @@ fn a_request_that_the_cache_answers_allocates_nothing() {
         }
         let info = measure(|| {
             for input in measured {
-                assert!(drive(&mut bench, &mut connection, input) > 100);
+                assert!(drive(&mut bench, &mut connection, input) > 10);
             }
         });
         let allowed = match name {
@@ -111,9 +111,9 @@ fn a_connection_with_100_streams_takes_6_kilobytes() {
         std::mem::forget(connection);
     });
     assert_eq!(taken, 0, "no page is held");
-    assert!(bytes <= 400);
-    // The box, and 100 streams of 56 bytes.
-    assert!(info.bytes_current <= 6_000, "{}", info.bytes_current);
+    assert!(bytes <= 440);
+    // The box, 100 streams of 56 bytes, and what is known of the table of the client.
+    assert!(info.bytes_current <= 6_144, "{}", info.bytes_current);
 }
 
 fn drive_once(bench: &mut Bench) {

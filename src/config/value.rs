@@ -343,7 +343,7 @@ pub fn host(text: &str) -> Result<String, String> {
 pub fn pattern(text: &str) -> Result<String, String> {
     if !text.starts_with('/') || text.chars().any(char::is_control) {
         return Err(format!(
-            "'{text}' is not a pattern of paths; begin it with a slash, as in /a/*"
+            "'{text}' is not a pattern of paths; begin it with a slash, as in /a/* or /*.css"
         ));
     }
     Ok(text.to_owned())

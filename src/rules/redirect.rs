@@ -45,7 +45,7 @@ impl Redirect {
     /// # Errors
     /// What is wrong, and how to fix it.
     pub fn new(from: &str, to: &str, status: u16, force: bool) -> Result<Redirect, String> {
-        let from = Pattern::parse(from)?;
+        let from = Pattern::parse_route(from)?;
         let action = match status_of(status)? {
             status if status.code() < 300 || status.is_error() => {
                 Action::Rewrite(status, FilePath::parse(to, &from)?)

@@ -4,7 +4,7 @@
 use crate::config::SiteConfig;
 use crate::files::{Door, Kind, Root};
 use crate::http::covered::Names;
-use crate::rules::pattern::{Pattern, Segment};
+use crate::rules::pattern::{End, Pattern, Segment};
 
 use super::problems::{Problem, Problems};
 
@@ -145,7 +145,7 @@ fn literal_path(pattern: &Pattern) -> Option<Vec<u8>> {
         path.push(b'/');
         path.extend_from_slice(bytes);
     }
-    if pattern.has_splat() {
+    if *pattern.end() != End::Path {
         return None;
     }
     Some(if path.is_empty() { vec![b'/'] } else { path })
@@ -188,9 +188,15 @@ mod tests {
         }
         let whole = lines(&with(&["/"]));
         assert_eq!(whole, ["t.toml:/: '/' matches this path alone; write /* for the whole site"]);
-        for patterns in
-            [&["/file"][..], &["/missing"], &["/:name"], &["/a b/*"], &["/a b", "/a b/*"], &["/*"]]
-        {
+        for patterns in [
+            &["/file"][..],
+            &["/missing"],
+            &["/:name"],
+            &["/a b/*"],
+            &["/a b", "/a b/*"],
+            &["/*"],
+            &["/*.css"],
+        ] {
             assert_eq!(lines(&with(patterns)), [""; 0], "{patterns:?}");
         }
         let config = SiteConfig { auth: vec![auth("/a b/c")], ..with(&["/*"]) };

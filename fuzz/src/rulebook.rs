@@ -226,6 +226,7 @@ fn redirect(words: &[&str]) -> Option<Redirect> {
     let digits = digits.trim_start_matches('0');
     const STATUSES: &[&str] = &[
         "200", "301", "302", "303", "307", "308", "400", "403", "404", "406", "410", "429", "451",
+        "503",
     ];
     if !STATUSES.contains(&digits) {
         return None;

@@ -18,7 +18,11 @@ pub(super) const FILE_ONLY: &[(&str, &str, &str)] = &[
     ("[tls]", "certificates", "Certificates, each a table: { cert = FILE, key = FILE } (PEM)"),
     ("[[redirects]]", "from", "Pattern of the paths to redirect"),
     ("[[redirects]]", "to", "Path or URL to redirect to; may use :NAME and :splat"),
-    ("[[redirects]]", "status", "301 (the default), 302, 303, 307, 308; 200 or 4xx: send a file"),
+    (
+        "[[redirects]]",
+        "status",
+        "301 (the default), 302, 303, 307, 308; 200, 4xx or 503: send a file",
+    ),
     ("[[redirects]]", "force", "Redirect even if there is a file at the path [default: false]"),
     ("[[headers]]", "for", "Pattern of the paths that get the fields: /a/*, /*.css"),
     ("[[headers]]", "values", "Fields to set, by name"),

@@ -387,11 +387,12 @@ pub fn destination(text: &str) -> Result<String, String> {
 /// # Errors
 /// If it is neither.
 pub fn redirect_status(text: &str) -> Result<u16, String> {
-    let is_known = |status: &u16| matches!(status, 200 | 301 | 302 | 303 | 307 | 308 | 400..=499);
+    let is_known =
+        |status: &u16| matches!(status, 200 | 301 | 302 | 303 | 307 | 308 | 400..=499 | 503);
     three_digits(text).filter(is_known).ok_or_else(|| {
         format!(
-            "'{text}' is not the status of a redirect; write 301, 302, 303, 307 or 308, or 200 or \
-             one from 400 to 499 to answer with the file"
+            "'{text}' is not the status of a redirect; write 301, 302, 303, 307 or 308, or 200, \
+             one from 400 to 499, or 503 to answer with the file"
         )
     })
 }

@@ -379,7 +379,7 @@ impl Sites {
         let page = self.store.configured_page(&self.sites[index], path, status, clock);
         let accept = self.negotiation.of(request.fields);
         Answer::Reply(match page {
-            Some(page) => Reply::site_page(status, &detail, page.form(&accept.meaning)),
+            Some(page) => Reply::site_page(status, &detail, page.form(&accept.meaning), policy),
             None => {
                 let content = Content::Page(Rc::clone(policy), detail, Up::from(path));
                 Reply { status, content, extra: None }
@@ -456,6 +456,7 @@ impl Sites {
                 failure.status,
                 &detail,
                 page.form(&accept.meaning),
+                policy,
             ));
         }
         let mut reply = Reply::failure(failure, policy, Up::from(path));

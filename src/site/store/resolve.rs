@@ -225,12 +225,12 @@ impl Store {
             let missing = Failure::not_found("");
             return found.map_or_else(|| self.missing(site, lookup, missing, clock), Ok);
         }
-        let page = self.page(site, lookup, &file, (Purpose::Page, false), clock)?;
-        Ok(failed(
-            Failure::new(status, ""),
-            Fallback { page, navigation: None },
-            &lookup.located.policy,
-        ))
+        let (purpose, failure) = match status {
+            Status::ServiceUnavailable => (Purpose::ServerError, Failure::maintenance()),
+            _ => (Purpose::Page, Failure::new(status, "")),
+        };
+        let page = self.page(site, lookup, &file, (purpose, false), clock)?;
+        Ok(failed(failure, Fallback { page, navigation: None }, &lookup.located.policy))
     }
 
     /// The outcome of a path that nothing else is found for.

@@ -36,9 +36,10 @@ pub const SANDBOX: Choice<Sandbox, 3> =
 pub const ARCHIVES: Choice<ArchiveFormat, 2> =
     [("tar", ArchiveFormat::Tar), ("zip", ArchiveFormat::Zip)];
 /// The words for the format of the access log.
-pub const ACCESS_FORMAT: Choice<AccessFormat, 3> = [
+pub const ACCESS_FORMAT: Choice<AccessFormat, 4> = [
     ("common", AccessFormat::Common),
     ("combined", AccessFormat::Combined),
+    ("vhost_combined", AccessFormat::VhostCombined),
     ("json", AccessFormat::Json),
 ];
 

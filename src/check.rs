@@ -14,7 +14,7 @@ use crate::inherited::Inherited;
 use crate::journal::LogFile;
 use crate::net::{Checked, Notice, tls};
 use crate::sandbox;
-use crate::site::{self, Sites, advice, uncovered};
+use crate::site::{self, Sites, advice, advice_about_moves, uncovered};
 
 /// What `tenkay check` found: a line each, without repetitions.
 #[derive(Debug, Default)]
@@ -115,6 +115,7 @@ fn check_site(config: SiteConfig, findings: &mut Findings) {
         ..SiteConfig::default()
     };
     findings.advise(advice(&config, Door::best()));
+    findings.advise(advice_about_moves(&config));
     if let Err(found) = open(config) {
         findings.problems.extend(found);
     }

@@ -108,6 +108,19 @@ fn check_ends_with_0_if_there_are_only_warnings_and_needs_no_port() {
     assert!(line.contains("/_redirects:2:1: warning: '/a' has no destination"), "{errors}");
 }
 
+/// The files of the root win over a rule without `force`; a start accepts that in silence.
+#[test]
+fn a_move_to_another_host_without_force_is_named() {
+    let text = "[[redirects]]\nfrom = '/*'\nto = 'https://example.org/:splat'\n";
+    let folder = folder(&[("t.toml", text)]);
+    let (status, out, errors) = run(folder.path(), &["check", "-c", "t.toml"], &[]);
+    assert_eq!((status, &*out), (0, "the settings are valid\n"), "{errors}");
+    assert!(errors.starts_with("t.toml:1:1: warning: '/*' is redirected"), "{errors}");
+    fs::write(folder.path().join("t.toml"), format!("{text}force = true\n")).unwrap();
+    let (_, _, errors) = run(folder.path(), &["check", "-c", "t.toml"], &[]);
+    assert_eq!(errors, "");
+}
+
 /// `/private/` matches this path alone, and left everything below it open.
 #[test]
 fn a_guard_of_a_folder_alone_is_refused_or_named() {

@@ -85,6 +85,8 @@ pub enum AccessFormat {
     /// The same with Referer and User-Agent.
     #[default]
     Combined,
+    /// `Combined` behind the host and the port that the request names, as Apache's `%v:%p`.
+    VhostCombined,
     /// An object of JSON.
     Json,
 }

@@ -36,9 +36,10 @@ pub const SANDBOX: Choice<Sandbox, 3> =
 pub const ARCHIVES: Choice<ArchiveFormat, 2> =
     [("tar", ArchiveFormat::Tar), ("zip", ArchiveFormat::Zip)];
 /// The words for the format of the access log.
-pub const ACCESS_FORMAT: Choice<AccessFormat, 3> = [
+pub const ACCESS_FORMAT: Choice<AccessFormat, 4> = [
     ("common", AccessFormat::Common),
     ("combined", AccessFormat::Combined),
+    ("vhost_combined", AccessFormat::VhostCombined),
     ("json", AccessFormat::Json),
 ];
 
@@ -343,7 +344,7 @@ pub fn host(text: &str) -> Result<String, String> {
 pub fn pattern(text: &str) -> Result<String, String> {
     if !text.starts_with('/') || text.chars().any(char::is_control) {
         return Err(format!(
-            "'{text}' is not a pattern of paths; begin it with a slash, as in /a/*"
+            "'{text}' is not a pattern of paths; begin it with a slash, as in /a/* or /*.css"
         ));
     }
     Ok(text.to_owned())
@@ -387,11 +388,12 @@ pub fn destination(text: &str) -> Result<String, String> {
 /// # Errors
 /// If it is neither.
 pub fn redirect_status(text: &str) -> Result<u16, String> {
-    let is_known = |status: &u16| matches!(status, 200 | 301 | 302 | 303 | 307 | 308 | 400..=499);
+    let is_known =
+        |status: &u16| matches!(status, 200 | 301 | 302 | 303 | 307 | 308 | 400..=499 | 503);
     three_digits(text).filter(is_known).ok_or_else(|| {
         format!(
-            "'{text}' is not the status of a redirect; write 301, 302, 303, 307 or 308, or 200 or \
-             one from 400 to 499 to answer with the file"
+            "'{text}' is not the status of a redirect; write 301, 302, 303, 307 or 308, or 200, \
+             one from 400 to 499, or 503 to answer with the file"
         )
     })
 }

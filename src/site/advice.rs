@@ -4,7 +4,7 @@
 use crate::config::SiteConfig;
 use crate::files::{Door, Kind, Root};
 use crate::http::covered::Names;
-use crate::rules::pattern::{Pattern, Segment};
+use crate::rules::pattern::{End, Pattern, Segment};
 
 use super::problems::{Problem, Problems};
 
@@ -32,6 +32,29 @@ pub fn advice(config: &SiteConfig, door: Door) -> Vec<Problem> {
             let what = format!(
                 "'{pattern}' matches this path alone; write {folder}/* for the folder and \
                  everything below, or {folder} for this path"
+            );
+            found.add(&rule.place, what);
+        }
+    }
+    found.iter().cloned().collect()
+}
+
+/// Redirects that probably should win over the files of the site: to another host, for all paths,
+/// but without `force`. For `tenkay check` alone: that files win can be meant, while a site moves.
+pub fn advice_about_moves(config: &SiteConfig) -> Vec<Problem> {
+    let mut found = Problems::default();
+    for rule in &config.redirects {
+        let is_for_all = Pattern::parse(&rule.from)
+            .is_ok_and(|from| from.has_splat() && from.segments().is_empty());
+        let is_redirect = (300..400).contains(&rule.status);
+        if is_for_all && is_redirect && rule.to.contains("://") {
+            if rule.force {
+                break; // it decides for all paths
+            }
+            let (from, to) = (&rule.from, &rule.to);
+            let what = format!(
+                "'{from}' is redirected to '{to}' only where nothing exists in the root; set force \
+                 = true to redirect every path"
             );
             found.add(&rule.place, what);
         }
@@ -145,7 +168,7 @@ fn literal_path(pattern: &Pattern) -> Option<Vec<u8>> {
         path.push(b'/');
         path.extend_from_slice(bytes);
     }
-    if pattern.has_splat() {
+    if *pattern.end() != End::Path {
         return None;
     }
     Some(if path.is_empty() { vec![b'/'] } else { path })
@@ -188,15 +211,51 @@ mod tests {
         }
         let whole = lines(&with(&["/"]));
         assert_eq!(whole, ["t.toml:/: '/' matches this path alone; write /* for the whole site"]);
-        for patterns in
-            [&["/file"][..], &["/missing"], &["/:name"], &["/a b/*"], &["/a b", "/a b/*"], &["/*"]]
-        {
+        for patterns in [
+            &["/file"][..],
+            &["/missing"],
+            &["/:name"],
+            &["/a b/*"],
+            &["/a b", "/a b/*"],
+            &["/*"],
+            &["/*.css"],
+        ] {
             assert_eq!(lines(&with(patterns)), [""; 0], "{patterns:?}");
         }
         let config = SiteConfig { auth: vec![auth("/a b/c")], ..with(&["/*"]) };
         assert_eq!(lines(&config).len(), 1, "a guard of another kind covers nothing");
         let gone = SiteConfig { root: root.path().join("gone"), ..config };
         assert_eq!(lines(&gone), [""; 0]);
+    }
+
+    #[test]
+    fn a_move_to_another_host_that_leaves_the_files_is_named() {
+        let with = |rules: &[(&str, &str, u16, bool)]| SiteConfig {
+            redirects: rules
+                .iter()
+                .map(|(from, to, status, force)| RedirectRule {
+                    from: (*from).to_owned(),
+                    to: (*to).to_owned(),
+                    status: *status,
+                    force: *force,
+                    place: "t.toml:1:1".to_owned(),
+                })
+                .collect(),
+            ..SiteConfig::default()
+        };
+        let found = advice_about_moves(&with(&[("/*", "https://a.org/:splat", 301, false)]));
+        let expected = "t.toml:1:1: '/*' is redirected to 'https://a.org/:splat' only where \
+                        nothing exists in the root; set force = true to redirect every path";
+        assert_eq!(found.iter().map(ToString::to_string).collect::<Vec<_>>(), [expected]);
+        for rules in [
+            &[("/*", "https://a.org/:splat", 301, true)][..],
+            &[("/*", "https://a.org/", 301, true), ("/*", "https://b.org/", 302, false)],
+            &[("/old/*", "https://a.org/:splat", 301, false)],
+            &[("/*", "/index.html", 200, false)],
+            &[("/*", "/new/:splat", 302, false)],
+        ] {
+            assert_eq!(advice_about_moves(&with(rules)), [], "{rules:?}");
+        }
     }
 
     #[test]

@@ -74,7 +74,7 @@ mod store;
 mod trace;
 mod visible;
 
-pub use advice::{advice, uncovered};
+pub use advice::{advice, advice_about_moves, uncovered};
 pub use archive::{Archive, Filled};
 pub use gate::GateConfig;
 pub use multipart::Multipart;

@@ -379,7 +379,9 @@ impl Sites {
         let page = self.store.configured_page(&self.sites[index], path, status, clock);
         let accept = self.negotiation.of(request.fields);
         Answer::Reply(match page {
-            Some(page) => Reply::site_page(status, &detail, page.form(&accept.meaning)),
+            Some((page, policy)) => {
+                Reply::site_page(status, &detail, page.form(&accept.meaning), &policy)
+            }
             None => {
                 let content = Content::Page(Rc::clone(policy), detail, Up::from(path));
                 Reply { status, content, extra: None }
@@ -456,6 +458,7 @@ impl Sites {
                 failure.status,
                 &detail,
                 page.form(&accept.meaning),
+                policy,
             ));
         }
         let mut reply = Reply::failure(failure, policy, Up::from(path));
@@ -489,11 +492,12 @@ impl Sites {
         if let Some((host, path, _)) = target.and_then(|target| named(request, &target.form)) {
             let index = self.site_of(host);
             let site = &self.sites[index];
-            if let Some(page) = self.store.configured_page(site, path, failure.status, clock) {
+            let page = self.store.configured_page(site, path, failure.status, clock);
+            if let Some((page, policy)) = page {
                 let accept = self.negotiation.of(request.fields);
                 let detail = Detail::Failure(failure.why);
-                let mut reply =
-                    Reply::site_page(failure.status, &detail, page.form(&accept.meaning));
+                let page = page.form(&accept.meaning);
+                let mut reply = Reply::site_page(failure.status, &detail, page, &policy);
                 if let Some(line) = self.sites[index].cors.line(request.fields) {
                     reply.add(line);
                 }

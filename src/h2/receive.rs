@@ -362,17 +362,29 @@ impl Connection {
         self.settings.apply(payload)?;
         let change = i64::from(self.settings.window) - i64::from(before);
         if change != 0 {
-            for key in 0..self.streams.slots() {
-                if self.streams[key].id != 0 {
-                    let flow = Fault::Connection(Code::FlowControlError);
-                    self.streams[key].window.give(change).map_err(|_| flow)?;
-                    self.offer(key);
-                }
-            }
+            self.move_windows(change, cx)?;
         }
         self.phase = Phase::Open;
         self.put_control(cx, |writer| put_head(writer, 0, Kind::Settings, flag::ACK, 0));
         Ok(())
+    }
+
+    /// The client has changed the initial size of windows: that of each stream changes as well. If
+    /// this allows some of them to send, it is as if each had got a WINDOW_UPDATE.
+    fn move_windows(&mut self, change: i64, cx: &Context<'_>) -> Outcome {
+        let mut opened = 0;
+        for key in 0..self.streams.slots() {
+            let stream = &mut self.streams[key];
+            if stream.id != 0 {
+                let was_shut = stream.window.is_shut();
+                let flow = Fault::Connection(Code::FlowControlError);
+                stream.window.give(change).map_err(|_| flow)?;
+                let may_send = was_shut && !stream.window.is_shut();
+                opened += u32::from(may_send && stream.work.is_response());
+                self.offer(key);
+            }
+        }
+        self.flood.useless_times(opened, cx.limits)
     }
 
     fn take_ping(&mut self, head: &Head, payload: &[u8], cx: &mut Context<'_>) -> Outcome {

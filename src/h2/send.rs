@@ -115,7 +115,7 @@ impl Connection {
     /// The head of a DATA frame of a stream was written.
     pub(super) fn count_data(&mut self, id: u32, count: usize, cx: &mut Context<'_>) {
         self.window.take(count);
-        self.flood.sent_data();
+        self.flood.sent_data(count);
         if let Some(requests) = &mut cx.requests {
             requests.sent(count as u64); // widening
         }

@@ -77,6 +77,23 @@ fn attacks_by_number() -> Vec<Attack> {
         ),
         ("windows", Box::new(|_| number(WINDOW_UPDATE, 0, 1)), 1001),
         (
+            "a window that is opened by single bytes",
+            Box::new(|n| match n {
+                0 => [settings(&[(4, 0)]), get(1, "/file")].concat(),
+                _ => number(WINDOW_UPDATE, 1, 1),
+            }),
+            1001,
+        ),
+        (
+            "100 windows that SETTINGS open by single bytes",
+            Box::new(|n| match n {
+                0 => settings(&[(4, 0)]),
+                1..=100 => get(id(n), "/file"),
+                _ => settings(&[(4, n - 100)]),
+            }),
+            111,
+        ),
+        (
             "resets of closed streams",
             Box::new(|n| match n {
                 0 => get(1, "/tiny"),
@@ -123,6 +140,28 @@ fn an_attack_ends_with_a_goaway_within_its_bound() {
     for (name, mut attack, most) in attacks_by_number().into_iter().chain(attacks_by_blocks()) {
         let (count, code) = repeat(&mut attack, most);
         assert_eq!(code, Some(CALM), "{name} after {count}");
+    }
+}
+
+/// Small windows are slow, but no attack: a client that updates two windows after each DATA frame.
+#[test]
+fn a_client_with_a_small_window_gets_its_responses() {
+    for window in [256, 1023, 16_384] {
+        let mut bench = bench(&[]);
+        let mut session = Session::open(&mut bench, &[(4, window)]);
+        for n in 0..5 {
+            let mut updated = 0;
+            session.say(&get(id(n), "/file"));
+            while !session.client.responses[&id(n)].is_complete {
+                let frames = session.client.frames.len();
+                assert!(frames > updated, "the response goes on");
+                updated = frames;
+                let each = [number(WINDOW_UPDATE, id(n), window), number(WINDOW_UPDATE, 0, window)];
+                session.say(&each.concat());
+            }
+            assert_eq!(session.client.whole(id(n)).body.len(), 200_000);
+        }
+        assert_eq!(session.goaway(), None, "{window}");
     }
 }
 

@@ -122,7 +122,7 @@ impl Exchange {
             Event::Timeout => self.timed_out(cx),
             Event::PeerLost => self.close(Reason::PeerLost, cx.pages),
             Event::FileFailed => self.close(Reason::FileFailed, cx.pages),
-            Event::Acknowledged => {
+            Event::Acknowledged { .. } => {
                 if self.is_unsent() {
                     self.since = cx.clock.tick;
                 }

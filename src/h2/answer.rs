@@ -85,6 +85,7 @@ impl Connection {
                 let saved = self.save(&question)?;
                 let since = cx.clock.tick;
                 let incoming = Incoming { saved, received: 0, unreturned: 0, since };
+                self.progress.received_at = since;
                 self.insert(&question, Work::Receive(Box::new(incoming)));
                 Ok(())
             }
@@ -254,6 +255,7 @@ impl Connection {
     ) -> Result<(), Full> {
         let (id, is_head) = (question.id, question.parts.is_head());
         self.begin_output(cx);
+        let before = self.outbox.bytes().len();
         let mut ends = is_head || !has_body(&reply);
         let first = !self.told_no_table;
         let put = put_headers(&mut self.outbox, cx.pages, &reply, (id, ends, first), cx.clock);
@@ -267,6 +269,7 @@ impl Connection {
             put_headers(&mut self.outbox, cx.pages, &reply, (id, ends, first), cx.clock)
                 .ok_or(Full)?;
         }
+        self.progress.queue(self.outbox.bytes().len() - before);
         self.told_no_table = true;
         if let Some(requests) = &mut cx.requests {
             requests.begin(reply.status, question.parts.method);
@@ -316,6 +319,7 @@ impl Connection {
             writer.put(body);
         });
         debug_assert!(put.is_some(), "there is room");
+        self.progress.queue(body.len());
         self.count_data(id, body.len(), cx);
         true
     }

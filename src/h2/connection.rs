@@ -10,6 +10,7 @@ use super::flood::Flood;
 use super::frame::{self, Code, Fault, Head, Kind, STREAM_MOST, put_goaway};
 use super::hpack::Decoder;
 use super::priority::Priority;
+use super::progress::Progress;
 use super::recent::Recent;
 use super::schedule::Schedule;
 use super::settings::{INITIAL_WINDOW, Settings};
@@ -51,8 +52,7 @@ pub struct Connection {
     pub(super) cold: u16,
     /// When those that wait for the disk are tried again.
     pub(super) cold_at: Tick,
-    /// When a response made progress, or when the connection began to wait.
-    pub(super) since: Tick,
+    pub(super) progress: Progress,
     /// When the first byte came of a frame or block that is not complete.
     pub(super) partial_since: Option<Tick>,
     /// Frames that may be taken in this turn; fields count as more than one.
@@ -61,8 +61,6 @@ pub struct Connection {
     turn: u64,
     /// Those that wait were not tried again in this turn.
     retries: bool,
-    /// The outbox has more than control frames.
-    pub(super) is_fresh: bool,
     /// Bytes of the client may be unread: they are read before the next response bytes are made.
     poll: bool,
     /// The client was told that no table is used.
@@ -107,7 +105,7 @@ pub(super) struct Partial {
     pub(super) frames: u8,
 }
 
-const _: () = assert!(size_of::<Connection>() <= 400, "an idle connection costs little");
+const _: () = assert!(size_of::<Connection>() <= 440, "an idle connection costs little");
 
 impl Connection {
     /// A connection that began at `now`.
@@ -133,12 +131,11 @@ impl Connection {
             requests: 0,
             cold: 0,
             cold_at: now,
-            since: now,
+            progress: Progress::new(now),
             partial_since: None,
             frames_left: 1,
             turn: 0,
             retries: false,
-            is_fresh: false,
             poll: false,
             told_no_table: false,
             peer_finished: false,
@@ -208,6 +205,9 @@ impl Connection {
                 self.inbox.filled(count);
                 self.peer_finished |= count == 0;
                 self.advance(cx, false);
+                if count > 0 && self.streams.receiving() > 0 && self.is_data_partial() {
+                    self.progress.received_at = cx.clock.tick;
+                }
             }
             Event::Written(count) => self.written(count, cx),
             Event::Nothing => self.advance(cx, false),
@@ -221,9 +221,9 @@ impl Connection {
             Event::PeerLost => self.close(Reason::PeerLost, cx.pages),
             // The head of the frame was sent.
             Event::FileFailed => self.close(Reason::FileFailed, cx.pages),
-            Event::Acknowledged => {
+            Event::Acknowledged { held_bytes } => {
                 if self.is_unsent() {
-                    self.since = cx.clock.tick;
+                    self.progress.acknowledged(held_bytes, cx.clock.tick);
                 }
             }
             Event::Drain => {
@@ -240,9 +240,7 @@ impl Connection {
     /// Some output was sent: that of the outbox, then the payload behind it.
     fn written(&mut self, count: u64, cx: &mut Context<'_>) {
         let beyond = self.outbox.written(count);
-        if count > 0 && self.is_fresh {
-            self.since = cx.clock.tick;
-        }
+        let of_response = self.progress.sent(count - beyond, beyond, cx.clock.tick);
         if let Some((key, left)) = self.payload {
             let beyond = u16::try_from(beyond).unwrap_or(left).min(left);
             self.streams[key].work.consume(beyond.into());
@@ -252,8 +250,10 @@ impl Connection {
             }
             self.end_frame(key, cx);
         }
+        if of_response && !self.is_response_unsent() {
+            self.progress.restart(cx.clock.tick);
+        }
         if self.outbox.is_empty() {
-            self.is_fresh = false;
             if !self.unfinished.is_empty() {
                 self.unfinished.sent(cx.observer.as_deref_mut());
             }
@@ -330,7 +330,7 @@ impl Connection {
         self.drop_streams();
         self.inbox.release(cx.pages);
         self.drop_block(cx.pages);
-        self.since = cx.clock.tick;
+        self.progress.restart(cx.clock.tick);
         self.poll = false;
         self.phase = Phase::Linger { absorbed: 0, fin_sent: false, reason };
     }
@@ -400,19 +400,22 @@ impl Connection {
         self.is_output_waiting() || self.streams.sending() > 0
     }
 
-    /// Something other than a control frame is put into the outbox.
-    pub(super) fn begin_output(&mut self, cx: &Context<'_>) {
-        if self.streams.sending() == 0 && !(self.is_fresh && self.is_output_waiting()) {
-            self.outbox.begin(cx.clock.tick, cx.limits);
-        }
-        if !self.is_unsent() {
-            self.since = cx.clock.tick;
-        }
-        self.is_fresh = true;
+    /// True if a response is not sent completely.
+    #[inline]
+    pub(super) fn is_response_unsent(&self) -> bool {
+        self.streams.sending() > 0 || self.progress.is_queued()
     }
 
-    /// Puts a control frame into the outbox, which has room for some. It does not count as
-    /// progress of a response. Without a page, the connection is closed: a client that missed a
+    /// Something other than a control frame is put into the outbox.
+    #[inline]
+    pub(super) fn begin_output(&mut self, cx: &Context<'_>) {
+        if !self.is_response_unsent() {
+            self.progress.begin(&mut self.outbox, cx.clock.tick, cx.limits);
+        }
+    }
+
+    /// Puts a control frame into the outbox, which has room for some. It extends no deadline but its
+    /// own. Without a page, the connection is closed: a client that missed a
     /// frame would know a wrong state.
     pub(super) fn put_control(
         &mut self,
@@ -422,9 +425,9 @@ impl Connection {
         if let Phase::Closed(_) = self.phase {
             return;
         }
-        if !self.is_unsent() {
-            self.since = cx.clock.tick;
-            self.outbox.begin(cx.clock.tick, cx.limits);
+        if !self.is_output_waiting() {
+            let is_alone = !self.is_unsent();
+            self.progress.begin_control(&mut self.outbox, is_alone, cx.clock.tick, cx.limits);
         }
         if self.outbox.append(cx.pages, write).is_none() {
             self.close(Reason::OutOfPages, cx.pages);

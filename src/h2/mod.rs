@@ -6,6 +6,7 @@
 //!
 //! - `connection`: the contract, and the end of a connection
 //! - `deadlines`: the limit of each wait
+//! - `progress`: how far the client takes its responses
 //! - `receive`: from bytes to frames, and the effect of each
 //! - `request`: from a block of fields to a request
 //! - `answer`: from a request to its response
@@ -92,6 +93,7 @@ mod flood;
 mod frame;
 pub mod hpack;
 mod priority;
+mod progress;
 mod receive;
 mod recent;
 mod request;

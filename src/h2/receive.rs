@@ -272,6 +272,9 @@ impl Connection {
             stream.is_open = !ends;
             return Ok(());
         };
+        if !content.is_empty() {
+            self.progress.received_at = cx.clock.tick;
+        }
         incoming.received += content.len() as u64; // widening
         incoming.unreturned += size;
         let (received, announced) = (incoming.received, incoming.saved.parts.announced);

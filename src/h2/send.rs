@@ -67,6 +67,7 @@ impl Connection {
                 _ = self.outbox.append(cx.pages, |writer| {
                     put_head(writer, 0, Kind::Data, flag::END_STREAM, id);
                 });
+                self.progress.queue(HEAD_BYTES);
                 self.finish(key, cx);
             }
             Next::Wait(on) => {
@@ -104,6 +105,7 @@ impl Connection {
         self.streams[key].window.take(count);
         self.count_data(self.streams[key].id, count, cx);
         if copy {
+            self.progress.queue(count);
             self.streams[key].work.consume(count);
             self.end_frame(key, cx);
         } else {

@@ -217,6 +217,17 @@ impl Transport {
         progress.is_some_and(|progress| progress.is_within(within_ms))
     }
 
+    /// Bytes that were sent, and that the peer has not acknowledged; as many as can be counted
+    /// where that is unknown.
+    pub fn held_bytes(&self) -> u64 {
+        let of_kernel = held::held_bytes(self.socket().socket.as_fd());
+        let of_session = match self {
+            Transport::Plain(_) => 0,
+            Transport::Tls(secured) => secured.unsent_bytes().len() as u64, // widening
+        };
+        of_kernel.map_or(u64::MAX, |bytes| bytes.saturating_add(of_session))
+    }
+
     /// Whether the peer has acknowledged everything, the end included, after
     /// [`Transport::shutdown_write`]; or will never do so. True where it is unknown.
     pub fn is_acknowledged(&mut self) -> bool {
@@ -570,6 +581,7 @@ mod linux {
     }
 }
 
+mod held;
 mod portable;
 
 #[cfg(test)]

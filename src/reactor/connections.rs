@@ -310,7 +310,8 @@ impl Connections {
             && slot.transport.was_acknowledged(resources.limits.write_timeout_ms)
         {
             let (mut cx, _) = resources.context(turn.clock(), 0);
-            slot.wire.report(Event::Acknowledged, &mut cx);
+            let held_bytes = slot.transport.held_bytes();
+            slot.wire.report(Event::Acknowledged { held_bytes }, &mut cx);
             deadline = slot.deadline(&resources.limits);
         }
         let is_ended = matches!(slot.wire, Wire::Ended { .. });

@@ -91,11 +91,13 @@ fn is_evictable(
         return false;
     }
     let Evictable::Stuck(since) = rank else { return true };
-    let acknowledged = slot.transport.was_acknowledged(now.since(since));
-    if acknowledged {
-        slot.wire.report(Event::Acknowledged, &mut resources.context(turn.clock(), 0).0);
+    if !slot.transport.was_acknowledged(now.since(since)) {
+        return true;
     }
-    !acknowledged
+    let held_bytes = slot.transport.held_bytes();
+    let cx = &mut resources.context(turn.clock(), 0).0;
+    slot.wire.report(Event::Acknowledged { held_bytes }, cx);
+    slot.wire.standing(now).evictable == Some(rank)
 }
 
 /// How long a choice of victims is used, in milliseconds: others may be more evictable by then.

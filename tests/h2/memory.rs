@@ -111,9 +111,9 @@ fn a_connection_with_100_streams_takes_6_kilobytes() {
         std::mem::forget(connection);
     });
     assert_eq!(taken, 0, "no page is held");
-    assert!(bytes <= 400);
+    assert!(bytes <= 440);
     // The box, and 100 streams of 56 bytes.
-    assert!(info.bytes_current <= 6_000, "{}", info.bytes_current);
+    assert!(info.bytes_current <= 6_100, "{}", info.bytes_current);
 }
 
 fn drive_once(bench: &mut Bench) {

@@ -433,7 +433,7 @@ impl Secured {
         self.arrived.capacity() + self.unsent.capacity() + self.session.buffered()
     }
 
-    pub(super) fn unsent_bytes(&self) -> &[u8] {
+    pub(in super::super) fn unsent_bytes(&self) -> &[u8] {
         &self.unsent[self.unsent_from..]
     }
 

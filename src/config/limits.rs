@@ -152,6 +152,10 @@ limits! {
     password_memory_ms: u64 = 300_000, 1_000..=86_400_000;
     /// Time that a wrong password is remembered.
     wrong_password_memory_ms: u64 = 10_000, 0..=86_400_000;
+    /// Archives of folders that are sent at the same time; more are answered 503.
+    archive_downloads: usize = 16, 1..=65_536;
+    /// The same for one client, by address (IPv6: one /64); more are answered 429.
+    archive_downloads_per_client: usize = 8, 1..=65_536;
     /// Age at which a cache entry is compared with its file again.
     revalidate_ms: u64 = 1_000, 0..=3_600_000;
     /// Longest time that a listing is reused while its folder does not change.

@@ -17,6 +17,7 @@ use crate::config::ArchiveFormat;
 use crate::files::{Blocking, Disk, OpenFile, Opened, Piece, Root, Version};
 
 use super::Wait;
+use super::places::Place;
 use super::visible::Visible;
 
 mod tar;
@@ -52,8 +53,8 @@ pub struct Archive {
     is_ended: bool,
     /// Attempts to read bytes that were not in memory.
     tries: u8,
-    /// Counts the archives that exist.
-    _running: Rc<()>,
+    /// Kept as long as the archive exists.
+    _place: Place,
 }
 
 /// The folder that becomes an archive.
@@ -101,14 +102,14 @@ impl std::fmt::Debug for Archive {
 }
 
 impl Archive {
-    /// An archive of an open folder. Its paths begin with `name`. `running` is shared by all
-    /// archives.
+    /// An archive of an open folder. Its paths begin with `name`. `place` is kept as long as it
+    /// exists.
     pub(super) fn new(
         format: ArchiveFormat,
         top: Top,
         (root, visible, most): (&Rc<Root>, Visible, usize),
         (name, fields): (&[u8], Vec<u8>),
-        running: &Rc<()>,
+        place: Place,
     ) -> io::Result<Archive> {
         let top_bytes = top.canonical.len() - 1;
         let modified_ns = top.version.modified_ns;
@@ -129,7 +130,7 @@ impl Archive {
             count: 0,
             is_ended: false,
             tries: 0,
-            _running: Rc::clone(running),
+            _place: place,
         };
         archive.put_folder(archive.prefix.clone(), modified_ns);
         Ok(archive)

@@ -164,6 +164,10 @@ limits! {
     listing_entries: usize = 100_000, 1..=10_000_000;
     /// Buffers of 32 KiB for request heads and responses, in total.
     pages: usize = 8_192, 2..=10_000_000;
+    /// Memory that connections hold besides these buffers, in total: requests that wait, HTTP/2
+    /// streams, several ranges, archives, TLS records that are not sent. When it is used up,
+    /// connections that make no progress are closed first.
+    held_bytes: usize = 536_870_912, 1_048_576..=1_099_511_627_776;
     /// Listen backlog (capped by net.core.somaxconn).
     backlog: u32 = 4_096, 1..=65_535;
     /// Longest time that the kernel holds back a new connection until its request arrives

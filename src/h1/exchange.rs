@@ -479,6 +479,17 @@ impl Exchange {
         }
     }
 
+    /// Bytes of memory besides pages and the fixed part of an exchange.
+    #[inline]
+    pub(super) fn held_bytes(&self) -> usize {
+        let head = self.saved.as_ref().map_or(0, |saved| saved.head.len());
+        let body = match &self.state {
+            State::Reply { body, .. } => body.held_bytes(),
+            _ => 0,
+        };
+        head + body + self.unfinished.held_bytes()
+    }
+
     fn received_at(&self) -> Tick {
         Tick(self.received_us / 1000)
     }

@@ -1,6 +1,7 @@
 //! A connection, and what happens to all of its streams at once.
 
 use crate::clock::Tick;
+use crate::config::EXCHANGE_BYTES;
 use crate::http::writer::Writer;
 use crate::journal::Observer;
 use crate::machine::{Buffer, Context, Event, Outbox, Pages, Reason, Step};
@@ -14,7 +15,7 @@ use super::progress::Progress;
 use super::recent::Recent;
 use super::schedule::Schedule;
 use super::settings::{INITIAL_WINDOW, Settings};
-use super::stream::{Key, Work};
+use super::stream::{Key, Stream, Work};
 use super::streams::Streams;
 use super::unfinished::Unfinished;
 use super::window::Window;
@@ -105,7 +106,8 @@ pub(super) struct Partial {
     pub(super) frames: u8,
 }
 
-const _: () = assert!(size_of::<Connection>() <= 440, "an idle connection costs little");
+const _: () = assert!(size_of::<Connection>() <= 464, "an idle connection costs little");
+const _: () = assert!(size_of::<Connection>() as u64 <= EXCHANGE_BYTES, "it is counted");
 
 impl Connection {
     /// A connection that began at `now`.
@@ -377,6 +379,15 @@ impl Connection {
         self.put_control(cx, |writer| put_goaway(writer, last, Code::NoError));
     }
 
+    /// Bytes of memory besides pages and the fixed part of a connection.
+    #[inline]
+    pub fn held_bytes(&self) -> usize {
+        let block = self.block.as_ref().map_or(0, |_| size_of::<Partial>());
+        let updates = self.updates.capacity() * size_of::<(u32, Priority)>();
+        let held = self.decoder.held_bytes() + self.unfinished.held_bytes() + block + updates;
+        held + self.streams.held_bytes()
+    }
+
     /// True between requests, with nothing left to send.
     pub fn is_idle(&self) -> bool {
         matches!(self.phase, Phase::Open | Phase::Preface | Phase::Settings)
@@ -414,9 +425,9 @@ impl Connection {
         }
     }
 
-    /// Puts a control frame into the outbox, which has room for some. It extends no deadline but its
-    /// own. Without a page, the connection is closed: a client that missed a
-    /// frame would know a wrong state.
+    /// Puts a control frame into the outbox, which has room for some. It extends no deadline but
+    /// its own. Without a page, the connection is closed: a client that missed a frame would know a
+    /// wrong state.
     pub(super) fn put_control(
         &mut self,
         cx: &mut Context<'_>,
@@ -499,6 +510,13 @@ impl Connection {
             assert!(self.outbox.is_empty() || !waits, "what is unsent is sent before a read");
             let cold = self.streams.iter().filter(|stream| stream.is_cold).count();
             assert_eq!(cold, usize::from(self.cold), "those that wait are counted");
+            let held = |stream: &Stream| stream.work.held_bytes();
+            let counted: usize = self.streams.iter().map(held).sum();
+            assert_eq!(self.streams.held_by_work(), counted, "what streams hold is counted");
+            assert!(
+                !self.progress.is_queued() || !self.outbox.is_empty(),
+                "what was sent of responses is counted"
+            );
             let may_send = self.schedule.is_empty() || self.window.is_shut() || self.poll;
             assert!(may_send || self.is_output_waiting(), "what may be sent is sent");
         }

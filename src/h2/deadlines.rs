@@ -186,7 +186,8 @@ impl Connection {
 
     /// When a frame or block that has begun must be complete.
     fn partial_deadline(&self, limits: &Limits) -> Option<Tick> {
-        let allowed = if self.is_data_partial() { limits.body_timeout_ms } else { limits.head_timeout_ms };
+        let allowed =
+            if self.is_data_partial() { limits.body_timeout_ms } else { limits.head_timeout_ms };
         Some(self.partial_since? + allowed)
     }
 }

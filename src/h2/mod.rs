@@ -1,7 +1,7 @@
 //! HTTP/2 on one connection, without a socket (RFC 9113).
 //!
 //! A [`Connection`] keeps the contract of [`crate::machine`]. While it is idle, it holds no page,
-//! but 400 bytes, a few streams and the table of its client, at most 11 KiB; a stream takes 56
+//! but 464 bytes, a few streams and the table of its client, at most 11 KiB; a stream takes 56
 //! bytes.
 //!
 //! - `connection`: the contract, and the end of a connection

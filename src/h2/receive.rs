@@ -236,7 +236,9 @@ impl Connection {
             return self.flood.useless(cx.limits).map(|()| false);
         }
         self.last = id;
-        if self.streams.len() >= usize::from(cx.limits.streams) {
+        let grows = self.streams.is_full();
+        let is_short = grows && !cx.pages.held.has_room(STREAMS_BYTES);
+        if self.streams.len() >= usize::from(cx.limits.streams) || is_short {
             return Err(Fault::Stream(Code::RefusedStream));
         }
         self.requests = self.requests.saturating_add(1);
@@ -440,6 +442,9 @@ const CONTINUATIONS: u8 = 16;
 const HALF: u32 = 32_768;
 
 const _: () = assert!(HALF as usize + PAYLOAD_MOST <= INITIAL_WINDOW as usize, "in time");
+
+/// What the table of streams grows by at most.
+const STREAMS_BYTES: usize = 4096;
 
 /// Priorities that are kept for streams that do not exist yet.
 const UPDATES: usize = 16;

@@ -228,6 +228,15 @@ impl Transport {
         of_kernel.map_or(u64::MAX, |bytes| bytes.saturating_add(of_session))
     }
 
+    /// Bytes of memory for what is received or sent in parts.
+    #[inline]
+    pub fn buffered(&self) -> usize {
+        match self {
+            Transport::Plain(_) => 0,
+            Transport::Tls(secured) => secured.buffered(),
+        }
+    }
+
     /// Whether the peer has acknowledged everything, the end included, after
     /// [`Transport::shutdown_write`]; or will never do so. True where it is unknown.
     pub fn is_acknowledged(&mut self) -> bool {

@@ -428,8 +428,7 @@ impl Secured {
     }
 
     /// Bytes of memory for buffers of its own.
-    #[cfg(test)]
-    pub(super) fn buffered(&self) -> usize {
+    pub(in super::super) fn buffered(&self) -> usize {
         self.arrived.capacity() + self.unsent.capacity() + self.session.buffered()
     }
 

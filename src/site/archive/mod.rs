@@ -141,6 +141,12 @@ impl Archive {
         &self.fields
     }
 
+    /// Bytes of memory, approximately.
+    pub fn held_bytes(&self) -> usize {
+        let buffers = self.fields.capacity() + self.head.capacity() + self.directory.capacity();
+        size_of::<Archive>() + buffers + self.ahead.len() * AHEAD_BYTES + self.walk.held_bytes()
+    }
+
     /// Replaces the content of `room` by the next bytes, `most` at most. `enough` is called after
     /// each lookup; when it returns true, no further entries are looked up.
     ///
@@ -383,6 +389,9 @@ const STEPS: u32 = 8;
 
 /// Entries that are looked up before they are sent. Each can hold a descriptor.
 const AHEAD: usize = 16;
+
+/// Memory of one of them, with a path of usual length, and an open file.
+const AHEAD_BYTES: usize = 512;
 
 /// The same, while a file is read from the disk; those beyond [`AHEAD`] hold no descriptor.
 const FAR_AHEAD: usize = 256;

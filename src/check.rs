@@ -8,12 +8,13 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::cli::Draft;
 use crate::config::layer::Problem;
-use crate::config::{Limits, SiteConfig, TlsConfig};
+use crate::config::{Config, Limits, LogLevel, SiteConfig};
 use crate::files::Door;
+use crate::inherited::Inherited;
 use crate::journal::LogFile;
-use crate::net::tls;
+use crate::net::{Checked, Notice, tls};
 use crate::sandbox;
-use crate::site::Sites;
+use crate::site::{self, Sites, advice, advice_about_moves, uncovered};
 
 /// What `tenkay check` found: a line each, without repetitions.
 #[derive(Debug, Default)]
@@ -22,6 +23,15 @@ pub struct Findings {
     pub problems: Vec<String>,
     /// What a start ignores.
     pub warnings: Vec<String>,
+}
+
+impl Findings {
+    fn advise(&mut self, found: Vec<site::Problem>) {
+        for site::Problem { place, what } in found {
+            let place = if place.is_empty() { place } else { place + ": " };
+            self.warnings.push(format!("{place}warning: {what}"));
+        }
+    }
 }
 
 /// Reads what the settings refer to. If the settings themselves have problems, the folders and
@@ -44,7 +54,7 @@ pub fn check(draft: Draft) -> Findings {
     if is_whole {
         match layer.clone().into_config() {
             // Before the switch to another user: a start reads the keys as root, too.
-            Ok(config) => check_tls(&config.tls, &mut findings),
+            Ok(config) => check_tls(&config, &mut findings),
             Err(found) => findings.problems.extend(found.iter().map(ToString::to_string)),
         }
     }
@@ -62,19 +72,28 @@ pub fn check(draft: Draft) -> Findings {
             check_site(site.into_site(), &mut findings);
         }
     }
-    findings.warnings = distinct(findings.warnings);
-    findings.problems = distinct(findings.problems);
+    findings.warnings = in_order(distinct(findings.warnings));
+    findings.problems = in_order(distinct(findings.problems));
     findings
 }
 
-fn check_tls(config: &TlsConfig, findings: &mut Findings) {
-    match tls::check(config, unix_seconds()) {
-        Ok(found) => {
-            findings.warnings.extend(found.iter().map(|warning| format!("warning: {warning}")));
-        }
-        Err(found) => findings.problems.extend(found),
+fn check_tls(config: &Config, findings: &mut Findings) {
+    let tls = &config.tls;
+    let Checked { problems, notices, names } =
+        tls::check(tls, &Inherited::default(), unix_seconds());
+    if problems.is_empty() && config.has_tls() && !tls.self_signed {
+        findings.advise(uncovered(&config.sites, &names));
     }
-    findings.problems.extend(config.acme_webroot.as_deref().and_then(unreadable));
+    findings.problems.extend(problems);
+    for Notice { level, place, text: what } in notices {
+        let problem = site::Problem { place, what };
+        match level {
+            // A start serves it, but clients refuse it.
+            LogLevel::Error => findings.problems.push(problem.to_string()),
+            _ => findings.advise(vec![problem]),
+        }
+    }
+    findings.problems.extend(tls.acme_webroot.as_deref().and_then(unreadable));
 }
 
 /// The problem of a folder for ACME challenges that cannot be read.
@@ -95,6 +114,8 @@ fn check_site(config: SiteConfig, findings: &mut Findings) {
         rule_files: config.rule_files,
         ..SiteConfig::default()
     };
+    findings.advise(advice(&config, Door::best()));
+    findings.advise(advice_about_moves(&config));
     if let Err(found) = open(config) {
         findings.problems.extend(found);
     }
@@ -112,6 +133,34 @@ fn open(config: SiteConfig) -> Result<Vec<String>, Vec<String>> {
     let mut sites = opened
         .map_err(|problems| problems.iter().map(ToString::to_string).collect::<Vec<String>>())?;
     Ok(std::iter::from_fn(|| sites.take_fault().map(|fault| fault.to_string())).collect())
+}
+
+/// The lines by their places: first those without one, then those of each file, in the order in
+/// which the files occur.
+fn in_order(lines: Vec<String>) -> Vec<String> {
+    let mut files: Vec<String> = Vec::new();
+    let mut keyed: Vec<_> = lines
+        .into_iter()
+        .map(|line| {
+            let Some((file, number, column)) = place(&line) else { return (0, 0, 0, line) };
+            let index = files.iter().position(|known| *known == file);
+            let index = index.unwrap_or_else(|| {
+                files.push(file);
+                files.len() - 1
+            });
+            (index + 1, number, column, line)
+        })
+        .collect();
+    keyed.sort_by_key(|&(index, number, column, _)| (index, number, column));
+    keyed.into_iter().map(|(.., line)| line).collect()
+}
+
+/// File, line and column of `FILE:LINE:COLUMN: WHAT`.
+fn place(line: &str) -> Option<(String, u64, u64)> {
+    let (place, _) = line.split_once(": ")?;
+    let mut parts = place.rsplitn(3, ':');
+    let (column, number) = (parts.next()?.parse().ok()?, parts.next()?.parse().ok()?);
+    Some((parts.next()?.to_owned(), number, column))
 }
 
 /// The lines in their order, without repetitions.

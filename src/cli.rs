@@ -253,7 +253,8 @@ pub fn read_with(
     environment: impl IntoIterator<Item = (OsString, OsString)>,
     read_file: ReadFile<'_>,
 ) -> Result<Command, Refusal> {
-    let mut args = Args::try_parse_from(switches::join(args, &Args::command))?;
+    let mut args =
+        Args::try_parse_from(switches::join(args, &Args::command)).map_err(texts::two_roots)?;
     match args.command.take() {
         Some(Subcommands::Precompress(precompress)) => Ok(Command::Precompress(precompress)),
         Some(Subcommands::Explain(explain)) => {

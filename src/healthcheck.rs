@@ -89,6 +89,10 @@ fn connect(address: &ListenAddress, until: Instant) -> io::Result<Socket> {
             let place = SocketAddr::from((Ipv4Addr::LOCALHOST, *port));
             vec![(Domain::IPV4, place.into())]
         }
+        ListenAddress::EveryIpv6(port) => {
+            let place = SocketAddr::from((Ipv6Addr::LOCALHOST, *port));
+            vec![(Domain::IPV6, place.into())]
+        }
         ListenAddress::Tcp(text) => {
             let places = text.to_socket_addrs()?.map(reachable);
             places.map(|place| (Domain::for_address(place), place.into())).collect()

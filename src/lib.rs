@@ -123,6 +123,7 @@ pub mod h1;
 pub mod h2;
 pub mod healthcheck;
 pub mod http;
+pub mod inherited;
 pub mod journal;
 pub mod machine;
 pub mod metrics;

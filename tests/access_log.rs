@@ -143,7 +143,8 @@ fn a_line_of_json_has_all_fields() {
 /// Reads lines of the two text formats with a regular expression that others use for them.
 const PARSER: &str = r#"
 import re, sys
-line = re.compile(r'^(\S+) (\S+) (\S+) \[(\d\d/[A-Z][a-z]{2}/\d{4}:\d\d:\d\d:\d\d \+0000)\] '
+line = re.compile(r'^(?:\S+:\d+ )?(\S+) (\S+) (\S+) '
+    r'\[(\d\d/[A-Z][a-z]{2}/\d{4}:\d\d:\d\d:\d\d \+0000)\] '
     r'"((?:[^"\\]|\\.)*)" (\d{3}) (\d+|-)(?: "((?:[^"\\]|\\.)*)" "((?:[^"\\]|\\.)*)")?$')
 for text in open(sys.argv[1], encoding='ascii', newline='\n'):
     found = line.match(text.rstrip('\n'))
@@ -152,7 +153,7 @@ for text in open(sys.argv[1], encoding='ascii', newline='\n'):
 
 #[test]
 fn the_text_formats_are_those_of_apache() {
-    for (format, has_agent) in [("common", false), ("combined", true)] {
+    for (format, has_agent) in [("common", false), ("combined", true), ("vhost_combined", true)] {
         let place = Place::new();
         let server = place.start(&["--access-log-format", format]);
         play(&server);
@@ -175,6 +176,12 @@ fn the_text_formats_are_those_of_apache() {
             assert_eq!(last[3..], ["-", r#"x \\\" \xc3\xa4\t\""#]);
         } else {
             assert_eq!(first[3..], ["None", "None"]);
+        }
+        if format == "vhost_combined" {
+            let log = fs::read_to_string(place.path("log")).unwrap();
+            let hosts: Vec<&str> = log.lines().filter_map(|line| line.split(' ').next()).collect();
+            assert_eq!(hosts[..2], ["example.org:80", "a:80"]);
+            assert_eq!(hosts[5], "-:80", "HTTP/1.0 without Host");
         }
     }
 }

@@ -180,7 +180,12 @@ fn a_valid_entry_is_revalidated_without_allocating() {
 /// Neither does a line of the access log.
 #[test]
 fn a_request_that_is_logged_allocates_nothing() {
-    for format in [AccessFormat::Common, AccessFormat::Combined, AccessFormat::Json] {
+    for format in [
+        AccessFormat::Common,
+        AccessFormat::Combined,
+        AccessFormat::VhostCombined,
+        AccessFormat::Json,
+    ] {
         let mut bench = bench();
         let file = LogFile::open(&LogTarget::Path("/dev/null".into())).unwrap();
         let sink = Sink::new(file, "log".to_owned(), 65_536);

@@ -37,7 +37,7 @@ etag = 'md5'
 from = '/a/*/b'
 to = '/c'
 [[headers]]
-for = '/*'
+for = '/*/c'
 values = { Content-Length = '5' }
 [[auth]]
 for = '/x*y'
@@ -59,14 +59,15 @@ fn check_reports_all_problems_at_once_with_their_places() {
         "TENKAY_CHARSET: ",
         "TENKAY_USER: ",
         "t.toml:1:1: unknown key 'rot' at the top level; did you mean 'root'?",
-        "t.toml:4:8: etag cannot be 'md5'",
         "t.toml:3:16: cannot open the link target 'gone'",
-        "users:1:1: user 'bob'",
-        "users:3:1: expected name:hash",
+        "t.toml:4:8: etag cannot be 'md5'",
         "t.toml:5:1: '/a/*/b'",
+        "t.toml:8:1: '/*/c' has a * that does not stand alone",
         "t.toml:8:1: a rule cannot change Content-Length",
         "t.toml:11:1: '/x*y'",
         "t.toml:17:8: cannot serve 'missing'",
+        "users:1:1: user 'bob'",
+        "users:3:1: expected name:hash",
     ];
     let lines: Vec<&str> = errors.lines().collect();
     assert_eq!(lines.len(), expected.len(), "{errors}");
@@ -81,9 +82,16 @@ fn a_start_reports_the_problems_of_all_sites_as_well() {
     let folder = folder(&[("t.toml", &text), ("users", "bob:plain\n"), ("pub/index.html", "")]);
     let (status, _, errors) = run(folder.path(), &["-c", "t.toml"], &[]);
     assert_eq!(status, 1, "{errors}");
-    for place in ["t.toml:3:16", "users:1:1", "t.toml:5:1", "t.toml:8:1", "t.toml:17:8"] {
+    for (place, count) in [
+        ("t.toml:3:16", 1),
+        ("users:1:1", 1),
+        ("t.toml:5:1", 1),
+        ("t.toml:8:1", 2),
+        ("t.toml:17:8", 1),
+    ] {
         let line = format!("tenkay: {place}: ");
-        assert_eq!(errors.lines().filter(|found| found.starts_with(&line)).count(), 1, "{errors}");
+        let found = errors.lines().filter(|found| found.starts_with(&line)).count();
+        assert_eq!(found, count, "{errors}");
     }
 }
 
@@ -98,6 +106,98 @@ fn check_ends_with_0_if_there_are_only_warnings_and_needs_no_port() {
     let [variable, line] = errors.lines().collect::<Vec<_>>()[..] else { panic!("{errors}") };
     assert!(variable.starts_with("warning: unknown environment variable"), "{errors}");
     assert!(line.contains("/_redirects:2:1: warning: '/a' has no destination"), "{errors}");
+}
+
+/// The files of the root win over a rule without `force`; a start accepts that in silence.
+#[test]
+fn a_move_to_another_host_without_force_is_named() {
+    let text = "[[redirects]]\nfrom = '/*'\nto = 'https://example.org/:splat'\n";
+    let folder = folder(&[("t.toml", text)]);
+    let (status, out, errors) = run(folder.path(), &["check", "-c", "t.toml"], &[]);
+    assert_eq!((status, &*out), (0, "the settings are valid\n"), "{errors}");
+    assert!(errors.starts_with("t.toml:1:1: warning: '/*' is redirected"), "{errors}");
+    fs::write(folder.path().join("t.toml"), format!("{text}force = true\n")).unwrap();
+    let (_, _, errors) = run(folder.path(), &["check", "-c", "t.toml"], &[]);
+    assert_eq!(errors, "");
+}
+
+/// `/private/` matches this path alone, and left everything below it open.
+#[test]
+fn a_guard_of_a_folder_alone_is_refused_or_named() {
+    let text = "[[auth]]\nfor = '/private/'\nusers = 'users'\n";
+    let folder = folder(&[("t.toml", text), ("users", ""), ("private/a", ""), ("b/c", "")]);
+    let expected = "t.toml:2:7: for: '/private/' matches this path alone; write /private/* for the \
+                    folder and everything below";
+    for args in [&["check", "-c", "t.toml"][..], &["-c", "t.toml"]] {
+        let (status, out, errors) = run(folder.path(), args, &[]);
+        assert_eq!((status, &*out), (1, ""), "{args:?}: {errors}");
+        assert!(errors.lines().any(|line| line == expected), "{args:?}: {errors}");
+    }
+    let text = "[[access]]\nfor = '/private'\ndeny = ['10.0.0.0/8']\n[[headers]]\nfor = '/b/'\n\
+                remove = ['X-Frame-Options']\n";
+    fs::write(folder.path().join("t.toml"), text).unwrap();
+    let (status, out, errors) = run(folder.path(), &["check", "-c", "t.toml"], &[]);
+    assert_eq!((status, &*out), (0, "the settings are valid\n"), "{errors}");
+    let expected = [
+        "t.toml:1:1: warning: '/private' matches this path alone, but it is a folder; write \
+         /private/* for the folder and everything below",
+        "t.toml:4:1: warning: '/b/' matches this path alone; write /b/* for the folder and \
+         everything below, or /b for this path",
+    ];
+    assert_eq!(errors.lines().collect::<Vec<_>>(), expected);
+}
+
+/// Sockets that overlap were refused or served, depending on whether there was a supervisor.
+#[test]
+fn addresses_that_overlap_are_refused_by_check_and_by_every_start() {
+    let admin = "listen = ['0.0.0.0:9']\n[admin]\nlisten = '127.0.0.1:9'";
+    for (flags, text, expected) in [
+        (
+            &["-l", "9", "-l", "127.0.0.1:9"][..],
+            "",
+            "listen: 127.0.0.1:9 is listed already; leave one of the two out",
+        ),
+        (
+            &["-l", ":9", "-l", "0.0.0.0:9"],
+            "",
+            "listen: *:9 includes 0.0.0.0:9; leave 0.0.0.0:9 out",
+        ),
+        (
+            &["-c", "t.toml"],
+            "listen = [':9', '[::1]:9']",
+            "t.toml:1:17: listen: *:9 includes [::1]:9; leave [::1]:9 out",
+        ),
+        (
+            &["-c", "t.toml"],
+            admin,
+            "t.toml:3:10: the admin listener cannot be at 127.0.0.1:9, where the sites are served \
+             (0.0.0.0:9); choose another port or path for it",
+        ),
+        (&["-c", "t.toml", "-l", "0.0.0.0:9"], admin, "t.toml:3:10: the admin listener cannot be"),
+    ] {
+        let folder = folder(&[("index.html", ""), ("t.toml", text)]);
+        let status = if text.is_empty() { 2 } else { 1 };
+        for (args, status) in [([&["check"], flags].concat(), 1), (flags.to_vec(), status)] {
+            let (found, _, errors) = run(folder.path(), &args, &[]);
+            assert_eq!(found, status, "{args:?}: {errors}");
+            assert!(errors.contains(expected), "{args:?}: {errors}");
+        }
+    }
+}
+
+/// The advice was to choose another address, whatever was wrong, and without the line.
+#[test]
+fn an_address_that_cannot_be_used_has_its_place_and_what_to_do() {
+    let text = "listen = ['unix:/no/such/folder/s']\n";
+    let folder = folder(&[("t.toml", text), ("index.html", "")]);
+    let (status, _, errors) = run(folder.path(), &["-c", "t.toml"], &[]);
+    assert_eq!(status, 1, "{errors}");
+    let line = "tenkay: t.toml:1:11: cannot listen on unix:/no/such/folder/s: No such file or \
+                directory (os error 2); create the folder of the socket\n";
+    assert!(errors.contains(line), "{errors}");
+    let environment = [("TENKAY_LISTEN", "unix:/no/such/folder/s")];
+    let (_, _, errors) = run(folder.path(), &[], &environment);
+    assert!(errors.contains("tenkay: TENKAY_LISTEN: cannot listen on unix:"), "{errors}");
 }
 
 #[test]

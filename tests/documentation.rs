@@ -212,7 +212,8 @@ const LINES: &[(&str, &str)] = &[
     ("reactor/resources.rs", "connection from"),
     ("reactor/resources.rs", "closed: "),
     ("reactor/mod.rs", "event loop was busy for"),
-    ("reactor/shutdown.rs", "shutting down: waiting up to"),
+    ("reactor/shutdown.rs", "shutting down: "),
+    ("reactor/shutdown.rs", " drains: "),
     (
         "reactor/shutdown.rs",
         "SIGHUP, SIGUSR1 and SIGUSR2 are for the supervisor; a worker ignores them",
@@ -247,6 +248,8 @@ const LINES: &[(&str, &str)] = &[
     ("process/server.rs", "running as root; use --user NAME to drop privileges"),
     ("process/server.rs", "not apply to"),
     ("net/tls/certificates.rs", "expires today, on"),
+    ("net/tls/certificates.rs", "expired on"),
+    ("net/tls/certificates.rs", "is not valid before"),
     ("net/tls/certificates.rs", "renew it, then reload"),
     ("net/tls/material.rs", "SHA-256 fingerprint"),
     ("process/server.rs", "metrics and health at"),
@@ -260,10 +263,19 @@ const LINES: &[(&str, &str)] = &[
     ("net/listen.rs", "all workers use one socket"),
     ("net/listen.rs", "the next start on it removes it"),
     ("site/mod.rs", "cannot serve '"),
+    ("site/advice.rs", "matches this path alone"),
+    ("site/advice.rs", "no certificate covers "),
+    ("site/advice.rs", "has a $, which is sent as it is; "),
+    ("site/advice.rs", "there is no file '"),
+    ("files/root.rs", "permission denied"),
+    ("site/advice.rs", "but it is a folder; "),
     ("process/sockets.rs", "cannot listen on "),
+    ("process/sockets.rs", "tenkay itself listens there, "),
+    ("process/sockets.rs", "the running workers listen there, "),
     ("net/activated.rs", "systemd passed no sockets; "),
     ("config/layer/tls.rs", "an address with https needs a certificate; "),
-    ("net/tls/certificates.rs", "cannot read the key '"),
+    ("net/tls/certificates.rs", "cannot read the "),
+    ("net/tls/certificates.rs", "copy it to a readable place in a deploy hook"),
     ("net/tls/certificates.rs", "does not belong to the certificate '"),
     ("net/tls/certificates.rs", "there is no certificate in '"),
     ("net/tls/certificates.rs", "there is no private key in '"),
@@ -329,7 +341,14 @@ fn count_calls(folder: &Path, found: &mut Vec<(String, usize)>) {
         }
         let text = fs::read_to_string(&path).unwrap();
         let code = text.split("#[cfg(test)]").next().unwrap_or_default();
-        let calls = ["note(LogLevel::", "note(\n", "repeat(\n", "repeat(Kind::", "note_about("];
+        let calls = [
+            "note(LogLevel::",
+            "note(level, format_args!",
+            "note(\n",
+            "repeat(\n",
+            "repeat(Kind::",
+            "note_about(",
+        ];
         let count = calls.iter().map(|call| code.matches(&format!(".{call}")).count()).sum();
         if count > 0 {
             let top = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");

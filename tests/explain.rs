@@ -147,6 +147,34 @@ fn the_text_has_the_site_the_deciding_rule_and_the_head() {
     }
 }
 
+/// Each of these "does not exist, or is not a file that may be served".
+#[test]
+fn what_is_there_and_is_not_served_has_its_reason() {
+    let folder = tree();
+    let link = |target: &Path, name: &str| {
+        std::os::unix::fs::symlink(target, folder.path().join("two").join(name)).unwrap();
+    };
+    fs::write(folder.path().join("secret"), "").unwrap();
+    link(&folder.path().join("secret"), "out.txt");
+    link(folder.path(), "above");
+    link(Path::new("nothing"), "broken");
+    link(Path::new("index.html"), "inside");
+    let out = "a link that leads out of the root to no folder of link_targets";
+    for (args, line) in [
+        (&["/out.txt"][..], &*format!("/out.txt is, or goes through, {out}")),
+        (&["/above/secret"], &format!("/above/secret is, or goes through, {out}")),
+        (&["/broken"], "/broken is a link to something that does not exist"),
+        (
+            &["/inside", "--symlinks=off"],
+            "/inside is a link, and links are not followed (symlinks)",
+        ),
+        (&["/none"], "/none does not exist, or is not a file that may be served"),
+    ] {
+        let (_, text, errors) = run(&folder.path().join("two"), args);
+        assert!(text.contains(line), "{args:?}: {text}{errors}");
+    }
+}
+
 #[test]
 fn the_text_has_the_file_its_forms_and_the_failure() {
     let folder = tree();

@@ -18,7 +18,8 @@
 //! 5. A stream is reset, and the connection ended, for a reason that the client has given.
 //! 6. After at most two reports of a deadline, none is due, unless the connection has other work to
 //!    do first.
-//! 7. In the end, when all windows are opened, every complete request has an outcome.
+//! 7. If output is said to follow what is sent, it does, or waits for the disk or for its turn.
+//! 8. In the end, when all windows are opened, every complete request has an outcome.
 //!
 //! **Replay**: a failure prints its seed and the command.
 //!

@@ -18,6 +18,8 @@ mod handshakes;
 mod process;
 #[path = "https/reload.rs"]
 mod reload;
+#[path = "https/replaced.rs"]
+mod replaced;
 #[path = "common/secure.rs"]
 #[expect(dead_code, reason = "this crate uses a part of it")]
 mod secure;

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "in a test it is the assertion")]
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -74,5 +75,63 @@ fn haproxy_and_nginx_accept_their_examples() {
             assert!(accepted || errors.contains("Permission denied"), "{errors}");
         }
         None => eprintln!("skipped: nginx is not installed"),
+    }
+}
+
+/// A command that writes its arguments to the file `calls` in its folder; its exit status follows.
+const RECORDER: &str = "#!/bin/sh\necho \"${0##*/} $*\" >>\"${0%/*}/calls\"\nexit ";
+
+/// Runs the hook of ACME clients; what would change the system is recorded only. Returns its exit
+/// status and the commands.
+fn install_certificate(args: &[&str], environment: &[(&str, &str)]) -> (Option<i32>, String) {
+    let place = tempfile::tempdir().unwrap();
+    for name in ["install", "mv", "systemctl"] {
+        let path = place.path().join(name);
+        fs::write(&path, format!("{RECORDER}0\n")).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+    }
+    let path = format!("{}:{}", place.path().display(), std::env::var("PATH").unwrap());
+    let mut command = Command::new("sh");
+    command.arg(packaging("certificates/install-certificate")).args(args).env("PATH", path);
+    for name in ["RENEWED_LINEAGE", "LEGO_HOOK_CERT_PATH", "LEGO_CERT_PATH"] {
+        command.env_remove(name);
+    }
+    let output = command.envs(environment.iter().copied()).output().unwrap();
+    let calls = fs::read_to_string(place.path().join("calls")).unwrap_or_default();
+    (output.status.code(), calls)
+}
+
+#[test]
+fn the_hook_of_acme_clients_copies_a_certificate_for_the_user_of_the_unit_and_reloads() {
+    let lineage = ("RENEWED_LINEAGE", "/etc/letsencrypt/live/a.org");
+    let lego = [("LEGO_CERT_PATH", "/x/_.a.org.crt"), ("LEGO_CERT_KEY_PATH", "/x/_.a.org.key")];
+    let lego_5 =
+        [("LEGO_HOOK_CERT_PATH", "/x/a.org.crt"), ("LEGO_HOOK_CERT_KEY_PATH", "/x/a.org.key")];
+    for (args, environment, name, certificate, key) in [
+        (&["a.org", "/c", "/k"][..], &[lineage][..], "a.org", "/c", "/k"),
+        (
+            &[],
+            &[lineage],
+            "a.org",
+            "/etc/letsencrypt/live/a.org/fullchain.pem",
+            "/etc/letsencrypt/live/a.org/privkey.pem",
+        ),
+        (&[], &lego, "_.a.org", "/x/_.a.org.crt", "/x/_.a.org.key"),
+        (&[], &lego_5, "a.org", "/x/a.org.crt", "/x/a.org.key"),
+    ] {
+        let folder = "/etc/tenkay/tls";
+        let expected = format!(
+            "install -d -o root -g tenkay -m 0750 {folder}\n\
+             install -o root -g tenkay -m 0640 {certificate} {folder}/.{name}.pem\n\
+             install -o root -g tenkay -m 0640 {key} {folder}/.{name}.key\n\
+             mv {folder}/.{name}.pem {folder}/{name}.pem\n\
+             mv {folder}/.{name}.key {folder}/{name}.key\n\
+             systemctl --quiet is-active tenkay.service\n\
+             systemctl reload tenkay.service\n"
+        );
+        assert_eq!(install_certificate(args, environment), (Some(0), expected));
+    }
+    for args in [&[][..], &["a.org"], &["../a", "/c", "/k"], &["", "/c", "/k"]] {
+        assert_eq!(install_certificate(args, &[]), (Some(2), String::new()), "{args:?}");
     }
 }

@@ -27,6 +27,8 @@ mod notify;
 mod process;
 #[path = "process/reload.rs"]
 mod reload;
+#[path = "process/replaced.rs"]
+mod replaced;
 #[path = "process/stop.rs"]
 mod stop;
 #[path = "process/upgrade.rs"]

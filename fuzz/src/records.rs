@@ -18,6 +18,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, ClientConnection};
 use tenkay::config::TlsConfig;
+use tenkay::inherited::Inherited;
 use tenkay::net::tls::{Material, Terminal};
 use tenkay::net::{Opened, Transport};
 
@@ -86,7 +87,8 @@ pub fn run(data: &[u8]) {
 impl Bench {
     fn new() -> Bench {
         let config = TlsConfig { self_signed: true, ..TlsConfig::default() };
-        let (terminal, _) = Terminal::load(&config, &MATERIAL, now()).unwrap();
+        let (terminal, _) =
+            Terminal::load(&config, &MATERIAL, &Inherited::default(), now()).unwrap();
         let (ours, peer) = UnixStream::pair().unwrap();
         ours.set_nonblocking(true).unwrap();
         peer.set_nonblocking(true).unwrap();

@@ -20,6 +20,8 @@ enum Part {
     Exactly(Vec<u8>),
     Any(String),
     Rest,
+    /// A name with one of these extensions, after any number of segments.
+    Ending(Vec<Vec<u8>>),
 }
 
 /// A line of `_redirects`.
@@ -104,12 +106,14 @@ fn pattern(text: &str) -> Option<Vec<Part>> {
     }
     let mut parts = Vec::new();
     for raw in text.split('/').filter(|raw| !raw.is_empty()) {
-        if matches!(parts.last(), Some(Part::Rest)) {
+        if matches!(parts.last(), Some(Part::Rest | Part::Ending(_))) {
             return None;
         }
         let mut chars = raw.chars();
         if raw == "*" {
             parts.push(Part::Rest);
+        } else if let Some(text) = raw.strip_prefix("*.") {
+            parts.push(Part::Ending(extensions(text)?));
         } else if raw.contains('*') {
             return None;
         } else if chars.next() == Some(':') && chars.next().is_some_and(|c| c.is_ascii_alphabetic())
@@ -134,6 +138,17 @@ fn pattern(text: &str) -> Option<Vec<Part>> {
     if has_rest && has_splat { None } else { Some(parts) }
 }
 
+fn extensions(text: &str) -> Option<Vec<Vec<u8>>> {
+    let is_list = text.len() > 1 && text.starts_with('{') && text.ends_with('}');
+    let list = if is_list { text[1..text.len() - 1].split(',').collect() } else { vec![text] };
+    let parse = |one: &str| {
+        let bytes = unescaped(one)?.to_ascii_lowercase();
+        let is_bad = one.contains(['*', ',', '{', '}']) || bytes.contains(&b'/');
+        (!is_bad && matches!(bytes.len(), 1..=64)).then_some(bytes)
+    };
+    list.into_iter().map(parse).collect()
+}
+
 /// Binds the placeholders; `None` if the pattern does not match.
 fn bind(parts: &[Part], path: &[u8]) -> Option<Bindings> {
     let mut segments: Vec<&[u8]> = path.split(|&byte| byte == b'/').collect();
@@ -151,6 +166,12 @@ fn bind_segments(parts: &[Part], segments: &[&[u8]]) -> Option<Bindings> {
             Some(Bindings::from([("splat".to_owned(), splat)]))
         }
         [_, ..] if is_end => None,
+        [Part::Ending(all), ..] => {
+            let name = segments.iter().rfind(|segment| !segment.is_empty())?.to_ascii_lowercase();
+            let ends =
+                |end: &Vec<u8>| name.strip_suffix(&**end).is_some_and(|it| it.ends_with(b"."));
+            all.iter().any(ends).then(Bindings::new)
+        }
         [Part::Exactly(bytes), parts @ ..] => {
             if bytes != segments[0] {
                 return None;
@@ -205,12 +226,16 @@ fn redirect(words: &[&str]) -> Option<Redirect> {
     let digits = digits.trim_start_matches('0');
     const STATUSES: &[&str] = &[
         "200", "301", "302", "303", "307", "308", "400", "403", "404", "406", "410", "429", "451",
+        "503",
     ];
     if !STATUSES.contains(&digits) {
         return None;
     }
     let status: u16 = digits.parse().ok()?;
     let from = pattern(from)?;
+    if matches!(from.last(), Some(Part::Ending(_))) {
+        return None;
+    }
     let to = template(to, &from, (300..400).contains(&status))?;
     Some(Redirect { from, to, status, force })
 }
@@ -251,7 +276,7 @@ fn template(to: &str, from: &[Part], is_location: bool) -> Option<Template> {
             Part::Any(name) => names.push(name),
             Part::Rest if path.ends_with("/*") => return None,
             Part::Rest => names.push("splat"),
-            Part::Exactly(_) => {}
+            Part::Exactly(_) | Part::Ending(_) => {}
         }
     }
     let path = if path.is_empty() { "/" } else { path };

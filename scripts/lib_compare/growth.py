@@ -5,9 +5,15 @@ The server is always tenkay; a point is named LINE X, as in `judge.point`.
 
 import os
 import time
+from contextlib import ExitStack
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
 
 from lib_compare import bench, clients, folder, judge, machine
-from lib_compare.clients import LoadError, Pool, fetch
+from lib_compare.clients import Pool, fetch
+from lib_compare.http1 import request
+from lib_compare.machine import Failure
 
 # Hard links per file: file systems limit them (ext4: 65,000).
 NAMES_OF_ONE, MANY_PATTERN = 10_000, "/%06d.html"
@@ -30,103 +36,109 @@ SMALL, SMALL_BODY = "/1k.html", b"x" * 1024
 def takers(scenario, recipe, plan, stack):
     """The functions that take a sample, by point; `recipe` is that of tenkay."""
     if recipe.kind != "ours":
-        raise LoadError("a series needs tenkay")
+        raise Failure("a series needs tenkay")
     root = plan.home / scenario.name
     root.mkdir(mode=0o755)
     folder.write(root / SMALL.lstrip("/"), SMALL_BODY)
     folder.write(root / "10k.html", b"x" * (10 << 10))
+    series = Series(scenario, recipe, plan, root, stack)
+    return {judge.point(line, x): take for line, x, take in SERIES[scenario.name](series)}
 
-    def start(*limits):
+
+@dataclass
+class Series:
+    """A scenario with tenkay, and the folder that it serves. `stack` stops the servers."""
+
+    scenario: object
+    recipe: object
+    plan: object
+    root: Path
+    stack: ExitStack
+
+    def start(self, *limits):
+        """Starts a server, which runs until the end of the series."""
         words = [word for limit in limits for word in ("--limit", limit)]
-        return stack.enter_context(plan.start(recipe, extra=words, root=root))
+        return self.stack.enter_context(self.plan.start(self.recipe, extra=words, root=self.root))
 
-    if scenario.name == "grow-listing":
-        found = _listing(scenario, plan, root, recipe)
-    else:
-        found = SERIES[scenario.name](scenario, plan, root, start)
-    return {judge.point(line, x): take for line, x, take in found}
-
-
-def load(plan, running, scenario, path, headers=None, **arguments):
-    """One run of wrk as a sample; it is repeated once if the server waited for its core."""
-    one = bench.Contender(running, scenario, headers or {}, 0, plan)
-    script, connections = one.script(**arguments), scenario.connections
-    command = clients.wrk_command(one.url(path), script, connections, plan.seconds, one.headers)
-
-    def once():
-        bench.settle(running)
-        result = clients.wrk(clients.run(command, plan.seconds))
-        return result.requests, result.seconds
-
-    sample = bench.measured(running, once)
-    disturbed = sample["waited"] > judge.DISTURBED
-    return bench.measured(running, once) if disturbed else sample
+    def load(self, running, path, headers=None, **arguments):
+        """One run of wrk as a sample; it is repeated once if the server waited for its core."""
+        one = bench.Contender(running, self.scenario, self.plan, headers or {})
+        script = self.plan.script(**arguments)
+        for _ in range(2):
+            bench.settle(running)
+            sample = bench.wrk(one, running.url(path), script)
+            if sample["waited"] <= judge.DISTURBED:
+                break
+        return sample
 
 
 def expect(running, body, *paths):
-    """LoadError unless each of these paths, requested in one write, is answered with this body."""
-    for path, (head, found) in zip(paths, fetch(running.address, paths)):
-        if head.status != 200 or found != body:
-            raise LoadError(f"{path}: status {head.status}, {len(found)} bytes of body")
+    """Failure unless each of these paths, requested in one write, is answered with this body."""
+    for path, answer in zip(paths, fetch(running.address, paths)):
+        if answer.status != 200 or answer.body != body:
+            raise Failure(f"{path}: status {answer.status}, {len(answer.body)} bytes of body")
 
 
-def _idle(scenario, plan, _, start):
-    running = start()
+def cost(running, key, requests, load):
+    """The CPU time of a load of this many requests as a sample."""
+    bench.settle(running)
+    before = machine.cpu(running.pids())
+    load()
+    used = machine.spent(before, machine.cpu(running.pids()), requests)
+    return {key: used.pop("cpu_us"), **used}
+
+
+# The series: each makes the name of its line, the points, and the functions that take a sample.
+
+
+def _idle(series):
+    running = series.start()
     expect(running, SMALL_BODY, SMALL)
 
     def take(count):
-        if count > plan.allowed:
-            raise LoadError("the limit on open files is too low")
-        with Pool(running.address, SMALL, count):
-            return load(plan, running, scenario, SMALL)
+        if count > series.plan.allowed:
+            raise Failure("the limit on open files is too low")
+        with Pool(running.address, request(SMALL), count):
+            return series.load(running, SMALL)
 
-    return [("server", count, lambda count=count: take(count)) for count in scenario.points]
+    for count in series.scenario.points:
+        yield "server", count, partial(take, count)
 
 
-def _cached(scenario, plan, root, start):
+def _cached(series):
     """One server for each number of files; its cache holds only these. The files are hard links to
     a few: each name is an entry of the cache, and links are fast to create."""
-    for index in range(max(scenario.points)):
-        path = root / (MANY_PATTERN % index).lstrip("/")
+    for index in range(max(series.scenario.points)):
+        path = series.root / (MANY_PATTERN % index).lstrip("/")
         if index % NAMES_OF_ONE == 0:
             first = path
             folder.write(first, SMALL_BODY)
         else:
             os.link(first, path)
-    found = []
-    for count in scenario.points:
-        machine.progress(f"{scenario.name}: filling the cache with {count:,} files")
-        running = start(*LARGE_CACHE)
+    for count in series.scenario.points:
+        running = series.start(*LARGE_CACHE)
         for index in range(0, count, WARM_AT_ONCE):
             names = range(index, min(index + WARM_AT_ONCE, count))
             expect(running, SMALL_BODY, *[MANY_PATTERN % name for name in names])
-        found.append(("server", count, lambda running=running, count=count: load(
-            plan, running, scenario, SMALL, many=(MANY_PATTERN, count))))
-    return found
+        yield "server", count, partial(series.load, running, SMALL, many=(MANY_PATTERN, count))
 
 
-def _pipeline(scenario, plan, _, start):
-    running = start()
-    found = []
-    for depth in scenario.points:
+def _pipeline(series):
+    running = series.start()
+    for depth in series.scenario.points:
         expect(running, SMALL_BODY, *[SMALL] * depth)
-        found.append(("server", depth, lambda depth=depth: load(
-            plan, running, scenario, SMALL, pipeline=depth)))
-    return found
+        yield "server", depth, partial(series.load, running, SMALL, pipeline=depth)
 
 
-def _ranges(scenario, plan, _, start):
-    running = start()
-    found = []
-    for count in scenario.points:
+def _ranges(series):
+    running, path = series.start(), series.scenario.path
+    for count in series.scenario.points:
         headers = {"Range": range_field(count)}
-        ((head, body),) = fetch(running.address, [scenario.path], headers)
-        parts = body.count(b"\r\nContent-Range: ") if count > 1 else len(body)
-        if head.status != 206 or parts != count:
-            raise LoadError(f"status {head.status}, {parts} parts instead of {count}")
-        found.append(("server", count, lambda headers=headers: load(
-            plan, running, scenario, scenario.path, headers)))
-    return found
+        (answer,) = fetch(running.address, [path], headers)
+        parts = answer.body.count(b"\r\nContent-Range: ")
+        if answer.status != 206 or parts != count:
+            raise Failure(f"status {answer.status}, {parts} parts instead of {count}")
+        yield "server", count, partial(series.load, running, path, headers)
 
 
 def range_field(count):
@@ -134,88 +146,75 @@ def range_field(count):
     return "bytes=" + ",".join(f"{100 * index}-{100 * index}" for index in range(count))
 
 
-def _drip(scenario, plan, _, start):
+def _drip(series):
     """Each byte is sent separately, to each of the connections in turn. The next byte is sent once
     the server sleeps, because it has then received everything: each receive gets one byte."""
-    running = start()
+    running, connections = series.start(), series.scenario.connections
 
     def take(length):
-        head = head_of(length)
-        heads = DRIP_BYTES // length // scenario.connections * scenario.connections
-        with Pool(running.address, SMALL, scenario.connections) as pool:
-            bench.settle(running)
-            before = machine.cpu(running.pids())
-            for _ in range(heads // scenario.connections):
-                _send_slowly(pool, running.process.pid, head)
-            used = machine.spent(before, machine.cpu(running.pids()), heads)
-        cost = used.pop("cpu_us")
-        return {**used, "head_us": cost, "byte_ns": cost * 1000 / length}
+        head, rounds = head_of(length), DRIP_BYTES // length // connections
+        with Pool(running.address, request(SMALL), connections) as pool:
+            return cost(running, "head_us", rounds * connections, lambda: [
+                _send_slowly(pool, running.process.pid, head) for _ in range(rounds)])
 
-    return [("server", length, lambda length=length: take(length)) for length in scenario.points]
+    for length in series.scenario.points:
+        yield "server", length, partial(take, length)
 
 
 def head_of(length):
     """A request head of exactly this length, padded by one long field."""
-    bare = len(clients.request(SMALL, headers={"Cookie": ""}))
-    return clients.request(SMALL, headers={"Cookie": "c" * (length - bare)})
+    bare = len(request(SMALL, {"Cookie": ""}))
+    return request(SMALL, {"Cookie": "c" * (length - bare)})
 
 
 def _send_slowly(pool, pid, head):
     """Sends the head on each connection, byte by byte, and reads the responses."""
     for byte in head:
-        for sock in pool.sockets:
-            sock.send(bytes([byte]))
+        for reader in pool.readers:
+            reader.sock.send(bytes([byte]))
         end = time.monotonic() + clients.TIMEOUT_SECONDS
         # A send makes the server runnable before the send returns.
         while machine.stat(pid)[0] != "S":
             if time.monotonic() > end:
-                raise LoadError("the server did not become idle")
-    for sock in pool.sockets:
-        found = sock.recv(1 << 16)
-        if not found.startswith(b"HTTP/1.1 200 ") or len(found) != pool.reply_bytes:
-            raise LoadError(f"wrong response to a head sent byte by byte: {found[:40]!r}")
+                raise Failure("the server did not become idle")
+    pool.read(pool.readers)
 
 
-def _listing(scenario, plan, root, recipe):
+def _listing(series):
     """A new server for each sample, because a server caches its listings."""
-    for count in scenario.points:
-        machine.progress(f"{scenario.name}: creating {FOLDERS[count]} folders of {count:,} files")
+    def take(count):
+        with series.plan.start(series.recipe, root=series.root) as running:
+            expect(running, SMALL_BODY, SMALL)
+            return cost(running, "listing_us", FOLDERS[count], lambda: [
+                _list(running, f"/{count}-{number:03}/", count)
+                for number in range(FOLDERS[count])])
+
+    for count in series.scenario.points:
         for number in range(FOLDERS[count]):
-            path = root / f"{count}-{number:03}"
+            path = series.root / f"{count}-{number:03}"
             path.mkdir(mode=0o755)
             for index in range(count):
-                os.close(os.open(path / f"{index:06}.txt", os.O_CREAT | os.O_WRONLY, 0o644))
-
-    def take(count):
-        paths = [f"/{count}-{number:03}/" for number in range(FOLDERS[count])]
-        with plan.start(recipe, root=root) as running:
-            expect(running, SMALL_BODY, SMALL)
-            bench.settle(running)
-            before = machine.cpu(running.pids())
-            for path in paths:
-                ((head, body),) = fetch(running.address, [path])
-                if head.status != 200 or body.count(b'.txt"') != count:
-                    raise LoadError(f"{path}: status {head.status}, {body.count(b'.txt')} files")
-            used = machine.spent(before, machine.cpu(running.pids()), len(paths))
-        cost = used.pop("cpu_us")
-        return {**used, "listing_us": cost, "entry_us": cost / count}
-
-    return [("server", count, lambda count=count: take(count)) for count in scenario.points]
+                (path / f"{index:06}.txt").touch(0o644)
+        yield "server", count, partial(take, count)
 
 
-def _size(scenario, plan, root, start):
+def _list(running, path, count):
+    (answer,) = fetch(running.address, [path])
+    listed = answer.body.count(b'.txt"')
+    if answer.status != 200 or listed != count:
+        raise Failure(f"{path}: status {answer.status}, {listed} files")
+
+
+def _size(series):
     """Two servers: one caches the contents of all files, the other of none."""
     limits = {"memory": "cached_body_bytes=16777216", "sendfile": "cached_body_bytes=0"}
-    running = {line: start(limits[line]) for line in scenario.lines}
-    found = []
-    for size in scenario.points:
-        folder.write(root / f"{size}.bin", b"x" * size)
-        for line, server in running.items():
-            expect(server, b"x" * size, f"/{size}.bin")
-            found.append((line, size, lambda server=server, size=size: load(
-                plan, server, scenario, f"/{size}.bin")))
-    return found
+    servers = {line: series.start(limits[line]) for line in series.scenario.lines}
+    for size in series.scenario.points:
+        folder.write(series.root / f"{size}.bin", b"x" * size)
+        for line, running in servers.items():
+            expect(running, b"x" * size, f"/{size}.bin")
+            yield line, size, partial(series.load, running, f"/{size}.bin")
 
 
 SERIES = {"grow-idle": _idle, "grow-cached": _cached, "grow-pipeline": _pipeline,
-          "grow-ranges": _ranges, "grow-drip": _drip, "grow-size": _size}
+          "grow-ranges": _ranges, "grow-drip": _drip, "grow-listing": _listing, "grow-size": _size}

@@ -4,14 +4,16 @@ A server can have several processes (nginx: a master and a worker), so figures o
 over a process tree.
 """
 
+import argparse
 import os
 import platform
+import re
 import resource
 import shutil
 import subprocess
 import sys
 from pathlib import Path
-from typing import NamedTuple, Optional
+from typing import NamedTuple
 
 # The Debian packages of programs whose packages have another name.
 PACKAGES = {"h2load": "nghttp2-client", "nginx": "nginx-light"}
@@ -22,19 +24,6 @@ SYSTEM_FOLDERS = ("/usr/sbin", "/usr/local/sbin")
 TCP = Path("/proc/sys/net/ipv4")
 # The variable that a program finds set in its network namespace.
 INSIDE = "TENKAY_COMPARE_NAMESPACE"
-
-
-class Cores(NamedTuple):
-    """The core of the server and the core of the load; None: not pinned."""
-
-    server: Optional[int]
-    load: Optional[int]
-
-    def describe(self):
-        """One phrase for the report."""
-        if self.server is None:
-            return "not pinned: there is one core"
-        return f"server on core {self.server}, load on core {self.load}"
 
 
 class Cpu(NamedTuple):
@@ -53,16 +42,17 @@ class Memory(NamedTuple):
     anonymous: int
 
 
-def say(line):
-    """Prints one message on standard error, separate from the tables."""
-    print(line, file=sys.stderr, flush=True)
+class Failure(Exception):
+    """A server or a load did not run as intended, or a response was wrong; the text says why."""
 
 
-def progress(line):
-    """Overwrites the progress line on standard error; on a terminal only."""
-    if sys.stderr.isatty():
-        sys.stderr.write(f"\r\033[K{line[:100]}")
-        sys.stderr.flush()
+def parser(description):
+    """The parser of a script's command line, with the option that all of them have."""
+    found = argparse.ArgumentParser(
+        description=description, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    found.add_argument("--tenkay", metavar="PATH", help="executable to run, instead of building it")
+    return found
 
 
 def find(program):
@@ -71,40 +61,27 @@ def find(program):
     return shutil.which(program, path=folders)
 
 
-def hint(program):
-    """How to install a program."""
+def missing(program):
+    """The message that a program is not installed, and how to install it."""
     package = f"apt install {PACKAGES.get(program, program)}"
-    return "https://rustup.rs" if program == "cargo" else package
+    return f"{program} is not installed ({'https://rustup.rs' if program == 'cargo' else package})"
 
 
 def choose_cores():
-    """The last core for the server; for the load, the first core that is not its sibling."""
+    """The cores of the server and of the load: the last one, and the first that is not a thread of
+    the same physical core. OSError if there is only one."""
     cores = sorted(os.sched_getaffinity(0))
     if len(cores) < 2:
-        return Cores(None, None)
-    server = cores[-1]
-    try:
-        shared = Path(f"/sys/devices/system/cpu/cpu{server}/topology/thread_siblings_list")
-        siblings = parse_core_list(shared.read_text())
-    except OSError:
-        siblings = {server}
-    return Cores(server, ([core for core in cores if core not in siblings] or cores)[0])
+        raise OSError("the server and the load need a core each; there is one core")
+    shared = Path(f"/sys/devices/system/cpu/cpu{cores[-1]}/topology/thread_siblings_list")
+    siblings = parse_core_list(shared.read_text()) if shared.exists() else {cores[-1]}
+    return cores[-1], next((core for core in cores if core not in siblings), cores[0])
 
 
 def parse_core_list(text):
     """The set of cores in a list such as '0-1,4'."""
-    cores = set()
-    for part in text.strip().split(","):
-        first, _, last = part.partition("-")
-        cores.update(range(int(first), int(last or first) + 1))
-    return cores
-
-
-def pin(cores, pid=0):
-    """Pins a process (0: this one) and its future children to a core, or to a set of cores. No
-    effect for None."""
-    if cores is not None:
-        os.sched_setaffinity(pid, cores if isinstance(cores, set) else {cores})
+    ranges = [part.split("-") for part in text.strip().split(",")]
+    return {core for ends in ranges for core in range(int(ends[0]), int(ends[-1]) + 1)}
 
 
 def raise_open_files():
@@ -117,12 +94,12 @@ def raise_open_files():
 
 def describe(cores):
     """A description of this machine for the report: a mapping of names to texts."""
-    lines = Path("/proc/cpuinfo").read_text().splitlines()
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    memory_gib = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+    names = re.findall(r"model name\s*: (.*)", Path("/proc/cpuinfo").read_text())
     processor = names[0] if names else platform.machine()
+    memory_gib = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+    pinned = "server on core {}, load on core {}".format(*cores)
     return {
-        "processor": f"{processor}, {os.cpu_count()} cores ({cores.describe()})",
+        "processor": f"{processor}, {os.cpu_count()} cores ({pinned})",
         "memory": f"{memory_gib:.0f} GiB",
         "system": f"{platform.system()} {platform.release()} {platform.machine()}",
         "open files": f"{raise_open_files():,}",
@@ -145,21 +122,6 @@ def congestion_control():
     return (TCP / "tcp_congestion_control").read_text().strip()
 
 
-def require_congestion_control(name):
-    """OSError unless a network namespace may use this congestion control; None always may."""
-    if name is None:
-        return
-    known = (TCP / "tcp_available_congestion_control").read_text().split()
-    if name not in known:
-        raise OSError(f"--congestion: this kernel has no congestion control {name} "
-                      f"(available: {', '.join(known)})")
-    path = TCP / "tcp_allowed_congestion_control"
-    allowed = path.read_text().strip() if path.exists() else name  # unknown in some namespaces
-    if name not in allowed.split():
-        raise OSError(f"--congestion: namespaces may not use {name}; allow it with "
-                      f"sysctl -w net.ipv4.tcp_allowed_congestion_control='{allowed} {name}'")
-
-
 def enter(name):
     """Starts this program again in a new network namespace in which TCP uses the congestion control
     `name`, so that the machine's setting does not change. No effect for None, or there.
@@ -167,53 +129,59 @@ def enter(name):
     Congestion control decides when the kernel sends queued data, and which process is charged for
     the CPU time: with BBR, which paces by timers, large files cost something else than with CUBIC.
     """
-    if name is not None and INSIDE not in os.environ:
-        # An unprivileged user needs a new user namespace for a network namespace; there it is root.
-        flags = "-n" if os.geteuid() == 0 else "-rn"
-        setting = TCP / "tcp_congestion_control"
-        script = f"ip link set lo up && echo {name} >{setting} && exec \"$@\""
-        command = ["unshare", flags, "sh", "-c", script, "sh", sys.executable, *sys.argv]
-        os.execvpe("unshare", command, {**os.environ, INSIDE: name})
+    if name is None or INSIDE in os.environ:
+        return
+    for setting in ("available", "allowed"):
+        path = TCP / f"tcp_{setting}_congestion_control"
+        # Some namespaces do not show what is allowed.
+        known = path.read_text().split() if path.exists() else [name]
+        if name not in known:
+            raise OSError(f"--congestion: {name} is not in {path}: {' '.join(known)}")
+    # An unprivileged user needs a new user namespace for a network namespace; there it is root.
+    flags = "-n" if os.geteuid() == 0 else "-rn"
+    setting = TCP / "tcp_congestion_control"
+    script = f"ip link set lo up && echo {name} >{setting} && exec \"$@\""
+    command = ["unshare", flags, "sh", "-c", script, "sh", sys.executable, *sys.argv]
+    os.execvpe("unshare", command, {**os.environ, INSIDE: name})
 
 
 def tree(root):
     """The process IDs of `root` and its descendants."""
     children = {}
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit():
-            try:
-                parent = int(stat(entry.name)[1])
-            except OSError:
-                continue
-            children.setdefault(parent, []).append(int(entry.name))
-    found, todo = [], [root]
-    while todo:
-        found.append(todo.pop())
-        todo += children.get(found[-1], [])
+    for entry in Path("/proc").glob("[0-9]*"):
+        try:
+            children.setdefault(int(stat(entry.name)[1]), []).append(int(entry.name))
+        except OSError:
+            continue  # it has exited
+    found = [root]
+    for pid in found:
+        found += children.get(pid, [])
     return found
 
 
 def stat(pid):
-    """The fields of /proc/PID/stat after the name (which may contain spaces and ')'): the state,
-    the parent's ID, and others."""
+    """The fields of /proc/PID/stat after the name: the state, the parent's ID, and others."""
     return parse_stat(Path(f"/proc/{pid}/stat").read_text())
 
 
 def parse_stat(text):
-    """The same, of the text of that file."""
+    """The same, of the text of that file; the name may contain spaces and ')'."""
     return text[text.rindex(")") + 2 :].split()
+
+
+def _read(pids, pattern):
+    """The texts of these files below /proc/PID, except those of processes that have exited."""
+    for path in (path for pid in pids for path in Path(f"/proc/{pid}").glob(pattern)):
+        try:
+            yield path.read_text()
+        except (FileNotFoundError, ProcessLookupError):
+            continue
 
 
 def cpu(pids):
     """The Cpu time of all threads of these processes so far."""
-    ran = waited = 0
-    for task in (task for pid in pids for task in Path(f"/proc/{pid}/task").glob("*/schedstat")):
-        try:
-            fields = task.read_text().split()
-        except (FileNotFoundError, ProcessLookupError):
-            continue  # it has exited
-        ran, waited = ran + int(fields[0]), waited + int(fields[1])
-    return Cpu(ran, waited)
+    times = [list(map(int, text.split())) for text in _read(pids, "task/*/schedstat")]
+    return Cpu(sum(one[0] for one in times), sum(one[1] for one in times))
 
 
 def children_us():
@@ -230,32 +198,26 @@ def spent(before, after, requests):
 
 def memory(pids):
     """The Memory of these processes now."""
-    every = []
-    for pid in pids:
-        try:
-            every.append(parse_rollup(Path(f"/proc/{pid}/smaps_rollup").read_text()))
-        except (FileNotFoundError, ProcessLookupError):
-            continue  # it has exited
+    every = [parse_rollup(text) for text in _read(pids, "smaps_rollup")]
     return Memory(*(sum(one[name] for one in every) for name in ("Rss", "Pss", "Anonymous")))
 
 
 def parse_rollup(text):
     """The fields of /proc/PID/smaps_rollup in bytes."""
-    lines = [line.split() for line in text.splitlines()[1:]]
-    return {name.rstrip(":"): int(value) * 1024 for name, value, *_ in lines}
+    return {name: int(kib) * 1024 for name, kib in re.findall(r"(\w+): +(\d+) kB", text)}
 
 
-def threads(pids):
-    """The number of threads of these processes."""
-    return sum(len(os.listdir(f"/proc/{pid}/task")) for pid in pids)
+def descriptors(pid):
+    """The targets of the open descriptors of a process."""
+    found = []
+    for entry in Path(f"/proc/{pid}/fd").iterdir():
+        try:
+            found.append(os.readlink(entry))
+        except OSError:
+            continue  # it was closed
+    return found
 
 
-def accepted():
-    """Connections accepted on this machine so far (PassiveOpens)."""
-    return parse_snmp(Path("/proc/net/snmp").read_text())["PassiveOpens"]
-
-
-def parse_snmp(text):
-    """The Tcp fields of /proc/net/snmp by name."""
-    names, values = (line.split()[1:] for line in text.splitlines() if line.startswith("Tcp:"))
-    return dict(zip(names, map(int, values)))
+def sockets(pids):
+    """The number of sockets that these processes have open."""
+    return sum(target.startswith("socket:") for pid in pids for target in descriptors(pid))

@@ -10,16 +10,17 @@ import signal
 import socket
 import subprocess
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Callable
 
 from lib_compare import machine
+from lib_compare.machine import Failure
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 
 # Timeouts for listening after the start, and for the exit after SIGTERM.
-START_SECONDS, STOP_SECONDS = 15.0, 5.0
+START_SECONDS, STOP_SECONDS = 30.0, 5.0
 
 # The features of scenarios over TLS, and the key that each of them has.
 KEYS = {"tls": ["ec", "-pkeyopt", "ec_paramgen_curve:P-256"], "tls-rsa": ["rsa:2048"]}
@@ -29,10 +30,6 @@ FEATURES = frozenset({"sidecars", "rules", "log", "h2c", "workers", *KEYS})
 
 # Rules for fields in scenarios with rules; the last one is for the path of the scenario.
 RULES = 200
-
-
-class ServerError(Exception):
-    """A server could not be built or started; the text says why."""
 
 
 @dataclass(frozen=True)
@@ -49,6 +46,11 @@ class Place:
     def workers(self):
         """The number of worker processes or threads."""
         return 2 if "workers" in self.needs else 1
+
+    @property
+    def scheme(self):
+        """https or http."""
+        return "https" if self.needs & KEYS.keys() else "http"
 
     def rules(self):
         """Path and value of each rule for fields."""
@@ -72,6 +74,11 @@ class Place:
             subprocess.run(command, check=True, capture_output=True)
         return str(cert), str(key)
 
+    def keys(self):
+        """The same as arguments of tenkay and of its floor."""
+        certificate = self.certificate()
+        return ["--cert", certificate[0], "--key", certificate[1]] if certificate else []
+
 
 @dataclass(frozen=True)
 class Recipe:
@@ -83,16 +90,14 @@ class Recipe:
     version: str
     command: Callable[[Place], list]
     files: Callable[[Place], dict] = lambda place: {}
-    environment: Callable[[Place], dict] = lambda place: {}
-    features: frozenset = field(default=FEATURES)
+    features: frozenset = FEATURES
 
     def settings(self, place):
         """The settings for the report, with placeholders instead of paths."""
-        variables = [f"{name}={value}" for name, value in self.environment(place).items()]
         program, *arguments = self.command(place)
-        parts = ["$ " + " ".join([*variables, Path(program).name, *arguments])]
-        parts += [f"# {name}\n{text}" for name, text in self.files(place).items()]
-        text = "\n\n".join(part.strip() for part in parts)
+        text = "$ " + " ".join([Path(program).name, *arguments])
+        for name, content in self.files(place).items():
+            text += f"\n\n# {name}\n{content.strip()}"
         for path, name in ((place.home, "HOME"), (place.root, "ROOT"),
                            (str(Path(place.home).parent), "KEYS"), (place.port, "PORT")):
             text = text.replace(path, name)
@@ -103,7 +108,7 @@ class Recipe:
 class Running:
     """A running server. As a context manager it stops the server on exit."""
 
-    def __init__(self, recipe, root, home, core, scenario=None, extra=()):
+    def __init__(self, recipe, root, home, cores, scenario=None, extra=()):
         self.recipe = recipe
         self.address = ("127.0.0.1", free_port())
         more = (scenario.path, scenario.needs) if scenario else ()
@@ -113,13 +118,12 @@ class Running:
             (home / name).write_text(text)
         self.log = home / "output.log"
         command = recipe.command(self.place) + list(extra)
-        environment = {**os.environ, **recipe.environment(self.place)}
         started = time.perf_counter()
         with self.log.open("wb") as log:
             # A new session: Ctrl-C reaches only this script, which then stops the server.
             self.process = subprocess.Popen(
                 command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=home,
-                env=environment, start_new_session=True, preexec_fn=lambda: machine.pin(core),
+                start_new_session=True, preexec_fn=lambda: os.sched_setaffinity(0, cores),
             )
         try:
             self._wait_until_it_listens()
@@ -142,17 +146,21 @@ class Running:
                 if probe.connect_ex(self.address) == 0:
                     return
             time.sleep(0.0002)
-        raise ServerError(f"{self.recipe.name} did not listen within {START_SECONDS:.0f} s: "
-                          f"{self.output_tail()}")
+        raise Failure(f"{self.recipe.name} did not listen within {START_SECONDS:.0f} s: "
+                      f"{self.output_tail()}")
+
+    def url(self, path):
+        """The URL of a path."""
+        return "%s://%s:%d%s" % (self.place.scheme, *self.address, path)
 
     def output_tail(self):
         """The end of the server's output."""
         return self.log.read_text(errors="replace").strip()[-400:] or "it printed nothing"
 
     def require_alive(self):
-        """Raises ServerError if the server has exited."""
+        """Raises Failure if the server has exited."""
         if self.process.poll() is not None:
-            raise ServerError(f"{self.recipe.name} exited: {self.output_tail()}")
+            raise Failure(f"{self.recipe.name} exited: {self.output_tail()}")
 
     def pids(self):
         """The IDs of the server's process and its descendants."""
@@ -182,15 +190,14 @@ def program(path, *target):
     package with the release profile and returns the path of the executable."""
     if path is not None:
         if not os.access(path, os.X_OK):
-            raise ServerError(f"{path} is not an executable file")
+            raise Failure(f"{path} is not an executable file")
         return str(Path(path).resolve())
-    cargo = machine.find("cargo")
-    if cargo is None:
-        raise ServerError(f"cargo is not installed ({machine.hint('cargo')})")
-    command = [cargo, "build", "--release", *target, "--message-format=json-render-diagnostics"]
+    if machine.find("cargo") is None:
+        raise Failure(machine.missing("cargo"))
+    command = ["cargo", "build", "--release", *target, "--message-format=json-render-diagnostics"]
     done = subprocess.run(command, cwd=REPOSITORY, stdout=subprocess.PIPE, text=True, check=False)
     if done.returncode != 0:
-        raise ServerError(f"cargo build --release {' '.join(target)} failed; see its output above")
+        raise Failure(f"cargo build --release {' '.join(target)} failed; see its output above")
     messages = [json.loads(line) for line in done.stdout.splitlines()]
     return [one["executable"] for one in messages if one.get("executable")][-1]
 
@@ -201,11 +208,7 @@ def tenkay(path, arguments=(), workers=0, name="tenkay"):
     def command(place):
         # The peers send files as they are, or with the coding of a sidecar file.
         line = [path, place.root, "--no-compress", "--limit", "requests_per_connection=1000000000"]
-        certificate = place.certificate()
-        scheme = "https" if certificate else "http"
-        line += ["--listen", f"{scheme}://127.0.0.1:{place.port}"]
-        if certificate:
-            line += ["--cert", certificate[0], "--key", certificate[1]]
+        line += ["--listen", f"{place.scheme}://127.0.0.1:{place.port}", *place.keys()]
         line += ["--config", f"{place.home}/rules.toml"] if place.rules() else []
         line += ["--access-log", f"{place.home}/access.log"] if "log" in place.needs else []
         line += ["--h2c"] if "h2c" in place.needs else []
@@ -225,9 +228,7 @@ def floor(path, tls_path):
     """The recipe of the floor, which is another program in scenarios with TLS; `bench` adds the
     arguments that describe its constant response."""
     def command(place):
-        listen, certificate = ["--listen", f"127.0.0.1:{place.port}"], place.certificate()
-        if certificate:
-            return [tls_path, *listen, "--cert", certificate[0], "--key", certificate[1]]
-        return [path, *listen]
+        program = tls_path if place.scheme == "https" else path
+        return [program, "--listen", f"127.0.0.1:{place.port}", *place.keys()]
 
     return Recipe("floor", "floor: parses nothing", "floor", "", command)

@@ -51,6 +51,17 @@ await "the new root is not served after a reload" serves
 [ "$(property MainPID)" = "$pid" ] || fail "the reload changed the process"
 passed "reloaded"
 
+[ "$(stat -c '%U %a' /var/lib/tenkay)" = "tenkay 755" ] || fail "/var/lib/tenkay"
+echo certificate >/mnt/certificate
+(umask 077 && echo key >/mnt/key)
+RENEWED_LINEAGE='' /usr/lib/tenkay/install-certificate example.org /mnt/certificate /mnt/key ||
+    fail "install-certificate"
+[ "$(stat -c '%U:%G %a' /etc/tenkay/tls/example.org.key)" = "root:tenkay 640" ] ||
+    fail "the owner or the mode of the key"
+[ "$(runuser -u tenkay -- cat /etc/tenkay/tls/example.org.key)" = key ] ||
+    fail "the user tenkay cannot read the key"
+passed "a certificate installed for the user tenkay"
+
 cp $config /mnt/good.toml
 echo 'lissten = ":80"' >>$config
 systemctl reload tenkay.service && fail "the reload of a broken configuration file succeeded"
@@ -108,6 +119,7 @@ passed "installed again: started; upgraded while stopped: left so"
 dpkg -P tenkay >>/mnt/dpkg.log 2>&1 || fail "dpkg -P"
 [ -e /etc/tenkay ] && fail "/etc/tenkay is left"
 [ -e /var/log/tenkay ] && fail "/var/log/tenkay is left"
+[ -e /var/lib/tenkay ] && fail "/var/lib/tenkay is left"
 [ -e /etc/logrotate.d/tenkay ] && fail "the logrotate file is left"
 passed "purged"
 echo end >>/mnt/report

@@ -1,164 +1,121 @@
-"""Reads responses from a socket, strictly by RFC 9112, and parses multipart bodies.
+"""Checks responses of tenkay against the versions that the requested file had.
 
-`Malformed` is a violation by the server. `Ended` means that the connection ended before a response
-was complete; whether this is a violation depends on what the client did.
+`Violation` and `Malformed` are faults of the server.
 """
 
 import re
-from typing import NamedTuple
 
-_STATUS_LINE = re.compile(rb"HTTP/1\.1 ([1-5]\d\d) [ -~]*")
-_FIELD_LINE = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*([ -~]*?)[ \t]*")
-_DIGITS = re.compile(rb"\d+")
-_CONTENT_RANGE = re.compile(rb"bytes (\d+)-(\d+)/(\d+)")
-HEAD_BYTES = 64 * 1024
+from lib_compare import http1
+from lib_compare.http1 import Malformed
+from lib_soak import files
 
+_CONTENT_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+)")
 
-class Malformed(Exception):
-    """The bytes received are not a valid response."""
+# Statuses that a file of this class can cause, besides the usual ones. 500: the file was rewritten
+# during each attempt to read it.
+OTHER_STATUSES = {"written": {500}, "coming": {404}, "closed": {403}}
 
-
-class Ended(Exception):
-    """The connection ended. `answer` is the incomplete response, if its head was received."""
-
-    def __init__(self, text, answer=None):
-        super().__init__(text)
-        self.answer = answer
+# Classes whose files change in size or time while they are sent, so responses may be cut off.
+CUT_OFF = {"written", "closed"}
 
 
-class Answer(NamedTuple):
-    """A response: fields by lower-case name, each with one value; `body` may be cut off."""
-
-    status: int
-    fields: dict
-    body: bytes
-
-    @property
-    def length(self):
-        """Content-Length; None without that field."""
-        value = self.fields.get(b"content-length")
-        return None if value is None else int(value)
-
-    @property
-    def closes(self):
-        """Whether the response has `Connection: close`."""
-        return self.fields.get(b"connection", b"").lower() == b"close"
+class Violation(Malformed):
+    """The server violated its contract: the response is not one of this file."""
 
 
-def parse_head(head):
-    """Parses a head without its empty line; returns status and fields."""
-    first, *lines = head[:-2].split(b"\r\n")
-    status = _STATUS_LINE.fullmatch(first)
-    if not status:
-        raise Malformed(f"not a status line: {first[:80]!r}")
-    fields = {}
-    for line in lines:
-        field = _FIELD_LINE.fullmatch(line)
-        if not field:
-            raise Malformed(f"not a field line: {line[:80]!r}")
-        name = field[1].lower()
-        if name in fields:
-            raise Malformed(f"duplicate field {name.decode()}")
-        fields[name] = field[2]
-    for needed in (b"date", b"x-content-type-options"):
-        if needed not in fields:
-            raise Malformed(f"missing field {needed.decode()}")
-    if not _DIGITS.fullmatch(fields.get(b"content-length", b"0")):
-        raise Malformed(f"Content-Length is not a number: {fields[b'content-length']!r}")
-    if b"transfer-encoding" in fields:
-        raise Malformed("unexpected Transfer-Encoding: tenkay never sends it")
-    return int(status[1]), fields
+class Reader(http1.Reader):
+    """A reader that also checks the fields that each response of tenkay has."""
 
-
-class Reader:
-    """Reads responses from a socket, one after the other."""
-
-    def __init__(self, sock, pause=lambda: None):
-        self._socket = sock
-        self._pause = pause
-        self._data = b""
-
-    def answer(self, to_head=False):
-        """The next response. Raises Ended if the connection ends before it is complete."""
-        while (end := self._data.find(b"\r\n\r\n")) < 0:
-            if len(self._data) > HEAD_BYTES:
-                raise Malformed(f"no end of the head within {HEAD_BYTES:,} bytes")
-            self._receive(None)
-        status, fields = parse_head(self._data[: end + 2])
-        self._data = self._data[end + 4 :]
-        answer = Answer(status, fields, b"")
-        without_body = to_head or status in (204, 304)
-        if answer.length is None and not without_body:
-            raise Malformed(f"{status} without Content-Length")
-        if status in (204, 304) and answer.length is not None:
+    def parse_head(self, head):
+        """Parses a head without its empty line; returns status and fields."""
+        status, fields = super().parse_head(head)
+        for needed in ("date", "x-content-type-options"):
+            if needed not in fields:
+                raise Malformed(f"missing field {needed}")
+        if status in (204, 304) and "content-length" in fields:
             raise Malformed(f"{status} with Content-Length")
-        pieces, missing = [], 0 if without_body else answer.length
-        while True:
-            piece, self._data = self._data[:missing], self._data[missing:]
-            pieces.append(piece)
-            missing -= len(piece)
-            if not missing:
-                return answer._replace(body=b"".join(pieces))
-            try:
-                self._receive(missing)
-            except Ended as end:
-                raise Ended(str(end), answer._replace(body=b"".join(pieces))) from None
-
-    def expect_end(self):
-        """Waits for the end of the connection. Raises Malformed if any byte arrives before it."""
-        try:
-            while not self._data:
-                self._receive(None)
-        except Ended:
-            return
-        raise Malformed(f"data after the last response: {self._data[:80]!r}")
-
-    def _receive(self, most):
-        self._pause()
-        try:
-            data = self._socket.recv(min(most or 65_536, 65_536))
-        except ConnectionError as error:
-            raise Ended(type(error).__name__) from None
-        if not data:
-            raise Ended("FIN")
-        self._data += data
-
-
-class Part(NamedTuple):
-    """One part of a multipart/byteranges body."""
-
-    first: int
-    last: int
-    complete: int
-    content: bytes
+        return status, fields
 
 
 def content_range(fields):
     """First position, last position and complete length from Content-Range."""
-    found = _CONTENT_RANGE.fullmatch(fields.get(b"content-range", b""))
+    found = _CONTENT_RANGE.fullmatch(fields.get("content-range", ""))
     if not found:
-        raise Malformed(f"invalid Content-Range: {fields.get(b'content-range')!r}")
+        raise Violation(f"invalid Content-Range: {fields.get('content-range')!r}")
     first, last, complete = map(int, found.groups())
     if not first <= last < complete:
-        raise Malformed(f"invalid Content-Range: {first}-{last}/{complete}")
+        raise Violation(f"invalid Content-Range: {first}-{last}/{complete}")
     return first, last, complete
 
 
+def pieces(answer):
+    """The bytes of a file in a 200 or 206, as a list of (bytes, offset, complete length of the
+    file). Raises Violation unless the lengths agree."""
+    if answer.status == 200:
+        return [(answer.body, 0, answer.length)]
+    if answer.status != 206:
+        return []
+    if "content-range" not in answer.fields:
+        return parts(answer)
+    first, last, complete = content_range(answer.fields)
+    if last - first + 1 != answer.length:
+        raise Violation(f"Content-Length {answer.length} for the range {first}-{last}")
+    return [(answer.body, first, complete)]
+
+
 def parts(answer):
-    """The parts of a multipart/byteranges body (RFC 9110 section 14.6)."""
-    media_type = answer.fields.get(b"content-type", b"")
-    if not media_type.startswith(b"multipart/byteranges; boundary="):
-        raise Malformed(f"expected multipart/byteranges, got {media_type!r}")
-    delimiter = b"\r\n--" + media_type.partition(b"boundary=")[2]
+    """The same, of a multipart/byteranges body (RFC 9110 section 14.6)."""
+    media_type = answer.fields.get("content-type", "")
+    if not media_type.startswith("multipart/byteranges; boundary="):
+        raise Violation(f"expected multipart/byteranges, got {media_type!r}")
+    delimiter = b"\r\n--" + media_type.partition("boundary=")[2].encode()
     before, *sections = answer.body.split(delimiter)
     if before or len(sections) < 2 or sections.pop() != b"--\r\n":
-        raise Malformed("multipart body with missing or misplaced delimiters")
+        raise Violation("multipart body with missing or misplaced delimiters")
     found = []
     for section in sections:
         head, empty_line, data = section.partition(b"\r\n\r\n")
-        lines = [line.partition(b": ") for line in head.split(b"\r\n")[1:]]
+        lines = [line.partition(": ") for line in head.decode("latin-1").split("\r\n")[1:]]
         first, last, complete = content_range({name.lower(): value for name, _, value in lines})
         if not empty_line or len(data) != last - first + 1:
-            raise Malformed(f"wrong length of the part {first}-{last}: {len(data)} bytes")
-        found.append(Part(first, last, complete, data))
+            raise Violation(f"wrong length of the part {first}-{last}: {len(data)} bytes")
+        found.append((data, first, complete))
     return found
+
+
+def judge(name, answer, versions, usual, scarce):
+    """Raises Violation unless `answer` has one of the `usual` statuses with bytes of one of
+    `versions`, or a failure that this class of file, or scarce resources, can cause."""
+    if answer.status in usual:
+        found = pieces(answer)
+        for piece in found:
+            judge_piece(name, *piece, versions)
+        if len({files.version_of(data) for data, _, _ in found} - {None}) > 1:
+            raise Violation(f"{name}: the parts belong to several versions")
+        return
+    others = OTHER_STATUSES.get(files.group(name), set()) | ({503} if scarce else set())
+    if answer.status not in others:
+        raise Violation(f"{name}: status {answer.status} instead of {sorted(usual)}")
+
+
+def judge_cut_off(name, answer, versions):
+    """Raises Violation unless the bytes received of an incomplete body are right."""
+    if answer.status == 200 or "content-range" in answer.fields:
+        for piece in pieces(answer):
+            judge_piece(name, *piece, versions)
+
+
+def judge_piece(name, data, at, complete, versions):
+    """Raises Violation unless `data` is at offset `at` in one of `versions`, and that version has
+    `complete` bytes.
+
+    A file that is being rewritten in place may appear with only the start of its new version.
+    """
+    trouble = files.fault(name, data, at, versions)
+    if trouble:
+        raise Violation(f"{name}, {len(data)} bytes from {at} of {complete}: {trouble}")
+    version = files.version_of(data)
+    sizes = {files.size(name, one) for one in (versions if version is None else [version])}
+    if complete in sizes or files.group(name) == "written" and complete < max(sizes):
+        return
+    raise Violation(f"{name}: the length {complete} is not the size of an allowed version")

@@ -1,129 +1,140 @@
-"""One client: connects, sends requests, checks the responses, and counts."""
+"""One client: runs conversations, checks the responses, and counts."""
 
 import random
-import socket
-import struct
 import time
 from collections import Counter
-from typing import NamedTuple
 
-from lib_soak import tree
-from lib_soak.answers import Ended, Malformed, Reader
-from lib_soak.judge import CUT_OFF, Violation, group, judge, judge_cut_off
+from lib_compare import http1
+from lib_compare.http1 import Ended, Malformed
+from lib_soak import files, kinds
+from lib_soak.answers import CUT_OFF, Reader, Violation, judge, judge_cut_off
 
 # The timeout of every socket call, under any load.
 TIMEOUT_SECONDS = 30.0
-NO_LINGER = struct.pack("ii", 1, 0)
-
-
-class Place(NamedTuple):
-    """The server's address, the versions of its files, and whether its resources are scarce."""
-
-    address: tuple
-    versions: tree.Versions
-    scarce: bool
+# Most violations kept per client, so that a broken server does not exhaust memory.
+VIOLATIONS_MOST = 50
 
 
 class Client:
-    """The functions that all kinds of conversations share."""
+    """What all kinds of conversations share: the server's address, the versions of its files,
+    whether its resources are scarce, the random choices, and the counts and violations."""
 
-    def __init__(self, place, seed):
-        self.place = place
+    large = [name for name in files.NAMES if "-large-" in name]
+    small = [name for name in files.NAMES if "-small-" in name]
+
+    def __init__(self, address, versions, scarce, seed):
+        self.address, self.versions, self.scarce = address, versions, scarce
         self.chance = random.Random(seed)
-        self.names = tree.names()
-        self.large = [name for name in self.names if "-large-" in name]
-        self.small = [name for name in self.names if "-small-" in name]
-        self.counts = Counter()
-        self.violations = []
+        self.counts, self.violations = Counter(), []
+
+    def run_until(self, stop):
+        """Runs conversations until the event `stop` is set."""
+        chosen, weights = list(kinds.WEIGHTS), list(kinds.WEIGHTS.values())
+        while not stop.is_set() and len(self.violations) < VIOLATIONS_MOST:
+            self.run(*self.chance.choices(chosen, weights))
 
     def run(self, kind):
         """Runs one conversation of a kind and records violations."""
         self.counts["conversations", kind.__name__] += 1
         try:
             kind(self)
-        except (Violation, Malformed) as fault:
+        except Malformed as fault:
             self.record(kind, f"{fault}")
         except Ended as end:
-            # Without free slots or pages, the server may close a connection at any time.
-            self.counts["ends", f"early, by {str(end).partition(',')[0]}"] += 1
-            if not self.place.scarce:
-                self.record(kind, f"the connection ended early, by {end}")
+            self._ended_early(kind, f"{end}")
         except TimeoutError:
             self.record(kind, f"timeout: no progress for {TIMEOUT_SECONDS:.0f} s")
         except OSError as error:  # a reset, or a consequence of one
-            self.counts["ends", f"early, by {type(error).__name__}"] += 1
-            if not self.place.scarce:
-                self.record(kind, f"connection error: {type(error).__name__}")
+            self._ended_early(kind, type(error).__name__)
+
+    def _ended_early(self, kind, text):
+        """Without free slots or pages, the server may close a connection at any time."""
+        self.counts["ends", "early, by " + text.partition(",")[0]] += 1
+        if not self.scarce:
+            self.record(kind, f"the connection ended early, by {text}")
 
     def record(self, kind, text):
         """Records a violation."""
         self.violations.append(f"{kind.__name__}: {text}")
 
-    def connect(self, receive_buffer=None):
-        """Opens a connection. With a small receive buffer, unread data stays with the server."""
-        sock = socket.socket()
-        sock.settimeout(TIMEOUT_SECONDS)
-        if receive_buffer:
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        try:
-            sock.connect(self.place.address)
-        except BaseException:
-            sock.close()
-            raise
-        return sock
+    def connect(self, **more):
+        """Opens a connection; a context manager."""
+        return Connection(self, **more)
 
     def request(self, path, method="GET", **fields):
         """Counts a request and returns its bytes. Underscores in field names become hyphens."""
         self.counts["requests", method] += 1
-        lines = [f"{method} /{path} HTTP/1.1", "Host: soak"]
-        lines += [f"{name.replace('_', '-')}: {value}" for name, value in fields.items()]
-        return ("\r\n".join(lines) + "\r\n\r\n").encode()
+        headers = {name.replace("_", "-"): value for name, value in fields.items()}
+        return http1.request(f"/{path}", headers, method, "soak")
 
-    def ask(self, sock, reader, name, usual=(200,), **fields):
-        """Requests a file; returns the checked response."""
-        oldest = self.place.versions.oldest(name)
-        sock.sendall(self.request(name, **fields))
-        return self.take(reader, name, oldest, usual)
-
-    def take(self, reader, name, oldest, usual=(200,), may_end=False):
-        """The next response, to a request for this file. None if it was cut off and that is
-        allowed."""
-        try:
-            answer = reader.answer()
-        except Ended as end:
-            versions = range(oldest, self.place.versions.newest(name) + 1)
-            if end.answer:
-                judge_cut_off(name, end.answer, versions)
-            if not (may_end or end.answer and group(name) in CUT_OFF):
-                where = "within the body" if end.answer else "before the head"
-                raise Ended(f"{end} {where}, of {name}") from None
-            self.counts["ends", "cut off (allowed)"] += 1
-            return None
-        self.counts["statuses", answer.status] += 1
-        versions = range(oldest, self.place.versions.newest(name) + 1)
-        judge(name, answer, versions, set(usual), self.place.scarce)
-        return answer
-
-    def other(self, reader, usual, to_head=False):
-        """The next response, to a request that is not for a file."""
-        answer = reader.answer(to_head)
-        self.counts["statuses", answer.status] += 1
-        if answer.status not in usual:
-            raise Violation(f"status {answer.status} instead of {sorted(usual)}")
-        return answer
-
-    def pick(self, names=None):
-        """A random one of these names, or of all files."""
-        return self.chance.choice(names or self.names)
+    def pick(self, names=files.NAMES):
+        """A random one of these names."""
+        return self.chance.choice(names)
 
     def wait(self, least, most):
         """Sleeps for a random time."""
         time.sleep(self.chance.uniform(least, most))
 
 
-def reset(sock):
-    """Closes the connection with a RST."""
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, NO_LINGER)
-    sock.close()
+class Connection:
+    """A connection of a client."""
 
+    def __init__(self, client, receive_buffer=None, pause=lambda: None):
+        self.client, self.versions = client, client.versions
+        self.sock = http1.connect(client.address, TIMEOUT_SECONDS, receive_buffer)
+        self.reader = Reader(self.sock, pause)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.sock.close()
+
+    def ask(self, name, usual=(200,), **fields):
+        """Requests a file; returns the checked response, or None if it was cut off and that is
+        allowed."""
+        return self.take(*self.send(name, **fields), usual)
+
+    def send(self, name, body=b"", **fields):
+        """Requests a file; returns its name and its oldest possible version."""
+        oldest = self.versions.oldest(name)
+        self.sock.sendall(self.client.request(name, **fields) + body)
+        return name, oldest
+
+    def send_all(self, names):
+        """The same for several files in one write; returns a list."""
+        sent = [(name, self.versions.oldest(name)) for name in names]
+        self.sock.sendall(b"".join(map(self.client.request, names)))
+        return sent
+
+    def take(self, name, oldest, usual=(200,), may_end=False):
+        """The next response, to a request for this file; otherwise like `ask`."""
+        try:
+            answer = self.reader.answer()
+        except Ended as end:
+            if end.answer:
+                judge_cut_off(name, end.answer, self._versions(name, oldest))
+            if not (may_end or end.answer and files.group(name) in CUT_OFF):
+                where = "within the body" if end.answer else "before the head"
+                raise Ended(f"{end} {where}, of {name}") from None
+            self.client.counts["ends", "cut off (allowed)"] += 1
+            return None
+        self.client.counts["statuses", answer.status] += 1
+        versions = self._versions(name, oldest)
+        judge(name, answer, versions, set(usual), self.client.scarce)
+        return answer
+
+    def _versions(self, name, oldest):
+        return range(oldest, self.versions.newest(name) + 1)
+
+    def take_all(self, sent):
+        """The responses to requests for these files. Returns whether all of them were complete."""
+        return all(self.take(*one) for one in sent)
+
+    def other(self, usual, to_head=False):
+        """The next response, to a request that is not for a file."""
+        answer = self.reader.answer(to_head)
+        self.client.counts["statuses", answer.status] += 1
+        if answer.status not in usual:
+            raise Violation(f"status {answer.status} instead of {sorted(usual)}")
+        return answer

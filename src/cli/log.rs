@@ -17,7 +17,7 @@ pub(super) struct LogArgs {
     access_log: Option<OsString>,
 
     /// Form of these lines [default: combined]
-    #[arg(long, value_name = "common|combined|json", hide_possible_values = true)]
+    #[arg(long, value_name = "common|combined|vhost_combined|json", hide_possible_values = true)]
     #[arg(value_parser = one_of(value::ACCESS_FORMAT))]
     access_log_format: Option<AccessFormat>,
 

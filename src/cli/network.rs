@@ -16,9 +16,9 @@ pub(super) struct NetworkArgs {
         value_name = "ADDRESS",
         help = "\
         Address to listen on: PORT (on 127.0.0.1), :PORT (on all addresses), HOST:PORT, \
-        [IPv6]:PORT, http://HOST:PORT/, https://HOST:PORT/, unix:/PATH or systemd:NAME (a socket \
-        that systemd passes); port 0 picks a free one; repeatable \
-        [default: 127.0.0.1:8080]"
+        [IPv6]:PORT, http://HOST:PORT/, https://HOST:PORT/, unix:/PATH, systemd:NAME (a socket \
+        that systemd passes) or https://systemd:NAME (with TLS); port 0 picks a free one; \
+        repeatable [default: 127.0.0.1:8080]"
     )]
     listen: Vec<Listen>,
 

@@ -448,6 +448,10 @@ fn an_error_says_what_is_wrong() {
         (&["--admin-hosts", "a"], "add --admin-listen ADDRESS"),
         (&["--admin-listen", ":0", "--admin-hosts", "a:1"], "has a port"),
         (&["--nonsense"], "--nonsense"),
+        (&["a", "b"], "'b' is one word too many: tenkay serves one folder"),
+        (&["a", "check"], "the command 'check' must be the first word"),
+        (&["--error-page", "502=/a"], "tenkay never sends status 502"),
+        (&["--error-page", "413=/a"], "tenkay always sends its own page for status 413"),
     ] {
         let error = flags(args).unwrap_err();
         assert!(error.contains(expected), "{args:?}: {error}");

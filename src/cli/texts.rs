@@ -1,6 +1,7 @@
-//! Texts from the table of options: the manual page and the completions of shells.
+//! Texts from the table of options: the manual page, the completions of shells, and an error.
 
-use clap::{Arg, Command};
+use clap::error::{ContextKind, ContextValue, ErrorKind};
+use clap::{Arg, Command, CommandFactory};
 use clap_complete::Shell;
 use clap_mangen::Man;
 
@@ -33,4 +34,20 @@ fn visible(command: Command) -> Command {
         let about = subcommand.get_about().cloned().unwrap_or_default();
         Command::new(subcommand.get_name().to_owned()).about(about).args(arguments)
     })
+}
+
+/// Takes a second ROOT for what it is: the parser takes it for a command.
+pub(super) fn two_roots(error: clap::Error) -> clap::Error {
+    let word = match error.get(ContextKind::InvalidSubcommand) {
+        Some(ContextValue::String(word)) if error.kind() == ErrorKind::ArgumentConflict => word,
+        _ => return error,
+    };
+    let is_command = super::Args::command().get_subcommands().any(|it| it.get_name() == word);
+    let what = match is_command {
+        true => format!("the command '{word}' must be the first word"),
+        false => {
+            format!("'{word}' is one word too many: tenkay serves one folder, and ROOT is there")
+        }
+    };
+    super::invalid(&what)
 }

@@ -14,6 +14,7 @@ use std::path::PathBuf;
 
 mod admin;
 
+use super::listen::{overlaps, pair};
 use super::{
     AccessRule, Account, ArchiveFormat, AuthRule, CacheControl, CertificateFiles, CleanUrls,
     Config, Cors, EncodedSlash, EtagSource, HeaderRule, Listen, ListenAddress, Places,
@@ -367,6 +368,9 @@ impl Layer {
         let mut keep = |problem: Problem| problems.push(problem);
         let listen_origin = self.listen.as_ref().map_or(Origin::Default, |set| set.origin.clone());
         let listen = addresses(self.listen, self.port).map_err(&mut keep);
+        for (_, what) in overlaps(listen.as_deref().unwrap_or_default()) {
+            keep(Problem { origin: listen_origin.clone(), what: format!("listen: {what}") });
+        }
         let limits = limits::limits(&self.limits).map_err(&mut keep);
         let admin = self.admin_listen.as_ref();
         problems.extend(admin::check(admin, listen.as_deref().unwrap_or(&[])));
@@ -374,7 +378,7 @@ impl Layer {
         let is_https = listen.as_ref().map(|all| all.iter().any(|listen| listen.opening.tls));
         let tls = self
             .tls
-            .into_config(is_https.ok(), listen_origin)
+            .into_config(is_https.ok(), listen_origin.clone())
             .map_err(|found| problems.extend(found));
         let (Ok(mut listen), Ok((limits, chosen_limits)), Ok(tls), true) =
             (listen, limits, tls, problems.is_empty())
@@ -383,6 +387,10 @@ impl Layer {
             problems.dedup();
             return Err(problems);
         };
+        pair(&mut listen);
+        if let Origin::Environment(name) = &listen_origin {
+            listen.iter_mut().for_each(|listen| listen.place.clone_from(name));
+        }
         if let Some(Sourced { value, .. }) = self.proxy_protocol {
             listen.iter_mut().for_each(|listen| listen.opening.proxy_protocol = value);
         }
@@ -390,7 +398,10 @@ impl Layer {
         Ok(Config {
             listen,
             admin_hosts: admin::names(self.admin_listen.as_ref(), self.admin_hosts),
-            admin: self.admin_listen.map(|sourced| Listen::internal(sourced.value)),
+            admin: self.admin_listen.map(|sourced| Listen {
+                place: place(Some(&sourced)),
+                ..Listen::internal(sourced.value)
+            }),
             trusted_proxies: TrustedProxies(value_or(self.trusted_proxies, Vec::new())),
             sites,
             user: self.user.map(|sourced| sourced.value),
@@ -458,15 +469,20 @@ impl SiteLayer {
     pub fn into_site(self) -> SiteConfig {
         let default = SiteConfig::default();
         let places = Places {
+            hosts: place(self.hosts.as_ref()),
             root: place(self.root.as_ref()),
             link_targets: place(self.link_targets.as_ref()),
             hidden: place(self.hidden.as_ref()),
+            spa: place(self.spa.as_ref()),
+            error_pages: Vec::new(),
         };
-        let mut error_pages: Vec<(u16, String)> = Vec::new();
-        for Sourced { value, .. } in self.error_pages {
-            error_pages.retain(|(status, _)| *status != value.0);
-            error_pages.push(value);
+        let mut pages: Merged<(u16, String)> = Vec::new();
+        for page in self.error_pages {
+            pages.retain(|other| other.value.0 != page.value.0);
+            pages.push(page);
         }
+        let places =
+            Places { error_pages: pages.iter().map(|page| place(Some(page))).collect(), ..places };
         SiteConfig {
             hosts: value_or(self.hosts, default.hosts),
             root: value_or(self.root, default.root),
@@ -485,7 +501,7 @@ impl SiteLayer {
             media_types: self.media_types.into_iter().map(|sourced| sourced.value).collect(),
             clean_urls: value_or(self.clean_urls, default.clean_urls),
             spa: value_or(self.spa, default.spa),
-            error_pages,
+            error_pages: pages.into_iter().map(|page| page.value).collect(),
             rule_files: value_or(self.rule_files, default.rule_files),
             cors: value_or(self.cors, default.cors),
             security_headers: value_or(self.security_headers, default.security_headers),

@@ -1,6 +1,7 @@
 //! Addresses to listen on, as people type them.
 
 use std::fmt;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
@@ -11,6 +12,8 @@ pub struct Listen {
     pub address: ListenAddress,
     /// What precedes the first request.
     pub opening: Opening,
+    /// Where it is configured, for messages; empty: on the command line.
+    pub place: String,
 }
 
 /// What precedes the first request of a connection.
@@ -44,14 +47,48 @@ impl Opening {
 impl Listen {
     /// The admin listener at this address.
     pub fn internal(address: ListenAddress) -> Listen {
-        Listen { address, opening: Opening { internal: true, ..Opening::default() } }
+        let opening = Opening { internal: true, ..Opening::default() };
+        Listen { opening, ..Listen::from(address) }
     }
+}
+
+/// Makes one socket of `[::]` and one of `0.0.0.0` with the same port: by itself, the first takes
+/// clients of IPv4 as well.
+pub(super) fn pair(all: &mut [Listen]) {
+    let port = |listen: &Listen| match listen.address.tcp() {
+        Some((Host::Address(IpAddr::V4(Ipv4Addr::UNSPECIFIED)), port)) => Some(port),
+        _ => None,
+    };
+    let paired: Vec<u16> = all.iter().filter_map(port).collect();
+    for listen in all {
+        if let Some((Host::Address(IpAddr::V6(Ipv6Addr::UNSPECIFIED)), port)) = listen.address.tcp()
+            && paired.contains(&port)
+        {
+            listen.address = ListenAddress::EveryIpv6(port);
+        }
+    }
+}
+
+/// The entries that get connections of an earlier one, each with its index: with two sockets in one
+/// place, the kernel decides which one gets a connection.
+pub(super) fn overlaps(all: &[Listen]) -> Vec<(usize, String)> {
+    let mut found = Vec::new();
+    for (index, Listen { address, .. }) in all.iter().enumerate() {
+        let others = all[..index].iter().map(|other| &other.address);
+        found.extend(
+            others
+                .filter(|other| !address.pairs_with(other))
+                .find_map(|other| address.overlap(other))
+                .map(|what| (index, what)),
+        );
+    }
+    found
 }
 
 impl From<ListenAddress> for Listen {
     /// Plain HTTP at this address.
     fn from(address: ListenAddress) -> Listen {
-        Listen { address, opening: Opening::default() }
+        Listen { address, opening: Opening::default(), place: String::new() }
     }
 }
 
@@ -71,7 +108,7 @@ impl FromStr for Listen {
             true => rest.parse(),
             false => from_authority("https", rest, 443),
         };
-        address.map(|address| Listen { address, opening })
+        address.map(|address| Listen { opening, ..Listen::from(address) })
     }
 }
 
@@ -91,6 +128,8 @@ pub enum ListenAddress {
     Tcp(String),
     /// A port on every address of the machine, IPv4 and IPv6.
     Every(u16),
+    /// A port on every address of IPv6; only beside one on every address of IPv4.
+    EveryIpv6(u16),
     /// `unix:/path`.
     Unix(PathBuf),
     /// `systemd:NAME`: sockets that systemd has bound; without a name, all of them.
@@ -102,18 +141,86 @@ impl ListenAddress {
     pub fn path(&self) -> Option<&Path> {
         match self {
             ListenAddress::Unix(path) => Some(path),
-            ListenAddress::Tcp(_) | ListenAddress::Every(_) | ListenAddress::Systemd(_) => None,
+            ListenAddress::Tcp(_)
+            | ListenAddress::Every(_)
+            | ListenAddress::EveryIpv6(_)
+            | ListenAddress::Systemd(_) => None,
         }
     }
 
-    /// Whether both stand for the same sockets, or one for some of the other. Names of hosts are
-    /// not looked up.
-    pub fn overlaps(&self, other: &ListenAddress) -> bool {
+    /// Whether both stand for the same sockets of systemd, or one for some of the other.
+    fn shares_systemd(&self, other: &ListenAddress) -> bool {
         match (self, other) {
             (ListenAddress::Systemd(one), ListenAddress::Systemd(two)) => {
                 one == two || one.is_empty() || two.is_empty()
             }
-            _ => self == other,
+            _ => false,
+        }
+    }
+
+    /// Why there cannot be sockets at both, and what to do; `None`: there can. Names of hosts are
+    /// not looked up.
+    pub fn overlap(&self, other: &ListenAddress) -> Option<String> {
+        // Port 0 is another port each time.
+        let picks_port = self.with_port(0).as_ref() == Some(self);
+        if self == other && !picks_port {
+            return Some(format!("{self} is listed already; leave one of the two out"));
+        }
+        if self.shares_systemd(other) {
+            return Some(format!(
+                "{self} and {other} stand for the same sockets; leave one of the two out"
+            ));
+        }
+        let ((one, port), (two, other_port)) = (self.tcp()?, other.tcp()?);
+        if port != other_port || port == 0 {
+            return None;
+        }
+        let (wider, narrower) = match (one.includes(two), two.includes(one)) {
+            (true, _) => (self, other),
+            (_, true) => (other, self),
+            (false, false) => return None,
+        };
+        let what = match (wider.tcp()?.0, narrower.tcp()?.0) {
+            (Host::Address(IpAddr::V6(_)), Host::Address(IpAddr::V4(_))) => "IPv4, and so ",
+            _ => "",
+        };
+        Some(format!("{wider} includes {what}{narrower}; leave {narrower} out"))
+    }
+
+    /// True for `[::]` and `0.0.0.0` with the same port, which can be one socket each.
+    pub fn pairs_with(&self, other: &ListenAddress) -> bool {
+        let (Some((one, port)), Some((two, other_port))) = (self.tcp(), other.tcp()) else {
+            return false;
+        };
+        let is_wildcard = |host: &Host| matches!(host, Host::Address(ip) if ip.is_unspecified());
+        port == other_port && is_wildcard(&one) && is_wildcard(&two) && one != two
+    }
+
+    /// Whether a socket at one can be why there is none at the other. The addresses of a name are
+    /// not looked up: it can have any.
+    pub fn may_overlap(&self, other: &ListenAddress) -> bool {
+        let (Some((one, port)), Some((two, other_port))) = (self.tcp(), other.tcp()) else {
+            return false;
+        };
+        let is_name = |host| matches!(host, Host::Name(_));
+        let is_one = one.includes(two) || two.includes(one) || is_name(one) || is_name(two);
+        port == other_port && port > 0 && (is_one || self.pairs_with(other))
+    }
+
+    /// The host and the port of a socket of TCP.
+    fn tcp(&self) -> Option<(Host<'_>, u16)> {
+        match self {
+            ListenAddress::Tcp(text) => {
+                let (host, port) = text.rsplit_once(':')?;
+                let bare = host.trim_start_matches('[').trim_end_matches(']');
+                let host = bare.parse().map_or(Host::Name(host), Host::Address);
+                Some((host, port.parse().ok()?))
+            }
+            ListenAddress::Every(port) => Some((Host::Every, *port)),
+            ListenAddress::EveryIpv6(port) => {
+                Some((Host::Address(Ipv6Addr::UNSPECIFIED.into()), *port))
+            }
+            ListenAddress::Unix(_) | ListenAddress::Systemd(_) => None,
         }
     }
 
@@ -134,6 +241,7 @@ impl ListenAddress {
                 Some(ListenAddress::Tcp(format!("{host}:{port}")))
             }
             ListenAddress::Every(_) => Some(ListenAddress::Every(port)),
+            ListenAddress::EveryIpv6(_) => Some(ListenAddress::EveryIpv6(port)),
             ListenAddress::Unix(_) | ListenAddress::Systemd(_) => None,
         }
     }
@@ -141,6 +249,29 @@ impl ListenAddress {
     /// A port on the loopback address.
     pub fn loopback(port: u16) -> ListenAddress {
         ListenAddress::Tcp(format!("127.0.0.1:{port}"))
+    }
+}
+
+/// The host of an address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Host<'a> {
+    Every,
+    Address(IpAddr),
+    Name(&'a str),
+}
+
+impl Host<'_> {
+    /// True if a socket for it also gets the connections to `other`, another host.
+    fn includes(self, other: Host<'_>) -> bool {
+        match (self, other) {
+            (Host::Every, _) => true,
+            // [::] includes IPv4; a name has addresses of either kind.
+            (Host::Address(IpAddr::V6(Ipv6Addr::UNSPECIFIED)), other) => other != Host::Every,
+            (Host::Address(IpAddr::V4(Ipv4Addr::UNSPECIFIED)), Host::Address(other)) => {
+                other.is_ipv4()
+            }
+            (one, other) => one == other,
+        }
     }
 }
 
@@ -229,6 +360,7 @@ impl fmt::Display for ListenAddress {
         match self {
             ListenAddress::Tcp(text) => f.write_str(text),
             ListenAddress::Every(port) => write!(f, "*:{port}"),
+            ListenAddress::EveryIpv6(port) => write!(f, "[::]:{port}"),
             ListenAddress::Unix(path) => write!(f, "unix:{}", path.display()),
             ListenAddress::Systemd(name) => write!(f, "systemd:{name}"),
         }
@@ -316,6 +448,93 @@ mod tests {
             let error = bad.parse::<Listen>().unwrap_err();
             assert!(error.contains(hint), "{bad}: {error}");
         }
+    }
+
+    #[test]
+    fn two_sockets_in_one_place_are_an_overlap() {
+        let parse = |text: &str| text.parse::<Listen>().unwrap();
+        let found = |texts: &[&str]| -> Vec<String> {
+            let all: Vec<Listen> = texts.iter().map(|text| parse(text)).collect();
+            overlaps(&all).into_iter().map(|(index, what)| format!("{index} {what}")).collect()
+        };
+        let none: Vec<String> = Vec::new();
+        for (texts, expected) in [
+            (["80", "127.0.0.1:80"], "127.0.0.1:80 is listed already; leave one of the two out"),
+            ([":80", "http://*:80"], "*:80 is listed already; leave one of the two out"),
+            ([":80", "0.0.0.0:80"], "*:80 includes 0.0.0.0:80; leave 0.0.0.0:80 out"),
+            (["[::]:80", ":80"], "*:80 includes [::]:80; leave [::]:80 out"),
+            ([":80", "localhost:80"], "*:80 includes localhost:80; leave localhost:80 out"),
+            (
+                ["127.0.0.1:80", "0.0.0.0:80"],
+                "0.0.0.0:80 includes 127.0.0.1:80; leave 127.0.0.1:80 out",
+            ),
+            (
+                ["[::]:80", "127.0.0.1:80"],
+                "[::]:80 includes IPv4, and so 127.0.0.1:80; leave 127.0.0.1:80 out",
+            ),
+            (["[::]:80", "[::1]:80"], "[::]:80 includes [::1]:80; leave [::1]:80 out"),
+            (["[::]:80", "[::0]:80"], "[::0]:80 includes [::]:80; leave [::]:80 out"),
+            (["unix:/a", "unix:/a"], "unix:/a is listed already; leave one of the two out"),
+            (
+                ["systemd:", "systemd:a"],
+                "systemd:a and systemd: stand for the same sockets; leave one of the two out",
+            ),
+        ] {
+            assert_eq!(found(&texts), [format!("1 {expected}")], "{texts:?}");
+        }
+        for texts in [
+            &["0.0.0.0:80", "[::]:80"][..],
+            &["[::]:80", "0.0.0.0:80"],
+            &[":80", ":81"],
+            &["127.0.0.1:80", "127.0.0.2:80", "[::1]:80", "localhost:80"],
+            &["0.0.0.0:80", "[::1]:80", "localhost:80"],
+            &["127.0.0.1:0", "127.0.0.1:0", ":0", "0.0.0.0:0"],
+            &["unix:/a", "unix:/b"],
+        ] {
+            assert_eq!(found(texts), none, "{texts:?}");
+        }
+        if cfg!(feature = "tls") {
+            let expected = ["1 *:443 includes 0.0.0.0:443; leave 0.0.0.0:443 out"];
+            assert_eq!(found(&[":443", "https://0.0.0.0"]), expected);
+        }
+    }
+
+    #[test]
+    fn an_address_can_be_taken_by_one_that_includes_it_or_by_a_name() {
+        let parse = |text: &str| text.parse::<ListenAddress>().unwrap();
+        for (one, other, expected) in [
+            ("127.0.0.1:80", "localhost:80", true),
+            ("127.0.0.1:80", ":80", true),
+            ("[::]:80", "0.0.0.0:80", true),
+            ("127.0.0.1:80", "127.0.0.2:80", false),
+            ("127.0.0.1:80", ":81", false),
+            ("localhost:0", "127.0.0.1:0", false),
+            ("unix:/a", ":80", false),
+        ] {
+            let (one, other) = (parse(one), parse(other));
+            assert_eq!(one.may_overlap(&other), expected, "{one} {other}");
+            assert_eq!(other.may_overlap(&one), expected, "{other} {one}");
+        }
+    }
+
+    #[test]
+    fn the_two_wildcards_are_one_socket_each() {
+        let listen = |texts: &[&str]| {
+            let mut all: Vec<Listen> = texts.iter().map(|text| text.parse().unwrap()).collect();
+            pair(&mut all);
+            all.into_iter().map(|listen| listen.address).collect::<Vec<_>>()
+        };
+        let tcp = |text: &str| ListenAddress::Tcp(text.to_owned());
+        assert_eq!(
+            listen(&["[::]:80", "0.0.0.0:80", "[::]:81", "[::0]:80"]),
+            [
+                ListenAddress::EveryIpv6(80),
+                tcp("0.0.0.0:80"),
+                tcp("[::]:81"),
+                ListenAddress::EveryIpv6(80)
+            ]
+        );
+        assert_eq!(ListenAddress::EveryIpv6(80).to_string(), "[::]:80");
     }
 
     #[test]

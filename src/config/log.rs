@@ -2,6 +2,7 @@
 
 use std::ffi::OsStr;
 use std::fmt;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 /// The access log.
@@ -54,10 +55,15 @@ impl LogTarget {
 
     /// The line about a log that cannot be opened.
     pub fn cannot_open(&self, error: &std::io::Error) -> String {
-        format!(
-            "cannot open the access log {self}: {error}; choose another path with --access-log, \
-             or create its folder"
-        )
+        let advice = match error.kind() {
+            ErrorKind::NotFound => "create its folder, or choose another path with --access-log",
+            ErrorKind::PermissionDenied => {
+                "let the user that opens it write there (to the file if it exists, and to its \
+                 folder), or choose another path with --access-log"
+            }
+            _ => "choose another path with --access-log",
+        };
+        format!("cannot open the access log {self}: {error}; {advice}")
     }
 }
 
@@ -79,6 +85,8 @@ pub enum AccessFormat {
     /// The same with Referer and User-Agent.
     #[default]
     Combined,
+    /// `Combined` behind the host and the port that the request names, as Apache's `%v:%p`.
+    VhostCombined,
     /// An object of JSON.
     Json,
 }
@@ -105,4 +113,27 @@ pub enum LogFormat {
     Text,
     /// An object of JSON.
     Json,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_advice_about_an_access_log_fits_the_error() {
+        let log = LogTarget::Path("/var/log/a".into());
+        for (kind, advice) in [
+            (ErrorKind::NotFound, "create its folder, or choose another path"),
+            (ErrorKind::PermissionDenied, "let the user that opens it write there"),
+            (ErrorKind::IsADirectory, "choose another path with --access-log"),
+        ] {
+            let line = log.cannot_open(&kind.into());
+            assert!(line.starts_with("cannot open the access log /var/log/a: "), "{line}");
+            assert_eq!(
+                line.split("; ").nth(1).map(|it| it.starts_with(advice)),
+                Some(true),
+                "{line}"
+            );
+        }
+    }
 }

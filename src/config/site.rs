@@ -79,12 +79,18 @@ pub struct SiteConfig {
 /// line, or nowhere.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Places {
+    /// The place of [`SiteConfig::hosts`].
+    pub hosts: String,
     /// The place of [`SiteConfig::root`].
     pub root: String,
     /// The place of [`SiteConfig::link_targets`].
     pub link_targets: String,
     /// The place of [`SiteConfig::hidden`].
     pub hidden: String,
+    /// The place of [`SiteConfig::spa`].
+    pub spa: String,
+    /// The place of each of [`SiteConfig::error_pages`].
+    pub error_pages: Vec<String>,
 }
 
 impl Default for SiteConfig {

@@ -36,9 +36,10 @@ pub const SANDBOX: Choice<Sandbox, 3> =
 pub const ARCHIVES: Choice<ArchiveFormat, 2> =
     [("tar", ArchiveFormat::Tar), ("zip", ArchiveFormat::Zip)];
 /// The words for the format of the access log.
-pub const ACCESS_FORMAT: Choice<AccessFormat, 3> = [
+pub const ACCESS_FORMAT: Choice<AccessFormat, 4> = [
     ("common", AccessFormat::Common),
     ("combined", AccessFormat::Combined),
+    ("vhost_combined", AccessFormat::VhostCombined),
     ("json", AccessFormat::Json),
 ];
 
@@ -232,10 +233,22 @@ pub fn error_page(text: &str) -> Result<(u16, String), String> {
 /// If it is not from 400 to 599.
 pub fn error_status(text: &str) -> Result<u16, String> {
     let status = three_digits(text).filter(|status| (400..=599).contains(status));
-    status.ok_or_else(|| {
+    let status = status.ok_or_else(|| {
         format!("'{text}' is not the status of an error; write one from 400 to 599, such as 404")
-    })
+    })?;
+    match status {
+        // Rules may answer with 410 or 451.
+        400..=499 if !OWN_PAGE.contains(&status) => Ok(status),
+        500 | 501 | 503 => Ok(status),
+        _ if OWN_PAGE.contains(&status) => {
+            Err(format!("tenkay always sends its own page for status {status}; leave it out"))
+        }
+        _ => Err(format!("tenkay never sends status {status}; leave it out")),
+    }
 }
+
+/// Malformed requests, and those for another server: they belong to no path of a site.
+const OWN_PAGE: [u16; 8] = [400, 408, 413, 414, 417, 421, 431, 505];
 
 fn three_digits(text: &str) -> Option<u16> {
     let is_status = text.len() == 3 && text.bytes().all(|byte| byte.is_ascii_digit());
@@ -331,10 +344,26 @@ pub fn host(text: &str) -> Result<String, String> {
 pub fn pattern(text: &str) -> Result<String, String> {
     if !text.starts_with('/') || text.chars().any(char::is_control) {
         return Err(format!(
-            "'{text}' is not a pattern of paths; begin it with a slash, as in /a/*"
+            "'{text}' is not a pattern of paths; begin it with a slash, as in /a/* or /*.css"
         ));
     }
     Ok(text.to_owned())
+}
+
+/// A pattern of paths that are restricted. It has a meaning of its own, but `/folder/` is refused:
+/// who writes it wants to restrict what is below as well.
+///
+/// # Errors
+/// If it is not a path, or would leave what is below a folder open.
+pub fn guard_pattern(text: &str) -> Result<String, String> {
+    let folder = text.trim_end_matches('/');
+    if text.ends_with('/') && !folder.is_empty() && !text.contains('*') {
+        return Err(format!(
+            "'{text}' matches this path alone; write {folder}/* for the folder and everything \
+             below"
+        ));
+    }
+    pattern(text)
 }
 
 /// The destination of a redirect; only its start is checked.
@@ -359,11 +388,12 @@ pub fn destination(text: &str) -> Result<String, String> {
 /// # Errors
 /// If it is neither.
 pub fn redirect_status(text: &str) -> Result<u16, String> {
-    let is_known = |status: &u16| matches!(status, 200 | 301 | 302 | 303 | 307 | 308 | 400..=499);
+    let is_known =
+        |status: &u16| matches!(status, 200 | 301 | 302 | 303 | 307 | 308 | 400..=499 | 503);
     three_digits(text).filter(is_known).ok_or_else(|| {
         format!(
-            "'{text}' is not the status of a redirect; write 301, 302, 303, 307 or 308, or 200 or \
-             one from 400 to 499 to answer with the file"
+            "'{text}' is not the status of a redirect; write 301, 302, 303, 307 or 308, or 200, \
+             one from 400 to 499, or 503 to answer with the file"
         )
     })
 }

@@ -35,7 +35,7 @@ pub(super) fn gate(
 fn port(address: &ListenAddress) -> Option<u16> {
     match address {
         ListenAddress::Tcp(text) => text.rsplit_once(':')?.1.parse().ok(),
-        ListenAddress::Every(port) => Some(*port),
+        ListenAddress::Every(port) | ListenAddress::EveryIpv6(port) => Some(*port),
         ListenAddress::Systemd(_) => Some(443),
         ListenAddress::Unix(_) => None,
     }

@@ -13,6 +13,7 @@ use crate::http::fields::Fields;
 use crate::http::forwarded;
 use crate::http::head::{self, Bounds, Parsed};
 use crate::http::status::Failure;
+use crate::inherited::Inherited;
 use crate::site::explain::{Explanation, Sidecar, Variant};
 use crate::site::{Request, Sites};
 
@@ -116,7 +117,7 @@ impl Report {
         let mut sites = served.map_err(|problems| Refusal::Site(problems.to_string()))?;
         if let Some(gate) = gate {
             let challenges = gate.acme_webroot.clone();
-            let guarded = sites.guard_with(gate, Door::best());
+            let guarded = sites.guard_with(gate, Door::best(), &Inherited::default());
             guarded.map_err(|problems| Refusal::Site(problems.to_string()))?;
             configs.extend(challenges.map(|root| SiteConfig { root, ..SiteConfig::default() }));
             places.resize(configs.len(), "acme_webroot".to_owned());

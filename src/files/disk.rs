@@ -26,8 +26,9 @@ use super::version::Version;
 pub struct OpenFile {
     file: File,
     version: Version,
-    /// The root that it was opened below; it stays open as long as the file.
-    root: Rc<Root>,
+    /// The root that it was opened below; it stays open as long as the file. `None`: the file is
+    /// anonymous, and its bytes never change.
+    root: Option<Rc<Root>>,
     /// Where it was found below the root.
     path: Box<[u8]>,
     /// Its last bytes, if they were in memory when it was opened.
@@ -38,6 +39,8 @@ pub struct OpenFile {
     warm: Cell<Warm>,
     /// When bytes were last not found in memory.
     cold_at: Cell<Option<Tick>>,
+    /// When it was confirmed, if no piece was prepared since.
+    confirmed: Cell<Option<Tick>>,
 }
 
 /// Bytes of a file that were found in memory, and when.
@@ -74,13 +77,35 @@ impl OpenFile {
         OpenFile {
             file,
             version,
-            root: Rc::clone(root),
+            root: Some(Rc::clone(root)),
             path: path.into(),
             tail: read.then_some(tail),
             seen: Cell::new(version),
             warm: Cell::default(),
             cold_at: Cell::default(),
+            confirmed: Cell::default(),
         }
+    }
+
+    /// An anonymous file, whose bytes never change. `None`: the system does not know it.
+    pub(super) fn anonymous(file: File) -> Option<OpenFile> {
+        let version = Version::of(&file).ok()?;
+        Some(OpenFile {
+            file,
+            version,
+            root: None,
+            path: Box::default(),
+            tail: None,
+            seen: Cell::new(version),
+            warm: Cell::default(),
+            cold_at: Cell::default(),
+            confirmed: Cell::default(),
+        })
+    }
+
+    /// True if its bytes never change, and are in memory.
+    fn is_anonymous(&self) -> bool {
+        self.root.is_none()
     }
 
     /// The file.
@@ -109,6 +134,14 @@ impl OpenFile {
         Version::of(&self.file).is_ok_and(|now| now == self.version)
     }
 
+    /// As [`OpenFile::is_current`], for a response that begins `now`. If it is true, its first
+    /// piece is not checked again.
+    pub fn confirm(&self, now: Tick) -> bool {
+        let is_current = self.is_current();
+        self.confirmed.set(is_current.then_some(now));
+        is_current
+    }
+
     /// Whether a response in progress can continue up to `end`: the bytes up to there are still
     /// those of the opened version.
     ///
@@ -130,7 +163,10 @@ impl OpenFile {
         if now.changed_ns == seen.changed_ns {
             return true;
         }
-        let is_named = || self.root.version(&self.path).is_ok_and(|named| named.is_same_file(&now));
+        let is_named = || {
+            let named = self.root.as_ref().and_then(|root| root.version(&self.path).ok());
+            named.is_some_and(|named| named.is_same_file(&now))
+        };
         if !now.has_other_attributes(&seen) && is_named() {
             return false;
         }
@@ -235,7 +271,11 @@ impl Disk {
         blocking: Blocking,
         now: Tick,
     ) -> Piece {
-        if !file.still_covers(at + count) {
+        if file.is_anonymous() {
+            return Piece::Ready(count);
+        }
+        let is_confirmed = file.confirmed.take() == Some(now);
+        if !is_confirmed && !file.still_covers(at + count) {
             return Piece::Changed;
         }
         if blocking == Blocking::Allowed || self.is_in_memory(file, at, count, now) {

@@ -176,6 +176,19 @@ impl Root {
         Ok(Root { fd, symlinks, door, path, version, aliases, targets: Vec::new() })
     }
 
+    /// In place of a directory at `path` that does not exist: nothing is found in it, until
+    /// [`Root::reopen`] finds one.
+    ///
+    /// # Errors
+    /// Those of the system.
+    pub fn absent(path: &Path, symlinks: Symlinks, door: Door) -> io::Result<Root> {
+        // To look anything up below something that is no directory is an error (ENOTDIR).
+        let fd = retry_on_intr(|| openat(CWD, "/dev/null", LOOK, Mode::empty()))?;
+        let (version, path) = (Version::of(&fd)?, std::path::absolute(path)?);
+        let (aliases, targets) = (Vec::new(), Vec::new());
+        Ok(Root { fd, symlinks, door, path, version, aliases, targets })
+    }
+
     /// Links may lead into these folders as well.
     ///
     /// # Errors

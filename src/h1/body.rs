@@ -28,9 +28,10 @@ pub(super) enum Body {
 }
 
 impl Body {
-    /// A range of a representation, wherever its bytes are.
-    pub(super) fn range(of: Rc<Representation>, range: ByteRange) -> Body {
-        if of.file().is_some() {
+    /// A range of a representation, wherever its bytes are. `from_files`: the transport sends from
+    /// files without a copy.
+    pub(super) fn range(of: Rc<Representation>, range: ByteRange, from_files: bool) -> Body {
+        if of.file().is_some() || (from_files && of.is_shared()) {
             return Body::File { of, at: range.first, end: range.end };
         }
         let offset = |at: u64| {
@@ -51,9 +52,11 @@ impl Body {
         match self {
             Body::Empty => Step::Write(lead, &[]),
             Body::Memory { of, at, end } => Step::Write(lead, &of.bytes()[*at..*end]),
-            Body::File { of, at, end } => match of.file() {
-                Some(file) => Step::SendFile { lead, file, at: *at, count: end - at },
-                None => Step::Write(lead, &[]), // unreachable: `Body::range` made it from a file
+            Body::File { of, at, end } => match of.sendable() {
+                Some((file, start)) => {
+                    Step::SendFile { lead, file, at: start + at, count: end - at }
+                }
+                None => Step::Write(lead, &[]), // unreachable: it was made from a file
             },
             Body::Parts(parts) => parts.current.step(lead),
             Body::Stream(stream) if lead.is_empty() => Step::Wait(stream.on),
@@ -154,7 +157,7 @@ impl Parts {
         if self.multipart.is_done() {
             return Ok(false);
         }
-        let part = |range| Body::range(Rc::clone(&self.of), range);
+        let part = |range| Body::range(Rc::clone(&self.of), range, false);
         let mut body = self.multipart.next().map_or(Body::Empty, part);
         let copied = body.small().unwrap_or_default();
         let write = |writer: &mut crate::http::writer::Writer<'_>| {

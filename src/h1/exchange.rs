@@ -305,7 +305,8 @@ impl Exchange {
     ) -> Result<(), Full> {
         let nothing_unsent = self.outbox.is_empty();
         let outbox = &mut self.outbox;
-        let mut desk = Desk { outbox, pages: cx.pages, clock: cx.clock };
+        let Context { clock, from_files, .. } = *cx;
+        let mut desk = Desk { outbox, pages: cx.pages, clock, from_files };
         let body = write::write(reply, frame, &mut desk)?;
         if nothing_unsent {
             self.outbox.begin(cx.clock.tick, cx.limits);

@@ -64,8 +64,12 @@ pub(super) fn ask(
 /// The request of a head.
 #[inline(always)]
 fn request<'r>(head: &'r Head<'r, 'r>, cx: &mut Context<'_>) -> Request<'r> {
-    let channel = cx.channel;
-    Request { channel, ..Request::of(head, cx.client_of(&head.fields), Some(write::fill)) }
+    let Context { channel, from_files, .. } = *cx;
+    Request {
+        channel,
+        from_files,
+        ..Request::of(head, cx.client_of(&head.fields), Some(write::fill))
+    }
 }
 
 /// The page of a failure that ends the connection. If `bytes` begin with a complete head, its host

@@ -16,6 +16,7 @@ pub fn head_of(reply: Reply, head: Option<&Head<'_, '_>>, clock: &Clock) -> Opti
     let method = Method::Head;
     let frame = Frame { head_only: true, method, persistence, takes_chunks, last: true };
     let (mut outbox, mut pages) = (Outbox::default(), Pages::new(1));
-    write(reply, frame, &mut Desk { outbox: &mut outbox, pages: &mut pages, clock }).ok()?;
+    let (room, pages) = (&mut outbox, &mut pages);
+    write(reply, frame, &mut Desk { outbox: room, pages, clock, from_files: false }).ok()?;
     Some(outbox.bytes().to_vec())
 }

@@ -66,6 +66,8 @@ pub(super) struct Desk<'d> {
     pub(super) outbox: &'d mut Outbox,
     pub(super) pages: &'d mut Pages,
     pub(super) clock: &'d Clock,
+    /// The transport sends from files without a copy.
+    pub(super) from_files: bool,
 }
 
 /// Fills the headroom of a representation with the status line and the date of this second.
@@ -102,7 +104,9 @@ fn write_other(reply: Reply, frame: Frame, desk: &mut Desk<'_>) -> Result<Body, 
     }
     let body = match &reply.content {
         _ if frame.head_only => Body::Empty,
-        Content::Range(representation, range) => Body::range(Rc::clone(representation), *range),
+        Content::Range(representation, range) => {
+            Body::range(Rc::clone(representation), *range, desk.from_files)
+        }
         _ => Body::Empty,
     };
     // A small range is copied, like a small file.
@@ -170,7 +174,7 @@ fn put_page(reply: &Reply, head_only: bool, writer: &mut Writer<'_>) {
 #[inline(always)]
 fn write_whole(of: Rc<Representation>, frame: Frame, desk: &mut Desk<'_>) -> Result<Body, Full> {
     let alone = frame.last && desk.outbox.is_empty();
-    let in_memory = of.file().is_none() && !frame.head_only;
+    let in_memory = is_sent_from_memory(&of, frame, desk);
     if alone && in_memory && frame.persistence == Persistence::Stay && of.is_filled(desk.clock) {
         let end = of.bytes().len();
         return Ok(Body::Memory { of, at: 0, end });
@@ -178,12 +182,18 @@ fn write_whole(of: Rc<Representation>, frame: Frame, desk: &mut Desk<'_>) -> Res
     write_behind(of, frame, desk)
 }
 
+/// Whether its body is sent, and copied from memory.
+#[inline(always)]
+fn is_sent_from_memory(of: &Representation, frame: Frame, desk: &Desk<'_>) -> bool {
+    of.file().is_none() && !(of.is_shared() && desk.from_files) && !frame.head_only
+}
+
 /// A whole representation behind a head of its own. In a run of responses, small ones are copied
 /// into the outbox, so that one send takes the run; a larger one is sent in the same call as the
 /// outbox.
 #[inline(never)]
 fn write_behind(of: Rc<Representation>, frame: Frame, desk: &mut Desk<'_>) -> Result<Body, Full> {
-    if of.file().is_none() && !frame.head_only {
+    if is_sent_from_memory(&of, frame, desk) {
         let whole = of.bytes();
         let end = whole.len();
         let small = end - HEADROOM <= COPIED_BYTES;
@@ -199,7 +209,7 @@ fn write_behind(of: Rc<Representation>, frame: Frame, desk: &mut Desk<'_>) -> Re
         return Ok(Body::Empty);
     }
     let range = ByteRange { first: 0, end: of.size() };
-    Ok(Body::range(of, range))
+    Ok(Body::range(of, range, desk.from_files))
 }
 
 /// A whole representation with another status, or with further fields.
@@ -219,7 +229,8 @@ fn write_with(
     if frame.head_only || of.size() == 0 {
         return Ok(Body::Empty);
     }
-    Ok(Body::range(Rc::clone(of), ByteRange { first: 0, end: of.size() }))
+    let range = ByteRange { first: 0, end: of.size() };
+    Ok(Body::range(Rc::clone(of), range, desk.from_files))
 }
 
 impl Desk<'_> {

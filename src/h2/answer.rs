@@ -274,20 +274,18 @@ impl Connection {
         self.begin_output(cx);
         let before = self.outbox.bytes().len();
         let mut ends = is_head || !has_body(&reply);
-        let first = !self.told_no_table;
-        let put = put_headers(&mut self.outbox, cx.pages, &reply, (id, ends, first), cx.clock);
+        let Connection { outbox, sent_table: table, .. } = self;
+        let put = put_headers(outbox, cx.pages, &reply, (id, ends), table, cx.clock);
         if put.is_none() {
-            if !self.outbox.is_empty() {
+            if !outbox.is_empty() {
                 return Err(Full); // sending makes room
             }
             // A page is not enough. Only a location made from the target is that long.
             reply = cx.sites.fail(Failure::target_too_long());
             ends = is_head;
-            put_headers(&mut self.outbox, cx.pages, &reply, (id, ends, first), cx.clock)
-                .ok_or(Full)?;
+            put_headers(outbox, cx.pages, &reply, (id, ends), table, cx.clock).ok_or(Full)?;
         }
         self.progress.queue(self.outbox.bytes().len() - before);
-        self.told_no_table = true;
         if let Some(requests) = &mut cx.requests {
             requests.begin(reply.status, question.parts.method);
         }

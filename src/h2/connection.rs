@@ -9,7 +9,7 @@ use crate::site::Wait;
 
 use super::flood::Flood;
 use super::frame::{self, Code, Fault, Head, Kind, STREAM_MOST, put_goaway};
-use super::hpack::Decoder;
+use super::hpack::{Decoder, SentTable};
 use super::priority::Priority;
 use super::progress::Progress;
 use super::recent::Recent;
@@ -32,6 +32,7 @@ pub struct Connection {
     /// A block of fields whose last frame has not come.
     pub(super) block: Option<Box<Partial>>,
     pub(super) decoder: Decoder,
+    pub(super) sent_table: SentTable,
     pub(super) streams: Streams,
     pub(super) schedule: Schedule,
     pub(super) settings: Settings,
@@ -64,8 +65,6 @@ pub struct Connection {
     retries: bool,
     /// Bytes of the client may be unread: they are read before the next response bytes are made.
     poll: bool,
-    /// The client was told that no table is used.
-    pub(super) told_no_table: bool,
     peer_finished: bool,
 }
 
@@ -106,7 +105,7 @@ pub(super) struct Partial {
     pub(super) frames: u8,
 }
 
-const _: () = assert!(size_of::<Connection>() <= 464, "an idle connection costs little");
+const _: () = assert!(size_of::<Connection>() <= 512, "an idle connection costs little");
 const _: () = assert!(size_of::<Connection>() as u64 <= EXCHANGE_BYTES, "it is counted");
 
 impl Connection {
@@ -119,6 +118,7 @@ impl Connection {
             payload: None,
             block: None,
             decoder: Decoder::default(),
+            sent_table: SentTable::default(),
             streams: Streams::default(),
             schedule: Schedule::default(),
             settings: Settings::default(),
@@ -139,7 +139,6 @@ impl Connection {
             turn: 0,
             retries: false,
             poll: false,
-            told_no_table: false,
             peer_finished: false,
         }
     }
@@ -163,6 +162,17 @@ impl Connection {
             _ if self.poll => Step::Poll,
             _ => self.wait().map_or(Step::Read, Step::Wait),
         }
+    }
+
+    /// Whether the output of [`Connection::step`] is followed by other output, whatever is received
+    /// before. A file that is not in memory may still have to be waited for.
+    pub fn more_follows(&self) -> bool {
+        let Some((key, left)) = self.payload else {
+            return !self.schedule.is_empty() && !self.window.is_shut();
+        };
+        let stream = &self.streams[key];
+        let of_stream = !stream.window.is_shut() && !stream.work.ends_with(left.into());
+        !self.window.is_shut() && (of_stream || !self.schedule.is_alone(&self.streams, key))
     }
 
     /// What some streams wait for, while nothing can be sent.
@@ -384,7 +394,8 @@ impl Connection {
     pub fn held_bytes(&self) -> usize {
         let block = self.block.as_ref().map_or(0, |_| size_of::<Partial>());
         let updates = self.updates.capacity() * size_of::<(u32, Priority)>();
-        let held = self.decoder.held_bytes() + self.unfinished.held_bytes() + block + updates;
+        let tables = self.decoder.held_bytes() + self.sent_table.held_bytes();
+        let held = tables + self.unfinished.held_bytes() + block + updates;
         held + self.streams.held_bytes()
     }
 

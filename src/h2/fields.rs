@@ -6,79 +6,113 @@ use crate::http::writer::Writer;
 use crate::machine::{Outbox, Pages};
 use crate::site::{Content, FieldSink, Reply};
 
-use super::frame::{HEAD_BYTES, Kind, PAYLOAD_MOST, SPARE_BYTES, flag, put_head};
-use super::hpack::{NO_TABLE, put_date, put_line, put_status, status_length};
+use super::frame::{HEAD_BYTES, Kind, PAYLOAD_MOST, SPARE_BYTES, flag, put_frame, put_head};
+use super::hpack::{Prepared, SentTable, prepare, put_line, put_status};
 
-/// Writes the fields of a reply as HEADERS, and CONTINUATION if they are long. `first`: it is the
-/// first block of the connection. `None`: there is no room; nothing was written.
+/// Writes the fields of a reply as HEADERS, and CONTINUATION if they are long. `None`: there is no
+/// room; nothing was written, and the table is unchanged.
 #[inline]
 pub(super) fn put_headers(
     outbox: &mut Outbox,
     pages: &mut Pages,
     reply: &Reply,
-    (id, ends, first): (u32, bool, bool),
+    (id, ends): (u32, bool),
+    table: &mut SentTable,
     clock: &Clock,
 ) -> Option<()> {
-    if let (Content::Whole(representation), None) = (&reply.content, &reply.extra) {
-        let block = representation.prepared(|lines| encoded(&lines[..lines.len() - 2]));
-        let lead = lead_length(reply.status, first);
-        if lead + block.len() <= PAYLOAD_MOST {
-            if outbox.room_left() < HEAD_BYTES + lead + block.len() + SPARE_BYTES {
+    if let (Some(lines), None) = (prepared(&reply.content), &reply.extra) {
+        let most = START_BYTES + lines.most;
+        if most <= PAYLOAD_MOST {
+            if outbox.room_left() < HEAD_BYTES + most + SPARE_BYTES || !outbox.has_room(pages) {
                 return None;
             }
+            // It cannot fail from here on: the table changes with what is written.
             let flags = flag::END_HEADERS | if ends { flag::END_STREAM } else { 0 };
-            return outbox.append(pages, |writer| {
-                put_head(writer, lead + block.len(), Kind::Headers, flags, id);
-                put_lead(writer, reply.status, first, clock);
-                writer.put(block);
+            let put = outbox.append(pages, |writer| {
+                put_frame(writer, Kind::Headers, flags, id, |writer| {
+                    put_start(writer, reply.status, table, clock);
+                    table.put_lines(writer, lines);
+                });
             });
+            debug_assert!(put.is_some(), "there is room");
+            return put;
         }
     }
+    // The lines come first, because the table must change only if there is room for all.
     let mut room = [0; USUAL_BYTES];
-    if let Some(length) = put_block(&mut room, reply, first, clock) {
-        return put_frames(outbox, pages, &room[..length], id, ends);
+    if let Some(length) = put_literals(&mut room[START_BYTES..], reply) {
+        let block = &mut room[..START_BYTES + length];
+        return put_long_headers(outbox, pages, (reply.status, block), (id, ends), table, clock);
     }
-    let mut room = vec![0; outbox.room_left()];
-    let length = put_block(&mut room, reply, first, clock)?;
-    put_frames(outbox, pages, &room[..length], id, ends)
+    let mut room = vec![0; outbox.room_left().max(START_BYTES)];
+    let length = put_literals(&mut room[START_BYTES..], reply)?;
+    let block = &mut room[..START_BYTES + length];
+    put_long_headers(outbox, pages, (reply.status, block), (id, ends), table, clock)
 }
+
+/// The same for lines that are literals, behind room for the start of the block.
+fn put_long_headers(
+    outbox: &mut Outbox,
+    pages: &mut Pages,
+    (status, block): (Status, &mut [u8]),
+    (id, ends): (u32, bool),
+    table: &mut SentTable,
+    clock: &Clock,
+) -> Option<()> {
+    let frames = block.len().div_ceil(PAYLOAD_MOST);
+    let most = block.len() + frames * HEAD_BYTES + SPARE_BYTES;
+    if outbox.room_left() < most || !outbox.has_room(pages) {
+        return None;
+    }
+    let mut room = [0; START_BYTES];
+    let mut writer = Writer::new(&mut room);
+    put_start(&mut writer, status, table, clock);
+    let length = writer.finish().expect("START_BYTES is enough");
+    let at = START_BYTES - length;
+    block[at..START_BYTES].copy_from_slice(&room[..length]);
+    put_frames(outbox, pages, &block[at..], id, ends)
+}
+
+/// The lines of a reply that a representation keeps.
+#[inline]
+fn prepared(content: &Content) -> Option<Prepared<'_>> {
+    let (of, is_whole) = match content {
+        Content::Whole(of) => (of, true),
+        Content::NotModified(of) => (of, false),
+        _ => return None,
+    };
+    let bytes = of.prepared(|lines| {
+        prepare(&lines[..lines.len() - 2], of.common_fields().len(), |name| !is_of_connection(name))
+    });
+    Some(Prepared::parse(bytes, is_whole))
+}
+
+/// Bytes of the longest start of a block.
+const START_BYTES: usize = STATUS_BYTES + SentTable::START_BYTES;
+
+/// Bytes of the longest `:status`.
+const STATUS_BYTES: usize = 5;
 
 /// The block of nearly every response is shorter.
 const USUAL_BYTES: usize = 2048;
 
-/// Writes the whole block of a reply. `None`: there is no room.
-fn put_block(room: &mut [u8], reply: &Reply, first: bool, clock: &Clock) -> Option<usize> {
+/// Writes the lines of a reply as literals. `None`: there is no room.
+fn put_literals(room: &mut [u8], reply: &Reply) -> Option<usize> {
     let mut writer = Writer::new(room);
-    put_lead(&mut writer, reply.status, first, clock);
     reply.write_fields(&mut Block(&mut writer));
     writer.finish()
 }
 
 /// Status and date.
 #[inline]
-fn put_lead(writer: &mut Writer<'_>, status: Status, first: bool, clock: &Clock) {
-    if first {
-        writer.put(NO_TABLE);
-    }
+fn put_start(writer: &mut Writer<'_>, status: Status, table: &mut SentTable, clock: &Clock) {
+    table.begin(writer);
     put_status(writer, status);
-    put_date(writer, date_of(clock));
+    let date = &clock.date_line()["Date: ".len()..DATE_LINE - "\r\n".len()];
+    table.put_date(writer, clock.unix_seconds(), date);
 }
 
-/// Bytes of what [`put_lead`] writes.
-#[inline]
-fn lead_length(status: Status, first: bool) -> usize {
-    let date = 3 + DATE_LINE - DATE_FRAME; // two bytes for the name, one for the length
-    usize::from(first) * NO_TABLE.len() + status_length(status) + date
-}
-
-/// What surrounds the date in its line.
-const DATE_FRAME: usize = "Date: \r\n".len();
-
-fn date_of(clock: &Clock) -> &[u8] {
-    &clock.date_line()["Date: ".len()..DATE_LINE - "\r\n".len()]
-}
-
-/// Splits a block into frames.
+/// Splits a block into frames, for which there is room.
 fn put_frames(
     outbox: &mut Outbox,
     pages: &mut Pages,
@@ -86,10 +120,6 @@ fn put_frames(
     id: u32,
     ends: bool,
 ) -> Option<()> {
-    let frames = block.len().div_ceil(PAYLOAD_MOST);
-    if outbox.room_left() < block.len() + frames * HEAD_BYTES + SPARE_BYTES {
-        return None;
-    }
     outbox.append(pages, |writer| {
         let mut kind = Kind::Headers;
         let mut flags = if ends { flag::END_STREAM } else { 0 };
@@ -107,17 +137,6 @@ fn put_frames(
             (rest, kind, flags) = (behind, Kind::Continuation, 0);
         }
     })
-}
-
-/// Field lines as a block, for a representation to keep.
-fn encoded(lines: &[u8]) -> Box<[u8]> {
-    // A coded line is at most a few bytes longer than its text.
-    let mut room = vec![0; 2 * lines.len() + 64];
-    let mut writer = Writer::new(&mut room);
-    Block(&mut writer).lines(lines);
-    let length = writer.finish().expect("a coded line is shorter than twice its text");
-    room.truncate(length);
-    room.into_boxed_slice()
 }
 
 /// Writes fields as literals.

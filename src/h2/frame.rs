@@ -184,6 +184,22 @@ pub(super) fn put_head(writer: &mut Writer<'_>, length: usize, kind: Kind, flags
     writer.put(&[l0, l1, l2, kind as u8, flags, s0, s1, s2, s3]); // a unit variant is its number
 }
 
+/// Writes a frame whose payload has less than 64 KiB: its length is known when it was written.
+#[inline]
+pub(super) fn put_frame(
+    writer: &mut Writer<'_>,
+    kind: Kind,
+    flags: u8,
+    stream: u32,
+    payload: impl FnOnce(&mut Writer<'_>),
+) {
+    let start = writer.used();
+    put_head(writer, 0, kind, flags, stream);
+    payload(writer);
+    let [.., l1, l2] = (writer.used() - start - HEAD_BYTES).to_be_bytes();
+    writer.patch(start + 1, &[l1, l2]);
+}
+
 /// Writes a frame whose payload is one number.
 pub(super) fn put_number(writer: &mut Writer<'_>, kind: Kind, stream: u32, number: u32) {
     put_head(writer, 4, kind, 0, stream);

@@ -1,8 +1,8 @@
 //! HTTP/2 on one connection, without a socket (RFC 9113).
 //!
 //! A [`Connection`] keeps the contract of [`crate::machine`]. While it is idle, it holds no page,
-//! but 464 bytes, a few streams and the table of its client, at most 11 KiB; a stream takes 56
-//! bytes.
+//! but 512 bytes, a few streams, the table of its client (at most 11 KiB), and what it knows of the
+//! table for responses (at most 320 bytes); a stream takes 56 bytes.
 //!
 //! - `connection`: the contract, and the end of a connection
 //! - `deadlines`: the limit of each wait

@@ -364,7 +364,7 @@ impl Connection {
             return Ok(());
         }
         let before = self.settings.window;
-        self.settings.apply(payload)?;
+        self.settings.apply(payload, &mut self.sent_table)?;
         let change = i64::from(self.settings.window) - i64::from(before);
         if change != 0 {
             self.move_windows(change, cx)?;

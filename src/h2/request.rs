@@ -312,6 +312,7 @@ impl Parts {
             fields: &fields,
             fill: None,
             channel: cx.channel,
+            from_files: false,
         };
         Ok(look(&request, cx))
     }

@@ -47,6 +47,13 @@ impl Schedule {
         Some(if key == NONE { rings[1 - turn] } else { key })
     }
 
+    /// True if no stream but this one may send.
+    pub(super) fn is_alone(&self, streams: &Streams, key: Key) -> bool {
+        let rings = &self.rings[self.levels.trailing_zeros() as usize % LEVELS]; // at most 8
+        let is_only = self.levels.is_power_of_two() && rings.contains(&NONE);
+        self.levels == 0 || (is_only && rings.contains(&key) && streams[key].next == key)
+    }
+
     /// The first stream has sent a frame, and has more to send.
     #[inline]
     pub(super) fn advance(&mut self, streams: &Streams) {

@@ -4,7 +4,7 @@ use crate::files::{Blocking, Piece};
 use crate::http::range::ByteRange;
 use crate::http::writer::Writer;
 use crate::machine::{Context, Reason, Step};
-use crate::site::{Filled, Representation, Wait};
+use crate::site::{Channel, Filled, Representation, Wait};
 
 use super::connection::Connection;
 use super::frame::{COPIED_BYTES, Code, DATA_MOST, HEAD_BYTES, Kind, SPARE_BYTES, flag, put_head};
@@ -53,12 +53,18 @@ impl Connection {
     }
 
     fn make_frame(&mut self, key: Key, cx: &mut Context<'_>) {
-        let most = self.window.left().min(self.streams[key].window.left()).min(DATA_MOST);
+        let is_tls = matches!(cx.channel, Channel::Tls { .. });
+        // The first frame fills the record that begins with what is in the outbox.
+        let before = self.outbox.bytes().len();
+        let fill = if is_tls && before < DATA_MOST / 2 { DATA_MOST - before } else { DATA_MOST };
+        let most = self.window.left().min(self.streams[key].window.left()).min(fill);
         match self.next(key, most, cx) {
             Next::Memory(count, is_last) => {
                 let fits = self.outbox.room_left() >= HEAD_BYTES + count + SPARE_BYTES;
                 let more_follow = !is_last || self.streams.sending() > 1;
-                let copy = fits && (count <= COPIED_BYTES || more_follow);
+                // Over TLS, a long frame is a record, which waits for others in the transport.
+                let most = if more_follow && !is_tls { DATA_MOST } else { COPIED_BYTES };
+                let copy = fits && count <= most;
                 self.put_data(key, (count, is_last, copy), cx);
             }
             Next::Page(count, is_last) => {
@@ -234,6 +240,18 @@ impl Work {
             Work::File { at, end, .. } => at == end,
             Work::Page { at, end, .. } => at == end,
             Work::Made(made) => made.is_done(),
+            Work::None | Work::Receive(_) | Work::Ask(_) => true,
+        }
+    }
+
+    /// Whether nothing follows the next `count` bytes of a response.
+    pub(super) fn ends_with(&self, count: usize) -> bool {
+        match self {
+            Work::Memory { at, end, .. } => end - at == count,
+            Work::File { at, end, .. } => end - at == count as u64, // widening
+            Work::Made(made) => {
+                made.bytes.len() - made.at == count && matches!(made.source, Source::Ended)
+            }
             Work::None | Work::Receive(_) | Work::Ask(_) => true,
         }
     }

@@ -4,9 +4,11 @@ use crate::config::Limits;
 use crate::http::writer::Writer;
 
 use super::frame::{Code, DATA_MOST, Fault, Kind, PAYLOAD_MOST, put_head};
+use super::hpack::SentTable;
 use super::window::WINDOW_MOST;
 
-/// What the client has set, as far as it matters to a server that pushes nothing and uses no table.
+/// What the client has set, as far as it matters to a server that pushes nothing. The size of its
+/// table is in the [`SentTable`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Settings {
     /// The window of a new stream.
@@ -16,6 +18,7 @@ pub(super) struct Settings {
 /// The window of streams and connections before it is changed, in both directions.
 pub(super) const INITIAL_WINDOW: i32 = 65_535;
 
+const HEADER_TABLE_SIZE: u16 = 1;
 const ENABLE_PUSH: u16 = 2;
 const MAX_CONCURRENT_STREAMS: u16 = 3;
 const INITIAL_WINDOW_SIZE: u16 = 4;
@@ -36,20 +39,20 @@ impl Settings {
     ///
     /// # Errors
     /// A value is not allowed.
-    pub(super) fn apply(&mut self, payload: &[u8]) -> Result<(), Fault> {
+    pub(super) fn apply(&mut self, payload: &[u8], table: &mut SentTable) -> Result<(), Fault> {
         for setting in payload.as_chunks::<6>().0 {
             let [i0, i1, value @ ..] = *setting;
             let value = u32::from_be_bytes(value);
             let protocol = Err(Fault::Connection(Code::ProtocolError));
             match u16::from_be_bytes([i0, i1]) {
+                HEADER_TABLE_SIZE => table.allow(value),
                 ENABLE_PUSH | NO_RFC7540_PRIORITIES if value > 1 => return protocol,
                 INITIAL_WINDOW_SIZE => match i32::try_from(value) {
                     Ok(window) => self.window = window,
                     Err(_) => return Err(Fault::Connection(Code::FlowControlError)),
                 },
                 MAX_FRAME_SIZE if !(16_384..1 << 24).contains(&value) => return protocol,
-                // A client may receive longer frames, which are not sent. The size of its table
-                // and the rest do not matter.
+                // A client may receive longer frames, which are not sent. The rest does not matter.
                 _ => {}
             }
         }
@@ -99,7 +102,8 @@ mod tests {
             (&[(1, 0), (3, 0), (6, 0), (0, 7), (0xffff, u32::MAX)], Ok(INITIAL_WINDOW)),
         ] {
             let mut found = Settings::default();
-            let result = found.apply(&list(settings)).map(|()| found.window);
+            let result =
+                found.apply(&list(settings), &mut SentTable::default()).map(|()| found.window);
             assert_eq!(result, expected.map_err(Fault::Connection), "{settings:?}");
         }
     }

@@ -114,6 +114,9 @@ const fn leading_code(text: &str) -> u16 {
     (text[0] - b'0') as u16 * 100 + (text[1] - b'0') as u16 * 10 + (text[2] - b'0') as u16
 }
 
+/// The reason of a 503 that a rule of the site gives, which lasts longer than a shortage.
+pub const MAINTENANCE: &str = "the site is closed for maintenance";
+
 /// A request that fails: the status of the response, and the reason for the error page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Failure {
@@ -132,6 +135,11 @@ impl Failure {
     /// A 400.
     pub const fn bad(why: &'static str) -> Failure {
         Failure::new(Status::BadRequest, why)
+    }
+
+    /// The 503 of a site that a rule has closed.
+    pub const fn maintenance() -> Failure {
+        Failure::new(Status::ServiceUnavailable, MAINTENANCE)
     }
 
     /// A 404.

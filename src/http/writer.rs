@@ -56,6 +56,20 @@ impl<'r> Writer<'r> {
         self.put(name.as_bytes()).put(b": ").put(value).put(b"\r\n")
     }
 
+    /// The number of bytes written, of those that did fit.
+    #[inline]
+    pub fn used(&self) -> usize {
+        self.used
+    }
+
+    /// Overwrites bytes that were written.
+    #[inline]
+    pub fn patch(&mut self, at: usize, bytes: &[u8]) {
+        if let Some(place) = self.room[..self.used].get_mut(at..at + bytes.len()) {
+            place.copy_from_slice(bytes);
+        }
+    }
+
     /// The number of bytes written, or `None` if something did not fit.
     pub fn finish(&self) -> Option<usize> {
         (!self.full).then_some(self.used)

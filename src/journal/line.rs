@@ -1,4 +1,4 @@
-//! The lines of the access log: common, combined and JSON.
+//! The lines of the access log: common, combined, with or without the host, and JSON.
 //!
 //! A line is made in two steps: when the response is written, everything but its outcome, because
 //! the head of the request is gone later; when the response was sent, the outcome.
@@ -8,6 +8,7 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use crate::config::AccessFormat;
 use crate::http::basic::{Buffer, Credentials};
+use crate::http::host::Host;
 use crate::http::status::Status;
 use crate::http::writer::decimal;
 
@@ -43,12 +44,15 @@ impl Formatter {
         let head = Head::of(asked.head);
         match self.format {
             AccessFormat::Json => self.begin_json(asked, &head, unix_ms, line),
-            AccessFormat::Common | AccessFormat::Combined => self.begin_text(asked, &head, line),
+            _ => self.begin_text(asked, &head, line),
         }
     }
 
     fn begin_text(&self, asked: &Asked<'_>, head: &Head<'_>, line: &mut Line) {
         let text = &mut line.text;
+        if self.format == AccessFormat::VhostCombined {
+            head.put_host(asked.tls.is_some(), text);
+        }
         put_client(asked.client, b"-", text);
         text.extend_from_slice(b" - ");
         head.put_user(asked.status, text);
@@ -56,7 +60,7 @@ impl Formatter {
         escape::apache(head.line.unwrap_or(b"-"), text);
         text.extend_from_slice(b"\" ");
         line.middle = text.len();
-        if self.format == AccessFormat::Combined {
+        if self.format != AccessFormat::Common {
             text.extend_from_slice(b" \"");
             escape::apache(head.referer.unwrap_or(b"-"), text);
             text.extend_from_slice(b"\" \"");
@@ -117,7 +121,7 @@ impl Formatter {
                     b",\"complete\":false"
                 });
             }
-            AccessFormat::Common | AccessFormat::Combined => match finished.body_bytes {
+            _ => match finished.body_bytes {
                 0 => text.extend_from_slice(b" -"),
                 bytes => {
                     text.push(b' ');
@@ -142,7 +146,7 @@ impl Formatter {
         self.time.clear();
         match self.format {
             AccessFormat::Json => time::put_rfc3339_second(second, &mut self.time),
-            AccessFormat::Common | AccessFormat::Combined => {
+            _ => {
                 self.time.extend_from_slice(b" [");
                 time::put_apache(second, &mut self.time);
                 self.time.extend_from_slice(b"] \"");
@@ -195,6 +199,35 @@ impl<'h> Head<'h> {
             // A blank would end the field.
             Some(user) => escape::apache_word(user, text),
         }
+    }
+
+    /// The host and the port that the request names, and a blank: `example.org:443 `. Without a
+    /// port in the request, that of the scheme; without a valid host, `-`.
+    fn put_host(&self, is_tls: bool, text: &mut Vec<u8>) {
+        let named = self.authority().or(self.host).unwrap_or_default();
+        let host = Host::parse(named).filter(|host| !host.name().is_empty());
+        // The grammar of hosts has neither blanks nor quotes.
+        match host {
+            Some(host) => text.extend(host.name().iter().map(u8::to_ascii_lowercase)),
+            None => text.push(b'-'),
+        }
+        text.push(b':');
+        let default: &[u8] = if is_tls { b"443" } else { b"80" };
+        let port = host.and_then(|host| host.port()).filter(|port| !port.is_empty());
+        text.extend_from_slice(port.unwrap_or(default));
+        text.push(b' ');
+    }
+
+    /// The authority of a target in absolute form, which replaces the Host field (RFC 9112 section
+    /// 3.2.2).
+    fn authority(&self) -> Option<&'h [u8]> {
+        let target = self.words()[1]?;
+        let scheme = [&b"http://"[..], b"https://"].into_iter().find(|scheme| {
+            target.get(..scheme.len()).is_some_and(|start| start.eq_ignore_ascii_case(scheme))
+        })?;
+        let rest = &target[scheme.len()..];
+        let end = rest.iter().position(|byte| matches!(byte, b'/' | b'?' | b'#'));
+        Some(&rest[..end.unwrap_or(rest.len())])
     }
 
     /// Method, target and protocol. A line of another form is the target.
@@ -325,6 +358,28 @@ mod tests {
             let mut text = Vec::new();
             put_client(Some(octets.into()), b"-", &mut text);
             assert_eq!(text, IpAddr::from(octets).to_string().as_bytes());
+        }
+    }
+
+    #[test]
+    fn the_host_is_that_of_the_request_and_forges_no_field() {
+        for (head, is_tls, expected) in [
+            ("GET / HTTP/1.1\r\nHost: Example.ORG\r\n", false, "example.org:80 "),
+            ("GET / HTTP/1.1\r\nHost: example.org\r\n", true, "example.org:443 "),
+            ("GET / HTTP/1.1\r\nHost: example.org:8443\r\n", true, "example.org:8443 "),
+            ("GET / HTTP/1.1\r\nHost: example.org:\r\n", false, "example.org:80 "),
+            ("GET / HTTP/1.1\r\nHost: [::1]:81\r\n", false, "[::1]:81 "),
+            ("GET HTTP://b.org:82/a HTTP/1.1\r\nHost: a.org\r\n", false, "b.org:82 "),
+            ("GET http://b.org HTTP/1.1\r\nHost: a.org\r\n", false, "b.org:80 "),
+            ("GET / HTTP/1.0\r\n", false, "-:80 "),
+            ("GET / HTTP/1.1\r\nHost: \r\n", false, "-:80 "),
+            ("GET / HTTP/1.1\r\nHost: a b\" 1 2\r\n", false, "-:80 "),
+            ("GET http://a\tb/ HTTP/1.1\r\n", true, "-:443 "),
+            ("", false, "-:80 "),
+        ] {
+            let mut text = Vec::new();
+            Head::of(head.as_bytes()).put_host(is_tls, &mut text);
+            assert_eq!(str::from_utf8(&text).unwrap(), expected, "{head}");
         }
     }
 

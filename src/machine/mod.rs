@@ -45,6 +45,8 @@ pub struct Context<'a> {
     pub client: Option<IpAddr>,
     /// How the requests of the connection arrive.
     pub channel: Channel,
+    /// The transport sends from files without a copy.
+    pub from_files: bool,
     /// The connection came to the admin listener: its requests are for the internal site.
     pub internal: bool,
     /// The server shuts down: the responses in progress are the last.
@@ -77,6 +79,7 @@ impl<'a> Context<'a> {
             limits,
             client: None,
             channel: Channel::Plain,
+            from_files: false,
             internal: false,
             draining: false,
             unread: false,
@@ -143,7 +146,7 @@ impl Context<'_> {
             return self.sites.respond_internally(request, self.draining);
         }
         if self.requests_left == 0 && !counted {
-            return Ok(Answer::Reply(self.sites.refuse_request(request)));
+            return Ok(Answer::Reply(self.sites.refuse_request(request, self.clock)));
         }
         self.sites.respond(request, blocking, self.clock)
     }

@@ -1,6 +1,7 @@
 //! What other parts of the program learn about TLS; also in a build without it.
 
-use crate::config::TlsVersion;
+use crate::config::{LogLevel, TlsVersion};
+use crate::http::covered::Names;
 
 /// What is known about an open TLS connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,4 +38,26 @@ pub struct Handshakes {
     pub resumed: u64,
     /// By an error, or by the peer.
     pub failed: u64,
+}
+
+/// What to say about a certificate that is used nevertheless.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Notice {
+    /// [`LogLevel::Error`]: clients refuse the certificate.
+    pub level: LogLevel,
+    /// Where the certificate is configured; empty: on the command line.
+    pub place: String,
+    /// The certificate, and what to do, in one line.
+    pub text: String,
+}
+
+/// What was found in the files of the certificates.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Checked {
+    /// What prevents a start, a line each.
+    pub problems: Vec<String>,
+    /// What does not.
+    pub notices: Vec<Notice>,
+    /// The hosts that each certificate covers.
+    pub names: Vec<Names>,
 }

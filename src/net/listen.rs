@@ -80,6 +80,10 @@ fn make(address: &ListenAddress, limits: &Limits, sharing: Sharing) -> io::Resul
             let addresses: Vec<SocketAddr> = name.to_socket_addrs()?.collect();
             listen_all(&addresses, |address| listen_tcp(address, limits, sharing))
         }
+        ListenAddress::EveryIpv6(port) => {
+            let address = (Ipv6Addr::UNSPECIFIED, *port).into();
+            Ok(vec![listen_at((address, true), limits, sharing)?])
+        }
         ListenAddress::Every(port) => {
             // [::] takes IPv4 clients as well; without IPv6 in the kernel there is only 0.0.0.0.
             listen_tcp((Ipv6Addr::UNSPECIFIED, *port).into(), limits, sharing)
@@ -141,12 +145,22 @@ fn listen_all(
 /// How often a port is picked that must be free on several addresses.
 const PORT_ATTEMPTS: u32 = 16;
 
+/// Of the addresses of IPv6, `[::]` takes IPv4 clients as well.
 fn listen_tcp(address: SocketAddr, limits: &Limits, sharing: Sharing) -> io::Result<Listener> {
+    let only_v6 = address.is_ipv6() && !address.ip().is_unspecified();
+    listen_at((address, only_v6), limits, sharing)
+}
+
+/// An address, and whether its socket takes clients of IPv6 only.
+type Spot = (SocketAddr, bool);
+
+fn listen_at(spot: Spot, limits: &Limits, sharing: Sharing) -> io::Result<Listener> {
     if sharing == Sharing::Several {
-        check_free(address)?;
+        check_free(spot)?;
     }
     // 1. Create.
-    let (socket, mut warnings) = create_tcp(address, limits)?;
+    let (address, _) = spot;
+    let (socket, mut warnings) = create_tcp(spot, limits)?;
     if sharing == Sharing::Several {
         warnings.extend(share_port(&socket, address));
     }
@@ -165,23 +179,24 @@ fn listen_tcp(address: SocketAddr, limits: &Limits, sharing: Sharing) -> io::Res
     Ok(listener)
 }
 
-fn create_tcp(address: SocketAddr, limits: &Limits) -> io::Result<(Socket, Vec<String>)> {
+fn create_tcp(spot: Spot, limits: &Limits) -> io::Result<(Socket, Vec<String>)> {
+    let (address, _) = spot;
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
     socket.set_nonblocking(true)?;
-    let warnings = set_options(&socket, address, limits);
+    let warnings = set_options(&socket, spot, limits);
     Ok((socket, warnings))
 }
 
 /// Sockets with SO_REUSEPORT could join those of another program of the same user, and take a part
 /// of its connections. A bind without the option shows whether there is one.
-fn check_free(address: SocketAddr) -> io::Result<()> {
+fn check_free((address, only_v6): Spot) -> io::Result<()> {
     if address.port() == 0 {
         return Ok(());
     }
     let probe = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
     probe.set_reuse_address(true)?;
     if address.is_ipv6() {
-        probe.set_only_v6(!address.ip().is_unspecified())?;
+        probe.set_only_v6(only_v6)?;
     }
     probe.bind(&address.into())
 }
@@ -260,7 +275,7 @@ impl Listener {
     #[cfg(target_os = "linux")]
     pub fn sibling(&self, limits: &Limits) -> io::Result<Option<Listener>> {
         let Some(address) = self.address().filter(|_| self.shares_port()) else { return Ok(None) };
-        let (socket, mut warnings) = create_tcp(address, limits)?;
+        let (socket, mut warnings) = create_tcp((address, self.is_only_v6()), limits)?;
         warnings.extend(share_port(&socket, address));
         socket.bind(&address.into())?;
         let socket = Listening::Tcp(TcpListener::from_std(socket.into()));
@@ -271,6 +286,12 @@ impl Listener {
     #[cfg(not(target_os = "linux"))]
     pub fn sibling(&self, _: &Limits) -> io::Result<Option<Listener>> {
         Ok(None)
+    }
+
+    /// Whether it takes no clients of IPv4.
+    fn is_only_v6(&self) -> bool {
+        let is_v6 = self.address().is_some_and(|address| address.is_ipv6());
+        is_v6 && SockRef::from(self).only_v6().unwrap_or(false)
     }
 
     #[cfg(target_os = "linux")]
@@ -376,6 +397,18 @@ impl Listener {
         self.address().is_none_or(|address| address.ip().to_canonical().is_loopback())
     }
 
+    /// Whether connections to an address of one can arrive at the other.
+    pub fn overlaps(&self, other: &Listener) -> bool {
+        let (Some(one), Some(two)) = (self.address(), other.address()) else { return false };
+        let includes = |wide: &Listener, ip: IpAddr, other: IpAddr| {
+            let family = ip.is_ipv4() == other.is_ipv4() || ip.is_ipv6() && !wide.is_only_v6();
+            ip == other || ip.is_unspecified() && family
+        };
+        let (one_ip, two_ip) = (one.ip(), two.ip());
+        let is_one = includes(self, one_ip, two_ip) || includes(other, two_ip, one_ip);
+        one.port() == two.port() && is_one
+    }
+
     /// The bound port; `None`: it is no socket of TCP.
     pub fn port(&self) -> Option<u16> {
         self.address().map(|address| address.port())
@@ -401,7 +434,8 @@ impl Listener {
             return vec![format!("{scheme}://{address}/")];
         }
         let port = address.port();
-        let reachable = machine.iter().filter(|ip| ip.is_ipv4() || address.is_ipv6());
+        let (has_v4, has_v6) = (!self.is_only_v6(), address.is_ipv6());
+        let reachable = machine.iter().filter(|ip| if ip.is_ipv4() { has_v4 } else { has_v6 });
         let named = reachable.take(MOST_LINKS).map(|&ip| SocketAddr::new(ip, port));
         std::iter::once(format!("{scheme}://localhost:{port}/"))
             .chain(named.map(|address| format!("{scheme}://{address}/")))

@@ -17,6 +17,6 @@ pub mod transport;
 mod unsent;
 
 pub use activated::Activated;
-pub use facts::{Facts, Handshakes, Opened};
+pub use facts::{Checked, Facts, Handshakes, Notice, Opened};
 pub use transport::{Sent, Transport, is_passing};
 pub use unsent::unsent_most;

@@ -6,19 +6,18 @@ use std::os::fd::OwnedFd;
 
 use zeroize::Zeroizing;
 
-use super::facts::{Facts, Handshakes, Opened};
+use super::facts::{Checked, Facts, Handshakes, Notice, Opened};
 use super::transport::{Plain, Sent};
 use crate::config::TlsConfig;
 use crate::http::covered::Names;
+use crate::inherited::Inherited;
 
 const MISSING: &str = "this program was built without TLS (feature 'tls')";
 
-/// There are no certificates to check.
-///
-/// # Errors
-/// If some are configured.
-pub fn check(config: &TlsConfig, _: u64) -> Result<Vec<String>, Vec<String>> {
-    if config.certificates.is_empty() { Ok(Vec::new()) } else { Err(vec![MISSING.to_owned()]) }
+/// There are no certificates to check; if some are configured, that is a problem.
+pub fn check(config: &TlsConfig, _: &Inherited, _: u64) -> Checked {
+    let missing = (!config.certificates.is_empty()).then(|| MISSING.to_owned());
+    Checked { problems: missing.into_iter().collect(), ..Checked::default() }
 }
 
 /// There are no certificates.
@@ -58,8 +57,9 @@ never_called! {
     is_writable() -> bool;
     receive(&mut [u8], &mut Terminal) -> io::Result<usize>;
     discard(&mut Terminal) -> io::Result<usize>;
-    send(&[u8], &[u8], &mut Terminal) -> io::Result<usize>;
-    send_file(&[u8], &File, (u64, u64), &mut Terminal) -> io::Result<Sent>;
+    send(&[u8], &[u8], bool, &mut Terminal) -> io::Result<usize>;
+    send_file(&[u8], &File, (u64, u64), bool, &mut Terminal) -> io::Result<Sent>;
+    push(&mut Terminal) -> io::Result<()>;
     send_last(&[u8], &mut Terminal) -> usize;
     shutdown_write(&mut Terminal) -> io::Result<()>;
     part(&mut Terminal) -> ();
@@ -82,8 +82,9 @@ impl Terminal {
     pub fn load(
         _: &TlsConfig,
         _: &Material,
+        _: &Inherited,
         _: u64,
-    ) -> Result<(Terminal, Vec<String>), Vec<String>> {
+    ) -> Result<(Terminal, Vec<Notice>), Vec<String>> {
         Err(vec![MISSING.to_owned()])
     }
 
@@ -102,7 +103,7 @@ impl Terminal {
     }
 
     /// None.
-    pub fn warnings(&self, _: u64) -> Vec<String> {
+    pub fn notices(&self, _: u64) -> Vec<Notice> {
         Vec::new()
     }
 }

@@ -132,30 +132,46 @@ impl Transport {
 
     /// Sends two slices, one behind the other, as far as the socket accepts them. Over TLS, bytes
     /// that were not sent may be encrypted already: the next call must offer the same ones first.
+    /// `follows`: other bytes follow in this turn, and [`Transport::push`] after them.
     #[inline]
     pub fn send(
         &mut self,
         first: &[u8],
         second: &[u8],
+        follows: bool,
         terminal: &mut Terminal,
     ) -> io::Result<usize> {
         match self {
             Transport::Plain(plain) => plain.send(first, second),
-            Transport::Tls(secured) => secured.send(first, second, terminal),
+            Transport::Tls(secured) => secured.send(first, second, follows, terminal),
         }
     }
 
-    /// Sends `lead`, then up to `count` bytes of `file` from `at`.
+    /// Sends `lead`, then up to `count` bytes of `file` from `at`. `follows`: as for
+    /// [`Transport::send`].
     pub fn send_file(
         &mut self,
         lead: &[u8],
         file: &File,
         (at, count): (u64, u64),
+        follows: bool,
         terminal: &mut Terminal,
     ) -> io::Result<Sent> {
         match self {
             Transport::Plain(plain) => plain.send_file(lead, file, at, count),
-            Transport::Tls(secured) => secured.send_file(lead, file, (at, count), terminal),
+            Transport::Tls(secured) => {
+                secured.send_file(lead, file, (at, count), follows, terminal)
+            }
+        }
+    }
+
+    /// Sends what waits for bytes that follow it. The driver calls this at the end of each turn of
+    /// the connection. A plain one holds nothing back.
+    #[inline]
+    pub fn push(&mut self, terminal: &mut Terminal) -> io::Result<()> {
+        match self {
+            Transport::Plain(_) => Ok(()),
+            Transport::Tls(secured) => secured.push(terminal),
         }
     }
 

@@ -17,6 +17,7 @@ use crate::reactor::Order;
 
 use super::access_log::OpenLog;
 use super::channel::{Fields, send_message, send_with_descriptor};
+use super::contents::Contents;
 use super::secrets::Secrets;
 use super::source::{Source, TAKEOVER, Text};
 use super::worker::{READY, WORKER_MODE};
@@ -46,10 +47,15 @@ pub(super) struct Poller {
 /// What a worker is to serve.
 pub(super) struct Orders<'s> {
     pub(super) workers: usize,
+    /// The number of the generation.
+    pub(super) generation: u64,
     pub(super) is_first: bool,
     /// The interval of its pings; 0: none.
     pub(super) beat_ms: u64,
     pub(super) text: Option<&'s Text>,
+    pub(super) contents: Option<&'s Contents>,
+    /// It takes the place of a worker that has ended.
+    pub(super) replaces: bool,
     pub(super) secrets: &'s mut Secrets,
     /// Its place on the board of metrics, and the board.
     pub(super) seat: Option<(usize, BorrowedFd<'s>)>,
@@ -68,10 +74,13 @@ impl Child {
         let program = if link.exists() { link.to_owned() } else { std::env::current_exe()? };
         let mut fields = Fields::default();
         fields.put_number(orders.workers as u64);
+        fields.put_number(orders.generation);
         fields.put_number(u64::from(orders.is_first));
         fields.put_number(orders.beat_ms);
         let mut descriptors = Vec::new();
         Text::describe(orders.text, &mut fields, &mut descriptors);
+        Contents::describe(orders.contents, &mut fields, &mut descriptors);
+        fields.put_number(u64::from(orders.replaces));
         orders.secrets.describe(&mut fields);
         fields.put_number(orders.seat.map_or(0, |(number, _)| number as u64)); // widening
         descriptors.extend(orders.seat.map(|(_, board)| board));

@@ -13,6 +13,7 @@ use crate::reactor::Order;
 use super::access_log::OpenLog;
 use super::channel::Fields;
 use super::child::{Child, Orders, Poller};
+use super::contents::Contents;
 use super::ledger::Ledger;
 use super::notify::beat_ms;
 use super::secrets::Secrets;
@@ -25,6 +26,8 @@ pub(super) struct Generation {
     /// Counted from 1, for the log.
     pub(super) number: u64,
     text: Option<Text>,
+    /// The certificates, keys and users that it was started with.
+    contents: Option<Contents>,
     log: Option<OpenLog>,
     limits: Limits,
     workers: Vec<Worker>,
@@ -59,6 +62,17 @@ impl Worker {
     fn watched(&self) -> Option<&Child> {
         self.child.as_ref().filter(|child| child.is_ready && !self.is_silent)
     }
+}
+
+/// Which of its workers is started.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Role {
+    /// The first one, which logs what is the same for all.
+    First,
+    /// One more.
+    Further,
+    /// One in the place of another, which has ended.
+    Replacement,
 }
 
 /// What starting a worker needs, in every generation.
@@ -102,17 +116,19 @@ impl Generation {
     /// In one line: if a process cannot be started. Those that were started end by themselves.
     pub(super) fn start(
         number: u64,
-        (text, log): (Option<Text>, Option<OpenLog>),
+        (text, contents, log): (Option<Text>, Option<Contents>, Option<OpenLog>),
         limits: Limits,
         count: usize,
         (shop, sockets): (&mut Workshop, &Sockets),
         now: Instant,
     ) -> Result<Generation, String> {
         let workers = (0..count).map(|_| Worker::vacant(now, None)).collect();
+        let (kill_at, leaves) = (None, false);
         let mut generation =
-            Generation { number, text, log, limits, workers, kill_at: None, leaves: false };
+            Generation { number, text, contents, log, limits, workers, kill_at, leaves };
         for index in 0..count {
-            generation.start_worker(index, index == 0, (shop, sockets), now)?;
+            let role = if index == 0 { Role::First } else { Role::Further };
+            generation.start_worker(index, role, (shop, sockets), now)?;
         }
         Ok(generation)
     }
@@ -120,7 +136,7 @@ impl Generation {
     fn start_worker(
         &mut self,
         index: usize,
-        is_first: bool,
+        role: Role,
         (shop, sockets): (&mut Workshop, &Sockets),
         now: Instant,
     ) -> Result<(), String> {
@@ -130,9 +146,19 @@ impl Generation {
         let beat_ms = shop.watchdog.map_or(0, |time| beat_ms(time / 4));
         let number = shop.ledger.take_seat();
         let seat = number.zip(shop.ledger.descriptor());
-        let (text, log) = (self.text.as_ref(), self.log.as_ref());
-        let secrets = &mut shop.secrets;
-        let mut orders = Orders { workers, is_first, beat_ms, text, secrets, seat, log, listeners };
+        let mut orders = Orders {
+            workers,
+            generation: self.number,
+            is_first: role == Role::First,
+            beat_ms,
+            text: self.text.as_ref(),
+            contents: self.contents.as_ref(),
+            replaces: role == Role::Replacement,
+            secrets: &mut shop.secrets,
+            seat,
+            log: self.log.as_ref(),
+            listeners,
+        };
         let started = Child::worker(&mut shop.poller, &shop.source, &mut orders);
         let mut child = started.map_err(|error| {
             shop.ledger.leave_seat(number);
@@ -166,6 +192,16 @@ impl Generation {
     /// The same, to be changed.
     pub(super) fn seats_mut(&mut self) -> impl Iterator<Item = &mut Option<usize>> {
         self.children_mut().map(|child| &mut child.seat)
+    }
+
+    /// The certificates, keys and users that it was started with.
+    pub(super) fn contents(&self) -> Option<&Contents> {
+        self.contents.as_ref()
+    }
+
+    /// For one that an earlier program has described.
+    pub(super) fn set_contents(&mut self, contents: Option<Contents>) {
+        self.contents = contents;
     }
 
     /// The limits in its settings.
@@ -233,7 +269,8 @@ impl Generation {
     ) -> Vec<String> {
         let missing = (0..self.workers.len()).filter(|index| self.workers[*index].child.is_none());
         let started = missing.collect::<Vec<_>>().into_iter();
-        let mut start = |index| self.start_worker(index, false, (&mut *shop, sockets), now);
+        let mut start =
+            |index| self.start_worker(index, Role::Replacement, (&mut *shop, sockets), now);
         started.filter_map(|index| start(index).err()).collect()
     }
 
@@ -302,7 +339,9 @@ impl Generation {
         for index in 0..self.workers.len() {
             let worker = &self.workers[index];
             if worker.start_at.is_some_and(|at| at <= now) {
-                if let Err(why) = self.start_worker(index, false, (&mut *shop, sockets), now) {
+                if let Err(why) =
+                    self.start_worker(index, Role::Replacement, (&mut *shop, sockets), now)
+                {
                     let worker = &mut self.workers[index];
                     worker.failures = worker.failures.saturating_add(1).max(2);
                     worker.start_at = Some(now + pause(worker.failures));
@@ -424,6 +463,7 @@ impl Generation {
         Some(Generation {
             number,
             text,
+            contents: None, // see `set_contents`
             log: log.flatten(),
             limits,
             workers,
@@ -476,6 +516,7 @@ mod tests {
         let generation = Generation {
             number: 1,
             text: None,
+            contents: None,
             log: None,
             limits,
             workers,

@@ -15,6 +15,7 @@
 //! | `access_log` | who opens the access log, and how do workers get it |
 //! | `source` | where do the settings come from, so that all workers have the same |
 //! | `secrets` | what do all workers share for TLS |
+//! | `contents` | what do workers have in place of files that change: certificates, keys, users |
 //! | `worker` | what does a worker do |
 //! | `server` | how does a process get ready to serve, alone or as a worker |
 //! | `upgrade` | how does another program file take over |
@@ -26,8 +27,10 @@
 //! The settings of a worker never change. A reload reads everything anew and starts a new
 //! generation of workers, on the same sockets. When all of them are ready, the last generation is
 //! told to drain. If one of them is not, the new generation ends, and the last one goes on. The
-//! text of the configuration file is read once, by the supervisor; workers inherit it as a file
-//! without a name, as do those that later replace a worker that died.
+//! text of the configuration file is read once, by the supervisor, and so are the files with
+//! certificates, keys and users; workers inherit them as files without a name, in memory. So do
+//! those that later replace a worker that died: they serve with what the generation was started
+//! with, and the site of a root that is missing by then answers 503 until it is back.
 //!
 //! # No connection is lost
 //!
@@ -49,6 +52,7 @@
 mod access_log;
 mod channel;
 mod child;
+mod contents;
 mod generation;
 mod ledger;
 mod notify;

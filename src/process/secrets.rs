@@ -5,6 +5,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use zeroize::Zeroizing;
 
 use crate::config::{Config, Listen};
+use crate::inherited::Inherited;
+use crate::net::Checked;
 use crate::net::listen::machine_addresses;
 use crate::net::tls::{Material, check};
 
@@ -22,8 +24,11 @@ impl Secrets {
     ///
     /// # Errors
     /// In lines.
-    pub(super) fn prepare(&mut self, config: &Config) -> Result<(), String> {
-        check(&config.tls, unix_seconds()).map_err(|problems| problems.join("\n"))?;
+    pub(super) fn prepare(&mut self, config: &Config, inherited: &Inherited) -> Result<(), String> {
+        let Checked { problems, .. } = check(&config.tls, inherited, unix_seconds());
+        if !problems.is_empty() {
+            return Err(problems.join("\n"));
+        }
         if !config.has_tls() {
             return Ok(());
         }

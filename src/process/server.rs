@@ -1,5 +1,6 @@
 //! One process that serves: set up from the settings, alone or as a worker.
 
+use std::collections::HashSet;
 use std::hash::{BuildHasher, RandomState};
 use std::io::{self, Write};
 use std::path::Path;
@@ -10,6 +11,7 @@ use crate::config::{
     AccessLogConfig, Config, Limits, Listen, LogLevel, SiteConfig, TlsConfig, TrustedProxies,
 };
 use crate::files::Door;
+use crate::inherited::Inherited;
 use crate::journal::{AccessLog, LogFile, Sink};
 use crate::metrics::{Process, Seat};
 use crate::net::Activated;
@@ -17,13 +19,13 @@ use crate::net::listen::{self, Listener, SocketFile};
 use crate::net::tls::{Material, Terminal};
 use crate::reactor::{End, Reactor, Sign, signals};
 use crate::sandbox;
-use crate::site::{GateConfig, Sites};
+use crate::site::{GateConfig, Sites, advice, uncovered};
 use crate::system;
 
 use super::access_log::OpenLog;
 use super::notify::{Notifier, beat_ms};
 use super::secrets::{Secrets, unix_seconds};
-use super::sockets::{bound, check_systemd, unused};
+use super::sockets::{bound, taken_by_itself, unused};
 
 /// Serves alone: sets everything up, prints the start line, and serves until a signal ends it.
 /// `sockets` gets the Unix sockets, which the caller removes.
@@ -46,12 +48,12 @@ pub fn serve_alone(settings: Settings, sockets: &mut Vec<SocketFile>) -> Result<
     let admin_line = admin_line(&listeners);
     let paths: Vec<&Path> = sockets.iter().map(SocketFile::path).collect();
     let log = OpenLog::open(config.access_log.as_ref())?.map(OpenLog::into_file);
-    let mut secrets = Secrets::default();
-    secrets.prepare(&config)?;
-    let (mut reactor, more) = set_up(config, listeners, log, Some(&paths), (&secrets, None))?;
-    warnings.extend(more);
-    for warning in warnings {
-        reactor.note(LogLevel::Warn, format_args!("{warning}"));
+    let (mut secrets, inherited) = (Secrets::default(), Inherited::default());
+    secrets.prepare(&config, &inherited)?;
+    let shared = Shared { secrets: &secrets, seat: None, inherited };
+    let (mut reactor, more) = set_up(config, listeners, log, Some(&paths), shared)?;
+    for (level, line) in warnings.into_iter().map(warning).chain(more) {
+        reactor.note(level, format_args!("{line}"));
     }
     if let Some(line) = admin_line {
         reactor.note(LogLevel::Info, format_args!("{line}"));
@@ -82,17 +84,34 @@ pub(super) fn ignore_file_size_signal() -> Result<(), String> {
         .map_err(|error| format!("cannot install a signal handler: {error}"))
 }
 
+/// What a process shares with others that serve with the same settings.
+pub(super) struct Shared<'s> {
+    pub(super) secrets: &'s Secrets,
+    /// Where its metrics are shown to the other workers.
+    pub(super) seat: Option<Seat>,
+    /// What it has in place of files.
+    pub(super) inherited: Inherited,
+}
+
+/// A line for the log, and its level.
+pub(super) type Line = (LogLevel, String);
+
+/// A line at the level of warnings.
+pub(super) fn warning(text: String) -> Line {
+    (LogLevel::Warn, text)
+}
+
 /// From settings to a loop that can run: switches the user, opens the roots, starts the processes
 /// that verify passwords, and enters the sandbox. `log` is the access log. A process that serves
 /// `alone` has to remove its Unix sockets, which are these, and to open its log anew; the sandbox
-/// allows that. `seat`: where its metrics are shown to the other workers. Returns warnings, too.
+/// allows that. Returns lines for the log, too.
 pub(super) fn set_up(
     config: Config,
     listeners: Vec<Listener>,
     log: Option<LogFile>,
     alone: Option<&[&Path]>,
-    (secrets, seat): (&Secrets, Option<Seat>),
-) -> Result<(Reactor, Vec<String>), String> {
+    Shared { secrets, seat, inherited }: Shared<'_>,
+) -> Result<(Reactor, Vec<Line>), String> {
     let has_tls = config.has_tls();
     let Config { listen, admin, admin_hosts, trusted_proxies, sites, user, tls, .. } = config;
     let Config { sandbox, when_full, h2c, limits, access_log, log: lines, .. } = config;
@@ -102,7 +121,8 @@ pub(super) fn set_up(
     }
     warnings.extend(unused_proxy_protocol(&listen, &trusted_proxies));
     // Before privileges are dropped: the keys may be readable by root alone.
-    let terminal = load_tls(&tls, secrets.material().filter(|_| has_tls), &mut warnings)?;
+    let material = secrets.material().filter(|_| has_tls);
+    let (terminal, notices) = load_tls(&tls, material, &inherited)?;
     let gate = gate(&tls, terminal.as_ref(), &listeners);
     warnings.extend(open_admin(&listeners));
     match &user {
@@ -115,7 +135,8 @@ pub(super) fn set_up(
     let folders = sandbox::readable(sandbox, &sites, tls.acme_webroot.as_deref());
     // A fresh hasher is as random as the standard library makes it.
     let chance = RandomState::new().hash_one(std::process::id());
-    let mut sites = open_sites(sites, gate, &limits, chance)?;
+    warnings.extend(advice_of(&sites, terminal.as_ref().filter(|_| !tls.self_signed)));
+    let mut sites = open_sites(sites, gate, &limits, (chance, &inherited))?;
     if sites.need_authenticator() {
         sites.authenticate_with(start_authenticator(&limits)?);
     }
@@ -144,7 +165,7 @@ pub(super) fn set_up(
         let log = alone.and(access_log.as_ref()).and_then(|log| log.target.path());
         warnings.extend(sandbox::lock_in(&folders, alone.unwrap_or_default(), log));
     }
-    Ok((reactor, warnings))
+    Ok((reactor, notices.into_iter().chain(warnings.into_iter().map(warning)).collect()))
 }
 
 /// Where metrics are served, for the log.
@@ -163,18 +184,30 @@ fn open_admin(listeners: &[Listener]) -> Option<String> {
     ))
 }
 
-/// Reads the certificates; nothing, if there is no material, because no address has TLS.
+/// Reads the certificates; nothing, if there is no material, because no address has TLS. Returns
+/// lines for the log, too.
 fn load_tls(
     tls: &TlsConfig,
     material: Option<&Material>,
-    warnings: &mut Vec<String>,
-) -> Result<Option<Terminal>, String> {
-    let Some(material) = material else { return Ok(None) };
-    let loaded = Terminal::load(tls, material, unix_seconds());
-    let (terminal, more) = loaded.map_err(|problems| problems.join("\n"))?;
-    warnings.extend(more);
-    warnings.extend(material.describe().filter(|_| tls.self_signed));
-    Ok(Some(terminal))
+    inherited: &Inherited,
+) -> Result<(Option<Terminal>, Vec<Line>), String> {
+    let Some(material) = material else { return Ok((None, Vec::new())) };
+    let loaded = Terminal::load(tls, material, inherited, unix_seconds());
+    let (terminal, notices) = loaded.map_err(|problems| problems.join("\n"))?;
+    let mut lines: Vec<Line> = notices.into_iter().map(|it| (it.level, it.text)).collect();
+    lines.extend(material.describe().filter(|_| tls.self_signed).map(warning));
+    Ok((Some(terminal), lines))
+}
+
+/// What is probably not meant in the settings of the sites; once, if several inherit it.
+/// `terminal`: has the certificates that were configured, if some were.
+fn advice_of(sites: &[SiteConfig], terminal: Option<&Terminal>) -> Vec<String> {
+    let bare = terminal.map(|terminal| uncovered(sites, &terminal.names())).unwrap_or_default();
+    let all = sites.iter().flat_map(|site| advice(site, Door::best())).chain(bare);
+    let mut lines: Vec<String> = all.map(|advice| advice.to_string()).collect();
+    let mut seen = HashSet::new();
+    lines.retain(|line| seen.insert(line.clone()));
+    lines
 }
 
 /// Opens the roots. `chance` is random.
@@ -182,12 +215,13 @@ fn open_sites(
     sites: Vec<SiteConfig>,
     gate: Option<GateConfig>,
     limits: &Limits,
-    chance: u64,
+    (chance, inherited): (u64, &Inherited),
 ) -> Result<Sites, String> {
-    let sites = Sites::new(sites, limits, Door::best(), chance);
+    let sites = Sites::inheriting(sites, limits, (Door::best(), chance), inherited);
     let mut sites = sites.map_err(|problems| problems.to_string())?;
     if let Some(gate) = gate {
-        sites.guard_with(gate, Door::best()).map_err(|problems| problems.to_string())?;
+        let guarded = sites.guard_with(gate, Door::best(), inherited);
+        guarded.map_err(|problems| problems.to_string())?;
     }
     Ok(sites)
 }
@@ -228,11 +262,14 @@ fn bind(
     activated: &Activated,
     sockets: &mut Vec<SocketFile>,
 ) -> Result<Vec<Listener>, String> {
-    check_systemd(entries)?;
     let mut listeners = Vec::new();
-    for Listen { address, opening } in entries {
-        let bound = bound(address, limits, activated, listen::listen)?;
-        bound.iter().for_each(|listener| listener.set_opening(*opening));
+    for (index, entry) in entries.iter().enumerate() {
+        let own = || {
+            let before = entries[..index].iter().map(|entry| &entry.address);
+            taken_by_itself(&entry.address, before)
+        };
+        let bound = bound(entry, limits, activated, listen::listen, &own)?;
+        bound.iter().for_each(|listener| listener.set_opening(entry.opening));
         sockets.extend(bound.iter().filter_map(Listener::socket_file).cloned());
         listeners.extend(bound);
     }
@@ -280,7 +317,10 @@ pub(super) fn start_line<'l>(
 ) -> String {
     let machine = listen::machine_addresses();
     let listeners = listeners.filter(|listener| !listener.opening().internal);
-    let links: Vec<String> = listeners.flat_map(|listener| listener.links(&machine)).collect();
+    let mut links: Vec<String> = listeners.flat_map(|listener| listener.links(&machine)).collect();
+    // [::] and 0.0.0.0 both have localhost.
+    let mut seen = HashSet::new();
+    links.retain(|link| seen.insert(link.clone()));
     let version = env!("CARGO_PKG_VERSION");
     let root = |site: &SiteConfig| {
         let root = site.root.canonicalize().unwrap_or_else(|_| site.root.clone());

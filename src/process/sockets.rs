@@ -7,7 +7,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
-use crate::config::{Limits, Listen, ListenAddress};
+use crate::config::{Limits, Listen, ListenAddress, Opening};
 use crate::net::Activated;
 use crate::net::listen::{self, Listener, SocketFile};
 
@@ -52,15 +52,18 @@ impl Sockets {
         old: &Sockets,
     ) -> Result<(Sockets, Vec<String>), String> {
         let mut kept: Vec<Option<&Address>> = old.addresses.iter().map(Some).collect();
-        check_systemd(entries)?;
         let activated = Rc::clone(&old.activated);
         let (mut sockets, mut warnings) =
             (Sockets { addresses: Vec::new(), activated }, Vec::new());
-        for Listen { address: name, opening } in entries {
+        for entry in entries {
+            let Listen { address: name, opening, .. } = entry;
             let is_same = |slot: &&mut Option<&Address>| slot.is_some_and(|it| it.name == *name);
             let mut places = match kept.iter_mut().find(is_same).and_then(Option::take) {
                 Some(address) => address.places.clone(),
-                None => match bound(name, limits, &old.activated, listen::bind_shared) {
+                None => match bound(entry, limits, &old.activated, listen::bind_shared, &|| {
+                    let own = sockets.addresses.iter().map(|it| &it.name);
+                    taken_by_itself(name, own).or_else(|| taken_before(name, old))
+                }) {
                     Ok(listeners) => {
                         warnings.extend(listeners.iter().flat_map(Listener::warnings).cloned());
                         let place = |listener| Place { sockets: vec![Rc::new(listener)] };
@@ -72,6 +75,11 @@ impl Sockets {
                     }
                 },
             };
+            if let Some(other) = sockets.overlapping(&places) {
+                sockets.remove_files(old);
+                let advice = taken_by_itself(name, std::iter::once(other)).unwrap_or_default();
+                return Err(format!("{}cannot listen on {name}: {advice}", prefix(entry)));
+            }
             for place in &mut places {
                 place.sockets.iter().for_each(|socket| socket.set_opening(*opening));
                 let is_ours = !matches!(name, ListenAddress::Systemd(_));
@@ -123,6 +131,19 @@ impl Sockets {
         unused(entries, &self.activated)
     }
 
+    /// The address that has a socket where one of these places is: SO_REUSEPORT permits it, but the
+    /// kernel would decide who gets a connection.
+    fn overlapping(&self, places: &[Place]) -> Option<&ListenAddress> {
+        let first = |place: &Place| place.sockets.first().map(Rc::clone);
+        let overlaps = |known: &Place| {
+            let known = first(known);
+            let new = places.iter().filter_map(first);
+            known.is_some_and(|known| new.into_iter().any(|new| new.overlaps(&known)))
+        };
+        let other = self.addresses.iter().find(|address| address.places.iter().any(overlaps));
+        other.map(|address| &address.name)
+    }
+
     fn places(&self) -> impl Iterator<Item = &Place> {
         self.addresses.iter().flat_map(|address| &address.places)
     }
@@ -163,6 +184,24 @@ impl Sockets {
                 to.put_number(sockets.len() as u64);
                 descriptors.extend(sockets.iter().map(|socket| socket.as_fd()));
             }
+        }
+    }
+
+    /// Describes how the connections of each address begin: earlier versions did not.
+    pub(super) fn describe_openings(&self, to: &mut Fields) {
+        for place in self.places() {
+            let opening = place.sockets.first().map(|socket| socket.opening());
+            to.put_number(opening.unwrap_or_default().bits().into());
+        }
+    }
+
+    /// What [`Sockets::describe_openings`] has described: without it, a worker of the generation
+    /// that an upgrade keeps would answer in clear on an address with TLS.
+    pub(super) fn adopt_openings(&self, from: &mut Fields) {
+        for place in self.places() {
+            let Some(bits) = from.take_number() else { return };
+            let opening = Opening::from_bits(bits);
+            place.sockets.iter().for_each(|socket| socket.set_opening(opening));
         }
     }
 
@@ -220,6 +259,7 @@ fn bytes_of(name: &ListenAddress) -> Vec<u8> {
     match name {
         ListenAddress::Tcp(text) => [b"tcp:", text.as_bytes()].concat(),
         ListenAddress::Every(port) => format!("all:{port}").into_bytes(),
+        ListenAddress::EveryIpv6(port) => format!("all6:{port}").into_bytes(),
         ListenAddress::Unix(path) => [b"unix:", path.as_os_str().as_encoded_bytes()].concat(),
         ListenAddress::Systemd(name) => [b"systemd:", name.as_bytes()].concat(),
     }
@@ -233,6 +273,7 @@ fn name_of(bytes: &[u8]) -> Option<ListenAddress> {
         ("tcp", text) => Some(ListenAddress::Tcp(text.to_owned())),
         ("systemd", name) => Some(ListenAddress::Systemd(name.to_owned())),
         ("all", port) => port.parse().ok().map(ListenAddress::Every),
+        ("all6", port) => port.parse().ok().map(ListenAddress::EveryIpv6),
         _ => None,
     }
 }
@@ -243,22 +284,50 @@ pub(super) fn path_of(bytes: &[u8]) -> PathBuf {
     std::ffi::OsStr::from_bytes(bytes).into()
 }
 
-/// The sockets of an address: bound by `bind`, or by systemd.
+/// The sockets of an address: bound by `bind`, or by systemd. `own`: what to do if the address is
+/// taken by this program itself, if it is.
 ///
 /// # Errors
 /// In one line: why there are none, and what to do.
 pub(super) fn bound(
-    address: &ListenAddress,
+    listen: &Listen,
     limits: &Limits,
     activated: &Activated,
     bind: fn(&ListenAddress, &Limits) -> io::Result<Vec<Listener>>,
+    own: &dyn Fn() -> Option<String>,
 ) -> Result<Vec<Listener>, String> {
+    let (address, place) = (&listen.address, prefix(listen));
     match address {
         ListenAddress::Systemd(name) => activated
             .listeners(name, limits)
-            .map_err(|why| format!("cannot listen on {address}: {why}")),
-        _ => bind(address, limits).map_err(|error| why_not(address, &error)),
+            .map_err(|why| format!("{place}cannot listen on {address}: {why}")),
+        _ => bind(address, limits).map_err(|error| {
+            let taken = (error.kind() == io::ErrorKind::AddrInUse).then(own).flatten();
+            let advice = taken.unwrap_or_else(|| advice(address, &error).to_owned());
+            format!("{place}cannot listen on {address}: {error}; {advice}")
+        }),
     }
+}
+
+/// The place of an address, in front of a message.
+fn prefix(listen: &Listen) -> String {
+    if listen.place.is_empty() { String::new() } else { format!("{}: ", listen.place) }
+}
+
+/// What to do if one of these addresses, which were bound before, is why another cannot be bound:
+/// names of hosts overlap only when they are looked up.
+pub(super) fn taken_by_itself<'a>(
+    address: &ListenAddress,
+    mut before: impl Iterator<Item = &'a ListenAddress>,
+) -> Option<String> {
+    let other = before.find(|other| other.may_overlap(address))?;
+    Some(format!("tenkay itself listens there, at {other}: leave one of the two out"))
+}
+
+/// The same for the addresses of the running workers.
+fn taken_before(address: &ListenAddress, old: &Sockets) -> Option<String> {
+    let other = &old.addresses.iter().find(|other| other.name.may_overlap(address))?.name;
+    Some(format!("the running workers listen there, at {other}: restart to change that"))
 }
 
 /// A warning about sockets of systemd when no address asks for any.
@@ -268,41 +337,26 @@ pub(super) fn unused(entries: &[Listen], activated: &Activated) -> Option<String
     Some(format!("systemd passed sockets ({names}) that are not used; add --listen systemd:"))
 }
 
-/// Checks that no socket of systemd has two entries.
-///
-/// # Errors
-/// In one line: there is one.
-pub(super) fn check_systemd(entries: &[Listen]) -> Result<(), String> {
-    let is_systemd = |entry: &&Listen| matches!(entry.address, ListenAddress::Systemd(_));
-    let mut seen: Vec<&ListenAddress> = Vec::new();
-    for Listen { address, .. } in entries.iter().filter(is_systemd) {
-        if let Some(other) = seen.iter().find(|other| other.overlaps(address)) {
-            return Err(format!(
-                "cannot listen on {address}: {other} stands for the same sockets; leave one out"
-            ));
-        }
-        seen.push(address);
-    }
-    Ok(())
-}
-
-/// Why an address cannot be bound, and what to do.
-fn why_not(address: &ListenAddress, error: &io::Error) -> String {
+/// What to do about an address that cannot be bound.
+fn advice(address: &ListenAddress, error: &io::Error) -> &'static str {
     use std::os::unix::fs::FileTypeExt;
     let is_socket = |path: &Path| {
         path.symlink_metadata().is_ok_and(|metadata| metadata.file_type().is_socket())
     };
-    let advice = match error.kind() {
-        io::ErrorKind::AddrInUse if address.path().is_none_or(is_socket) => {
+    match (error.kind(), address.path()) {
+        (io::ErrorKind::AddrInUse, path) if path.is_none_or(is_socket) => {
             "another server listens there: stop it, or choose another address with --listen"
         }
-        io::ErrorKind::PermissionDenied if address.path().is_none() => {
+        (io::ErrorKind::PermissionDenied, None) => {
             "ports below 1024 may need root: start it as root with --user, or choose another port \
              with --listen"
         }
+        (io::ErrorKind::PermissionDenied, Some(_)) => {
+            "let the user that starts the server write to the folder of the socket"
+        }
+        (io::ErrorKind::NotFound, Some(_)) => "create the folder of the socket",
         _ => "choose another address with --listen",
-    };
-    format!("cannot listen on {address}: {error}; {advice}")
+    }
 }
 
 #[cfg(test)]
@@ -358,6 +412,21 @@ mod tests {
         let error = bind(&[&unix(&dropped), &taken], 1, &now).unwrap_err();
         assert!(error.contains("another server listens there"), "{error}");
         assert!(kept.exists() && !dropped.exists());
+    }
+
+    #[test]
+    fn an_address_inside_one_of_the_running_workers_needs_a_restart() {
+        let limits = Limits::default();
+        let bind = |text: &str, old: &Sockets| {
+            Sockets::bind(&names(&[text]), 1, &limits, old).map(|it| it.0)
+        };
+        let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let old = bind(&format!("0.0.0.0:{free}"), &Sockets::default()).unwrap();
+        old.of_worker(0, 1)[0].begin(8).unwrap();
+        let error = bind(&format!("127.0.0.1:{free}"), &old).unwrap_err();
+        let what = format!("workers listen there, at 0.0.0.0:{free}: restart to change that");
+        assert!(error.contains(&what), "{error}");
+        assert!(bind(&format!("0.0.0.0:{free}"), &old).is_ok());
     }
 
     #[test]

@@ -20,6 +20,7 @@ use rustix::process::{Pid, WaitStatus};
 
 use super::channel::{Fields, Message, receive_message, send_message};
 use super::child::{Child, Poller};
+use super::contents::Contents;
 use super::generation::{Generation, describe};
 use super::ledger::Ledger;
 use super::secrets::Secrets;
@@ -72,6 +73,8 @@ pub(super) fn describe_all<'s>(
     let seats = std::iter::once(serving).chain(draining).flat_map(Generation::seats);
     ledger.describe(seats, &mut fields, &mut descriptors);
     secrets.describe(&mut fields);
+    Contents::describe(serving.contents(), &mut fields, &mut descriptors);
+    sockets.describe_openings(&mut fields);
     (fields, descriptors)
 }
 
@@ -107,6 +110,8 @@ impl Inventory {
             **place = seat;
         }
         let secrets = Secrets::adopt(&mut from).unwrap_or_default();
+        serving.set_contents(Contents::adopt(&mut from, &mut descriptors).flatten());
+        sockets.adopt_openings(&mut from);
         Some(Inventory { last_number, sockets, serving, draining, ledger, secrets })
     }
 }

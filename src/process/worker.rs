@@ -8,6 +8,7 @@ use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 
 use crate::config::{LogLevel, Opening, Workers};
+use crate::inherited::Inherited;
 use crate::journal::LogFile;
 use crate::metrics::{Board, Seat};
 use crate::net::listen::Listener;
@@ -15,8 +16,9 @@ use crate::reactor::{End, Sign, Watcher};
 use crate::system;
 
 use super::channel::{Fields, Message, receive_message};
+use super::contents::Contents;
 use super::secrets::Secrets;
-use super::server;
+use super::server::{self, Shared, warning};
 use super::sockets::path_of;
 use super::source::{Source, Text};
 
@@ -49,7 +51,7 @@ pub fn run() -> Result<End, String> {
     let message = receive_message(&channel).map_err(|error| {
         format!("no sockets from a supervisor: {error}; start tenkay without {WORKER_MODE}")
     })?;
-    let task = Task::from(message).ok_or("the supervisor is of another version")?;
+    let mut task = Task::from(message).ok_or("the supervisor is of another version")?;
     server::ignore_file_size_signal()?;
     let source = Source::of_this_process(true);
     let settings = source.read_text(task.text.as_ref()).map_err(|lines| lines.join("\n"))?;
@@ -62,15 +64,16 @@ pub fn run() -> Result<End, String> {
         begun.map_err(|error| format!("cannot listen on {}: {error}", listener.url()))?;
     }
     let admin_line = server::admin_line(&task.listeners);
-    let shared = (&task.secrets, task.seat);
+    let inherited = task.inherited()?;
+    let shared = Shared { secrets: &task.secrets, seat: task.seat, inherited };
     let (mut reactor, more) = server::set_up(config, task.listeners, task.log, None, shared)?;
     if task.is_first {
         if let Some(line) = admin_line {
             reactor.note(LogLevel::Info, format_args!("{line}"));
         }
         // The same for all workers.
-        for warning in warnings.into_iter().chain(more) {
-            reactor.note(LogLevel::Warn, format_args!("{warning}"));
+        for (level, line) in warnings.into_iter().map(warning).chain(more) {
+            reactor.note(level, format_args!("{line}"));
         }
     }
     // Before the supervisor says in the same log that this worker serves.
@@ -81,7 +84,8 @@ pub fn run() -> Result<End, String> {
         if task.beat_ms > 0 {
             reactor.watch(Some(task.beat_ms), watcher(channel.try_clone()?));
         }
-        reactor.obey(mio::net::UnixStream::from_std(channel)) // stops when the supervisor ends
+        // Stops when the supervisor ends.
+        reactor.obey(mio::net::UnixStream::from_std(channel), task.generation)
     });
     set_up.map_err(|error| format!("cannot watch the channel to the supervisor: {error}"))?;
     server::run(&mut reactor)
@@ -110,12 +114,18 @@ pub(super) fn take_stdin() -> io::Result<UnixStream> {
 struct Task {
     /// How many workers there are.
     workers: usize,
+    /// The number of its generation.
+    generation: u64,
     /// It logs what is the same for all.
     is_first: bool,
     /// The interval of its pings; 0: none.
     beat_ms: u64,
     /// The text of the configuration file.
     text: Option<Text>,
+    /// The files that it does not read itself.
+    contents: Option<Contents>,
+    /// It takes the place of a worker that has ended.
+    replaces: bool,
     secrets: Secrets,
     /// Its place on the board of metrics.
     seat: Option<Seat>,
@@ -128,9 +138,12 @@ impl Task {
         let Message { mut fields, descriptors } = message;
         let mut descriptors = descriptors.into_iter();
         let workers = fields.take_number()?;
+        let generation = fields.take_number()?;
         let is_first = fields.take_number::<u8>()? == 1;
         let beat_ms = fields.take_number()?;
         let text = Text::adopt(&mut fields, &mut descriptors)?;
+        let contents = Contents::adopt(&mut fields, &mut descriptors)?;
+        let replaces = fields.take_number::<u8>()? == 1;
         let secrets = Secrets::adopt(&mut fields)?;
         let seat = match fields.take_number()? {
             0 => None,
@@ -146,13 +159,35 @@ impl Task {
         };
         let mut listeners = Vec::new();
         for socket in descriptors {
-            listeners.push(inherited(socket, &mut fields)?);
+            listeners.push(listener(socket, &mut fields)?);
         }
-        Some(Task { workers, is_first, beat_ms, text, secrets, seat, log, listeners })
+        Some(Task {
+            workers,
+            generation,
+            is_first,
+            beat_ms,
+            text,
+            contents,
+            replaces,
+            secrets,
+            seat,
+            log,
+            listeners,
+        })
+    }
+
+    /// What it has in place of files.
+    fn inherited(&mut self) -> Result<Inherited, String> {
+        match self.contents.take() {
+            None => Ok(Inherited::new([], self.replaces)),
+            Some(contents) => contents.read(self.replaces).map_err(|error| {
+                format!("cannot read the certificates of the supervisor: {error}")
+            }),
+        }
     }
 }
 
-fn inherited(socket: OwnedFd, fields: &mut Fields) -> Option<Listener> {
+fn listener(socket: OwnedFd, fields: &mut Fields) -> Option<Listener> {
     let path: PathBuf = path_of(fields.take()?);
     let path = Some(path).filter(|path| !path.as_os_str().is_empty());
     let listener = Listener::inherited(socket, path);

@@ -1,6 +1,6 @@
 //! The certificates of a loop, and when they expire.
 
-use crate::config::LogLevel;
+use crate::net::Notice;
 use crate::net::tls::Terminal;
 
 use super::Reactor;
@@ -20,8 +20,8 @@ impl Reactor {
         }
         self.expiry_due = Some(self.turn.now() + EXPIRY_MS);
         let now = u64::try_from(self.turn.clock().unix_seconds()).unwrap_or(0);
-        for warning in self.resources.pools.terminal.warnings(now) {
-            self.resources.journal.note(LogLevel::Warn, format_args!("{warning}"));
+        for Notice { level, text, .. } in self.resources.pools.terminal.notices(now) {
+            self.resources.journal.note(level, format_args!("{text}"));
         }
     }
 }

@@ -10,6 +10,7 @@ use super::wire::{Context, Event, Pools, Reason, Step, Wire};
 impl Slot {
     /// Sends what TLS has to send, and does the handshake. `None`: the protocol has its turn.
     pub(super) fn open(&mut self, cx: &mut Context<'_>, pools: &mut Pools) -> Option<Stop> {
+        cx.from_files = false;
         let opened = match self.transport.open(&mut pools.terminal) {
             Ok(opened) => opened,
             Err(error) if is_passing(&error) => Opened::Waits,

@@ -162,12 +162,14 @@ impl Reactor {
     /// Obeys the process at the other end of this channel, and stops in order when it ends. From
     /// now on, a signal to stop is like [`Order::Drain`], and a second one changes nothing: a
     /// service manager that signals every process of a service also signals the other process, and
-    /// its order decides.
+    /// its order decides. `generation`: the number of the one that this process belongs to, for
+    /// the log.
     ///
     /// # Errors
     /// If the poll refuses the channel.
-    pub fn obey(&mut self, channel: mio::net::UnixStream) -> io::Result<()> {
-        self.orders = Some(Orders::new(channel, self.poll.registry(), SIGNALS)?);
+    pub fn obey(&mut self, channel: mio::net::UnixStream, generation: u64) -> io::Result<()> {
+        let orders = Orders::new(channel, generation, self.poll.registry(), SIGNALS)?;
+        self.orders = Some(orders);
         Ok(())
     }
 

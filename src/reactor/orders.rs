@@ -45,17 +45,27 @@ impl Order {
 pub(super) struct Orders {
     /// Empty once the other process has ended.
     stream: Option<UnixStream>,
+    /// The number of the generation that this process belongs to.
+    generation: u64,
+    /// Another generation takes the place of that one.
+    is_replaced: bool,
 }
 
 impl Orders {
-    /// Reports orders under `token`.
+    /// Reports orders under `token`, for a process of this generation.
     pub(super) fn new(
         mut stream: UnixStream,
+        generation: u64,
         registry: &Registry,
         token: Token,
     ) -> io::Result<Orders> {
         registry.register(&mut stream, token, Interest::READABLE)?;
-        Ok(Orders { stream: Some(stream) })
+        Ok(Orders { stream: Some(stream), generation, is_replaced: false })
+    }
+
+    /// The number of the generation, if another one takes its place.
+    pub(super) fn replaced(&self) -> Option<u64> {
+        self.is_replaced.then_some(self.generation)
     }
 
     /// The orders since the last call, and the descriptor that came last.
@@ -78,6 +88,7 @@ impl Orders {
                 }
             }
         }
+        self.is_replaced |= orders.contains(&Order::LeaveAdmin);
         (orders, descriptor)
     }
 }
@@ -118,10 +129,13 @@ mod tests {
     fn the_end_of_the_other_process_is_an_order_to_drain_once() {
         let poll = mio::Poll::new().unwrap();
         let (stream, mut other) = UnixStream::pair().unwrap();
-        let mut orders = Orders::new(stream, poll.registry(), Token(0)).unwrap();
+        let mut orders = Orders::new(stream, 3, poll.registry(), Token(0)).unwrap();
         assert_eq!(orders.take().0, []);
         other.write_all(&[Order::Drain.byte(), b'?', Order::End.byte()]).unwrap();
         assert_eq!(orders.take().0, [Order::Drain, Order::End]);
+        assert_eq!(orders.replaced(), None);
+        other.write_all(&[Order::LeaveAdmin.byte()]).unwrap();
+        assert_eq!((orders.take().0, orders.replaced()), (vec![Order::LeaveAdmin], Some(3)));
         drop(other);
         assert_eq!(orders.take().0, [Order::Drain]);
         assert_eq!(orders.take().0, []);

@@ -50,6 +50,7 @@ impl Resources {
             limits,
             client,
             channel,
+            from_files: true,
             internal,
             draining,
             unread,

@@ -103,13 +103,12 @@ impl Reactor {
         if responses > 0 {
             let noun = if responses == 1 { "response" } else { "responses" };
             let seconds = limits.drain_timeout_ms.div_ceil(1000);
-            self.note(
-                LogLevel::Info,
-                format_args!(
-                    "shutting down: waiting up to {seconds} s for {responses} {noun}; signal again \
-                     to stop now"
-                ),
-            );
+            let wait = format!("waiting up to {seconds} s for {responses} {noun}");
+            let line = match self.orders.as_ref().and_then(Orders::replaced) {
+                Some(number) => format!("generation {number} drains: {wait}"),
+                None => format!("shutting down: {wait}; signal again to stop now"),
+            };
+            self.note(LogLevel::Info, format_args!("{line}"));
         }
         self.resources.draining = true;
         self.connections.drain(false);

@@ -119,10 +119,25 @@ impl Slot {
             return stop;
         }
         // Two versions, so that a request that is neither observed nor counted is tested for once.
-        if cx.observer.is_some() || cx.requests.is_some() {
-            return self.drive_as::<true>(cx, pools, share);
+        let stop = if cx.observer.is_some() || cx.requests.is_some() {
+            self.drive_as::<true>(cx, pools, share)
+        } else {
+            self.drive_as::<false>(cx, pools, share)
+        };
+        match self.transport.push(&mut pools.terminal) {
+            Err(error) if !is_passing(&error) => self.lose_peer(stop, cx),
+            _ => stop,
         }
-        self.drive_as::<false>(cx, pools, share)
+    }
+
+    /// The peer is gone, where the connection would have stopped for another reason.
+    #[cold]
+    fn lose_peer(&mut self, stop: Stop, cx: &mut Context<'_>) -> Stop {
+        self.wire.report(Event::PeerLost, cx);
+        match self.wire.step() {
+            Step::Close(reason) => Stop::Over(reason),
+            _ => stop, // never: it closes
+        }
     }
 
     #[inline(never)]
@@ -162,12 +177,13 @@ impl Slot {
                 }
                 Step::Write(first, second) => {
                     let (first, second) = at_most(bytes_left, first, second);
-                    let written = self.transport.send(first, second, &mut pools.terminal);
+                    let (follows, terminal) = (self.wire.more_follows(), &mut pools.terminal);
+                    let written = self.transport.send(first, second, follows, terminal);
                     written.map(|count| bytes_left -= self.written::<OBSERVED>(count, share, cx))
                 }
                 Step::SendFile { lead, file, at, count } => {
                     let ends = (&mut self.transport, &mut *pools);
-                    let body = (lead, file, at, count);
+                    let body = (lead, file, at, count, self.wire.more_follows());
                     match send_body(ends, body, bytes_left, &mut self.cold, cx, share) {
                         None => return Stop::Needs(Wait::Disk),
                         Some(sent) => self.sent(sent, cx).map(|left| bytes_left = left),
@@ -433,7 +449,7 @@ impl fmt::Display for Path<'_> {
 #[inline(never)]
 fn send_body(
     (transport, pools): (&mut Transport, &mut Pools),
-    (lead, file, at, count): (&[u8], &OpenFile, u64, u64),
+    (lead, file, at, count, follows): (&[u8], &OpenFile, u64, u64, bool),
     left: u64,
     cold: &mut u8,
     cx: &mut Context<'_>,
@@ -447,7 +463,8 @@ fn send_body(
     if piece == Piece::Cold {
         return None;
     }
-    let sent = send_piece((transport, &mut pools.terminal), lead, (file, at), piece, share);
+    let ends = (&mut *transport, &mut pools.terminal);
+    let sent = send_piece(ends, lead, (file, at), (piece, follows), share);
     let left = left.saturating_sub(sent.as_ref().map_or(0, |sent| sent.count) >> shift);
     transport.note_piece(left == 0, now);
     Some(sent.map(|sent| (sent, left)))
@@ -466,15 +483,17 @@ fn send_piece(
     (transport, terminal): (&mut Transport, &mut Terminal),
     lead: &[u8],
     (file, at): (&OpenFile, u64),
-    piece: Piece,
+    (piece, follows): (Piece, bool),
     share: &mut Share,
 ) -> io::Result<Sent> {
     share.effort.long();
     let sent = match piece {
-        Piece::Ready(count) => transport.send_file(lead, file.file(), (at, count), terminal)?,
+        Piece::Ready(count) => {
+            transport.send_file(lead, file.file(), (at, count), follows, terminal)?
+        }
         _ if lead.is_empty() => Sent { count: 0, file_ended: true },
         _ => {
-            let count = transport.send(lead, &[], terminal)?;
+            let count = transport.send(lead, &[], false, terminal)?;
             Sent { count: count as u64, file_ended: false } // widening
         }
     };

@@ -236,6 +236,21 @@ impl Wire {
         }
     }
 
+    /// Whether the output of this step is followed by other output, without anything that is
+    /// received before.
+    #[inline(always)]
+    pub(super) fn more_follows(&self) -> bool {
+        match self {
+            Wire::H1(_) => false,
+            _ => self.more_follows_rare(),
+        }
+    }
+
+    #[inline(never)]
+    fn more_follows_rare(&self) -> bool {
+        matches!(self, Wire::H2(connection) if connection.more_follows())
+    }
+
     /// The place of its state among [`STATES`](crate::metrics::table::STATES).
     pub(super) fn state(&self) -> usize {
         match self {

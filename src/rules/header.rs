@@ -35,17 +35,27 @@ impl HeaderRule {
     /// field that is added to otherwise.
     ///
     /// # Errors
-    /// What is wrong, and how to fix it.
+    /// All that is wrong, and how to fix it.
     pub fn new<'a>(
         pattern: &str,
         remove: impl IntoIterator<Item = &'a str>,
         values: impl IntoIterator<Item = (&'a str, &'a str)>,
-    ) -> Result<HeaderRule, String> {
-        let pattern = Pattern::parse(pattern)?;
+    ) -> Result<HeaderRule, Vec<String>> {
+        let mut wrong = Vec::new();
+        let pattern = Pattern::parse(pattern).map_err(|what| wrong.push(what));
         let removed = remove.into_iter().map(Edit::remove);
         let set = values.into_iter().map(|(name, value)| Edit::set(name, value));
-        let edits = removed.chain(set).collect::<Result<_, _>>()?;
-        Ok(HeaderRule { pattern, edits })
+        let mut edits = Vec::new();
+        for edit in removed.chain(set) {
+            match edit {
+                Ok(edit) => edits.push(edit),
+                Err(what) => wrong.push(what),
+            }
+        }
+        match pattern {
+            Ok(pattern) if wrong.is_empty() => Ok(HeaderRule { pattern, edits }),
+            _ => Err(wrong),
+        }
     }
 
     /// Parses `PATTERN: NAME: VALUE` or `PATTERN: ! NAME`, a block in one line. A colon with a

@@ -6,6 +6,7 @@
 //!
 //! | module | question it answers |
 //! |---|---|
+//! | [`extension`] | does this name have an extension of a pattern |
 //! | [`pattern`] | does this path match, and what do its placeholders stand for |
 //! | [`destination`] | which Location, or which file, does `to` name for this path |
 //! | [`redirect`] | what does one redirect rule say |
@@ -18,8 +19,9 @@
 //!
 //! A pattern is a path, in UTF-8 or percent-encoded, that is decoded once and then compared with
 //! case, byte by byte. A segment `:name` matches one segment; `*` as the last segment matches the
-//! rest, which may be empty. A slash at the end makes no difference. There is no backtracking: a
-//! comparison takes time linear in the length of the path.
+//! rest, which may be empty. `*.css` as the last segment, in the patterns of fields and of access
+//! rules, matches what has this extension, at any depth. A slash at the end makes no difference.
+//! There is no backtracking: a comparison takes time linear in the length of the path.
 //!
 //! # What is left out
 //!
@@ -28,6 +30,7 @@
 //! applies.
 
 pub mod destination;
+pub mod extension;
 pub mod file;
 pub mod header;
 pub mod overlay;

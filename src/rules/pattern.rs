@@ -1,18 +1,30 @@
 //! Patterns for paths, and what their placeholders stand for.
 
+use super::extension::Extensions;
 use super::text::{decode, name_at, refuse_controls};
 
 /// A pattern for canonical paths: `/news/:year/*`.
 ///
 /// Compared with case and with the whole path, byte by byte, except for a slash at the end of
 /// either. To match all that is below a folder, end the pattern with `/*`: `/private` matches
-/// `/private` and `/private/` only, and `/private/*` also matches both.
+/// `/private` and `/private/` only, and `/private/*` also matches both. `/private/*.css` matches
+/// what is below that folder, at any depth, and has a last segment with this extension.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Pattern {
     text: Box<str>,
     segments: Box<[Segment]>,
-    /// The last segment is `*`; it is not in `segments`.
-    has_splat: bool,
+    end: End,
+}
+
+/// What follows the segments of a pattern.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum End {
+    /// Nothing: the path ends as well.
+    Path,
+    /// `*`: the rest, which may be empty.
+    Splat,
+    /// `*.css`: one segment or more, the last with one of these extensions.
+    Extensions(Extensions),
 }
 
 /// One segment of a pattern.
@@ -33,20 +45,37 @@ impl Pattern {
     /// - A name is a letter, then letters, digits and underscores. `:` is literal where it is not
     ///   the first character of a segment or where no letter follows it.
     /// - If a name occurs twice, the first one gives the placeholder its value.
+    /// - An extension is compared without case; `*.{css,js}` stands for several of them.
     ///
     /// # Errors
     /// What is wrong, and how to fix it.
     pub fn parse(text: &str) -> Result<Pattern, String> {
+        Pattern::read(text, true)
+    }
+
+    /// Parses the pattern of a redirect, which selects no extension: `*` is the rest there, and
+    /// stands alone.
+    ///
+    /// # Errors
+    /// What is wrong, and how to fix it.
+    pub fn parse_route(text: &str) -> Result<Pattern, String> {
+        Pattern::read(text, false)
+    }
+
+    fn read(text: &str, may_have_extension: bool) -> Result<Pattern, String> {
         refuse_no_path(text)?;
-        let mut segments = Vec::new();
-        let mut has_splat = false;
+        let (mut segments, mut end) = (Vec::new(), End::Path);
         for raw in text.split('/').filter(|raw| !raw.is_empty()) {
-            if has_splat || raw.contains('*') && raw != "*" {
-                let advice = "use it only as the last segment, as in /folder/*";
-                return Err(format!("'{text}' has a * that does not stand alone; {advice}"));
+            if end != End::Path {
+                return Err(misplaced_star(text, may_have_extension));
             }
+            let extensions = Extensions::parse(raw).filter(|_| may_have_extension);
             if raw == "*" {
-                has_splat = true;
+                end = End::Splat;
+            } else if let Some(extensions) = extensions {
+                end = End::Extensions(extensions?);
+            } else if raw.contains('*') {
+                return Err(misplaced_star(text, may_have_extension));
             } else if let Some(name) = whole_name(raw)? {
                 segments.push(Segment::Name(name.into()));
             } else {
@@ -54,10 +83,10 @@ impl Pattern {
             }
         }
         let is_splat = |segment: &Segment| *segment == Segment::Name("splat".into());
-        if has_splat && segments.iter().any(is_splat) {
+        if end == End::Splat && segments.iter().any(is_splat) {
             return Err(format!("'{text}' has both * and :splat; give :splat another name"));
         }
-        Ok(Pattern { text: text.into(), segments: segments.into(), has_splat })
+        Ok(Pattern { text: text.into(), segments: segments.into(), end })
     }
 
     /// The pattern as it was written.
@@ -65,17 +94,22 @@ impl Pattern {
         &self.text
     }
 
-    /// The segments before the `*`, if there is one.
+    /// The segments before the end.
     pub fn segments(&self) -> &[Segment] {
         &self.segments
     }
 
-    /// True if the pattern ends with `*`.
-    pub fn has_splat(&self) -> bool {
-        self.has_splat
+    /// What follows the segments.
+    pub fn end(&self) -> &End {
+        &self.end
     }
 
-    /// True if the pattern matches a canonical path. Allocates nothing.
+    /// True if the pattern ends with `*`.
+    pub fn has_splat(&self) -> bool {
+        self.end == End::Splat
+    }
+
+    /// True if the pattern matches a canonical path.
     pub fn matches(&self, path: &[u8]) -> bool {
         let mut rest = segments(path);
         let fits = |segment: &Segment| match (segment, rest.next()) {
@@ -83,17 +117,31 @@ impl Pattern {
             (Segment::Name(_), found) => found.is_some(),
             (_, None) => false,
         };
-        self.segments.iter().all(fits) && (self.has_splat || rest.next().is_none())
+        self.segments.iter().all(fits)
+            && match &self.end {
+                End::Path => rest.next().is_none(),
+                End::Splat => true,
+                End::Extensions(extensions) => {
+                    rest.last().is_some_and(|name| extensions.matches(name))
+                }
+            }
     }
 
     /// The placeholder with this name; `splat` is the rest that `*` matches.
     pub fn capture(&self, name: &str) -> Option<Capture> {
-        if self.has_splat && name == "splat" {
+        if self.has_splat() && name == "splat" {
             return Some(Capture::Rest(self.segments.len()));
         }
         let has_name = |segment: &Segment| matches!(segment, Segment::Name(one) if **one == *name);
         self.segments.iter().position(has_name).map(Capture::Segment)
     }
+}
+
+/// The error of a star that does not stand alone, nor before an extension where one may be.
+fn misplaced_star(text: &str, may_have_extension: bool) -> String {
+    let advice = "use it only as the last segment, as in /folder/*";
+    let more = if may_have_extension { ", or before an extension, as in /*.css" } else { "" };
+    format!("'{text}' has a * that does not stand alone; {advice}{more}")
 }
 
 /// # Errors
@@ -212,6 +260,10 @@ mod tests {
             ("/Talk:Foo", &["/Talk:Foo"], &["/Talkx"]),
             ("/:8080/:", &["/:8080/:"], &["/x/y"]),
             ("/...", &["/..."], &["/"]),
+            ("/*.css", &["/a.css", "/a.css/", "/b/c/D.CSS", "/.css"], &["/", "/css", "/a.css/b"]),
+            ("/f/*.{a,b}/", &["/f/x.a", "/f/g/x.b"], &["/f", "/f.a", "/f/x.c", "/x.a", "/g/x.a"]),
+            ("/:d/*.a", &["/x/y.a", "/x.a/y.a"], &["/x.a", "/x"]),
+            ("/%2A.css", &["/*.css"], &["/a.css"]),
         ] {
             let pattern = pattern(text);
             for path in matching {
@@ -256,7 +308,13 @@ mod tests {
             ("/a?b", "query"),
             ("/a#b", "%23"),
             ("/a*", "alone"),
-            ("/*.js", "alone"),
+            ("/a*.js", "alone"),
+            ("/*js", "alone"),
+            ("/*.js/b", "alone"),
+            ("/*/*.js", "alone"),
+            ("/*.*", "alone"),
+            ("/*.", "empty"),
+            ("/*.css,js", "{css,js}"),
             ("/*/b", "alone"),
             ("/*/*", "alone"),
             ("/a/../b", ".."),
@@ -267,6 +325,7 @@ mod tests {
             ("/a\tb", "control"),
             ("/:slug.html", "%3A"),
             ("/:splat/*", ":splat"),
+            ("*.css", "write '/*.css'"),
         ] {
             let error = Pattern::parse(text).unwrap_err();
             assert!(error.contains(what) && error.contains("; "), "{text}: {error}");
@@ -274,9 +333,19 @@ mod tests {
     }
 
     #[test]
+    fn a_redirect_has_no_extension_in_its_pattern() {
+        for text in ["/a/*.php", "/*.", "/*.css,js"] {
+            let error = Pattern::parse_route(text).unwrap_err();
+            assert!(error.ends_with("alone; use it only as the last segment, as in /folder/*"));
+        }
+        assert_eq!(Pattern::parse_route("/a/*"), Pattern::parse("/a/*"));
+        assert!(pattern("/*.php").capture("splat").is_none());
+    }
+
+    #[test]
     fn a_path_that_is_not_canonical_never_panics() {
         for path in [&b""[..], b"a", b"//", b"/a//b", b"/../x"] {
-            for text in ["/", "/*", "/a", "/a/*", "/:a/:b"] {
+            for text in ["/", "/*", "/a", "/a/*", "/:a/:b", "/*.a"] {
                 let pattern = pattern(text);
                 let _ = pattern.matches(path);
                 for name in ["a", "b", "splat"] {

@@ -26,7 +26,7 @@ pub struct Redirect {
 pub enum Action {
     /// Sends the client elsewhere: 301, 302, 303, 307 or 308.
     Redirect(Status, Location),
-    /// Answers with a file of the site: 200 or 4xx.
+    /// Answers with a file of the site: 200, 4xx or 503.
     Rewrite(Status, FilePath),
 }
 
@@ -45,7 +45,7 @@ impl Redirect {
     /// # Errors
     /// What is wrong, and how to fix it.
     pub fn new(from: &str, to: &str, status: u16, force: bool) -> Result<Redirect, String> {
-        let from = Pattern::parse(from)?;
+        let from = Pattern::parse_route(from)?;
         let action = match status_of(status)? {
             status if status.code() < 300 || status.is_error() => {
                 Action::Rewrite(status, FilePath::parse(to, &from)?)
@@ -122,9 +122,9 @@ fn unexpected(word: &str) -> String {
 /// # Errors
 /// The code is not one of a rule.
 fn status_of(code: u16) -> Result<Status, String> {
-    if !matches!(code, 200 | 301 | 302 | 303 | 307 | 308 | 400..=499) {
+    if !matches!(code, 200 | 301 | 302 | 303 | 307 | 308 | 400..=499 | 503) {
         return Err(format!(
-            "status {code} is not supported; use 200, 301, 302, 303, 307, 308, 4xx"
+            "status {code} is not supported; use 200, 301, 302, 303, 307, 308, 4xx or 503"
         ));
     }
     match Status::from_code(code).filter(|_| !OF_THE_SERVER.contains(&code)) {

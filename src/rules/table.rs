@@ -2,11 +2,14 @@
 //!
 //! [`PatternSet`] is a tree of the segments of all patterns, so the cost of a path depends on its
 //! number of segments and on the number of patterns that begin like it, not on the number of rules.
+//! Extensions are looked up, as segments are: the cost depends on the dots in the end of the last
+//! segment, of which at most [`extension::MAX_BYTES`] count.
 
 use std::collections::HashMap;
 
+use super::extension;
 use super::header::{Edit, HeaderRule};
-use super::pattern::{Pattern, Segment, segments};
+use super::pattern::{End, Pattern, Segment, segments};
 use super::redirect::{Answer, Redirect};
 
 /// The patterns of a list of rules. A pattern is identified by its index in that list.
@@ -15,6 +18,8 @@ pub struct PatternSet {
     /// The root is the first node. A node belongs to a sequence of segments with which patterns
     /// begin.
     nodes: Vec<Node>,
+    /// A node has patterns that end with an extension.
+    has_extensions: bool,
 }
 
 /// How far below a folder.
@@ -36,6 +41,8 @@ struct Node {
     ends: Vec<usize>,
     /// The patterns that end here with a `*`.
     splats: Vec<usize>,
+    /// The patterns that end here with `*.` and an extension, by the extension.
+    extensions: HashMap<Box<[u8]>, Vec<usize>>,
 }
 
 impl PatternSet {
@@ -45,15 +52,23 @@ impl PatternSet {
     }
 
     fn with_indices<'p>(patterns: impl IntoIterator<Item = (usize, &'p Pattern)>) -> PatternSet {
-        let mut set = PatternSet { nodes: vec![Node::default()] };
+        let mut set = PatternSet { nodes: vec![Node::default()], has_extensions: false };
         for (index, pattern) in patterns {
             let mut at = 0;
             for segment in pattern.segments() {
                 at = set.node_after(at, segment);
             }
             let node = &mut set.nodes[at];
-            let found = if pattern.has_splat() { &mut node.splats } else { &mut node.ends };
-            found.push(index);
+            match pattern.end() {
+                End::Path => node.ends.push(index),
+                End::Splat => node.splats.push(index),
+                End::Extensions(extensions) => {
+                    set.has_extensions = true;
+                    for extension in extensions.iter() {
+                        node.extensions.entry(extension.into()).or_default().push(index);
+                    }
+                }
+            }
         }
         set
     }
@@ -77,11 +92,13 @@ impl PatternSet {
         let mut found = Vec::new();
         self.visit(path, |indices| found.extend(indices));
         found.sort_unstable();
+        // A pattern with several extensions can match by more than one.
+        found.dedup();
         found
     }
 
     /// The first pattern that matches a canonical path. Allocates only if a path can continue both
-    /// with a literal segment and with a name.
+    /// with a literal segment and with a name, or if a pattern has an extension.
     pub fn first(&self, path: &[u8]) -> Option<usize> {
         let mut least = None;
         self.visit(path, |indices| {
@@ -94,6 +111,8 @@ impl PatternSet {
     /// Visits the nodes for the beginnings of a path and passes on the patterns that match. Each
     /// node is visited at most once, because it has one parent.
     fn visit(&self, path: &[u8], mut found: impl FnMut(&[usize])) {
+        let name = if self.has_extensions { segments(path).last() } else { None };
+        let name = name.map(extension::End::of);
         let mut later = Vec::new();
         let mut next = Some((0, segments(path)));
         while let Some((at, mut rest)) = next.take().or_else(|| later.pop()) {
@@ -103,6 +122,9 @@ impl PatternSet {
                 found(&node.ends);
                 continue;
             };
+            if let Some(name) = name.as_ref().filter(|_| !node.extensions.is_empty()) {
+                name.after_dots().filter_map(|it| node.extensions.get(it)).for_each(|it| found(it));
+            }
             if let Some(&literal) = node.literals.get(segment) {
                 next = Some((literal, rest.clone()));
             }
@@ -118,17 +140,21 @@ impl PatternSet {
 
     /// The patterns that can match a path below `folder` but not the folder itself, in their order:
     /// a path of an entry of the folder, or, with `reach` [`Reach::Tree`], of anything below it.
-    /// What exists makes no difference. Looks at the nodes below that of the folder.
+    /// What exists makes no difference. Looks at the nodes of the folder and below it, and at the
+    /// extensions of those above it.
     pub fn below(&self, folder: &[u8], reach: Reach) -> Vec<usize> {
-        let mut ends = vec![0];
+        // An extension matches at any depth, so those of the folders above count as well.
+        let (mut found, mut ends) = (Vec::new(), vec![0]);
         for segment in segments(folder) {
+            found.extend(self.extensions_at(&ends));
             let next = |at: usize| {
                 let Node { literals, name, .. } = &self.nodes[at];
                 literals.get(segment).copied().into_iter().chain(*name)
             };
             ends = ends.into_iter().flat_map(next).collect();
         }
-        let (mut found, mut level) = (Vec::new(), ends);
+        found.extend(self.extensions_at(&ends));
+        let mut level = ends;
         while !level.is_empty() {
             let next = |at: usize| {
                 let Node { literals, name, .. } = &self.nodes[at];
@@ -141,15 +167,27 @@ impl PatternSet {
             if reach == Reach::Entries {
                 break;
             }
+            found.extend(self.extensions_at(&level));
         }
         found.sort_unstable();
+        found.dedup();
+        if self.has_extensions {
+            let own = self.matches(folder);
+            found.retain(|index| own.binary_search(index).is_err());
+        }
         found
+    }
+
+    /// The patterns that end at one of these nodes with an extension.
+    fn extensions_at(&self, nodes: &[usize]) -> impl Iterator<Item = usize> {
+        let nodes = nodes.iter().map(|at| &self.nodes[*at]);
+        nodes.flat_map(|node| node.extensions.values().flatten().copied())
     }
 
     /// True if it has no pattern.
     pub fn is_empty(&self) -> bool {
         let has_no = |node: &Node| node.ends.is_empty() && node.splats.is_empty();
-        self.nodes.iter().all(has_no)
+        !self.has_extensions && self.nodes.iter().all(has_no)
     }
 }
 

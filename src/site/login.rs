@@ -9,6 +9,7 @@ use crate::config::AuthRule;
 use crate::http::basic::{Buffer, Credentials, challenge};
 use crate::http::fields::{Field, Fields, Line};
 use crate::http::status::{Failure, Status};
+use crate::inherited::Inherited;
 
 use super::Wait;
 use super::cors::Extra;
@@ -36,14 +37,14 @@ impl Login {
     ///
     /// # Errors
     /// All problems of the users file, or one with the rule.
-    pub(super) fn read(rule: &AuthRule) -> Result<Login, Problems> {
+    pub(super) fn read(rule: &AuthRule, inherited: &Inherited) -> Result<Login, Problems> {
         let mut problems = Problems::default();
         let Some(challenge) = challenge(&rule.realm) else {
             problems.add(&rule.place, "the realm has a control character; remove it");
             return Err(problems);
         };
         let challenge = format!("WWW-Authenticate: {challenge}\r\n").into_bytes().into();
-        Ok(Login { users: read_users(&rule.users, &rule.place)?, challenge })
+        Ok(Login { users: read_users(&rule.users, &rule.place, inherited)?, challenge })
     }
 
     /// Checks the credentials of a request.
@@ -98,9 +99,9 @@ pub(super) fn asker(client: Option<IpAddr>) -> u64 {
     }
 }
 
-fn read_users(path: &Path, place: &str) -> Result<Users, Problems> {
+fn read_users(path: &Path, place: &str, inherited: &Inherited) -> Result<Users, Problems> {
     let (shown, mut problems) = (path.display(), Problems::default());
-    let text = match std::fs::read(path) {
+    let text = match inherited.read(path) {
         Ok(text) => text,
         Err(error) => {
             let advice = "make it readable for the user that serves, or correct the path";

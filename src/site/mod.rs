@@ -25,8 +25,9 @@
 //! | `download`, `disposition`, `query` | what do `?download` and other parameters mean? |
 //! | [`draft`] | in which memory is a long body generated? |
 //! | `admin` | what does the internal site say about the server? |
-//! | `problems` | why can a site not be served? |
+//! | `problems`, `advice` | why can a site not be served, and what is probably not meant? |
 
+use std::io;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -36,10 +37,12 @@ use crate::config::{Limits, SiteConfig};
 use crate::files::{Blocking, Door, OpenFile, Piece, Root};
 use crate::http::hidden::{Glob, Hidden};
 use crate::http::status::{Failure, Status};
+use crate::inherited::Inherited;
 use crate::metrics::Snapshot;
 
 mod access;
 mod admin;
+mod advice;
 pub mod archive;
 mod cors;
 mod disposition;
@@ -72,6 +75,7 @@ mod store;
 mod trace;
 mod visible;
 
+pub use advice::{advice, advice_about_moves, uncovered};
 pub use archive::{Archive, Filled};
 pub use gate::GateConfig;
 pub use multipart::Multipart;
@@ -162,12 +166,28 @@ impl Sites {
         door: Door,
         chance: u64,
     ) -> Result<Sites, Problems> {
+        Sites::inheriting(configs, limits, (door, chance), &Inherited::default())
+    }
+
+    /// The same with users that were read before. In a process that replaces another, the site of a
+    /// root that is missing answers 503 until it is back.
+    ///
+    /// # Errors
+    /// As [`Sites::new`].
+    pub fn inheriting(
+        configs: Vec<SiteConfig>,
+        limits: &Limits,
+        (door, chance): (Door, u64),
+        inherited: &Inherited,
+    ) -> Result<Sites, Problems> {
         let (mut store, hosts) = (Store::new(limits), Hosts::of(&configs));
         let admin = Admin::new(configs.iter().all(|config| config.server_header));
         let (mut sites, mut problems) = (Vec::new(), Problems::default());
         for config in configs {
-            match Site::new(sites.len(), config, door, store.new_part()) {
-                Ok(mut site) => {
+            let place = (sites.len(), store.new_part());
+            match Site::new(place, config, door, inherited) {
+                Ok((mut site, gone)) => {
+                    store.report_gone(gone);
                     store.first_rules(&mut site);
                     sites.push(site);
                 }
@@ -191,18 +211,24 @@ impl Sites {
     }
 
     /// Adds the checks of TLS to requests: see [`GateConfig`]. The folder for challenges is a
-    /// further site, which no host leads to.
+    /// further site, which no host leads to; `inherited` is as for [`Sites::inheriting`].
     ///
     /// # Errors
     /// That folder cannot be read.
-    pub fn guard_with(&mut self, config: GateConfig, door: Door) -> Result<(), Problems> {
+    pub fn guard_with(
+        &mut self,
+        config: GateConfig,
+        door: Door,
+        inherited: &Inherited,
+    ) -> Result<(), Problems> {
         let GateConfig { acme_webroot, .. } = &config;
         let challenges = match acme_webroot {
             None => None,
             Some(root) => {
                 let index = self.sites.len();
-                let site =
-                    Site::new(index, gate::challenge_site(root), door, self.store.new_part())?;
+                let place = (index, self.store.new_part());
+                let (site, gone) = Site::new(place, gate::challenge_site(root), door, inherited)?;
+                self.store.report_gone(gone);
                 self.sites.push(site);
                 Some(index)
             }
@@ -244,11 +270,13 @@ impl Sites {
         self.admin.respond(request, draining)
     }
 
-    /// The reply to a request of a client that makes too many.
-    pub fn refuse_request(&mut self, request: &Request<'_>) -> Reply {
+    /// The reply to a request of a client that makes too many: the page of the site, if it
+    /// configures one for 429.
+    pub fn refuse_request(&mut self, request: &Request<'_>, clock: &Clock) -> Reply {
         self.refused_requests += 1;
         let why = "too many requests from your address";
-        self.fail_request(request, Failure::new(Status::TooManyRequests, why))
+        let failure = Failure::new(Status::TooManyRequests, why);
+        self.refuse_path(request, failure, clock)
     }
 
     /// How many requests were refused because their client made too many.
@@ -344,37 +372,81 @@ fn globs(patterns: &[String], place: &str, problems: &mut Problems) -> Vec<Glob>
     patterns.iter().filter_map(parse).collect()
 }
 
-/// The root of a site with its link targets.
-fn open_root(config: &SiteConfig, door: Door, problems: &mut Problems) -> Option<Root> {
+/// The root of a site with its link targets. In a process that replaces another, those that are
+/// missing are lines for the log, and no problems.
+fn open_root(
+    config: &SiteConfig,
+    door: Door,
+    (inherited, gone): (&Inherited, &mut Gone),
+    problems: &mut Problems,
+) -> Option<Root> {
     let SiteConfig { root, symlinks, link_targets, places, .. } = config;
     let shown = root.display();
-    let opened = Root::new(root, *symlinks, door).map_err(|error| {
+    let opened = Root::new(root, *symlinks, door).or_else(|error| {
+        if !inherited.replaces() {
+            return Err(error);
+        }
+        gone.root = Some(error);
+        Root::absent(root, *symlinks, door)
+    });
+    let opened = opened.map_err(|error| {
         format!("cannot serve '{shown}': {error}; name a folder that can be read")
     });
     let opened = problems.keep(&places.root, opened);
-    let mut is_whole = true;
-    for folder in link_targets {
-        if let Err(error) = Root::check_link_target(folder) {
+    let (mut targets, mut is_whole) = (link_targets.clone(), true);
+    targets.retain(|folder| match Root::check_link_target(folder) {
+        Err(error) if inherited.replaces() => {
+            gone.targets.push(error.to_string());
+            false
+        }
+        Err(error) => {
             let what = format!("cannot open the {error}; name a folder that can be read");
             problems.add(&places.link_targets, what);
             is_whole = false;
+            true
         }
-    }
-    let whole = opened.filter(|_| is_whole)?.with_link_targets(link_targets);
+        Ok(()) => true,
+    });
+    let whole = opened.filter(|_| is_whole)?.with_link_targets(&targets);
     problems.keep(&places.link_targets, whole.map_err(|error| error.to_string()))
 }
 
+/// What was missing when a process replaced another.
+#[derive(Debug, Default)]
+struct Gone {
+    /// Why the root cannot be opened.
+    root: Option<io::Error>,
+    /// The link targets, each with the reason.
+    targets: Vec<String>,
+}
+
+impl Gone {
+    fn lines(self, root: &Root) -> Vec<String> {
+        let shown = root.path().display();
+        let targets = self.targets.iter().map(|error| format!("{shown}: cannot open the {error}"));
+        let root = self.root.map(|error| store::gone(root, &error));
+        targets.chain(root).collect()
+    }
+}
+
 impl Site {
+    /// A site, and lines for the log about what is missing.
+    ///
     /// # Errors
     /// All problems.
-    fn new(index: usize, config: SiteConfig, door: Door, part: Part) -> Result<Site, Problems> {
-        let mut problems = Problems::default();
-        let root = open_root(&config, door, &mut problems);
+    fn new(
+        (index, part): (usize, Part),
+        config: SiteConfig,
+        door: Door,
+        inherited: &Inherited,
+    ) -> Result<(Site, Vec<String>), Problems> {
+        let (mut problems, mut gone) = (Problems::default(), Gone::default());
+        let root = open_root(&config, door, (inherited, &mut gone), &mut problems);
         let hidden = globs(&config.hidden, &config.places.hidden, &mut problems);
         let except = globs(&config.hidden_except, &config.places.hidden, &mut problems);
         let mut logins = Vec::new();
         for rule in &config.auth {
-            match Login::read(rule) {
+            match Login::read(rule, inherited) {
                 Ok(login) => logins.push(Rc::new(login)),
                 Err(found) => problems.extend(found),
             }
@@ -385,7 +457,7 @@ impl Site {
         let (Some(root), Ok((rulebook, _))) = (root, rulebook) else {
             return Err(Problems::default());
         };
-        Ok(Site {
+        let site = Site {
             index,
             root: Rc::new(root),
             rulebook: Rc::new(rulebook),
@@ -399,8 +471,10 @@ impl Site {
             part,
             previous: None,
             checked: Tick(0),
-            is_gone: false,
-        })
+            is_gone: gone.root.is_some(),
+        };
+        let lines = gone.lines(&site.root);
+        Ok((site, lines))
     }
 
     /// True if the file or folder at this canonical path is not served.

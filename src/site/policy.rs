@@ -186,6 +186,11 @@ impl Policy {
         self.overlay.touches(ALLOW_ORIGIN)
     }
 
+    /// True if the rules set or remove Retry-After.
+    pub(super) fn decides_retry(&self) -> bool {
+        self.overlay.touches("Retry-After")
+    }
+
     /// The Content-Type that the rules give the path, if they say something about it; the inner
     /// `None`: they remove it.
     pub(super) fn content_type(&self) -> Option<Option<&str>> {

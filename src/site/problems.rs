@@ -38,6 +38,15 @@ impl Problems {
         result.map_err(|what| self.add(place, what)).ok()
     }
 
+    /// The same for several problems with one value.
+    pub(super) fn keep_whole<T>(
+        &mut self,
+        place: &str,
+        result: Result<T, Vec<String>>,
+    ) -> Option<T> {
+        result.map_err(|all| all.into_iter().for_each(|what| self.add(place, what))).ok()
+    }
+
     /// Adds those of `others`.
     pub(super) fn extend(&mut self, others: Problems) {
         for problem in others.0 {

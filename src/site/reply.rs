@@ -6,7 +6,7 @@
 use std::rc::Rc;
 
 use crate::http::range::ByteRange;
-use crate::http::status::{Failure, Status};
+use crate::http::status::{Failure, MAINTENANCE, Status};
 use crate::http::writer::Writer;
 
 use super::archive::Archive;
@@ -80,10 +80,15 @@ impl Reply {
         Reply { status, content, extra: None }
     }
 
-    /// A failure with the page that the site has for it.
-    pub(super) fn site_page(status: Status, detail: &Detail, page: Rc<Representation>) -> Reply {
+    /// A failure with the page that the site has for it, whose fields have the policy.
+    pub(super) fn site_page(
+        status: Status,
+        detail: &Detail,
+        page: Rc<Representation>,
+        policy: &Policy,
+    ) -> Reply {
         let mut lines = Vec::new();
-        put_detail(status, detail, &mut lines);
+        put_detail(status, detail, policy, &mut lines);
         let extra = (!lines.is_empty()).then(|| Rc::new(lines));
         Reply { status, content: Content::Whole(page), extra }
     }
@@ -153,7 +158,7 @@ impl Reply {
         sink: &mut impl FieldSink,
     ) {
         sink.lines(policy.page_lines(self.status));
-        put_detail(self.status, detail, sink);
+        put_detail(self.status, detail, policy, sink);
         sink.lines(b"Content-Type: text/html; charset=utf-8\r\n");
         let page = Page::new(self.status, why(detail), up);
         sink.number("Content-Length", page.length() as u64); // widening
@@ -184,15 +189,17 @@ impl Reply {
     }
 }
 
-/// The fields that say more about a status.
-fn put_detail(status: Status, detail: &Detail, sink: &mut impl FieldSink) {
+/// The fields that say more about a status, except those that the policy has set or removed.
+fn put_detail(status: Status, detail: &Detail, policy: &Policy, sink: &mut impl FieldSink) {
     match detail {
         Detail::Location(location) => sink.field("Location", location),
         Detail::Size(size) => compose(sink, "Content-Range", |value| {
             value.put(b"bytes */").put_number(*size);
         }),
-        Detail::Failure(_) => match status {
+        Detail::Failure(why) => match status {
             Status::MethodNotAllowed => sink.lines(ALLOW),
+            Status::TooManyRequests | Status::ServiceUnavailable if policy.decides_retry() => {}
+            Status::ServiceUnavailable if *why == MAINTENANCE => sink.lines(RETRY_LATER),
             Status::TooManyRequests | Status::ServiceUnavailable => sink.lines(RETRY_AFTER),
             _ => {}
         },
@@ -235,3 +242,6 @@ const ALLOW: &[u8] = b"Allow: GET, HEAD, OPTIONS\r\n";
 
 /// RFC 9110 section 10.2.3, in seconds: shortages are short.
 const RETRY_AFTER: &[u8] = b"Retry-After: 1\r\n";
+
+/// The same for a site that a rule has closed, until the rules set another time.
+const RETRY_LATER: &[u8] = b"Retry-After: 300\r\n";

@@ -25,7 +25,7 @@ use std::rc::Rc;
 use memmap2::MmapMut;
 
 use crate::clock::{Clock, DATE_LINE};
-use crate::files::{OpenFile, Version};
+use crate::files::{OpenFile, SharedBytes, SharedMemory, Version};
 use crate::http::conditional::{Validators, last_modified, tells_versions_apart};
 use crate::http::date;
 use crate::http::digest::ReprDigest;
@@ -58,6 +58,10 @@ pub struct Representation {
     ranges: bool,
     /// The head, encoded for another wire format.
     prepared: OnceCell<Box<[u8]>>,
+    /// The body, for a transport that sends from files without a copy.
+    shared: OnceCell<Shared>,
+    /// A request asked for the body over such a transport.
+    was_asked_for: Cell<bool>,
 }
 
 /// The validators of one version of a file (RFC 9110 section 8.8).
@@ -183,6 +187,8 @@ impl Representation {
             validators,
             ranges,
             prepared: OnceCell::new(),
+            shared: OnceCell::new(),
+            was_asked_for: Cell::new(false),
         })
     }
 
@@ -240,6 +246,41 @@ impl Representation {
     /// The open file, if its content must be hashed.
     pub(super) fn unhashed(&self) -> Option<&Rc<OpenFile>> {
         self.file.as_ref().filter(|_| self.validators.unhashed)
+    }
+
+    /// Called before it is sent over a transport that sends from files without a copy. Copies the
+    /// body into `memory` if it was asked for before, and if afterwards at most
+    /// `most` bytes of all representations are in memory.
+    #[inline(never)]
+    pub(super) fn share(&self, memory: &SharedMemory, most: usize) {
+        let body = &self.bytes()[self.head_end()..];
+        let Bytes { gauge, .. } = &self.bytes;
+        if self.sendable().is_some()
+            || !self.was_asked_for.replace(true)
+            || gauge.bytes() + body.len() > most
+        {
+            return;
+        }
+        if let Some(bytes) = memory.keep(body) {
+            gauge.add(body.len());
+            _ = self.shared.set(Shared { bytes, gauge: gauge.clone() });
+        }
+    }
+
+    /// Whether a body in memory can be sent without a copy.
+    #[inline]
+    pub fn is_shared(&self) -> bool {
+        self.size >= SHARED_BYTES && self.shared.get().is_some()
+    }
+
+    /// The file with the body for a transport that sends from files without a copy, and where in it
+    /// the body begins.
+    #[inline]
+    pub fn sendable(&self) -> Option<(&OpenFile, u64)> {
+        match &self.file {
+            Some(file) => Some((file, 0)),
+            None => self.shared.get().map(|Shared { bytes, .. }| (bytes.file(), bytes.at())),
+        }
     }
 
     /// Headroom, fields, empty line and, if it is in memory, the body.
@@ -449,7 +490,7 @@ impl Bytes {
 
     fn counted(memory: Memory, gauge: &Gauge) -> Bytes {
         let bytes = Bytes { memory, gauge: gauge.clone() };
-        gauge.0.set(gauge.0.get() + bytes.as_ref().len());
+        gauge.add(bytes.as_ref().len());
         bytes
     }
 
@@ -471,9 +512,25 @@ impl Bytes {
 
 impl Drop for Bytes {
     fn drop(&mut self) {
-        self.gauge.0.set(self.gauge.0.get() - self.as_ref().len());
+        self.gauge.remove(self.as_ref().len());
     }
 }
+
+/// A body in memory that can be sent without a copy, counted by a [`Gauge`] until it is dropped.
+#[derive(Debug)]
+struct Shared {
+    bytes: SharedBytes,
+    gauge: Gauge,
+}
+
+impl Drop for Shared {
+    fn drop(&mut self) {
+        self.gauge.remove(usize::try_from(self.bytes.size()).unwrap_or(usize::MAX));
+    }
+}
+
+/// From this size on, sending from a file costs less than copying. Measured over loopback.
+pub(super) const SHARED_BYTES: u64 = 64 * 1024;
 
 /// Counts the bytes of all representations that exist: those in the cache, and those that were
 /// evicted but are still being sent.
@@ -483,6 +540,14 @@ pub(super) struct Gauge(Rc<Cell<usize>>);
 impl Gauge {
     pub(super) fn bytes(&self) -> usize {
         self.0.get()
+    }
+
+    fn add(&self, bytes: usize) {
+        self.0.set(self.0.get() + bytes);
+    }
+
+    fn remove(&self, bytes: usize) {
+        self.0.set(self.0.get() - bytes);
     }
 }
 

@@ -64,6 +64,8 @@ pub struct Request<'r> {
     pub fields: &'r Fields<'r, 'r>,
     /// How the wire format fills the headroom of a representation; `None` if it does not use it.
     pub fill: Option<Fill>,
+    /// Its connection sends from files without a copy.
+    pub from_files: bool,
 }
 
 impl<'r> Request<'r> {
@@ -80,6 +82,7 @@ impl<'r> Request<'r> {
             expectation: head.expectation,
             fields: &head.fields,
             fill,
+            from_files: false,
         }
     }
 }

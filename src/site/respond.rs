@@ -304,6 +304,7 @@ impl Sites {
         let limits = (self.ranges_max, &*self.boundary);
         match select(&representation, request.fields, ranges, limits, clock) {
             Selection::Whole => {
+                self.store.share(&representation, request);
                 let content = Content::Whole(representation);
                 Answer::Reply(Reply { status: Status::Ok, content, extra: None })
             }
@@ -378,7 +379,9 @@ impl Sites {
         let page = self.store.configured_page(&self.sites[index], path, status, clock);
         let accept = self.negotiation.of(request.fields);
         Answer::Reply(match page {
-            Some(page) => Reply::site_page(status, &detail, page.form(&accept.meaning)),
+            Some((page, policy)) => {
+                Reply::site_page(status, &detail, page.form(&accept.meaning), &policy)
+            }
             None => {
                 let content = Content::Page(Rc::clone(policy), detail, Up::from(path));
                 Reply { status, content, extra: None }
@@ -455,6 +458,7 @@ impl Sites {
                 failure.status,
                 &detail,
                 page.form(&accept.meaning),
+                policy,
             ));
         }
         let mut reply = Reply::failure(failure, policy, Up::from(path));
@@ -474,6 +478,33 @@ impl Sites {
             }
             _ => Err(failure),
         }
+    }
+
+    /// The page for a request that is refused before its path is looked up.
+    #[cold]
+    pub(super) fn refuse_path(
+        &mut self,
+        request: &Request<'_>,
+        failure: Failure,
+        clock: &Clock,
+    ) -> Reply {
+        let target = target::split(request.target).ok();
+        if let Some((host, path, _)) = target.and_then(|target| named(request, &target.form)) {
+            let index = self.site_of(host);
+            let site = &self.sites[index];
+            let page = self.store.configured_page(site, path, failure.status, clock);
+            if let Some((page, policy)) = page {
+                let accept = self.negotiation.of(request.fields);
+                let detail = Detail::Failure(failure.why);
+                let page = page.form(&accept.meaning);
+                let mut reply = Reply::site_page(failure.status, &detail, page, &policy);
+                if let Some(line) = self.sites[index].cors.line(request.fields) {
+                    reply.add(line);
+                }
+                return reply;
+            }
+        }
+        self.fail_request(request, failure)
     }
 
     /// The page for a request that fails before its site is known.

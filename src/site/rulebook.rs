@@ -109,7 +109,7 @@ impl Rulebook {
             let remove = rule.remove.iter().map(String::as_str);
             let values = rule.values.iter().map(|(name, value)| (&**name, &**value));
             let made = HeaderRule::new(&rule.pattern, remove, values);
-            headers.extend(wrong.keep(&rule.place, made));
+            headers.extend(wrong.keep_whole(&rule.place, made));
         }
         if let Some(file) = &files.redirects {
             let parsed = crate::rules::file::parse_redirects(file);

@@ -1,8 +1,12 @@
 //! The steps of a decision, one by one: the same order as in `store::resolve`, with the same rules
 //! and the same loader, and a sentence for each.
 
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+
 use crate::clock::Clock;
-use crate::config::CleanUrls;
+use crate::config::{CleanUrls, Symlinks};
+use crate::files::{Kind, OpenError};
 use crate::http::head::{Expectation, Method};
 use crate::http::host::Host;
 use crate::http::status::{Failure, Status};
@@ -267,12 +271,24 @@ impl Walk<'_> {
     }
 
     fn why_missing(&self) -> String {
-        let what = if self.site().hides(&self.located.canonical) {
-            "is hidden"
-        } else {
-            "does not exist, or is not a file that may be served"
+        let (site, canonical) = (self.site(), &self.located.canonical);
+        let below = &canonical[1..];
+        let file = site.root.path().join(OsStr::from_bytes(below));
+        let what = match site.root.version(below) {
+            _ if site.hides(canonical) => "is hidden",
+            // Symbolic links are refused as if nothing was there, but for those that lead outside.
+            Err(OpenError::Refused) => {
+                "is, or goes through, a link that leads out of the root to no folder of \
+                 link_targets"
+            }
+            Err(_) if site.config.symlinks == Symlinks::Off && file.is_symlink() => {
+                "is a link, and links are not followed (symlinks)"
+            }
+            Err(_) if file.is_symlink() => "is a link to something that does not exist",
+            Ok(version) if version.kind == Kind::Other => "is neither a file nor a folder",
+            _ => "does not exist, or is not a file that may be served",
         };
-        format!("{} {what}", encoded(&self.located.canonical))
+        format!("{} {what}", encoded(canonical))
     }
 
     /// The access rules of the path, or of a file that is sent for it. `Some`: one of them refuses

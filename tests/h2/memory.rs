@@ -77,7 +77,7 @@ fn a_request_that_the_cache_answers_allocates_nothing() {
         }
         let info = measure(|| {
             for input in measured {
-                assert!(drive(&mut bench, &mut connection, input) > 100);
+                assert!(drive(&mut bench, &mut connection, input) > 10);
             }
         });
         let allowed = match name {
@@ -111,9 +111,9 @@ fn a_connection_with_100_streams_takes_6_kilobytes() {
         std::mem::forget(connection);
     });
     assert_eq!(taken, 0, "no page is held");
-    assert!(bytes <= 464);
-    // The box, and 100 streams of 56 bytes.
-    assert!(info.bytes_current <= 6_100, "{}", info.bytes_current);
+    assert!(bytes <= 512);
+    // The box, 100 streams of 56 bytes, and what is known of the table of the client.
+    assert!(info.bytes_current <= 6_300, "{}", info.bytes_current);
 }
 
 /// A client that reads nothing makes the server keep what it has asked for.
@@ -123,10 +123,10 @@ fn whatever_is_asked_for_the_memory_of_a_connection_has_a_bound() {
     let many = format!("bytes={}", many.join(","));
     let long = "x".repeat(8000);
     let cases: &[(&str, &str, &str, (&str, &str), usize)] = &[
-        ("small files", "GET", "/small", ("x", "y"), 6_100),
-        ("large files", "GET", "/file", ("x", "y"), 6_100),
-        ("pages", "GET", "/missing", ("x", "y"), 6_100),
-        ("redirects", "GET", "/dir", ("x", "y"), 6_100),
+        ("small files", "GET", "/small", ("x", "y"), 6_500),
+        ("large files", "GET", "/file", ("x", "y"), 6_500),
+        ("pages", "GET", "/missing", ("x", "y"), 6_500),
+        ("redirects", "GET", "/dir", ("x", "y"), 6_500),
         ("many ranges", "GET", "/file", ("range", &many), 140_000),
         ("bodies that do not come", "POST", "/tiny", ("x", "y"), 140_000),
         ("large requests", "POST", "/tiny", ("if-none-match", &long), 140_000),

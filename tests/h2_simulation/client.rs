@@ -230,7 +230,19 @@ impl Client {
         for id in self.oracle.look(&self.peer, &world.limits) {
             self.traffic.stop(id);
         }
+        let (follows, offered) = match self.connection.step() {
+            Step::Write(first, second) => {
+                (self.connection.more_follows(), first.len() + second.len())
+            }
+            _ => (false, 0),
+        };
         self.report(world, Event::Written(bytes.len() as u64));
+        // A transport may wait for the output that follows.
+        if follows && bytes.len() == offered {
+            let step = self.connection.step();
+            let follows = !matches!(step, Step::Read | Step::ShutdownWrite | Step::Close(_));
+            assert!(follows, "output was to follow, and not {step:?}");
+        }
     }
 
     fn report(&mut self, world: &mut World, event: Event) {

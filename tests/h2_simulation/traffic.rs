@@ -67,8 +67,8 @@ impl Traffic {
             21..23 => self.put(&number(WINDOW_UPDATE, 0, some), Sent::Window(0, some)),
             23..27 if known => self.put(&number(WINDOW_UPDATE, id, some), Sent::Window(id, some)),
             27 => {
-                let window = window(random);
-                self.put(&settings(&[(4, window)]), Sent::Settings(window));
+                let (window, table) = (window(random), table(random));
+                self.put(&settings(&[(1, table), (4, window)]), Sent::Settings(window));
             }
             28 => {
                 let payload = some.to_be_bytes().repeat(2);
@@ -171,6 +171,11 @@ impl Traffic {
 
 fn window(random: &mut Random) -> u32 {
     *random.pick(&[0, 1, 100, 5_000, 65_535, 65_535, 1 << 20])
+}
+
+/// The size of the dynamic table for responses.
+fn table(random: &mut Random) -> u32 {
+    *random.pick(&[0, 60, 200, 4_096, 4_096, 65_536])
 }
 
 /// A block in one frame or several, with or without padding and priority.

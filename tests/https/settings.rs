@@ -3,11 +3,12 @@
 use std::fs;
 use std::io::{Read, Write};
 use std::net::TcpStream;
+use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixStream;
 
 use sha2::{Digest, Sha256};
 
-use crate::common::{Setup, run_to_end};
+use crate::common::{MAY_NOT_START, Setup, run_to_end};
 use crate::secure::Secure;
 use crate::{Place, address, ask, connect, field, get, plain};
 
@@ -162,4 +163,50 @@ certificates = [
         assert!(text.contains(&format!("{key}' does not belong to the certificate")), "{text}");
         assert!(text.contains("t.toml:7:3: cannot read the certificate"), "{text}");
     }
+}
+
+/// Each request for such a host was answered 421, and `tenkay check` said nothing.
+#[test]
+fn a_host_that_no_certificate_covers_is_a_warning_of_check_and_of_the_start() {
+    let place = Place::new();
+    let config = "[tls]\ncertificates = [{ cert = 'tls.pem', key = 'tls.key' }]\n[[site]]\n\
+                  hosts = ['example.org']\nroot = 'root'\n[[site]]\nroot = 'root'\n\
+                  hosts = ['blog.example.com']\n";
+    fs::write(place.path("t.toml"), config).unwrap();
+    let setup = || Setup::configured(&place.path("t.toml")).listen(["https://127.0.0.1:0"]);
+    let file = place.path("t.toml").display().to_string();
+    let what = "no certificate covers 'blog.example.com': over TLS, requests get 421; add a \
+                certificate for it";
+    let mut server = setup().start().unwrap();
+    let log = server.log();
+    assert_eq!(log.matches(&format!("tenkay: {file}:8:9: {what}\n")).count(), 1, "{log}");
+    assert_eq!(log.matches("no certificate covers").count(), 1, "{log}");
+    let check = Setup::new(std::path::Path::new("check")).args(["-c", &file]);
+    let (status, _, errors) = run_to_end(check.listen(["https://127.0.0.1:0"]));
+    assert_eq!(status.code(), Some(0), "{errors}");
+    assert!(errors.contains(&format!("{file}:8:9: warning: {what}\n")), "{errors}");
+    fs::write(
+        &file,
+        config.replace(
+            "certificates = [{ cert = 'tls.pem', key = 'tls.key' }]",
+            "self_signed = true",
+        ),
+    )
+    .unwrap();
+    assert!(!setup().start().unwrap().log().contains("no certificate covers"));
+}
+
+#[test]
+fn a_certificate_that_only_root_may_read_has_a_remedy() {
+    let place = Place::new();
+    fs::set_permissions(place.path("tls.pem"), fs::Permissions::from_mode(0o0)).unwrap();
+    fs::set_permissions(place.path(""), fs::Permissions::from_mode(0o755)).unwrap();
+    let Err(why) = place.setup().unprivileged().start() else { panic!("it was refused") };
+    if why.starts_with(MAY_NOT_START) {
+        eprintln!("skipped: {why}");
+        return;
+    }
+    let line = "Permission denied (os error 13); copy it to a readable place in a deploy hook, or \
+                start as root with user";
+    assert!(why.contains(line), "{why}");
 }

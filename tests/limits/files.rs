@@ -106,6 +106,26 @@ fn a_response_is_never_a_mix_of_two_versions() {
     }
 }
 
+/// The second response is sent without a copy, from memory that does not change with the file.
+#[test]
+fn a_response_from_memory_stays_as_it_began() {
+    const SIZE: usize = 200_000;
+    let site = Site::new();
+    let (path, old) = (site.path().join("picture"), text('a', SIZE));
+    fs::write(&path, &old).unwrap();
+    let mut server = site.serve(&["connection_bytes_per_s=500000", "connection_burst_bytes=1000"]);
+    for _ in 0..2 {
+        assert!(Client::connect(&server).get("/picture").body == old);
+    }
+    let mut client = Client::connect(&server);
+    client.send(request("/picture"));
+    let begun = client.head();
+    fs::write(&path, text('b', SIZE)).unwrap();
+    let whole = client.finish(begun, |_| {});
+    assert!(whole.cut_off.is_none() && whole.body == old);
+    assert_lives(&mut server);
+}
+
 #[test]
 fn earlier_responses_arrive_although_a_file_failed() {
     const MIDDLE: usize = 20_000;

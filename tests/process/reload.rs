@@ -48,6 +48,10 @@ fn a_reload_changes_what_new_requests_get_and_cuts_off_no_download() {
     eventually("new connections get what is new", || get() == b"beta");
     // An idle connection belongs to a worker of the last generation, for a moment.
     assert_eq!(idle.get("/a.txt").body, b"alpha");
+    // "shutting down; signal again" read as if the service stopped.
+    let line = "generation 1 drains: waiting up to 30 s for 1 response\n";
+    eventually("the drain is logged", || server.log().contains(line));
+    assert!(!server.log().contains("shutting down"), "{}", server.log());
     let download = slow.finish(download, |_| {});
     assert_eq!((download.body.len(), download.cut_off), (LARGE, None));
     eventually("only three workers are left", || children(server.pid()).len() == 3);

@@ -38,6 +38,8 @@ pub(crate) struct Bench {
     /// Who is told how each request ends.
     pub(crate) observer: Option<Observer>,
     pub(crate) requests: Option<Requests>,
+    /// The transport sends from files without a copy.
+    pub(crate) from_files: bool,
 }
 
 impl Bench {
@@ -68,6 +70,7 @@ impl Bench {
             requests_left,
             observer: None,
             requests: None,
+            from_files: false,
         }
     }
 
@@ -75,6 +78,7 @@ impl Bench {
     pub(crate) fn report<T>(&mut self, report: impl FnOnce(&mut Context<'_>) -> T) -> T {
         let mut cx = Context {
             requests: self.requests.as_mut(),
+            from_files: self.from_files,
             draining: self.draining,
             observer: self.observer.as_mut(),
             requests_left: self.requests_left,

@@ -44,6 +44,40 @@ fn the_environment_sets_what_no_flag_sets() {
     assert!(server.greeting().ends_with("(listings on)"), "{}", server.greeting());
 }
 
+/// 429 was accepted in `error_pages`, and the page of the server was sent.
+#[test]
+fn the_page_for_429_is_that_of_the_site() {
+    let root = small_root();
+    fs::write(root.path().join("slow.html"), "slow down").unwrap();
+    let limits = ["--limit=requests_per_s=1", "--limit=requests_burst=1"];
+    let args = [&limits[..], &["--error-page=429=/slow.html"]].concat();
+    let server = Setup::new(root.path()).args(args).start().unwrap();
+    let mut client = Client::connect(&server);
+    let answers: Vec<_> = (0..3).map(|_| client.get("/slow.html")).collect();
+    let refused = answers.iter().find(|answer| answer.status == 429).expect("one is refused");
+    assert_eq!(refused.body, b"slow down");
+    assert!(refused.one("Retry-After").is_some());
+}
+
+/// With a supervisor, several workers have the same settings.
+#[test]
+fn what_is_probably_not_meant_is_logged_once() {
+    let (root, place) = (small_root(), tempfile::tempdir().unwrap());
+    fs::create_dir(root.path().join("private")).unwrap();
+    let text = format!(
+        "root = '{}'\n[[access]]\nfor = '/private'\ndeny = ['10.0.0.0/8']\n[[site]]\n\
+         hosts = ['a']\n[[site]]\n",
+        root.path().display()
+    );
+    let file = place.path().join("t.toml");
+    fs::write(&file, text).unwrap();
+    let mut server = Setup::configured(&file).args(["--workers", "2"]).start().unwrap();
+    assert_serves(Client::connect(&server));
+    let log = server.log();
+    let line = format!("tenkay: {}:2:1: '/private' matches this path alone, ", file.display());
+    assert_eq!(log.matches(&line).count(), 1, "{log}");
+}
+
 #[test]
 fn a_bad_variable_is_named_and_the_status_is_2() {
     for (name, value) in [

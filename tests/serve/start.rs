@@ -2,6 +2,7 @@
 //! address that does not work, accounts with groups, another server in the same place.
 
 use std::fs;
+use std::io::{Read, Write};
 use std::net::TcpListener;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
 use std::os::unix::net::UnixListener;
@@ -100,6 +101,47 @@ fn a_name_is_served_at_its_usable_addresses() {
     assert!(server.greeting().contains(" at http://127.0.0.1:8080/ ("), "{}", server.greeting());
     eventually("the warning is logged", || server.log().contains("cannot listen on [::1]:8080"));
     assert_eq!(server.log().matches("cannot listen").count(), 1, "{}", server.log());
+}
+
+/// The pair that a configuration of nginx has: one of them "was taken", by tenkay itself.
+#[test]
+fn the_wildcards_of_ipv4_and_ipv6_are_one_socket_each_with_and_without_a_supervisor() {
+    if TcpListener::bind("[::1]:0").is_err() {
+        eprintln!("skipped: this machine has no IPv6");
+        return;
+    }
+    let root = small_root();
+    for more in [&[][..], &["--workers", "2"]] {
+        let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let pair = [format!("0.0.0.0:{free}"), format!("[::]:{free}")];
+        let mut server = Setup::new(root.path()).listen(pair).args(more).start().unwrap();
+        let greeting = server.greeting().to_owned();
+        assert_eq!(greeting.matches(&format!("http://localhost:{free}/")).count(), 1, "{greeting}");
+        for address in [format!("127.0.0.1:{free}"), format!("[::1]:{free}")] {
+            let mut stream = std::net::TcpStream::connect(&address).unwrap();
+            stream.write_all(b"GET / HTTP/1.0\r\n\r\n").unwrap();
+            let mut answer = [0; 12];
+            stream.read_exact(&mut answer).unwrap();
+            assert_eq!(&answer[..9], b"HTTP/1.1 ", "{address}: {}", server.log());
+        }
+        signal(&server, Signal::TERM);
+        assert!(server.wait_for_end().success(), "{}", server.log());
+    }
+}
+
+/// A name overlaps with an address only when it is looked up: "another server" was tenkay itself.
+#[test]
+fn a_name_whose_address_is_listed_as_well_is_named() {
+    let root = small_root();
+    let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    for more in [&[][..], &["--workers", "1"]] {
+        let both = [format!("127.0.0.1:{free}"), format!("127.1:{free}")];
+        let (status, _, errors) = run_to_end(Setup::new(root.path()).listen(both).args(more));
+        assert_eq!(status.code(), Some(1), "{errors}");
+        let line =
+            format!("tenkay itself listens there, at 127.0.0.1:{free}: leave one of the two");
+        assert!(errors.contains(&line), "{errors}");
+    }
 }
 
 #[test]

@@ -5,6 +5,7 @@ use std::path::Path;
 use toml::de::{DeTable, DeValue};
 
 use super::super::layer::{Replaced, Sourced};
+use super::super::listen::overlaps;
 use super::super::{Listen, ListenAddress, TrustedProxy};
 use super::document::{Document, Entry, Keys};
 use super::site;
@@ -24,18 +25,19 @@ fn resolve(folder: &Path, mut address: ListenAddress) -> Result<ListenAddress, S
     Ok(address)
 }
 
-/// One address, or an array of them; no address twice.
+/// One address, or an array of them; no two with sockets in one place.
 pub(super) fn read(document: &mut Document, entry: Option<Entry>) -> Replaced<Vec<Listen>> {
     let entry = entry?;
     let folder = document.folder();
     let parse = |text: &str| -> Result<Listen, String> {
-        let Listen { address, opening } = text.parse()?;
-        Ok(Listen { address: resolve(folder, address)?, opening })
+        let listen: Listen = text.parse()?;
+        Ok(Listen { address: resolve(folder, listen.address)?, ..listen })
     };
     let array = match entry.value.get_ref() {
         DeValue::String(_) => {
             let one = document.text(Some(entry), parse)?;
-            return Some(Sourced { value: vec![one.value], origin: one.origin });
+            let value = vec![Listen { place: one.origin.to_string(), ..one.value }];
+            return Some(Sourced { value, origin: one.origin });
         }
         DeValue::Array(array) => array,
         _ => {
@@ -48,7 +50,7 @@ pub(super) fn read(document: &mut Document, entry: Option<Entry>) -> Replaced<Ve
         let what = "listen is empty; write an address, or leave listen out for 127.0.0.1:8080";
         document.complain(entry.at(), what);
     }
-    let mut addresses: Vec<Listen> = Vec::new();
+    let (mut addresses, mut offsets) = (Vec::new(), Vec::new());
     for item in array.iter() {
         let at = item.span().start;
         let listen = match item.get_ref() {
@@ -56,21 +58,12 @@ pub(super) fn read(document: &mut Document, entry: Option<Entry>) -> Replaced<Ve
             _ => document.string("listen has", item, &parse),
         };
         let Some(listen) = listen else { continue };
-        let address = &listen.address;
-        // Port 0 is another port each time.
-        let picks_port = address.with_port(0).as_ref() == Some(address);
-        let same = addresses.iter().find(|other| other.address.overlaps(address));
-        if let Some(same) = same.filter(|_| !picks_port) {
-            let what = match same.address == *address {
-                true => format!("listen: {address} is listed already; leave one of the two out"),
-                false => format!(
-                    "listen: {address} and {same} stand for the same sockets; leave one of the \
-                     two out"
-                ),
-            };
-            document.complain(at, &what);
-        }
-        addresses.push(listen);
+        let place = document.origin(at).to_string();
+        addresses.push(Listen { place, ..listen });
+        offsets.push(at);
+    }
+    for (index, what) in overlaps(&addresses) {
+        document.complain(offsets[index], &format!("listen: {what}"));
     }
     Some(document.sourced(entry.at(), addresses))
 }

@@ -4,6 +4,7 @@
 //! it is written as its origin. Paths are relative to the folder of the file. This module reads no
 //! file: it gets the text.
 
+mod aliases;
 mod document;
 mod listen;
 mod log;
@@ -15,9 +16,10 @@ use std::path::Path;
 
 use toml::de::{DeTable, DeValue};
 
-use super::layer::{Layer, Merged, Problem, Replaced, SiteLayer};
+use super::layer::{Layer, Merged, Problem, Replaced, SiteLayer, TlsLayer};
 use super::value::{self, SANDBOX, WHEN_FULL};
 use super::{Account, Limits, ListenAddress, Workers};
+use aliases::alias;
 use document::{Document, Entry, Keys, TOP_LEVEL, entries};
 
 /// The largest configuration file, in bytes.
@@ -142,9 +144,15 @@ fn elsewhere(key: &str) -> Option<String> {
     if Limits::TABLE.iter().any(|limit| limit.name == key) {
         return Some("write it below [limits]".to_owned());
     }
+    if TlsLayer::NAMES.contains(&key) && !["cert", "key"].contains(&key) {
+        return Some("write it below [tls]".to_owned());
+    }
     let is_of_site = SiteLayer::NAMES.contains(&key) && key != "table"; // that is the table itself
     let is_top = TOP.contains(&key) || is_of_site;
-    is_top.then(|| "write it at the top level, above the first [table]".to_owned())
+    match is_top {
+        true => Some("write it at the top level, above the first [table]".to_owned()),
+        false => alias(key),
+    }
 }
 
 /// The keys of the top level that a `[[site]]` does not have.

@@ -7,9 +7,11 @@ use toml::de::{DeTable, DeValue};
 
 use super::super::layer::{Replaced, SiteLayer, Sourced};
 use super::super::value::{
-    self, CLEAN_URLS, ENCODED_SLASH, ETAG, SYMLINKS, field_name, field_value, network, pattern,
+    self, CLEAN_URLS, ENCODED_SLASH, ETAG, SYMLINKS, field_name, field_value, guard_pattern,
+    network, pattern,
 };
 use super::super::{AccessRule, AuthRule, Cors, HeaderRule, RedirectRule, parse_media_type};
+use super::aliases::alias;
 use super::document::{Document, Entry, Keys, entries};
 
 /// Reads the keys of a site.
@@ -163,7 +165,7 @@ fn rules<'d, T>(
         let mut keys = Keys::new(at, table, scope);
         let place = document.origin(at).to_string();
         found.extend(rule(document, &mut keys, place));
-        keys.finish(document, |_| None);
+        keys.finish(document, alias);
     }
     Some(document.sourced(at, found))
 }
@@ -221,7 +223,7 @@ fn header(document: &mut Document, keys: &mut Keys, place: String) -> Option<Hea
 
 fn access(document: &mut Document, keys: &mut Keys, place: String) -> Option<AccessRule> {
     let path = keys.require(document, "for", "\"/*\"");
-    let path = document.text(path, pattern);
+    let path = document.text(path, guard_pattern);
     let (allow, deny) = (keys.take("allow"), keys.take("deny"));
     if allow.is_none() && deny.is_none() {
         keys.require(document, "allow", "[\"10.0.0.0/8\"]");
@@ -249,7 +251,7 @@ fn access(document: &mut Document, keys: &mut Keys, place: String) -> Option<Acc
 
 fn auth(document: &mut Document, keys: &mut Keys, place: String) -> Option<AuthRule> {
     let path_pattern = keys.require(document, "for", "\"/*\"");
-    let path_pattern = document.text(path_pattern, pattern);
+    let path_pattern = document.text(path_pattern, guard_pattern);
     let users = keys.require(document, "users", "\"/etc/tenkay/users\"");
     let users = path(document, users);
     let realm = document.text(keys.take("realm"), value::realm);

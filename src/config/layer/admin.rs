@@ -2,17 +2,18 @@
 
 use super::{Listen, ListenAddress, Problem, Replaced, Sourced, value_or};
 
-/// Refuses an address that is listed in `listen` as well: visitors would get there, too.
+/// Refuses an address that is in `listen` as well: visitors would get there, too.
 pub(super) fn check(admin: Option<&Sourced<ListenAddress>>, listen: &[Listen]) -> Option<Problem> {
     let Sourced { value, origin } = admin?;
-    // Port 0 is another port each time.
-    let picks_port = value.with_port(0).as_ref() == Some(value);
-    let is_taken = listen.iter().any(|other| other.address == *value) && !picks_port;
-    is_taken.then(|| Problem {
+    let is_taken =
+        |other: &&Listen| other.address.overlap(value).is_some() || other.address.pairs_with(value);
+    let other = &listen.iter().find(is_taken)?.address;
+    let taken = if other == value { String::new() } else { format!(" ({other})") };
+    Some(Problem {
         origin: origin.clone(),
         what: format!(
-            "the admin listener cannot be at {value}, where the sites are served; choose another \
-             port or path for it"
+            "the admin listener cannot be at {value}, where the sites are served{taken}; choose \
+             another port or path for it"
         ),
     })
 }

@@ -204,7 +204,7 @@ fn a_page_is_a_path_from_the_root() {
         error_page,
         &[
             ("404=/404.html", Ok("(404, \"/404.html\")")),
-            (" 599 = /a=b", Ok("(599, \"/a=b\")")),
+            (" 503 = /a=b", Ok("(503, \"/a=b\")")),
             ("404", Err("is not STATUS=PATH")),
             ("399=/a", Err("from 400 to 599")),
             ("600=/a", Err("from 400 to 599")),

@@ -1,16 +1,10 @@
-//! Fields of responses, as literals without indexing (RFC 7541 section 6.2.2).
-//!
-//! No table is used, so nothing depends on what was sent before, and a block that was made once can
-//! be sent on every connection. The client is told so at the start of the first block
-//! ([`NO_TABLE`]); then its own choice of a table size has no effect (RFC 9113 section 4.3.1).
+//! Fields of responses as literals that are not added to the dynamic table (RFC 7541 sections 6.2.2
+//! and 6.2.3).
 
 use crate::http::status::Status;
 use crate::http::writer::Writer;
 
 use super::{fixed, huffman, integer};
-
-/// The start of the first block: the dynamic table has size 0 (section 6.3).
-pub(crate) const NO_TABLE: &[u8] = &[0x20];
 
 /// Writes the field `:status`.
 #[inline]
@@ -32,12 +26,6 @@ pub(crate) fn put_status(writer: &mut Writer<'_>, status: Status) {
     writer.put(&[0x80 | index]);
 }
 
-/// Bytes of the field `:status`.
-#[inline]
-pub(crate) fn status_length(status: Status) -> usize {
-    if matches!(status.code(), 200 | 204 | 206 | 304 | 400 | 404 | 500) { 1 } else { 5 }
-}
-
 /// Writes the field `date`, without coding its value.
 #[inline]
 pub(crate) fn put_date(writer: &mut Writer<'_>, value: &[u8]) {
@@ -52,36 +40,58 @@ const DATE: usize = 33;
 /// Writes a field line without its line end; the name may have capital letters. The value is coded
 /// if that is shorter.
 pub(crate) fn put_line(writer: &mut Writer<'_>, line: &[u8]) {
-    let colon = memchr::memchr(b':', line).unwrap_or(line.len());
-    let (name, value) = line.split_at(colon);
-    let value = value.strip_prefix(b":").unwrap_or_default().trim_ascii();
+    let (name, value) = split(line);
     let mut lower = [0; NAME_MOST];
     match lower.get_mut(..name.len()) {
         Some(lower) => {
             lower.copy_from_slice(name);
             lower.make_ascii_lowercase();
-            put_name(writer, lower);
+            put_start(writer, lower);
         }
-        None => put_name(writer, &name.to_ascii_lowercase()),
+        None => put_start(writer, &name.to_ascii_lowercase()),
     }
     put_value(writer, value);
+}
+
+/// Name and value of a line.
+pub(super) fn split(line: &[u8]) -> (&[u8], &[u8]) {
+    let colon = memchr::memchr(b':', line).unwrap_or(line.len());
+    let (name, value) = line.split_at(colon);
+    (name, value.strip_prefix(b":").unwrap_or_default().trim_ascii())
 }
 
 /// Names up to this length are converted without an allocation.
 const NAME_MOST: usize = 64;
 
-fn put_name(writer: &mut Writer<'_>, name: &[u8]) {
-    match fixed::index_of(name) {
-        0 => {
-            writer.put(&[0]);
-            integer::put(writer, 0, 7, name.len());
-            writer.put(name);
-        }
-        index => integer::put(writer, 0, 4, index),
+/// Names of fields whose values can be secret. Proxies must not add them to a table either (section
+/// 7.1.3).
+const SECRET: [&[u8]; 6] = [
+    b"set-cookie",
+    b"authorization",
+    b"www-authenticate",
+    b"authentication-info",
+    b"proxy-authenticate",
+    b"proxy-authentication-info",
+];
+
+fn put_start(writer: &mut Writer<'_>, name: &[u8]) {
+    let flags = if SECRET.contains(&name) { NEVER_INDEXED } else { 0 };
+    let index = fixed::index_of(name);
+    integer::put(writer, flags, 4, index);
+    if index == 0 {
+        put_name(writer, name);
     }
 }
 
-fn put_value(writer: &mut Writer<'_>, value: &[u8]) {
+const NEVER_INDEXED: u8 = 0x10;
+
+/// Writes a name that is not in the static table.
+pub(super) fn put_name(writer: &mut Writer<'_>, name: &[u8]) {
+    integer::put(writer, 0, 7, name.len());
+    writer.put(name);
+}
+
+pub(super) fn put_value(writer: &mut Writer<'_>, value: &[u8]) {
     let coded = huffman::coded_length(value);
     if coded < value.len() {
         integer::put(writer, 0x80, 7, coded);

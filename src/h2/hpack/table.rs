@@ -32,7 +32,7 @@ impl Entry {
 }
 
 /// What an entry counts for beyond its bytes (section 4.1).
-const OVERHEAD: usize = 32;
+pub(super) const OVERHEAD: usize = 32;
 
 /// Evicted bytes are kept up to this many, so that they are not moved away one entry at a time.
 const SLACK: usize = 1024;

@@ -1,10 +1,13 @@
-//! Whole blocks: the examples of the RFC, hostile blocks, and an independent decoder.
+//! Whole blocks: the examples of the RFC, hostile blocks, and an independent decoder. `responses`:
+//! those that refer to the table of the client.
 
 use proptest::prelude::*;
 
 use super::*;
 use crate::http::status::Status;
 use crate::http::writer::Writer;
+
+mod responses;
 
 /// Collects all fields, and says enough after a number of them.
 #[derive(Debug, Default, PartialEq)]
@@ -275,7 +278,6 @@ fn a_field_beyond_the_scratch_memory_is_reported_and_empties_the_table() {
 fn what_the_encoder_writes_is_what_it_was_given() {
     let mut room = [0; 4096];
     let mut writer = Writer::new(&mut room);
-    writer.put(NO_TABLE);
     for status in Status::ALL {
         put_status(&mut writer, *status);
     }
@@ -283,7 +285,7 @@ fn what_the_encoder_writes_is_what_it_was_given() {
     put_line(&mut writer, b"X-Frame-Options:  DENY ");
     put_line(&mut writer, b"Content-Length: 0");
     put_line(&mut writer, &[&b"X"[..], &[b'-'; 80], b"Y: z"].concat());
-    put_date(&mut writer, DATES[0].as_bytes());
+    SentTable::default().put_date(&mut writer, 7, DATES[0].as_bytes());
     let length = writer.finish().unwrap();
     let found = decode(&mut Decoder::default(), &room[..length]).unwrap();
     let (statuses, fields) = found.split_at(Status::ALL.len());

@@ -9,8 +9,13 @@ use socket2::Socket;
 
 use crate::config::Limits;
 
-/// Sets the options of a socket that is to be bound to this address. Returns warnings.
-pub(super) fn set_options(socket: &Socket, address: SocketAddr, limits: &Limits) -> Vec<String> {
+/// Sets the options of a socket that is to be bound to this address; `only_v6`: for clients of IPv6
+/// only. Returns warnings.
+pub(super) fn set_options(
+    socket: &Socket,
+    (address, only_v6): (SocketAddr, bool),
+    limits: &Limits,
+) -> Vec<String> {
     let mut warnings = Vec::new();
     let mut set = |option: &str, result, weaker: &str| {
         warnings.extend(weaker_without(option, result, address, weaker));
@@ -21,14 +26,14 @@ pub(super) fn set_options(socket: &Socket, address: SocketAddr, limits: &Limits)
         "after a stop, a start on this address may fail for a minute",
     );
     if address.is_ipv6() {
-        // [::] means every address of the machine; IPv4 clients appear as ::ffff:a.b.c.d.
-        let only = !address.ip().is_unspecified();
-        let weaker = if only {
+        // Without the option, [::] means every address of the machine; IPv4 clients appear as
+        // ::ffff:a.b.c.d.
+        let weaker = if only_v6 {
             "IPv4 clients may be able to connect, too"
         } else {
             "IPv4 clients may not be able to connect; add --listen 0.0.0.0:PORT"
         };
-        set("IPV6_V6ONLY", socket.set_only_v6(only), weaker);
+        set("IPV6_V6ONLY", socket.set_only_v6(only_v6), weaker);
     }
     warnings.extend(set_tcp_options(socket, address, limits));
     warnings

@@ -22,7 +22,7 @@ fn an_option_that_the_kernel_lacks_is_a_warning_that_says_what_is_weaker() {
     assert_eq!(listener.warnings(), [""; 0]);
     // A Unix socket knows none of the options of TCP.
     let socket = Socket::new(Domain::UNIX, Type::STREAM, None).unwrap();
-    let warnings = set_options(&socket, loopback(80), &Limits::default());
+    let warnings = set_options(&socket, (loopback(80), false), &Limits::default());
     for (option, weaker) in [
         ("TCP_NODELAY", "wait for an acknowledgement"),
         ("TCP_NOTSENT_LOWAT", "more than unsent_bytes"),
@@ -34,7 +34,7 @@ fn an_option_that_the_kernel_lacks_is_a_warning_that_says_what_is_weaker() {
         assert!(warning.is_some_and(|warning| warning.contains(weaker)), "{option}: {warnings:?}");
     }
     let none = Limits { unsent_bytes: 0, defer_accept_s: 0, ..Limits::default() };
-    assert_eq!(set_options(&socket, loopback(80), &none).len(), 2);
+    assert_eq!(set_options(&socket, (loopback(80), false), &none).len(), 2);
 }
 
 #[test]

@@ -1,8 +1,10 @@
 //! The certificates: read, checked, and chosen by name.
+//!
+//! A certificate outside of its dates is served: clients refuse it, but no other certificate and
+//! nothing without TLS goes down with it, and a client for ACME can renew it.
 
 use std::collections::HashMap;
-use std::fs::File;
-use std::io::Read;
+use std::io::ErrorKind;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU16, Ordering};
@@ -14,17 +16,17 @@ use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 use rustls::{Error, InconsistentKeys, SignatureAlgorithm, SignatureScheme};
 
+use super::super::facts::{Checked, Notice};
 use super::material::Made;
 use super::names::{Description, date};
-use crate::config::{CertificateFiles, TlsConfig};
+use crate::config::{CertificateFiles, LogLevel, TlsConfig};
 use crate::http::covered::Names;
+use crate::inherited::{FILE_BYTES_MAX, Inherited};
 
-/// Checks all certificates that are configured. `now`: seconds since 1970. Returns warnings.
-///
-/// # Errors
-/// All problems, a line each.
-pub fn check(config: &TlsConfig, now: u64) -> Result<Vec<String>, Vec<String>> {
-    Certificates::read(&config.certificates, now).map(|certificates| certificates.warnings(now))
+/// Checks all certificates that are configured. `now`: seconds since 1970.
+pub fn check(config: &TlsConfig, inherited: &Inherited, now: u64) -> Checked {
+    let (certificates, problems) = Certificates::read(&config.certificates, inherited);
+    Checked { problems, notices: certificates.notices(now), names: certificates.names() }
 }
 
 /// The hosts that each configured certificate covers, without its key, which root alone may be able
@@ -34,7 +36,7 @@ pub fn check(config: &TlsConfig, now: u64) -> Result<Vec<String>, Vec<String>> {
 /// The first problem, in one line.
 pub fn covered(config: &TlsConfig) -> Result<Vec<Names>, String> {
     let names = |files: &CertificateFiles| {
-        let chain = read_chain(&files.cert)?;
+        let chain = read_chain(&files.cert, &Inherited::default())?;
         Ok(description(&files.cert, &chain[0])?.names)
     };
     config.certificates.iter().map(names).collect()
@@ -53,30 +55,31 @@ struct Certificate {
     /// Units that a handshake with it costs; see [`super::Terminal::begin_turn`].
     units: u32,
     path: String,
+    /// Where it is configured.
+    place: String,
 }
 
 /// From this time before its end on, a certificate is a warning, in seconds: 14 days.
 const SOON_S: u64 = 14 * 24 * 3600;
 
-/// Most bytes of a file with certificates or a key.
-const FILE_BYTES_MAX: u64 = 1024 * 1024;
-
 /// Most bytes of a chain: it must fit into one handshake message.
 const CHAIN_BYTES_MAX: usize = 32 * 1024;
 
 impl Certificates {
-    /// # Errors
-    /// All problems, a line each.
-    pub(super) fn read(files: &[CertificateFiles], now: u64) -> Result<Certificates, Vec<String>> {
+    /// Reads those that can be used, and returns the problems of the others, a line each.
+    pub(super) fn read(
+        files: &[CertificateFiles],
+        inherited: &Inherited,
+    ) -> (Certificates, Vec<String>) {
         let (mut all, mut problems) = (Vec::new(), Vec::new());
         for files in files {
-            match read(files, now) {
+            match read(files, inherited) {
                 Ok(certificate) => all.push(certificate),
                 Err(what) if files.place.is_empty() => problems.push(what),
                 Err(what) => problems.push(format!("{}: {what}", files.place)),
             }
         }
-        if problems.is_empty() { Ok(Certificates { all }) } else { Err(problems) }
+        (Certificates { all }, problems)
     }
 
     /// Adds one that was made at start.
@@ -87,36 +90,31 @@ impl Certificates {
         let key = CertifiedKey::from_der(chain, key, &aws_lc_rs::default_provider())
             .map_err(|error| failed(error.to_string()))?;
         let description = Description::of(&made.certificate).map_err(failed)?;
-        self.all.push(Certificate::new(key, description, String::new()));
+        self.all.push(Certificate::new(key, description, <(String, String)>::default()));
         Ok(())
     }
 
-    /// Warnings about certificates that expire soon; none about one that was made at start.
-    pub(super) fn warnings(&self, now: u64) -> Vec<String> {
-        let is_soon = |it: &&Certificate| {
-            !it.path.is_empty() && it.description.not_after < now.saturating_add(SOON_S)
+    fn names(&self) -> Vec<Names> {
+        self.all.iter().map(|it| it.description.names.clone()).collect()
+    }
+
+    /// What to say about certificates outside of their dates, and those that expire soon; nothing
+    /// about one that was made at start.
+    pub(super) fn notices(&self, now: u64) -> Vec<Notice> {
+        let notice = |it: &Certificate| {
+            let (level, text) = it.notice(now).filter(|_| !it.path.is_empty())?;
+            Some(Notice { level, place: it.place.clone(), text })
         };
-        let warning = |it: &Certificate| {
-            let (path, end) = (&it.path, it.description.not_after);
-            match end.saturating_sub(now) / (24 * 3600) {
-                _ if end <= now => format!("the certificate '{path}' expired on {}", date(end)),
-                0 => format!("the certificate '{path}' expires today, on {}", date(end)),
-                days => {
-                    let noun = if days == 1 { "day" } else { "days" };
-                    format!(
-                        "the certificate '{path}' expires in {days} {noun}, on {}; renew it, then \
-                         reload",
-                        date(end)
-                    )
-                }
-            }
-        };
-        self.all.iter().filter(is_soon).map(warning).collect()
+        self.all.iter().filter_map(notice).collect()
     }
 }
 
 impl Certificate {
-    fn new(key: CertifiedKey, description: Description, path: String) -> Certificate {
+    fn new(
+        key: CertifiedKey,
+        description: Description,
+        (path, place): (String, String),
+    ) -> Certificate {
         let is_rsa = key.key.algorithm() == SignatureAlgorithm::RSA;
         // A public key of RSA has a few bytes more than its modulus.
         let units = match description.key_bytes {
@@ -125,7 +123,35 @@ impl Certificate {
             301..=420 => 12,
             _ => 25,
         };
-        Certificate { key: Arc::new(key), description, units, path }
+        Certificate { key: Arc::new(key), description, units, path, place }
+    }
+
+    /// What to say about its dates.
+    fn notice(&self, now: u64) -> Option<(LogLevel, String)> {
+        let (path, Description { not_before, not_after, .. }) = (&self.path, &self.description);
+        let (from, end) = (date(*not_before), date(*not_after));
+        if *not_after < now {
+            let advice = "clients refuse it: renew it, then reload";
+            let text = format!("the certificate '{path}' expired on {end}; {advice}");
+            return Some((LogLevel::Error, text));
+        }
+        if *not_before > now {
+            let advice = "clients refuse it: wait, or check the clock";
+            let text = format!("the certificate '{path}' is not valid before {from}; {advice}");
+            return Some((LogLevel::Error, text));
+        }
+        let text = match (not_after - now) / (24 * 3600) {
+            _ if *not_after >= now.saturating_add(SOON_S) => return None,
+            0 => format!("the certificate '{path}' expires today, on {end}; renew it, then reload"),
+            days => {
+                let noun = if days == 1 { "day" } else { "days" };
+                format!(
+                    "the certificate '{path}' expires in {days} {noun}, on {end}; renew it, then \
+                     reload"
+                )
+            }
+        };
+        Some((LogLevel::Warn, text))
     }
 
     fn is_rsa(&self) -> bool {
@@ -133,10 +159,10 @@ impl Certificate {
     }
 }
 
-fn read(files: &CertificateFiles, now: u64) -> Result<Certificate, String> {
-    let chain = read_chain(&files.cert)?;
-    let description = check_chain(&files.cert, &chain, now)?;
-    let key = read_key(&files.key)?;
+fn read(files: &CertificateFiles, inherited: &Inherited) -> Result<Certificate, String> {
+    let chain = read_chain(&files.cert, inherited)?;
+    let description = check_chain(&files.cert, &chain)?;
+    let key = read_key(&files.key, inherited)?;
     let (cert, path) = (files.cert.display(), files.key.display());
     let key = CertifiedKey::from_der(chain, key, &aws_lc_rs::default_provider());
     let key = key.map_err(|error| match error {
@@ -153,29 +179,34 @@ fn read(files: &CertificateFiles, now: u64) -> Result<Certificate, String> {
              P-256, P-384, P-521 or Ed25519"
         ),
     })?;
-    Ok(Certificate::new(key, description, cert.to_string()))
+    Ok(Certificate::new(key, description, (cert.to_string(), files.place.clone())))
 }
 
-/// The content of a regular file. A FIFO would make the start wait.
-fn content(path: &Path) -> Result<Vec<u8>, String> {
-    let mut bytes = Vec::new();
-    let metadata = std::fs::metadata(path).map_err(|error| error.to_string())?;
-    if !metadata.is_file() {
-        return Err("it is not a regular file".to_owned());
+/// The content of a file. `what`: the kind of file, for messages.
+fn content(
+    what: &str,
+    path: &Path,
+    inherited: &Inherited,
+) -> Result<zeroize::Zeroizing<Vec<u8>>, String> {
+    let failed = |why: String| format!("cannot read the {what} '{}': {why}", path.display());
+    let bytes = inherited.read_regular(path).map_err(|error| {
+        failed(match error.kind() {
+            // The folders of certbot are for root alone.
+            ErrorKind::PermissionDenied => format!(
+                "{error}; copy it to a readable place in a deploy hook, or start as root with user"
+            ),
+            _ => error.to_string(),
+        })
+    })?;
+    if bytes.len() as u64 > FILE_BYTES_MAX {
+        return Err(failed("it is longer than 1 MiB".to_owned()));
     }
-    let read =
-        File::open(path).and_then(|file| file.take(FILE_BYTES_MAX + 1).read_to_end(&mut bytes));
-    match read {
-        Err(error) => Err(error.to_string()),
-        Ok(_) if bytes.len() as u64 > FILE_BYTES_MAX => Err("it is longer than 1 MiB".to_owned()),
-        Ok(_) => Ok(bytes),
-    }
+    Ok(bytes)
 }
 
-fn read_chain(path: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
+fn read_chain(path: &Path, inherited: &Inherited) -> Result<Vec<CertificateDer<'static>>, String> {
     let shown = path.display();
-    let bytes =
-        content(path).map_err(|why| format!("cannot read the certificate '{shown}': {why}"))?;
+    let bytes = content("certificate", path, inherited)?;
     let chain: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&bytes).collect();
     let chain = chain.map_err(|error| {
         format!("the certificate '{shown}' is malformed: {error}; it must be in PEM")
@@ -194,22 +225,10 @@ fn read_chain(path: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
     Ok(chain)
 }
 
-/// Checks the dates of the first certificate, and that its issuer follows, unless that is itself.
-fn check_chain(path: &Path, chain: &[CertificateDer<'_>], now: u64) -> Result<Description, String> {
+/// Checks that the issuer of the first certificate follows, unless that is itself.
+fn check_chain(path: &Path, chain: &[CertificateDer<'_>]) -> Result<Description, String> {
     let shown = path.display();
     let first = description(path, &chain[0])?;
-    if first.not_after < now {
-        return Err(format!(
-            "the certificate '{shown}' expired on {}; renew it",
-            date(first.not_after)
-        ));
-    }
-    if first.not_before > now {
-        return Err(format!(
-            "the certificate '{shown}' is not valid before {}; wait, or check the clock",
-            date(first.not_before)
-        ));
-    }
     if first.issuer == first.subject {
         return Ok(first);
     }
@@ -232,11 +251,9 @@ fn description(path: &Path, certificate: &[u8]) -> Result<Description, String> {
     Description::of(certificate).map_err(malformed)
 }
 
-fn read_key(path: &Path) -> Result<PrivateKeyDer<'static>, String> {
+fn read_key(path: &Path, inherited: &Inherited) -> Result<PrivateKeyDer<'static>, String> {
     let shown = path.display();
-    let bytes = zeroize::Zeroizing::new(
-        content(path).map_err(|why| format!("cannot read the key '{shown}': {why}"))?,
-    );
+    let bytes = content("key", path, inherited)?;
     let has = |label: &[u8]| memchr::memmem::find(&bytes, label).is_some();
     PrivateKeyDer::from_pem_slice(&bytes).map_err(|error| match error {
         _ if has(b"ENCRYPTED") => format!(
@@ -317,15 +334,15 @@ impl Resolver {
     }
 
     pub(super) fn names(&self) -> Vec<Names> {
-        self.certificates.all.iter().map(|it| it.description.names.clone()).collect()
+        self.certificates.names()
     }
 
     pub(super) fn first_expiry(&self) -> Option<u64> {
         self.certificates.all.iter().map(|it| it.description.not_after).min()
     }
 
-    pub(super) fn warnings(&self, now: u64) -> Vec<String> {
-        self.certificates.warnings(now)
+    pub(super) fn notices(&self, now: u64) -> Vec<Notice> {
+        self.certificates.notices(now)
     }
 }
 

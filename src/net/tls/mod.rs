@@ -16,6 +16,8 @@
 //! thread. What remains is at most a part of a record or of a handshake message ([`INPUT_BYTES`]),
 //! the plaintext of one receive for which the machine had no room, and [`OUTPUT_BYTES`] of
 //! ciphertext that the socket did not accept. While such ciphertext waits, nothing is received.
+//! Ciphertext that others follow waits for them in the buffer of the thread, until the end of the
+//! turn at most.
 //!
 //! # Handshakes
 //!
@@ -41,12 +43,14 @@ pub use terminal::Terminal;
 /// has 18,437 bytes.
 const INPUT_BYTES: usize = 32 * 1024;
 
-/// Most ciphertext made at once.
-const OUTPUT_BYTES: usize = 64 * 1024;
+/// Most plaintext encrypted at once: four full records.
+const PIECE_BYTES: usize = 4 * RECORD_BYTES;
 
-/// Most plaintext encrypted at once: its records, with what each of them adds, are at most
-/// [`OUTPUT_BYTES`].
-const PIECE_BYTES: usize = OUTPUT_BYTES - 4 * 32;
+/// Most ciphertext made at once.
+const OUTPUT_BYTES: usize = PIECE_BYTES + 4 * ADDED_BYTES;
+
+/// What a record adds to its plaintext, at most.
+const ADDED_BYTES: usize = 32;
 
 /// The plaintext of a full record.
 const RECORD_BYTES: usize = 16 * 1024;

@@ -9,7 +9,7 @@ use super::super::facts::{Facts, Opened};
 use super::super::transport::{Plain, Sent, is_passing};
 use super::session::{Fault, Session};
 use super::terminal::Terminal;
-use super::{PIECE_BYTES, RECORD_BYTES};
+use super::{ADDED_BYTES, OUTPUT_BYTES, PIECE_BYTES, RECORD_BYTES};
 
 /// A connection that begins with a handshake.
 ///
@@ -26,6 +26,12 @@ pub struct Secured {
     unsent: Vec<u8>,
     unsent_from: usize,
     batch: Batch,
+    /// The output of the thread holds ciphertext of this connection that was reported as sent; see
+    /// [`Secured::push`].
+    holds: bool,
+    /// The socket has refused ciphertext in this turn of the connection, and in the one before.
+    refused: bool,
+    was_refused: bool,
     certificate: u16,
     /// The sending direction is to be shut down when all was sent.
     ends: bool,
@@ -85,6 +91,9 @@ impl Secured {
             unsent: Vec::new(),
             unsent_from: 0,
             batch: Batch::default(),
+            holds: false,
+            refused: false,
+            was_refused: false,
             certificate: 0,
             ends: false,
             has_ended: false,
@@ -118,6 +127,7 @@ impl Secured {
     /// # Errors
     /// Those of the socket.
     pub fn open(&mut self, terminal: &mut Terminal) -> io::Result<Opened> {
+        self.was_refused = std::mem::take(&mut self.refused);
         self.flush()?;
         if !self.unsent_bytes().is_empty() {
             return Ok(match self.stage {
@@ -161,6 +171,10 @@ impl Secured {
     /// for the peer (of the handshake, or an alert) to the socket.
     fn receive_records(&mut self, terminal: &mut Terminal) -> io::Result<()> {
         terminal.plain.clear();
+        self.push(terminal)?;
+        if !self.unsent_bytes().is_empty() {
+            return Err(io::ErrorKind::WouldBlock.into());
+        }
         terminal.output.clear();
         let kept = self.session.load(&mut terminal.input);
         let count = match terminal.input.get_mut(kept..) {
@@ -273,7 +287,8 @@ impl Secured {
     }
 
     /// Sends two slices, one behind the other. Returns how many of their bytes were sent, among
-    /// them those of an earlier call.
+    /// them those of an earlier call. `follows`: other bytes follow in this turn; see
+    /// [`Secured::push`].
     ///
     /// # Errors
     /// Those of the socket.
@@ -281,14 +296,18 @@ impl Secured {
         &mut self,
         first: &[u8],
         second: &[u8],
+        follows: bool,
         terminal: &mut Terminal,
     ) -> io::Result<usize> {
         if self.stage == Stage::Clear {
             return self.socket.send(first, second);
         }
         if self.batch.plain == 0 {
-            self.must_be_flushed()?;
+            self.make_room(first.len() + second.len(), terminal)?;
             let plain = self.encrypt(first, second, terminal).map_err(|_| broken())?;
+            if self.may_hold(follows, terminal) {
+                return Ok(plain);
+            }
             // Not held back: for a body of two pieces, that costs more than a short segment.
             self.send_batch(plain, false, terminal)?;
         }
@@ -304,7 +323,6 @@ impl Secured {
         terminal: &mut Terminal,
     ) -> Result<usize, Fault> {
         let Terminal { output, piece, .. } = terminal;
-        output.clear();
         let first = &first[..first.len().min(PIECE_BYTES)];
         let second = &second[..second.len().min(PIECE_BYTES - first.len())];
         if first.is_empty() || second.is_empty() {
@@ -327,7 +345,7 @@ impl Secured {
 
     /// Sends `lead`, then up to `count` bytes of `file` from `at`. It reads at most
     /// [`PIECE_BYTES`], into the buffer of the thread; the driver has made sure that they are in
-    /// memory.
+    /// memory. `follows`: as for [`Secured::send`].
     ///
     /// # Errors
     /// Those of the socket.
@@ -336,12 +354,13 @@ impl Secured {
         lead: &[u8],
         file: &File,
         (at, count): (u64, u64),
+        follows: bool,
         terminal: &mut Terminal,
     ) -> io::Result<Sent> {
         let count = usize::try_from(count).unwrap_or(usize::MAX);
         let offered = lead.len().saturating_add(count);
         if self.batch.plain == 0 && self.stage != Stage::Clear {
-            self.must_be_flushed()?;
+            self.make_room(offered, terminal)?;
             let Terminal { output, piece, .. } = &mut *terminal;
             let lead = &lead[..lead.len().min(PIECE_BYTES)];
             let room = &mut piece[..PIECE_BYTES.min(lead.len().saturating_add(count))];
@@ -351,8 +370,10 @@ impl Secured {
             if plain == 0 {
                 return Ok(Sent { count: 0, file_ended: true });
             }
-            output.clear();
             self.session.put(&piece[..plain], output).map_err(|_| broken())?;
+            if self.may_hold(follows && plain == offered, terminal) {
+                return Ok(Sent { count: plain as u64, file_ended: false }); // widening
+            }
             self.send_batch(plain, plain < offered, terminal)?;
         }
         let sent = self.report(offered)?;
@@ -391,7 +412,7 @@ impl Secured {
             return 0;
         }
         // The connection is closed whether or not the message can be sent.
-        self.send(message, &[], terminal).unwrap_or(0)
+        self.send(message, &[], false, terminal).unwrap_or(0)
     }
 
     /// Ends the sending direction: close_notify, then FIN, when all before them was sent.
@@ -413,6 +434,7 @@ impl Secured {
     }
 
     fn queue_close(&mut self, terminal: &mut Terminal) -> io::Result<()> {
+        self.push(terminal)?;
         if self.stage != Stage::Open {
             return Ok(());
         }
@@ -453,6 +475,7 @@ impl Secured {
                 sent => sent?,
             };
         }
+        self.refused |= sent < output.len();
         self.unsent.extend_from_slice(&output[sent..]);
         Ok(())
     }
@@ -468,6 +491,7 @@ impl Secured {
                 sent => self.unsent_from += sent?,
             }
         }
+        self.refused |= !self.unsent_bytes().is_empty();
         if self.unsent_bytes().is_empty() {
             if self.unsent_from > 0 {
                 self.unsent = Vec::new(); // an idle connection holds no buffer
@@ -481,11 +505,53 @@ impl Secured {
         Ok(())
     }
 
-    fn must_be_flushed(&mut self) -> io::Result<()> {
+    /// Sends the ciphertext that was held back, as far as the socket accepts it. The driver calls
+    /// this at the end of each turn of the connection, before another one uses the buffers of the
+    /// thread.
+    ///
+    /// Bytes that others follow are encrypted and reported as sent at once, and sent with those
+    /// that follow: a system call for each record costs more than the record. At most
+    /// [`OUTPUT_BYTES`] are held back, and none if the socket has refused some in the last turn: a
+    /// slow client would get no more at once, but more would be encrypted, and so sent before an
+    /// urgent response.
+    ///
+    /// # Errors
+    /// Those of the socket.
+    #[inline]
+    pub fn push(&mut self, terminal: &mut Terminal) -> io::Result<()> {
+        if !std::mem::take(&mut self.holds) {
+            return Ok(());
+        }
+        self.send_output(terminal)
+    }
+
+    /// Whether what was encrypted waits for what follows it.
+    fn may_hold(&mut self, follows: bool, terminal: &Terminal) -> bool {
+        let is_fast = !self.was_refused && !self.refused && self.socket.is_writable();
+        self.holds = follows && is_fast && terminal.output.bytes().len() <= ENOUGH_BYTES;
+        self.holds
+    }
+
+    /// Makes room for the ciphertext of this many bytes: behind what is held back, or instead of
+    /// it. Everything before that was sent.
+    fn make_room(&mut self, plain: usize, terminal: &mut Terminal) -> io::Result<()> {
+        let held = terminal.output.bytes().len();
+        let most = plain + plain.div_ceil(RECORD_BYTES) * ADDED_BYTES;
+        if self.holds && most <= OUTPUT_BYTES.saturating_sub(held) {
+            return Ok(());
+        }
+        self.push(terminal)?;
         self.flush()?;
-        if self.unsent_bytes().is_empty() { Ok(()) } else { Err(io::ErrorKind::WouldBlock.into()) }
+        if !self.unsent_bytes().is_empty() {
+            return Err(io::ErrorKind::WouldBlock.into());
+        }
+        terminal.output.clear();
+        Ok(())
     }
 }
+
+/// Ciphertext of this length is sent even if more follows: another record might not fit behind it.
+const ENOUGH_BYTES: usize = OUTPUT_BYTES - RECORD_BYTES - ADDED_BYTES;
 
 /// Most receives in a turn during a handshake: it has two flights of the client.
 const FLIGHTS: usize = 4;

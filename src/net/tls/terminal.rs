@@ -7,7 +7,7 @@ use rustls::crypto::aws_lc_rs;
 use rustls::server::NoServerSessionStorage;
 use rustls::version::{TLS12, TLS13};
 
-use super::super::facts::Handshakes;
+use super::super::facts::{Handshakes, Notice};
 use super::certificates::{Certificates, Resolver};
 use super::material::Material;
 use super::session::{Output, Session};
@@ -15,6 +15,7 @@ use super::tickets::Tickets;
 use super::{INPUT_BYTES, PIECE_BYTES};
 use crate::config::{TlsConfig, TlsVersion};
 use crate::http::covered::Names;
+use crate::inherited::Inherited;
 
 /// The certificates, the buffers, and how many handshakes may begin in this turn. Without
 /// certificates, it is empty.
@@ -37,20 +38,24 @@ struct Shared {
 }
 
 impl Terminal {
-    /// Reads the certificates. `now`: seconds since 1970. Returns warnings, too.
+    /// Reads the certificates. `now`: seconds since 1970. Returns what to log about them, too.
     ///
     /// # Errors
     /// All problems, a line each.
     pub fn load(
         config: &TlsConfig,
         material: &Material,
+        inherited: &Inherited,
         now: u64,
-    ) -> Result<(Terminal, Vec<String>), Vec<String>> {
-        let mut certificates = Certificates::read(&config.certificates, now)?;
+    ) -> Result<(Terminal, Vec<Notice>), Vec<String>> {
+        let (mut certificates, problems) = Certificates::read(&config.certificates, inherited);
+        if !problems.is_empty() {
+            return Err(problems);
+        }
         if let Some(made) = material.certificate().filter(|_| config.self_signed) {
             certificates.push_made(made).map_err(|why| vec![why])?;
         }
-        let warnings = certificates.warnings(now);
+        let notices = certificates.notices(now);
         let resolver = Arc::new(Resolver::new(certificates));
         let versions = match config.min_version {
             TlsVersion::Tls12 => &[&TLS13, &TLS12][..],
@@ -81,7 +86,7 @@ impl Terminal {
             piece: vec![0; PIECE_BYTES].into(),
             plain: Vec::with_capacity(INPUT_BYTES),
         };
-        Ok((terminal, warnings))
+        Ok((terminal, notices))
     }
 
     /// Begins a turn of the loop with this many units for new handshakes. A handshake costs 1 unit
@@ -119,8 +124,8 @@ impl Terminal {
         self.shared.as_ref()?.resolver.first_expiry()
     }
 
-    /// Warnings about certificates that expire soon, for the log. `now`: seconds since 1970.
-    pub fn warnings(&self, now: u64) -> Vec<String> {
-        self.shared.as_ref().map(|it| it.resolver.warnings(now)).unwrap_or_default()
+    /// What to log about certificates that have expired, or expire soon. `now`: seconds since 1970.
+    pub fn notices(&self, now: u64) -> Vec<Notice> {
+        self.shared.as_ref().map(|it| it.resolver.notices(now)).unwrap_or_default()
     }
 }

@@ -15,6 +15,7 @@ use peer::{Pair, client_config, terminal};
 
 mod authority;
 mod certificates;
+mod held;
 mod peer;
 
 const VERSIONS: [TlsVersion; 2] = [TlsVersion::Tls12, TlsVersion::Tls13];
@@ -33,7 +34,7 @@ fn a_request_and_its_response_pass_in_both_versions() {
         pair.peer.write(b"request");
         pair.peer.send();
         assert_eq!(pair.received(), b"request");
-        assert_eq!(pair.server.send(b"resp", b"onse", &mut pair.terminal).unwrap(), 8);
+        assert_eq!(pair.server.send(b"resp", b"onse", false, &mut pair.terminal).unwrap(), 8);
         while pair.peer.receive(u64::MAX) {}
         assert_eq!(pair.peer.received, b"response");
         assert_eq!(pair.terminal.handshakes.full, 1);
@@ -94,7 +95,7 @@ fn what_the_socket_does_not_accept_is_bounded_and_reported_when_it_was_sent() {
             let (first, second) = rest.split_at(split.min(rest.len()));
             match pair.server.open(&mut pair.terminal).unwrap() {
                 Opened::Ready if rest.is_empty() => {}
-                Opened::Ready => match pair.server.send(first, second, &mut pair.terminal) {
+                Opened::Ready => match pair.server.send(first, second, false, &mut pair.terminal) {
                     Ok(count) => sent += count,
                     Err(error) => {
                         assert_eq!(error.kind(), ErrorKind::WouldBlock);
@@ -132,7 +133,8 @@ fn a_request_and_its_response_allocate_what_the_library_allocates() {
             let info = allocation_counter::measure(|| {
                 assert_eq!(pair.server.open(&mut pair.terminal).unwrap(), Opened::Ready);
                 assert_eq!(pair.server.receive(&mut room, &mut pair.terminal).unwrap(), 7);
-                let sent = pair.server.send(&response[..100], &response[100..], &mut pair.terminal);
+                let sent =
+                    pair.server.send(&response[..100], &response[100..], false, &mut pair.terminal);
                 assert_eq!(sent.unwrap(), length);
             });
             while pair.peer.receive(u64::MAX) {}
@@ -170,7 +172,7 @@ fn a_file_follows_its_lead_byte_for_byte_and_its_end_is_told() {
                 let lead = lead.get(sent..).unwrap_or_default();
                 let at = 7 + (sent + lead.len() - 500) as u64; // widening
                 let count = content.len() as u64 - at; // widening
-                match pair.server.send_file(lead, &file, (at, count), &mut pair.terminal) {
+                match pair.server.send_file(lead, &file, (at, count), false, &mut pair.terminal) {
                     Ok(progress) => {
                         assert!(!progress.file_ended);
                         sent += usize::try_from(progress.count).unwrap();
@@ -181,7 +183,8 @@ fn a_file_follows_its_lead_byte_for_byte_and_its_end_is_told() {
             pair.peer.receive(20_000);
         }
         assert!(pair.peer.received == whole);
-        let end = pair.server.send_file(b"", &file, (300_000, 1), &mut pair.terminal).unwrap();
+        let end =
+            pair.server.send_file(b"", &file, (300_000, 1), false, &mut pair.terminal).unwrap();
         assert!(end.file_ended && end.count == 0);
         assert_idle(&pair);
     }
@@ -196,7 +199,7 @@ fn each_direction_ends_by_itself() {
         pair.peer.send();
         assert_eq!(pair.received(), b"last");
         assert_eq!(pair.server.receive(&mut [0; 9], &mut pair.terminal).unwrap(), 0);
-        assert_eq!(pair.server.send(b"answer", b"", &mut pair.terminal).unwrap(), 6);
+        assert_eq!(pair.server.send(b"answer", b"", false, &mut pair.terminal).unwrap(), 6);
         pair.server.shutdown_write(&mut pair.terminal).unwrap();
         pair.server.shutdown_write(&mut pair.terminal).unwrap();
         while pair.peer.receive(u64::MAX) {}
@@ -260,7 +263,10 @@ fn what_is_no_tls_fails_with_an_alert_or_is_read_as_it_is() {
         assert_eq!(count > 0 && answer[0] == 21, alert, "{name}");
         if opened == Opened::Clear {
             assert_eq!(pair.received(), sent);
-            assert_eq!(pair.server.send(b"HTTP/1.1 ", b"400", &mut pair.terminal).unwrap(), 12);
+            assert_eq!(
+                pair.server.send(b"HTTP/1.1 ", b"400", false, &mut pair.terminal).unwrap(),
+                12
+            );
             let count = (&pair.peer.stream).read(&mut answer).unwrap();
             assert_eq!(&answer[..count], b"HTTP/1.1 400");
         }

@@ -21,9 +21,9 @@ fn lead_and_file_arrive_in_order_and_the_end_of_the_file_is_told() {
     let (mut transport, mut peer) = pair();
     let mut terminal = Terminal::default();
     let file = file(b"0123456789");
-    let sent = transport.send_file(b"head ", &file, (2, 100), &mut terminal).unwrap();
+    let sent = transport.send_file(b"head ", &file, (2, 100), false, &mut terminal).unwrap();
     assert_eq!(sent, Sent { count: 13, file_ended: false });
-    let sent = transport.send_file(b"", &file, (10, 90), &mut terminal).unwrap();
+    let sent = transport.send_file(b"", &file, (10, 90), false, &mut terminal).unwrap();
     assert_eq!(sent, Sent { count: 0, file_ended: true });
     transport.shutdown_write(&mut terminal).unwrap();
     let mut text = String::new();
@@ -39,11 +39,12 @@ fn a_file_that_cannot_be_read_is_told_from_a_peer_that_is_gone() {
     let (mut transport, peer) = pair();
     let mut terminal = Terminal::default();
     let file = File::open("/proc/self/mem").unwrap();
-    let sent = transport.send_file(b"", &file, (0, 10), &mut terminal).unwrap();
+    let sent = transport.send_file(b"", &file, (0, 10), false, &mut terminal).unwrap();
     assert_eq!(sent, Sent { count: 0, file_ended: true });
     drop(peer);
-    let error =
-        transport.send_file(b"", &self::file(b"0123456789"), (0, 10), &mut terminal).unwrap_err();
+    let error = transport
+        .send_file(b"", &self::file(b"0123456789"), (0, 10), false, &mut terminal)
+        .unwrap_err();
     assert_eq!(error.kind(), io::ErrorKind::BrokenPipe);
 }
 
@@ -69,7 +70,8 @@ fn after_a_part_of_a_piece_the_poll_reports_room_that_was_there_all_the_time() {
     let mut events = mio::Events::with_capacity(4);
     let file = file(b"0123456789");
     for _ in 0..3 {
-        let sent = transport.send_file(b"", &file, (4, 100), &mut Terminal::default()).unwrap();
+        let sent =
+            transport.send_file(b"", &file, (4, 100), false, &mut Terminal::default()).unwrap();
         assert_eq!(sent, Sent { count: 6, file_ended: false });
         assert!(!transport.is_writable());
         transport.watch(poll.registry(), Token(0)).unwrap();
@@ -89,8 +91,9 @@ fn a_file_without_sendfile_is_read_and_sent() {
     let bytes = std::fs::read(path).unwrap();
     assert!(bytes.len() > 1, "cargo sets variables");
     let count = bytes.len() as u64 - 1;
-    let sent =
-        transport.send_file(b"", &File::open(path).unwrap(), (1, count), &mut terminal).unwrap();
+    let sent = transport
+        .send_file(b"", &File::open(path).unwrap(), (1, count), false, &mut terminal)
+        .unwrap();
     assert_eq!(sent, Sent { count, file_ended: false });
     drop(transport);
     let mut arrived = Vec::new();
@@ -118,7 +121,7 @@ fn a_socket_that_takes_no_more_says_so_and_does_not_wait() {
     let mut terminal = Terminal::default();
     let bytes = [0; 65_536];
     let error = loop {
-        if let Err(error) = transport.send(&bytes, &bytes, &mut terminal) {
+        if let Err(error) = transport.send(&bytes, &bytes, false, &mut terminal) {
             break error;
         }
     };

@@ -5,8 +5,10 @@ use std::time::Instant;
 
 use crate::cli::Settings;
 use crate::config::LogLevel;
+use crate::inherited::Inherited;
 
 use super::super::access_log::OpenLog;
+use super::super::contents::Contents;
 use super::super::generation::Generation;
 use super::super::server::start_line;
 use super::super::sockets::Sockets;
@@ -33,7 +35,10 @@ impl Supervisor {
     ) -> Result<(), String> {
         // Workers log the warnings of the settings.
         let config = settings.config;
-        self.shop.secrets.prepare(&config)?;
+        let inherited = Inherited::gather(&config);
+        self.shop.secrets.prepare(&config, &inherited)?;
+        let contents = Contents::of(&inherited)?;
+        drop(inherited);
         let lines = config.log;
         let count = worker::count(config.workers);
         let bound = Sockets::bind(&config.listeners(), count, &config.limits, &self.sockets);
@@ -46,8 +51,8 @@ impl Supervisor {
         let more = if count == 1 { String::new() } else { format!(" ({count} workers)") };
         let start_line = start_line(&config.sites, sockets.first(), &more);
         self.last_number += 1;
-        let shop = (&mut self.shop, &sockets);
-        match Generation::start(self.last_number, (text, log), config.limits, count, shop, now) {
+        let (kept, shop) = ((text, contents, log), (&mut self.shop, &sockets));
+        match Generation::start(self.last_number, kept, config.limits, count, shop, now) {
             Ok(generation) => {
                 self.journal.configure(lines);
                 self.next = Some(Next { generation, sockets, start_line });

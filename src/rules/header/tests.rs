@@ -93,6 +93,12 @@ fn a_table_removes_before_it_sets() {
     assert!(HeaderRule::new("a", [], []).is_err());
     assert!(HeaderRule::new("/a", ["Date"], []).is_err());
     assert!(HeaderRule::new("/a", [], [("A", "")]).is_err());
+    let wrong = HeaderRule::new("/*/a", ["Date"], [("Content-Length", "5"), ("A", "b")]);
+    let wrong = wrong.unwrap_err();
+    for (what, name) in wrong.iter().zip(["/*/a", "Date", "Content-Length"]) {
+        assert!(what.contains(name), "{wrong:?}");
+    }
+    assert_eq!(wrong.len(), 3, "all at once");
 }
 
 #[test]

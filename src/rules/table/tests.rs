@@ -12,6 +12,10 @@ fn patterns(texts: &[String]) -> Vec<Pattern> {
 fn fits(pattern: &[&str], path: &[&str]) -> bool {
     match (pattern, path) {
         (["*"], _) => true,
+        ([end], path) if end.starts_with("*.") => path.last().is_some_and(|name| {
+            let end = end[2..].trim_matches(['{', '}']);
+            end.split(',').any(|end| name.to_lowercase().ends_with(&format!(".{end}")))
+        }),
         ([], []) => true,
         ([one, pattern @ ..], [other, path @ ..]) => {
             (one.starts_with(':') || one == other) && fits(pattern, path)
@@ -26,14 +30,18 @@ fn parts(text: &str) -> Vec<&str> {
 
 fn pattern_text() -> impl Strategy<Value = String> {
     let segments = prop::collection::vec(select(&["a", "b", "c", ":a", ":b"][..]), 0..5);
-    (segments, select(&["", "/", "/*"][..])).prop_map(|(segments, end)| {
+    const ENDS: [&str; 5] = ["", "/", "/*", "/*.x", "/*.{x,y.x,z}"];
+    (segments, select(&ENDS[..])).prop_map(|(segments, end)| {
         let text: String = segments.iter().map(|segment| format!("/{segment}")).collect();
         if text.is_empty() && end.is_empty() { "/".to_owned() } else { text + end }
     })
 }
 
+/// Names of files and folders.
+const NAMES: [&str; 7] = ["a", "b", "c", "d", "d.x", "a.Y.X", "b.z"];
+
 fn path_text() -> impl Strategy<Value = String> {
-    let segments = prop::collection::vec(select(&["a", "b", "c", "d"][..]), 0..6);
+    let segments = prop::collection::vec(select(&NAMES[..]), 0..6);
     (segments, any::<bool>()).prop_map(|(segments, slash)| {
         let path: String = segments.iter().map(|segment| format!("/{segment}")).collect();
         if path.is_empty() || slash { path + "/" } else { path }
@@ -49,9 +57,8 @@ proptest! {
         let set = PatternSet::new(&patterns(&texts));
         let own = set.matches(folder.as_bytes());
         let folder = folder.trim_end_matches('/');
-        let names = ["a", "b", "c", "d"];
-        let entries: Vec<_> = names.iter().map(|name| format!("{folder}/{name}")).collect();
-        let deeper = entries.iter().flat_map(|entry| names.map(|name| format!("{entry}/{name}")));
+        let entries: Vec<_> = NAMES.iter().map(|name| format!("{folder}/{name}")).collect();
+        let deeper = entries.iter().flat_map(|entry| NAMES.map(|name| format!("{entry}/{name}")));
         let tree: Vec<_> = entries.iter().cloned().chain(deeper).collect();
         for (reach, paths) in [(Reach::Entries, &entries), (Reach::Tree, &tree)] {
             let below = set.below(folder.as_bytes(), reach);
@@ -90,7 +97,7 @@ proptest! {
 
     #[test]
     fn any_path_and_any_text_are_answered(
-        text in "[/:*%a.]{0,12}",
+        text in "[/:*%a.{,}]{0,12}",
         to in "(/|https?://)[/:*%a.?#\\\\]{0,12}",
         path in prop::collection::vec(any::<u8>(), 0..20),
         status in select(&[200, 301, 404][..]),
@@ -155,4 +162,30 @@ fn a_pattern_with_many_segments_does_not_overflow_the_stack() {
     let set = PatternSet::new(&patterns);
     assert_eq!(set.matches(deep.as_bytes()), [0, 1]);
     assert_eq!(set.first(&deep.as_bytes()[..20_000]), Some(2));
+}
+
+#[test]
+fn blocks_by_extension_match_at_any_depth_and_in_order() {
+    let blocks = ["/*.css: A: 1", "/a/*.{css,js}: B: 2", "/:x/*.css: C: 3", "/*.min.js: D: 4"];
+    let rules = blocks.iter().map(|block| HeaderRule::parse(block).unwrap()).collect();
+    let table = Headers::new(rules);
+    for (path, indices) in [
+        ("/x.css", &[0][..]),
+        ("/a/b/X.CSS", &[0, 1, 2]),
+        ("/a/x.js", &[1]),
+        ("/b/x.css/", &[0, 2]),
+        ("/a/x.min.js", &[1, 3]),
+        ("/a.css/x", &[]),
+        ("/a", &[]),
+    ] {
+        assert_eq!(table.matches(path.as_bytes()), indices, "{path}");
+    }
+}
+
+#[test]
+fn a_name_of_many_dots_is_looked_up_a_bounded_number_of_times() {
+    let set = PatternSet::new(&patterns(&["/*.a".to_owned()]));
+    let path = format!("/{}a", ".".repeat(8000));
+    assert_eq!(set.matches(path.as_bytes()), [0]);
+    assert_eq!(extension::End::of(path.as_bytes()).after_dots().count(), extension::MAX_BYTES);
 }

@@ -28,6 +28,7 @@ fn ask_host(
         expectation: Expectation::None,
         fields: &Fields::collect(&[]),
         fill: None,
+        from_files: false,
     };
     admin.respond(&request, draining).unwrap()
 }

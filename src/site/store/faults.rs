@@ -6,14 +6,14 @@
 use std::collections::VecDeque;
 use std::fmt;
 
-use crate::files::OpenError;
+use crate::files::{OpenError, Root};
 
 /// An event for the log.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Fault {
     /// A file or folder failed.
     File {
-        /// Its path below the root, escaped.
+        /// Its path, that of the root included, escaped.
         path: String,
         /// Why.
         reason: String,
@@ -43,19 +43,25 @@ impl Faults {
         self.push(Fault::Root(text));
     }
 
-    /// A file or folder failed.
-    pub(super) fn file(&mut self, path: &[u8], error: &OpenError) {
-        self.push_file(path, error.to_string());
+    /// A file or folder below this root failed.
+    pub(super) fn file(&mut self, root: &Root, path: &[u8], error: &OpenError) {
+        let reason = match error {
+            OpenError::Forbidden => format!("{error}; {}", forbidden("read it")),
+            _ => error.to_string(),
+        };
+        self.push_file(root, path, reason);
     }
 
     /// The rules set too many fields for a path.
-    pub(super) fn rules(&mut self, path: &[u8]) {
+    pub(super) fn rules(&mut self, root: &Root, path: &[u8]) {
         let reason = "its rules set more than 8 KiB of fields; none of these fields is sent";
-        self.push_file(path, reason.to_owned());
+        self.push_file(root, path, reason.to_owned());
     }
 
-    fn push_file(&mut self, path: &[u8], reason: String) {
-        let path = String::from_utf8_lossy(path).escape_debug().to_string();
+    /// Several sites may have the same path: so with that of the root.
+    fn push_file(&mut self, root: &Root, path: &[u8], reason: String) {
+        let (root, path) = (root.path().display(), String::from_utf8_lossy(path));
+        let path = format!("{root}{}", path.escape_debug());
         self.push(Fault::File { path, reason });
     }
 
@@ -71,5 +77,37 @@ impl Faults {
     }
 }
 
+/// Why the system refuses access to something.
+pub(super) fn forbidden(what: &str) -> String {
+    format!("the user of this process may not {what}, or it is outside of the sandbox")
+}
+
 /// Events kept between two turns; one turn makes fewer lookups.
 const WAITING_MAX: usize = 1024;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Symlinks;
+    use crate::files::Door;
+
+    #[test]
+    fn a_file_is_named_with_its_root_and_what_may_refuse_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = Root::new(folder.path(), Symlinks::Inside, Door::best()).unwrap();
+        let mut faults = Faults::default();
+        faults.file(&root, b"/a\n", &OpenError::Forbidden);
+        faults.rules(&root, b"/b");
+        let (shown, first) = (folder.path().display(), faults.take().unwrap().to_string());
+        assert_eq!(
+            first,
+            format!(
+                "{shown}/a\\n: permission denied; the user of this process may not read it, or it \
+                 is outside of the sandbox"
+            )
+        );
+        let second = faults.take().unwrap().to_string();
+        assert!(second.starts_with(&format!("{shown}/b: its rules set more than")), "{second}");
+        assert_eq!(faults.take(), None);
+    }
+}

@@ -115,7 +115,7 @@ impl Store {
             }
             Err(Obstacle::Wait(_)) => return,
             Err(Obstacle::Open(error)) => {
-                self.faults.file(&target.canonical, &error);
+                self.faults.file(&site.root, &target.canonical, &error);
                 Outcome::Failure(failure_of(&error), None)
             }
         };

@@ -11,7 +11,8 @@ use std::time::Duration;
 
 use crate::clock::{Clock, Tick};
 use crate::config::Limits;
-use crate::files::{Blocking, Disk, OpenError, OpenFile, Piece};
+use crate::files::{Blocking, Disk, OpenError, OpenFile, Piece, SharedMemory};
+use crate::http::head::Method;
 use crate::http::negotiate::{AcceptEncoding, Choice};
 use crate::http::status::{Failure, Status};
 use crate::http::target;
@@ -19,10 +20,10 @@ use crate::metrics::{Metric, Snapshot};
 
 use super::archive::{Archive, Filled};
 use super::policy::Policy;
-use super::representation::{Fill, Gauge, Representation};
+use super::representation::{Fill, Gauge, Representation, SHARED_BYTES};
 use super::resource::{Entry, Fallback, Outcome, Redirect};
 use super::visible::View;
-use super::{Site, Wait};
+use super::{Request, Site, Wait};
 
 mod cache;
 mod check;
@@ -48,7 +49,7 @@ pub(super) use cache::Part;
 pub use faults::Fault;
 pub use look::Sidecar;
 pub(super) use look::{Look, Looked};
-pub(super) use refresh::RuleVersions;
+pub(super) use refresh::{RuleVersions, gone};
 pub(super) use resolve::{PREVIOUS, clean_location, error_pages, is_file};
 
 use cache::{Cache, Known, Place};
@@ -79,6 +80,8 @@ pub(super) struct Store {
     stopwatch: Stopwatch,
     faults: Faults,
     gauge: Gauge,
+    /// Bodies that can be sent without a copy.
+    shared: SharedMemory,
     seen: Seen,
     /// The last part number.
     part: u32,
@@ -146,6 +149,7 @@ impl Store {
             stopwatch: Stopwatch::default(),
             faults: Faults::default(),
             gauge: Gauge::default(),
+            shared: SharedMemory::default(),
             seen: Seen::default(),
             part: 0,
             decoded: vec![0; limits.target_bytes].into(),
@@ -317,6 +321,15 @@ impl Store {
         }
     }
 
+    /// Prepares a body in memory for a transport that sends from files without a copy, before it is
+    /// sent. The copies for this leave a quarter of `resident_bytes` to other bodies.
+    #[inline]
+    pub(super) fn share(&self, it: &Representation, request: &Request<'_>) {
+        if it.size() >= SHARED_BYTES && request.from_files && request.method == Method::Get {
+            it.share(&self.shared, self.limits.resident_bytes / 4 * 3);
+        }
+    }
+
     /// The cached entry, if it is valid: revalidated a short time ago, or now.
     #[inline]
     fn recall_key(&mut self, site: &Site, key: &[u8], clock: &Clock) -> Option<Place> {
@@ -329,7 +342,7 @@ impl Store {
                 && let Some(file) = resource.identity.file()
             {
                 known.used = clock.tick;
-                if !file.is_current() {
+                if !file.confirm(clock.tick) {
                     return None;
                 }
             }
@@ -367,7 +380,7 @@ impl Store {
         self.lookups_left -= 1;
         self.lookups += 1;
         if located.policy.is_oversized {
-            self.faults.rules(canonical);
+            self.faults.rules(&site.root, canonical);
         }
         let mut made = self.make(site, lookup, clock);
         let exhausted = matches!(made, Err(Obstacle::Open(OpenError::Exhausted(_))));
@@ -387,7 +400,7 @@ impl Store {
                 // A later request may succeed.
                 let may_pass = matches!(error, OpenError::Exhausted(_) | OpenError::Failed(_));
                 if may_pass || matches!(error, OpenError::Forbidden) {
-                    self.faults.file(canonical, &error);
+                    self.faults.file(&site.root, canonical, &error);
                 }
                 let page = self.error_page(site, lookup, failure.status, clock);
                 let fallback =

@@ -10,6 +10,7 @@ use crate::site::rulebook::{HEADERS_FILE, REDIRECTS_FILE, RuleFiles, Rulebook};
 use crate::site::{Previous, Site};
 
 use super::Store;
+use super::faults::forbidden;
 use super::resolve::PREVIOUS;
 
 /// The versions of the rule files that the rules of a site were read from.
@@ -31,8 +32,7 @@ impl Store {
             }
             Err(error) => {
                 if !site.is_gone {
-                    let root = site.root.path().display();
-                    self.faults.root(format!("{root}: {error}; answering 503 until it is back"));
+                    self.faults.root(gone(&site.root, &error));
                     site.is_gone = true;
                     self.renew_part(site);
                 }
@@ -122,6 +122,11 @@ impl Store {
         Ok(Some((RuleFiles { redirects, headers }, versions)))
     }
 
+    /// Logs what was missing when a site was made.
+    pub(in crate::site) fn report_gone(&mut self, lines: Vec<String>) {
+        lines.into_iter().for_each(|line| self.faults.root(line));
+    }
+
     /// Reads the rule files of a site that starts, and returns its rules and problems.
     pub(in crate::site) fn first_rules(&mut self, site: &mut Site) {
         if site.config.rule_files {
@@ -183,6 +188,15 @@ impl Store {
             self.faults.root(format!("{}: is back", site.root.path().display()));
         }
     }
+}
+
+/// The line of the log about a root that is missing, for this reason.
+pub(in crate::site) fn gone(root: &Root, error: &io::Error) -> String {
+    let why = match error.kind() {
+        io::ErrorKind::PermissionDenied => format!(" ({})", forbidden("enter it")),
+        _ => String::new(),
+    };
+    format!("{}: {error}{why}; answering 503 until it is back", root.path().display())
 }
 
 /// Entries looked at in a turn, to drop those of earlier roots.

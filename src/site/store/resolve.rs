@@ -225,12 +225,12 @@ impl Store {
             let missing = Failure::not_found("");
             return found.map_or_else(|| self.missing(site, lookup, missing, clock), Ok);
         }
-        let page = self.page(site, lookup, &file, (Purpose::Page, false), clock)?;
-        Ok(failed(
-            Failure::new(status, ""),
-            Fallback { page, navigation: None },
-            &lookup.located.policy,
-        ))
+        let (purpose, failure) = match status {
+            Status::ServiceUnavailable => (Purpose::ServerError, Failure::maintenance()),
+            _ => (Purpose::Page, Failure::new(status, "")),
+        };
+        let page = self.page(site, lookup, &file, (purpose, false), clock)?;
+        Ok(failed(failure, Fallback { page, navigation: None }, &lookup.located.policy))
     }
 
     /// The outcome of a path that nothing else is found for.
@@ -253,24 +253,25 @@ impl Store {
     }
 
     /// The page that a site configures for a failure of a path, if it is in memory or can be
-    /// loaded at once.
+    /// loaded at once, and the policy of the path, which its fields have.
     pub(in crate::site) fn configured_page(
         &mut self,
         site: &Site,
         path: &[u8],
         status: Status,
         clock: &Clock,
-    ) -> Option<Resource> {
+    ) -> Option<(Resource, Rc<Policy>)> {
         if !site.config.error_pages.iter().any(|(code, _)| *code == status.code()) {
             return None;
         }
-        let located = &self.locate(site, path).ok()?;
+        let located = self.locate(site, path).ok()?;
         // A name that was never looked up is not in memory, and an attempt that must not wait at
         // all leaves it so.
         let (key, blocking) = (&b""[..], Blocking::Path);
         let view = &View::default();
-        let lookup = Lookup { key, listing_key: key, view, located, blocking };
-        self.error_page(site, &lookup, status, clock)
+        let lookup = Lookup { key, listing_key: key, view, located: &located, blocking };
+        let page = self.error_page(site, &lookup, status, clock)?;
+        Some((page, located.policy))
     }
 
     /// The page of a site for a failure of this path, if it is in memory or can be loaded.
@@ -418,7 +419,7 @@ impl Store {
             }
             Err(Obstacle::Open(error)) => {
                 if !matches!(error, OpenError::NotFound | OpenError::Refused) {
-                    self.faults.file(target, &error);
+                    self.faults.file(&site.root, target, &error);
                 }
                 Ok(absent())
             }

@@ -4,7 +4,7 @@ use std::io::Write;
 
 use tempfile::NamedTempFile;
 
-use crate::config::{AccessRule, AuthRule, CacheControl, CleanUrls};
+use crate::config::{AccessRule, ArchiveFormat, AuthRule, CacheControl, CleanUrls};
 
 use super::asking::{bench_with_rule_files, header, redirect, start};
 use super::*;
@@ -113,6 +113,69 @@ fn no_second_name_of_a_file_leads_around_its_guards() {
             }
         }
     }
+}
+
+#[test]
+fn a_guard_by_extension_holds_for_every_spelling_and_name_of_a_file() {
+    let config = SiteConfig {
+        access: ["/*.{env,sql}", "/in/*.html"].map(closed).into(),
+        redirects: vec![redirect("/rewrite", "/a.env", 200, false)],
+        clean_urls: CleanUrls::Serve,
+        archives: vec![ArchiveFormat::Tar],
+        hidden: Vec::new(),
+        ..SiteConfig::default()
+    };
+    let files = [
+        ("a.env", "SECRET"),
+        ("a.env.gz", "SECRET"),
+        ("B.SQL", "SECRET"),
+        ("sub/deep/c.sql", "SECRET"),
+        (".env", "SECRET"),
+        ("in/index.html", "SECRET"),
+        ("in/page.html", "SECRET"),
+        ("in/open.txt", "open"),
+        ("conf.env/open.txt", "open"),
+        ("a.envx", "open"),
+        ("env", "open"),
+    ];
+    let mut bench = start(config, &files);
+    for (path, status) in [
+        ("/a.env", 403),
+        ("/a.env/", 403),
+        ("/a.%65%4Ev", 403),
+        ("//x/../a.env", 403),
+        ("/a.env.gz", 403),
+        ("/a.env?download", 403),
+        ("/b.sql", 403),
+        ("/B.SQL", 403),
+        ("/B.sQl", 403),
+        ("/sub/deep/c.sql", 403),
+        ("/sub/%2e/deep//c.sql", 403),
+        ("/.env", 403),
+        ("/rewrite", 403),
+        ("/in/", 403),
+        ("/in/index", 403),
+        ("/in/page", 403),
+        ("/in/page.html", 403),
+        ("/in/open.txt", 200),
+        ("/conf.env/", 403),
+        ("/conf.env/open.txt", 200),
+        ("/a.envx", 200),
+        ("/env", 200),
+        ("/", 200),
+        ("/sub/deep/", 200),
+        ("/?archive=tar", 200),
+        ("/sub/?archive=tar", 200),
+    ] {
+        for _ in 0..2 {
+            let got = bench.ask_from(anyone(), &format!("GET {path}"), &[]);
+            assert_eq!(got.status, status, "{path}");
+            assert!(!got.body.contains("SECRET"), "{path}");
+            assert!(!got.body.contains("c.sql") && !got.body.contains("a.env<"), "{path}");
+        }
+    }
+    let listing = bench.ask_from(anyone(), "GET /sub/deep/", &[]);
+    assert!(listing.field("Cache-Control").concat().contains("private"));
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! Which certificates are refused, and which one a client gets.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use rustls::pki_types::CertificateDer;
@@ -8,13 +9,16 @@ use rustls::{CipherSuite, SignatureScheme};
 use super::super::certificates::{Certificates, Resolver};
 use super::super::check;
 use super::authority::{Authority, Wanted, good, now, write};
-use crate::config::{CertificateFiles, TlsConfig, TlsVersion};
-use crate::net::tls::Material;
+use crate::config::{CertificateFiles, LogLevel, TlsConfig, TlsVersion};
+use crate::inherited::Inherited;
+use crate::net::Checked;
 use crate::net::tls::tests::peer::{Pair, client_config, terminal};
+use crate::net::tls::{Material, Terminal};
 
 fn problem(files: &CertificateFiles) -> String {
     let config = TlsConfig { certificates: vec![files.clone()], ..TlsConfig::default() };
-    let mut problems = check(&config, now()).unwrap_err();
+    let Checked { mut problems, notices, .. } = check(&config, &Inherited::default(), now());
+    assert_eq!(notices, []);
     assert_eq!(problems.len(), 1, "{problems:?}");
     problems.remove(0)
 }
@@ -43,13 +47,11 @@ fn a_certificate_that_would_not_work_is_refused_with_its_path_and_the_reason() {
     let stranger = std::fs::read_to_string(&other.cert).unwrap();
     let leaf = chain.split_inclusive("-----END CERTIFICATE-----\n").next().unwrap();
     let disordered = text("disordered", &format!("{leaf}{stranger}"));
-    let cert = |path: &std::path::Path| CertificateFiles { cert: path.into(), ..sound.clone() };
-    let key = |path: &std::path::Path| CertificateFiles { key: path.into(), ..sound.clone() };
+    let cert = |path: &Path| CertificateFiles { cert: path.into(), ..sound.clone() };
+    let key = |path: &Path| CertificateFiles { key: path.into(), ..sound.clone() };
     let issued = |name: &str, wanted: Wanted<'_>| authority.issue(name, wanted);
     for (files, path, why) in [
         (with(&sound, &other), "other.key", "does not belong to the certificate"),
-        (issued("old", Wanted { valid: (-9, -2), ..good(&["a"]) }), "old.pem", "expired on 20"),
-        (issued("new", Wanted { valid: (2, 9), ..good(&["a"]) }), "new.pem", "not valid before 20"),
         (issued("leaf", Wanted { has_chain: false, ..good(&["a"]) }), "leaf.pem", "has no chain"),
         (cert(&disordered), "disordered", "is out of order"),
         (cert(&authority.path("none")), "none", "No such file or directory"),
@@ -72,27 +74,51 @@ fn a_certificate_that_would_not_work_is_refused_with_its_path_and_the_reason() {
         ],
         ..TlsConfig::default()
     };
-    let problems = check(&config, now()).unwrap_err();
+    let problems = check(&config, &Inherited::default(), now()).problems;
     assert!(problems[0].starts_with("t.toml:3:4: there is no certificate"), "{problems:?}");
     assert_eq!(problems.len(), 2, "all are found at once");
 }
 
 #[test]
-fn a_certificate_that_expires_within_14_days_is_a_warning() {
+fn a_certificate_outside_of_its_dates_is_served_and_an_error_and_before_its_end_a_warning() {
     let authority = Authority::new();
-    for (days, expected) in
-        [(15, ""), (14, "expires in 13 days"), (2, "expires in 1 day,"), (1, "expires today")]
-    {
-        let wanted = Wanted { valid: (-1, days), ..good(&["a.example"]) };
-        let certificates = vec![authority.issue("a", wanted)];
+    for (valid, level, expected) in [
+        ((-1, 15), LogLevel::Warn, ""),
+        ((-1, 14), LogLevel::Warn, "expires in 13 days"),
+        ((-1, 2), LogLevel::Warn, "expires in 1 day,"),
+        ((-1, 1), LogLevel::Warn, "expires today"),
+        ((-9, -2), LogLevel::Error, "expired on 20"),
+        ((2, 9), LogLevel::Error, "is not valid before 20"),
+    ] {
+        let files = authority.issue("a", Wanted { valid, ..good(&["a.example"]) });
+        let certificates = vec![CertificateFiles { place: "t.toml:1:2".to_owned(), ..files }];
         let config = TlsConfig { certificates, ..TlsConfig::default() };
-        let warnings = check(&config, now()).unwrap();
-        assert_eq!(warnings.is_empty(), expected.is_empty(), "{days}: {warnings:?}");
-        assert!(
-            warnings.iter().all(|it| it.contains(expected) && it.contains("a.pem")),
-            "{warnings:?}"
-        );
+        let Checked { problems, notices, .. } = check(&config, &Inherited::default(), now());
+        assert_eq!(problems, [""; 0]);
+        assert_eq!(notices.is_empty(), expected.is_empty(), "{valid:?}: {notices:?}");
+        for notice in notices {
+            assert_eq!((notice.level, &*notice.place), (level, "t.toml:1:2"));
+            let text = notice.text;
+            assert!(text.contains(expected) && text.contains("a.pem'"), "{text}");
+        }
+        let material = Material::new(now()).unwrap();
+        Terminal::load(&config, &material, &Inherited::default(), now()).unwrap();
     }
+}
+
+#[test]
+fn inherited_files_are_used_in_place_of_those_on_disk() {
+    let authority = Authority::new();
+    let files = authority.issue("a", good(&["a.example"]));
+    let keep = |path: &Path| (path.to_owned(), std::fs::read(path).unwrap().into());
+    let inherited = Inherited::new([keep(&files.cert), keep(&files.key)], true);
+    std::fs::remove_file(&files.cert).unwrap();
+    write(&files.key, "another key");
+    let config = TlsConfig { certificates: vec![files], ..TlsConfig::default() };
+    let Checked { problems, notices, names } = check(&config, &inherited, now());
+    assert_eq!((problems, notices), (Vec::new(), Vec::new()));
+    assert_eq!(names[0].list(), ["a.example"]);
+    assert_eq!(check(&config, &Inherited::default(), now()).problems.len(), 1);
 }
 
 #[test]
@@ -105,7 +131,7 @@ fn the_names_inside_decide_and_then_what_the_client_can_verify() {
         authority.issue("2", good(&["www.example.org", "*.example.org"])),
         authority.issue("3", good(&["deep.www.example.org"])),
     ];
-    let resolver = Resolver::new(Certificates::read(&files, now()).unwrap());
+    let resolver = Resolver::new(Certificates::read(&files, &Inherited::default()).0);
     let both = &[SignatureScheme::ECDSA_NISTP256_SHA256, SignatureScheme::RSA_PSS_SHA256];
     let rsa = &[SignatureScheme::RSA_PSS_SHA256];
     for (name, schemes, expected) in [

@@ -12,6 +12,7 @@ use rustls::{ClientConfig, ClientConnection, RootCertStore};
 use super::super::{Material, Terminal};
 use super::authority::{Authority, now};
 use crate::config::{CertificateFiles, TlsConfig, TlsVersion};
+use crate::inherited::Inherited;
 use crate::net::{Opened, Transport};
 
 pub(super) struct Peer {
@@ -82,7 +83,8 @@ impl Peer {
 /// A server with these certificates.
 pub(super) fn terminal(certificates: Vec<CertificateFiles>, material: &Material) -> Terminal {
     let config = TlsConfig { certificates, ..TlsConfig::default() };
-    let (mut terminal, _) = Terminal::load(&config, material, now()).unwrap();
+    let (mut terminal, _) =
+        Terminal::load(&config, material, &Inherited::default(), now()).unwrap();
     terminal.begin_turn(8);
     terminal
 }

@@ -524,25 +524,7 @@ fn is_of_file(error: &io::Error) -> bool {
     Errno::from_io_error(error).is_some_and(|errno| of_file.contains(&errno))
 }
 
-/// What the kernel knows about the progress of a TCP connection.
-#[derive(Clone, Copy, Debug)]
-struct Progress {
-    /// Milliseconds since data was last sent on the network.
-    data_sent_ms: u64,
-    /// Milliseconds since the last acknowledgement, or the answer to a probe of a closed window.
-    acknowledged_ms: u64,
-    /// The kernel repeats probes or data, less and less often.
-    backs_off: bool,
-}
-
-impl Progress {
-    /// A peer whose window is closed acknowledges probes for ever. But then no data is sent, and
-    /// the kernel backs off.
-    fn is_within(self, ms: u64) -> bool {
-        self.acknowledged_ms < ms && (self.data_sent_ms < ms || !self.backs_off)
-    }
-}
-
+use held::Progress;
 #[cfg(target_os = "linux")]
 use linux::{MORE_FOLLOWS, NO_SIGNAL, is_closing, send_from, tcp_progress};
 #[cfg(not(target_os = "linux"))]

@@ -1,6 +1,25 @@
-//! How many bytes of a TCP connection the kernel holds.
+//! What the kernel knows of the bytes that a TCP peer was sent.
 
 use std::os::fd::BorrowedFd;
+
+/// What the kernel knows about the progress of a TCP connection.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Progress {
+    /// Milliseconds since data was last sent on the network.
+    pub(super) data_sent_ms: u64,
+    /// Milliseconds since the last acknowledgement, or the answer to a probe of a closed window.
+    pub(super) acknowledged_ms: u64,
+    /// The kernel repeats probes or data, less and less often.
+    pub(super) backs_off: bool,
+}
+
+impl Progress {
+    /// A peer whose window is closed acknowledges probes for ever. But then no data is sent, and
+    /// the kernel backs off.
+    pub(super) fn is_within(self, ms: u64) -> bool {
+        self.acknowledged_ms < ms && (self.data_sent_ms < ms || !self.backs_off)
+    }
+}
 
 /// Bytes that were given to the kernel and that the peer has not acknowledged. `None`: the system
 /// does not tell.

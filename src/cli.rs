@@ -35,6 +35,7 @@ mod precompress;
 #[cfg(test)]
 mod reference;
 mod site;
+mod switches;
 mod texts;
 mod tls;
 
@@ -252,7 +253,8 @@ pub fn read_with(
     environment: impl IntoIterator<Item = (OsString, OsString)>,
     read_file: ReadFile<'_>,
 ) -> Result<Command, Refusal> {
-    let mut args = Args::try_parse_from(join_switches(args)).map_err(texts::two_roots)?;
+    let mut args =
+        Args::try_parse_from(switches::join(args, &Args::command)).map_err(texts::two_roots)?;
     match args.command.take() {
         Some(Subcommands::Precompress(precompress)) => Ok(Command::Precompress(precompress)),
         Some(Subcommands::Explain(explain)) => {
@@ -355,30 +357,6 @@ pub fn read_file(path: &Path) -> std::io::Result<Vec<u8>> {
     File::open(path)?.take(file::FILE_BYTES_MAX as u64 + 1).read_to_end(&mut content)?;
     Ok(content)
 }
-
-/// Takes `--sandbox off` as `--sandbox=off`. A switch has its value behind `=`, so that a ROOT can
-/// follow it; but in earlier versions the value of these two was a word of its own.
-fn join_switches(args: impl IntoIterator<Item = OsString>) -> Vec<OsString> {
-    let mut joined: Vec<OsString> = Vec::new();
-    let mut is_options = true;
-    for arg in args {
-        if let Some(last) = joined.last_mut().filter(|_| is_options)
-            && SEPARATE
-                .iter()
-                .any(|(flag, values)| *last == **flag && values.iter().any(|value| arg == *value))
-        {
-            last.push("=");
-            last.push(arg);
-            continue;
-        }
-        is_options &= arg != "--";
-        joined.push(arg);
-    }
-    joined
-}
-
-const SEPARATE: &[(&str, &[&str])] =
-    &[("--server-header", &["on", "off"]), ("--sandbox", &["on", "strict", "off"])];
 
 /// The settings of the environment, warnings about variables without a meaning, and the problems
 /// of the others.

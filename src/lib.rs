@@ -83,7 +83,7 @@
 //! # Laws
 //!
 //! - One thread; no call that blocks on a socket, a pipe or a FIFO.
-//! - No `unsafe` in this crate. (Macros of nix expand to the calls for two socket options.)
+//! - No `unsafe` in this crate. (Macros of nix expand to the calls for three socket options.)
 //! - Pending output is sent before more input is read.
 //! - An idle connection holds no buffer; its slot is all it costs.
 //! - A request that the cache answers allocates nothing.

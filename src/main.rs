@@ -88,7 +88,7 @@ fn run_explain(arguments: Explain) -> ExitCode {
     let Config { sites, mut limits, chosen_limits, user, trusted_proxies, listen, tls, .. } =
         settings.config;
     // The lines are about the start of a server; they belong to its log.
-    _ = system::fit(&mut limits, &chosen_limits);
+    _ = system::fit(&mut limits, tls.has_certificates(), &chosen_limits);
     let mut notes = settings.warnings;
     notes.extend(user.map(|user| format!("the server reads the files as user {user}")));
     let question = Question { url, method, fields, client };

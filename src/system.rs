@@ -9,17 +9,22 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use crate::config::{CONNECTION_BYTES, Limits, MemoryLimit};
 
 /// Makes the limits fit into the open files and the memory that the process may have. Returns
-/// warnings for the log: limits that are lowered, or too high.
-pub fn fit(limits: &mut Limits, chosen: &[&str]) -> Vec<String> {
-    fit_one_of(1, limits, chosen)
+/// warnings for the log: limits that are lowered, or too high. `has_tls`: connections may have TLS.
+pub fn fit(limits: &mut Limits, has_tls: bool, chosen: &[&str]) -> Vec<String> {
+    fit_one_of(1, limits, has_tls, chosen)
 }
 
 /// The same for one of several processes: the memory of a control group is for all of them.
-pub fn fit_one_of(processes: usize, limits: &mut Limits, chosen: &[&str]) -> Vec<String> {
+pub fn fit_one_of(
+    processes: usize,
+    limits: &mut Limits,
+    has_tls: bool,
+    chosen: &[&str],
+) -> Vec<String> {
     let mut lines: Vec<String> =
         limits.fit_to_descriptors(raise_descriptors()).into_iter().collect();
     for memory in memory_limits(u64::try_from(processes).unwrap_or(u64::MAX).max(1)) {
-        lines.extend(limits.fit_to_memory(&memory, chosen));
+        lines.extend(limits.fit_to_memory(&memory, has_tls, chosen));
     }
     lines.extend(fit_table(limits, can_allocate));
     lines

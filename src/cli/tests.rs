@@ -361,6 +361,27 @@ fn a_switch_has_many_forms_and_the_last_one_counts() {
     assert!(!flags(&["--listing", "--no-listing"]).unwrap().sites[0].listing);
 }
 
+/// A ROOT may follow a switch, so clap would take the value for one.
+#[test]
+fn the_value_of_every_switch_may_be_a_word_of_its_own() {
+    let mut count = 0;
+    for flag in Args::command().get_arguments().filter(|flag| flag.is_require_equals_set()) {
+        let name = format!("--{}", flag.get_long().unwrap());
+        for value in ["on", "off"] {
+            let joined = format!("{name}={value}");
+            let [one, two] = [&["folder", &name, value][..], &["folder", &joined]]
+                .map(|args| flags(args).map_err(|error| format!("{error:?}")));
+            assert_eq!(format!("{one:?}"), format!("{two:?}"), "{joined}");
+        }
+        count += 1;
+    }
+    assert!(count >= 12, "{count}");
+    let config = flags(&["--h2c", "on", "folder"]).unwrap();
+    assert!(config.h2c && config.sites[0].root == Path::new("folder"));
+    // Other words are no values.
+    assert_eq!(flags(&["--h2c", "./on"]).unwrap().sites[0].root, PathBuf::from("./on"));
+}
+
 #[test]
 fn a_root_may_follow_a_switch() {
     for args in [

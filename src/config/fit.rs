@@ -17,6 +17,13 @@ pub struct MemoryLimit {
 /// Memory of one slot in the table of connections, with its timer, rounded up.
 pub const CONNECTION_BYTES: u64 = 192;
 
+/// Memory of the state of a connection that is not idle, besides buffers and what `held_bytes`
+/// counts.
+pub const EXCHANGE_BYTES: u64 = 512;
+
+/// The same for a TLS session: 4.5 KB with a certificate on an elliptic curve.
+pub const SESSION_BYTES: u64 = 6144;
+
 /// Bytes of one of the buffers that `pages` counts: room for the largest head, and for a run of
 /// small responses.
 pub const PAGE_BYTES: usize = 32 * 1024;
@@ -34,6 +41,7 @@ const CACHE_DIVISOR: u64 = 4;
 const RESIDENT_DIVISOR: u64 = 3; // the cache is part of it
 const PAGES_DIVISOR: u64 = 4;
 const CONNECTIONS_DIVISOR: u64 = 8;
+const HELD_DIVISOR: u64 = 8;
 
 impl Limits {
     /// Makes connections and cached files fit into the limit on open files. Returns a warning if
@@ -55,16 +63,24 @@ impl Limits {
 
     /// Makes the cache, the pages and the table of connections fit into the memory. What the
     /// operator has chosen stays as it is, except the connections, whose table must be allocated
-    /// at start. Returns one line for each limit that was lowered or is too high.
-    pub fn fit_to_memory(&mut self, memory: &MemoryLimit, chosen: &[&str]) -> Vec<String> {
+    /// at start. `has_tls`: each connection may have a session. Returns one line for each limit
+    /// that was lowered or is too high.
+    pub fn fit_to_memory(
+        &mut self,
+        memory: &MemoryLimit,
+        has_tls: bool,
+        chosen: &[&str],
+    ) -> Vec<String> {
         let free = memory.free_bytes;
         let why = format!("the memory limit is {} bytes ({})", memory.bytes, memory.source);
         let possible_pages = (free / PAGES_DIVISOR / PAGE_BYTES as u64).max(LEAST_PAGES);
+        let possible_held = (free / HELD_DIVISOR).max(LEAST_HELD_BYTES);
         let mut lines = Vec::new();
         for (name, value, unit_bytes, possible) in [
             ("cache_bytes", &mut self.cache_bytes, 1, free / CACHE_DIVISOR),
             ("resident_bytes", &mut self.resident_bytes, 1, free / RESIDENT_DIVISOR),
             ("pages", &mut self.pages, PAGE_BYTES as u64, possible_pages),
+            ("held_bytes", &mut self.held_bytes, 1, possible_held),
         ] {
             let now = u64::try_from(*value).unwrap_or(u64::MAX);
             if !chosen.contains(&name) {
@@ -82,13 +98,15 @@ impl Limits {
                 ));
             }
         }
-        lines.extend(self.fit_connections(free / CONNECTIONS_DIVISOR, &why));
+        lines.extend(self.fit_connections(free / CONNECTIONS_DIVISOR, has_tls, &why));
         lines
     }
 
-    /// Makes the table of connections fit into `bytes`. Returns a line if it is lowered.
-    fn fit_connections(&mut self, bytes: u64, why: &str) -> Option<String> {
-        let possible = usize::try_from(bytes / CONNECTION_BYTES).unwrap_or(usize::MAX).max(1);
+    /// Makes the table of connections, and the fixed parts of their states, fit into `bytes`.
+    /// Returns a line if the limit is lowered.
+    fn fit_connections(&mut self, bytes: u64, has_tls: bool, why: &str) -> Option<String> {
+        let each = CONNECTION_BYTES + EXCHANGE_BYTES + if has_tls { SESSION_BYTES } else { 0 };
+        let possible = usize::try_from(bytes / each).unwrap_or(usize::MAX).max(1);
         let now = self.connections;
         if now <= possible {
             return None;
@@ -100,6 +118,9 @@ impl Limits {
 
 /// With fewer pages, a few clients could use all of them.
 const LEAST_PAGES: u64 = 16;
+
+/// With less, one connection could use most of it.
+const LEAST_HELD_BYTES: u64 = 1_048_576;
 
 #[cfg(test)]
 mod tests {
@@ -134,25 +155,30 @@ mod tests {
     #[test]
     fn much_memory_lowers_nothing() {
         let mut limits = with_connections(20_000);
-        assert_eq!(limits.fit_to_memory(&memory(2 << 30), &[]), [""; 0]);
+        assert_eq!(limits.fit_to_memory(&memory(4 << 30), true, &[]), [""; 0]);
         assert_eq!(limits, with_connections(20_000));
     }
 
     #[test]
     fn little_memory_lowers_each_limit_with_a_line() {
         let mut limits = with_connections(1_000_000);
-        let lines = limits.fit_to_memory(&memory(128 << 20), &[]);
+        let lines = limits.fit_to_memory(&memory(128 << 20), false, &[]);
         assert_eq!(limits.cache_bytes, 32 << 20);
         assert_eq!(limits.resident_bytes, (128 << 20) / 3);
         assert_eq!(limits.pages, 1024);
-        assert_eq!(limits.connections, (16 << 20) / 192);
-        for (line, name) in
-            lines.iter().zip(["cache_bytes", "resident_bytes", "pages", "connections"])
-        {
+        assert_eq!(limits.held_bytes, 16 << 20);
+        assert_eq!(limits.connections, (16 << 20) / (192 + 512));
+        for (line, name) in lines.iter().zip([
+            "cache_bytes",
+            "resident_bytes",
+            "pages",
+            "held_bytes",
+            "connections",
+        ]) {
             assert!(line.starts_with(&format!("limit {name} lowered from ")), "{line}");
             assert!(line.contains("134217728 bytes (memory.max)"), "{line}");
         }
-        assert_eq!(lines.len(), 4);
+        assert_eq!(lines.len(), 5);
     }
 
     #[test]
@@ -160,12 +186,14 @@ mod tests {
         for free_bytes in (0..40).map(|shift| 1_u64 << shift).chain([0]) {
             let mut limits = with_connections(1_000_000);
             let memory = MemoryLimit { free_bytes, ..memory(1 << 40) };
-            limits.fit_to_memory(&memory, &[]);
+            limits.fit_to_memory(&memory, true, &[]);
+            let each = CONNECTION_BYTES + EXCHANGE_BYTES + SESSION_BYTES;
             let sum = limits.resident_bytes as u64
                 + limits.pages as u64 * PAGE_BYTES as u64
-                + limits.connections as u64 * CONNECTION_BYTES;
-            let least = LEAST_PAGES * PAGE_BYTES as u64 + CONNECTION_BYTES;
-            assert!(sum <= free_bytes / 4 * 3 + least, "{free_bytes}");
+                + limits.held_bytes as u64
+                + limits.connections as u64 * each;
+            let least = LEAST_PAGES * PAGE_BYTES as u64 + LEAST_HELD_BYTES + each;
+            assert!(sum <= free_bytes / 6 * 5 + 6 + least, "{free_bytes}");
             assert!(limits.pages >= 16 && limits.connections >= 1);
             assert!(limits.cache_bytes <= limits.resident_bytes);
         }
@@ -173,14 +201,15 @@ mod tests {
 
     #[test]
     fn a_chosen_limit_stays_and_is_reported_if_it_cannot_fit() {
-        let chosen = ["pages", "cache_bytes", "resident_bytes", "connections"];
+        let chosen = ["pages", "cache_bytes", "resident_bytes", "held_bytes", "connections"];
         let mut limits =
             Limits { cache_bytes: 100 << 20, pages: 100_000, ..with_connections(1_000_000) };
-        let lines = limits.fit_to_memory(&memory(128 << 20), &chosen);
+        let lines = limits.fit_to_memory(&memory(128 << 20), false, &chosen);
         assert_eq!((limits.cache_bytes, limits.pages), (100 << 20, 100_000));
         assert!(limits.connections < 1_000_000, "the table must be allocated");
         assert!(lines[0].contains("pages=100000 allows more memory than there is"), "{lines:?}");
-        assert!(lines[1].contains("connections lowered"), "{lines:?}");
-        assert_eq!(lines.len(), 2);
+        assert!(lines[1].contains("held_bytes=536870912 allows more"), "{lines:?}");
+        assert!(lines[2].contains("connections lowered"), "{lines:?}");
+        assert_eq!(lines.len(), 3);
     }
 }

@@ -152,6 +152,10 @@ limits! {
     password_memory_ms: u64 = 300_000, 1_000..=86_400_000;
     /// Time that a wrong password is remembered.
     wrong_password_memory_ms: u64 = 10_000, 0..=86_400_000;
+    /// Archives of folders that are sent at the same time; more are answered 503.
+    archive_downloads: usize = 16, 1..=65_536;
+    /// The same for one client, by address (IPv6: one /64); more are answered 429.
+    archive_downloads_per_client: usize = 8, 1..=65_536;
     /// Age at which a cache entry is compared with its file again.
     revalidate_ms: u64 = 1_000, 0..=3_600_000;
     /// Longest time that a listing is reused while its folder does not change.
@@ -160,6 +164,10 @@ limits! {
     listing_entries: usize = 100_000, 1..=10_000_000;
     /// Buffers of 32 KiB for request heads and responses, in total.
     pages: usize = 8_192, 2..=10_000_000;
+    /// Memory that connections hold besides these buffers, in total: requests that wait, HTTP/2
+    /// streams, several ranges, archives, TLS records that are not sent. When it is used up,
+    /// connections that make no progress are closed first.
+    held_bytes: usize = 536_870_912, 1_048_576..=1_099_511_627_776;
     /// Listen backlog (capped by net.core.somaxconn).
     backlog: u32 = 4_096, 1..=65_535;
     /// Longest time that the kernel holds back a new connection until its request arrives

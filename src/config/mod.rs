@@ -20,7 +20,7 @@ mod trust;
 pub mod value;
 
 pub use crate::http::target::EncodedSlash;
-pub use fit::{CONNECTION_BYTES, MemoryLimit, PAGE_BYTES};
+pub use fit::{CONNECTION_BYTES, EXCHANGE_BYTES, MemoryLimit, PAGE_BYTES, SESSION_BYTES};
 pub use limits::{Limit, Limits};
 pub use listen::{Listen, ListenAddress, Opening};
 pub use log::{AccessFormat, AccessLogConfig, LogConfig, LogFormat, LogLevel, LogTarget};

@@ -21,6 +21,13 @@ pub struct TlsConfig {
     pub acme_webroot: Option<PathBuf>,
 }
 
+impl TlsConfig {
+    /// Whether there are certificates, or one is made: connections may have TLS.
+    pub fn has_certificates(&self) -> bool {
+        self.self_signed || !self.certificates.is_empty()
+    }
+}
+
 impl Default for TlsConfig {
     fn default() -> TlsConfig {
         TlsConfig {

@@ -93,6 +93,15 @@ impl Body {
         }
     }
 
+    /// Bytes of memory, besides those of representations, which are counted elsewhere.
+    pub(super) fn held_bytes(&self) -> usize {
+        match self {
+            Body::Empty | Body::Memory { .. } | Body::File { .. } => 0,
+            Body::Parts(parts) => size_of::<Parts>() + parts.multipart.held_bytes(),
+            Body::Stream(stream) => stream.held_bytes(),
+        }
+    }
+
     /// `count` bytes of it were sent.
     #[inline]
     pub(super) fn written(&mut self, count: u64) {

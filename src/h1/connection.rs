@@ -1,7 +1,7 @@
 //! A connection: idle, with an exchange, or closed.
 
 use crate::clock::Tick;
-use crate::config::Limits;
+use crate::config::{EXCHANGE_BYTES, Limits};
 use crate::journal::Observer;
 use crate::machine::{Buffer, Context, Event, Evictable, Pages, Reason, Standing, Step};
 
@@ -33,6 +33,7 @@ pub struct Idle {
 }
 
 const _: () = assert!(size_of::<Connection>() <= 40, "an idle connection is a few words");
+const _: () = assert!(size_of::<Exchange>() as u64 <= EXCHANGE_BYTES, "a busy one is counted");
 
 /// Exchanges that no connection uses.
 #[derive(Debug, Default)]
@@ -189,6 +190,15 @@ impl Connection {
                 holds_page_since: None,
                 sent: (Tick(0), 0),
             },
+        }
+    }
+
+    /// Bytes of memory besides pages and the fixed part of a connection.
+    #[inline]
+    pub fn held_bytes(&self) -> usize {
+        match self {
+            Connection::Busy(exchange) => exchange[0].held_bytes(),
+            Connection::Idle(_) | Connection::Closed(_) => 0,
         }
     }
 

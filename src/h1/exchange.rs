@@ -122,7 +122,7 @@ impl Exchange {
             Event::Timeout => self.timed_out(cx),
             Event::PeerLost => self.close(Reason::PeerLost, cx.pages),
             Event::FileFailed => self.close(Reason::FileFailed, cx.pages),
-            Event::Acknowledged => {
+            Event::Acknowledged { .. } => {
                 if self.is_unsent() {
                     self.since = cx.clock.tick;
                 }
@@ -478,6 +478,17 @@ impl Exchange {
             }
             _ => None,
         }
+    }
+
+    /// Bytes of memory besides pages and the fixed part of an exchange.
+    #[inline]
+    pub(super) fn held_bytes(&self) -> usize {
+        let head = self.saved.as_ref().map_or(0, |saved| saved.head.len());
+        let body = match &self.state {
+            State::Reply { body, .. } => body.held_bytes(),
+            _ => 0,
+        };
+        head + body + self.unfinished.held_bytes()
     }
 
     fn received_at(&self) -> Tick {

@@ -132,6 +132,9 @@ impl Exchange {
     ) -> bool {
         self.count(cx);
         match answer {
+            Ok(Answer::Reply(reply)) if !cx.pages.held.has_room(reply.held_bytes()) => {
+                self.fail(Failure::no_memory(), cx)
+            }
             Ok(Answer::Reply(reply)) => self.respond::<OBSERVED>(reply, frame, length, cx),
             Ok(Answer::Later(on)) => {
                 // Set by the first wait only: another attempt does not extend the deadline.
@@ -149,6 +152,9 @@ impl Exchange {
     #[inline(never)]
     fn read_body(&mut self, reader: BodyReader, length: usize, cx: &mut Context<'_>) -> bool {
         self.count(cx);
+        if !cx.pages.held.has_room(length) {
+            return self.fail(Failure::no_memory(), cx);
+        }
         self.began_us.get_or_insert(self.received_us);
         let head = self.inbox.save_head(length);
         self.saved = Some(Saved { head, too_large: false });

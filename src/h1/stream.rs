@@ -33,6 +33,11 @@ impl Stream {
         Stream { archive, is_chunked, on: Wait::Turn }
     }
 
+    /// Bytes of memory, approximately.
+    pub(super) fn held_bytes(&self) -> usize {
+        size_of::<Stream>() + self.archive.held_bytes()
+    }
+
     /// Writes the next piece into the empty outbox.
     pub(super) fn advance(&mut self, outbox: &mut Outbox, cx: &mut Context<'_>) -> Advanced {
         if !outbox.has_room(cx.pages) {

@@ -18,6 +18,8 @@ pub(super) struct Unfinished {
     responses: VecDeque<Response>,
     /// Bytes sent since the first of them began.
     sent: u64,
+    /// Bytes of memory of their requests.
+    requests_bytes: usize,
 }
 
 #[derive(Debug)]
@@ -36,6 +38,12 @@ impl Unfinished {
         self.responses.is_empty()
     }
 
+    /// Bytes of memory.
+    #[inline]
+    pub(super) fn held_bytes(&self) -> usize {
+        self.requests_bytes
+    }
+
     /// How many bytes of them are in the outbox. The last one is there as a whole, if another one
     /// follows it.
     pub(super) fn unsent(&self) -> usize {
@@ -49,6 +57,7 @@ impl Unfinished {
             self.sent = 0;
         }
         let begins = self.responses.back().map_or(0, |last| last.ends.unwrap_or(0));
+        self.requests_bytes += request.held_bytes() + size_of::<Response>();
         let body_at = begins + written.head as u64; // widening
         let ends = written.length.map(|length| begins + length);
         self.responses.push_back(Response { body_at, ends, request });
@@ -74,6 +83,7 @@ impl Unfinished {
             let Some(Response { body_at, ends, request }) = self.responses.pop_front() else {
                 return;
             };
+            self.requests_bytes -= request.held_bytes() + size_of::<Response>();
             if let Some(observer) = observer.as_deref_mut() {
                 observer.finish(request, ends.unwrap_or(sent) - body_at, true);
             }
@@ -90,6 +100,7 @@ impl Unfinished {
 
     #[cold]
     fn give_up_all(&mut self, mut observer: Option<&mut Observer>) {
+        self.requests_bytes = 0;
         for Response { body_at, request, .. } in self.responses.drain(..) {
             if let Some(observer) = observer.as_deref_mut() {
                 observer.finish(request, self.sent.saturating_sub(body_at), false);

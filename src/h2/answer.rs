@@ -6,7 +6,6 @@ use crate::http::range::ByteRange;
 use crate::http::status::{Failure, Status};
 use crate::journal::Asked;
 use crate::machine::Context;
-use crate::site::page::Page;
 use crate::site::{Answer, Content, Reply, Wait};
 
 use super::connection::Connection;
@@ -82,9 +81,10 @@ impl Connection {
         match parts.reads_body(memory, cx) {
             Ok(false) => self.ask(question, false, cx),
             Ok(true) => {
-                let saved = self.save(&question)?;
+                let saved = self.save(&question, cx)?;
                 let since = cx.clock.tick;
                 let incoming = Incoming { saved, received: 0, unreturned: 0, since };
+                self.progress.received_at = since;
                 self.insert(&question, Work::Receive(Box::new(incoming)));
                 Ok(())
             }
@@ -109,7 +109,7 @@ impl Connection {
             Ok(Some(on)) => on,
             Err(Full) => Wait::Turn,
         };
-        let saved = self.save(&question)?;
+        let saved = self.save(&question, cx)?;
         let since = cx.clock.tick;
         let asking = Asking { saved, on, too_large, counted, tries: 0, since };
         self.insert(&question, Work::Ask(Box::new(asking)));
@@ -213,10 +213,28 @@ impl Connection {
                 let failure = Failure::new(Status::ContentTooLarge, why);
                 question.parts.fail(question.memory, failure, cx)
             }
+            Ok(Answer::Reply(reply)) if !self.has_room_for(&reply, cx) => {
+                question.parts.fail(question.memory, Failure::no_memory(), cx)
+            }
             Ok(Answer::Reply(reply)) => reply,
             Err(failure) => question.parts.fail(question.memory, failure, cx),
         };
         self.respond(question, reply, cx).map(|()| None)
+    }
+
+    /// Whether the state of a response is within the limits of its connection and of all.
+    #[inline]
+    fn has_room_for(&self, reply: &Reply, cx: &Context<'_>) -> bool {
+        match reply.held_bytes() {
+            0 => true,
+            bytes => cx.pages.held.has_room(bytes) && self.has_room_for_work(bytes, reply),
+        }
+    }
+
+    /// An archive is more than a connection may hold otherwise; the site has a limit for them.
+    fn has_room_for_work(&self, bytes: usize, reply: &Reply) -> bool {
+        let is_archive = matches!(reply.content, Content::Archive(_));
+        is_archive || self.streams.work_bytes() + bytes <= WORK_BYTES
     }
 
     /// Answers a stream in the table with a failure.
@@ -254,6 +272,7 @@ impl Connection {
     ) -> Result<(), Full> {
         let (id, is_head) = (question.id, question.parts.is_head());
         self.begin_output(cx);
+        let before = self.outbox.bytes().len();
         let mut ends = is_head || !has_body(&reply);
         let Connection { outbox, sent_table: table, .. } = self;
         let put = put_headers(outbox, cx.pages, &reply, (id, ends), table, cx.clock);
@@ -266,6 +285,7 @@ impl Connection {
             ends = is_head;
             put_headers(outbox, cx.pages, &reply, (id, ends), table, cx.clock).ok_or(Full)?;
         }
+        self.progress.queue(self.outbox.bytes().len() - before);
         if let Some(requests) = &mut cx.requests {
             requests.begin(reply.status, question.parts.method);
         }
@@ -297,24 +317,33 @@ impl Connection {
         reply: &Reply,
         cx: &mut Context<'_>,
     ) -> bool {
-        let Content::Whole(of) = &reply.content else { return false };
-        let waits = !self.schedule.is_empty() || question.priority != Priority::NONE;
-        if waits || question.key.is_some() || of.file().is_some() {
+        let length = match &reply.content {
+            Content::Whole(of) if of.file().is_none() => of.bytes().len() - of.head_end(),
+            Content::Page(..) => reply.page().map_or(0, |page| page.length()),
+            _ => return false,
+        };
+        if !self.schedule.is_empty()
+            || question.priority != Priority::NONE
+            || question.key.is_some()
+        {
             return false;
         }
-        let body = &of.bytes()[of.head_end()..];
         let allowed = self.window.left().min(Window::new(self.settings.window).left());
-        let fits = HEAD_BYTES + body.len() + SPARE_BYTES <= self.outbox.room_left();
-        if body.len() > COPIED_BYTES.min(allowed) || !fits {
+        let fits = HEAD_BYTES + length + SPARE_BYTES <= self.outbox.room_left();
+        if length > COPIED_BYTES.min(allowed) || !fits {
             return false;
         }
         let id = question.id;
         let put = self.outbox.append(cx.pages, |writer| {
-            put_head(writer, body.len(), Kind::Data, flag::END_STREAM, id);
-            writer.put(body);
+            put_head(writer, length, Kind::Data, flag::END_STREAM, id);
+            match &reply.content {
+                Content::Whole(of) => _ = writer.put(&of.bytes()[of.head_end()..]),
+                _ => reply.page().iter().for_each(|page| page.put(0, length, writer)),
+            }
         });
         debug_assert!(put.is_some(), "there is room");
-        self.count_data(id, body.len(), cx);
+        self.progress.queue(length);
+        self.count_data(id, length, cx);
         true
     }
 
@@ -403,15 +432,11 @@ impl Connection {
     }
 
     /// The request with its own memory, if that is not too much for one connection.
-    fn save(&self, question: &Question<'_>) -> Result<Saved, Fault> {
+    fn save(&self, question: &Question<'_>, cx: &Context<'_>) -> Result<Saved, Fault> {
         let Question { parts, memory, began_us, .. } = *question;
-        let saved = |work: &Work| match work {
-            Work::Receive(incoming) => incoming.saved.memory.len(),
-            Work::Ask(asking) => asking.saved.memory.len(),
-            _ => 0,
-        };
-        let sum: usize = self.streams.iter().map(|stream| saved(&stream.work)).sum();
-        if sum + memory.len() > SAVED_BYTES {
+        let bytes = size_of::<Asking>().max(size_of::<Incoming>()) + memory.len();
+        let fits = self.streams.work_bytes() + bytes <= WORK_BYTES;
+        if !(fits && cx.pages.held.has_room(bytes)) {
             return Err(Fault::Stream(Code::RefusedStream));
         }
         Ok(Saved { parts: parts.clone(), memory: memory.into(), began_us })
@@ -468,15 +493,10 @@ fn body_of(reply: Reply) -> Work {
             Work::range(of, range)
         }
         Content::Range(of, range) => Work::range(of, range),
-        Content::Ranges(of, multipart) => {
-            Work::made(Vec::new(), Source::Parts { of, multipart, range: None })
-        }
-        Content::Archive(archive) => Work::made(Vec::new(), Source::Archive(archive)),
-        _ => {
-            let page = reply.page();
-            let pieces = page.iter().flat_map(Page::pieces);
-            Work::bytes(pieces.collect::<String>().into_bytes())
-        }
+        Content::Ranges(of, multipart) => Work::made(Source::Parts { of, multipart, range: None }),
+        Content::Archive(archive) => Work::made(Source::Archive(archive)),
+        // Replies that have no body end with their fields.
+        _ => reply.outline().map_or(Work::None, Work::page),
     }
 }
 
@@ -494,5 +514,6 @@ fn count_end(began_ms: u32, cx: &mut Context<'_>) {
     }
 }
 
-/// Bytes of requests that wait on one connection; what is more is refused, and can be repeated.
-const SAVED_BYTES: usize = 65_536;
+/// Memory of one connection for requests that wait and for responses of several ranges; what is
+/// more is refused, and can be repeated.
+const WORK_BYTES: usize = 131_072;

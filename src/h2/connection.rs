@@ -1,6 +1,7 @@
 //! A connection, and what happens to all of its streams at once.
 
 use crate::clock::Tick;
+use crate::config::EXCHANGE_BYTES;
 use crate::http::writer::Writer;
 use crate::journal::Observer;
 use crate::machine::{Buffer, Context, Event, Outbox, Pages, Reason, Step};
@@ -10,10 +11,11 @@ use super::flood::Flood;
 use super::frame::{self, Code, Fault, Head, Kind, STREAM_MOST, put_goaway};
 use super::hpack::{Decoder, SentTable};
 use super::priority::Priority;
+use super::progress::Progress;
 use super::recent::Recent;
 use super::schedule::Schedule;
 use super::settings::{INITIAL_WINDOW, Settings};
-use super::stream::{Key, Work};
+use super::stream::{Key, Stream, Work};
 use super::streams::Streams;
 use super::unfinished::Unfinished;
 use super::window::Window;
@@ -52,8 +54,7 @@ pub struct Connection {
     pub(super) cold: u16,
     /// When those that wait for the disk are tried again.
     pub(super) cold_at: Tick,
-    /// When a response made progress, or when the connection began to wait.
-    pub(super) since: Tick,
+    pub(super) progress: Progress,
     /// When the first byte came of a frame or block that is not complete.
     pub(super) partial_since: Option<Tick>,
     /// Frames that may be taken in this turn; fields count as more than one.
@@ -62,8 +63,6 @@ pub struct Connection {
     turn: u64,
     /// Those that wait were not tried again in this turn.
     retries: bool,
-    /// The outbox has more than control frames.
-    pub(super) is_fresh: bool,
     /// Bytes of the client may be unread: they are read before the next response bytes are made.
     poll: bool,
     peer_finished: bool,
@@ -106,7 +105,8 @@ pub(super) struct Partial {
     pub(super) frames: u8,
 }
 
-const _: () = assert!(size_of::<Connection>() <= 440, "an idle connection costs little");
+const _: () = assert!(size_of::<Connection>() <= 512, "an idle connection costs little");
+const _: () = assert!(size_of::<Connection>() as u64 <= EXCHANGE_BYTES, "it is counted");
 
 impl Connection {
     /// A connection that began at `now`.
@@ -133,12 +133,11 @@ impl Connection {
             requests: 0,
             cold: 0,
             cold_at: now,
-            since: now,
+            progress: Progress::new(now),
             partial_since: None,
             frames_left: 1,
             turn: 0,
             retries: false,
-            is_fresh: false,
             poll: false,
             peer_finished: false,
         }
@@ -218,6 +217,9 @@ impl Connection {
                 self.inbox.filled(count);
                 self.peer_finished |= count == 0;
                 self.advance(cx, false);
+                if count > 0 && self.streams.receiving() > 0 && self.is_data_partial() {
+                    self.progress.received_at = cx.clock.tick;
+                }
             }
             Event::Written(count) => self.written(count, cx),
             Event::Nothing => self.advance(cx, false),
@@ -231,9 +233,9 @@ impl Connection {
             Event::PeerLost => self.close(Reason::PeerLost, cx.pages),
             // The head of the frame was sent.
             Event::FileFailed => self.close(Reason::FileFailed, cx.pages),
-            Event::Acknowledged => {
+            Event::Acknowledged { held_bytes } => {
                 if self.is_unsent() {
-                    self.since = cx.clock.tick;
+                    self.progress.acknowledged(held_bytes, cx.clock.tick);
                 }
             }
             Event::Drain => {
@@ -250,9 +252,7 @@ impl Connection {
     /// Some output was sent: that of the outbox, then the payload behind it.
     fn written(&mut self, count: u64, cx: &mut Context<'_>) {
         let beyond = self.outbox.written(count);
-        if count > 0 && self.is_fresh {
-            self.since = cx.clock.tick;
-        }
+        let of_response = self.progress.sent(count - beyond, beyond, cx.clock.tick);
         if let Some((key, left)) = self.payload {
             let beyond = u16::try_from(beyond).unwrap_or(left).min(left);
             self.streams[key].work.consume(beyond.into());
@@ -262,8 +262,10 @@ impl Connection {
             }
             self.end_frame(key, cx);
         }
+        if of_response && !self.is_response_unsent() {
+            self.progress.restart(cx.clock.tick);
+        }
         if self.outbox.is_empty() {
-            self.is_fresh = false;
             if !self.unfinished.is_empty() {
                 self.unfinished.sent(cx.observer.as_deref_mut());
             }
@@ -340,7 +342,7 @@ impl Connection {
         self.drop_streams();
         self.inbox.release(cx.pages);
         self.drop_block(cx.pages);
-        self.since = cx.clock.tick;
+        self.progress.restart(cx.clock.tick);
         self.poll = false;
         self.phase = Phase::Linger { absorbed: 0, fin_sent: false, reason };
     }
@@ -387,6 +389,16 @@ impl Connection {
         self.put_control(cx, |writer| put_goaway(writer, last, Code::NoError));
     }
 
+    /// Bytes of memory besides pages and the fixed part of a connection.
+    #[inline]
+    pub fn held_bytes(&self) -> usize {
+        let block = self.block.as_ref().map_or(0, |_| size_of::<Partial>());
+        let updates = self.updates.capacity() * size_of::<(u32, Priority)>();
+        let tables = self.decoder.held_bytes() + self.sent_table.held_bytes();
+        let held = tables + self.unfinished.held_bytes() + block + updates;
+        held + self.streams.held_bytes()
+    }
+
     /// True between requests, with nothing left to send.
     pub fn is_idle(&self) -> bool {
         matches!(self.phase, Phase::Open | Phase::Preface | Phase::Settings)
@@ -410,20 +422,23 @@ impl Connection {
         self.is_output_waiting() || self.streams.sending() > 0
     }
 
-    /// Something other than a control frame is put into the outbox.
-    pub(super) fn begin_output(&mut self, cx: &Context<'_>) {
-        if self.streams.sending() == 0 && !(self.is_fresh && self.is_output_waiting()) {
-            self.outbox.begin(cx.clock.tick, cx.limits);
-        }
-        if !self.is_unsent() {
-            self.since = cx.clock.tick;
-        }
-        self.is_fresh = true;
+    /// True if a response is not sent completely.
+    #[inline]
+    pub(super) fn is_response_unsent(&self) -> bool {
+        self.streams.sending() > 0 || self.progress.is_queued()
     }
 
-    /// Puts a control frame into the outbox, which has room for some. It does not count as
-    /// progress of a response. Without a page, the connection is closed: a client that missed a
-    /// frame would know a wrong state.
+    /// Something other than a control frame is put into the outbox.
+    #[inline]
+    pub(super) fn begin_output(&mut self, cx: &Context<'_>) {
+        if !self.is_response_unsent() {
+            self.progress.begin(&mut self.outbox, cx.clock.tick, cx.limits);
+        }
+    }
+
+    /// Puts a control frame into the outbox, which has room for some. It extends no deadline but
+    /// its own. Without a page, the connection is closed: a client that missed a frame would know a
+    /// wrong state.
     pub(super) fn put_control(
         &mut self,
         cx: &mut Context<'_>,
@@ -432,9 +447,9 @@ impl Connection {
         if let Phase::Closed(_) = self.phase {
             return;
         }
-        if !self.is_unsent() {
-            self.since = cx.clock.tick;
-            self.outbox.begin(cx.clock.tick, cx.limits);
+        if !self.is_output_waiting() {
+            let is_alone = !self.is_unsent();
+            self.progress.begin_control(&mut self.outbox, is_alone, cx.clock.tick, cx.limits);
         }
         if self.outbox.append(cx.pages, write).is_none() {
             self.close(Reason::OutOfPages, cx.pages);
@@ -506,6 +521,13 @@ impl Connection {
             assert!(self.outbox.is_empty() || !waits, "what is unsent is sent before a read");
             let cold = self.streams.iter().filter(|stream| stream.is_cold).count();
             assert_eq!(cold, usize::from(self.cold), "those that wait are counted");
+            let held = |stream: &Stream| stream.work.held_bytes();
+            let counted: usize = self.streams.iter().map(held).sum();
+            assert_eq!(self.streams.held_by_work(), counted, "what streams hold is counted");
+            assert!(
+                !self.progress.is_queued() || !self.outbox.is_empty(),
+                "what was sent of responses is counted"
+            );
             let may_send = self.schedule.is_empty() || self.window.is_shut() || self.poll;
             assert!(may_send || self.is_output_waiting(), "what may be sent is sent");
         }

@@ -6,7 +6,8 @@ use crate::http::status::{Failure, Status};
 use crate::machine::{Context, Evictable, Reason, Standing};
 
 use super::connection::{Connection, GoAway, Phase, ROOM};
-use super::frame::Code;
+use super::frame::{Code, Kind};
+use super::progress::Progress;
 use super::stream::Work;
 
 impl Connection {
@@ -20,8 +21,7 @@ impl Connection {
             Phase::Linger { reason, .. } => self.close(reason, cx.pages),
             Phase::Preface | Phase::Settings => self.close(Reason::IdleTooLong, cx.pages),
             Phase::Open => {
-                if self.streams.sending() > 0 && self.outbox.deadline(self.since, cx.limits) <= now
-                {
+                if self.is_response_unsent() && self.output_deadline(cx.limits) <= now {
                     return self.close(Reason::Stalled, cx.pages);
                 }
                 if self.partial_deadline(cx.limits).is_some_and(|deadline| deadline <= now) {
@@ -92,41 +92,78 @@ impl Connection {
     }
 
     fn evictable(&self, now: Tick) -> Option<Evictable> {
-        let quiet_ms = now.since(self.since);
+        let since = self.progress.since;
         match self.phase {
-            Phase::Linger { .. } => Some(Evictable::Lingering(self.since)),
-            _ if self.is_unsent() => (quiet_ms >= STUCK_MS).then_some(Evictable::Stuck(self.since)),
-            _ => match self.partial_since {
-                Some(since) if now.since(since) >= LONG_MS => Some(Evictable::Incomplete(since)),
-                Some(_) => None,
-                None if self.streams.asking() > 0 => None,
-                None if self.streams.receiving() > 0 => {
-                    (quiet_ms >= STUCK_MS).then_some(Evictable::Incomplete(self.since))
-                }
-                None if self.requests > 0 || quiet_ms >= LONG_MS => {
-                    Some(Evictable::Idle(self.since))
-                }
-                None => None,
-            },
+            Phase::Linger { .. } => return Some(Evictable::Lingering(since)),
+            _ if self.is_unsent() => {
+                let since = self.stuck_since();
+                return (now.since(since) >= STUCK_MS).then_some(Evictable::Stuck(since));
+            }
+            _ => {}
         }
+        match self.partial_since {
+            // The frames of a body are long, and come slowly: see below.
+            Some(_) if self.is_data_partial() => {}
+            Some(since) if now.since(since) >= LONG_MS => {
+                return Some(Evictable::Incomplete(since));
+            }
+            Some(_) if self.is_request_partial() => return None,
+            // The loss of a part of a control frame is the loss of nothing.
+            Some(_) | None => {}
+        }
+        if self.streams.asking() > 0 {
+            return None;
+        }
+        if self.streams.receiving() > 0 {
+            let since = self.progress.received_at;
+            return (now.since(since) >= LONG_MS).then_some(Evictable::Incomplete(since));
+        }
+        let may_go = self.requests > 0 || now.since(since) >= LONG_MS;
+        may_go.then_some(Evictable::Idle(since))
+    }
+
+    /// Since when the client takes nothing of what is to be sent.
+    fn stuck_since(&self) -> Tick {
+        let Progress { since, control_since, .. } = self.progress;
+        if self.is_response_unsent() { since } else { since.max(control_since) }
+    }
+
+    /// When a client that takes nothing, or too little, of what is to be sent is cut off.
+    fn output_deadline(&self, limits: &Limits) -> Tick {
+        if self.is_response_unsent() {
+            return self.progress.deadline(&self.outbox, limits);
+        }
+        self.outbox.deadline(self.stuck_since(), limits)
+    }
+
+    /// A DATA frame has begun and is not complete.
+    pub(super) fn is_data_partial(&self) -> bool {
+        self.block.is_none() && self.inbox.bytes().get(KIND_AT) == Some(&(Kind::Data as u8))
+    }
+
+    /// A request has begun whose fields are not complete.
+    fn is_request_partial(&self) -> bool {
+        let kind = self.inbox.bytes().get(KIND_AT);
+        self.block.is_some() || kind == Some(&(Kind::Headers as u8))
     }
 
     fn holds_page_since(&self) -> Option<Tick> {
         let held = self.inbox.has_page()
             || self.outbox.has_page()
             || self.block.as_ref().is_some_and(|block| block.bytes.has_page());
-        held.then(|| self.partial_since.unwrap_or(self.since))
+        held.then(|| self.partial_since.unwrap_or(self.progress.since))
     }
 
     /// When [`Event::Timeout`](crate::machine::Event::Timeout) is due. Computed from the state,
     /// never stored.
     pub fn deadline(&self, limits: &Limits) -> Tick {
+        let since = self.progress.since;
         match self.phase {
             Phase::Closed(_) => return Tick(0),
-            _ if self.is_output_waiting() => return self.outbox.deadline(self.since, limits),
-            Phase::Linger { .. } => return self.since + limits.linger_timeout_ms,
+            _ if self.is_output_waiting() => return self.output_deadline(limits),
+            Phase::Linger { .. } => return since + limits.linger_timeout_ms,
             Phase::Preface | Phase::Settings => {
-                return self.since + limits.first_request_timeout_ms;
+                return since + limits.first_request_timeout_ms;
             }
             Phase::Open => {}
         }
@@ -135,7 +172,7 @@ impl Connection {
             deadline = Some(deadline.map_or(tick, |earlier| earlier.min(tick)));
         };
         if self.streams.sending() > 0 {
-            sooner(self.outbox.deadline(self.since, limits));
+            sooner(self.output_deadline(limits));
         }
         if self.streams.receiving() + self.streams.asking() > 0 {
             let each = self.streams.iter();
@@ -144,13 +181,13 @@ impl Connection {
         if let GoAway::Announced(since) = self.goaway {
             sooner(since + limits.drain_idle_ms);
         }
-        deadline.unwrap_or(self.since + limits.keep_alive_timeout_ms)
+        deadline.unwrap_or(since + limits.keep_alive_timeout_ms)
     }
 
     /// When a frame or block that has begun must be complete.
     fn partial_deadline(&self, limits: &Limits) -> Option<Tick> {
-        let is_data = self.block.is_none() && self.inbox.bytes().get(3) == Some(&0);
-        let allowed = if is_data { limits.body_timeout_ms } else { limits.head_timeout_ms };
+        let allowed =
+            if self.is_data_partial() { limits.body_timeout_ms } else { limits.head_timeout_ms };
         Some(self.partial_since? + allowed)
     }
 }
@@ -163,6 +200,9 @@ fn stream_deadline(work: &Work, limits: &Limits) -> Option<Tick> {
         _ => None,
     }
 }
+
+/// Where the head of a frame has its type.
+const KIND_AT: usize = 3;
 
 /// A client that makes no progress for this long can be evicted.
 const LONG_MS: u64 = 1_000;

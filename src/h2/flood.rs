@@ -15,6 +15,8 @@ pub(super) struct Flood {
     aborted: u32,
     /// Useless frames, less those that responses allow.
     useless: u32,
+    /// Bytes of DATA that have not allowed a useless frame yet.
+    rest: u16,
 }
 
 /// The connection ends.
@@ -23,7 +25,12 @@ const TOO_MUCH: Fault = Fault::Connection(Code::EnhanceYourCalm);
 /// Useless frames that a complete response allows.
 const PER_RESPONSE: u32 = 100;
 
-/// Useless frames that a DATA frame allows: the client may answer it with a change of each window.
+/// Bytes of DATA that allow a useless frame. With its windows, a client decides how short the
+/// frames are: an update that allows a byte must not allow the next one.
+const BYTES_PER_FRAME: usize = 128;
+
+/// Useless frames that a DATA frame allows at most: the client may answer it with a change of each
+/// window.
 const PER_DATA: u32 = 4;
 
 impl Flood {
@@ -35,7 +42,12 @@ impl Flood {
 
     /// A frame was useless: no part of a request, and nothing that a response needs.
     pub(super) fn useless(&mut self, limits: &Limits) -> Result<(), Fault> {
-        self.useless += 1;
+        self.useless_times(1, limits)
+    }
+
+    /// A frame causes as much work as this many useless ones.
+    pub(super) fn useless_times(&mut self, count: u32, limits: &Limits) -> Result<(), Fault> {
+        self.useless = self.useless.saturating_add(count);
         if self.useless > limits.useless_frames { Err(TOO_MUCH) } else { Ok(()) }
     }
 
@@ -46,10 +58,15 @@ impl Flood {
         self.useless = self.useless.saturating_sub(PER_RESPONSE);
     }
 
-    /// A DATA frame was sent.
+    /// A DATA frame with this many bytes was sent.
     #[inline]
-    pub(super) fn sent_data(&mut self) {
-        self.useless = self.useless.saturating_sub(PER_DATA);
+    pub(super) fn sent_data(&mut self, bytes: usize) {
+        if self.useless > 0 {
+            let bytes = usize::from(self.rest) + bytes;
+            let allowed = u32::try_from(bytes / BYTES_PER_FRAME).unwrap_or(PER_DATA).min(PER_DATA);
+            self.useless = self.useless.saturating_sub(allowed);
+            self.rest = (bytes % BYTES_PER_FRAME) as u16; // less than 128
+        }
     }
 }
 
@@ -70,11 +87,24 @@ mod tests {
         for _ in 0..limits.useless_frames {
             flood.useless(&limits).unwrap();
         }
-        flood.sent_data();
+        flood.sent_data(100_000);
         flood.answered();
         for _ in 0..PER_RESPONSE + PER_DATA {
             flood.useless(&limits).unwrap();
         }
         assert_eq!(flood.useless(&limits), Err(TOO_MUCH));
+    }
+    #[test]
+    fn bytes_of_data_allow_useless_frames_and_short_data_frames_do_not() {
+        let limits = Limits::default();
+        for (bytes, frames, allowed) in
+            [(1, 127, 0), (1, 256, 2), (100, 128, 100), (512, 1, 4), (16_384, 2, 8), (0, 1000, 0)]
+        {
+            let mut flood = Flood { useless: limits.useless_frames, ..Flood::default() };
+            (0..frames).for_each(|_| flood.sent_data(bytes));
+            let result = flood.useless_times(allowed, &limits);
+            assert_eq!(result, Ok(()), "{frames} of {bytes} bytes");
+            assert_eq!(flood.useless(&limits), Err(TOO_MUCH), "{frames} of {bytes} bytes");
+        }
     }
 }

@@ -1,11 +1,12 @@
 //! HTTP/2 on one connection, without a socket (RFC 9113).
 //!
 //! A [`Connection`] keeps the contract of [`crate::machine`]. While it is idle, it holds no page,
-//! but 440 bytes, a few streams, the table of its client (at most 11 KiB), and what it knows of the
+//! but 512 bytes, a few streams, the table of its client (at most 11 KiB), and what it knows of the
 //! table for responses (at most 320 bytes); a stream takes 56 bytes.
 //!
 //! - `connection`: the contract, and the end of a connection
 //! - `deadlines`: the limit of each wait
+//! - `progress`: how far the client takes its responses
 //! - `receive`: from bytes to frames, and the effect of each
 //! - `request`: from a block of fields to a request
 //! - `answer`: from a request to its response
@@ -92,6 +93,7 @@ mod flood;
 mod frame;
 pub mod hpack;
 mod priority;
+mod progress;
 mod receive;
 mod recent;
 mod request;

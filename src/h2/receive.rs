@@ -236,7 +236,9 @@ impl Connection {
             return self.flood.useless(cx.limits).map(|()| false);
         }
         self.last = id;
-        if self.streams.len() >= usize::from(cx.limits.streams) {
+        let grows = self.streams.is_full();
+        let is_short = grows && !cx.pages.held.has_room(STREAMS_BYTES);
+        if self.streams.len() >= usize::from(cx.limits.streams) || is_short {
             return Err(Fault::Stream(Code::RefusedStream));
         }
         self.requests = self.requests.saturating_add(1);
@@ -272,6 +274,9 @@ impl Connection {
             stream.is_open = !ends;
             return Ok(());
         };
+        if !content.is_empty() {
+            self.progress.received_at = cx.clock.tick;
+        }
         incoming.received += content.len() as u64; // widening
         incoming.unreturned += size;
         let (received, announced) = (incoming.received, incoming.saved.parts.announced);
@@ -362,17 +367,29 @@ impl Connection {
         self.settings.apply(payload, &mut self.sent_table)?;
         let change = i64::from(self.settings.window) - i64::from(before);
         if change != 0 {
-            for key in 0..self.streams.slots() {
-                if self.streams[key].id != 0 {
-                    let flow = Fault::Connection(Code::FlowControlError);
-                    self.streams[key].window.give(change).map_err(|_| flow)?;
-                    self.offer(key);
-                }
-            }
+            self.move_windows(change, cx)?;
         }
         self.phase = Phase::Open;
         self.put_control(cx, |writer| put_head(writer, 0, Kind::Settings, flag::ACK, 0));
         Ok(())
+    }
+
+    /// The client has changed the initial size of windows: that of each stream changes as well. If
+    /// this allows some of them to send, it is as if each had got a WINDOW_UPDATE.
+    fn move_windows(&mut self, change: i64, cx: &Context<'_>) -> Outcome {
+        let mut opened = 0;
+        for key in 0..self.streams.slots() {
+            let stream = &mut self.streams[key];
+            if stream.id != 0 {
+                let was_shut = stream.window.is_shut();
+                let flow = Fault::Connection(Code::FlowControlError);
+                stream.window.give(change).map_err(|_| flow)?;
+                let may_send = was_shut && !stream.window.is_shut();
+                opened += u32::from(may_send && stream.work.is_response());
+                self.offer(key);
+            }
+        }
+        self.flood.useless_times(opened, cx.limits)
     }
 
     fn take_ping(&mut self, head: &Head, payload: &[u8], cx: &mut Context<'_>) -> Outcome {
@@ -425,6 +442,9 @@ const CONTINUATIONS: u8 = 16;
 const HALF: u32 = 32_768;
 
 const _: () = assert!(HALF as usize + PAYLOAD_MOST <= INITIAL_WINDOW as usize, "in time");
+
+/// What the table of streams grows by at most.
+const STREAMS_BYTES: usize = 4096;
 
 /// Priorities that are kept for streams that do not exist yet.
 const UPDATES: usize = 16;

@@ -127,7 +127,7 @@ impl Schedule {
 #[cfg(test)]
 mod tests {
     use super::super::priority::Priority;
-    use super::super::stream::Work;
+    use super::super::stream::{Source, Work};
     use super::super::window::Window;
     use super::*;
 
@@ -138,7 +138,7 @@ mod tests {
         let mut left = Vec::new();
         for (number, text) in priorities.iter().enumerate() {
             let id = 2 * u32::try_from(number).unwrap() + 1;
-            let key = streams.insert(id, Window::new(1), Work::bytes(Vec::new()));
+            let key = streams.insert(id, Window::new(1), Work::made(Source::Ended));
             streams[key].priority = match *text {
                 "-" => Priority::NONE,
                 text => Priority::parse(text.as_bytes()),
@@ -178,7 +178,7 @@ mod tests {
         let (mut streams, mut schedule) = (Streams::default(), Schedule::default());
         let mut keys = Vec::new();
         for id in [1, 3, 5, 7] {
-            let key = streams.insert(id, Window::new(1), Work::bytes(Vec::new()));
+            let key = streams.insert(id, Window::new(1), Work::made(Source::Ended));
             streams[key].priority = Priority::parse(b"u=4");
             keys.push(key);
         }

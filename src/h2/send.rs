@@ -14,6 +14,8 @@ use super::stream::{Key, Made, Source, Work};
 enum Next {
     /// Bytes in memory: how many, and whether they are the last.
     Memory(usize, bool),
+    /// Bytes of a page, which are always copied.
+    Page(usize, bool),
     /// Bytes of a file.
     File(usize, bool),
     /// Nothing: the end came without further bytes.
@@ -40,7 +42,7 @@ impl Connection {
     pub(super) fn pump(&mut self, cx: &mut Context<'_>) {
         while self.payload.is_none() && !self.window.is_shut() && !self.is_over() {
             let Some(key) = self.schedule.first() else { return };
-            if self.outbox.room_left() < HEAD_BYTES + SPARE_BYTES {
+            if self.outbox.room_left() <= HEAD_BYTES + SPARE_BYTES {
                 return;
             }
             if !self.outbox.has_room(cx.pages) {
@@ -65,6 +67,11 @@ impl Connection {
                 let copy = fits && count <= most;
                 self.put_data(key, (count, is_last, copy), cx);
             }
+            Next::Page(count, is_last) => {
+                let room = self.outbox.room_left() - HEAD_BYTES - SPARE_BYTES; // see `pump`
+                let (count, is_last) = (count.min(room), is_last && count <= room);
+                self.put_data(key, (count, is_last, true), cx);
+            }
             Next::File(count, is_last) => self.put_data(key, (count, is_last, false), cx),
             Next::End => {
                 self.begin_output(cx);
@@ -73,6 +80,7 @@ impl Connection {
                 _ = self.outbox.append(cx.pages, |writer| {
                     put_head(writer, 0, Kind::Data, flag::END_STREAM, id);
                 });
+                self.progress.queue(HEAD_BYTES);
                 self.finish(key, cx);
             }
             Next::Wait(on) => {
@@ -110,6 +118,7 @@ impl Connection {
         self.streams[key].window.take(count);
         self.count_data(self.streams[key].id, count, cx);
         if copy {
+            self.progress.queue(count);
             self.streams[key].work.consume(count);
             self.end_frame(key, cx);
         } else {
@@ -121,7 +130,7 @@ impl Connection {
     /// The head of a DATA frame of a stream was written.
     pub(super) fn count_data(&mut self, id: u32, count: usize, cx: &mut Context<'_>) {
         self.window.take(count);
-        self.flood.sent_data();
+        self.flood.sent_data(count);
         if let Some(requests) = &mut cx.requests {
             requests.sent(count as u64); // widening
         }
@@ -154,7 +163,15 @@ impl Connection {
                 let range = ByteRange { first: *at, end: *end };
                 of_file(of, range, most, tries, cx)
             }
-            Work::Made(made) => made.next(most, tries, cx),
+            Work::Page { at, end, .. } => {
+                let left = usize::from(*end - *at);
+                Next::Page(left.min(most), left <= most)
+            }
+            Work::Made(made) => {
+                let next = made.next(most, tries, cx);
+                self.streams.count_made(key);
+                next
+            }
             // Never scheduled.
             Work::None | Work::Receive(_) | Work::Ask(_) => Next::Failed,
         }
@@ -200,6 +217,7 @@ impl Work {
     fn put(&self, count: usize, writer: &mut Writer<'_>) {
         match self {
             Work::Memory { of, at, .. } => _ = writer.put(&of.bytes()[*at..*at + count]),
+            Work::Page { outline, at, .. } => outline.page().put((*at).into(), count, writer),
             Work::Made(made) => made.put(count, writer),
             Work::None | Work::Receive(_) | Work::Ask(_) | Work::File { .. } => {}
         }
@@ -210,6 +228,7 @@ impl Work {
         match self {
             Work::Memory { at, .. } => *at += count,
             Work::File { at, .. } => *at += count as u64, // widening
+            Work::Page { at, .. } => *at += u16::try_from(count).expect("a page is short"),
             Work::Made(made) => made.consume(count),
             Work::None | Work::Receive(_) | Work::Ask(_) => {}
         }
@@ -219,6 +238,7 @@ impl Work {
         match self {
             Work::Memory { at, end, .. } => at == end,
             Work::File { at, end, .. } => at == end,
+            Work::Page { at, end, .. } => at == end,
             Work::Made(made) => made.is_done(),
             Work::None | Work::Receive(_) | Work::Ask(_) => true,
         }
@@ -247,8 +267,10 @@ impl Work {
                 }
                 _ => Step::Write(lead, &made.bytes[made.at..made.at + left]),
             },
-            // Unreachable: only responses are sent.
-            Work::None | Work::Receive(_) | Work::Ask(_) => Step::Write(lead, &[]),
+            // Unreachable: only responses are sent, and pages are copied.
+            Work::None | Work::Receive(_) | Work::Ask(_) | Work::Page { .. } => {
+                Step::Write(lead, &[])
+            }
         }
     }
 }

@@ -4,6 +4,7 @@ use std::rc::Rc;
 
 use crate::clock::Tick;
 use crate::http::range::ByteRange;
+use crate::site::page::Outline;
 use crate::site::{Archive, Multipart, Representation, Wait};
 
 use super::priority::Priority;
@@ -51,6 +52,8 @@ pub(super) enum Work {
     Memory { of: Rc<Representation>, at: usize, end: usize },
     /// A part of a file is sent.
     File { of: Rc<Representation>, at: u64, end: u64 },
+    /// A page is sent, which is made again for each of its frames.
+    Page { outline: Outline, at: u16, end: u16 },
     /// A response that is made while it is sent.
     Made(Box<Made>),
 }
@@ -91,6 +94,8 @@ pub(super) struct Made {
     pub(super) at: usize,
     /// What the next bytes wait for.
     pub(super) on: Option<Wait>,
+    /// Bytes of memory that are counted for it.
+    pub(super) counted: usize,
 }
 
 /// Where the bytes of a [`Made`] response come from.
@@ -117,18 +122,49 @@ impl Work {
         Work::Memory { of, at, end }
     }
 
-    /// Bytes that were made already.
-    pub(super) fn bytes(bytes: Vec<u8>) -> Work {
-        Work::made(bytes, Source::Ended)
+    /// A page.
+    pub(super) fn page(outline: Outline) -> Work {
+        let end = u16::try_from(outline.page().length()).expect("a page is a few sentences");
+        Work::Page { outline, at: 0, end }
     }
 
     /// A response that is made while it is sent.
-    pub(super) fn made(bytes: Vec<u8>, source: Source) -> Work {
-        Work::Made(Box::new(Made { source, bytes, at: 0, on: None }))
+    pub(super) fn made(source: Source) -> Work {
+        let mut made = Made { source, bytes: Vec::new(), at: 0, on: None, counted: 0 };
+        made.counted = made.held_bytes();
+        Work::Made(Box::new(made))
+    }
+
+    /// Bytes of memory, besides the value itself and representations, which are counted elsewhere.
+    pub(super) fn held_bytes(&self) -> usize {
+        match self {
+            Work::Receive(incoming) => size_of::<Incoming>() + incoming.saved.memory.len(),
+            Work::Ask(asking) => size_of::<Asking>() + asking.saved.memory.len(),
+            Work::Made(made) => made.counted,
+            Work::None | Work::Memory { .. } | Work::File { .. } | Work::Page { .. } => 0,
+        }
+    }
+
+    /// Whether an archive is sent. The site has a limit for them.
+    #[inline]
+    pub(super) fn is_archive(&self) -> bool {
+        matches!(self, Work::Made(made) if matches!(made.source, Source::Archive(_)))
     }
 
     /// Whether a response is sent.
     pub(super) fn is_response(&self) -> bool {
-        matches!(self, Work::Memory { .. } | Work::File { .. } | Work::Made(_))
+        !matches!(self, Work::None | Work::Receive(_) | Work::Ask(_))
+    }
+}
+
+impl Made {
+    /// Bytes of memory now.
+    pub(super) fn held_bytes(&self) -> usize {
+        let source = match &self.source {
+            Source::Ended => 0,
+            Source::Archive(archive) => archive.held_bytes(),
+            Source::Parts { multipart, .. } => multipart.held_bytes(),
+        };
+        size_of::<Made>() + self.bytes.capacity() + source
     }
 }

@@ -13,6 +13,9 @@ pub(super) struct Streams {
     receiving: u16,
     asking: u16,
     sending: u16,
+    /// Bytes of memory of their work: of archives, and of the rest.
+    archive_bytes: usize,
+    work_bytes: usize,
 }
 
 /// Slots that an idle connection keeps.
@@ -49,6 +52,47 @@ impl Streams {
     #[inline]
     pub(super) fn sending(&self) -> usize {
         usize::from(self.sending)
+    }
+
+    /// Bytes of memory of what is done for them, without archives.
+    #[inline]
+    pub(super) fn work_bytes(&self) -> usize {
+        self.work_bytes
+    }
+
+    /// Bytes of memory, besides the value itself.
+    #[inline]
+    pub(super) fn held_bytes(&self) -> usize {
+        self.slots.capacity() * size_of::<Stream>() + self.held_by_work()
+    }
+
+    /// Bytes of memory of what is done for them, with archives.
+    #[inline]
+    pub(super) fn held_by_work(&self) -> usize {
+        self.work_bytes + self.archive_bytes
+    }
+
+    /// True if another stream would need more memory than an idle connection keeps.
+    #[inline]
+    pub(super) fn is_full(&self) -> bool {
+        self.len() >= self.slots.capacity().max(KEPT)
+    }
+
+    /// A response that is made while it is sent takes more memory than before, or less.
+    pub(super) fn count_made(&mut self, key: Key) {
+        let work = &mut self.slots[usize::from(key)].work;
+        let is_archive = work.is_archive();
+        if let Work::Made(made) = work {
+            let now = made.held_bytes();
+            let before = std::mem::replace(&mut made.counted, now);
+            self.count_work(is_archive, before, now);
+        }
+    }
+
+    #[inline]
+    fn count_work(&mut self, is_archive: bool, before: usize, now: usize) {
+        let bytes = if is_archive { &mut self.archive_bytes } else { &mut self.work_bytes };
+        *bytes = *bytes - before + now;
     }
 
     /// The stream with this number.
@@ -107,15 +151,20 @@ impl Streams {
             Work::None => {}
             Work::Receive(_) => self.receiving -= 1,
             Work::Ask(_) => self.asking -= 1,
-            Work::Memory { .. } | Work::File { .. } | Work::Made(_) => self.sending -= 1,
+            _ => self.sending -= 1,
         }
         match work {
             Work::None => {}
             Work::Receive(_) => self.receiving += 1,
             Work::Ask(_) => self.asking += 1,
-            Work::Memory { .. } | Work::File { .. } | Work::Made(_) => self.sending += 1,
+            _ => self.sending += 1,
         }
-        std::mem::replace(place, work)
+        let bytes = work.held_bytes();
+        let before = std::mem::replace(place, work);
+        let is_archive = (before.is_archive(), self.slots[usize::from(key)].work.is_archive());
+        self.count_work(is_archive.0, before.held_bytes(), 0);
+        self.count_work(is_archive.1, 0, bytes);
+        before
     }
 
     /// Removes a stream, which is in no ring of the scheduler.
@@ -172,6 +221,7 @@ fn key(place: usize) -> Key {
 
 #[cfg(test)]
 mod tests {
+    use super::super::stream::Source;
     use super::*;
 
     #[test]
@@ -187,7 +237,7 @@ mod tests {
                 streams.remove(key);
                 assert_eq!(streams.find(gone), None);
             }
-            let key = streams.insert(id, Window::new(1), Work::bytes(Vec::new()));
+            let key = streams.insert(id, Window::new(1), Work::made(Source::Ended));
             present.push(id);
             assert_eq!(streams[key].id, id);
             assert!(

@@ -7,6 +7,8 @@ use crate::journal::{Observer, Request};
 pub(super) struct Unfinished {
     /// As many as streams, and those that end in the outbox.
     responses: Vec<Response>,
+    /// Bytes of memory of their requests.
+    requests_bytes: usize,
 }
 
 #[derive(Debug)]
@@ -27,7 +29,14 @@ impl Unfinished {
 
     /// The fields of a response are in the outbox.
     pub(super) fn push(&mut self, id: u32, request: Request) {
+        self.requests_bytes += request.held_bytes();
         self.responses.push(Response { id, request, body_bytes: 0, has_ended: false });
+    }
+
+    /// Bytes of memory, besides the value itself.
+    #[inline]
+    pub(super) fn held_bytes(&self) -> usize {
+        self.responses.capacity() * size_of::<Response>() + self.requests_bytes
     }
 
     fn find(&mut self, id: u32) -> Option<&mut Response> {
@@ -53,6 +62,7 @@ impl Unfinished {
         let found = self.responses.iter().position(|it| it.id == id && !it.has_ended);
         if let (Some(at), Some(observer)) = (found, observer) {
             let Response { request, body_bytes, .. } = self.responses.remove(at);
+            self.requests_bytes -= request.held_bytes();
             observer.finish(request, body_bytes, false);
         }
     }
@@ -77,6 +87,7 @@ impl Unfinished {
         for Response { request, body_bytes, .. } in
             self.responses.extract_if(.., |response| which(response))
         {
+            self.requests_bytes -= request.held_bytes();
             observer.finish(request, body_bytes, complete);
         }
     }

@@ -152,6 +152,11 @@ impl Failure {
         Failure::new(Status::UriTooLong, "the request target is longer than the limit")
     }
 
+    /// The 503 of a request or response for which there is no memory.
+    pub const fn no_memory() -> Failure {
+        Failure::new(Status::ServiceUnavailable, "the server has no memory for it at the moment")
+    }
+
     /// The 431 of a head beyond the limit.
     pub const fn head_too_large() -> Failure {
         let status = Status::RequestHeaderFieldsTooLarge;

@@ -39,6 +39,14 @@ pub struct Observer {
     stopwatch: Box<dyn Fn() -> u64>,
 }
 
+impl Request {
+    /// Bytes of memory, besides the value itself.
+    pub fn held_bytes(&self) -> usize {
+        let told = self.told.as_ref().map_or(0, |told| told.client.len() + told.text.len());
+        self.line.text.capacity() + told
+    }
+}
+
 impl fmt::Debug for Observer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Observer").field("log", &self.log).finish_non_exhaustive()

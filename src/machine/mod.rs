@@ -6,12 +6,14 @@
 //! at full speed.
 
 mod behind;
+mod held;
 mod outbox;
 mod pages;
 mod quota;
 mod step;
 
 pub use behind::Behind;
+pub use held::Held;
 pub use outbox::{Outbox, least_rate_deadline};
 pub use pages::{Buffer, Pages};
 pub use quota::{Admission, ClientId, Quotas};

@@ -4,26 +4,35 @@
 //! connection holds none. The pool is a stack: the page returned last, which is still in the CPU
 //! cache, is taken next.
 
-use crate::config::PAGE_BYTES;
+use crate::config::{Limits, PAGE_BYTES};
 use crate::http::writer::Writer;
+
+use super::held::Held;
 
 /// Free pages kept for the next burst; further ones are freed.
 const KEPT: usize = 256;
 
 type Page = Box<[u8; PAGE_BYTES]>;
 
-/// The pool.
+/// The pool, and what connections hold besides their pages.
 #[derive(Debug)]
 pub struct Pages {
     free: Vec<Page>,
     taken: usize,
     most: usize,
+    /// What connections hold besides their pages. Their driver keeps it up to date.
+    pub held: Held,
 }
 
 impl Pages {
-    /// A pool of at most `most` pages.
+    /// A pool of at most `most` pages. What connections hold besides them has no limit.
     pub fn new(most: usize) -> Pages {
-        Pages { free: Vec::new(), taken: 0, most }
+        Pages { free: Vec::new(), taken: 0, most, held: Held::new(usize::MAX) }
+    }
+
+    /// The same, with a limit of what connections hold besides their pages.
+    pub fn limited(limits: &Limits) -> Pages {
+        Pages { held: Held::new(limits.held_bytes), ..Pages::new(limits.pages) }
     }
 
     /// Pages in use.

@@ -56,7 +56,10 @@ pub enum Event {
     /// The file of [`Step::SendFile`] was changed, or cannot be read.
     FileFailed,
     /// The peer acknowledged bytes since the last progress, although none could be sent.
-    Acknowledged,
+    Acknowledged {
+        /// Bytes that were reported as sent, and that the peer has not acknowledged.
+        held_bytes: u64,
+    },
     /// The server shuts down: close if nothing is being received or sent.
     Drain,
     /// Answer with this failure instead of reading a request, and close. Only after `room`.

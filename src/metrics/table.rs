@@ -257,7 +257,8 @@ metrics! {
 }
 
 /// The values of `limit`: names of limits.
-const LIMITS: &[&str] = &["connections", "connections_per_client", "requests_per_s", "pages"];
+const LIMITS: &[&str] =
+    &["connections", "connections_per_client", "requests_per_s", "pages", "held_bytes"];
 
 #[cfg(test)]
 mod tests {

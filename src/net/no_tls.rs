@@ -64,6 +64,8 @@ never_called! {
     shutdown_write(&mut Terminal) -> io::Result<()>;
     part(&mut Terminal) -> ();
     is_flushed() -> bool;
+    unsent_bytes() -> &[u8];
+    buffered() -> usize;
     flush() -> io::Result<()>;
 }
 

@@ -233,6 +233,26 @@ impl Transport {
         progress.is_some_and(|progress| progress.is_within(within_ms))
     }
 
+    /// Bytes that were sent, and that the peer has not acknowledged; as many as can be counted
+    /// where that is unknown.
+    pub fn held_bytes(&self) -> u64 {
+        let of_kernel = held::held_bytes(self.socket().socket.as_fd());
+        let of_session = match self {
+            Transport::Plain(_) => 0,
+            Transport::Tls(secured) => secured.unsent_bytes().len() as u64, // widening
+        };
+        of_kernel.map_or(u64::MAX, |bytes| bytes.saturating_add(of_session))
+    }
+
+    /// Bytes of memory for what is received or sent in parts.
+    #[inline]
+    pub fn buffered(&self) -> usize {
+        match self {
+            Transport::Plain(_) => 0,
+            Transport::Tls(secured) => secured.buffered(),
+        }
+    }
+
     /// Whether the peer has acknowledged everything, the end included, after
     /// [`Transport::shutdown_write`]; or will never do so. True where it is unknown.
     pub fn is_acknowledged(&mut self) -> bool {
@@ -504,25 +524,7 @@ fn is_of_file(error: &io::Error) -> bool {
     Errno::from_io_error(error).is_some_and(|errno| of_file.contains(&errno))
 }
 
-/// What the kernel knows about the progress of a TCP connection.
-#[derive(Clone, Copy, Debug)]
-struct Progress {
-    /// Milliseconds since data was last sent on the network.
-    data_sent_ms: u64,
-    /// Milliseconds since the last acknowledgement, or the answer to a probe of a closed window.
-    acknowledged_ms: u64,
-    /// The kernel repeats probes or data, less and less often.
-    backs_off: bool,
-}
-
-impl Progress {
-    /// A peer whose window is closed acknowledges probes for ever. But then no data is sent, and
-    /// the kernel backs off.
-    fn is_within(self, ms: u64) -> bool {
-        self.acknowledged_ms < ms && (self.data_sent_ms < ms || !self.backs_off)
-    }
-}
-
+use held::Progress;
 #[cfg(target_os = "linux")]
 use linux::{MORE_FOLLOWS, NO_SIGNAL, is_closing, send_from, tcp_progress};
 #[cfg(not(target_os = "linux"))]
@@ -586,6 +588,7 @@ mod linux {
     }
 }
 
+mod held;
 mod portable;
 
 #[cfg(test)]

@@ -35,7 +35,8 @@ use super::sockets::{bound, taken_by_itself, unused};
 pub fn serve_alone(settings: Settings, sockets: &mut Vec<SocketFile>) -> Result<End, String> {
     let Settings { mut config, mut warnings } = settings;
     ignore_file_size_signal()?;
-    warnings.extend(system::fit(&mut config.limits, &config.chosen_limits));
+    let has_tls = config.tls.has_certificates();
+    warnings.extend(system::fit(&mut config.limits, has_tls, &config.chosen_limits));
     let activated = Activated::take()?;
     let entries = config.listeners();
     let listeners = bind(&entries, &config.limits, &activated, sockets)?;

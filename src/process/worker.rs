@@ -56,7 +56,9 @@ pub fn run() -> Result<End, String> {
     let source = Source::of_this_process(true);
     let settings = source.read_text(task.text.as_ref()).map_err(|lines| lines.join("\n"))?;
     let (mut config, mut warnings) = (settings.config, settings.warnings);
-    warnings.extend(system::fit_one_of(task.workers, &mut config.limits, &config.chosen_limits));
+    let has_tls = config.tls.has_certificates();
+    let (limits, chosen) = (&mut config.limits, &config.chosen_limits);
+    warnings.extend(system::fit_one_of(task.workers, limits, has_tls, chosen));
     for listener in &task.listeners {
         let begun = listener.begin(config.limits.backlog);
         begun.map_err(|error| format!("cannot listen on {}: {error}", listener.url()))?;

@@ -310,7 +310,7 @@ impl Connections {
             && slot.transport.was_acknowledged(resources.limits.write_timeout_ms)
         {
             let (mut cx, _) = resources.context(turn.clock(), 0);
-            slot.wire.report(Event::Acknowledged, &mut cx);
+            slot.report_acknowledged(&mut cx);
             deadline = slot.deadline(&resources.limits);
         }
         let is_ended = matches!(slot.wire, Wire::Ended { .. });
@@ -353,8 +353,8 @@ impl Connections {
         turn: &Turn,
         work: impl FnOnce(&mut Slot, &mut Context<'_>, &mut Pools, &mut Share) -> Stop,
     ) -> Effort {
-        if resources.is_short_of_pages() {
-            self.evict_for_pages(key, resources, turn);
+        if resources.is_short_of_pages() || resources.is_short_of_memory() {
+            self.make_memory_for(key, resources, turn);
         }
         resources.sites.allow_lookups(resources.limits.lookups_per_turn);
         let looked_up = resources.sites.lookups().0;
@@ -393,6 +393,7 @@ impl Connections {
                 &About::client(&client).path(&path).reason(&"it changed or became unreadable"),
             );
         }
+        self.slots[key].count_held(&mut resources.pages.held);
         match stop {
             Ok(stop) => self.settle(key, stop, resources, turn),
             Err(panic) => {
@@ -477,6 +478,7 @@ impl Connections {
         let now = turn.now();
         self.wheel.cancel(key);
         let mut slot = self.slots.remove(key);
+        slot.release_held(&mut resources.pages.held);
         let unsent = slot.wire.standing(now).unsent;
         resources.end(slot.wire);
         if slot.turned_away {
@@ -548,17 +550,20 @@ impl Connections {
         true
     }
 
-    /// Closes the connections that have held a page longest, but not `worker`. An honest head
-    /// arrives within a moment; the client that has held its page longest is slow or hostile.
-    fn evict_for_pages(&mut self, worker: usize, resources: &mut Resources, turn: &Turn) {
-        let now = turn.now();
-        let candidates = self.slots.iter().filter(|(key, _)| *key != worker);
-        let candidates = candidates
-            .filter_map(|(key, slot)| Some((slot.wire.standing(now).holds_page_since?, key)));
-        let chosen: Vec<usize> = evict::choose(candidates, 1).map(|(_, key)| key).collect();
-        for key in chosen {
-            self.counts.limit(Limited::Pages);
-            self.close(key, Reason::OutOfPages, resources, turn);
+    /// Closes connections that hold pages or memory, but not `worker`.
+    #[cold]
+    fn make_memory_for(&mut self, worker: usize, resources: &mut Resources, turn: &Turn) {
+        if resources.is_short_of_pages() {
+            for key in evict::for_pages(&self.slots, worker, turn.now()) {
+                self.counts.limit(Limited::Pages);
+                self.close(key, Reason::OutOfPages, resources, turn);
+            }
+        }
+        if resources.is_short_of_memory() {
+            for key in evict::for_memory(&self.slots, worker, turn.now()) {
+                self.counts.limit(Limited::Memory);
+                self.close(key, Reason::MadeRoom, resources, turn);
+            }
         }
     }
 

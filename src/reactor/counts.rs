@@ -10,6 +10,8 @@ pub(super) enum Limited {
     Connections,
     /// A connection was closed because the pages ran out.
     Pages,
+    /// A connection was closed because the memory for what connections hold ran out.
+    Memory,
 }
 
 /// The counters.
@@ -18,7 +20,7 @@ pub(super) struct Counts {
     pub(super) accepted: u64,
     closed: u64,
     closed_for: [u64; Reason::COUNT],
-    limited: [u64; 2],
+    limited: [u64; 3],
 }
 
 impl Counts {
@@ -47,9 +49,9 @@ impl Counts {
     /// Writes the counters into a snapshot. `refused`: connections and requests that the limits of
     /// their clients refused.
     pub(super) fn describe(&self, refused: [u64; 2], to: &mut Snapshot) {
-        let ([connections, pages], [per_client, requests]) = (self.limited, refused);
+        let ([connections, pages, memory], [per_client, requests]) = (self.limited, refused);
         to.set(Metric::Accepted, &[self.accepted]);
         to.set(Metric::Closed, &self.closed_for);
-        to.set(Metric::Limited, &[connections, per_client, requests, pages]);
+        to.set(Metric::Limited, &[connections, per_client, requests, pages, memory]);
     }
 }

@@ -3,10 +3,12 @@
 //! To find them means to look at every slot. So a share of those found is closed at a time; spread
 //! over them, the search costs a few dozen slots for each connection closed.
 
+use std::cmp::Reverse;
+
 use slab::Slab;
 
 use crate::clock::Tick;
-use crate::machine::{Event, Evictable};
+use crate::machine::Evictable;
 
 use super::pending::Id;
 use super::resources::Resources;
@@ -91,11 +93,32 @@ fn is_evictable(
         return false;
     }
     let Evictable::Stuck(since) = rank else { return true };
-    let acknowledged = slot.transport.was_acknowledged(now.since(since));
-    if acknowledged {
-        slot.wire.report(Event::Acknowledged, &mut resources.context(turn.clock(), 0).0);
+    if !slot.transport.was_acknowledged(now.since(since)) {
+        return true;
     }
-    !acknowledged
+    slot.report_acknowledged(&mut resources.context(turn.clock(), 0).0);
+    slot.wire.standing(now).evictable == Some(rank)
+}
+
+/// The connections that have held a page longest, but not `worker`. An honest head arrives within a
+/// moment; the client that has held its page longest is slow or hostile.
+pub(super) fn for_pages(slots: &Slab<Slot>, worker: usize, now: Tick) -> Vec<usize> {
+    let others = slots.iter().filter(|(key, _)| *key != worker);
+    let candidates =
+        others.filter_map(|(key, slot)| Some((slot.wire.standing(now).holds_page_since?, key)));
+    choose(candidates, 1).map(|(_, key)| key).collect()
+}
+
+/// The connections that hold most besides pages, but not `worker`: first those that could be
+/// evicted anyhow, so that clients which make progress go last.
+pub(super) fn for_memory(slots: &Slab<Slot>, worker: usize, now: Tick) -> Vec<usize> {
+    let others = slots.iter().filter(|(key, _)| *key != worker);
+    let candidates = others.filter_map(|(key, slot)| {
+        let bytes = slot.counted_bytes();
+        let makes_progress = slot.wire.standing(now).evictable.is_none();
+        (bytes > 0).then_some(((makes_progress, Reverse(bytes)), key))
+    });
+    choose(candidates, 1).map(|(_, key)| key).collect()
 }
 
 /// How long a choice of victims is used, in milliseconds: others may be more evictable by then.

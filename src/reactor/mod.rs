@@ -132,7 +132,7 @@ impl Reactor {
         let acceptor = Acceptor::new(listeners, when_full, poll.registry())?;
         let signals = Signals::new(poll.registry(), SIGNALS, signals::SERVING)?;
         let connections = Connections::new(poll.registry().try_clone()?, &limits, turn.now());
-        let pages = Pages::new(limits.pages);
+        let pages = Pages::limited(&limits);
         if let Some(authenticator) = sites.authenticator() {
             authenticator.register(poll.registry(), VERIFIERS)?;
         }

@@ -108,12 +108,21 @@ impl Resources {
         self.journal.note_about(LogLevel::Debug, text, &About::client(client));
     }
 
+    /// True if there may not be enough memory for all that one connection can hold besides pages.
+    #[inline]
+    pub(super) fn is_short_of_memory(&self) -> bool {
+        !self.pages.held.has_room(HELD_RESERVE)
+    }
+
     /// True if there may not be enough pages for all that one connection can need.
     #[inline]
     pub(super) fn is_short_of_pages(&self) -> bool {
         self.limits.pages - self.pages.taken() < PAGES_RESERVE
     }
 }
+
+/// What one connection can take in a turn, about: streams, and TLS records that are not sent.
+const HELD_RESERVE: usize = 262_144;
 
 /// Pages that one connection can take: one to receive into, one to send from.
 const PAGES_RESERVE: usize = 2;

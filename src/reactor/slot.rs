@@ -8,7 +8,7 @@ use crate::clock::Tick;
 use crate::config::{CONNECTION_BYTES, Limits};
 use crate::files::{Blocking, OpenFile, Piece};
 use crate::http::status::Failure;
-use crate::machine::{ClientId, least_rate_deadline};
+use crate::machine::{ClientId, Held, least_rate_deadline};
 use crate::net::tls::Terminal;
 use crate::net::{Sent, Transport, is_passing};
 use crate::site::Wait;
@@ -31,6 +31,8 @@ pub(super) struct Slot {
     pub(super) address: Option<IpAddr>,
     /// How often the next piece of its file was not in memory.
     cold: u8,
+    /// What is counted of [`Slot::held_bytes`], in units of [`HELD_UNIT`].
+    held: u16,
     /// It is in one of the queues of [`super::pending`], and driven from there only.
     pub(super) queued: bool,
     /// The bandwidth limit is used up: it rests until its timer comes up.
@@ -83,6 +85,7 @@ impl Slot {
             client: None,
             address,
             cold: 0,
+            held: 0,
             queued: false,
             throttled: false,
             turned_away: false,
@@ -205,6 +208,43 @@ impl Slot {
             }
         }
         Stop::Budget
+    }
+
+    /// Counts what it holds besides pages.
+    #[inline]
+    pub(super) fn count_held(&mut self, held: &mut Held) {
+        let now = self.held_bytes();
+        if now > 0 || self.held > 0 {
+            self.set_held(now, held);
+        }
+    }
+
+    /// It is closed: nothing is held any more.
+    pub(super) fn release_held(&mut self, held: &mut Held) {
+        self.set_held(0, held);
+    }
+
+    fn set_held(&mut self, bytes: usize, held: &mut Held) {
+        let now = u16::try_from(bytes.div_ceil(HELD_UNIT)).unwrap_or(u16::MAX);
+        held.change(usize::from(self.held) * HELD_UNIT, usize::from(now) * HELD_UNIT);
+        self.held = now;
+    }
+
+    /// Bytes of memory besides pages and the fixed parts of a connection.
+    #[inline]
+    fn held_bytes(&self) -> usize {
+        self.wire.held_bytes() + self.transport.buffered()
+    }
+
+    /// What is counted of these bytes, rounded up.
+    pub(super) fn counted_bytes(&self) -> usize {
+        usize::from(self.held) * HELD_UNIT
+    }
+
+    /// The peer has acknowledged something lately.
+    pub(super) fn report_acknowledged(&mut self, cx: &mut Context<'_>) {
+        let held_bytes = self.transport.held_bytes();
+        self.wire.report(Event::Acknowledged { held_bytes }, cx);
     }
 
     /// Whether its client may begin with HTTP/2.
@@ -470,6 +510,9 @@ fn at_most<'s>(bytes: u64, first: &'s [u8], second: &'s [u8]) -> (&'s [u8], &'s 
     let of_second = second.len().min(bytes - of_first);
     (&first[..of_first], &second[..of_second])
 }
+
+/// A slot has 16 bits for what its connection holds: up to 64 MiB.
+const HELD_UNIT: usize = 1024;
 
 /// How long a connection rests that has used up its bandwidth; about a grain of the timer wheel.
 const THROTTLE_MS: u64 = 50;

@@ -207,6 +207,16 @@ impl Wire {
         }
     }
 
+    /// Bytes of memory besides pages and its fixed part.
+    #[inline]
+    pub(super) fn held_bytes(&self) -> usize {
+        match self {
+            Wire::H1(connection) => connection.held_bytes(),
+            Wire::H2(connection) => connection.held_bytes(),
+            Wire::Ended { .. } | Wire::Introduction(_) | Wire::Failed { .. } => 0,
+        }
+    }
+
     /// Whether it is between two requests.
     #[inline(always)]
     pub(super) fn is_idle(&self) -> bool {

@@ -2,6 +2,7 @@
 //! stores instead of showing them.
 
 use std::io;
+use std::net::IpAddr;
 use std::rc::Rc;
 
 use crate::clock::Tick;
@@ -14,6 +15,7 @@ use crate::rules::table::Reach;
 use super::archive::{Archive, Filled, Top};
 use super::disposition::attachment;
 use super::listing::ListingForm;
+use super::places::NoPlace;
 use super::policy::Purpose;
 use super::reply::{Content, Reply};
 use super::respond::{Answer, Asked};
@@ -68,7 +70,7 @@ impl Sites {
         };
         if let Some(format) = format {
             let located = self.store.locate(&self.sites[index], path)?;
-            return Ok(match self.archive(index, &located, format, &admitted) {
+            return Ok(match self.archive(index, (&located, request.client), format, &admitted) {
                 Ok(reply) => Answer::Reply(reply),
                 Err(NoArchive::Later(wait)) => Answer::Later(wait),
                 Err(NoArchive::Failure(failure)) => {
@@ -121,16 +123,24 @@ impl Sites {
     fn archive(
         &mut self,
         index: usize,
-        located: &Located,
+        (located, client): (&Located, Option<IpAddr>),
         format: ArchiveFormat,
         admitted: &Admitted,
     ) -> Result<Reply, NoArchive> {
         let site = &self.sites[index];
         let Located { canonical, policy } = located;
-        if Rc::strong_count(&self.archives) > ARCHIVES_MAX {
-            let why = "too many archives are being made";
-            return Err(NoArchive::Failure(Failure::new(Status::ServiceUnavailable, why)));
-        }
+        let place = self.places.take(client).map_err(|why| {
+            NoArchive::Failure(match why {
+                NoPlace::All => {
+                    let why = "too many archives are being sent";
+                    Failure::new(Status::ServiceUnavailable, why)
+                }
+                NoPlace::OfClient => {
+                    let why = "too many archives are being sent to your address";
+                    Failure::new(Status::TooManyRequests, why)
+                }
+            })
+        })?;
         let opened = site.root.open(&canonical[1..], Blocking::Allowed);
         let (folder, version) = match opened {
             Ok(Opened::Directory(folder, version)) => (folder, version),
@@ -154,7 +164,7 @@ impl Sites {
         fields.extend_from_slice(&attachment(&[name, extension.as_bytes()].concat()));
         let top = Top { folder, version, canonical: canonical.clone() };
         let access = (&site.root, site.visible(canonical, admitted), self.store.listing_entries());
-        let archive = Archive::new(format, top, access, (name, fields), &self.archives)
+        let archive = Archive::new(format, top, access, (name, fields), place)
             .map_err(|error| NoArchive::from(OpenError::Failed(error)))?;
         let content = Content::Archive(Box::new(archive));
         Ok(Reply { status: Status::Ok, content, extra: None })
@@ -187,7 +197,3 @@ impl From<OpenError> for NoArchive {
         }
     }
 }
-
-/// Archives that are sent at the same time: each keeps the entries of its folders and some open
-/// files.
-const ARCHIVES_MAX: usize = 8;

@@ -91,7 +91,7 @@ impl Login {
 }
 
 /// Identifies a client: an IPv4 address or an IPv6 /64, the network of one customer.
-fn asker(client: Option<IpAddr>) -> u64 {
+pub(super) fn asker(client: Option<IpAddr>) -> u64 {
     match client.map(|address| address.to_canonical()) {
         Some(IpAddr::V4(address)) => u64::from(u32::from(address)) | 1 << 63,
         Some(IpAddr::V6(address)) => (u128::from(address) >> 64) as u64, // the upper half

@@ -59,6 +59,7 @@ pub mod multipart;
 mod navigation;
 mod negotiation;
 pub mod page;
+mod places;
 pub mod policy;
 mod problems;
 mod query;
@@ -93,6 +94,7 @@ use hosts::Hosts;
 use login::Login;
 use media::MediaTypes;
 use negotiation::Negotiation;
+use places::Places;
 use rulebook::{RuleFiles, Rulebook};
 pub use store::Fault;
 use store::{Part, RuleVersions, Store};
@@ -105,8 +107,8 @@ pub struct Sites {
     hosts: Hosts,
     store: Store,
     negotiation: Negotiation,
-    /// Counts the archives that are being sent.
-    archives: Rc<()>,
+    /// The archives that are being sent.
+    places: Places,
     authenticator: Option<Authenticator>,
     /// The checks that TLS adds to requests; `None`: none.
     gate: Option<Box<Gate>>,
@@ -198,7 +200,7 @@ impl Sites {
             hosts,
             store,
             negotiation: Negotiation::new(),
-            archives: Rc::new(()),
+            places: Places::new(limits),
             authenticator: None,
             gate: None,
             boundary: format!("tenkay-{chance:016x}").into_bytes().into(),

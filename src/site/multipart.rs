@@ -24,6 +24,11 @@ impl Multipart {
         Multipart { ranges, boundary: Rc::clone(boundary), next: 0 }
     }
 
+    /// Bytes of memory.
+    pub fn held_bytes(&self) -> usize {
+        size_of::<Multipart>() + size_of_val(&*self.ranges)
+    }
+
     /// The text between the parts.
     pub fn boundary(&self) -> &[u8] {
         &self.boundary

@@ -5,11 +5,27 @@
 //! before it is written.
 
 use crate::http::status::Status;
+use crate::http::writer::Writer;
 
 /// The page of one response, as a list of texts.
 #[derive(Clone, Copy, Debug)]
 pub struct Page {
     pieces: [&'static str; 15],
+}
+
+/// What a page is made of: a few words, of which the page is made again for each piece of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Outline {
+    pub(super) status: Status,
+    pub(super) why: &'static str,
+    pub(super) up: Up,
+}
+
+impl Outline {
+    /// The page.
+    pub fn page(self) -> Page {
+        Page::new(self.status, self.why, self.up)
+    }
 }
 
 /// Which folder a page links to.
@@ -75,6 +91,17 @@ impl Page {
     /// The texts of which the page consists, in order; some may be empty.
     pub fn pieces(&self) -> impl Iterator<Item = &'static str> + '_ {
         self.pieces.iter().copied()
+    }
+
+    /// Writes `count` bytes of the page, from `at`.
+    pub fn put(&self, at: usize, count: usize, writer: &mut Writer<'_>) {
+        let (mut skip, mut left) = (at, count);
+        for piece in self.pieces().map(str::as_bytes) {
+            let skipped = skip.min(piece.len());
+            let part = &piece[skipped..][..left.min(piece.len() - skipped)];
+            writer.put(part);
+            (skip, left) = (skip - skipped, left - part.len());
+        }
     }
 
     /// Bytes of the whole page.
@@ -243,6 +270,23 @@ const PLAIN_HEAD: &str = "\
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_page_is_the_same_in_pieces_of_any_length() {
+        let page = Page::new(Status::NotFound, "why", Up::Folder);
+        let whole: String = page.pieces().collect();
+        for most in [1, 7, 100, 1000, 5000] {
+            let mut written = Vec::new();
+            while written.len() < whole.len() {
+                let (at, mut room) = (written.len(), [0; 5000]);
+                let mut writer = Writer::new(&mut room);
+                page.put(at, most.min(whole.len() - at), &mut writer);
+                let length = writer.finish().unwrap();
+                written.extend_from_slice(&room[..length]);
+            }
+            assert_eq!(written, whole.as_bytes(), "{most}");
+        }
+    }
 
     fn text(page: &Page) -> String {
         page.pieces().collect()

@@ -12,7 +12,7 @@ use crate::http::writer::Writer;
 use super::archive::Archive;
 use super::cors::Extra;
 use super::multipart::{Multipart, content_range};
-use super::page::{Page, Up};
+use super::page::{Outline, Page, Up};
 use super::policy::Policy;
 use super::representation::Representation;
 
@@ -166,9 +166,25 @@ impl Reply {
 
     /// The page, if the body is one.
     pub fn page(&self) -> Option<Page> {
+        self.outline().map(Outline::page)
+    }
+
+    /// What the page is made of, if the body is one.
+    pub fn outline(&self) -> Option<Outline> {
         match &self.content {
-            Content::Page(_, detail, up) => Some(Page::new(self.status, why(detail), *up)),
+            Content::Page(_, detail, up) => {
+                Some(Outline { status: self.status, why: why(detail), up: *up })
+            }
             _ => None,
+        }
+    }
+
+    /// Bytes of memory that the body takes while it is sent, besides that of representations.
+    pub fn held_bytes(&self) -> usize {
+        match &self.content {
+            Content::Ranges(_, multipart) => multipart.held_bytes(),
+            Content::Archive(archive) => archive.held_bytes(),
+            _ => 0,
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Attacks, and the bound at which each of them ends its connection.
 
-use tenkay::machine::{Event, Reason, Step};
+use tenkay::machine::{Event, Held, Reason, Step};
 use tenkay::site::Wait;
 
 use crate::peer::*;
@@ -77,6 +77,23 @@ fn attacks_by_number() -> Vec<Attack> {
         ),
         ("windows", Box::new(|_| number(WINDOW_UPDATE, 0, 1)), 1001),
         (
+            "a window that is opened by single bytes",
+            Box::new(|n| match n {
+                0 => [settings(&[(4, 0)]), get(1, "/file")].concat(),
+                _ => number(WINDOW_UPDATE, 1, 1),
+            }),
+            1010,
+        ),
+        (
+            "100 windows that SETTINGS open by single bytes",
+            Box::new(|n| match n {
+                0 => settings(&[(4, 0)]),
+                1..=100 => get(id(n), "/file"),
+                _ => settings(&[(4, n - 100)]),
+            }),
+            111,
+        ),
+        (
             "resets of closed streams",
             Box::new(|n| match n {
                 0 => get(1, "/tiny"),
@@ -124,6 +141,64 @@ fn an_attack_ends_with_a_goaway_within_its_bound() {
         let (count, code) = repeat(&mut attack, most);
         assert_eq!(code, Some(CALM), "{name} after {count}");
     }
+}
+
+/// Small windows are slow, but no attack: a client that updates two windows after each DATA frame.
+#[test]
+fn a_client_with_a_small_window_gets_its_responses() {
+    for window in [256, 1023, 16_384] {
+        let mut bench = bench(&[]);
+        let mut session = Session::open(&mut bench, &[(4, window)]);
+        for n in 0..5 {
+            let mut updated = 0;
+            session.say(&get(id(n), "/file"));
+            while !session.client.responses[&id(n)].is_complete {
+                let frames = session.client.frames.len();
+                assert!(frames > updated, "the response goes on");
+                updated = frames;
+                let each = [number(WINDOW_UPDATE, id(n), window), number(WINDOW_UPDATE, 0, window)];
+                session.say(&each.concat());
+            }
+            assert_eq!(session.client.whole(id(n)).body.len(), 200_000);
+        }
+        assert_eq!(session.goaway(), None, "{window}");
+    }
+}
+
+const PATHS: [&str; 5] = ["/file", "/missing", "/dir", "/small", "/list/"];
+
+/// The memory of all connections is used up.
+#[test]
+fn without_memory_requests_are_refused_and_files_are_sent() {
+    let mut bench = bench(&[]);
+    let mut session = Session::open(&mut bench, &[]);
+    session.say(&(0..5).flat_map(|n| get(101 + 2 * n, PATHS[n as usize])).collect::<Vec<u8>>());
+    let mut session = Session::open(session.bench, &[]);
+    session.bench.pages.held = Held::new(1000);
+    session.bench.pages.held.change(0, 900);
+    session.say(&request(1, "GET", "/file", &[("range", "bytes=0-1,5-6,9-12,20-21,30-31")]));
+    assert_eq!(session.client.whole(1).status, 503);
+    session.say(&post(3, "/tiny", &[]));
+    assert_eq!(session.client.resets.get(&3), Some(&7), "REFUSED_STREAM");
+    for (id, path, status) in [(5, "/file", 200), (7, "/missing", 404), (9, "/dir", 301)] {
+        session.say(&get(id, path));
+        assert_eq!(session.client.responses[&id].status, status, "{path}");
+    }
+    session.say(&number(RST_STREAM, 5, 8));
+    session.say(&request(11, "GET", "/list/?archive=tar", &[]));
+    assert_eq!(session.client.whole(11).status, 503);
+    // A few streams need no further memory.
+    session.say(&settings(&[(4, 0)]));
+    session.say(&(0..9).flat_map(|n| get(21 + 2 * n, "/small")).collect::<Vec<u8>>());
+    assert_eq!(session.client.resets.len(), 6, "{:?}", session.client.resets);
+    bench_has_memory_again(&mut session);
+}
+
+fn bench_has_memory_again(session: &mut Session<'_>) {
+    session.bench.pages.held.change(900, 0);
+    session.say(&settings(&[(4, 100_000)]));
+    session.say(&request(51, "GET", "/file", &[("range", "bytes=0-1,5-6")]));
+    assert_eq!(session.client.whole(51).status, 206);
 }
 
 /// After the last GOAWAY, everything on later streams is ignored (RFC 9113 section 6.8).
@@ -244,7 +319,7 @@ fn requests_that_wait_take_bounded_memory() {
         session.say(&post(id(n), "/tiny", &[("accept", &*large), ("if-match", "\"a\"")]));
     }
     let refused = session.client.resets.values().filter(|code| **code == 7).count();
-    assert_eq!(refused, 12, "eight of 8,000 bytes wait");
+    assert_eq!(refused, 5, "15 of 8,000 bytes wait");
     assert!(session.client.resets.values().all(|code| *code == 7));
 }
 

@@ -13,6 +13,29 @@ fn with_priority(id: u32, path: &str, priority: &str) -> Vec<u8> {
     request(id, "GET", path, &[("priority", priority)])
 }
 
+/// A page is made again for each of its frames.
+#[test]
+fn a_page_is_whole_however_small_its_frames_are() {
+    let mut bench = bench(&[]);
+    let mut session = Session::open(&mut bench, &[]);
+    session.say(&get(1, "/missing"));
+    let whole = session.client.whole(1).body.clone();
+    for (n, window) in [1, 100, 1000].into_iter().enumerate() {
+        let mut session = Session::open(session.bench, &[(4, 0)]);
+        session.say(&[get(1, "/missing"), get(3, "/file")].concat());
+        while !session.client.responses[&1].is_complete {
+            session.say(&number(WINDOW_UPDATE, 1, window));
+            assert!(session.goaway().is_none() || n == 0, "a client that asks for single bytes");
+            if session.goaway().is_some() {
+                break;
+            }
+        }
+        let body = &session.client.responses[&1].body;
+        assert_eq!(body[..], whole[..body.len()]);
+        assert!(n == 0 || body.len() == whole.len());
+    }
+}
+
 #[test]
 fn no_more_is_sent_than_the_client_allows() {
     let mut bench = bench(&[]);

@@ -73,6 +73,145 @@ fn bytes_that_bring_nothing_put_no_deadline_off() {
     assert_eq!(session.goaway(), Some(0));
 }
 
+/// A client decides how short DATA frames are, and when control frames are answered.
+#[test]
+fn neither_single_bytes_nor_control_frames_are_progress_of_a_response() {
+    type Say = fn(u32) -> Vec<u8>;
+    let cases: &[(&str, Say)] = &[
+        ("PING", |_| frame(PING, 0, 0, &[0; 8])),
+        ("SETTINGS", |_| settings(&[])),
+        ("unknown frames", |_| frame(99, 0, 0, &[])),
+        ("WINDOW_UPDATE of the connection", |_| number(WINDOW_UPDATE, 0, 1)),
+        ("WINDOW_UPDATE", |_| number(WINDOW_UPDATE, 1, 1)),
+        ("SETTINGS of a window", |n| settings(&[(4, n)])),
+        ("PRIORITY_UPDATE", |_| frame(PRIORITY_UPDATE, 0, 0, b"\0\0\0\x01u=1")),
+    ];
+    for (name, say) in cases {
+        for limits in [&["least_bytes_per_s=0"][..], &["write_timeout_ms=3600000"]] {
+            let mut bench = bench(limits);
+            let mut session = Session::open(&mut bench, &[(4, 0)]);
+            session.say(&get(1, "/file"));
+            for number in 1..10 {
+                assert!(!session.wait(6_000), "{name}");
+                session.say(&say(number));
+                session.report(Event::Acknowledged { held_bytes: 60 });
+            }
+            let passed = session.wait(6_000) || session.wait(1_000);
+            assert!(passed && session.over == Some(Reason::Stalled), "{name}, {limits:?}");
+        }
+    }
+}
+
+#[test]
+fn the_least_rate_counts_the_bytes_of_responses_only() {
+    let limits = ["least_bytes_per_s=100", "slow_allowance_ms=1000", "useless_frames=1000000"];
+    for (bytes, passes) in [(1, false), (11, false), (50, true)] {
+        let mut bench = bench(&limits);
+        let mut session = Session::open(&mut bench, &[(4, 0)]);
+        session.say(&get(1, "/file"));
+        // Ten frames a second, of nine bytes more.
+        for _ in 0..200 {
+            session.wait(100);
+            if session.over.is_some() {
+                break;
+            }
+            session.say(&number(WINDOW_UPDATE, 1, bytes));
+            session.say(&frame(PING, 0, 0, &[0; 8]));
+        }
+        let expected = (!passes).then_some(Reason::Stalled);
+        assert!(session.over == expected || bytes == 11 && session.over.is_none(), "{bytes}");
+    }
+}
+
+/// The kernel may hold so much of a response that nothing is sent for a long time.
+#[test]
+fn a_client_that_reads_what_the_kernel_holds_has_not_stalled() {
+    let mut bench = bench(&["least_bytes_per_s=0"]);
+    let mut session = Session::open(&mut bench, &[(4, 10_000)]);
+    session.say(&get(1, "/file"));
+    for _ in 0..10 {
+        assert!(!session.wait(50_000));
+        session.say(&frame(PING, 0, 0, &[0; 8]));
+        session.report(Event::Acknowledged { held_bytes: 5000 });
+    }
+    // Only the answers to PING are left.
+    session.wait(50_000);
+    session.report(Event::Acknowledged { held_bytes: 17 });
+    assert!(session.wait(10_000));
+    assert_eq!(session.over, Some(Reason::Stalled));
+}
+
+#[test]
+fn control_frames_put_off_neither_the_eviction_nor_the_end_of_a_connection() {
+    type Say = fn(u32) -> Vec<u8>;
+    let cases: &[(&str, Say)] = &[
+        ("nothing", |_| Vec::new()),
+        ("PING", |_| frame(PING, 0, 0, &[0; 8])),
+        ("SETTINGS", |n| settings(&[(4, n)])),
+        ("unknown frames", |_| frame(99, 0, 0, &[])),
+        ("WINDOW_UPDATE", |_| number(WINDOW_UPDATE, 0, 1)),
+        ("empty DATA", |_| frame(DATA, 0, 1, &[])),
+        ("padding", |_| frame(DATA, 8, 1, &[1, 0])),
+        ("a new part of a frame", |n| {
+            let ping = frame(PING, 0, 0, &[0; 8]);
+            if n == 0 { ping[..5].to_vec() } else { [&ping[5..], &ping[..5]].concat() }
+        }),
+    ];
+    for (name, say) in cases {
+        let mut bench = bench(&[]);
+        let mut session = Session::open(&mut bench, &[]);
+        session.say(&post(1, "/tiny", &[]));
+        let begun = session.bench.clock.tick;
+        for number in 0..20 {
+            session.say(&say(number));
+            session.bench.wait(200);
+            let standing = session.connection.standing(session.bench.clock.tick);
+            let expected = (number >= 4).then_some(Evictable::Incomplete(begun));
+            assert_eq!(standing.evictable, expected, "{name} {number}");
+        }
+        // A byte of the body is progress.
+        session.say(
+            &[frame(PING, 0, 0, &[0; 8])[5..].to_vec(), Vec::new()]
+                [usize::from(!name.starts_with("a new"))],
+        );
+        session.say(&frame(DATA, 0, 1, b"x"));
+        assert_eq!(session.connection.standing(session.bench.clock.tick).evictable, None, "{name}");
+    }
+    // Between requests.
+    for (name, say) in &cases[1..5] {
+        let mut bench = bench(&[]);
+        let mut session = Session::open(&mut bench, &[]);
+        session.say(&get(1, "/tiny"));
+        let idle = Some(Evictable::Idle(session.bench.clock.tick));
+        for number in 0..74 {
+            assert!(!session.wait(1000), "{name}");
+            session.say(&say(number));
+            let standing = session.connection.standing(session.bench.clock.tick);
+            assert_eq!(standing.evictable, idle, "{name}");
+        }
+        assert!(session.wait(1000), "{name}");
+        assert_eq!(session.goaway(), Some(0), "{name}");
+    }
+}
+
+/// A frame of a body may be long, and its bytes come slowly.
+#[test]
+fn an_upload_whose_bytes_arrive_is_not_evicted() {
+    let mut bench = bench(&[]);
+    let mut session = Session::open(&mut bench, &[]);
+    session.say(&post(1, "/tiny", &[]));
+    let body = frame(DATA, 0, 1, &[0; 1000]);
+    for piece in body.chunks(100) {
+        session.bench.wait(900);
+        let standing = session.connection.standing(session.bench.clock.tick);
+        assert_eq!(standing.evictable, None);
+        session.say(piece);
+    }
+    session.bench.wait(1000);
+    let standing = session.connection.standing(session.bench.clock.tick);
+    assert!(matches!(standing.evictable, Some(Evictable::Incomplete(_))));
+}
+
 #[test]
 fn a_body_that_does_not_come_gets_a_408_and_others_go_on() {
     let mut bench = bench(&[]);
@@ -92,10 +231,10 @@ fn a_body_that_does_not_come_gets_a_408_and_others_go_on() {
 fn many_bodies_that_do_not_come_get_a_408_each() {
     let mut bench = bench(&["streams=1000", "aborted_streams=1"]);
     let mut session = Session::open(&mut bench, &[(4, 0)]);
-    for n in 0..400 {
+    for n in 0..200 {
         session.say(&post(2 * n + 1, "/tiny", &[]));
     }
-    while session.client.responses.len() < 400 {
+    while session.client.responses.len() < 200 {
         assert!(session.wait(30_000), "{:?}", session.client);
         session.wait(0);
     }

@@ -164,14 +164,14 @@ fn a_client_that_reads_buffered_data_has_not_stalled_but_may_be_too_slow() {
     let mut connection = connection_after(&mut bench, &[FILE]);
     let begun = bench.clock.tick;
     bench.wait(bench.limits.write_timeout_ms - 1);
-    bench.event(&mut connection, Event::Acknowledged);
+    bench.event(&mut connection, Event::Acknowledged { held_bytes: 1 });
     // Now the least rate is due, not the write timeout: nothing was sent.
     assert_eq!(connection.deadline(&bench.limits), begun + 60_000);
     // Without unsent output, an acknowledgement does not extend the deadline.
     let mut idle = connection_after(&mut bench, &[SMALL, SendAll]);
     let deadline = idle.deadline(&bench.limits);
     bench.wait(1_000);
-    bench.event(&mut idle, Event::Acknowledged);
+    bench.event(&mut idle, Event::Acknowledged { held_bytes: 1 });
     assert_eq!(idle.deadline(&bench.limits), deadline);
 }
 

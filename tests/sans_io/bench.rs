@@ -56,7 +56,7 @@ impl Bench {
         let config = SiteConfig { root: folder.path().to_owned(), ..config };
         let sites = Sites::new(vec![config], &limits, Door::best(), 7).unwrap();
         let exchanges = Exchanges::default();
-        let pages = Pages::new(limits.pages);
+        let pages = Pages::limited(&limits);
         let clock = Clock::new(Tick(1_000), NOW);
         let (draining, requests_left) = (false, u32::MAX);
         Bench {

@@ -38,6 +38,11 @@ enum Place<'b> {
 }
 
 impl Decoder {
+    /// Bytes of memory, besides the value itself.
+    pub fn held_bytes(&self) -> usize {
+        self.table.held_bytes()
+    }
+
     /// Decodes a whole block. Strings are decoded into `scratch`; a name and its value must fit
     /// into it, or the field is dropped. A visitor that has said *enough* is not called again.
     ///

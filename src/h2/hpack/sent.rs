@@ -71,6 +71,11 @@ impl Default for SentTable {
 }
 
 impl SentTable {
+    /// Bytes of memory, besides the value itself.
+    pub(in crate::h2) fn held_bytes(&self) -> usize {
+        self.entries.capacity() * size_of::<Entry>()
+    }
+
     /// The client has set SETTINGS_HEADER_TABLE_SIZE. More than the initial size is not used.
     pub(in crate::h2) fn allow(&mut self, bytes: u32) {
         let most = u16::try_from(TABLE_BYTES).expect("4,096");

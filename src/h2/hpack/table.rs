@@ -42,6 +42,11 @@ impl Table {
         Table { bytes: Vec::new(), start: 0, entries: VecDeque::new(), most: TABLE_BYTES }
     }
 
+    /// Bytes of memory, besides the value itself.
+    pub(super) fn held_bytes(&self) -> usize {
+        self.bytes.capacity() + self.entries.capacity() * size_of::<Entry>()
+    }
+
     /// How many entries there are.
     pub(super) fn len(&self) -> usize {
         self.entries.len()

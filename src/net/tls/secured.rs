@@ -450,12 +450,11 @@ impl Secured {
     }
 
     /// Bytes of memory for buffers of its own.
-    #[cfg(test)]
-    pub(super) fn buffered(&self) -> usize {
+    pub(in super::super) fn buffered(&self) -> usize {
         self.arrived.capacity() + self.unsent.capacity() + self.session.buffered()
     }
 
-    pub(super) fn unsent_bytes(&self) -> &[u8] {
+    pub(in super::super) fn unsent_bytes(&self) -> &[u8] {
         &self.unsent[self.unsent_from..]
     }
 

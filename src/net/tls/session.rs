@@ -204,7 +204,6 @@ impl Session {
     }
 
     /// Bytes of memory for ciphertext that is left over.
-    #[cfg(test)]
     pub(super) fn buffered(&self) -> usize {
         self.incoming.capacity()
     }

@@ -35,7 +35,7 @@ impl Bench {
         let (turn, poll) = (Turn::new(&limits), Poll::new().unwrap());
         let registry = poll.registry().try_clone().unwrap();
         let connections = Connections::new(registry, &limits, turn.now());
-        let pages = Pages::new(limits.pages);
+        let pages = Pages::limited(&limits);
         let (journal, pools) = (Journal::default(), Pools::default());
         let resources = Resources {
             sites,
@@ -334,4 +334,43 @@ fn bad_headers_and_lists_of_a_trusted_proxy_are_counted() {
     assert_eq!(bench.connections.malformed_lists(), 1);
     let addresses: Vec<_> = bench.connections.slots.iter().map(|(_, slot)| slot.address).collect();
     assert_eq!(addresses, [Some([192, 0, 2, 1].into()), None]);
+}
+
+/// A request with a long head, whose body does not come.
+fn announce(peer: &mut UnixStream, head_bytes: usize) {
+    let field = "x".repeat(head_bytes);
+    let head = "POST /0 HTTP/1.1\r\nHost: test\r\nContent-Length: 1\r\n";
+    write!(peer, "{head}X-Long: {field}\r\n\r\n").unwrap();
+}
+
+#[test]
+fn when_memory_runs_short_the_connections_that_hold_most_are_closed() {
+    let limits = Limits { connections: 1000, held_bytes: 1 << 20, ..Limits::default() };
+    let mut bench = Bench::new(limits).with_files(1);
+    let mut modest = bench.connect(None);
+    announce(&mut modest, 100);
+    let mut peers = Vec::new();
+    for _ in 0..200 {
+        let mut peer = bench.connect(None);
+        announce(&mut peer, 14_000);
+        bench.take_events();
+        bench.drive();
+        assert!(bench.resources.pages.held.bytes() <= 1 << 20);
+        peers.push(peer);
+    }
+    let open = peers.iter_mut().filter_map(|peer| is_open(peer).then_some(())).count();
+    assert!((30..70).contains(&open), "{open}");
+    assert_eq!(bench.connections.counts.closed_for(Reason::MadeRoom), 200 - open as u64);
+    modest.write_all(b"x").unwrap();
+    bench.take_events();
+    bench.drive();
+    let mut came = [0; 12];
+    modest.read_exact(&mut came).unwrap();
+    assert_eq!(&came, b"HTTP/1.1 405");
+    drop((modest, peers));
+    for _ in 0..10 {
+        bench.take_events(); // a part of them each time
+        bench.drive();
+    }
+    assert_eq!(bench.resources.pages.held.bytes(), 0);
 }

@@ -17,6 +17,7 @@ use crate::config::ArchiveFormat;
 use crate::files::{Blocking, Disk, OpenFile, Opened, Piece, Root, Version};
 
 use super::Wait;
+use super::places::Place;
 use super::visible::Visible;
 
 mod tar;
@@ -52,8 +53,8 @@ pub struct Archive {
     is_ended: bool,
     /// Attempts to read bytes that were not in memory.
     tries: u8,
-    /// Counts the archives that exist.
-    _running: Rc<()>,
+    /// Kept as long as the archive exists.
+    _place: Place,
 }
 
 /// The folder that becomes an archive.
@@ -101,14 +102,14 @@ impl std::fmt::Debug for Archive {
 }
 
 impl Archive {
-    /// An archive of an open folder. Its paths begin with `name`. `running` is shared by all
-    /// archives.
+    /// An archive of an open folder. Its paths begin with `name`. `place` is kept as long as it
+    /// exists.
     pub(super) fn new(
         format: ArchiveFormat,
         top: Top,
         (root, visible, most): (&Rc<Root>, Visible, usize),
         (name, fields): (&[u8], Vec<u8>),
-        running: &Rc<()>,
+        place: Place,
     ) -> io::Result<Archive> {
         let top_bytes = top.canonical.len() - 1;
         let modified_ns = top.version.modified_ns;
@@ -129,7 +130,7 @@ impl Archive {
             count: 0,
             is_ended: false,
             tries: 0,
-            _running: Rc::clone(running),
+            _place: place,
         };
         archive.put_folder(archive.prefix.clone(), modified_ns);
         Ok(archive)
@@ -138,6 +139,12 @@ impl Archive {
     /// The field lines of the response, each with its CRLF, without those that frame it.
     pub fn fields(&self) -> &[u8] {
         &self.fields
+    }
+
+    /// Bytes of memory, approximately.
+    pub fn held_bytes(&self) -> usize {
+        let buffers = self.fields.capacity() + self.head.capacity() + self.directory.capacity();
+        size_of::<Archive>() + buffers + self.ahead.len() * AHEAD_BYTES + self.walk.held_bytes()
     }
 
     /// Replaces the content of `room` by the next bytes, `most` at most. `enough` is called after
@@ -382,6 +389,9 @@ const STEPS: u32 = 8;
 
 /// Entries that are looked up before they are sent. Each can hold a descriptor.
 const AHEAD: usize = 16;
+
+/// Memory of one of them, with a path of usual length, and an open file.
+const AHEAD_BYTES: usize = 512;
 
 /// The same, while a file is read from the disk; those beyond [`AHEAD`] hold no descriptor.
 const FAR_AHEAD: usize = 256;

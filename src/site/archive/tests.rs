@@ -14,8 +14,9 @@ use proptest::prelude::*;
 use tempfile::TempDir;
 
 use super::*;
-use crate::config::Symlinks;
+use crate::config::{Limits, Symlinks};
 use crate::files::Door;
+use crate::site::places::Places;
 
 const FORMATS: [ArchiveFormat; 2] = [ArchiveFormat::Tar, ArchiveFormat::Zip];
 
@@ -28,7 +29,11 @@ fn archive(top: &Path, path: &str, format: ArchiveFormat) -> Archive {
     };
     let top = Top { folder, version, canonical };
     let access = (&root, Visible::default(), 1_000);
-    Archive::new(format, top, access, (b"top", Vec::new()), &Rc::new(())).unwrap()
+    Archive::new(format, top, access, (b"top", Vec::new()), place()).unwrap()
+}
+
+fn place() -> Place {
+    Places::new(&Limits::default()).take(None).unwrap()
 }
 
 /// All bytes of an archive, in pieces of at most `most` bytes.

@@ -52,6 +52,11 @@ impl Walk {
         Ok(Walk { root: Rc::clone(root), visible, most, levels })
     }
 
+    /// Bytes of memory, approximately.
+    pub(super) fn held_bytes(&self) -> usize {
+        self.levels.iter().map(|level| size_of::<Level>() + level.lister.held_bytes()).sum()
+    }
+
     /// Continues. Each step looks up a few names at most.
     ///
     /// # Errors

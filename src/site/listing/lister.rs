@@ -177,6 +177,13 @@ impl Lister {
         self.readme.as_ref().map(|(_, name)| &**name)
     }
 
+    /// Bytes of memory, approximately.
+    pub fn held_bytes(&self) -> usize {
+        let in_runs: usize = self.runs.iter().map(ExactSizeIterator::len).sum();
+        let entries = in_runs + self.unsorted.len() + self.heads.len();
+        entries * (size_of::<Entry>() + NAME_BYTES)
+    }
+
     /// What has been read so far.
     pub fn totals(&self) -> &Totals {
         &self.totals
@@ -332,6 +339,9 @@ fn name_room(name: &[u8]) -> usize {
     let room = |byte: &u8| if byte.is_ascii_alphanumeric() { 2 } else { 10 };
     name.iter().map(room).sum()
 }
+
+/// Memory for the name of an entry of usual length, and for its key.
+const NAME_BYTES: usize = 64;
 
 /// Entries that are sorted at once, which takes a fraction of a millisecond.
 const RUN: usize = 512;

@@ -432,6 +432,11 @@ impl<'a> Loader<'a> {
         target: &Target,
         version: Version,
     ) -> Result<Made, Obstacle> {
+        // Those that were evicted from the cache and are still being sent. A file would be sent
+        // from disk; a listing has no other place.
+        if self.gauge.bytes() >= self.limits.resident_bytes.max(LISTINGS_LEAST) {
+            return Err(Obstacle::Open(Errno::NOMEM.into()));
+        }
         let Listed { form, content, is_cut } = listed;
         let (canonical, rulebook) = (&*target.canonical, &self.site.rulebook);
         let (body, etag) = content.finish();
@@ -492,6 +497,10 @@ const UNSIZED_BYTES: usize = 4096;
 fn rested(version: Version, clock: &Clock) -> Option<Version> {
     (!is_young(&version, clock)).then_some(version)
 }
+
+/// Bytes of bodies in memory up to which a listing is made whatever the limit, so that there are
+/// listings without a cache.
+const LISTINGS_LEAST: usize = 1_048_576;
 
 /// Attempts to read a small file that changes while it is read.
 const READ_ATTEMPTS: u32 = 3;

@@ -309,3 +309,20 @@ fn the_headroom_of_an_encoded_form_is_filled_under_each_of_its_names() {
         assert!(get(&mut bench).0, "{path}");
     }
 }
+
+/// They cannot be sent from disk, and each form of each version is another body.
+#[test]
+fn listings_that_are_still_sent_share_the_memory_for_bodies() {
+    let limits = ["resident_bytes=0", "cache_bytes=0"];
+    let mut bench = Bench::with(Door::best(), &limits, SiteConfig::default());
+    fs::create_dir(bench.path("many")).unwrap();
+    for number in 0..900 {
+        bench.put(&format!("many/{number}{}", "&".repeat(200)), "");
+    }
+    let first = bench.representation("/many/");
+    assert!(first.size() > 1_048_576, "{}", first.size());
+    assert_eq!(bench.ask("GET /many/?sort=size", &[]).status, 503);
+    drop(first);
+    bench.wait(2_000); // until then, it is kept for those that wait for it
+    assert_eq!(bench.ask("GET /many/?sort=time", &[]).status, 200);
+}

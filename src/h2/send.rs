@@ -249,6 +249,7 @@ impl Work {
         match self {
             Work::Memory { at, end, .. } => end - at == count,
             Work::File { at, end, .. } => end - at == count as u64, // widening
+            Work::Page { at, end, .. } => usize::from(end - at) == count,
             Work::Made(made) => {
                 made.bytes.len() - made.at == count && matches!(made.source, Source::Ended)
             }

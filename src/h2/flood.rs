@@ -65,7 +65,7 @@ impl Flood {
             let bytes = usize::from(self.rest) + bytes;
             let allowed = u32::try_from(bytes / BYTES_PER_FRAME).unwrap_or(PER_DATA).min(PER_DATA);
             self.useless = self.useless.saturating_sub(allowed);
-            self.rest = (bytes % BYTES_PER_FRAME) as u16; // less than 128
+            self.rest = u16::try_from(bytes % BYTES_PER_FRAME).expect("less than 128");
         }
     }
 }

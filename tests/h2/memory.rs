@@ -122,7 +122,7 @@ fn whatever_is_asked_for_the_memory_of_a_connection_has_a_bound() {
     let many: Vec<String> = (0..256).map(|n| format!("{}-{}", 2 * n, 2 * n)).collect();
     let many = format!("bytes={}", many.join(","));
     let long = "x".repeat(8000);
-    let cases: &[(&str, &str, &str, (&str, &str), usize)] = &[
+    let cases = [
         ("small files", "GET", "/small", ("x", "y"), 6_500),
         ("large files", "GET", "/file", ("x", "y"), 6_500),
         ("pages", "GET", "/missing", ("x", "y"), 6_500),
@@ -136,9 +136,9 @@ fn whatever_is_asked_for_the_memory_of_a_connection_has_a_bound() {
         let mut bench = bench(&["aborted_streams=1000"]);
         drive_once(&mut bench);
         let inputs: Vec<Vec<u8>> = (0..100)
-            .map(|n| match *method {
-                "POST" => post(2 * n + 1, path, &[*field]),
-                _ => request(2 * n + 1, method, path, &[*field]),
+            .map(|n| match method {
+                "POST" => post(2 * n + 1, path, &[field]),
+                _ => request(2 * n + 1, method, path, &[field]),
             })
             .collect();
         drive_all(&mut bench, &inputs[..1]); // the cache is filled
@@ -149,7 +149,7 @@ fn whatever_is_asked_for_the_memory_of_a_connection_has_a_bound() {
             std::mem::forget(connection);
         });
         let bytes = usize::try_from(info.bytes_current).unwrap();
-        assert!(bytes <= *most, "{name}: {bytes}");
+        assert!(bytes <= most, "{name}: {bytes}");
         let counted = held + fixed;
         assert!(bytes <= counted + counted / 8, "{name}: {bytes}, but {counted} are counted");
     }

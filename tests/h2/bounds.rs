@@ -185,6 +185,7 @@ fn without_memory_requests_are_refused_and_files_are_sent() {
         assert_eq!(session.client.responses[&id].status, status, "{path}");
     }
     session.say(&number(RST_STREAM, 5, 8));
+    session.say(&number(WINDOW_UPDATE, 0, 1_000_000)); // the file has used up the first one
     session.say(&request(11, "GET", "/list/?archive=tar", &[]));
     assert_eq!(session.client.whole(11).status, 503);
     // A few streams need no further memory.
